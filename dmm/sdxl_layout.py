@@ -1,0 +1,136 @@
+"""From diffusers' module names to those of a single-file SDXL checkpoint.
+
+diffusers and sd-scripts both read the single-file layout, so a model that we trained from its
+diffusers modules is written in it once and then loads everywhere. The opposite direction is
+diffusers' own ``from_single_file``, which the tests hold this mapping against.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from .files import whole_file
+from .sdxl_shapes import TE1, TE2, UNET, VAE
+
+Rules = list[tuple[str, str]]
+
+_RESNET: Rules = [
+    (r"\.norm1\.", ".in_layers.0."),
+    (r"\.conv1\.", ".in_layers.2."),
+    (r"\.time_emb_proj\.", ".emb_layers.1."),
+    (r"\.norm2\.", ".out_layers.0."),
+    (r"\.conv2\.", ".out_layers.3."),
+    (r"\.conv_shortcut\.", ".skip_connection."),
+]
+_UNET: Rules = [
+    (r"^time_embedding\.linear_1\.", "time_embed.0."),
+    (r"^time_embedding\.linear_2\.", "time_embed.2."),
+    (r"^add_embedding\.linear_1\.", "label_emb.0.0."),
+    (r"^add_embedding\.linear_2\.", "label_emb.0.2."),
+    (r"^conv_in\.", "input_blocks.0.0."),
+    (r"^conv_norm_out\.", "out.0."),
+    (r"^conv_out\.", "out.2."),
+    (r"^mid_block\.resnets\.0\.", "middle_block.0."),
+    (r"^mid_block\.attentions\.0\.", "middle_block.1."),
+    (r"^mid_block\.resnets\.1\.", "middle_block.2."),
+]
+_VAE: Rules = [
+    (r"^((?:en|de)coder)\.conv_norm_out\.", r"\1.norm_out."),
+    (r"\.mid_block\.resnets\.0\.", ".mid.block_1."),
+    (r"\.mid_block\.resnets\.1\.", ".mid.block_2."),
+    (r"\.mid_block\.attentions\.0\.group_norm\.", ".mid.attn_1.norm."),
+    (r"\.mid_block\.attentions\.0\.to_([qkv])\.", r".mid.attn_1.\1."),
+    (r"\.mid_block\.attentions\.0\.to_out\.0\.", ".mid.attn_1.proj_out."),
+    (r"\.down_blocks\.(\d)\.resnets\.", r".down.\1.block."),
+    (r"\.down_blocks\.(\d)\.downsamplers\.0\.", r".down.\1.downsample."),
+    (r"\.conv_shortcut\.", ".nin_shortcut."),
+]
+_TE2: Rules = [
+    (r"^text_model\.embeddings\.position_embedding\.weight$", "positional_embedding"),
+    (r"^text_model\.embeddings\.token_embedding\.", "token_embedding."),
+    (r"^text_model\.final_layer_norm\.", "ln_final."),
+    (r"^text_model\.encoder\.layers\.", "transformer.resblocks."),
+    (r"\.layer_norm([12])\.", r".ln_\1."),
+    (r"\.fc1\.", ".c_fc."),
+    (r"\.fc2\.", ".c_proj."),
+    (r"\.self_attn\.out_proj\.", ".attn.out_proj."),
+]
+
+
+def _renamed(key: str, rules: Rules) -> str:
+    for pattern, replacement in rules:
+        key = re.sub(pattern, replacement, key)
+    return key
+
+
+def _unet_key(key: str) -> str:
+    if match := re.match(r"(down|up)_blocks\.(\d)\.(\w+)\.(\d)\.(.*)", key):
+        side, level, kind, index, rest = match.groups()
+        per_level, first = (3, 1) if side == "down" else (3, 0)
+        block = per_level * int(level) + first + int(index)
+        if kind == "downsamplers":
+            return f"input_blocks.{3 * int(level) + 3}.0.op.{rest.removeprefix('conv.')}"
+        if kind == "upsamplers":
+            return f"output_blocks.{3 * int(level) + 2}.2.{rest}"
+        place = 0 if kind == "resnets" else 1
+        key = f"{'in' if side == 'down' else 'out'}put_blocks.{block}.{place}.{rest}"
+        return _renamed(key, _RESNET) if kind == "resnets" else key
+    key = _renamed(key, _UNET)
+    return _renamed(key, _RESNET) if re.match(r"middle_block\.[02]\.", key) else key
+
+
+def _vae_key(key: str, levels: int) -> str:
+    """Decoder levels count from the image in a single file, from the latent in diffusers."""
+    if match := re.match(r"decoder\.up_blocks\.(\d)\.(?:resnets|upsamplers\.0)\.", key):
+        level = levels - 1 - int(match[1])
+        part = "block." if "resnets" in match[0] else "upsample."
+        key = f"decoder.up.{level}.{part}{key[match.end() :]}"
+    return _renamed(key, _VAE)
+
+
+def _te2_tensors(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """OpenCLIP keeps q, k and v as one matrix, and the projection as x @ P."""
+    tensors: dict[str, Tensor] = {}
+    for key, tensor in state.items():
+        if key == "text_projection.weight":
+            tensors["text_projection"] = tensor.T
+        elif ".self_attn.q_proj." in key:
+            parts = [state[key.replace(".q_proj.", f".{p}_proj.")] for p in "qkv"]
+            name = _renamed(key, _TE2).replace(".self_attn.q_proj.", ".attn.in_proj_")
+            tensors[name] = torch.cat(parts)
+        elif not re.search(r"\.self_attn\.[kv]_proj\.", key):
+            tensors[_renamed(key, _TE2)] = tensor
+    return tensors
+
+
+def single_file_tensors(
+    unet: nn.Module, te1: nn.Module, te2: nn.Module, vae: nn.Module
+) -> dict[str, Tensor]:
+    """All tensors of the four modules under their single-file SDXL names."""
+    vae_state = vae.state_dict()
+    levels = len({key.split(".")[2] for key in vae_state if key.startswith("decoder.up_blocks.")})
+    tensors = {UNET + _unet_key(key): t for key, t in unet.state_dict().items()}
+    tensors |= {
+        TE1 + key.removeprefix("text_model."): t
+        for key, t in te1.state_dict().items()
+        if "position_ids" not in key
+    }
+    tensors |= {TE2 + key: t for key, t in _te2_tensors(te2.state_dict()).items()}
+    for key, tensor in vae_state.items():
+        name = _vae_key(key, levels)
+        is_attention_matrix = ".mid.attn_1." in name and tensor.ndim == 2
+        tensors[VAE + name] = tensor[:, :, None, None] if is_attention_matrix else tensor
+    return tensors
+
+
+def save_checkpoint(
+    path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str], dtype: torch.dtype
+) -> None:
+    """Write a single-file checkpoint, whole or not at all."""
+    saved = {key: tensor.detach().to("cpu", dtype).contiguous() for key, tensor in tensors.items()}
+    with whole_file(path) as partial:
+        save_file(saved, partial, metadata={"format": "pt", **metadata})
