@@ -1,0 +1,68 @@
+"""The players behind the lead: chords, bass and drums from one-bar patterns."""
+
+from .drums import KICK
+from .harmony import Scale, nearest, voicing
+from .melody import Event
+from .patterns import BASS, COMP, DRUMS
+
+BASS_RANGE = (29, 48)
+
+
+def comping(pattern: str, chords: list[tuple[int, ...]], beats: int, centre: int) -> list[Event]:
+    """Chords voiced near ``centre`` and near each other, in the pattern's rhythm."""
+    events: list[Event] = []
+    pitches: tuple[int, ...] = ()
+    for bar, chord in enumerate(chords):
+        pitches = voicing(chord, centre, pitches)
+        ladder = (*pitches, *(p + 12 for p in pitches))
+        for beat, length, voices in COMP[pattern]:
+            if beat >= beats:
+                continue
+            length = min(length, beats - beat)
+            accent = 0.7 if beat == 0 else 0.5
+            for voice in voices if voices is not None else range(len(pitches)):
+                events.append(Event(bar * beats + beat, length, ladder[voice], accent))
+    return events
+
+
+def bass_line(pattern: str, chords: list[tuple[int, ...]], beats: int, scale: Scale) -> list[Event]:
+    """Roots and fifths near the last note; "a" steps into the next root by a scale tone."""
+    events = []
+    root = nearest(chords[0][0], 38, *BASS_RANGE)
+    for bar, chord in enumerate(chords):
+        root = nearest(chord[0], (root + 38) // 2, *BASS_RANGE)
+        following = nearest(chords[(bar + 1) % len(chords)][0], (root + 38) // 2, *BASS_RANGE)
+        tones = {
+            "r": root,
+            "o": root + 12 if root + 12 <= BASS_RANGE[1] + 4 else root,
+            "t": nearest(chord[1], root + 4, *BASS_RANGE),
+            "f": nearest(chord[2], root + 5, *BASS_RANGE),
+            "a": _approach(following, root, scale),
+        }
+        for beat, length, what in BASS[pattern]:
+            if beat < beats:
+                length = min(length, beats - beat)
+                events.append(
+                    Event(bar * beats + beat, length, tones[what], 0.8 if beat == 0 else 0.65)
+                )
+    return events
+
+
+def _approach(target: int, start: int, scale: Scale) -> int:
+    """Scale neighbour of ``target`` on the side of ``start``."""
+    degrees = scale.degrees(target - 3, target + 3)
+    pitches = [scale.pitch(degree) for degree in degrees]
+    at = pitches.index(target)
+    return pitches[at - 1] if start < target else pitches[at + 1]
+
+
+def drumming(pattern: str, n_bars: int, beats: int) -> list[Event]:
+    """Drum hits; a bar shorter than four beats plays the pattern's beginning."""
+    events = []
+    for bar in range(n_bars):
+        for pitch, steps in DRUMS[pattern].items():
+            for i, mark in enumerate(steps[: beats * 4]):
+                if mark != ".":
+                    accent = 1.0 if mark == "X" else 0.55 if pitch != KICK else 0.8
+                    events.append(Event(bar * beats + i / 4, 0.2, pitch, accent))
+    return events

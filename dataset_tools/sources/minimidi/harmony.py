@@ -1,0 +1,77 @@
+"""Keys, chords and voice leading; pitches are MIDI numbers, degrees count from 0 at the tonic."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+KEYS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}
+
+# Roots of four bars; the diminished degrees (vii in major, ii in minor) are left out.
+PROGRESSIONS: dict[str, tuple[tuple[int, ...], ...]] = {
+    "major": (
+        (0, 4, 5, 3), (0, 5, 3, 4), (0, 3, 0, 4), (0, 2, 3, 4), (5, 3, 0, 4), (0, 1, 4, 0),
+        (0, 3, 1, 4),
+    ),
+    "minor": (
+        (0, 5, 2, 6), (0, 3, 6, 2), (0, 6, 5, 6), (0, 5, 3, 4), (0, 3, 0, 4), (0, 2, 6, 3),
+        (0, 4, 5, 3),
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A diatonic scale on a tonic pitch class."""
+
+    tonic: int
+    mode: str
+
+    def pitch(self, degree: int) -> int:
+        """Pitch of a degree of any octave; degree 0 lies in the octave of MIDI 0.
+
+        >>> Scale(9, "minor").pitch(7 * 5)
+        69
+        """
+        octave, step = divmod(degree, 7)
+        return self.tonic + 12 * octave + SCALES[self.mode][step]
+
+    def chord(self, root: int, sevenths: bool) -> tuple[int, ...]:
+        """Pitch classes of the triad or seventh chord on a degree, root first.
+
+        >>> Scale(0, "major").chord(4, sevenths=False)
+        (7, 11, 2)
+        """
+        return tuple(self.pitch(root + 2 * i) % 12 for i in range(4 if sevenths else 3))
+
+    def degrees(self, low: int, high: int) -> list[int]:
+        """All degrees whose pitch lies in low..high."""
+        return [d for d in range(0, 77) if low <= self.pitch(d) <= high]
+
+
+def voicing(chord: tuple[int, ...], centre: int, before: tuple[int, ...]) -> tuple[int, ...]:
+    """Close position that moves least from ``before``; without one, nearest ``centre``."""
+    choices = [
+        _stack(chord, i, floor) for i in range(len(chord)) for floor in range(centre - 11, centre)
+    ]
+
+    def cost(pitches: tuple[int, ...]) -> float:
+        drift = abs(sum(pitches) / len(pitches) - centre)
+        moved = sum(abs(a - b) for a, b in zip(pitches, before, strict=False))
+        return moved + (0.5 if before else 2.0) * drift
+
+    return min(choices, key=cost)
+
+
+def _stack(chord: tuple[int, ...], inversion: int, floor: int) -> tuple[int, ...]:
+    """Chord tones upward from the first ``chord[inversion]`` at or above ``floor``."""
+    turned = chord[inversion:] + chord[:inversion]
+    pitches = [floor + (turned[0] - floor) % 12]
+    for low, high in pairwise(turned):
+        pitches.append(pitches[-1] + (high - low) % 12)
+    return tuple(pitches)
+
+
+def nearest(pitch_class: int, target: int, low: int, high: int) -> int:
+    """Pitch of a class nearest ``target`` inside low..high (at least an octave wide)."""
+    choices = [p for p in range(low, high + 1) if p % 12 == pitch_class]
+    return min(choices, key=lambda p: abs(p - target))

@@ -1,0 +1,83 @@
+"""Melodies of four-bar phrases: rhythms return, strong beats take tones of the chord."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .harmony import Scale
+
+
+@dataclass(frozen=True)
+class Event:
+    """A note in musical time."""
+
+    beat: float
+    length: float
+    pitch: int
+    accent: float
+    """0..1."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How a melody moves through time."""
+
+    beats: int
+    """Beats per bar."""
+    per_beat: int
+    """Positions per beat."""
+    activity: float
+    """Chance of a note on a weak beat."""
+    phrase_bar: int
+    """Bar of the phrase (0..3) with which the melody begins."""
+
+
+def rhythm(rng: np.random.Generator, pace: Pace, last: bool) -> list[tuple[float, float]]:
+    """(beat, length) of one bar; the last bar of a phrase ends on a long note and a breath."""
+    middle = pace.beats // 2
+    likely = {0.0: 0.95, float(middle): 0.35 + 0.6 * pace.activity}
+    onsets = []
+    for beat in np.arange(pace.beats * pace.per_beat) / pace.per_beat:
+        weak = pace.activity * (0.9 if beat % 1 == 0 else 0.7 if beat % 0.5 == 0 else 0.3)
+        if rng.random() < likely.get(beat, weak) and not (last and beat > middle):
+            onsets.append(float(beat))
+    onsets = onsets or [0.0]
+    ends = [*onsets[1:], pace.beats - (0.5 if last else 0.0)]
+    return [(start, end - start) for start, end in zip(onsets, ends, strict=True)]
+
+
+def melody(
+    rng: np.random.Generator,
+    scale: Scale,
+    chords: list[tuple[int, ...]],
+    register: tuple[int, int],
+    pace: Pace,
+) -> list[Event]:
+    """One note line over the chords, one chord a bar; phrases are four bars long (a b a c)."""
+    opening, answer, closing = (rhythm(rng, pace, last) for last in (False, False, True))
+    phrase = (opening, answer, opening, closing)
+    contour = rng.choice((-2, -1, -1, 0, 1, 1, 2, 3), pace.beats * pace.per_beat)
+    degrees = scale.degrees(*register)
+    at = len(degrees) // 2
+    events = []
+    for bar, chord in enumerate(chords):
+        place = (bar + pace.phrase_bar) % 4
+        steps = contour if place in (0, 2) else rng.choice((-2, -1, -1, 1, 1, 2), len(contour))
+        for (beat, length), step in zip(phrase[place], steps, strict=False):
+            at = _reflect(at + int(step), len(degrees))
+            strong = beat in (0, pace.beats // 2) or length >= 1.5
+            if strong:
+                at = _snap(at, degrees, scale, chord)
+            accent = 0.85 if beat == 0 else 0.7 if strong else 0.55
+            events.append(Event(bar * pace.beats + beat, length, scale.pitch(degrees[at]), accent))
+    return events
+
+
+def _reflect(at: int, size: int) -> int:
+    return max(-at, 0) if at < 0 else min(at, 2 * (size - 1) - at)
+
+
+def _snap(at: int, degrees: list[int], scale: Scale, chord: tuple[int, ...]) -> int:
+    """Index of the nearest degree that belongs to the chord."""
+    fitting = [i for i, degree in enumerate(degrees) if scale.pitch(degree) % 12 in chord]
+    return min(fitting, key=lambda i: abs(i - at))

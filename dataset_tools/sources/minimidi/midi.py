@@ -1,0 +1,27 @@
+"""Piece to a standard MIDI file's content."""
+
+from typing import TYPE_CHECKING
+
+from .instruments import INSTRUMENTS
+from .piece import Piece
+
+if TYPE_CHECKING:
+    from pretty_midi import PrettyMIDI
+
+
+def to_midi(piece: Piece) -> "PrettyMIDI":
+    """One track an instrument, in the piece's order, with its General MIDI program; drums last."""
+    import pretty_midi
+
+    midi = pretty_midi.PrettyMIDI(initial_tempo=piece.tempo_bpm)
+    for name in (*piece.instruments, *([piece.drums] if piece.drums else [])):
+        is_drum = name == piece.drums
+        program = 0 if is_drum else INSTRUMENTS[name].program
+        track = pretty_midi.Instrument(program, is_drum, name)
+        track.notes = [
+            pretty_midi.Note(n.velocity, n.pitch, n.start_s, n.start_s + n.duration_s)
+            for n in piece.notes
+            if n.instrument == name
+        ]
+        midi.instruments.append(track)
+    return midi

@@ -1,0 +1,72 @@
+"""Accompaniment figures for one bar: what is played when, in beats, before any key is known."""
+
+from .drums import CLAP, CLOSED_HAT, KICK, OPEN_HAT, RIDE, RIM, SHAKER, SNARE
+
+# (beat, length in beats, chord voices from the bottom; None is the whole chord)
+Strike = tuple[float, float, tuple[int, ...] | None]
+
+
+def _steps(voices: tuple[int, ...], step: float, length: float) -> tuple[Strike, ...]:
+    return tuple((i * step, length, (voice,)) for i, voice in enumerate(voices))
+
+
+def _chords(beats: tuple[float, ...], length: float) -> tuple[Strike, ...]:
+    return tuple((beat, length, None) for beat in beats)
+
+
+COMP: dict[str, tuple[Strike, ...]] = {
+    "block": _chords((0.0,), 3.9),
+    "halves": _chords((0.0, 2.0), 1.9),
+    "quarters": _chords((0.0, 1.0, 2.0, 3.0), 0.85),
+    "offbeats": _chords((0.5, 1.5, 2.5, 3.5), 0.3),
+    "stabs": _chords((0.0, 1.5, 2.5), 0.25),
+    "charleston": _chords((0.0, 1.5), 0.6),
+    "strum": (*_chords((0.0, 2.0), 0.95), *_chords((1.0, 1.5, 2.5, 3.0, 3.5), 0.45)),
+    "oompah": ((0.0, 0.9, (0,)), *((beat, 0.6, (1, 2)) for beat in (1.0, 2.0, 3.0))),
+    "arpeggio": _steps((0, 1, 2, 3, 2, 1, 2, 1), 0.5, 0.9),
+    "broken": _steps((0, 2, 1, 2, 0, 2, 1, 2), 0.5, 0.7),
+    "ostinato": _steps((0, 2, 2, 1, 2, 2, 1, 2), 0.5, 0.4),
+    "arpeggio 16": _steps((0, 1, 2, 3) * 4, 0.25, 0.22),
+    "chip arpeggio": _steps((0, 1, 2) * 11, 0.125, 0.12)[:32],
+}
+
+# (beat, length, what): r root, f fifth, o octave up, t third, a approach to the next root
+BASS: dict[str, tuple[tuple[float, float, str], ...]] = {
+    "long": ((0.0, 3.9, "r"),),
+    "root fifth": ((0.0, 1.8, "r"), (2.0, 1.8, "f")),
+    "two feel": ((0.0, 1.7, "r"), (2.0, 1.2, "f"), (3.0, 0.6, "a")),
+    "pushed": ((0.0, 1.3, "r"), (1.5, 0.4, "r"), (2.5, 1.3, "f")),
+    "walking": ((0.0, 0.9, "r"), (1.0, 0.9, "t"), (2.0, 0.9, "f"), (3.0, 0.9, "a")),
+    "eighths": tuple((i / 2, 0.42, "r") for i in range(8)),
+    "offbeats": tuple((i + 0.5, 0.4, "r") for i in range(4)),
+    "octaves": tuple((i / 2, 0.4, "ro"[i % 2]) for i in range(8)),
+    "sixteenths": tuple((i / 4, 0.2, "rrorrror"[i % 8]) for i in range(16)),
+}
+
+# One bar of sixteenths: X accent, x normal, . rest.
+DRUMS: dict[str, dict[int, str]] = {
+    "ballad": {KICK: "X.........x.....", RIM: "....x.......x...", CLOSED_HAT: "x...x...x...x..."},
+    "backbeat": {
+        KICK: "X.......X.x.....", SNARE: "....X.......X...", CLOSED_HAT: "X.x.X.x.X.x.X.x.",
+    },
+    "backbeat busy": {
+        KICK: "X..x..x.X.x..x..", SNARE: "....X..x....X...", CLOSED_HAT: "XxxxXxxxXxxxXx..",
+        OPEN_HAT: "..............x.",
+    },
+    "brushes": {KICK: "x.......x.......", SHAKER: "x.xxX.xxx.xxX.xx"},
+    "four on the floor": {
+        KICK: "X...X...X...X...", CLAP: "....X.......X...", OPEN_HAT: "..x...x...x...x.",
+    },
+    "four on the floor busy": {
+        KICK: "X...X...X...X...", CLAP: "....X.......X..x", OPEN_HAT: "..X...X...X...X.",
+        CLOSED_HAT: "xx.xxx.xxx.xxx.x",
+    },
+    "swing": {RIDE: "X...X.x.X...X.x.", CLOSED_HAT: "....x.......x...", KICK: "x.........x.....",
+              SNARE: "......x.......x."},
+    "boom bap": {
+        KICK: "X.....x...x.....", SNARE: "....X.......X...", CLOSED_HAT: "x.x.x.x.x.x.x.x.",
+    },
+    "boom bap busy": {KICK: "X..x......xx....", SNARE: "....X..x....X..x",
+                      CLOSED_HAT: "x.xxx.x.x.xxx.x."},
+    "toms": {KICK: "X.....x.X...x.x.", SNARE: "............x.xx"},
+}  # fmt: skip

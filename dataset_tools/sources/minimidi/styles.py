@@ -1,0 +1,134 @@
+"""The styles: what may be drawn for a piece of each kind."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Style:
+    """Choices are drawn evenly; repeat an entry to make it likelier."""
+
+    name: str
+    tempo_bpm: tuple[int, int]
+    leads: tuple[str, ...]
+    accompaniments: tuple[str | None, ...]
+    basses: tuple[str | None, ...]
+    kits: tuple[str | None, ...]
+    comp_patterns: tuple[str, ...]
+    bass_patterns: tuple[str, ...]
+    drum_patterns: tuple[str, ...]
+    beats_per_bar: tuple[int, ...] = (4,)
+    minor: float = 0.5
+    """Share of pieces in minor."""
+    sevenths: bool = False
+    swing: float = 0.0
+    """0 straight eighths, 1 triplets."""
+    activity: tuple[float, float] = (0.3, 0.6)
+    """Range of the melody's chance to play on a weak position."""
+    fastest: int = 2
+    """Melody grid: positions per beat."""
+    looseness_s: float = 0.005
+    """Standard deviation of the players' timing."""
+    reverb: float = 0.2
+    lowpass_hz: float = 20_000.0
+
+
+_BASE = (
+    Style(
+        "ballad", (60, 84),
+        leads=("piano", "piano", "strings", "flute", "nylon guitar", "clarinet", "electric piano"),
+        accompaniments=("piano", "piano", "strings", "pad", "electric piano", "nylon guitar"),
+        basses=("upright bass", "upright bass", None),
+        kits=(None, None, "acoustic drums"),
+        comp_patterns=("arpeggio", "block", "halves", "broken"),
+        bass_patterns=("long", "root fifth"), drum_patterns=("ballad",),
+        activity=(0.25, 0.55), reverb=0.3, looseness_s=0.007,
+    ),
+    Style(
+        "pop", (92, 124),
+        leads=("piano", "electric piano", "organ", "flute", "saw lead", "vibraphone", "brass"),
+        accompaniments=("piano", "piano", "electric piano", "organ", "nylon guitar", "pad"),
+        basses=("synth bass", "synth bass", "upright bass"),
+        kits=("acoustic drums", "acoustic drums", "electronic drums"),
+        comp_patterns=("quarters", "block", "strum", "offbeats"),
+        bass_patterns=("eighths", "root fifth", "pushed"),
+        drum_patterns=("backbeat", "backbeat busy"),
+        minor=0.35, activity=(0.3, 0.65),
+    ),
+    Style(
+        "folk", (84, 132),
+        leads=("nylon guitar", "flute", "clarinet", "marimba", "nylon guitar"),
+        accompaniments=("nylon guitar", "nylon guitar", "nylon guitar", "strings", "piano"),
+        basses=("upright bass", "upright bass", None),
+        kits=(None, None, "acoustic drums"),
+        comp_patterns=("strum", "broken", "oompah", "arpeggio"),
+        bass_patterns=("root fifth", "long"), drum_patterns=("brushes",),
+        beats_per_bar=(4, 3), minor=0.35, activity=(0.35, 0.7), reverb=0.12, looseness_s=0.006,
+    ),
+    Style(
+        "dance", (116, 138),
+        leads=("saw lead", "saw lead", "organ", "electric piano", "brass", "marimba"),
+        accompaniments=("pad", "saw lead", "organ", "piano", "strings"),
+        basses=("synth bass",), kits=("electronic drums",),
+        comp_patterns=("offbeats", "stabs", "block", "arpeggio 16"),
+        bass_patterns=("offbeats", "octaves", "eighths"),
+        drum_patterns=("four on the floor", "four on the floor busy"),
+        minor=0.65, activity=(0.4, 0.75), looseness_s=0.001, reverb=0.12,
+    ),
+    Style(
+        "jazz", (96, 156),
+        leads=("brass", "clarinet", "vibraphone", "piano", "nylon guitar", "flute"),
+        accompaniments=("piano", "piano", "electric piano", "organ", "nylon guitar", None),
+        basses=("upright bass",), kits=("acoustic drums", "acoustic drums", None),
+        comp_patterns=("charleston", "stabs", "block"),
+        bass_patterns=("walking", "walking", "two feel"), drum_patterns=("swing",),
+        sevenths=True, swing=0.9, activity=(0.45, 0.8), reverb=0.14, looseness_s=0.007,
+    ),
+    Style(
+        "lo-fi", (66, 92),
+        leads=("electric piano", "vibraphone", "piano", "nylon guitar", "flute"),
+        accompaniments=("electric piano", "electric piano", "pad", "nylon guitar", "piano"),
+        basses=("synth bass", "upright bass"), kits=("lo-fi drums",),
+        comp_patterns=("block", "halves", "charleston", "broken"),
+        bass_patterns=("long", "pushed", "two feel"), drum_patterns=("boom bap", "boom bap busy"),
+        minor=0.6, sevenths=True, swing=0.5, activity=(0.25, 0.55), lowpass_hz=4200.0,
+        looseness_s=0.009,
+    ),
+    Style(
+        "cinematic", (60, 104),
+        leads=("strings", "brass", "flute", "piano", "clarinet", "strings"),
+        accompaniments=("strings", "strings", "pad", "brass", "piano"),
+        basses=("upright bass", None, None), kits=(None, None, "acoustic drums"),
+        comp_patterns=("block", "block", "halves", "ostinato"),
+        bass_patterns=("long",), drum_patterns=("toms",),
+        beats_per_bar=(4, 3), minor=0.65, activity=(0.2, 0.5), reverb=0.45, looseness_s=0.008,
+    ),
+)  # fmt: skip
+
+_HELD_OUT = (
+    Style(
+        "chiptune", (118, 160),
+        leads=("pulse lead",), accompaniments=("pulse lead",), basses=("chip bass",),
+        kits=("chip drums",), comp_patterns=("chip arpeggio",),
+        bass_patterns=("octaves", "eighths"), drum_patterns=("backbeat busy", "backbeat"),
+        minor=0.4, activity=(0.5, 0.85), fastest=4, looseness_s=0.0, reverb=0.0,
+    ),
+    Style(
+        "music box", (66, 112),
+        leads=("music box",), accompaniments=("music box",), basses=(None,), kits=(None,),
+        comp_patterns=("oompah", "broken", "arpeggio"), bass_patterns=("long",),
+        drum_patterns=("brushes",), beats_per_bar=(3, 3, 4), minor=0.3, activity=(0.35, 0.75),
+        reverb=0.25, looseness_s=0.004,
+    ),
+    Style(
+        "synthwave", (80, 112),
+        leads=("analog lead",), accompaniments=("pad", "analog lead", "pad"),
+        basses=("synth bass",), kits=("electronic drums",),
+        comp_patterns=("block", "arpeggio 16"), bass_patterns=("sixteenths",),
+        drum_patterns=("backbeat", "four on the floor"), minor=0.85, activity=(0.25, 0.55),
+        looseness_s=0.0, reverb=0.4,
+    ),
+)  # fmt: skip
+
+STYLES: dict[str, Style] = {style.name: style for style in (*_BASE, *_HELD_OUT)}
+BASE_STYLES: tuple[str, ...] = tuple(style.name for style in _BASE)
+HELD_OUT_STYLES: tuple[str, ...] = tuple(style.name for style in _HELD_OUT)
