@@ -1,0 +1,94 @@
+"""The training engine sd-scripts: ``dmm setup`` clones it at the pinned commit and checks it.
+
+The clone is shallow, partial and sparse: the Python sources alone, a few megabytes. An existing
+checkout can be named with ``DMM_SD_SCRIPTS``. Nothing in it is ever edited.
+"""
+
+import os
+import shutil
+import subprocess
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import EngineError
+
+ROOT = Path(__file__).parents[1]
+CHECKOUT = ROOT / "third_party" / "sd-scripts"
+VARIABLE = "DMM_SD_SCRIPTS"
+
+
+@dataclass(frozen=True)
+class Pin:
+    """Where the engine comes from and which commit our hooks are written for."""
+
+    url: str
+    tag: str
+    commit: str
+    leave_out: tuple[str, ...]
+
+
+def read_pin() -> Pin:
+    """The pin in ``third_party/sd-scripts.toml``."""
+    settings = tomllib.loads((ROOT / "third_party" / "sd-scripts.toml").read_text())
+    return Pin(**{**settings, "leave_out": tuple(settings["leave_out"])})
+
+
+def checkout_folder() -> Path:
+    """Where the engine is or would be cloned to."""
+    return Path(os.environ.get(VARIABLE) or CHECKOUT)
+
+
+def find_engine() -> Path:
+    """The engine's folder; EngineError if it is missing or at another commit than the pin."""
+    pin, folder = read_pin(), checkout_folder()
+    if not (folder / "sdxl_train_network.py").is_file():
+        raise EngineError(f"{folder}: sd-scripts is not there; run: dmm setup")
+    found = _git("-C", str(folder), "rev-parse", "HEAD")
+    if found != pin.commit:
+        raise EngineError(
+            f"{folder}: sd-scripts is at commit {found[:12]}, the hooks need {pin.commit[:12]} "
+            f"({pin.tag}); delete the folder and run: dmm setup"
+        )
+    return folder
+
+
+def set_up_engine() -> Path:
+    """Clone the engine if it is missing, check its commit, and return its folder."""
+    folder = checkout_folder()
+    if not folder.exists():
+        _clone(read_pin(), folder)
+    return find_engine()
+
+
+def _clone(pin: Pin, folder: Path) -> None:
+    """Clone beside the final place and rename, so that a broken clone is never mistaken for one."""
+    partial = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    patterns = ["/*", *(f"!/{name}/" for name in pin.leave_out)]
+    clone = ["clone", "--quiet", "--depth", "1", "--branch", pin.tag, "--filter=blob:none"]
+    quiet = ["-c", "advice.detachedHead=false"]
+    try:
+        _git(*quiet, *clone, "--sparse", pin.url, str(partial))
+        _git("-C", str(partial), "sparse-checkout", "set", "--no-cone", *patterns)
+        partial.rename(folder)
+    except EngineError as error:
+        raise EngineError(
+            f"sd-scripts cannot be cloned from {pin.url} ({error}); connect and run dmm setup, or "
+            f"clone tag {pin.tag} elsewhere and set {VARIABLE} to that folder"
+        ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _git(*arguments: str) -> str:
+    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
+    try:
+        done = subprocess.run(
+            ["git", *arguments], capture_output=True, text=True, env=environment, check=False
+        )
+    except FileNotFoundError as error:
+        raise EngineError("git is not installed; install git and run again") from error
+    if done.returncode:
+        raise EngineError((done.stderr.strip().splitlines() or ["git failed"])[-1])
+    return done.stdout.strip()

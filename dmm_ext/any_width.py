@@ -1,0 +1,60 @@
+"""Load checkpoints of any width into sd-scripts, whose loader has SDXL's sizes written into it.
+
+The sizes come from the checkpoint's header. While a model is being built, the constants and the
+three constructors that carry literals are replaced; afterwards everything is as it was, because
+the engine compares classes by identity and by name.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any
+from unittest.mock import patch
+
+from library import model_util, sdxl_model_util, sdxl_original_unet
+
+from dmm.sdxl_shapes import SdxlShapes
+
+
+@contextmanager
+def sizes_of(shapes: SdxlShapes) -> Iterator[None]:
+    """Within the block, sd-scripts builds its four SDXL networks with these sizes."""
+    unet = {
+        "IN_CHANNELS": shapes.latent_channels,
+        "OUT_CHANNELS": shapes.latent_channels,
+        "ADM_IN_CHANNELS": shapes.adm_channels,
+        "CONTEXT_DIM": shapes.context_dim,
+        "MODEL_CHANNELS": shapes.model_channels,
+        "TIME_EMBED_DIM": shapes.time_embed_dim,
+        "Transformer2DModel": partial(_transformer, sdxl_original_unet.Transformer2DModel, shapes),
+    }
+    first = shapes.vae_channels[0]
+    vae = {
+        "VAE_PARAMS_CH": first,
+        "VAE_PARAMS_CH_MULT": [width // first for width in shapes.vae_channels],
+        "VAE_PARAMS_NUM_RES_BLOCKS": shapes.vae_layers,
+        "VAE_PARAMS_Z_CHANNELS": shapes.latent_channels,
+    }
+    clip = {"CLIPTextConfig": partial(_text_config, sdxl_model_util.CLIPTextConfig, shapes)}
+    with ExitStack() as stack:
+        for module, values in (
+            (sdxl_original_unet, unet),
+            (model_util, vae),
+            (sdxl_model_util, clip),
+        ):
+            stack.enter_context(patch.multiple(module, **values))
+        yield
+
+
+def _transformer(original: Any, shapes: SdxlShapes, **settings: Any) -> Any:
+    """The engine writes depth 2 for its second level and 10 for its third."""
+    depth = shapes.depths[0] if settings["num_transformer_layers"] == 2 else shapes.depths[1]
+    return original(
+        **settings | {"num_transformer_layers": depth, "cross_attention_dim": shapes.context_dim}
+    )
+
+
+def _text_config(original: Any, shapes: SdxlShapes, **settings: Any) -> Any:
+    """The engine's first text encoder is the one that it writes 768 wide."""
+    encoder = shapes.te1 if settings["hidden_size"] == 768 else shapes.te2
+    return original(**settings | encoder.config(hidden_act=settings["hidden_act"]))
