@@ -1,0 +1,1 @@
+"""Small SDXL-architecture models, trained from scratch on a mel dataset."""
