@@ -1,0 +1,5 @@
+"""``python -m dmm``."""
+
+from .cli import main
+
+main()
