@@ -1,0 +1,67 @@
+"""Train, validation and test by whole artists, albums or tracks, decided by a hash.
+
+sd-scripts can split too, but by image: the windows of one track would end up on both sides.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from .sources import Track
+
+Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+MIN_GROUPS = 3
+"""With fewer groups than this there is no sensible split of them."""
+
+GROUPINGS: dict[str, Callable[[Track], str]] = {
+    "artist": lambda t: f"artist {t.artist.casefold()}" if t.artist else _by_album(t),
+    "album": lambda t: _by_album(t),
+    "track": lambda t: f"track {t.sha256}",
+}
+
+
+def _by_album(track: Track) -> str:
+    return f"album {track.album.casefold()}" if track.album else f"track {track.sha256}"
+
+
+def assign_splits(
+    tracks: Sequence[Track], seed: int = 0, val: float = 0.1, test: float = 0.1
+) -> tuple[dict[str, Split], str]:
+    """Map track ids to splits; also say what was grouped by: "artist", "album" or "track".
+
+    Groups are artists; tracks that name none go by their album, and failing that alone. Where
+    that makes fewer than three groups (a folder of one artist's music) albums are the groups, and
+    then tracks; fewer than three tracks are all "train".
+
+    A group's place depends on the seed and its own name only, so it keeps it when others join;
+    the one exception is a group that was moved because train or test would have been empty.
+    Fractions hold on average over groups, not exactly over clips.
+    """
+    for grouping, group_of in GROUPINGS.items():
+        groups = {track.id: group_of(track) for track in tracks}
+        if len(set(groups.values())) >= MIN_GROUPS:
+            places = _place(set(groups.values()), seed, val, test)
+            return {track: places[group] for track, group in groups.items()}, grouping
+    return {track.id: "train" for track in tracks}, "track"
+
+
+def _place(groups: set[str], seed: int, val: float, test: float) -> dict[str, Split]:
+    position = {group: _position(seed, group) for group in groups}
+    places: dict[str, Split] = {group: _interval(x, val, test) for group, x in position.items()}
+    order = sorted(groups, key=lambda group: (position[group], group))
+    if test > 0 and "test" not in places.values():
+        places[order[0]] = "test"
+    if val + test < 1 and "train" not in places.values():
+        places[order[-1]] = "train"
+    return places
+
+
+def _interval(x: float, val: float, test: float) -> Split:
+    return "test" if x < test else "val" if x < test + val else "train"
+
+
+def _position(seed: int, group: str) -> float:
+    """Draw a number in 0..1 from nothing but the seed and the group's name."""
+    digest = hashlib.sha256(f"{seed} {group}".encode()).digest()
+    return int.from_bytes(digest[:8]) / 2**64

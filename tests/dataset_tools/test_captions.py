@@ -1,0 +1,108 @@
+"""Where captions come from and how they are cleaned."""
+
+import mutagen.flac
+import mutagen.id3
+import mutagen.mp4
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dataset_tools.captions import caption_prefix, check_anchor, clean
+from dataset_tools.sources import Rejected, SourceRequest, track_id
+from dataset_tools.sources.folder import tracks
+from dataset_tools.sources.tags import read_tags, tag_caption
+from dmm.errors import InputError
+
+
+def found(music):
+    return list(tracks(SourceRequest(music.root)))
+
+
+def tag(path, **tags):
+    file = mutagen.flac.FLAC(path)
+    file.update(tags)
+    file.save()
+
+
+def test_sidecar_beats_tags_beat_the_rule(music):
+    path = music("lo-fi/01 - RainyNight.flac")
+    (by_rule,) = found(music)
+    assert (by_rule.caption, by_rule.caption_origin) == ("lo fi, rainy night", "rule")
+    tag(path, genre="Orchestral", mood="Epic", bpm="120")
+    (by_tags,) = found(music)
+    assert (by_tags.caption, by_tags.caption_origin) == ("orchestral, epic, 120 bpm", "tags")
+    path.with_suffix(".txt").write_text("\ufeffQuiet harp\n", encoding="utf-8")
+    (by_sidecar,) = found(music)
+    assert (by_sidecar.caption, by_sidecar.caption_origin) == ("Quiet harp", "sidecar")
+
+
+def test_artist_album_and_licence_come_from_tags(music):
+    tag(music("a.flac"), artist="Ana", album="One", license="CC0-1.0")
+    tag(music("b.flac"), artist="Various Artists")
+    a, b = tracks(SourceRequest(music.root, licence="CC-BY-4.0"))
+    assert not isinstance(a, Rejected) and not isinstance(b, Rejected)
+    assert (a.artist, a.album, a.licence) == ("Ana", "One", "CC0-1.0")
+    assert (b.artist, b.licence) == (None, "CC-BY-4.0")
+
+
+def test_tags_of_mp3_m4a_and_wav_are_read(music):
+    mp3, m4a, wav = music("a.mp3"), music("a.m4a"), music("a.wav")
+    frames = [
+        mutagen.id3.TCON(text="(17)"),
+        mutagen.id3.TBPM(text="98"),
+        mutagen.id3.TPE1(text="A"),
+    ]
+    id3 = mutagen.id3.ID3()
+    for frame in frames:
+        id3.add(frame)
+    id3.save(mp3)
+    file = mutagen.mp4.MP4(m4a)
+    file["\xa9gen"], file["tmpo"] = ["Ambient"], [70]
+    file["----:com.apple.iTunes:MOOD"] = [b"Calm"]
+    file.save()
+    riff = mutagen.File(wav)
+    riff.add_tags()
+    riff.tags.add(mutagen.id3.TXXX(desc="mood", text="Dark"))
+    riff.save()
+    assert tag_caption(read_tags(mp3)) == "rock, 98 bpm"
+    assert tag_caption(read_tags(m4a)) == "ambient, calm, 70 bpm"
+    assert tag_caption(read_tags(wav)) == "dark"
+
+
+@pytest.mark.parametrize(
+    "comment", ["Visit https://x.example", "00000A2B 0000", "Encoded by me", "(c) copyright 2010"]
+)
+def test_comments_about_the_file_are_no_caption(comment):
+    assert tag_caption({"comment": [comment], "title": ["Sunrise"]}) == "Sunrise"
+
+
+def test_title_stands_in_only_when_nothing_describes_the_sound():
+    assert tag_caption({"genre": ["Jazz/Funk"], "title": ["Sunrise"]}) == "jazz, funk"
+    assert tag_caption({"genre": ["Other"]}) is None
+
+
+def test_hidden_files_are_left_out_and_the_order_is_by_path(music):
+    for name in ("b.wav", "a/z.wav", ".hidden.wav", ".cache/x.wav"):
+        music(name)
+    assert [track.input for track in found(music)] == ["a/z.wav", "b.wav"]
+
+
+@given(st.text())
+def test_cleaning_is_one_line_free_of_the_separator_and_settles(raw):
+    caption, changes = clean(raw)
+    assert len(caption.splitlines()) <= 1 and "|||" not in caption
+    assert clean(caption) == (caption, [])
+    assert bool(changes) == (caption != raw)
+
+
+def test_anchor_goes_in_front_of_the_separator_or_is_left_out():
+    assert caption_prefix("mel spectrogram music") == "mel spectrogram music |||"
+    assert caption_prefix("") is None
+    with pytest.raises(InputError, match="one line without"):
+        check_anchor("a ||| b")
+
+
+def test_no_track_id_is_the_beginning_of_another():
+    short, longer = track_id("song", "a" * 64), track_id("song " + "a" * 10 + " 1", "b" * 64)
+    assert not longer.startswith(short + "-0")
+    assert track_id("音楽", "c" * 64) == "track-" + "c" * 10
