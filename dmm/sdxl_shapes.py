@@ -97,7 +97,7 @@ class SdxlShapes:
 
 
 def read_shapes(checkpoint: Path) -> SdxlShapes:
-    """Sizes of a single-file SDXL checkpoint; ModelError if the file is missing or of another kind."""
+    """Sizes of a single-file SDXL checkpoint; ModelError for a missing or another kind of file."""
     shapes = {key: shape for key, shape in _header(checkpoint).items() if key.startswith(_PARTS)}
     try:
         return _shapes_of(shapes)

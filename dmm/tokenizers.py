@@ -29,7 +29,7 @@ def cache_root() -> Path:
 
 
 def tokenizer_folder(vocab_size: int = FULL_VOCABULARY) -> Path:
-    """A folder holding both tokenisers of a vocabulary, each under its Hub name with ``_`` for ``/``.
+    """A folder with both tokenisers of a vocabulary, each named after the Hub with ``_`` for ``/``.
 
     This is sd-scripts' ``--tokenizer_cache_dir`` layout; it is made on first use.
     """

@@ -1,0 +1,38 @@
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dmm.cli import COMMANDS, run
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+def test_the_overview_imports_no_heavy_package():
+    code = "import sys, dmm.cli; print(dmm.cli.overview()); assert 'torch' not in sys.modules"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert all(name in done.stdout for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_and_stands_in_the_readme(name, capsys):
+    assert run([name, "--help"]) == 0
+    assert f"dmm {name}" in capsys.readouterr().out
+    assert f"dmm {name}" in README.read_text(encoding="utf-8")
+
+
+def test_a_misspelt_command_is_usage_error_with_a_hint(capsys):
+    assert run(["trian"]) == 2
+    assert "did you mean 'train'" in capsys.readouterr().err
+
+
+def test_a_missing_argument_is_usage_error(capsys):
+    assert run(["train"]) == 2
+
+
+def test_a_users_mistake_is_one_line_and_exit_code_1(capsys, tmp_path):
+    clips = str(tmp_path / "clips")
+    assert run(["generate", "x", "--model", str(tmp_path / "no.safetensors"), "--out", clips]) == 1
+    assert re.fullmatch(r"error: .*no such checkpoint.*\n", capsys.readouterr().err)

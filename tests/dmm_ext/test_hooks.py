@@ -1,0 +1,124 @@
+"""Our hooks against the engine's own classes, without a training run."""
+
+import argparse
+import inspect
+import json
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from dmm.distill.nano import NANO
+from dmm_ext.huber import ANNEALINGS, annealed
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.mark.parametrize("annealing", ANNEALINGS)
+def test_the_threshold_falls_from_start_to_end(annealing):
+    values = [annealed(0.15, 0.05, step / 20, annealing) for step in range(21)]
+    assert values[0] == pytest.approx(0.15) and values[-1] == pytest.approx(0.05)
+    assert values == sorted(values, reverse=True)
+
+
+def test_the_engine_loads_our_widths_and_is_itself_again_afterwards(inside_engine, tiny_checkpoint):
+    from library import sdxl_model_util, sdxl_original_unet
+
+    from dmm_ext.any_width import sizes_of
+
+    original = sdxl_original_unet.Transformer2DModel
+    with sizes_of(NANO):
+        te1, te2, vae, unet, *_ = sdxl_model_util.load_models_from_sdxl_checkpoint(
+            "sdxl_base_v1-0", str(tiny_checkpoint), "cpu"
+        )
+    assert unet.model_channels == NANO.model_channels and len(te1.text_model.encoder.layers) == 12
+    assert vae.config.latent_channels == NANO.latent_channels
+    assert sdxl_original_unet.Transformer2DModel is original
+    assert sdxl_original_unet.MODEL_CHANNELS == 320
+
+
+def test_engine_and_diffusers_agree_on_noise_and_pooled_text(inside_engine, tiny_checkpoint):
+    from library import sdxl_model_util
+
+    from dmm.sdxl_pipeline import load_pipeline
+    from dmm_ext.any_width import sizes_of
+
+    with sizes_of(NANO):
+        _, te2, _, unet, *_ = sdxl_model_util.load_models_from_sdxl_checkpoint(
+            "sdxl_base_v1-0", str(tiny_checkpoint), "cpu"
+        )
+    pipeline = load_pipeline(tiny_checkpoint)
+    noisy, text = torch.randn(1, 8, 32, 32), torch.randn(1, 77, NANO.context_dim)
+    pooled, sizes = torch.randn(1, 128), torch.tensor([[256.0, 256, 0, 0, 256, 256]])
+    embedded = pipeline.unet.add_time_proj(sizes.flatten()).reshape(1, -1)
+    with torch.no_grad():
+        theirs = unet(noisy, torch.tensor([500]), text, torch.cat([pooled, embedded], dim=1))
+        conditions = {"text_embeds": pooled, "time_ids": sizes}
+        ours = pipeline.unet(noisy, torch.tensor([500]), text, added_cond_kwargs=conditions).sample
+    assert (theirs - ours).abs().max() < 1e-4
+    transposed = te2.text_projection.weight.T  # what the trainer makes of the engine's reading
+    assert torch.equal(transposed, pipeline.text_encoder_2.text_projection.weight)
+
+
+def test_the_anchor_stays_first_while_the_rest_is_shuffled(inside_engine):
+    dataset, subset = _anchored_dataset(), _subset(shuffle_caption=True)
+    found = {dataset.process_caption(subset, "piano, slow, dark") for _ in range(60)}
+    assert len(found) == 6 and all(text.startswith("mel music, ") for text in found)
+
+
+def test_no_separator_reaches_the_tokeniser_without_shuffling(inside_engine):
+    subset = _subset(shuffle_caption=False)
+    caption = _anchored_dataset().process_caption(subset, "piano, slow")
+    assert caption == "mel music, piano, slow"
+
+
+def _anchored_dataset():
+    from library import train_util
+
+    from dmm_ext.captions import anchor
+
+    dataset = train_util.DreamBoothDataset.__new__(train_util.DreamBoothDataset)
+    dataset.current_epoch = dataset.current_step = 0
+    dataset.max_train_steps, dataset.replacements = 1, {}
+    anchor([dataset])
+    return dataset
+
+
+def _subset(shuffle_caption):
+    return SimpleNamespace(
+        caption_prefix="mel music |||", caption_suffix=None, caption_dropout_rate=0,
+        caption_dropout_every_n_epochs=0, enable_wildcard=False, shuffle_caption=shuffle_caption,
+        token_warmup_step=0, caption_tag_dropout_rate=0, keep_tokens_separator="|||",
+        caption_separator=",", keep_tokens=0, secondary_separator=None,
+    )  # fmt: skip
+
+
+def test_a_stock_state_tells_its_step_by_its_scheduler(inside_engine, tmp_path):
+    from dmm_ext.steps import step_of_state
+
+    torch.save({"last_epoch": 8}, tmp_path / "scheduler.bin")
+    assert step_of_state(tmp_path) == 8
+    (tmp_path / "dmm_state.json").write_text(json.dumps({"step": 10, "total": 20}))
+    assert step_of_state(tmp_path) == 10
+
+
+def test_a_state_at_the_end_has_nothing_left_to_train(inside_engine, tmp_path):
+    from dmm_ext.steps import Steps
+
+    (tmp_path / "dmm_state.json").write_text(json.dumps({"step": 20, "total": 20}))
+    steps = Steps(argparse.Namespace(max_train_steps=20))
+    with pytest.raises(SystemExit, match="nothing is left to train"):
+        steps._load([], str(tmp_path))
+
+
+def test_the_engine_still_offers_every_hook_we_override(inside_engine):
+    import sdxl_train_network
+    import train_network
+
+    from dmm_ext.trainer import MelNetworkTrainer
+
+    for name in ("assert_extra_args", "load_target_model", "post_process_network",
+                 "on_step_start", "generate_step_logs", "step_logging"):  # fmt: skip
+        assert name in vars(MelNetworkTrainer)
+        assert hasattr(sdxl_train_network.SdxlNetworkTrainer, name)
+        assert f"self.{name}(" in inspect.getsource(train_network.NetworkTrainer)
