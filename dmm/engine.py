@@ -30,8 +30,8 @@ class Pin:
 
 def read_pin() -> Pin:
     """The pin in ``third_party/sd-scripts.toml``."""
-    settings = tomllib.loads((ROOT / "third_party" / "sd-scripts.toml").read_text())
-    return Pin(**{**settings, "leave_out": tuple(settings["leave_out"])})
+    pin = tomllib.loads((ROOT / "third_party" / "sd-scripts.toml").read_text())
+    return Pin(pin["url"], pin["tag"], pin["commit"], tuple(pin["leave_out"]))
 
 
 def checkout_folder() -> Path:

@@ -19,7 +19,7 @@ from dmm.sdxl_shapes import SdxlShapes
 @contextmanager
 def sizes_of(shapes: SdxlShapes) -> Iterator[None]:
     """Within the block, sd-scripts builds its four SDXL networks with these sizes."""
-    unet = {
+    unet: dict[str, Any] = {
         "IN_CHANNELS": shapes.latent_channels,
         "OUT_CHANNELS": shapes.latent_channels,
         "ADM_IN_CHANNELS": shapes.adm_channels,
@@ -29,13 +29,15 @@ def sizes_of(shapes: SdxlShapes) -> Iterator[None]:
         "Transformer2DModel": partial(_transformer, sdxl_original_unet.Transformer2DModel, shapes),
     }
     first = shapes.vae_channels[0]
-    vae = {
+    vae: dict[str, Any] = {
         "VAE_PARAMS_CH": first,
         "VAE_PARAMS_CH_MULT": [width // first for width in shapes.vae_channels],
         "VAE_PARAMS_NUM_RES_BLOCKS": shapes.vae_layers,
         "VAE_PARAMS_Z_CHANNELS": shapes.latent_channels,
     }
-    clip = {"CLIPTextConfig": partial(_text_config, sdxl_model_util.CLIPTextConfig, shapes)}
+    clip: dict[str, Any] = {
+        "CLIPTextConfig": partial(_text_config, sdxl_model_util.CLIPTextConfig, shapes)
+    }
     with ExitStack() as stack:
         for module, values in (
             (sdxl_original_unet, unet),

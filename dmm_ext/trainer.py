@@ -47,7 +47,7 @@ class MelNetworkTrainer(sdxl_train_network.SdxlNetworkTrainer):
             loaded = super().load_target_model(args, weight_dtype, accelerator)
         # The file keeps the projection as x @ P and the engine does not transpose it; diffusers,
         # with which we generate, does.
-        projection = loaded[1][1].text_projection.weight
+        projection: Any = loaded[1][1].text_projection.weight
         projection.data = projection.data.T.contiguous()
         return loaded
 

@@ -36,7 +36,9 @@ def train_unet(
     """
     from diffusers import DDPMScheduler
 
-    noise_schedule = DDPMScheduler.from_config({**SCHEDULER, "prediction_type": "v_prediction"})
+    noise_schedule: Any = DDPMScheduler.from_config(
+        {**SCHEDULER, "prediction_type": "v_prediction"}
+    )
     weights = min_snr_weights(noise_schedule.alphas_cumprod)
     pixels = [8 * size for size in latents.shape[2:]]
     size_ids = torch.tensor([*pixels, 0, 0, *pixels], dtype=torch.float32)

@@ -98,4 +98,5 @@ def train_text_encoders(
             start=torch.zeros(()),
         )
 
-    return fit("text", model, loss, schedule, state, seed)["encoders"].requires_grad_(False)
+    trained: Any = fit("text", model, loss, schedule, state, seed)
+    return trained["encoders"].requires_grad_(False)

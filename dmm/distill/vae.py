@@ -61,7 +61,7 @@ def whiten(vae: Any, images: UInt8[Tensor, "n rows frames"]) -> None:
     channels = len(mean)
     _scale_rows(vae.quant_conv, 1 / std, -mean / std)
     vae.quant_conv.bias[channels:] -= 2 * std.log()  # log-variances of the scaled latents
-    after: nn.Conv2d = vae.post_quant_conv
+    after = vae.post_quant_conv
     after.bias += after.weight[:, :, 0, 0] @ mean
     after.weight *= std[None, :, None, None]
 

@@ -28,7 +28,7 @@ def test_the_engine_loads_our_widths_and_is_itself_again_afterwards(inside_engin
 
     original = sdxl_original_unet.Transformer2DModel
     with sizes_of(NANO):
-        te1, te2, vae, unet, *_ = sdxl_model_util.load_models_from_sdxl_checkpoint(
+        te1, _, vae, unet, *_ = sdxl_model_util.load_models_from_sdxl_checkpoint(
             "sdxl_base_v1-0", str(tiny_checkpoint), "cpu"
         )
     assert unet.model_channels == NANO.model_channels and len(te1.text_model.encoder.layers) == 12
