@@ -1,0 +1,126 @@
+"""A first phase from magnitudes alone, by phase gradient heap integration.
+
+Průša, Balazs and Søndergaard, "A noniterative method for reconstruction of phase from STFT
+magnitude", 2017 (https://arxiv.org/abs/1609.00291). For a Gaussian window the phase's slope along
+time is the log magnitude's slope along frequency and the other way round; a Hann window is close
+enough to a Gaussian of matching width. Slopes are summed outwards from the loudest cell, always
+going on from the loudest cell reached so far, so that errors gather where little can be heard.
+
+In place of the paper's heap is a bucket queue, one stack of cells for each 0.1 dB: as good, and
+three times as fast.
+"""
+
+from typing import no_type_check
+
+import numpy as np
+from jaxtyping import Complex, Float, Int
+from numba import njit
+
+HANN_GAMMA = 0.25645
+"""Width of the Gaussian exp(-pi t^2 / gamma) nearest a Hann window, in window lengths squared."""
+LEVELS_PER_OCTAVE = 64
+"""Queue resolution: cells within 0.1 dB of one another count as equally loud."""
+SILENCE = 1e-12
+"""Magnitude that counts as none whatever the loudest cell."""
+
+
+def first_phase(
+    magnitude: Float[np.ndarray, "frames bins"],
+    hop_length: int,
+    win_length: int,
+    n_fft: int,
+    tolerance: float = 1e-4,
+) -> Complex[np.ndarray, "frames bins"]:
+    """Unit phasors for a zero-padded Hann window of ``win_length`` in the middle of the FFT frame.
+
+    Cells below ``tolerance`` times the loudest keep phase 0: what they add is not heard, and
+    leaving them out saves time. An all-zero input is fine.
+    """
+    floor = max(float(tolerance * magnitude.max(initial=0)), SILENCE)
+    # A rim of cells that are left out spares the loop its checks for the border.
+    rimmed = np.pad(magnitude, 1, mode="edge")
+    log = np.log(np.maximum(rimmed, np.float32(0.1 * floor)))
+    stretch = np.float32(HANN_GAMMA * win_length**2 / (hop_length * n_fft))
+    along_time, along_frequency = np.zeros_like(log), np.zeros_like(log)
+    turn = (2 * np.pi * hop_length / n_fft) * np.arange(magnitude.shape[1], dtype=np.float32)
+    along_time[1:-1, 1:-1] = (log[1:-1, 2:] - log[1:-1, :-2]) / (2 * stretch) + turn
+    along_frequency[1:-1, 1:-1] = (log[2:, 1:-1] - log[:-2, 1:-1]) * (-stretch / 2)
+    levels = np.full(log.shape, -1, np.int32)
+    levels[1:-1, 1:-1] = _queue_levels(magnitude, floor)
+    phase = _integrate(along_time.ravel(), along_frequency.ravel(), levels.ravel(), log.shape[1])
+    phasors = np.exp(np.complex64(1j) * phase.reshape(log.shape)[1:-1, 1:-1])
+    phasors[:, 1::2] *= -1  # the window's middle is sample n_fft / 2: half a turn a bin
+    return phasors
+
+
+def _queue_levels(
+    magnitude: Float[np.ndarray, "frames bins"], floor: float
+) -> Int[np.ndarray, "frames bins"]:
+    """Loudness in queue steps above ``floor``; -1 for cells left out."""
+    octaves = np.log2(np.maximum(magnitude, np.float32(0.5 * floor)) / np.float32(floor))
+    return np.floor(octaves * LEVELS_PER_OCTAVE).clip(-1).astype(np.int32)
+
+
+@njit(cache=True)
+@no_type_check
+def _integrate(along_time, along_frequency, levels, stride):
+    """Sum the slopes cell by cell, loudest first; flat arrays, ``stride`` cells a frame.
+
+    ``stacks`` holds the top cell of each level, ``below`` the cell under each cell. A cell's level
+    in ``todo`` is -1 once it is reached.
+    """
+    todo = levels.copy()
+    phase = np.zeros(len(todo), np.float32)
+    stacks = np.full(todo.max() + 1, -1, np.int32)
+    below = np.empty(len(todo), np.int32)
+    for seed in _loudest_first(levels):
+        top = todo[seed]
+        if top < 0:
+            continue
+        _push(seed, todo, stacks, below)
+        while top >= 0:
+            cell = stacks[top]
+            if cell < 0:
+                top -= 1
+                continue
+            stacks[top] = below[cell]
+            for offset in (-stride, stride, -1, 1):
+                near = cell + offset
+                level = todo[near]
+                if level < 0:
+                    continue
+                slope = along_frequency if abs(offset) == 1 else along_time
+                step = np.float32(0.5) * (slope[cell] + slope[near])
+                turned = phase[cell] + (step if offset > 0 else -step)
+                phase[near] = turned - 2 * np.pi * np.round(turned / (2 * np.pi))
+                _push(near, todo, stacks, below)
+                top = max(top, level)
+    return phase
+
+
+@njit(cache=True)
+@no_type_check
+def _push(cell, todo, stacks, below):
+    level = todo[cell]
+    below[cell] = stacks[level]
+    stacks[level] = cell
+    todo[cell] = -1
+
+
+@njit(cache=True)
+@no_type_check
+def _loudest_first(levels):
+    """Indices of the cells with level >= 0 by falling level: a counting sort."""
+    place = np.zeros(levels.max() + 2, np.int64)
+    for level in levels:
+        if level >= 0:
+            place[level] += 1
+    n_louder = 0
+    for level in range(levels.max(), -1, -1):
+        n_louder, place[level] = n_louder + place[level], n_louder
+    order = np.empty(n_louder, np.int32)
+    for cell, level in enumerate(levels):
+        if level >= 0:
+            order[place[level]] = cell
+            place[level] += 1
+    return order
