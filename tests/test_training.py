@@ -1,0 +1,80 @@
+"""The real engine on a tiny checkpoint: a short run, a resume, and clips from the LoRA."""
+
+import json
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+
+from dataset_tools.build import build_dataset
+from dataset_tools.options import BuildOptions
+from dmm.errors import InputError, PresetError
+from dmm.generate import Sampling, generate
+from dmm.train import train
+
+SHORT = ("train_batch_size=2", "save_state=true", "save_every_n_steps=2", "huber_anneal=cosine")
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data") / "dataset"
+    options = BuildOptions(source="minimidi", format="nano", styles=("music box",))
+    build_dataset(folder, options, count=8, jobs=1)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(engine, dataset, tiny_checkpoint, tmp_path_factory):
+    """Three steps, then a resume from the state of the second up to five."""
+    out = tmp_path_factory.mktemp("runs") / "run"
+    train("nano", dataset, tiny_checkpoint, out, (*SHORT, "max_train_steps=3"))
+    train("nano", dataset, tiny_checkpoint, out, (*SHORT, "max_train_steps=5"), resume=True)
+    return out
+
+
+def test_a_resumed_run_counts_every_step_once(run):
+    steps = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert steps == [1, 2, 3, 4, 5]
+
+
+def test_the_threshold_goes_on_where_it_was_and_ends_at_its_end(run):
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert lines[0]["huber_c"] == pytest.approx(0.15) and lines[-1]["huber_c"] == pytest.approx(
+        0.05
+    )
+    assert lines[3]["huber_c"] == pytest.approx(0.05 + 0.1 * 0.5 * (1 + np.cos(np.pi * 0.75)))
+
+
+def test_the_lora_knows_its_steps_and_its_anchor(run):
+    with safe_open(run / "lora.safetensors", framework="numpy") as file:
+        metadata = file.metadata()
+    assert (metadata["ss_steps"], metadata["dmm_anchor"]) == ("5", "mel spectrogram music")
+
+
+def test_the_run_folder_says_what_made_it(run):
+    record = json.loads((run / "run.json").read_text())
+    assert record["status"] == "finished" and record["resumed_from"].endswith("step-000003")
+    assert "learning_rate" in (run / "preset.toml").read_text()
+    assert list((run / "logs").rglob("events.out.tfevents*"))
+
+
+def test_a_finished_run_is_not_overwritten(run, dataset, tiny_checkpoint):
+    with pytest.raises(InputError, match="--resume or name another folder"):
+        train("nano", dataset, tiny_checkpoint, run)
+
+
+def test_a_misspelt_setting_stops_before_anything_is_written(
+    engine, dataset, tiny_checkpoint, tmp_path
+):
+    with pytest.raises(PresetError, match="did you mean 'network_dim'"):
+        train("nano", dataset, tiny_checkpoint, tmp_path / "run", ("netwrok_dim=4",))
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_lora_changes_what_is_drawn(run, tiny_checkpoint, tmp_path):
+    sampling = Sampling(steps=2)
+    (plain,) = generate(["piano"], tiny_checkpoint, tmp_path / "a", sampling=sampling)
+    lora = run / "lora.safetensors"
+    (tuned,) = generate(["piano"], tiny_checkpoint, tmp_path / "b", lora, sampling=sampling)
+    assert plain.name == tuned.name == "piano-0.flac"
+    assert plain.with_suffix(".png").read_bytes() != tuned.with_suffix(".png").read_bytes()
