@@ -12,6 +12,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..progress import progress_bar
 from .loop import Schedule, fit
 
 KL_WEIGHT = 1e-4
@@ -79,7 +80,11 @@ def encode_latents(
     vae: Any, images: UInt8[Tensor, "n rows frames"]
 ) -> Float[Tensor, "n channels rows/8 frames/8"]:
     """Mean latents at unit scale, as the UNet sees them."""
-    parts = [vae.encode(as_pixels(part)).latent_dist.mean for part in images.split(16)]
+    parts = []
+    with progress_bar("latents", len(images)) as advance:
+        for part in images.split(16):
+            parts.append(vae.encode(as_pixels(part)).latent_dist.mean)
+            advance(len(part))
     return torch.cat(parts) * vae.config.scaling_factor
 
 
