@@ -3,6 +3,7 @@
 libsndfile reads wav, flac, ogg, opus and mp3; FFmpeg (through PyAV) what it does not, such as m4a.
 """
 
+import io
 import math
 from pathlib import Path
 
@@ -115,8 +116,11 @@ def write_audio(path: Path, audio: Float[np.ndarray, "channels samples"], sr: in
         raise ValueError(f"{path}: sound is written as .wav or .flac")
     if not np.isfinite(audio).all():
         raise ValueError(f"{path}: the sound holds NaN or infinite samples")
+    encoded = io.BytesIO()  # libsndfile would hide why writing to a file failed
+    kind = path.suffix[1:].upper()
+    soundfile.write(encoded, np.clip(audio, -1, 1).T, sr, subtype="PCM_16", format=kind)
     with whole_file(path) as partial:
-        soundfile.write(partial, np.clip(audio, -1, 1).T, sr, subtype="PCM_16")
+        partial.write_bytes(encoded.getbuffer())
 
 
 def loudness_lufs(audio: Float[np.ndarray, "channels samples"], sr: int) -> float:

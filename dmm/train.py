@@ -15,7 +15,7 @@ from typing import Any
 
 import toml
 
-from .engine import find_engine, read_pin, set_up_engine
+from .engine import read_pin, set_up_engine
 from .errors import EngineError, InputError, PresetError
 from .files import sha256_file, write_text
 from .presets import check, engine_environment, engine_options, load_preset, parse_settings
@@ -48,7 +48,7 @@ def train(
         raise PresetError(f"{', '.join(taken)}: set by the command line, not by a preset")
     shapes = read_shapes(base)
     state = newest_state(out) if resume else None
-    if not resume and (out / "run.json").exists():
+    if not resume and (any(out.glob("*.safetensors")) or any((out / "state").glob("step-*"))):
         raise InputError(f"{out}: holds a run already; add --resume or name another folder")
     arguments = resolved | {
         "pretrained_model_name_or_path": str(base.resolve()),
@@ -116,7 +116,6 @@ def dataset_config(dataset: Path) -> dict[str, Any]:
 def _record(
     preset: str, dataset: Path, base: Path, resolved: dict[str, Any], state: Path | None
 ) -> dict[str, Any]:
-    find_engine()
     return {
         "preset": preset,
         "seed": resolved.get("seed"),

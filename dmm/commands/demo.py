@@ -1,7 +1,6 @@
 """``dmm demo``: the whole way once, on a CPU, each step as the command one would type."""
 
 import shlex
-import shutil
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -59,7 +58,6 @@ def _train(data: Path, out: Path, steps: int) -> Path:
             file=sys.stderr,
         )
         return SHIPPED_LORA
-    shutil.rmtree(out, ignore_errors=True)  # a run that was cut off before it saved anything
     _dmm(f"train nano --dataset {data} --base {NANO} --out {out} --set max_train_steps={steps}")
     return lora
 

@@ -1,4 +1,6 @@
+import errno
 import math
+from pathlib import Path
 
 import av
 import numpy as np
@@ -6,7 +8,7 @@ import pytest
 import soundfile
 
 from dmm.audio import loudness_lufs, read_audio, write_audio
-from dmm.errors import InputError
+from dmm.errors import DmmError, InputError
 
 SR = 22050
 
@@ -107,3 +109,13 @@ def test_loudness_of_a_full_scale_997_hz_sine_is_minus_3_lufs():
 def test_silence_and_sound_too_short_to_measure_have_no_loudness():
     assert loudness_lufs(np.zeros((1, SR)), SR) == -math.inf
     assert loudness_lufs(np.ones((2, 100)), SR) == -math.inf
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(monkeypatch, tmp_path):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(DmmError, match=r"x\.wav: the disk is full; free some space"):
+        write_audio(tmp_path / "x.wav", np.zeros((1, 100), np.float32), 22050)
+    assert list(tmp_path.iterdir()) == []
