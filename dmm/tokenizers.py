@@ -8,9 +8,12 @@ is 256 bytes, the same 256 ending a word, the merges, then start and end of text
 import gzip
 import json
 import os
+import socket
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from .errors import ModelError
 from .files import write_text
@@ -21,6 +24,7 @@ SDXL_TOKENIZERS = {
 }
 """Hub names of SDXL's two tokenisers and the token that each pads with."""
 FULL_VOCABULARY = 49408
+HUB_TIMEOUT_S = 5
 
 
 def cache_root() -> Path:
@@ -70,14 +74,28 @@ def _make(folder: Path, name: str, vocab_size: int, pad_token: str) -> None:
 
 
 def _download(folder: Path, name: str) -> bool:
-    """Fetch the tokeniser from the Hub; False where the Hub cannot be reached."""
-    from huggingface_hub import try_to_load_from_cache
-    from transformers import CLIPTokenizer
+    """Take the tokeniser from the Hub or its local cache; False where neither has it."""
+    from huggingface_hub import hf_hub_download
 
-    if os.environ.get("HF_HUB_OFFLINE") == "1" and not try_to_load_from_cache(name, "vocab.json"):
-        return False
+    files = ("vocab.json", "merges.txt", "special_tokens_map.json", "tokenizer_config.json")
+    is_offline = not _hub_answers()
     try:
-        CLIPTokenizer.from_pretrained(name).save_pretrained(folder)
+        paths = [Path(hf_hub_download(name, f, local_files_only=is_offline)) for f in files]
+    except OSError:
+        return False
+    for path in paths:  # the configuration comes last: where it is, all are
+        write_text(folder / path.name, path.read_text(encoding="utf-8"))
+    return True
+
+
+@cache
+def _hub_answers() -> bool:
+    """Try one connection: the Hub's own client would retry for a minute."""
+    from huggingface_hub.constants import ENDPOINT
+
+    host = urlsplit(ENDPOINT).hostname or ""
+    try:
+        socket.create_connection((host, 443), timeout=HUB_TIMEOUT_S).close()
     except OSError:
         return False
     return True

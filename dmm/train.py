@@ -97,10 +97,12 @@ def newest_state(run: Path) -> Path:
 
 
 def dataset_facts(dataset: Path) -> dict[str, Any]:
-    """A DATASET's ``dataset.json``; InputError if the folder is none."""
+    """A DATASET's ``dataset.json``; InputError if the folder is none or has nothing to train on."""
     path = dataset / "dataset.json"
     if not path.is_file():
         raise InputError(f"{dataset}: not a dataset (no dataset.json); make one: dmm data build")
+    if not any((dataset / "train").glob("*.png")):
+        raise InputError(f"{dataset}: the train split holds no clips; build it from more music")
     return json.loads(path.read_text(encoding="utf-8"))
 
 

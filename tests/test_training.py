@@ -63,6 +63,15 @@ def test_a_finished_run_is_not_overwritten(run, dataset, tiny_checkpoint):
         train("nano", dataset, tiny_checkpoint, run)
 
 
+def test_a_dataset_without_training_clips_is_refused(engine, tiny_checkpoint, tmp_path):
+    (tmp_path / "data").mkdir()
+    with pytest.raises(InputError, match="not a dataset"):
+        train("nano", tmp_path / "data", tiny_checkpoint, tmp_path / "run")
+    (tmp_path / "data" / "dataset.json").write_text("{}")
+    with pytest.raises(InputError, match="train split holds no clips"):
+        train("nano", tmp_path / "data", tiny_checkpoint, tmp_path / "run")
+
+
 def test_a_misspelt_setting_stops_before_anything_is_written(
     engine, dataset, tiny_checkpoint, tmp_path
 ):

@@ -13,7 +13,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..errors import InputError
 from ..progress import progress_bar
 from ..sdxl_layout import save_checkpoint, single_file_tensors
 from ..sdxl_shapes import SIZE_EMBEDDING, SdxlShapes, TextEncoderShapes
@@ -97,8 +96,6 @@ def load_images(dataset: Path) -> tuple[Tensor, list[str], str]:
 
     anchor = dataset_facts(dataset)["options"]["anchor"]
     paths = sorted((dataset / "train").glob("*.png"))
-    if not paths:
-        raise InputError(f"{dataset}: the train split holds no images; build a larger dataset")
     images, captions = [], []
     with progress_bar("read", len(paths)) as advance:
         for path in paths:

@@ -1,6 +1,6 @@
 import pytest
 
-from dmm.tokenizers import load_tokenizers
+from dmm.tokenizers import load_tokenizers, tokenizer_folder
 
 
 @pytest.fixture(autouse=True)
@@ -30,3 +30,17 @@ def test_a_small_vocabulary_ends_in_start_and_end_of_text():
     ids = first("piano").input_ids
     assert (ids[0], ids[-1]) == (1022, 1023)
     assert max(ids) < 1024 and second("piano").input_ids == ids
+
+
+def test_what_the_hub_has_is_taken_as_it_is(monkeypatch, tmp_path):
+    def download(name, file, **_):
+        path = tmp_path / "hub" / name / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{name} {file}")
+        return str(path)
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    root = tokenizer_folder()
+    assert (root / "openai_clip-vit-large-patch14" / "merges.txt").read_text() == (
+        "openai/clip-vit-large-patch14 merges.txt"
+    )
