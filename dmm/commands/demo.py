@@ -41,7 +41,6 @@ def demo(
     _dmm(f"generate {words} {drawing} --out {out / 'clips-base'}")
     _dmm(f"generate {words} {drawing} --lora {lora} --out {out / 'clips-lora'}")
     _dmm(f"eval report {out / 'clips-lora'} {data} --baseline {out / 'clips-base'} --out {report}")
-    print((report / "report.html").resolve())
 
 
 def _train(data: Path, out: Path, steps: int) -> Path:
