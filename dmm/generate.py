@@ -1,6 +1,6 @@
 """Make clips from prompts: diffusers draws mel images, the codec turns them into sound.
 
-Every clip has a seed of its own, so it does not depend on the batch it is drawn in. CLIPS
+Every clip has a seed of its own, so it depends on the batch it is drawn in by rounding alone. CLIPS
 contract: ``ID.png``, ``ID.flac`` and ``ID.json`` for each; a clip that is there already with the
 same settings is not made again, so an interrupted run goes on where it stopped.
 """
