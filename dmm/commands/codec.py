@@ -48,6 +48,8 @@ def encode(
 
     def convert(path: Path) -> Iterator[Path]:
         sound = read_audio(path, fmt.sr, 2 if stereo else 1)
+        if not sound.any():
+            raise InputError(f"{path}: silent throughout; leave it out")
         if sound.shape[1] < fmt.clip_samples and not pad:
             length_s, needed_s = sound.shape[1] / fmt.sr, fmt.clip_duration_s
             raise InputError(

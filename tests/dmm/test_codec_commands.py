@@ -41,9 +41,15 @@ def test_without_padding_the_short_end_is_left_out(tmp_path, song, capsys):
 
 
 def test_a_file_shorter_than_a_clip_says_how_to_extend_it(tmp_path, capsys):
-    write_audio(tmp_path / "short.wav", np.zeros((1, NANO.sr)), NANO.sr)
+    write_audio(tmp_path / "short.wav", np.full((1, NANO.sr), 0.1), NANO.sr)
     assert encode(tmp_path / "short.wav", "--out", tmp_path, "--no-pad") == 1
     assert "1.00 s; format 'nano' needs 5.12 s or more (--pad to extend)" in one_line(capsys)
+
+
+def test_a_silent_file_is_told(tmp_path, capsys):
+    write_audio(tmp_path / "hush.wav", np.zeros((1, 6 * NANO.sr)), NANO.sr)
+    assert encode(tmp_path / "hush.wav", "--out", tmp_path) == 1
+    assert "hush.wav: silent throughout" in one_line(capsys)
 
 
 def test_stereo_keeps_two_channels(tmp_path, song):
