@@ -1,7 +1,8 @@
 """The DATASET folder as a whole: contents, repeatability, going on after a kill, refusals."""
 
 import json
-import multiprocessing
+import subprocess
+import sys
 import time
 import tomllib
 
@@ -103,27 +104,28 @@ def test_running_again_cuts_nothing(album, build, tree, monkeypatch):
     assert tree(build()) == before
 
 
-def _build_slowly(out, music_root):
-    write = clips.write_image
+BUILD_SLOWLY = """
+import sys, time
+from pathlib import Path
+from dataset_tools import clips
+from dataset_tools.build import build_dataset
+from dataset_tools.options import BuildOptions
 
-    def slow(*args):
-        time.sleep(0.1)
-        write(*args)
-
-    clips.write_image = slow
-    build_dataset(out, BuildOptions(format="nano"), input=music_root, jobs=1)
+write = clips.write_image
+clips.write_image = lambda *arguments: (time.sleep(0.1), write(*arguments))
+out, music = map(Path, sys.argv[1:])
+build_dataset(out, BuildOptions(format="nano"), input=music, jobs=1)
+"""
 
 
 def test_going_on_after_a_kill_gives_the_same_bytes(album, build, tree, tmp_path, music):
     whole, killed = build("whole"), tmp_path / "killed"
-    context = multiprocessing.get_context("spawn")
-    child = context.Process(target=_build_slowly, args=(killed, music.root))
-    child.start()
+    child = subprocess.Popen([sys.executable, "-c", BUILD_SLOWLY, killed, music.root])
     while len(list(killed.glob("*/*.png"))) < 3:
-        assert child.is_alive()
+        assert child.poll() is None
         time.sleep(0.02)
     child.kill()
-    child.join()
+    child.wait()
     (killed / "train" / ".half.123.part.png").write_bytes(b"half")
     assert not (killed / "dataset.json").exists()
     assert tree(build("killed")) == tree(whole)
