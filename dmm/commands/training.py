@@ -43,6 +43,7 @@ def pretrain(
         Path | None, typer.Option(help="A second DATASET that only the VAE learns from.")
     ] = None,
     vae_steps: Annotated[int, typer.Option(help="Training steps of the VAE.")] = 1000,
+    text_steps: Annotated[int, typer.Option(help="Training steps of the text encoders.")] = 600,
     unet_steps: Annotated[int, typer.Option(help="Training steps of the UNet.")] = 3000,
     seed: Annotated[int, typer.Option(help="Decides weights, batches and noise.")] = 0,
 ) -> None:
@@ -52,4 +53,4 @@ def pretrain(
     """
     from ..distill.nano import pretrain
 
-    print(pretrain(dataset, out, extra, vae_steps, unet_steps, seed))
+    print(pretrain(dataset, out, extra, vae_steps, text_steps, unet_steps, seed))

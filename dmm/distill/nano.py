@@ -41,7 +41,13 @@ CAPTION_VARIANTS = 4
 
 
 def pretrain(
-    dataset: Path, out: Path, extra: Path | None, vae_steps: int, unet_steps: int, seed: int
+    dataset: Path,
+    out: Path,
+    extra: Path | None = None,
+    vae_steps: int = 1000,
+    text_steps: int = 600,
+    unet_steps: int = 3000,
+    seed: int = 0,
 ) -> Path:
     """Train all four networks on a DATASET's train split and write one checkpoint.
 
@@ -57,7 +63,7 @@ def pretrain(
     wordings = [vary(captions, anchor, seed + i) for i in range(CAPTION_VARIANTS)]
     every_wording = [caption for wording in wordings for caption in wording]
     encoders = train_text_encoders(
-        te1, te2, every_wording, Schedule(600, 64, 2e-3), state / "text.pt", seed
+        te1, te2, every_wording, Schedule(text_steps, 64, 2e-3), state / "text.pt", seed
     )
     tokens = [tokenize(wording, NANO.te1.vocab_size) for wording in wordings]
     empty = tokenize([""], NANO.te1.vocab_size)
