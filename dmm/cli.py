@@ -30,6 +30,8 @@ COMMANDS = {
 """Command name: where it is, and its line of help."""
 
 
+INTERRUPTED = 130
+"""The code with which typer ends on ctrl-C."""
 USAGE = "Usage: dmm COMMAND [ARGUMENTS]...   (dmm COMMAND --help says more)"
 
 
@@ -54,10 +56,10 @@ def run(arguments: list[str]) -> int:
     except DmmError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("interrupted; run the same command again to go on", file=sys.stderr)
-        return 1
     except SystemExit as end:
+        if end.code == INTERRUPTED:
+            print("interrupted; run the same command again to go on", file=sys.stderr)
+            return 1
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     return 0
 

@@ -29,18 +29,15 @@ def demo(
 
     Example: dmm demo
     """
-    data, report = out / "data", out / "report"
-    _dmm(
-        f"data build --source minimidi --styles {STYLE!r} --count {pieces} --format nano "
-        f"--test 0.3 --val 0 --out {data}"
-    )
+    data, before, after = out / "data", out / "clips-base", out / "clips-lora"
+    music = ["--source", "minimidi", "--styles", STYLE, "--count", pieces, "--format", "nano"]
+    _dmm("data", "build", *music, "--test", 0.3, "--val", 0, "--out", data)
     lora = _train(data, out / "run", steps)
     prompts = [path.read_text(encoding="utf-8").strip() for path in _test_captions(data)]
-    words = shlex.join(prompts)
-    drawing = f"--model {NANO} --anchor 'mel spectrogram music'"
-    _dmm(f"generate {words} {drawing} --out {out / 'clips-base'}")
-    _dmm(f"generate {words} {drawing} --lora {lora} --out {out / 'clips-lora'}")
-    _dmm(f"eval report {out / 'clips-lora'} {data} --baseline {out / 'clips-base'} --out {report}")
+    drawing = [*prompts, "--model", NANO, "--anchor", "mel spectrogram music"]
+    _dmm("generate", *drawing, "--out", before)
+    _dmm("generate", *drawing, "--lora", lora, "--out", after)
+    _dmm("eval", "report", after, data, "--baseline", before, "--out", out / "report")
 
 
 def _train(data: Path, out: Path, steps: int) -> Path:
@@ -57,7 +54,8 @@ def _train(data: Path, out: Path, steps: int) -> Path:
             file=sys.stderr,
         )
         return SHIPPED_LORA
-    _dmm(f"train nano --dataset {data} --base {NANO} --out {out} --set max_train_steps={steps}")
+    length = ["--set", f"max_train_steps={steps}"]
+    _dmm("train", "nano", "--dataset", data, "--base", NANO, "--out", out, *length)
     return lora
 
 
@@ -65,10 +63,10 @@ def _test_captions(data: Path) -> list[Path]:
     return sorted((data / "test").glob("*.txt"))
 
 
-def _dmm(command: str) -> None:
+def _dmm(*words: object) -> None:
+    arguments = [str(word) for word in words]
+    command = shlex.join(arguments)
     shown = command if len(command) < 300 else f"{command[:200]} ... {command[-90:]}"
     print(f"\n$ dmm {shown}", file=sys.stderr)
-    if code := run(shlex.split(command)):
-        raise DmmError(
-            f"the step above ended with exit code {code}; mend it and run dmm demo again"
-        )
+    if run(arguments):
+        raise DmmError("the step above did not end well; run dmm demo again to go on from there")

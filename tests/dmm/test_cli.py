@@ -32,6 +32,15 @@ def test_a_missing_argument_is_usage_error(capsys):
     assert run(["train"]) == 2
 
 
+def test_ctrl_c_is_one_line_and_exit_code_1(monkeypatch, capsys):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dmm.engine.set_up_engine", interrupted)
+    assert run(["setup"]) == 1
+    assert capsys.readouterr().err.strip().endswith("run the same command again to go on")
+
+
 def test_a_users_mistake_is_one_line_and_exit_code_1(capsys, tmp_path):
     clips = str(tmp_path / "clips")
     assert run(["generate", "x", "--model", str(tmp_path / "no.safetensors"), "--out", clips]) == 1
