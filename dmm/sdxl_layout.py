@@ -70,8 +70,7 @@ def _renamed(key: str, rules: Rules) -> str:
 def _unet_key(key: str) -> str:
     if match := re.match(r"(down|up)_blocks\.(\d)\.(\w+)\.(\d)\.(.*)", key):
         side, level, kind, index, rest = match.groups()
-        per_level, first = (3, 1) if side == "down" else (3, 0)
-        block = per_level * int(level) + first + int(index)
+        block = 3 * int(level) + int(index) + (1 if side == "down" else 0)  # block 0 is conv_in
         if kind == "downsamplers":
             return f"input_blocks.{3 * int(level) + 3}.0.op.{rest.removeprefix('conv.')}"
         if kind == "upsamplers":

@@ -98,7 +98,8 @@ class SdxlShapes:
 
 def read_shapes(checkpoint: Path) -> SdxlShapes:
     """Sizes of a single-file SDXL checkpoint; ModelError for a missing or another kind of file."""
-    shapes = {key: shape for key, shape in _header(checkpoint).items() if key.startswith(_PARTS)}
+    with _opened(checkpoint) as file:
+        shapes = {key: file.get_slice(key).get_shape() for key in file.keys()}
     try:
         return _shapes_of(shapes)
     except (KeyError, IndexError) as error:
@@ -108,24 +109,20 @@ def read_shapes(checkpoint: Path) -> SdxlShapes:
         ) from error
 
 
-_PARTS = (UNET, TE1, TE2, VAE)
+def read_metadata(checkpoint: Path) -> dict[str, str]:
+    """The free-text metadata in a safetensors header, empty if there is none."""
+    with _opened(checkpoint) as file:
+        return file.metadata() or {}
 
 
-def _header(checkpoint: Path) -> dict[str, list[int]]:
+def _opened(checkpoint: Path) -> Any:
+    """The file with its header read and no tensor loaded; ModelError if there is no whole one."""
     if not checkpoint.is_file():
         raise ModelError(f"{checkpoint}: no such checkpoint; check the path")
     try:
-        with safe_open(checkpoint, framework="numpy") as file:
-            return {key: file.get_slice(key).get_shape() for key in file.keys()}
+        return safe_open(checkpoint, framework="numpy")
     except SafetensorError as error:
         raise ModelError(f"{checkpoint}: not a whole safetensors file ({error})") from error
-
-
-def read_metadata(checkpoint: Path) -> dict[str, str]:
-    """The free-text metadata in a safetensors header, empty if there is none."""
-    _header(checkpoint)
-    with safe_open(checkpoint, framework="numpy") as file:
-        return file.metadata() or {}
 
 
 def _shapes_of(shapes: dict[str, list[int]]) -> SdxlShapes:
