@@ -1,34 +1,60 @@
-"""The procedural music source: what it promises about its pieces, sound, truth and captions."""
+"""The procedural composer: what it promises about its pieces, truth, captions and MIDI files."""
 
-import dataclasses
 import io
 import json
+import re
 
-import numpy as np
 import pretty_midi
 import pytest
 
+from dataset_tools.sources import SourceRequest, Track, source_tracks
 from dataset_tools.sources.minimidi import (
     BASE_STYLES,
     HELD_OUT_STYLES,
+    TEST_PAIRS,
     Note,
     caption,
     compose,
-    render,
+    prompt,
     to_midi,
     truth,
 )
+from dataset_tools.sources.minimidi.accompaniment import drumming
+from dataset_tools.sources.minimidi.captions import SYNONYMS, pace
+from dataset_tools.sources.minimidi.drums import KITS
 from dataset_tools.sources.minimidi.harmony import KEYS, SCALES
 from dataset_tools.sources.minimidi.instruments import INSTRUMENTS
+from dataset_tools.sources.minimidi.styles import STYLES, leads_and_accompaniments
+from dmm.errors import InputError
 
-SR = 22_050
-STYLES = (*BASE_STYLES, *HELD_OUT_STYLES)
+MOODS = (
+    "happy warm melancholic dark energetic playful dramatic mellow sparse busy".split()
+)  # fmt: skip
+PACES = ("slow", "medium tempo", "fast")
+FACTS = {*STYLES, *INSTRUMENTS, *KITS, *KEYS, *MOODS, *PACES, "no drums", "major", "minor"}
+WORDS = {word: fact for fact in FACTS for word in (fact, *SYNONYMS.get(fact, ()))}
+LONGEST_FIRST = "|".join(map(re.escape, sorted(WORDS, key=len, reverse=True)))
+KNOWN = re.compile(rf"(?<![\w-])({LONGEST_FIRST}|\d+ bpm)(?![\w#-])")
 
 
-def test_a_seed_always_gives_the_same_bytes():
-    first, second = (render(compose(7), SR).tobytes() for _ in range(2))
+def said(text):
+    """The facts that a text states, in their first words; fails if anything else is said."""
+    rest = set(re.sub(r"[,\s]+", " ", KNOWN.sub(" ", text)).split())
+    assert rest <= {"and", "with"}, f"{rest} in {text!r}"
+    return {WORDS.get(word, word) for word in KNOWN.findall(text)}
+
+
+def true(piece):
+    drums = piece.drums or "no drums"
+    return {
+        piece.style, *piece.instruments, drums, *piece.moods, piece.key, piece.mode,
+        pace(piece.tempo_bpm), f"{piece.tempo_bpm} bpm",
+    }  # fmt: skip
+
+
+def test_a_seed_always_gives_the_same_piece():
     assert compose(7) == compose(7)
-    assert first == second
+    assert compose(7, unseen=True) == compose(7, unseen=True)
 
 
 def test_different_seeds_give_different_music():
@@ -36,26 +62,31 @@ def test_different_seeds_give_different_music():
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_every_style_renders_finite_sound_of_exact_length_and_level(style):
-    audio = render(compose(3, style), SR)
-    rms_db = 10 * np.log10(np.square(audio).mean())
-    assert audio.shape == (2, round(5.12 * SR))
-    assert audio.dtype == np.float32
-    assert np.isfinite(audio).all()
-    assert np.abs(audio).max() <= 0.99
-    assert -25 < rms_db < -16
-
-
-def test_other_lengths_are_exact_too():
-    assert render(compose(3, "folk", duration_s=7.3), SR).shape == (2, round(7.3 * SR))
-
-
-@pytest.mark.parametrize("style", STYLES)
-def test_the_caption_names_every_instrument_of_the_truth(style):
-    for seed in range(12):
+def test_captions_and_prompts_say_nothing_untrue_and_name_the_lead(style):
+    for seed in range(40):
         piece = compose(seed, style)
-        assert all(name in caption(piece) for name in piece.instruments)
         assert 1 <= len(piece.instruments) <= 3
+        assert piece.instruments[0] in said(caption(piece)) <= true(piece)
+        asked = prompt(piece)
+        assert piece.instruments[0] in said(asked.text) <= true(piece)
+        assert asked.instruments == piece.instruments[: len(asked.instruments)]
+        assert said(asked.text) & INSTRUMENTS.keys() == set(asked.instruments)
+
+
+def test_captions_name_all_or_the_first_two_instruments():
+    named = [
+        (piece.instruments, said(caption(piece)) & INSTRUMENTS.keys())
+        for piece in (compose(seed, "pop") for seed in range(60))
+    ]
+    assert all(names in (set(all_), set(all_[:2])) for all_, names in named)
+    assert any(len(names) == 2 < len(all_) for all_, names in named)
+    assert any(len(names) == 3 for _, names in named)
+
+
+def test_no_word_has_two_meanings():
+    words = [word for fact in FACTS for word in (fact, *SYNONYMS.get(fact, ()))]
+    assert len(words) == len(set(words))
+    assert SYNONYMS.keys() <= FACTS
 
 
 @pytest.mark.parametrize("style", STYLES)
@@ -63,13 +94,31 @@ def test_pitched_notes_lie_in_the_scale_and_in_range(style):
     for seed in range(12):
         piece = compose(seed, style)
         tonic = KEYS.index(piece.key)
+        allowed = {*SCALES[piece.mode], *((11,) if piece.mode == "minor" else ())}
         pitches = {note.pitch for note in piece.notes if note.instrument != piece.drums}
-        assert all((pitch - tonic) % 12 in SCALES[piece.mode] for pitch in pitches)
+        assert all((pitch - tonic) % 12 in allowed for pitch in pitches)
         assert 28 <= min(pitches) <= max(pitches) <= 91
+
+
+def test_the_raised_seventh_of_minor_sounds_over_the_dominant_alone():
+    raised = 0
+    for seed in range(80):
+        piece = compose(seed, "pop", duration_s=12.0)
+        bar_s = 60 / piece.tempo_bpm * piece.beats_per_bar
+        bars = {}
+        for note in piece.notes:
+            if note.instrument != piece.drums:
+                degree = (note.pitch - KEYS.index(piece.key)) % 12
+                bars.setdefault(int((note.start_s + 0.02) / bar_s), set()).add(degree)
+        over = [degrees for degrees in bars.values() if piece.mode == "minor" and 11 in degrees]
+        assert all(7 in degrees for degrees in over)
+        raised += len(over)
+    assert raised > 20
 
 
 def test_held_out_styles_are_never_drawn():
     assert {compose(seed).style for seed in range(80)} == set(BASE_STYLES)
+    assert {"bossa nova", "tango", "dub techno"} <= set(HELD_OUT_STYLES)
 
 
 def test_held_out_leads_are_unknown_to_the_base_styles():
@@ -80,38 +129,73 @@ def test_held_out_leads_are_unknown_to_the_base_styles():
     assert not base & held_out
 
 
-def test_the_truth_survives_json_and_holds_every_note():
+def test_test_pairs_play_together_when_asked_and_never_otherwise():
+    def pairs(unseen):
+        styles = [leads_and_accompaniments(style, unseen) for style in STYLES.values()]
+        composed = [compose(seed, unseen=unseen).instruments[:2] for seed in range(60)]
+        return {frozenset(pair) for pair in sum(styles, composed)}
+
+    assert pairs(unseen=True) == TEST_PAIRS
+    assert not pairs(unseen=False) & TEST_PAIRS
+
+
+def test_a_style_without_test_pairs_is_refused():
+    with pytest.raises(ValueError, match="no test pair of instruments in tango"):
+        compose(1, "tango", unseen=True)
+    with pytest.raises(InputError, match="no unseen pair of instruments in 'tango'; in: ballad"):
+        list(source_tracks("minimidi", SourceRequest(styles=("tango",), unseen=True)))
+
+
+def test_the_source_passes_unseen_on_and_its_ids_tell():
+    def tracks(unseen):
+        return list(source_tracks("minimidi", SourceRequest(count=12, unseen=unseen)))
+
+    pairs = [frozenset(track.truth["instruments"][:2]) for track in tracks(True)]
+    assert set(pairs) <= TEST_PAIRS
+    assert not {t.id for t in tracks(True)} & {t.id for t in tracks(False)}
+
+
+def test_drums_fill_the_last_bar_of_every_phrase():
+    for first, expected in ((0, {3, 7}), (2, {1, 5})):
+        bars = [set() for _ in range(8)]
+        for hit in drumming("backbeat", 8, 4, first):
+            bars[int(hit.beat // 4)].add((hit.beat % 4, hit.pitch))
+        usual = bars[0]
+        assert {i for i, bar in enumerate(bars) if bar != usual} == expected
+
+
+def test_the_truth_survives_json_and_holds_everything():
     piece = compose(11)
     known = json.loads(json.dumps(truth(piece)))
     assert [Note(*row) for row in known["notes"]] == list(piece.notes)
     assert known["beat_times_s"][1] == pytest.approx(60 / piece.tempo_bpm)
+    names = "seed style tempo_bpm beats_per_bar key mode density drums"
+    assert all(known[name] == getattr(piece, name) for name in names.split())
+    assert tuple(known["instruments"]) == piece.instruments
+    assert tuple(known["moods"]) == piece.moods
 
 
-def test_midi_keeps_programs_and_note_counts():
+def test_midi_keeps_programs_tempo_notes_and_times():
     piece = compose(5, "pop")
     file = io.BytesIO()
     to_midi(piece).write(file)
     midi = pretty_midi.PrettyMIDI(io.BytesIO(file.getvalue()))
     programs = [track.program for track in midi.instruments if not track.is_drum]
     assert programs == [INSTRUMENTS[name].program for name in piece.instruments]
-    assert sum(len(track.notes) for track in midi.instruments) == len(piece.notes)
+    assert midi.get_tempo_changes()[1] == pytest.approx([piece.tempo_bpm], abs=1e-3)
+    starts = sorted(note.start for track in midi.instruments for note in track.notes)
+    assert starts == pytest.approx([note.start_s for note in piece.notes], abs=0.002)
 
 
-@pytest.mark.parametrize("name", ["piano", "marimba", "music box", "pulse lead"])
-def test_energy_rises_where_the_truth_puts_a_note(name):
-    notes = tuple(Note(name, 72, start_s, 0.3, 100) for start_s in (0.5, 1.4, 2.9))
-    piece = dataclasses.replace(compose(1, "chiptune"), notes=notes)
-    level = np.abs(render(piece, SR)).max(0)
-    for note in notes:
-        at, window = round(note.start_s * SR), round(0.03 * SR)
-        assert level[at : at + window].max() > 20 * level[at - window : at].max() + 1e-6
+def test_the_source_composes_for_the_instruments_asked_for():
+    request = SourceRequest(count=4, instruments=("flute", "piano"))
+    for track in source_tracks("minimidi", request):
+        assert isinstance(track, Track) and track.truth
+        assert {"flute", "piano"} <= set(track.truth["instruments"])
 
 
-@pytest.mark.parametrize("name", ["piano", "flute", "strings", "organ", "upright bass"])
-def test_a_note_sounds_at_its_pitch(name):
-    notes = (Note(name, 60 if name != "upright bass" else 36, 0.0, 5.0, 100),)
-    audio = render(dataclasses.replace(compose(1, "folk"), notes=notes), SR).mean(0)
-    spectrum = np.abs(np.fft.rfft(audio[: 2 * SR] * np.hanning(2 * SR)))
-    f0 = 440 * 2 ** ((notes[0].pitch - 69) / 12)
-    at = round(f0 * 2)
-    assert spectrum[at - 4 : at + 5].max() > 0.2 * spectrum.max()
+def test_unknown_and_impossible_instruments_are_told_apart():
+    with pytest.raises(InputError, match=r"no instrument .kazoo.; known: piano, .*lo-fi drums"):
+        list(source_tracks("minimidi", SourceRequest(instruments=("kazoo",))))
+    with pytest.raises(InputError, match="play accordion together in ballad"):
+        list(source_tracks("minimidi", SourceRequest(instruments=("accordion",))))

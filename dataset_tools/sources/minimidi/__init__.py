@@ -1,19 +1,22 @@
 """Procedural music with exact ground truth: compose, render, read the truth."""
 
-from .captions import caption
+from .captions import Prompt, caption, prompt
 from .compose import compose
 from .midi import to_midi
 from .piece import Note, Piece, truth
 from .render import render
-from .styles import BASE_STYLES, HELD_OUT_STYLES
+from .styles import BASE_STYLES, HELD_OUT_STYLES, TEST_PAIRS
 
 __all__ = [
     "BASE_STYLES",
     "HELD_OUT_STYLES",
+    "TEST_PAIRS",
     "Note",
     "Piece",
+    "Prompt",
     "caption",
     "compose",
+    "prompt",
     "render",
     "to_midi",
     "truth",

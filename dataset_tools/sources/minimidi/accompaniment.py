@@ -1,9 +1,9 @@
 """The players behind the lead: chords, bass and drums from one-bar patterns."""
 
-from .drums import KICK
+from .drums import KICK, SNARE
 from .harmony import Scale, nearest, voicing
 from .melody import Event
-from .patterns import BASS, COMP, DRUMS
+from .patterns import BASS, COMP, DRUMS, FILL
 
 BASS_RANGE = (29, 48)
 
@@ -37,7 +37,7 @@ def bass_line(pattern: str, chords: list[tuple[int, ...]], beats: int, scale: Sc
             "o": root + 12 if root + 12 <= BASS_RANGE[1] + 4 else root,
             "t": nearest(chord[1], root + 4, *BASS_RANGE),
             "f": nearest(chord[2], root + 5, *BASS_RANGE),
-            "a": _approach(following, root, scale),
+            "a": _approach(following, root, scale, chord),
         }
         for beat, length, what in BASS[pattern]:
             if beat < beats:
@@ -48,19 +48,22 @@ def bass_line(pattern: str, chords: list[tuple[int, ...]], beats: int, scale: Sc
     return events
 
 
-def _approach(target: int, start: int, scale: Scale) -> int:
-    """Scale neighbour of ``target`` on the side of ``start``."""
+def _approach(target: int, start: int, scale: Scale, chord: tuple[int, ...]) -> int:
+    """Scale neighbour of ``target`` on the side of ``start``, as it sounds over the chord."""
     degrees = scale.degrees(target - 3, target + 3)
-    pitches = [scale.pitch(degree) for degree in degrees]
-    at = pitches.index(target)
-    return pitches[at - 1] if start < target else pitches[at + 1]
+    at = [scale.pitch(degree) for degree in degrees].index(target)
+    return scale.over(chord, degrees[at - 1] if start < target else degrees[at + 1])
 
 
-def drumming(pattern: str, n_bars: int, beats: int) -> list[Event]:
-    """Drum hits; a bar shorter than four beats plays the pattern's beginning."""
+def drumming(pattern: str, n_bars: int, beats: int, phrase_bar: int) -> list[Event]:
+    """Drum hits, with a fill where a phrase of four bars ends; ``phrase_bar`` is the first's.
+
+    A bar shorter than four beats plays the pattern's beginning.
+    """
     events = []
     for bar in range(n_bars):
-        for pitch, steps in DRUMS[pattern].items():
+        closing = (bar + phrase_bar) % 4 == 3 and SNARE in DRUMS[pattern] and beats == 4
+        for pitch, steps in (FILL if closing else DRUMS[pattern]).items():
             for i, mark in enumerate(steps[: beats * 4]):
                 if mark != ".":
                     accent = 1.0 if mark == "X" else 0.55 if pitch != KICK else 0.8

@@ -1,10 +1,12 @@
-"""Captions in the words of a prompt, made from what is true of the piece."""
+"""Captions and prompts in the words of users, made from what is true of the piece."""
+
+from dataclasses import dataclass
 
 import numpy as np
 
 from .piece import Piece
 
-# "" leaves the slot empty; {drums} and {swing} vanish with it. Each names every instrument.
+# "" leaves the slot empty; {drums} vanishes with it. The last forms name a part of what plays.
 TEMPLATES = (
     "{instruments}, {moods}, {pace}, {mode}",
     "{style}, {instruments}, {drums}, {moods}, {pace}, {mode}",
@@ -12,30 +14,90 @@ TEMPLATES = (
     "{style}, {instruments}, {drums}, {bpm} bpm, {key} {mode}, {mood}",
     "{pace} {mode} {style}, {instruments}, {drums}, {moods}",
     "{instruments}, {drums}, {style}, {moods}, {bpm} bpm",
+    "{front}, {moods}, {pace}",
+    "{mood} {style}, {front}, {pace}",
+    "{front}, {mood}, {mode}",
 )
-_WEIGHTS = (0.2, 0.25, 0.15, 0.15, 0.15, 0.1)
+_WEIGHTS = (0.12, 0.15, 0.1, 0.1, 0.1, 0.08, 0.15, 0.1, 0.1)
+PARAPHRASED = 0.3
+"""Chance of a word to be said in another way, where there is one."""
+SYNONYMS: dict[str, tuple[str, ...]] = {
+    "happy": ("cheerful", "joyful"),
+    "warm": ("tender", "gentle"),
+    "melancholic": ("sad", "wistful"),
+    "dark": ("gloomy", "brooding"),
+    "energetic": ("lively", "driving"),
+    "playful": ("light-hearted",),
+    "dramatic": ("intense",),
+    "mellow": ("calm", "relaxed"),
+    "sparse": ("minimal",),
+    "busy": ("dense",),
+    "slow": ("slow tempo", "downtempo"),
+    "medium tempo": ("mid-tempo", "moderate tempo"),
+    "fast": ("fast tempo", "uptempo"),
+    "minor": ("minor key",),
+    "major": ("major key",),
+    "no drums": ("without drums",),
+    "acoustic drums": ("drum kit",),
+    "electronic drums": ("drum machine",),
+    "electric piano": ("rhodes",),
+    "nylon guitar": ("classical guitar",),
+    "steel guitar": ("acoustic guitar",),
+    "upright bass": ("double bass",),
+    "saw lead": ("synth lead",),
+    "pad": ("synth pad",),
+    "brass": ("brass section",),
+    "strings": ("string section",),
+    "organ": ("drawbar organ",),
+}
+"""Other words for what a caption says; they mean the same here, so none is used twice."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What a user would ask for: one or two instruments and two or three descriptors."""
+
+    text: str
+    instruments: tuple[str, ...]
+    pace: str
+    mode: str
 
 
 def caption(piece: Piece) -> str:
-    """One caption of the piece, its form chosen by the piece's seed.
+    """One caption of the piece, its form and its words chosen by the piece's seed.
 
     Facts left out of a form are simply unsaid; nothing untrue is ever said.
     """
     rng = np.random.default_rng([2027, piece.seed])
     template = TEMPLATES[rng.choice(len(TEMPLATES), p=_WEIGHTS)]
     moods = piece.moods[: int(rng.integers(1, len(piece.moods) + 1))]
+    drums = piece.drums or ("no drums" if rng.random() < 0.5 else "")
+
+    def say(word: str) -> str:
+        others = SYNONYMS.get(word, ())
+        return str(rng.choice(others)) if others and rng.random() < PARAPHRASED else word
+
     text = template.format(
-        instruments=listed(piece.instruments),
-        drums=piece.drums or ("no drums" if rng.random() < 0.5 else ""),
-        moods=", ".join(moods) if "{moods} " not in template else " ".join(moods),
-        mood=piece.moods[0],
+        instruments=listed(tuple(say(name) for name in piece.instruments)),
+        front=listed(tuple(say(name) for name in piece.instruments[:2])),
+        drums=say(drums),
+        moods=(", " if "{moods} " not in template else " ").join(say(mood) for mood in moods),
+        mood=say(piece.moods[0]),
         style=piece.style,
-        pace=pace(piece.tempo_bpm),
+        pace=say(pace(piece.tempo_bpm)),
         bpm=piece.tempo_bpm,
         key=piece.key,
-        mode=piece.mode,
+        mode=say(piece.mode),
     )
     return ", ".join(part.strip() for part in text.split(",") if part.strip())
+
+
+def prompt(piece: Piece) -> Prompt:
+    """The piece's first one or two instruments, a mood, the pace and the mode."""
+    asked = piece.instruments[: 1 + piece.seed % 2]
+    speed = pace(piece.tempo_bpm)
+    words = (listed(asked), piece.moods[0], speed, piece.mode)
+    return Prompt(", ".join(words), asked, speed, piece.mode)
 
 
 def listed(names: tuple[str, ...]) -> str:

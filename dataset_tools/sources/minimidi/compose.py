@@ -1,5 +1,6 @@
 """Seed to piece: every draw comes from one PCG64 stream, so a seed means one piece everywhere."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import TypeVar
@@ -11,10 +12,12 @@ from .harmony import KEYS, PROGRESSIONS, Scale
 from .instruments import INSTRUMENTS
 from .melody import Event, Pace, melody
 from .piece import Note, Piece
-from .styles import BASE_STYLES, STYLES, Style
+from .styles import BASE_STYLES, STYLES, Style, leads_and_accompaniments
 
 Choice = TypeVar("Choice")
 DENSITIES = ("sparse", "medium", "busy")
+FIRST_BARS = (0, 0, 0, 1, 2, 3)
+"""Bar of the phrase at which a piece begins: half of them at its beginning."""
 
 
 @dataclass(frozen=True)
@@ -38,15 +41,25 @@ class Plan:
     """Bar of the four-bar phrase at which the piece begins."""
 
 
-def compose(seed: int, style: str | None = None, duration_s: float = 5.12) -> Piece:
-    """Piece of a seed; without ``style`` a base style is drawn. KeyError for unknown styles."""
+def compose(
+    seed: int, style: str | None = None, duration_s: float = 5.12, unseen: bool = False
+) -> Piece:
+    """Piece of a seed; without ``style`` a base style is drawn.
+
+    ``unseen`` composes for the lead and accompaniment pairs in ``TEST_PAIRS`` alone, which are
+    otherwise left out. KeyError for unknown styles; ValueError if the style has no such pair.
+    """
     rng = np.random.default_rng([2026, seed])
-    drawn = BASE_STYLES[rng.integers(len(BASE_STYLES))]
+    able = [name for name in BASE_STYLES if leads_and_accompaniments(STYLES[name], unseen)]
+    drawn = able[rng.integers(len(able))]
     chosen = STYLES[style or drawn]
-    plan = _plan(rng, chosen)
+    pairs = leads_and_accompaniments(chosen, unseen)
+    if not pairs:
+        raise ValueError(f"no {'test' if unseen else 'training'} pair of instruments in {style}")
+    plan = _plan(rng, chosen, pairs)
     scale = Scale(plan.tonic, plan.mode)
     n_bars = ceil(duration_s * plan.tempo_bpm / 60 / plan.beats)
-    chords = _chords(rng, scale, n_bars, plan.phrase_bar, chosen.sevenths)
+    chords = _chords(rng, scale, n_bars, plan, chosen.sevenths)
     lines = _lines(rng, plan, chosen, scale, chords)
     pitched = tuple(dict.fromkeys(name for name in (plan.lead, plan.comp, plan.bass) if name))
     return Piece(
@@ -65,33 +78,35 @@ def compose(seed: int, style: str | None = None, duration_s: float = 5.12) -> Pi
     )
 
 
-def _plan(rng: np.random.Generator, style: Style) -> Plan:
-    def draw(options: tuple[Choice, ...]) -> Choice:
-        return options[rng.integers(len(options))]
+def _plan(rng: np.random.Generator, style: Style, pairs: Sequence[tuple[str, str | None]]) -> Plan:
+    def draw(options: Sequence[Choice]) -> Choice:
+        return options[int(rng.integers(len(options)))]
 
     low, high = style.tempo_bpm
+    lead, comp = draw(pairs)
     return Plan(
         tempo_bpm=int(rng.integers(low, high + 1)),
         beats=draw(style.beats_per_bar),
         tonic=int(rng.integers(12)),
         mode="minor" if rng.random() < style.minor else "major",
-        lead=draw(style.leads),
-        comp=draw(style.accompaniments),
+        lead=lead,
+        comp=comp,
         bass=draw(style.basses),
         kit=draw(style.kits),
         activity=float(rng.uniform(*style.activity)),
         lift=int(rng.choice((-5, 5))),
         force=float(rng.choice((0.85, 1.05))),
-        phrase_bar=int(rng.integers(4)),
+        phrase_bar=draw(FIRST_BARS),
     )
 
 
 def _chords(
-    rng: np.random.Generator, scale: Scale, n_bars: int, first: int, sevenths: bool
+    rng: np.random.Generator, scale: Scale, n_bars: int, plan: Plan, sevenths: bool
 ) -> list[tuple[int, ...]]:
-    """One chord a bar, the progression repeated from its bar ``first``."""
-    options = PROGRESSIONS[scale.mode]
+    """One chord a bar, the mood's progression repeated from the bar at which the piece begins."""
+    options = PROGRESSIONS[_valence(plan)]
     roots = options[rng.integers(len(options))]
+    first = plan.phrase_bar
     return [scale.chord(roots[bar % 4], sevenths) for bar in range(first, first + n_bars)]
 
 
@@ -114,7 +129,7 @@ def _lines(
         lines.append((plan.bass, 0.85, bass_line(pattern, chords, plan.beats, scale)))
     if plan.kit:
         pattern = style.drum_patterns[rng.integers(len(style.drum_patterns))]
-        lines.append((plan.kit, 0.8, drumming(pattern, len(chords), plan.beats)))
+        lines.append((plan.kit, 0.8, drumming(pattern, len(chords), plan.beats, plan.phrase_bar)))
     return lines
 
 
@@ -161,12 +176,16 @@ def _density(plan: Plan, style: Style) -> str:
     ]
 
 
-def _moods(plan: Plan, style: Style) -> tuple[str, ...]:
-    """Two or three words that can be heard: mode and register, force and tempo, density."""
-    valence = {
+def _valence(plan: Plan) -> str:
+    return {
         ("major", True): "happy", ("major", False): "warm",
         ("minor", True): "melancholic", ("minor", False): "dark",
     }[plan.mode, plan.lift > 0]  # fmt: skip
+
+
+def _moods(plan: Plan, style: Style) -> tuple[str, ...]:
+    """Two or three words that can be heard: mode and register, force and tempo, density."""
+    valence = _valence(plan)
     fast, loud = plan.tempo_bpm >= 100, plan.force > 1
     arousal = {
         (True, True): "energetic", (True, False): "playful",

@@ -6,17 +6,14 @@ from itertools import pairwise
 KEYS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}
 
-# Roots of four bars; the diminished degrees (vii in major, ii in minor) are left out.
+# Roots of four bars by mood; the diminished degrees (vii in major, ii in minor) are left out.
 PROGRESSIONS: dict[str, tuple[tuple[int, ...], ...]] = {
-    "major": (
-        (0, 4, 5, 3), (0, 5, 3, 4), (0, 3, 0, 4), (0, 2, 3, 4), (5, 3, 0, 4), (0, 1, 4, 0),
-        (0, 3, 1, 4),
-    ),
-    "minor": (
-        (0, 5, 2, 6), (0, 3, 6, 2), (0, 6, 5, 6), (0, 5, 3, 4), (0, 3, 0, 4), (0, 2, 6, 3),
-        (0, 4, 5, 3),
-    ),
+    "happy": ((0, 4, 5, 3), (0, 3, 0, 4), (0, 3, 4, 0), (0, 1, 4, 0)),
+    "warm": ((0, 5, 3, 4), (0, 2, 3, 4), (0, 3, 1, 4), (0, 5, 1, 4)),
+    "melancholic": ((0, 5, 2, 6), (0, 3, 6, 2), (0, 6, 5, 6), (0, 2, 6, 3)),
+    "dark": ((0, 5, 3, 4), (0, 3, 0, 4), (0, 5, 0, 4), (0, 4, 5, 4)),
 }  # fmt: skip
+DOMINANT = 4
 
 
 @dataclass(frozen=True)
@@ -38,10 +35,29 @@ class Scale:
     def chord(self, root: int, sevenths: bool) -> tuple[int, ...]:
         """Pitch classes of the triad or seventh chord on a degree, root first.
 
-        >>> Scale(0, "major").chord(4, sevenths=False)
-        (7, 11, 2)
+        The dominant in minor is the harmonic scale's: a major chord that leads home.
+
+        >>> Scale(0, "major").chord(4, sevenths=False), Scale(9, "minor").chord(4, sevenths=False)
+        ((7, 11, 2), (4, 8, 11))
         """
-        return tuple(self.pitch(root + 2 * i) % 12 for i in range(4 if sevenths else 3))
+        tones = [self.pitch(root + 2 * i) % 12 for i in range(4 if sevenths else 3)]
+        if root == DOMINANT:
+            tones[1] = self.leading_tone
+        return tuple(tones)
+
+    @property
+    def leading_tone(self) -> int:
+        """Pitch class a semitone below the tonic."""
+        return (self.tonic - 1) % 12
+
+    def over(self, chord: tuple[int, ...], degree: int) -> int:
+        """Pitch of a degree while a chord sounds: the seventh is raised where the chord raises it.
+
+        >>> Scale(9, "minor").over((4, 8, 11), 7 * 5 + 6)
+        80
+        """
+        raised = self.mode == "minor" and degree % 7 == 6 and self.leading_tone in chord
+        return self.pitch(degree) + raised
 
     def degrees(self, low: int, high: int) -> list[int]:
         """All degrees whose pitch lies in low..high."""

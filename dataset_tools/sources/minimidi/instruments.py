@@ -116,6 +116,11 @@ _ALL = (
         release_s=0.05, pan=0.2,
     ),
     Instrument(
+        "steel guitar", 25, 40, 84, harmonics(26, 0.95, even=1.2), attack_s=0.002, decay_s=0.85,
+        damping=0.45, stiffness=1.5e-4, cutoff_hz=6500.0, detune_cents=(-2.5, 2.5), noise=0.1,
+        noise_hz=4500.0, noise_decay_s=0.008, release_s=0.06, pan=-0.25,
+    ),
+    Instrument(
         "upright bass", 32, 28, 50, harmonics(14, 1.3), attack_s=0.012, decay_s=0.5, damping=3.0,
         cutoff_hz=700.0, noise=0.06, noise_hz=500.0, noise_decay_s=0.015, release_s=0.05, gain=1.25,
     ),
@@ -162,6 +167,20 @@ _ALL = (
     Instrument(
         "chip bass", 87, 28, 55, harmonics(31, 1.6, even=0.0), attack_s=0.001, decay_s=1.0,
         sustain=1.0, release_s=0.004, gain=1.1,
+    ),
+    Instrument(
+        "dub chord", 90, 48, 84, harmonics(32, 0.9), attack_s=0.003, decay_s=0.22,
+        detune_cents=(-8.0, 7.0), release_s=0.12, sweep=Sweep(3200.0, 450.0, 0.07, 2.5),
+    ),
+    Instrument(
+        "saxophone", 65, 48, 84, harmonics(22, 0.6, even=0.8), attack_s=0.035, bloom_s=0.02,
+        decay_s=0.5, sustain=0.8, cutoff_hz=1900.0, vibrato_hz=5.3, vibrato_cents=24.0, noise=0.02,
+        noise_hz=3000.0, release_s=0.07, pan=-0.1,
+    ),
+    Instrument(
+        "accordion", 21, 48, 88, pulse(40, 0.12), attack_s=0.03, decay_s=1.0, sustain=1.0,
+        cutoff_hz=3400.0, detune_cents=(-13.0, 0.0, 13.0), tremolo_hz=5.6, tremolo_depth=0.12,
+        release_s=0.03, pan=0.15,
     ),
     Instrument(
         "analog lead", 84, 48, 86, harmonics(50, 0.8), attack_s=0.02, decay_s=0.8, sustain=0.85,

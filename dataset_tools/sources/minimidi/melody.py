@@ -69,7 +69,8 @@ def melody(
             if strong:
                 at = _snap(at, degrees, scale, chord)
             accent = 0.85 if beat == 0 else 0.7 if strong else 0.55
-            events.append(Event(bar * pace.beats + beat, length, scale.pitch(degrees[at]), accent))
+            pitch = scale.over(chord, degrees[at])
+            events.append(Event(bar * pace.beats + beat, length, pitch, accent))
     return events
 
 
@@ -79,5 +80,5 @@ def _reflect(at: int, size: int) -> int:
 
 def _snap(at: int, degrees: list[int], scale: Scale, chord: tuple[int, ...]) -> int:
     """Index of the nearest degree that belongs to the chord."""
-    fitting = [i for i, degree in enumerate(degrees) if scale.pitch(degree) % 12 in chord]
+    fitting = [i for i, degree in enumerate(degrees) if scale.over(chord, degree) % 12 in chord]
     return min(fitting, key=lambda i: abs(i - at))

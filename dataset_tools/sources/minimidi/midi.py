@@ -14,6 +14,7 @@ def to_midi(piece: Piece) -> "PrettyMIDI":
     import pretty_midi
 
     midi = pretty_midi.PrettyMIDI(initial_tempo=piece.tempo_bpm)
+    midi.time_signature_changes = [pretty_midi.TimeSignature(piece.beats_per_bar, 4, 0)]
     for name in (*piece.instruments, *([piece.drums] if piece.drums else [])):
         is_drum = name == piece.drums
         program = 0 if is_drum else INSTRUMENTS[name].program

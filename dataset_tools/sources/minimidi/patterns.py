@@ -27,6 +27,9 @@ COMP: dict[str, tuple[Strike, ...]] = {
     "broken": _steps((0, 2, 1, 2, 0, 2, 1, 2), 0.5, 0.7),
     "ostinato": _steps((0, 2, 2, 1, 2, 2, 1, 2), 0.5, 0.4),
     "arpeggio 16": _steps((0, 1, 2, 3) * 4, 0.25, 0.22),
+    "dub stabs": _chords((0.75, 2.75), 0.2),
+    "bossa": _chords((0.0, 1.5, 3.0), 0.7) + _chords((1.0, 2.5), 0.35),
+    "tango": _chords((0.0, 1.0, 2.0, 3.0), 0.3) + _chords((3.5,), 0.2),
     "chip arpeggio": _steps((0, 1, 2) * 11, 0.125, 0.12)[:32],
 }
 
@@ -40,6 +43,9 @@ BASS: dict[str, tuple[tuple[float, float, str], ...]] = {
     "eighths": tuple((i / 2, 0.42, "r") for i in range(8)),
     "offbeats": tuple((i + 0.5, 0.4, "r") for i in range(4)),
     "octaves": tuple((i / 2, 0.4, "ro"[i % 2]) for i in range(8)),
+    "bossa": ((0.0, 1.4, "r"), (1.5, 0.4, "f"), (2.0, 1.4, "f"), (3.5, 0.4, "r")),
+    "habanera": ((0.0, 1.4, "r"), (1.5, 0.4, "f"), (2.0, 0.9, "o"), (3.0, 0.9, "f")),
+    "deep": ((0.0, 0.6, "r"), (1.75, 0.3, "r"), (2.5, 0.9, "r")),
     "sixteenths": tuple((i / 4, 0.2, "rrorrror"[i % 8]) for i in range(16)),
 }
 
@@ -68,5 +74,17 @@ DRUMS: dict[str, dict[int, str]] = {
     },
     "boom bap busy": {KICK: "X..x......xx....", SNARE: "....X..x....X..x",
                       CLOSED_HAT: "x.xxx.x.x.xxx.x."},
+    "dub": {
+        KICK: "X...X...X...X...", OPEN_HAT: "..x...x...x...x.", RIM: "...x......x..x..",
+        SHAKER: "x.xxx.xxx.xxx.xx",
+    },
+    "bossa": {
+        KICK: "X.....x.X.....x.", RIM: "x..x..x...x..x..", CLOSED_HAT: "x.x.x.x.x.x.x.x.",
+    },
     "toms": {KICK: "X.....x.X...x.x.", SNARE: "............x.xx"},
 }  # fmt: skip
+
+FILL: dict[int, str] = {
+    KICK: "X...........x...", SNARE: "........x.xxxxXx", CLOSED_HAT: "x.x.x.x.........",
+}  # fmt: skip
+"""The bar with which drums close a four-bar phrase, for patterns that have a snare."""

@@ -7,10 +7,11 @@ from jaxtyping import Float
 from scipy import fft
 
 from .drums import KITS, hit, pan
+from .effects import chorus, record_noise, wow
 from .instruments import INSTRUMENTS
 from .kernels import add_note
 from .piece import Note, Piece
-from .styles import STYLES
+from .styles import STYLES, Style
 from .tone import tone
 
 TARGET_RMS = 0.1
@@ -18,15 +19,31 @@ TARGET_RMS = 0.1
 LEVELLING = 0.85
 """1 gives every piece the same RMS, 0 leaves loudness to the notes."""
 PEAK = 0.98
+TAIL_S = 0.8
+"""How long the room sounds on, and again how long echoes do."""
+SOFT_BELOW = 60
+"""Velocities under this sound as softly touched keys do."""
 
 
 def render(piece: Piece, sr: int) -> Float[np.ndarray, "2 samples"]:
     """Float32 stereo, round(duration_s * sr) samples, peak below 0.99, RMS near -20 dBFS."""
-    n_samples = round(piece.duration_s * sr)
+    return finish(_dry(piece, round(piece.duration_s * sr), sr), piece, sr)
+
+
+def finish(
+    dry: Float[np.ndarray, "2 samples"], piece: Piece, sr: int
+) -> Float[np.ndarray, "2 samples"]:
+    """Colour dry sound as the piece's style does, and level it."""
     style = STYLES[piece.style]
-    mix = _colour(_dry(piece, n_samples, sr), sr, style.reverb, style.lowpass_hz)
+    if style.chorus:
+        dry = dry + chorus(dry, sr, style.chorus)
+    mix = _colour(dry, sr, style, 60 / piece.tempo_bpm)
+    if style.tape:
+        mix = wow(mix, sr, style.tape, piece.seed)
     rms = np.sqrt(np.mean(np.square(mix)))
     mix *= np.float32((TARGET_RMS / max(rms, 1e-6)) ** LEVELLING)
+    if style.vinyl:
+        mix += style.vinyl * record_noise(mix.shape[1], sr, piece.seed)
     peak = np.abs(mix).max()
     return mix * np.float32(min(1.0, PEAK / max(peak, 1e-6)))
 
@@ -51,26 +68,37 @@ def _voice(note: Note, sr: int) -> tuple[Float[np.ndarray, " samples"], float, f
     if note.instrument in KITS:
         return hit(note.instrument, note.pitch, sr), pan(note.pitch), 1.0
     instrument = INSTRUMENTS[note.instrument]
-    return tone(note.instrument, note.pitch, sr), instrument.pan, instrument.release_s
+    wave = tone(note.instrument, note.pitch, sr, note.velocity < SOFT_BELOW)
+    return wave, instrument.pan, instrument.release_s
 
 
 def _colour(
-    dry: Float[np.ndarray, "2 samples"], sr: int, reverb: float, lowpass_hz: float
+    dry: Float[np.ndarray, "2 samples"], sr: int, style: Style, beat_s: float
 ) -> Float[np.ndarray, "2 samples"]:
-    """Room and tone in one pass through the frequency domain."""
+    """Echo, room and tone in one pass through the frequency domain."""
     n_samples = dry.shape[1]
-    n_fft = fft.next_fast_len(n_samples + int(0.8 * sr), real=True)
+    tail_s = TAIL_S * (2 if style.echo_beats else 1)
+    n_fft = int(fft.next_fast_len(n_samples + int(tail_s * sr), real=True) or 0)
     spectrum = np.asarray(fft.rfft(dry, n_fft))
-    wet = spectrum.sum(0) * _room(sr, n_fft) * np.float32(reverb)
-    coloured = (spectrum + wet) * _lowpass(sr, n_fft, lowpass_hz)
+    if style.echo_beats:
+        spectrum = spectrum * _echo(sr, n_fft, style.echo_beats * beat_s)
+    wet = spectrum.sum(0) * _room(sr, n_fft) * np.float32(style.reverb)
+    coloured = (spectrum + wet) * _lowpass(sr, n_fft, style.lowpass_hz)
     return np.asarray(fft.irfft(coloured, n_fft))[:, :n_samples]
+
+
+def _echo(sr: int, n_fft: int, delay_s: float) -> np.ndarray:
+    """Spectrum (bins) of the sound and its repeats, as many as fit before the end wraps round."""
+    turn = np.exp(-2j * np.pi * fft.rfftfreq(n_fft, 1 / sr) * delay_s)
+    repeats = range(int(TAIL_S / delay_s) + 1)
+    return np.sum([(0.45 * turn) ** n for n in repeats], axis=0).astype(np.complex64)
 
 
 @lru_cache(maxsize=4)
 def _room(sr: int, n_fft: int) -> np.ndarray:
-    """Spectrum (2, bins) of a 0.8 s room: decaying noise of unit energy a channel."""
+    """Spectrum (2, bins) of a room: decaying noise of unit energy a channel."""
     rng = np.random.default_rng(20)
-    time_s = np.arange(int(0.8 * sr)) / sr
+    time_s = np.arange(int(TAIL_S * sr)) / sr
     tail = rng.standard_normal((2, len(time_s))) * np.exp(-time_s / 0.16) * (time_s > 0.012)
     tail /= np.sqrt(np.square(tail).sum(1, keepdims=True))
     gentle = 1 / (1 + (fft.rfftfreq(n_fft, 1 / sr) / 2500) ** 2)

@@ -30,6 +30,14 @@ class Style:
     """Standard deviation of the players' timing."""
     reverb: float = 0.2
     lowpass_hz: float = 20_000.0
+    echo_beats: float = 0.0
+    """Time between repeats of an echo, 0 none."""
+    chorus: float = 0.0
+    """Level of two slowly moving copies beside the sound."""
+    tape: float = 0.0
+    """Wow of an old tape: greatest error of its speed, 0.002 is easily heard."""
+    vinyl: float = 0.0
+    """Level of a record's hiss and crackle against full scale."""
 
 
 _BASE = (
@@ -45,8 +53,9 @@ _BASE = (
     ),
     Style(
         "pop", (92, 124),
-        leads=("piano", "electric piano", "organ", "flute", "saw lead", "vibraphone", "brass"),
-        accompaniments=("piano", "piano", "electric piano", "organ", "nylon guitar", "pad"),
+        leads=("piano", "electric piano", "organ", "steel guitar", "saw lead", "vibraphone",
+               "brass"),
+        accompaniments=("piano", "piano", "electric piano", "organ", "steel guitar", "pad"),
         basses=("synth bass", "synth bass", "upright bass"),
         kits=("acoustic drums", "acoustic drums", "electronic drums"),
         comp_patterns=("quarters", "block", "strum", "offbeats"),
@@ -56,8 +65,9 @@ _BASE = (
     ),
     Style(
         "folk", (84, 132),
-        leads=("nylon guitar", "flute", "clarinet", "marimba", "nylon guitar"),
-        accompaniments=("nylon guitar", "nylon guitar", "nylon guitar", "strings", "piano"),
+        leads=("nylon guitar", "flute", "clarinet", "marimba", "steel guitar", "steel guitar"),
+        accompaniments=("nylon guitar", "nylon guitar", "steel guitar", "steel guitar", "strings",
+                        "piano"),
         basses=("upright bass", "upright bass", None),
         kits=(None, None, "acoustic drums"),
         comp_patterns=("strum", "broken", "oompah", "arpeggio"),
@@ -91,7 +101,7 @@ _BASE = (
         comp_patterns=("block", "halves", "charleston", "broken"),
         bass_patterns=("long", "pushed", "two feel"), drum_patterns=("boom bap", "boom bap busy"),
         minor=0.6, sevenths=True, swing=0.5, activity=(0.25, 0.55), lowpass_hz=4200.0,
-        looseness_s=0.009,
+        looseness_s=0.009, tape=0.0015, vinyl=0.003,
     ),
     Style(
         "cinematic", (60, 104),
@@ -125,10 +135,52 @@ _HELD_OUT = (
         basses=("synth bass",), kits=("electronic drums",),
         comp_patterns=("block", "arpeggio 16"), bass_patterns=("sixteenths",),
         drum_patterns=("backbeat", "four on the floor"), minor=0.85, activity=(0.25, 0.55),
-        looseness_s=0.0, reverb=0.4,
+        looseness_s=0.0, reverb=0.4, chorus=0.5,
+    ),
+    Style(
+        "dub techno", (116, 130),
+        leads=("dub chord",), accompaniments=("dub chord", "pad"), basses=("synth bass",),
+        kits=("electronic drums",), comp_patterns=("dub stabs",), bass_patterns=("deep",),
+        drum_patterns=("dub",), minor=0.9, sevenths=True, activity=(0.15, 0.35), reverb=0.5,
+        looseness_s=0.001, echo_beats=0.75, lowpass_hz=7000.0,
+    ),
+    Style(
+        "bossa nova", (110, 140),
+        leads=("saxophone",), accompaniments=("nylon guitar",), basses=("upright bass",),
+        kits=("acoustic drums",), comp_patterns=("bossa",), bass_patterns=("bossa",),
+        drum_patterns=("bossa",), minor=0.4, sevenths=True, activity=(0.35, 0.6), reverb=0.18,
+        looseness_s=0.006,
+    ),
+    Style(
+        "tango", (108, 132),
+        leads=("accordion",), accompaniments=("piano", "strings", "piano"),
+        basses=("upright bass",), kits=(None,), comp_patterns=("tango",),
+        bass_patterns=("habanera",), drum_patterns=("brushes",), minor=0.85,
+        activity=(0.4, 0.7), reverb=0.2, looseness_s=0.006,
     ),
 )  # fmt: skip
+
+TEST_PAIRS: frozenset[frozenset[str]] = frozenset(
+    frozenset(pair)
+    for pair in (
+        ("flute", "strings"), ("clarinet", "nylon guitar"), ("vibraphone", "electric piano"),
+        ("saw lead", "organ"), ("brass", "pad"), ("marimba", "piano"), ("steel guitar", "organ"),
+        ("clarinet", "piano"), ("flute", "electric piano"),
+    )
+)  # fmt: skip
+"""Leads and accompaniments that base pieces never bring together: whoever hears both as asked has
+understood, not remembered."""
 
 STYLES: dict[str, Style] = {style.name: style for style in (*_BASE, *_HELD_OUT)}
 BASE_STYLES: tuple[str, ...] = tuple(style.name for style in _BASE)
 HELD_OUT_STYLES: tuple[str, ...] = tuple(style.name for style in _HELD_OUT)
+
+
+def leads_and_accompaniments(style: Style, unseen: bool) -> list[tuple[str, str | None]]:
+    """What may play together in a style: test pairs alone, or all others; repeats kept."""
+    return [
+        (lead, comp)
+        for lead in style.leads
+        for comp in style.accompaniments
+        if (frozenset((lead, comp)) in TEST_PAIRS) == unseen
+    ]

@@ -16,16 +16,22 @@ HOP = 32
 _SINE = np.sin(2 * np.pi * np.arange(2049) / 2048).astype(np.float32)
 
 
+SOFT_TILT = 0.45
+"""A soft key's partials fall off by this power of their number more than a hard one's."""
+
+
 @lru_cache(maxsize=4096)
-def tone(name: str, pitch: int, sr: int) -> Float[np.ndarray, " samples"]:
+def tone(name: str, pitch: int, sr: int, soft: bool = False) -> Float[np.ndarray, " samples"]:
     """Key of the named instrument held down for as long as anyone asks (at most ``LONGEST_S``).
+
+    ``soft`` is the duller sound of a key touched gently.
 
     Loudest 50 ms have an RMS of 0.1 times the instrument's gain. Cached: the same array is
     returned to every caller, who must not write into it.
     """
     instrument = INSTRUMENTS[name]
     rng = np.random.default_rng([zlib.crc32(name.encode()), pitch])
-    audio = _tonal(instrument, pitch, sr, rng)
+    audio = _tonal(instrument, pitch, sr, rng, SOFT_TILT * soft)
     audio *= instrument.gain * 0.1 / max(loudest_rms(audio, sr), 1e-9)
     if instrument.noise:
         audio += _noise(instrument, len(audio), sr, rng)
@@ -41,12 +47,13 @@ def loudest_rms(audio: Float[np.ndarray, " samples"], sr: int) -> float:
 
 
 def _tonal(
-    instrument: Instrument, pitch: int, sr: int, rng: np.random.Generator
+    instrument: Instrument, pitch: int, sr: int, rng: np.random.Generator, tilt: float
 ) -> Float[np.ndarray, " samples"]:
     length_s = LONGEST_S if instrument.sustain else min(LONGEST_S, 7 * instrument.decay_s)
     n_blocks = int(length_s * sr) // HOP
     f0 = 440 * 2 ** ((pitch - 69) / 12)
     ratios, amplitudes = _spectrum(instrument, f0, sr)
+    amplitudes = amplitudes * np.maximum(ratios, 1) ** -tilt
     time_s = np.arange(n_blocks + 1) * (HOP / sr)
     envelopes = _envelopes(instrument, ratios * f0, time_s) * amplitudes[:, None]
     cycles = np.cumsum(f0 / sr * _vibrato(instrument, np.arange(n_blocks * HOP) / sr))
