@@ -45,7 +45,10 @@ def build_dataset(
     """
     fmt = load_format(options.format)
     duration_s = fmt.clip_duration_s
-    request = SourceRequest(input, options.licence, count, options.styles, options.seed, duration_s)
+    request = SourceRequest(
+        input, options.licence, count, options.styles, options.seed, duration_s,
+        instruments=options.instruments, unseen=options.unseen, soundfont=options.soundfont,
+    )  # fmt: skip
     claim_folder(out, options, force=force)
     with _progress() as progress:
         tracks, rejected = _list_tracks(options.source, request, progress)

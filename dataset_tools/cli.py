@@ -38,6 +38,18 @@ def build(
         list[str] | None, typer.Option(help="Styles to generate; repeatable.")
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="Pieces to generate.")] = 100,
+    instruments: Annotated[
+        list[str] | None, typer.Option(help="MiniMIDI: must play in every piece; repeatable.")
+    ] = None,
+    unseen: Annotated[
+        bool, typer.Option("--unseen", help="MiniMIDI: pairs of instruments kept for testing.")
+    ] = False,
+    soundfont: Annotated[
+        Path | None, typer.Option(help="MiniMIDI: play by FluidSynth with this .sf2 or .sf3.")
+    ] = None,
+    midi: Annotated[
+        bool, typer.Option("--midi", help="MiniMIDI: a .mid beside every image.")
+    ] = False,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Processes; by default one per processor.")
     ] = None,
@@ -53,7 +65,8 @@ def build(
     options = BuildOptions(
         source=source, format=format, hop_s=hop, stereo=stereo, anchor=anchor, pad=pad,
         max_clips_per_track=max_clips_per_track, seed=seed, val=val, test=test,
-        styles=tuple(styles or ()), licence=licence,
+        styles=tuple(styles or ()), instruments=tuple(instruments or ()), licence=licence,
+        unseen=unseen, soundfont=soundfont, midi=midi,
     )  # fmt: skip
     summary = build_dataset(out, options, input=input, count=count, jobs=jobs, force=force)
     clips = ", ".join(f"{n} {split}" for split, n in summary["clips"].items())

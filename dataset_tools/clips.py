@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from dmm.audio import loudness_lufs, write_audio
 from dmm.errors import InputError
-from dmm.files import sha256_file, write_text
+from dmm.files import sha256_file, whole_file, write_text
 from dmm.mel import encode, load_format
 from dmm.melimage import write_image
 
@@ -48,7 +48,7 @@ class Record:
 
 def record_key(track: Track, options: BuildOptions) -> str:
     """Hash the track and the options: a new key means new clips."""
-    facts = {name: value for name, value in vars(track).items() if name != "load"}
+    facts = {name: value for name, value in vars(track).items() if name not in ("load", "midi")}
     return text_sha256(json.dumps([facts, options.resolved()], sort_keys=True))
 
 
@@ -100,7 +100,7 @@ def _silence_reason(level: float) -> str:
 def _write_clip(
     job: Job, clip_id: str, clip: Float[np.ndarray, "channels samples"]
 ) -> dict[str, str]:
-    """Write the image and caption, and for the test split the sound; path to SHA-256."""
+    """Write image, caption, for the test split the sound, if asked the score; path to SHA-256."""
     fmt = load_format(job.options.format)
     image, text, sound = (job.out / job.split / f"{clip_id}.{x}" for x in ("png", "txt", "flac"))
     write_image(image, encode(clip, fmt), fmt)
@@ -109,6 +109,11 @@ def _write_clip(
     if job.split == "test":
         write_audio(sound, clip, fmt.sr)
         written.append(sound)
+    if job.options.midi and job.track.midi:
+        score = image.with_suffix(".mid")
+        with whole_file(score) as partial:
+            partial.write_bytes(job.track.midi())
+        written.append(score)
     return {path.relative_to(job.out).as_posix(): sha256_file(path) for path in written}
 
 

@@ -7,6 +7,7 @@ drawn differently. How many tracks there are is no option: a dataset may grow.
 import json
 import re
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from .splits import SPLITS
 
 MARK = ".dmm-build"
 """Holds ``options.json`` and a record for every track, so that a build can go on later."""
-OUR_FILES = re.compile(r"[a-z0-9-]+-[0-9a-f]{10}-\d{4}(_.+\.npz|\.png|\.txt|\.flac)")
+OUR_FILES = re.compile(r"[a-z0-9-]+-[0-9a-f]{10}-\d{4}(_.+\.npz|\.png|\.txt|\.flac|\.mid)")
 """A clip's files, and the latents that sd-scripts caches beside them."""
 PARTIAL_FILES = re.compile(r"\..+\.part(\..+)?")
 """What ``dmm.files.whole_file`` leaves behind when the process is killed."""
@@ -46,9 +47,22 @@ class BuildOptions:
     """Shares of the groups of tracks; the rest is for training."""
     styles: tuple[str, ...] = ()
     licence: str | None = None
+    instruments: tuple[str, ...] = ()
+    """Instruments that play in every MiniMIDI piece."""
+    unseen: bool = False
+    """MiniMIDI composes for the pairs of instruments that are kept for testing, no others."""
+    soundfont: Path | None = None
+    """SoundFont that plays MiniMIDI's pieces; what counts is its content, not its name."""
+    midi: bool = False
+    """Write every MiniMIDI piece as a MIDI file beside its image."""
 
     def __post_init__(self) -> None:
         check_anchor(self.anchor)
+        asked = [
+            name for name in ("instruments", "unseen", "soundfont", "midi") if getattr(self, name)
+        ]
+        if asked and self.source != "minimidi":
+            raise InputError(f"--{asked[0]} is for --source minimidi, not for {self.source!r}")
         if min(self.val, self.test) < 0 or self.val + self.test > 1:
             raise InputError(
                 f"val {self.val} and test {self.test} must be 0 or more, at most 1 in all"
@@ -56,11 +70,17 @@ class BuildOptions:
         if self.hop_s is not None and self.hop_s * load_format(self.format).sr < 1:
             raise InputError(f"a hop of {self.hop_s} s is less than one sample; use a larger --hop")
 
+    @cached_property
+    def soundfont_sha256(self) -> str | None:
+        """Hash of the SoundFont, or InputError if it cannot be played here."""
+        from .sources.minimidi.soundfont import check_soundfont
+
+        return check_soundfont(self.soundfont) if self.soundfont else None
+
     def resolved(self) -> dict[str, Any]:
-        """As JSON values, the mel format written out in full."""
-        return json.loads(json.dumps(asdict(self))) | {
-            "format": load_format(self.format).model_dump()
-        }
+        """As JSON values, the mel format written out in full and the SoundFont as its hash."""
+        values = asdict(self) | {"soundfont": self.soundfont_sha256}
+        return json.loads(json.dumps(values)) | {"format": load_format(self.format).model_dump()}
 
 
 def claim_folder(out: Path, options: BuildOptions, *, force: bool) -> None:
@@ -81,11 +101,12 @@ def claim_folder(out: Path, options: BuildOptions, *, force: bool) -> None:
 
 
 def _refuse_changes(out: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
-    changed = [name for name in new if old.get(name) != new[name]]
+    old = BuildOptions().resolved() | old  # built before some of the options were there
+    changed = [name for name in new if old[name] != new[name]]
     if changed:
         name = changed[0]
         before, now = (
-            (x.get("name") if isinstance(x, dict) else x) for x in (old.get(name), new[name])
+            (x.get("name") if isinstance(x, dict) else x) for x in (old[name], new[name])
         )
         raise InputError(
             f"{out} was built with {name} {before!r}, now it is {now!r}; "

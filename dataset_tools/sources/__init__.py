@@ -45,6 +45,8 @@ class Track:
     licence: str | None = None
     truth: dict[str, Any] | None = None
     """What a generator knows of its own piece."""
+    midi: Callable[[], bytes] | None = None
+    """The score as a standard MIDI file's content, for tracks of one clip; picklable like load."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,12 @@ class SourceRequest:
     seed: int = 0
     duration_s: float = 5.12
     """Length of one clip of the format."""
+    instruments: tuple[str, ...] = ()
+    """Names that must all play in what is generated; empty takes all."""
+    unseen: bool = False
+    """Compose for the pairs of instruments that are kept for testing, and for no others."""
+    soundfont: Path | None = None
+    """SoundFont that plays what is generated; None for the generator's own synthesiser."""
 
 
 @dataclass(frozen=True)

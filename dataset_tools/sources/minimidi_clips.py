@@ -5,9 +5,11 @@ this file. Every track is one clip long and carries its exact truth. Example row
 ``minimidi-lofi-7-0123456789``, origin "truth", a caption naming the style, instruments and tempo.
 """
 
+import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
@@ -15,41 +17,108 @@ from jaxtyping import Float
 from dmm.errors import InputError
 
 from . import Rejected, SourceRequest, Track, text_sha256, track_id
-from .minimidi import BASE_STYLES, HELD_OUT_STYLES, caption, compose, render, truth
+from .minimidi import (
+    BASE_STYLES,
+    HELD_OUT_STYLES,
+    Piece,
+    caption,
+    compose,
+    render,
+    to_midi,
+    truth,
+)
+from .minimidi.drums import KITS
+from .minimidi.instruments import INSTRUMENTS
+from .minimidi.soundfont import check_soundfont, render_soundfont
+from .minimidi.styles import STYLES, leads_and_accompaniments
+
+PATIENCE = 1000
+"""Pieces tried for one that plays the instruments asked for."""
 
 
 def tracks(request: SourceRequest) -> Iterator[Track | Rejected]:
-    """Yield ``request.count`` pieces, styles in turn (default: not the held-out), seeds upward."""
+    """Yield ``request.count`` pieces, styles in turn (default: not the held-out), seeds upward.
+
+    With ``request.instruments`` pieces in which not all of them play are passed over.
+    """
+    styles = _styles(request)
+    wanted = _instruments(request)
+    sha256 = check_soundfont(request.soundfont) if request.soundfont else None
+    found, tried = 0, 0
+    while found < request.count:
+        style, seed = styles[tried % len(styles)], request.seed + tried
+        composed = partial(compose, seed, style, request.duration_s, request.unseen)
+        tried += 1
+        if not wanted or wanted <= _playing(composed()):
+            found += 1
+            yield _track(composed, request, sha256)
+        elif tried > PATIENCE * (found + 1):
+            raise InputError(
+                f"{found} of the first {tried} pieces play {' and '.join(sorted(wanted))} together "
+                f"in {', '.join(styles)}; ask for fewer instruments, or for other styles"
+            )
+
+
+def _playing(piece: Piece) -> set[str]:
+    return {*piece.instruments, piece.drums or "no drums"}
+
+
+def _instruments(request: SourceRequest) -> set[str]:
+    """The instruments asked for, or InputError naming those there are."""
+    known = [*INSTRUMENTS, *KITS]
+    if unknown := [name for name in request.instruments if name not in known]:
+        raise InputError(f"no instrument {unknown[0]!r}; known: {', '.join(known)}")
+    return set(request.instruments)
+
+
+def _styles(request: SourceRequest) -> list[str]:
+    """The styles asked for, or InputError naming those there are."""
     known = [*BASE_STYLES, *HELD_OUT_STYLES]
-    styles = request.styles or tuple(BASE_STYLES)
-    if unknown := [style for style in styles if style not in known]:
-        raise InputError(f"no style {unknown[0]!r}; known: {', '.join(known)}")
-    for index in range(request.count):
-        style = styles[index % len(styles)]
-        yield _track(request.seed + index, style, request.duration_s, request.licence)
+    able = [style for style in known if leads_and_accompaniments(STYLES[style], request.unseen)]
+    for style in request.styles:
+        if style not in known:
+            raise InputError(f"no style {style!r}; known: {', '.join(known)}")
+        if style not in able:
+            raise InputError(f"no unseen pair of instruments in {style!r}; in: {', '.join(able)}")
+    return list(request.styles) or [style for style in able if style in BASE_STYLES]
 
 
-def _track(seed: int, style: str, duration_s: float, licence: str | None) -> Track:
-    piece = compose(seed, style=style, duration_s=duration_s)
+def _track(
+    composed: Callable[[], Piece], request: SourceRequest, soundfont_sha256: str | None
+) -> Track:
+    """A track that composes its piece again when asked for sound: thousands need little memory."""
+    piece = composed()
     words, facts = caption(piece), truth(piece)
-    identity = json.dumps(["minimidi", style, seed, duration_s, words, facts], sort_keys=True)
-    sha256 = text_sha256(identity)
+    if soundfont_sha256:
+        facts["soundfont_sha256"] = soundfont_sha256
+    identity = ["minimidi", piece.style, piece.seed, piece.duration_s, words, facts]
+    if request.unseen:
+        identity.append("unseen")
+    sha256 = text_sha256(json.dumps(identity, sort_keys=True))
     return Track(
-        id=track_id(f"minimidi-{style}-{seed}", sha256),
+        id=track_id(f"minimidi-{piece.style}-{piece.seed}", sha256),
         source="minimidi",
-        input=f"minimidi {style} {seed}",
+        input=f"minimidi {piece.style} {piece.seed}",
         caption=words,
         caption_origin="truth",
         sha256=sha256,
-        load=partial(_load, seed, style, duration_s),
-        licence=licence,
+        load=partial(_load, composed, request.soundfont),
+        licence=request.licence,
         truth=facts,
+        midi=partial(_midi, composed),
     )
 
 
 def _load(
-    seed: int, style: str, duration_s: float, sr: int, channels: int
+    composed: Callable[[], Piece], soundfont: Path | None, sr: int, channels: int
 ) -> Float[np.ndarray, "channels samples"]:
-    """Render the piece, ``duration_s`` long; mono is the mean of both sides."""
-    sound = render(compose(seed, style=style, duration_s=duration_s), sr)
+    """Render the piece; mono is the mean of both sides."""
+    piece = composed()
+    sound = render_soundfont(piece, soundfont, sr) if soundfont else render(piece, sr)
     return sound if channels == 2 else sound.mean(0, keepdims=True)
+
+
+def _midi(composed: Callable[[], Piece]) -> bytes:
+    file = io.BytesIO()
+    to_midi(composed()).write(file)
+    return file.getvalue()

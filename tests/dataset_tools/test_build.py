@@ -7,6 +7,7 @@ import time
 import tomllib
 
 import numpy as np
+import pretty_midi
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
@@ -16,6 +17,7 @@ from dataset_tools import clips
 from dataset_tools.build import build_dataset
 from dataset_tools.cli import app
 from dataset_tools.options import BuildOptions
+from dataset_tools.sources.minimidi import TEST_PAIRS
 from dmm.errors import DmmError, InputError
 from dmm.mel import load_format
 
@@ -270,6 +272,41 @@ def test_minimidi_clips_carry_their_truth(tmp_path):
     summary = build_dataset(out, BuildOptions(source="minimidi", format="nano"), count=6, jobs=1)
     assert sum(summary["clips"].values()) == 6
     assert all(json.loads(r["truth"]) and r["caption_origin"] == "truth" for r in rows(out))
+
+
+def test_minimidi_scores_lie_beside_the_images_when_asked(tmp_path):
+    out = tmp_path / "made"
+    for count in (5, 3):  # what leaves the manifest takes its score along
+        options = BuildOptions(source="minimidi", format="nano", midi=True)
+        build_dataset(out, options, count=count, jobs=1)
+    scores, images = ({p.with_suffix("") for p in out.rglob(f"*.{x}")} for x in ("mid", "png"))
+    assert scores == images and len(scores) == 3
+    (row, *_) = rows(out)
+    midi = pretty_midi.PrettyMIDI(str(out / row["split"] / f"{row['id']}.mid"))
+    assert sum(len(i.notes) for i in midi.instruments) == len(json.loads(row["truth"])["notes"])
+
+
+def test_minimidi_composes_for_unseen_pairs_when_asked(tmp_path):
+    options = BuildOptions(source="minimidi", format="nano", unseen=True)
+    build_dataset(tmp_path / "made", options, count=3, jobs=1)
+    pairs = {frozenset(json.loads(r["truth"])["instruments"][:2]) for r in rows(tmp_path / "made")}
+    assert pairs <= TEST_PAIRS
+    with pytest.raises(InputError, match="built with unseen True, now it is False"):
+        build_dataset(tmp_path / "made", BuildOptions(source="minimidi", format="nano"))
+
+
+def test_a_folder_built_before_an_option_was_there_can_be_gone_on_with(album, build):
+    recorded = build() / ".dmm-build" / "options.json"
+    values = json.loads(recorded.read_text())
+    recorded.write_text(json.dumps({name: values[name] for name in values if name != "midi"}))
+    build()
+
+
+@pytest.mark.parametrize("option", [["--unseen"], ["--midi"], ["--soundfont", "x.sf2"]])
+def test_options_of_minimidi_are_refused_for_other_sources(option, tmp_path):
+    result = CliRunner().invoke(app, ["build", "--out", str(tmp_path / "made"), *option])
+    assert isinstance(result.exception, InputError)
+    assert str(result.exception) == f"{option[0]} is for --source minimidi, not for 'folder'"
 
 
 def test_unknown_source_and_style_name_the_known_ones(tmp_path):

@@ -1,0 +1,190 @@
+"""Piece to stereo sound by FluidSynth: ``dmm data build --source minimidi --soundfont FILE``.
+
+The score and the style's colours (room, echo, tape) are those of ``render``; the timbres are the
+SoundFont's General MIDI presets. Needs the extra ``soundfont`` and the system's libfluidsynth.
+"""
+
+import ctypes
+import importlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from dmm.errors import InputError
+from dmm.files import sha256_file
+
+from .instruments import INSTRUMENTS
+from .piece import Note, Piece
+from .render import finish
+
+DRUM_CHANNEL, DRUM_BANK = 9, 128
+"""Percussion is channel 10, which programs count as 9."""
+KIT_PROGRAMS = {"electronic drums": 25, "chip drums": 25}
+"""Roland's number of the TR-808 kit; the others, and SoundFonts without one, play the standard."""
+GAIN = 0.9
+"""Pieces are near -20 dBFS before any levelling: -21.6 on average with TimGM6mb, -19.5 FluidR3."""
+SETTINGS = {
+    "synth.reverb.active": 0,  # rooms and choruses are the style's
+    "synth.chorus.active": 0,
+    "synth.dynamic-sample-loading": 1,  # of 140 MB a piece needs a few
+    "synth.lock-memory": 0,
+}
+PAN = 10
+"""MIDI controller."""
+
+
+def check_soundfont(path: Path) -> str:
+    """SHA-256 of a SoundFont that can be played here; InputError with the remedy for others."""
+    if not path.is_file():
+        raise InputError(f"no SoundFont at {path}; name an .sf2 or .sf3 file (--soundfont)")
+    with path.open("rb") as file:
+        head = file.read(12)
+    if (head[:4], head[8:]) != (b"RIFF", b"sfbk"):
+        raise InputError(f"{path} is no SoundFont; name an .sf2 or .sf3 file (--soundfont)")
+    with _without_stderr():
+        synth, _ = _open(path, 44_100)
+        synth.delete()
+    return sha256_file(path)
+
+
+def render_soundfont(piece: Piece, soundfont: Path, sr: int) -> Float[np.ndarray, "2 samples"]:
+    """Float32 stereo, round(duration_s * sr) samples, peak below 0.99, RMS near -20 dBFS.
+
+    FluidSynth begins notes on multiples of 64 samples, so they are up to 3 ms late at 22,050 Hz.
+    InputError if the SoundFont cannot be read or lacks an instrument of the piece.
+    """
+    synth, font = _open(soundfont, sr)
+    try:
+        channels = _assign(synth, font, piece, soundfont.name)
+        dry = _play(synth, piece, channels, sr)
+    finally:
+        synth.delete()
+    return finish(dry, piece, sr)
+
+
+@contextmanager
+def _without_stderr() -> Iterator[None]:
+    """Keep back what C libraries write: libinstpatch, tried last for damaged files, complains."""
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+@cache
+def _fluidsynth() -> Any:
+    """The module ``fluidsynth`` of pyfluidsynth, its C library told not to write to stderr."""
+    try:
+        library = importlib.import_module("fluidsynth")
+    except ModuleNotFoundError as error:
+        raise InputError(
+            "--soundfont needs pyfluidsynth; uv sync --inexact --extra soundfont "
+            "(or pip install -e '.[soundfont]')"
+        ) from error
+    except ImportError as error:
+        raise InputError(
+            "--soundfont needs the library libfluidsynth; apt install libfluidsynth3, "
+            "dnf install fluidsynth-libs, brew install fluid-synth or choco install fluidsynth"
+        ) from error
+    silence = _function("fluid_set_log_function", ("level", ctypes.c_int), "function", "data")
+    for level in range(5):
+        silence(level, None, None)
+    return library
+
+
+def _function(name: str, *parameters: str | tuple[str, Any]) -> Any:
+    """A function of libfluidsynth that pyfluidsynth does not offer; a bare name is a pointer."""
+    typed = [p if isinstance(p, tuple) else (p, ctypes.c_void_p) for p in parameters]
+    return importlib.import_module("fluidsynth").cfunc(
+        name, ctypes.c_int, *((parameter, kind, 1) for parameter, kind in typed)
+    )
+
+
+def _open(soundfont: Path, sr: int) -> tuple[Any, int]:
+    """A fresh synthesiser, and its number for the SoundFont."""
+    synth = _fluidsynth().Synth(GAIN, float(sr), channels=16, **SETTINGS)
+    font = synth.sfload(str(soundfont))
+    if font < 0:
+        synth.delete()
+        raise InputError(f"{soundfont.name} is damaged: FluidSynth cannot read it; fetch it anew")
+    return synth, font
+
+
+def _assign(synth: Any, font: int, piece: Piece, file: str) -> dict[str, int]:
+    """Select everyone's preset and place; return the instruments' channels."""
+    channels = {name: channel for channel, name in enumerate(piece.instruments)}
+    for name, channel in channels.items():
+        program = INSTRUMENTS[name].program
+        if synth.program_select(channel, font, 0, program) < 0:
+            raise InputError(_missing(file, name, f"program {program}"))
+        synth.cc(channel, PAN, round(64 + 63 * INSTRUMENTS[name].pan))
+    if piece.drums:
+        channels[piece.drums] = DRUM_CHANNEL
+        kits = (KIT_PROGRAMS.get(piece.drums, 0), 0)
+        if all(synth.program_select(DRUM_CHANNEL, font, DRUM_BANK, kit) < 0 for kit in kits):
+            raise InputError(_missing(file, piece.drums, f"bank {DRUM_BANK}, program 0"))
+    return channels
+
+
+def _missing(file: str, name: str, place: str) -> str:
+    return f"no preset: {file} has no {name} ({place}); use a General MIDI SoundFont"
+
+
+def _play(
+    synth: Any, piece: Piece, channels: dict[str, int], sr: int
+) -> Float[np.ndarray, "2 samples"]:
+    """Press and release the keys; a key struck again while it is held stays for the later note."""
+    out = np.zeros((2, round(piece.duration_s * sr)), np.float32)
+    held: dict[tuple[int, int], Note] = {}
+    at = 0
+    for sample, pressed, note in _keys(piece, sr):
+        _write(synth, out, at, sample)
+        at = max(at, sample)
+        key = (channels[note.instrument], note.pitch)
+        if pressed:
+            synth.noteon(*key, _velocity(note))
+            held[key] = note
+        elif held[key] is note:
+            synth.noteoff(*key)
+    _write(synth, out, at, out.shape[1])
+    return out
+
+
+def _keys(piece: Piece, sr: int) -> list[tuple[int, bool, Note]]:
+    """(sample, pressed?, note) in order of time, releases first."""
+    presses = [(round(n.start_s * sr), True, n) for n in piece.notes]
+    releases = [(round((n.start_s + n.duration_s) * sr), False, n) for n in piece.notes]
+    return sorted(presses + releases, key=lambda key: key[:2])
+
+
+def _velocity(note: Note) -> int:
+    """SoundFonts sound as the square of the velocity, ``render`` as its power of 1.5."""
+    return round(127 * (note.velocity / 127) ** 0.75)
+
+
+def _write(synth: Any, out: Float[np.ndarray, "2 samples"], start: int, stop: int) -> None:
+    """Let ``synth`` sound from ``start`` to ``stop``, as far as ``out`` reaches.
+
+    pyfluidsynth's own ``get_samples`` has 16 bits, clips, and is dithered from libc's ``rand``,
+    which other libraries use too: two processes would not always give the same bytes.
+    """
+    count = min(stop, out.shape[1]) - start
+    if count > 0:
+        left, right = (side.ctypes.data for side in out)
+        number = ctypes.c_int
+        write = _function(
+            "fluid_synth_write_float", "synth", ("count", number),
+            "left", ("left_start", number), ("left_step", number),
+            "right", ("right_start", number), ("right_step", number),
+        )  # fmt: skip
+        write(synth.synth, count, left, start, 1, right, start, 1)
