@@ -42,15 +42,32 @@ def pretrain(
     extra: Annotated[
         Path | None, typer.Option(help="A second DATASET that only the VAE learns from.")
     ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option("--from", help="Checkpoint to begin from; 0 steps keep a network of it."),
+    ] = None,
     vae_steps: Annotated[int, typer.Option(help="Training steps of the VAE.")] = 1000,
     text_steps: Annotated[int, typer.Option(help="Training steps of the text encoders.")] = 600,
     unet_steps: Annotated[int, typer.Option(help="Training steps of the UNet.")] = 3000,
+    batch_size: Annotated[int, typer.Option(help="Clips of a UNet step.", min=1)] = 32,
+    decoder_only: Annotated[
+        bool, typer.Option("--decoder-only", help="Keep the latents: the VAE's decoder learns.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Decides weights, batches and noise.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    precision: Annotated[str, typer.Option(help="bf16 or fp32.")] = "bf16",
+    compile_: Annotated[
+        bool, typer.Option("--compile", help="torch.compile; no gain on a CPU.")
+    ] = False,
+    accumulate: Annotated[int, typer.Option(help="Micro-batches that share a batch.")] = 1,
 ) -> None:
     """Train a small SDXL-architecture base from scratch, as models/nano was; hours on a CPU.
 
     Example: dmm pretrain minimidi-data --out nano.safetensors
     """
+    from ..distill.compute import Compute
     from ..distill.nano import pretrain
 
-    print(pretrain(dataset, out, extra, vae_steps, text_steps, unet_steps, seed))
+    compute = Compute(device, precision, compile_, accumulate=accumulate)
+    steps = (vae_steps, text_steps, unet_steps)
+    print(pretrain(dataset, out, extra, start, *steps, batch_size, decoder_only, seed, compute))

@@ -13,13 +13,17 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..errors import ModelError, PresetError
 from ..progress import progress_bar
 from ..sdxl_layout import save_checkpoint, single_file_tensors
-from ..sdxl_shapes import SIZE_EMBEDDING, SdxlShapes, TextEncoderShapes
-from .diffusion import train_unet
+from ..sdxl_pipeline import load_pipeline, prediction_type
+from ..sdxl_shapes import SIZE_EMBEDDING, SdxlShapes, TextEncoderShapes, read_shapes
+from .compute import ON_CPU, Compute
+from .diffusion import Tokens, train_unet
+from .latents import cached_latents
 from .loop import Schedule
-from .text import tokenize, train_text_encoders
-from .vae import encode_latents, train_vae
+from .text import TextEncoders, tokenize, train_text_encoders
+from .vae import train_decoder, train_vae
 
 _TE1 = TextEncoderShapes(vocab_size=1024, hidden_size=64, intermediate_size=64, num_layers=12)
 _TE2 = TextEncoderShapes(vocab_size=1024, hidden_size=128, intermediate_size=256, num_layers=2)
@@ -44,43 +48,81 @@ def pretrain(
     dataset: Path,
     out: Path,
     extra: Path | None = None,
+    start: Path | None = None,
     vae_steps: int = 1000,
     text_steps: int = 600,
     unet_steps: int = 3000,
+    batch_size: int = 32,
+    decoder_only: bool = False,
     seed: int = 0,
+    compute: Compute = ON_CPU,
 ) -> Path:
     """Train all four networks on a DATASET's train split and write one checkpoint.
 
     ``extra`` is a second DATASET that only the VAE sees, so that a LoRA can later teach the UNet
-    sounds that the VAE can draw. InputError if a folder holds no images.
+    sounds that the VAE can draw. ``start`` is a checkpoint to begin from; a network of 0 steps
+    then stays as it is, to the bit. ``decoder_only`` leaves the latents as they are and trains
+    the VAE's decoder. ``batch_size`` is the UNet's. InputError if a folder holds no images,
+    ModelError if ``start`` does not fit, PresetError for steps that make no working model.
     """
+    _check_steps(start, vae_steps, text_steps, unet_steps, decoder_only)
     torch.manual_seed(seed)
+    unet, te1, te2, vae = read_networks(start) if start else build(NANO)
     images, captions, anchor = load_images(dataset)
-    pictures = torch.cat([images, load_images(extra)[0]]) if extra else images
-    unet, te1, te2, vae = build(NANO)
     state = out.with_suffix(".state")
-    vae = train_vae(vae, pictures, Schedule(vae_steps, 4, 2e-3), state / "vae.pt", seed)
+    if vae_steps:
+        pictures = torch.cat([images, load_images(extra)[0]]) if extra else images
+        train = train_decoder if decoder_only else train_vae
+        vae = train(vae, pictures, Schedule(vae_steps, 4, 2e-3), state / "vae.pt", seed, compute)
     wordings = [vary(captions, anchor, seed + i) for i in range(CAPTION_VARIANTS)]
-    every_wording = [caption for wording in wordings for caption in wording]
-    encoders = train_text_encoders(
-        te1, te2, every_wording, Schedule(text_steps, 64, 2e-3), state / "text.pt", seed
-    )
-    tokens = [tokenize(wording, NANO.te1.vocab_size) for wording in wordings]
-    empty = tokenize([""], NANO.te1.vocab_size)
-    unet = train_unet(
-        unet,
-        encode_latents(vae, images),
-        encoders,
-        (torch.stack([t[0] for t in tokens]), torch.stack([t[1] for t in tokens])),
-        (empty[0][0], empty[1][0]),
-        Schedule(unet_steps, 32, 1.5e-3, warmup=100, ema_decay=0.999),
-        state / "unet.pt",
-        seed,
-    )
-    tensors = single_file_tensors(unet, encoders.te1, encoders.te2, vae)
-    metadata = {"modelspec.prediction_type": "v", "dmm_format": "nano"}
-    save_checkpoint(out, tensors, metadata, torch.float16)
+    encoders = TextEncoders(te1, te2)
+    if text_steps:
+        every_wording = [caption for wording in wordings for caption in wording]
+        schedule = Schedule(text_steps, 64, 2e-3)
+        encoders = train_text_encoders(
+            te1, te2, every_wording, schedule, state / "text.pt", seed, compute
+        )
+    if unet_steps:
+        latents = cached_latents(vae, images, state / "latents", compute)
+        schedule = Schedule(unet_steps, batch_size, 1.5e-3, warmup=100, ema_decay=0.999)
+        tokens, empty = tokens_of(wordings), empty_tokens()
+        unet = train_unet(
+            unet, latents, encoders, tokens, empty, schedule, state / "unet.pt", seed, compute
+        ).unet
+    if compute.is_main:
+        tensors = single_file_tensors(unet, encoders.te1, encoders.te2, vae)
+        metadata = {"modelspec.prediction_type": "v", "dmm_format": "nano"}
+        save_checkpoint(out, tensors, metadata, torch.float16)
     return out
+
+
+def _check_steps(
+    start: Path | None, vae_steps: int, text_steps: int, unet_steps: int, decoder_only: bool
+) -> None:
+    """PresetError where a network would be left random, or left to what it was not trained on."""
+    if start is None and (decoder_only or not min(vae_steps, text_steps, unet_steps)):
+        what = "--decoder-only" if decoder_only else "0 steps"
+        raise PresetError(f"{what} would keep random weights; name a checkpoint with --from")
+    if not unet_steps and (text_steps or (vae_steps and not decoder_only)):
+        raise PresetError(
+            "0 UNet steps would keep a UNet that knows other latents or texts; give it steps, or "
+            "--text-steps 0 and either --vae-steps 0 or --decoder-only"
+        )
+
+
+def read_networks(checkpoint: Path) -> tuple[Any, Any, Any, Any]:
+    """UNet, both text encoders and VAE of a checkpoint of nano's sizes, in float32.
+
+    ModelError if the sizes are others or the UNet was trained to predict noise.
+    """
+    shapes = read_shapes(checkpoint)
+    if shapes != NANO:
+        names = [name for name in vars(NANO) if getattr(shapes, name) != getattr(NANO, name)]
+        raise ModelError(f"{checkpoint}: its {', '.join(names)} are not nano's; name another file")
+    if prediction_type(checkpoint) != "v_prediction":
+        raise ModelError(f"{checkpoint}: predicts noise, not v; name a checkpoint of dmm pretrain")
+    pipeline = load_pipeline(checkpoint)
+    return pipeline.unet, pipeline.text_encoder, pipeline.text_encoder_2, pipeline.vae
 
 
 def build(shapes: SdxlShapes) -> tuple[Any, Any, Any, Any]:
@@ -96,14 +138,14 @@ def build(shapes: SdxlShapes) -> tuple[Any, Any, Any, Any]:
     )
 
 
-def load_images(dataset: Path) -> tuple[Tensor, list[str], str]:
-    """The train split's grey images (n, rows, frames) uint8, captions, and the anchor."""
+def load_images(dataset: Path, split: str = "train") -> tuple[Tensor, list[str], str]:
+    """A split's grey images (n, rows, frames) uint8, captions, and the anchor."""
     from ..train import dataset_facts
 
     anchor = dataset_facts(dataset)["options"]["anchor"]
-    paths = sorted((dataset / "train").glob("*.png"))
+    paths = sorted((dataset / split).glob("*.png"))
     images, captions = [], []
-    with progress_bar("read", len(paths)) as advance:
+    with progress_bar(f"read {split}", len(paths)) as advance:
         for path in paths:
             images.append(np.asarray(Image.open(path).convert("L")))
             captions.append(path.with_suffix(".txt").read_text(encoding="utf-8").strip())
@@ -123,3 +165,17 @@ def vary(captions: list[str], anchor: str, seed: int) -> list[str]:
         kept = [p for p in rng.permutation(parts) if rng.random() > 0.15] or parts
         varied.append(", ".join([anchor] * int(rng.random() < 0.5) + [str(p) for p in kept]))
     return varied
+
+
+def tokens_of(wordings: list[list[str]]) -> Tokens:
+    """Token ids (variants, n, 77) of captions in several wordings, for both text encoders."""
+    first, second = zip(
+        *(tokenize(wording, NANO.te1.vocab_size) for wording in wordings), strict=True
+    )
+    return torch.stack(first), torch.stack(second)
+
+
+def empty_tokens() -> Tokens:
+    """Token ids (77) of the empty caption, for both text encoders."""
+    first, second = tokenize([""], NANO.te1.vocab_size)
+    return first[0], second[0]

@@ -14,7 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..tokenizers import load_tokenizers
+from .compute import ON_CPU, Compute
 from .loop import Schedule, fit
+from .state import fingerprint
 
 MIN_COUNT = 5
 """A word enters the target vocabulary when at least this many captions hold it."""
@@ -70,33 +72,50 @@ class TextEncoders(nn.Module):
         return context, second.text_embeds
 
 
+class WordReader(nn.Module):
+    """Both encoders, and a linear layer on each of their outputs that names words."""
+
+    def __init__(self, encoders: TextEncoders, words: int) -> None:
+        super().__init__()
+        self.encoders = encoders
+        first, second = encoders.te1.config, encoders.te2.config
+        self.widths = (first.hidden_size, second.hidden_size)
+        self.heads = nn.ModuleList(
+            nn.Linear(width, words) for width in (*self.widths, second.projection_dim)
+        )
+
+    def forward(
+        self, ids1: Int[Tensor, "n 77"], ids2: Int[Tensor, "n 77"]
+    ) -> list[Float[Tensor, "n words"]]:
+        """Logits of each word, read from each hidden state at the end of the text and pooled."""
+        context, pooled = self.encoders(ids1, ids2)
+        end = ids1.argmax(-1)  # end-of-text is the largest id
+        at_end = context[torch.arange(len(end), device=end.device), end].split(self.widths, dim=-1)
+        return [head(part) for head, part in zip(self.heads, (*at_end, pooled), strict=True)]
+
+
 def train_text_encoders(
-    te1: Any, te2: Any, captions: list[str], schedule: Schedule, state: Path, seed: int
+    te1: Any,
+    te2: Any,
+    captions: list[str],
+    schedule: Schedule,
+    state: Path,
+    seed: int,
+    compute: Compute = ON_CPU,
 ) -> TextEncoders:
-    """Train both encoders on word sets; returns them averaged and frozen."""
-    encoders = TextEncoders(te1, te2)
+    """Train both encoders on word sets, in float32; returns them averaged and frozen."""
     targets = word_targets(captions)
     ids1, ids2 = tokenize(captions, te1.config.vocab_size)
-    heads = nn.ModuleList(
-        nn.Linear(width, targets.shape[1])
-        for width in (te1.config.hidden_size, te2.config.hidden_size, te2.config.projection_dim)
-    )
-    model = nn.ModuleDict({"encoders": encoders, "heads": heads})
+    reader = WordReader(TextEncoders(te1, te2), targets.shape[1])
+    rows = compute.rows(schedule.batch_size)
 
     def loss(generator: torch.Generator) -> Tensor:
-        chosen = torch.randint(len(captions), (schedule.batch_size,), generator=generator)
-        context, pooled = encoders(ids1[chosen], ids2[chosen])
-        end = ids1[chosen].argmax(-1)  # end-of-text is the largest id
-        at_end = context[torch.arange(len(chosen)), end].split(
-            [te1.config.hidden_size, te2.config.hidden_size], dim=-1
-        )
-        return sum(
-            (
-                F.binary_cross_entropy_with_logits(head(part), targets[chosen])
-                for head, part in zip(heads, (*at_end, pooled), strict=True)
-            ),
-            start=torch.zeros(()),
-        )
+        chosen = torch.randint(len(captions), (rows,), generator=generator)
+        inputs = (ids[chosen].to(compute.place) for ids in (ids1, ids2))
+        truth = targets[chosen].to(compute.place)
+        answers = [F.binary_cross_entropy_with_logits(x, truth) for x in reader(*inputs)]
+        return torch.stack(answers).sum()
 
-    trained: Any = fit("text", model, loss, schedule, state, seed)
-    return trained["encoders"].requires_grad_(False)
+    data = fingerprint(targets, ids1, ids2)
+    trained: Any = fit("text", reader, loss, schedule, state, seed, compute, data=data)
+    return trained.encoders.requires_grad_(False)

@@ -12,8 +12,9 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..progress import progress_bar
+from .compute import ON_CPU, Compute
 from .loop import Schedule, fit
+from .state import fingerprint
 
 KL_WEIGHT = 1e-4
 
@@ -23,41 +24,94 @@ def as_pixels(images: UInt8[Tensor, "n rows frames"]) -> Float[Tensor, "n 3 rows
     return (images.float() / 127.5 - 1)[:, None].expand(-1, 3, -1, -1)
 
 
+class RoundTrip(nn.Module):
+    """Pixels to a drawn latent and back."""
+
+    def __init__(self, vae: Any) -> None:
+        super().__init__()
+        self.vae = vae
+
+    def forward(self, pixels: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Restored pixels, and the latent's mean and log-variance, all float32."""
+        posterior = self.vae.encode(pixels).latent_dist
+        restored = self.vae.decode(posterior.mean + posterior.std * noise).sample
+        return restored.float(), posterior.mean.float(), posterior.logvar.float()
+
+
 def train_vae(
-    vae: Any, images: UInt8[Tensor, "n rows frames"], schedule: Schedule, state: Path, seed: int
+    vae: Any,
+    images: UInt8[Tensor, "n rows frames"],
+    schedule: Schedule,
+    state: Path,
+    seed: int,
+    compute: Compute = ON_CPU,
 ) -> Any:
     """Train on grey images; returns the averaged VAE with whitened latents at SDXL's scale."""
-
-    def loss(generator: torch.Generator) -> Tensor:
-        chosen = torch.randint(len(images), (schedule.batch_size,), generator=generator)
-        return _loss(vae, as_pixels(images[chosen]), generator)
-
-    trained = fit("VAE", vae, loss, schedule, state, seed)
+    trained = _fit(vae, images, schedule, state, seed, compute, KL_WEIGHT)
     whiten(trained, images[:: max(1, len(images) // 256)])
     return trained
 
 
-def _loss(vae: Any, pixels: Tensor, generator: torch.Generator) -> Tensor:
-    with torch.autocast("cpu", torch.bfloat16):
-        posterior = vae.encode(pixels).latent_dist
-        noise = torch.randn(posterior.mean.shape, generator=generator)
-        restored = vae.decode(posterior.mean + posterior.std * noise).sample.float()
+def train_decoder(
+    vae: Any,
+    images: UInt8[Tensor, "n rows frames"],
+    schedule: Schedule,
+    state: Path,
+    seed: int,
+    compute: Compute = ON_CPU,
+) -> Any:
+    """Train what follows the latents alone, so that a UNet that knows them keeps working."""
+    for part in (vae.encoder, vae.quant_conv):
+        part.requires_grad_(False)
+    return _fit(vae, images, schedule, state, seed, compute, kl_weight=0.0)
+
+
+def _fit(
+    vae: Any,
+    images: UInt8[Tensor, "n rows frames"],
+    schedule: Schedule,
+    state: Path,
+    seed: int,
+    compute: Compute,
+    kl_weight: float,
+) -> Any:
+    round_trip = RoundTrip(vae)
+    factor = 2 ** (len(vae.config.block_out_channels) - 1)
+    latent = (vae.config.latent_channels, *(size // factor for size in images.shape[1:]))
+    rows = compute.rows(schedule.batch_size)
+
+    def loss(generator: torch.Generator) -> Tensor:
+        chosen = torch.randint(len(images), (rows,), generator=generator)
+        noise = torch.randn((rows, *latent), generator=generator).to(compute.place)
+        pixels = as_pixels(images[chosen].to(compute.place))
+        with compute.autocast():
+            restored, mean, log_variance = round_trip(pixels, noise)
+        return _picture_loss(restored, pixels) + kl_weight * _kl(mean, log_variance)
+
+    data = fingerprint(images)
+    trained: Any = fit("VAE", round_trip, loss, schedule, state, seed, compute, data=data)
+    return trained.vae
+
+
+def _picture_loss(restored: Tensor, pixels: Tensor) -> Tensor:
+    """Mean absolute and squared errors of levels, and absolute errors of their edges."""
     error = restored - pixels
     edges = sum(
         F.l1_loss(torch.diff(restored, dim=axis), torch.diff(pixels, dim=axis)) for axis in (2, 3)
     )
-    return error.abs().mean() + 4 * error.square().mean() + edges + KL_WEIGHT * _kl(posterior)
+    return error.abs().mean() + 4 * error.square().mean() + edges
 
 
-def _kl(posterior: Any) -> Tensor:
-    mean, log_variance = posterior.mean.float(), posterior.logvar.float()
+def _kl(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """Mean divergence per latent number from a unit Gaussian, nats."""
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()
 
 
 @torch.no_grad()
 def whiten(vae: Any, images: UInt8[Tensor, "n rows frames"]) -> None:
     """Give every latent channel mean 0 and deviation 1/scaling_factor over the images, in place."""
-    latents = torch.cat([vae.encode(as_pixels(part)).latent_dist.mean for part in images.split(8)])
+    parts = (as_pixels(part.to(vae.device)) for part in images.split(8))
+    latents = torch.cat([vae.encode(part).latent_dist.mean for part in parts])
     mean, std = latents.mean((0, 2, 3)), latents.std((0, 2, 3)) * vae.config.scaling_factor
     channels = len(mean)
     _scale_rows(vae.quant_conv, 1 / std, -mean / std)
@@ -76,24 +130,22 @@ def _scale_rows(conv: nn.Conv2d, scale: Tensor, shift: Tensor) -> None:
 
 
 @torch.no_grad()
-def encode_latents(
-    vae: Any, images: UInt8[Tensor, "n rows frames"]
-) -> Float[Tensor, "n channels rows/8 frames/8"]:
-    """Mean latents at unit scale, as the UNet sees them."""
+def reconstruct(vae: Any, images: UInt8[Tensor, "n rows frames"]) -> Float[Tensor, "n rows frames"]:
+    """Images after a round trip through the mean latent: grey, 0..1 but for overshoot."""
     parts = []
-    with progress_bar("latents", len(images)) as advance:
-        for part in images.split(16):
-            parts.append(vae.encode(as_pixels(part)).latent_dist.mean)
-            advance(len(part))
-    return torch.cat(parts) * vae.config.scaling_factor
+    for part in images.split(8):
+        latents = vae.encode(as_pixels(part.to(vae.device))).latent_dist.mean
+        parts.append(vae.decode(latents).sample.mean(1).cpu() / 2 + 0.5)
+    return torch.cat(parts)
 
 
-@torch.no_grad()
+def clip_psnr(
+    restored: Float[Tensor, "n rows frames"], truth: Float[Tensor, "n rows frames"]
+) -> Float[Tensor, " n"]:
+    """Peak signal-to-noise ratio of each image of levels in 0..1, after clamping, dB."""
+    return -10 * torch.log10((restored.clamp(0, 1) - truth).square().mean((1, 2)))
+
+
 def reconstruction_psnr(vae: Any, images: UInt8[Tensor, "n rows frames"]) -> float:
     """Mean over images of the peak signal-to-noise ratio after a round trip, dB."""
-    ratios = []
-    for part in images.split(8):
-        pixels = as_pixels(part)
-        restored = vae.decode(vae.encode(pixels).latent_dist.mean).sample.clamp(-1, 1)
-        ratios.append(10 * torch.log10(4 / (restored - pixels).square().mean((1, 2, 3))))
-    return float(torch.cat(ratios).mean())
+    return float(clip_psnr(reconstruct(vae, images), images.float() / 255).mean())

@@ -1,0 +1,174 @@
+"""Text encoders frozen or trained with the UNet: ``python benchmarks/text_encoders.py DATASET``.
+
+Reads a DATASET (``dmm data build --source minimidi --count 4000 --format nano --out DIR``). Three
+UNets start from the same weights and see the same batches: with encoders that were taught words
+and then frozen, with the same encoders learning along at a tenth of the rate, and with encoders
+that learn along from random weights at the full rate. On the clips of the val and test splits,
+noise and timesteps the same for all, the rows give: mean squared error of v, the difference to
+the frozen encoders with its standard error, and by how much another clip's caption makes it
+worse, which says how much of the caption is used. Prints one Markdown row an arm; what was
+trained is kept in ``--work``, so that an interrupted run goes on.
+"""
+
+import argparse
+import platform
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dmm.distill.compute import Compute
+from dmm.distill.diffusion import Tokens, train_unet, velocity_errors
+from dmm.distill.latents import cached_latents
+from dmm.distill.loop import Schedule
+from dmm.distill.nano import (
+    CAPTION_VARIANTS,
+    NANO,
+    build,
+    empty_tokens,
+    load_images,
+    tokens_of,
+    vary,
+)
+from dmm.distill.text import TextEncoders, train_text_encoders
+from dmm.sdxl_pipeline import load_pipeline
+
+CHECKPOINT = Path(__file__).parents[1] / "models" / "nano" / "nano.safetensors"
+TIMESTEPS = tuple(range(50, 1000, 100))
+HEADER = (
+    "| date | commit | machine | seed | text encoders | clips | steps | unseen | v error"
+    " | against frozen | other caption |\n|" + "---|" * 11
+)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to come by text encoders."""
+
+    name: str
+    knows_words: bool
+    text_rate: float
+
+
+ARMS = (
+    Arm("words, frozen", True, 0.0),
+    Arm("words, then joint at 0.1", True, 0.1),
+    Arm("joint from random", False, 1.0),
+)
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Latents of a dataset's clips and their captions in several wordings."""
+
+    latents: Tensor
+    tokens: Tokens
+    wordings: list[list[str]]
+
+
+def read_clips(
+    vae: Any, dataset: Path, splits: Sequence[str], variants: int, work: Path, compute: Compute
+) -> Clips:
+    """Clips of some splits; one variant means the captions as they are."""
+    parts = [
+        load_images(dataset, split) for split in splits if any((dataset / split).glob("*.png"))
+    ]
+    images = torch.cat([images for images, _, _ in parts])
+    captions = [caption for _, captions, _ in parts for caption in captions]
+    anchor = parts[0][2]
+    wordings = [captions]
+    if variants > 1:
+        wordings = [vary(captions, anchor, seed) for seed in range(variants)]
+    latents = cached_latents(vae, images, work / "-".join(splits), compute)
+    return Clips(latents, tokens_of(wordings), wordings)
+
+
+def errors_of(
+    arm: Arm, seen: Clips, unseen: Clips, options: argparse.Namespace, compute: Compute
+) -> tuple[Tensor, Tensor]:
+    """Train one arm; each unseen clip's error of v with its own and with a far clip's caption."""
+    torch.manual_seed(options.seed)
+    unet, te1, te2, _ = build(NANO)
+    encoders, seed = TextEncoders(te1, te2), options.seed
+    if arm.knows_words:
+        captions = [caption for wording in seen.wordings for caption in wording]
+        words = Schedule(options.text_steps, 64, 2e-3)
+        state = options.work / f"text-{seed}.pt"
+        encoders = train_text_encoders(te1, te2, captions, words, state, seed, compute)
+    schedule = Schedule(options.steps, options.batch_size, 1.5e-3, warmup=100, ema_decay=0.999)
+    state = options.work / f"{arm.name.replace(', ', '-').replace(' ', '-')}-{seed}.pt"
+    denoiser = train_unet(
+        unet,
+        seen.latents,
+        encoders,
+        seen.tokens,
+        empty_tokens(),
+        schedule,
+        state,
+        seed,
+        compute,
+        text_rate=arm.text_rate,
+    )
+    own = (unseen.tokens[0][0], unseen.tokens[1][0])
+    away = len(unseen.latents) // 2  # clips are sorted by style
+    other = (own[0].roll(away, 0), own[1].roll(away, 0))
+    first, second = (
+        velocity_errors(denoiser, unseen.latents, tokens, TIMESTEPS, seed, compute)
+        for tokens in (own, other)
+    )
+    return first, second
+
+
+def with_error(values: Tensor) -> str:
+    """Mean and standard error, signed."""
+    return f"{values.mean():+.4f} ± {values.std() / len(values) ** 0.5:.4f}"
+
+
+def main() -> None:
+    """Train and score all arms, print a row for each."""
+    parser = argparse.ArgumentParser(description="Text encoders frozen or joint, at equal steps.")
+    parser.add_argument("dataset", type=Path)
+    parser.add_argument("--work", type=Path, required=True, help="folder for states and latents")
+    parser.add_argument("--checkpoint", type=Path, default=CHECKPOINT, help="whose VAE serves")
+    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--text-steps", type=int, default=600)
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--precision", default="bf16")
+    options = parser.parse_args()
+    compute = Compute(options.device, options.precision)
+    vae = load_pipeline(options.checkpoint).vae
+    common = (options.work, compute)
+    seen = read_clips(vae, options.dataset, ["train"], CAPTION_VARIANTS, *common)
+    unseen = read_clips(vae, options.dataset, ["val", "test"], 1, *common)
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    print(HEADER)
+    frozen = None
+    for arm in ARMS:
+        own, other = errors_of(arm, seen, unseen, options, compute)
+        frozen = own if frozen is None else frozen
+        cells = (
+            f"{datetime.now(UTC):%Y-%m-%d}",
+            commit or "uncommitted",
+            f"{platform.machine()}, {compute.place}",
+            str(options.seed),
+            arm.name,
+            str(len(seen.latents)),
+            f"{options.steps} x {options.batch_size}",
+            str(len(unseen.latents)),
+            f"{own.mean():.4f}",
+            "" if own is frozen else with_error(own - frozen),
+            with_error(other - own),
+        )
+        print(f"| {' | '.join(cells)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

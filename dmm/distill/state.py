@@ -1,0 +1,89 @@
+"""The state file of a training run: written whole, read back only by the run that wrote it."""
+
+import hashlib
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import InputError
+from ..files import whole_file
+
+
+def fingerprint(*things: Tensor | nn.Module | str) -> str:
+    """SHA-256 over names, types, shapes and values; the same on every device."""
+    digest = hashlib.sha256()
+    for thing in things:
+        if isinstance(thing, str):
+            digest.update(thing.encode())
+            continue
+        tensors = thing.state_dict() if isinstance(thing, nn.Module) else {"": thing}
+        for name, tensor in tensors.items():
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            flat = tensor.detach().cpu().contiguous().flatten()
+            digest.update(flat.view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def save_state(
+    path: Path,
+    settings: dict[str, Any],
+    step: int,
+    model: nn.Module,
+    average: nn.Module,
+    optimizer: torch.optim.Optimizer,
+) -> None:
+    """Write all that a run needs to go on after ``step`` steps."""
+    with whole_file(path) as partial:
+        torch.save(
+            {
+                "settings": settings,
+                "step": step,
+                "model": model.state_dict(),
+                "average": average.state_dict(),
+                "optimizer": optimizer.state_dict(),
+            },
+            partial,
+        )
+
+
+def load_state(
+    path: Path,
+    settings: dict[str, Any],
+    model: nn.Module,
+    average: nn.Module,
+    optimizer: torch.optim.Optimizer,
+) -> int:
+    """Read a state into the three; returns the steps done, 0 if there is no file.
+
+    InputError if the file is damaged or was written by a run of other settings.
+    """
+    if not path.is_file():
+        return 0
+    remedy = "remove it to begin anew, or name another output"
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        saved = state["settings"]
+    except (RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
+        raise InputError(
+            f"{path}: damaged, or no training state of this version; {remedy}"
+        ) from error
+    if saved != settings:
+        raise InputError(f"{path}: of another run ({_differences(saved, settings)}); {remedy}")
+    model.load_state_dict(state["model"])
+    average.load_state_dict(state["average"])
+    optimizer.load_state_dict(state["optimizer"])
+    return state["step"]
+
+
+def _differences(saved: dict[str, Any], wanted: dict[str, Any]) -> str:
+    """Name each setting that differs, with both values where they say something to a reader."""
+    words = []
+    for name in sorted(saved.keys() | wanted.keys()):
+        there, here = saved.get(name), wanted.get(name)
+        if there != here:
+            is_hash = isinstance(there, str) and len(there) == 64
+            words.append(f"other {name}" if is_hash else f"{name} {there} there, {here} here")
+    return "; ".join(words)
