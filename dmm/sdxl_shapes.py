@@ -11,6 +11,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from .cards import verify_card
 from .errors import ModelError
 
 UNET = "model.diffusion_model."
@@ -116,9 +117,13 @@ def read_metadata(checkpoint: Path) -> dict[str, str]:
 
 
 def _opened(checkpoint: Path) -> Any:
-    """The file with its header read and no tensor loaded; ModelError if there is no whole one."""
+    """The file with its header read and no tensor loaded.
+
+    ModelError if it is not whole, or not the file that the model card beside it names.
+    """
     if not checkpoint.is_file():
         raise ModelError(f"{checkpoint}: no such checkpoint; check the path")
+    verify_card(checkpoint)
     try:
         return safe_open(checkpoint, framework="numpy")
     except SafetensorError as error:

@@ -44,3 +44,11 @@ def test_a_missing_and_a_cut_off_checkpoint_are_told_apart(tmp_path):
     (tmp_path / "cut.safetensors").write_bytes(b"\x40")
     with pytest.raises(ModelError, match="not a whole safetensors file"):
         read_shapes(tmp_path / "cut.safetensors")
+
+
+def test_a_checkpoint_that_its_card_does_not_know_is_refused(tiny_checkpoint, tmp_path):
+    altered = tmp_path / "small.safetensors"
+    altered.write_bytes(tiny_checkpoint.read_bytes()[:-4])
+    (tmp_path / "README.md").write_text(f"| sha256 of `small.safetensors` | `{'0' * 64}` |")
+    with pytest.raises(ModelError, match="damaged or altered"):
+        read_shapes(altered)

@@ -1,0 +1,50 @@
+"""Model cards that name their file's SHA-256: a truncated or altered model is refused.
+
+A card is the README.md beside a model file. One line of its table names the hash:
+``| sha256 of `nano.safetensors` | `<64 hexadecimal digits>` |``.
+"""
+
+import re
+from functools import cache
+from pathlib import Path
+
+from .errors import ModelError
+from .files import sha256_file
+
+_LINE = re.compile(r"sha256 of `(?P<name>[^`]+)`\s*\|\s*`(?P<sha256>[0-9a-f]{64})`")
+
+
+def card_hashes(folder: Path) -> dict[str, str]:
+    """File name to SHA-256, as the folder's card states them; empty without a card."""
+    card = folder / "README.md"
+    if not card.is_file():
+        return {}
+    text = card.read_text(encoding="utf-8", errors="replace")
+    return {line["name"]: line["sha256"] for line in _LINE.finditer(text)}
+
+
+def verify_card(path: Path) -> None:
+    """ModelError if the card beside ``path`` names another hash; a file no card names passes."""
+    stated = card_hashes(path.parent).get(path.name)
+    if stated is None:
+        return
+    found = sha256_of(path)
+    if found != stated:
+        raise ModelError(
+            f"{path}: damaged or altered (sha256 {found[:12]}…, its card says {stated[:12]}…); "
+            f"fetch it again (git checkout {path.name}, or download it)"
+        )
+
+
+def sha256_of(path: Path) -> str:
+    """The file's SHA-256, computed once for each size and time of change in a process."""
+    try:
+        status = path.stat()
+    except FileNotFoundError as error:
+        raise ModelError(f"{path}: no such file; fetch it again (git checkout)") from error
+    return _hash(path.resolve(), status.st_size, status.st_mtime_ns)
+
+
+@cache
+def _hash(path: Path, size: int, mtime_ns: int) -> str:
+    return sha256_file(path)
