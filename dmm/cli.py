@@ -25,6 +25,7 @@ COMMANDS = {
     "train": ("dmm.commands.training:train", "Train a LoRA on a dataset."),
     "generate": ("dmm.commands.generation:generate", "Make clips from prompts."),
     "eval": ("eval.cli:app", "Score clips against a dataset."),
+    "bench": ("bench.cli:app", "Hold a model against music whose truth is known."),
     "pretrain": ("dmm.commands.training:pretrain", "Train a small base model from scratch."),
 }
 """Command name: where it is, and its line of help."""

@@ -25,8 +25,10 @@ app = typer.Typer(
 
 Clips = Annotated[Path, typer.Argument(help="Folder of clips.")]
 Dataset = Annotated[Path, typer.Argument(help="DATASET folder (its test split), or real audio.")]
-EmbedderName = Annotated[str, typer.Option("--embedder", help="mel-stats, or clap.")]
-Weights = Annotated[Path | None, typer.Option(help="Folder of the embedder's checkpoint.")]
+EmbedderName = Annotated[str, typer.Option("--embedder", help="mel-stats, nano-clap or clap.")]
+Weights = Annotated[
+    Path | None, typer.Option(help="The embedder's checkpoint, if not the shipped one.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 

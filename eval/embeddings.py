@@ -55,7 +55,17 @@ def _clap(weights: Path | None) -> Embedder:
     return load_clap(weights)
 
 
-EMBEDDERS: dict[str, Callable[[Path | None], Embedder]] = {"mel-stats": _mel_stats, "clap": _clap}
+def _nano_clap(weights: Path | None) -> Embedder:
+    from .nano_clap import load_nano_clap
+
+    return load_nano_clap(weights)
+
+
+EMBEDDERS: dict[str, Callable[[Path | None], Embedder]] = {
+    "mel-stats": _mel_stats,
+    "nano-clap": _nano_clap,
+    "clap": _clap,
+}
 """Name to loader; a loader takes the folder of weights, or None."""
 
 

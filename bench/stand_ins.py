@@ -1,0 +1,59 @@
+"""What stands in a model's place in the bench: rendered pieces, and models that know less."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from dataset_tools.sources.minimidi import Piece, render
+from dmm.audio import read_audio, write_audio
+from dmm.decode import decode
+from dmm.mel import MelFormat, encode
+from dmm.progress import progress_bar
+from dmm.sdxl_layout import save_checkpoint, single_file_tensors
+from dmm.sdxl_pipeline import load_pipeline
+from dmm.sdxl_shapes import read_metadata
+
+
+def rendered(pieces: Sequence[Piece], out: Path, sr: int) -> list[Path]:
+    """Mono FLAC files of pieces, in order; those that are there already are kept."""
+    files = []
+    with progress_bar(f"render {out.name}", len(pieces)) as advance:
+        for piece in pieces:
+            path = out / f"{piece.style.replace(' ', '-')}-{piece.seed}.flac"
+            if not path.is_file():
+                write_audio(path, render(piece, sr).mean(0, keepdims=True), sr)
+            files.append(path)
+            advance()
+    return files
+
+
+@torch.no_grad()
+def through_vae(files: Sequence[Path], out: Path, model: Path, fmt: MelFormat) -> list[Path]:
+    """The clips as mel images through the model's VAE and back to sound: the best it can do."""
+    vae = load_pipeline(model).vae
+    restored = []
+    with progress_bar("through the VAE", len(files)) as advance:
+        for file in files:
+            path = out / file.name
+            if not path.is_file():
+                image = encode(read_audio(file, fmt.sr, 1)[:, : fmt.clip_samples], fmt)
+                pixels = torch.from_numpy(image / np.float32(127.5) - 1).expand(1, 3, -1, -1)
+                picture = vae.decode(vae.encode(pixels).latent_dist.mean).sample[0].mean(0)
+                levels = ((picture.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).numpy()
+                write_audio(path, decode(levels, fmt), fmt.sr)
+            restored.append(path)
+            advance()
+    return restored
+
+
+def untrained(model: Path, out: Path) -> Path:
+    """The checkpoint with a UNet of fresh random weights, seed 0; text encoders and VAE kept."""
+    pipeline = load_pipeline(model)
+    torch.manual_seed(0)
+    unet = type(pipeline.unet).from_config(pipeline.unet.config)
+    parts = (unet, pipeline.text_encoder, pipeline.text_encoder_2, pipeline.vae)
+    metadata = {k: v for k, v in read_metadata(model).items() if k != "format"}
+    save_checkpoint(out, single_file_tensors(*parts), metadata, torch.float16)
+    return out

@@ -1,0 +1,55 @@
+"""The bench's rows as a Markdown table, and as JSON."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from .minimidi import Row
+
+HEAD = (
+    "",
+    "clips",
+    "instruments heard",
+    "tempo",
+    "mode",
+    "FAD",
+    "FAD / floor",
+    "diversity",
+    "per prompt",
+)
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """A table; FAD also as a multiple of what the real clips' row scores."""
+    floor = next((row.fad for row in rows if row.name == "real clips"), None)
+    lines = [HEAD, ("---",) * len(HEAD), *(_cells(row, floor) for row in rows)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _cells(row: Row, floor: float | None) -> tuple[str, ...]:
+    a = row.adherence
+    spread = "" if a.low is None or a.high is None else f" ({a.low:.0%}-{min(a.high, 1):.0%})"
+    return (
+        row.name,
+        str(row.clips),
+        f"{a.instruments:.1%}{spread}",
+        f"{a.tempo:.0%}",
+        f"{a.mode:.0%}",
+        _number(row.fad),
+        _number(row.fad / floor if row.fad is not None and floor else None),
+        _number(row.diversity),
+        _number(row.per_prompt),
+    )
+
+
+def _number(value: float | None) -> str:
+    """Three figures, or nothing.
+
+    >>> _number(0.123456), _number(None)
+    ('0.123', '')
+    """
+    return "" if value is None else f"{value:.3g}"
+
+
+def facts(rows: Sequence[Row]) -> list[dict[str, object]]:
+    """The rows as JSON-able values."""
+    return [asdict(row) for row in rows]

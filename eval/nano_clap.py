@@ -1,0 +1,48 @@
+"""``nano-clap``: the embedder that needs no download, by the listener that the project ships.
+
+Sound and captions in one space, as CLAP has, but learnt from MiniMIDI alone: it knows that
+generator's instruments, styles, tempos and moods, and no other music. Its scores are comparable
+only with its own, never with CLAP's.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float
+
+from .hearing import read_mono
+
+if TYPE_CHECKING:
+    from .listener import Listener
+
+
+class NanoClap:
+    """A loaded listener as an embedder of sound and of words; ``version`` is its weights' hash."""
+
+    name = "nano-clap"
+    protocol = "22.05 kHz mono, looped to 5.12 s; longer sound: mean of 5.12 s windows"
+    dim = 128
+
+    def __init__(self, listener: "Listener", version: str):
+        self.listener, self.version = listener, version
+
+    def embed(self, audio_files: Sequence[Path]) -> Float[np.ndarray, "n dim"]:
+        """Unit rows, float32; InputError names the first file that cannot be read."""
+        rows = self.listener.listen(read_mono(audio_files)).embedding.numpy()
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+    def embed_text(self, texts: Sequence[str]) -> Float[np.ndarray, "n dim"]:
+        """Unit rows, float32; words that no MiniMIDI caption uses are left out."""
+        import torch
+
+        with torch.inference_mode():
+            return self.listener.read(self.listener.tokenize(texts)).numpy()
+
+
+def load_nano_clap(weights: Path | None = None) -> NanoClap:
+    """The shipped embedder, or that of another file; ModelError if the weights do not fit."""
+    from .listener import load_listener
+
+    return NanoClap(*load_listener(weights))
