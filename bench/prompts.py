@@ -10,7 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dataset_tools.sources.minimidi import Piece, Prompt, compose, prompt
+from dataset_tools.sources.minimidi import (
+    BASE_STYLES,
+    HELD_OUT_STYLES,
+    Piece,
+    Prompt,
+    compose,
+    prompt,
+)
 from dmm.errors import InputError
 from dmm.progress import progress_bar
 
@@ -35,8 +42,11 @@ def cases(prompts: int, seeds: int, style: str | None = None, unseen: bool = Fal
 
     ``style`` None means the base styles; ``unseen`` the instrument pairs kept out of training,
     both of which the prompt then names. A style that knows few prompts gives fewer. InputError
-    if it gives none.
+    if it gives none, or is unknown.
     """
+    known = (*BASE_STYLES, *HELD_OUT_STYLES)
+    if style is not None and style not in known:
+        raise InputError(f"no style {style!r}; known: {', '.join(known)}")
     found: dict[Prompt, list[Piece]] = defaultdict(list)
     size = max(LEAST_POOL, 2 * prompts * seeds * POOL)
     pool = range(FIRST_SEED, FIRST_SEED + size)

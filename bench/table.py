@@ -27,7 +27,9 @@ def markdown(rows: Sequence[Row]) -> str:
 
 def _cells(row: Row, floor: float | None) -> tuple[str, ...]:
     a = row.adherence
-    spread = "" if a.low is None or a.high is None else f" ({a.low:.0%}-{min(a.high, 1):.0%})"
+    spread = (
+        "" if a.low is None or a.high is None else f" ({max(a.low, 0):.0%}-{min(a.high, 1):.0%})"
+    )
     return (
         row.name,
         str(row.clips),

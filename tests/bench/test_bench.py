@@ -68,6 +68,11 @@ def test_a_pool_without_answers_is_an_error_that_says_what_to_change():
         cases(prompts=1, seeds=30)
 
 
+def test_an_unknown_style_is_answered_with_those_there_are():
+    with pytest.raises(InputError, match=r"no style 'polka'; known: ballad, .*tango"):
+        cases(prompts=1, seeds=2, style="polka")
+
+
 def test_the_table_gives_fad_as_a_multiple_of_the_real_clips_own():
     found = adherence([_heard(["piano"])], [PIANO])
     rows = [Row("model", 4, found, 0.3, 0.5, 0.2), Row("real clips", 4, found, 0.1, 0.6, 0.3)]
