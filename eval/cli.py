@@ -7,9 +7,10 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from dmm.embedders import Embedder, load_embedder
+
 from .clips import EmbeddedClips, audio_files, embed_files, embed_reference
 from .diversity import embedding_diversity, participation_ratio
-from .embeddings import Embedder, load_embedder
 from .fad import frechet_distance
 from .intervals import jackknife_interval, real_floor
 from .kad import kernel_distance

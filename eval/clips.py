@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from dmm.embedders import Embedder
 from dmm.errors import InputError
 from dmm.files import sha256_file, whole_file
 from dmm.progress import progress_bar
 from dmm.tokenizers import cache_root
 
-from .embeddings import Embedder
 from .kad import bandwidth
 
 AUDIO_SUFFIXES = {".aif", ".aiff", ".flac", ".m4a", ".mp3", ".ogg", ".opus", ".wav"}

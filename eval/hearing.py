@@ -69,6 +69,15 @@ def read_mono(files: Iterable[Path]) -> Iterator[Float[np.ndarray, "_"]]:
     return (read_audio(path, SR, 1)[0] for path in files)
 
 
+def resample(
+    sounds: Float[np.ndarray, "n samples"], sr: int, to_sr: int
+) -> Float[np.ndarray, "n resampled"]:
+    """Mono sounds at another rate, as ``read_audio`` resamples files."""
+    import soxr
+
+    return sounds if sr == to_sr else np.ascontiguousarray(soxr.resample(sounds.T, sr, to_sr).T)
+
+
 def windows(audio: Float[np.ndarray, " samples"]) -> Float[np.ndarray, "windows 112896"]:
     """Whole windows: short sound is looped, long sound covered by evenly spaced windows."""
     if len(audio) <= WINDOW_SAMPLES:

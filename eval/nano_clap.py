@@ -5,14 +5,14 @@ generator's instruments, styles, tempos and moods, and no other music. Its score
 only with its own, never with CLAP's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
 
-from .hearing import read_mono
+from .hearing import SR, read_mono, resample
 
 if TYPE_CHECKING:
     from .listener import Listener
@@ -27,11 +27,17 @@ class NanoClap:
 
     def __init__(self, listener: "Listener", version: str):
         self.listener, self.version = listener, version
+        self.logit_scale = float(listener.log_scale.exp())
 
     def embed(self, audio_files: Sequence[Path]) -> Float[np.ndarray, "n dim"]:
         """Unit rows, float32; InputError names the first file that cannot be read."""
-        rows = self.listener.listen(read_mono(audio_files)).embedding.numpy()
-        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        return self._embed(read_mono(audio_files))
+
+    def embed_sounds(
+        self, sounds: Float[np.ndarray, "n samples"], sr: int
+    ) -> Float[np.ndarray, "n dim"]:
+        """Unit rows, float32, of mono sounds at ``sr`` Hz."""
+        return self._embed(resample(sounds.astype(np.float32, copy=False), sr, SR))
 
     def embed_text(self, texts: Sequence[str]) -> Float[np.ndarray, "n dim"]:
         """Unit rows, float32; words that no MiniMIDI caption uses are left out."""
@@ -39,6 +45,10 @@ class NanoClap:
 
         with torch.inference_mode():
             return self.listener.read(self.listener.tokenize(texts)).numpy()
+
+    def _embed(self, sounds: Iterable[Float[np.ndarray, "_"]]) -> Float[np.ndarray, "n dim"]:
+        rows = self.listener.listen(sounds).embedding.numpy()
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
 def load_nano_clap(weights: Path | None = None) -> NanoClap:

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from dmm.embedders import Embedder
 from dmm.files import write_text
 
 from .clips import EmbeddedClips, clip_id
 from .closeness import cosines_to_reference, nearest
-from .embeddings import Embedder
 from .facts import cautions, origin
 from .page import render_page, sections
 from .scores import compare, interval_groups, score_clips

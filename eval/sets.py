@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from dmm.embedders import Embedder
+
 from .clips import EmbeddedClips, audio_files, embed_files, embed_reference
-from .embeddings import Embedder
 from .facts import match_pairs
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from dmm.audio import read_audio
+from dmm.errors import InputError
 from dmm.mel import MelFormat, mel_magnitude
 
 FORMAT = MelFormat(
@@ -55,6 +56,13 @@ class MelStats:
         """Unit rows, float32; InputError names the first file that cannot be read."""
         rows = [describe(read_audio(path, FORMAT.sr, 1)[0]) for path in audio_files]
         return np.stack(rows).astype(np.float32)
+
+
+def load_mel_stats(weights: Path | None = None) -> MelStats:
+    """The descriptor, which is the same everywhere; InputError if it is given weights."""
+    if weights is not None:
+        raise InputError(f"{weights}: mel-stats has no weights; leave out --weights")
+    return MelStats()
 
 
 def describe(audio: Float[np.ndarray, " samples"]) -> Float[np.ndarray, " dim"]:

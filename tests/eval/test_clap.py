@@ -3,9 +3,10 @@ import json
 import numpy as np
 import pytest
 
+from dmm.audio import read_audio
+from dmm.embedders import load_embedder, load_text_embedder
 from dmm.errors import InputError, ModelError
 from eval.clap import WINDOW_SAMPLES, clap_windows
-from eval.embeddings import load_embedder
 
 TINY_AUDIO = {
     "hidden_size": 16,
@@ -41,6 +42,54 @@ def weights(tmp_path):
         tmp_path / "clap"
     )
     return tmp_path / "clap"
+
+
+@pytest.fixture
+def reading(weights):
+    """The same folder with a tokeniser of seven words, split at spaces."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    words = ["<pad>", "<unk>", "a", "flute", "song", "slow", "fast"]
+    model = Tokenizer(models.WordLevel({w: i for i, w in enumerate(words)}, unk_token="<unk>"))
+    model.pre_tokenizer = pre_tokenizers.Whitespace()
+    PreTrainedTokenizerFast(
+        tokenizer_object=model, pad_token="<pad>", unk_token="<unk>", model_max_length=10
+    ).save_pretrained(weights)
+    return weights
+
+
+def test_words_have_unit_rows_that_do_not_depend_on_the_batch(reading):
+    clap = load_text_embedder("clap", reading)
+    rows = clap.embed_text(["a slow song", "flute", "a fast flute song " * 20])
+    assert rows.shape == (3, 16) and rows.dtype == np.float32
+    assert np.linalg.norm(rows, axis=1) == pytest.approx(1, abs=1e-5)
+    assert clap.embed_text(["flute"])[0] == pytest.approx(rows[1], abs=1e-5)
+    assert np.abs(rows[0] - rows[1]).max() > 1e-3
+
+
+def test_the_scale_of_logits_is_the_checkpoints(reading):
+    assert load_text_embedder("clap", reading).logit_scale == pytest.approx(1 / 0.07, rel=1e-4)
+
+
+def test_words_need_a_tokeniser(weights):
+    with pytest.raises(ModelError, match=r"no tokenizer\.json"):
+        load_text_embedder("clap", weights).embed_text(["flute"])
+
+
+def test_zero_shot_tells_probabilities(reading):
+    from dataset_tools.vocals.zero_shot import load_zero_shot
+
+    windows = np.random.default_rng(0).normal(size=(2, 8000)).astype(np.float32) * 0.1
+    found = load_zero_shot(reading).probabilities(windows, 16000)
+    assert found.shape == (2,) and ((found > 0) & (found < 1)).all()
+
+
+def test_sounds_in_memory_are_embedded_as_files_are(weights, clips):
+    files = sorted(clips.glob("*.flac"))[:2]
+    clap = load_text_embedder("clap", weights)
+    sounds = np.stack([read_audio(path, 22050, 1)[0] for path in files])
+    assert clap.embed_sounds(sounds, 22050) == pytest.approx(clap.embed(files), abs=1e-5)
 
 
 def test_rows_have_unit_length_and_do_not_depend_on_the_batch(weights, clips):

@@ -3,9 +3,9 @@ import shutil
 import numpy as np
 import pytest
 
+from dmm.embedders import load_embedder
 from dmm.errors import InputError
 from eval.clips import audio_files, embed_files, embed_reference, reference_files
-from eval.embeddings import load_embedder
 
 
 class Counting:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from dmm.embedders import Embedder, load_embedder, load_text_embedder
 from dmm.errors import InputError, ModelError
-from eval.embeddings import Embedder, load_embedder
 from eval.hearing import SR, WINDOW_SAMPLES, hear, windows
 from eval.listener import SHIPPED, Labels, Listener, load_listener, save_listener
 from eval.nano_clap import load_nano_clap
@@ -39,6 +39,13 @@ def test_rows_have_unit_length_and_do_not_depend_on_the_batch(clips):
     assert rows.shape == (3, nano.dim)
     assert np.linalg.norm(rows, axis=1) == pytest.approx(1, abs=1e-5)
     assert nano.embed(files[1:2])[0] == pytest.approx(rows[1], abs=1e-4)
+
+
+def test_sounds_in_memory_are_embedded_as_files_are(clips):
+    files = sorted(clips.glob("*.flac"))[:2]
+    nano = load_text_embedder("nano-clap")
+    sounds = np.stack([soundfile.read(path, dtype="float32")[0] for path in files])
+    assert nano.embed_sounds(sounds, 22050) == pytest.approx(nano.embed(files), abs=1e-5)
 
 
 def test_gain_does_not_change_the_pictures(pulses):

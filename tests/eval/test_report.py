@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from eval.embeddings import load_embedder
+from dmm.embedders import load_embedder
 from eval.media import media
 from eval.metrics import METRICS
 from eval.report import write_report
