@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataset_tools.captions import caption_prefix, check_anchor, clean
+from dataset_tools.captions.clean import caption_prefix, check_anchor, clean, prompt
 from dataset_tools.sources import Rejected, SourceRequest, track_id
 from dataset_tools.sources.folder import tracks
 from dataset_tools.sources.tags import read_tags, tag_caption
@@ -93,6 +93,29 @@ def test_cleaning_is_one_line_free_of_the_separator_and_settles(raw):
     assert len(caption.splitlines()) <= 1 and "|||" not in caption
     assert clean(caption) == (caption, [])
     assert bool(changes) == (caption != raw)
+
+
+@given(st.text(alphabet="aA.!; \n\t,|\u00ad\u0301e"))
+def test_changes_lead_from_the_raw_caption_to_the_clean_one(raw):
+    caption, changes = clean(raw)
+    texts = [raw, *(change.after for change in changes)]
+    assert [change.before for change in changes] == texts[:-1] and texts[-1] == caption
+
+
+@pytest.mark.parametrize(
+    ("raw", "caption"),
+    [
+        ("Slow piano. It is sad.", "Slow piano, It is sad"),
+        ("Sonata no. 2 in C, 2.5 minutes", "Sonata no. 2 in C, 2.5 minutes"),
+        ("Wow! Drums; bass? yes", "Wow, Drums, bass, yes"),
+    ],
+)
+def test_sentences_become_comma_parts_and_abbreviations_stay(raw, caption):
+    assert clean(raw)[0] == caption
+
+
+def test_an_empty_anchor_or_caption_leaves_no_comma_behind():
+    assert [prompt("a", "b"), prompt("", "b"), prompt("a", "")] == ["a, b", "b", "a"]
 
 
 def test_anchor_goes_in_front_of_the_separator_or_is_left_out():

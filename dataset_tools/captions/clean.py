@@ -10,35 +10,51 @@ so whoever turns ``shuffle_caption`` off (to cache text encoder outputs, say) al
 
 import re
 import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from dmm.errors import InputError
 
 DEFAULT_ANCHOR = "mel spectrogram music"
 SEPARATOR = "|||"
 
+_SENTENCE_END = re.compile(
+    r"(?<!\bfeat)(?<!\bft)(?<!\bvs)(?<!\bop)(?<!\bno)(?<!\bdr)(?<!\bmr)(?<!\bst)[.!?;]\s+(?=\w)",
+    re.IGNORECASE,
+)
+"""Not after a few abbreviations: "Piano Sonata no. 2" is one part."""
 
-def clean(raw: str) -> tuple[str, list[str]]:
-    r"""Return one line of distinct comma parts, and the names of the rules that changed something.
 
-    >>> clean("Slow piano.\nSlow  piano, rain | | |")
+@dataclass(frozen=True)
+class Change:
+    """One rule at work: what the whole caption was before it, and after."""
+
+    rule: str
+    before: str
+    after: str
+
+
+Rules = Mapping[str, Callable[[str], str]]
+
+
+def clean(raw: str) -> tuple[str, list[Change]]:
+    r"""Return one line of distinct comma parts, and what each rule that fired made of it.
+
+    >>> caption, changes = clean("Slow piano.\nSlow  piano, rain | | |")
+    >>> caption, [change.rule for change in changes]
     ('Slow piano, rain', ['lines', 'separator', 'spaces', 'full stop', 'repeats'])
     """
-    rules = {
-        "unicode": lambda text: unicodedata.normalize("NFC", text),
-        "lines": lambda text: ", ".join(line.strip() for line in text.splitlines() if line.strip()),
-        "control characters": _without_controls,
-        "separator": lambda text: re.sub(r"\|[\s|]*", " ", text),
-        "spaces": lambda text: " ".join(text.split()),
-        "full stop": lambda text: re.sub(r"\.(?=\s*(,|$))", "", text),
-        "repeats": _distinct_parts,
-    }
-    changed = []
-    text = raw
+    return apply_rules(raw, TIDY_RULES)
+
+
+def apply_rules(text: str, rules: Rules) -> tuple[str, list[Change]]:
+    """Apply rules in order; each change begins with the text that the one before it left."""
+    changes = []
     for name, rule in rules.items():
         before, text = text, rule(text)
         if text != before:
-            changed.append(name)
-    return text, changed
+            changes.append(Change(name, before, text))
+    return text, changes
 
 
 def _without_controls(text: str) -> str:
@@ -50,6 +66,19 @@ def _distinct_parts(text: str) -> str:
     parts = [part.strip() for part in text.split(",")]
     first = {part.casefold(): part for part in reversed(parts) if part}
     return ", ".join(dict.fromkeys(first[p.casefold()] for p in parts if p))
+
+
+TIDY_RULES: Rules = {
+    "unicode": lambda text: unicodedata.normalize("NFC", text),
+    "lines": lambda text: ", ".join(line.strip() for line in text.splitlines() if line.strip()),
+    "control characters": _without_controls,
+    "separator": lambda text: re.sub(r"\|[\s|]*", " ", text),
+    "spaces": lambda text: " ".join(text.split()),
+    "sentences": lambda text: _SENTENCE_END.sub(", ", text),
+    "full stop": lambda text: re.sub(r"\.[.\s]*(?=,|$)", "", text),
+    "repeats": _distinct_parts,
+}
+"""Sentences become comma parts too: a part is what the trainer shuffles."""
 
 
 def check_anchor(anchor: str) -> str:
@@ -70,4 +99,4 @@ def prompt(anchor: str, caption: str) -> str:
     >>> prompt("mel spectrogram music", "slow piano, rain")
     'mel spectrogram music, slow piano, rain'
     """
-    return f"{anchor}, {caption}" if anchor else caption
+    return ", ".join(part for part in (anchor, caption) if part)

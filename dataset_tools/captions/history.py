@@ -1,0 +1,95 @@
+"""What became of captions: those of a table, tidied now, or those of a dataset, as it recorded."""
+
+import csv
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dmm.errors import InputError
+
+from .clean import Change
+from .pipeline import tidy
+
+Edit = tuple[str, str]
+"""Of "same", "removed" or "added", and the words."""
+
+
+@dataclass(frozen=True)
+class History:
+    """A caption as found, as trained, and what every rule did on the way."""
+
+    raw: str
+    caption: str
+    changes: list[Change]
+
+
+def histories(
+    source: Path, *, anchor: str, voice: bool, reduce: bool, column: str = "caption"
+) -> Iterator[History]:
+    """Go through a CSV's captions, tidying each, or a DATASET's different ones.
+
+    A dataset's are as its manifest has them; the options are for tables. InputError if ``source``
+    is neither, lacks the column, or has a row without a caption.
+    """
+    if source.is_dir():
+        yield from _recorded(source)
+        return
+    for raw in _column(source, column):
+        caption, _, changes = tidy(raw, anchor, voice=voice, reduce=reduce)
+        yield History(raw, caption, changes)
+
+
+def _recorded(dataset: Path) -> Iterator[History]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = dataset / "manifest.parquet"
+    names = ["caption_raw", "caption", "caption_changes"]
+    try:
+        rows = pq.read_table(path, columns=names).to_pylist()
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{path}: no manifest of a dataset; run `dmm data build` first") from error
+    seen = set()
+    for row in rows:
+        raw, caption, changes = (row.get(name) for name in names)
+        if changes is None or not all(isinstance(change, dict) for change in changes):
+            raise InputError(f"{path}: made by an older version; run `dmm data build` again")
+        if (raw, caption) not in seen:
+            seen.add((raw, caption))
+            yield History(raw, caption, [Change(**change) for change in changes])
+
+
+def _column(table: Path, column: str) -> Iterator[str]:
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            names = reader.fieldnames or []
+            if column not in names:
+                near = difflib.get_close_matches(column, names, n=1) or names
+                raise InputError(f"{table}: no column {column!r}; --column {' or '.join(near)}?")
+            for row in reader:
+                if row[column] is None:
+                    raise InputError(f"{table}, line {reader.line_num}: too few columns")
+                yield row[column]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{table}: no CSV table in UTF-8 ({error})") from error
+
+
+def edits(before: str, after: str) -> list[Edit]:
+    """Tell word by word what was taken out and what was put in.
+
+    >>> edits("slow sad piano", "slow piano, rain")
+    [('same', 'slow'), ('removed', 'sad piano'), ('added', 'piano, rain')]
+    """
+    old, new = before.split(), after.split()
+    told: list[Edit] = []
+    for kind, a, b, c, d in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if kind == "equal":
+            told.append(("same", " ".join(old[a:b])))
+            continue
+        if b > a:
+            told.append(("removed", " ".join(old[a:b])))
+        if d > c:
+            told.append(("added", " ".join(new[c:d])))
+    return told

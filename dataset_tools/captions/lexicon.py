@@ -1,0 +1,153 @@
+"""Musical words: which facet of the music they name, and one way to write each.
+
+The words are in ``presets/data/lexicon.toml``: a table a facet, in it one line a term, the other
+ways to say it in brackets. To teach it a word, add it there.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+
+from dmm.errors import InputError
+
+FACETS = (
+    "instrument", "genre", "mood", "tempo", "production",
+    "structure", "culture", "function", "abstract",
+)  # fmt: skip
+DEFAULT_LEXICON = Path(__file__).parents[2] / "presets" / "data" / "lexicon.toml"
+NEGATION_REACH = 4
+"""How many words may lie between "no" or "without" and the word that it denies."""
+
+_WORD = re.compile(r"[^\W_]+(?:['’](?:s|t|re|ll)\b)?")
+_INSIDE_TERM = re.compile(r" ?[-‐–/&'’+]? ?")
+_CLAUSE_END = re.compile(r"[,.;:()!?]")
+_NEGATORS = frozenset(
+    "no not without never lacks lacking lack minus nor neither non isn't doesn't don't".split()
+    + "aren't hasn't haven't wasn't cannot devoid sans excluding".split()
+)
+_NO_NEGATION_BEFORE = frozenset(("only", "just", "merely", "doubt"))
+_NEGATION_ENDS = frozenset("but with just only however although though that which yet".split())
+_BPM = re.compile(r"\b(\d{2,3})\s*-?bpm\b|\b(\d{2,3}) beats (?:per|a) minute\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Mention:
+    """A term found in a text, at ``text[start:end]``."""
+
+    facet: str
+    value: str
+    """The term as the lexicon writes it; of facet tempo also "120 bpm"."""
+    start: int
+    end: int
+    negated: bool = False
+    """Said not to be there: "no drums", "without drums", "drum-free"."""
+
+
+class Lexicon:
+    """Terms by facet, found in text whatever their case, number or hyphens."""
+
+    def __init__(self, terms: Mapping[str, Mapping[str, Sequence[str]]]) -> None:
+        """``terms[facet][value]`` lists the other ways to say ``value``; InputError on a clash."""
+        if unknown := terms.keys() - set(FACETS):
+            raise InputError(f"no facet {min(unknown)!r}; there are: {', '.join(FACETS)}")
+        self._values = {facet: tuple(terms.get(facet, ())) for facet in FACETS}
+        self._terms = _spoken_forms(terms)
+        self._longest: dict[str, int] = {}
+        for words in self._terms:
+            self._longest[words[0]] = max(self._longest.get(words[0], 0), len(words))
+
+    def values(self, facet: str) -> tuple[str, ...]:
+        """Terms of a facet as the lexicon writes them, in its order."""
+        return self._values[facet]
+
+    def find(self, text: str) -> list[Mention]:
+        """Terms in the order of the text; where two overlap, the one that begins first, longest.
+
+        >>> load_lexicon().find("No drums, two e-guitars")[1].value
+        'electric guitar'
+        """
+        matches = list(_WORD.finditer(text))
+        words = [match[0].lower().replace("’", "'") for match in matches]
+        spans = [match.span() for match in matches]
+        mentions = [*self._terms_in(text, words, spans), *_bpm(text)]
+        return sorted(mentions, key=lambda mention: mention.start)
+
+    def _terms_in(
+        self, text: str, words: list[str], spans: list[tuple[int, int]]
+    ) -> Iterator[Mention]:
+        i = 0
+        while i < len(words):
+            for n in range(min(self._longest.get(words[i], 0), len(words) - i), 0, -1):
+                term = self._terms.get(tuple(words[i : i + n]))
+                if term and _is_joined(text, spans[i : i + n]):
+                    span = spans[i][0], spans[i + n - 1][1]
+                    yield Mention(*term, *span, _is_negated(text, words, spans, i, i + n))
+                    i += n
+                    break
+            else:
+                i += 1
+
+
+@cache
+def load_lexicon(path: Path | None = None) -> Lexicon:
+    """Read a lexicon, by default the one in ``presets/data``; InputError if it cannot be used."""
+    path = path or DEFAULT_LEXICON
+    try:
+        return Lexicon(tomllib.loads(path.read_text("utf-8")))
+    except (OSError, tomllib.TOMLDecodeError, InputError) as error:
+        raise InputError(f"{path} is no lexicon: {error}") from error
+
+
+Terms = dict[tuple[str, ...], tuple[str, str]]
+
+
+def _spoken_forms(terms: Mapping[str, Mapping[str, Sequence[str]]]) -> Terms:
+    """Map each way to say a term, in words, to its facet and value; plurals give way to others."""
+    said: Terms = {}
+    plurals: Terms = {}
+    for facet, values in terms.items():
+        for value, others in values.items():
+            for form in (value, *others):
+                words = tuple(word.lower() for word in _WORD.findall(form))
+                clash = said.setdefault(words, (facet, value))
+                if clash != (facet, value):
+                    raise InputError(f"{form!r} is in {clash} and in {(facet, value)}: keep one")
+                plurals.setdefault((*words[:-1], _plural(words[-1])), (facet, value))
+    return plurals | said
+
+
+def _plural(word: str) -> str:
+    if re.search(r"[^aeiou]y$", word):
+        return word[:-1] + "ies"
+    return word + ("es" if re.search(r"(s|x|z|ch|sh)$", word) else "s")
+
+
+def _bpm(text: str) -> Iterator[Mention]:
+    for match in _BPM.finditer(text):
+        yield Mention("tempo", f"{match[1] or match[2]} bpm", *match.span())
+
+
+def _is_joined(text: str, spans: Sequence[tuple[int, int]]) -> bool:
+    """Whether nothing lies between the words that ends a term, as a comma does."""
+    return all(_INSIDE_TERM.fullmatch(text[a[1] : b[0]]) for a, b in pairwise(spans))
+
+
+def _is_negated(
+    text: str, words: list[str], spans: list[tuple[int, int]], first: int, after: int
+) -> bool:
+    """Whether words[first:after] are denied: "no X or Y" from the left, "X-free" from the right."""
+    if after < len(words) and words[after] in ("free", "less"):
+        if text[spans[after - 1][1] : spans[after][0]] == "-":
+            return True
+    for i in range(first - 1, max(-1, first - 2 - NEGATION_REACH), -1):
+        if _CLAUSE_END.search(text, spans[i][1], spans[i + 1][0]):
+            return False
+        if words[i] in _NEGATORS and (words[i] != "non" or i == first - 1):
+            return words[i + 1] not in _NO_NEGATION_BEFORE
+        if words[i] in _NEGATION_ENDS:
+            return False
+    return False

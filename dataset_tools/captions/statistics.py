@@ -1,0 +1,49 @@
+"""Captions in numbers, to be held side by side before and after cleaning."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .clean import prompt
+from .lexicon import FACETS, load_lexicon
+from .reduce import is_known
+from .tokens import MAX_TOKENS, count_tokens
+from .voice import VOICE
+
+
+def describe(captions: Sequence[str], anchor: str) -> dict[str, Any]:
+    """Count captions, words, tokens and what they speak of; shares are 0..1 of the captions.
+
+    Tokens are of "ANCHOR, caption" with start and end. ``facets`` is the share of captions that
+    have a term of each, ``unknown`` of those without one of sound: reduction keeps their words.
+    """
+    lexicon = load_lexicon()
+    words = [len(caption.split()) for caption in captions]
+    tokens = [count_tokens(prompt(anchor, caption)) for caption in captions]
+    mentions = [lexicon.find(caption) for caption in captions]
+    return {
+        "captions": len(captions),
+        "distinct": len(set(captions)),
+        "words": _spread(words),
+        "tokens": _spread(tokens),
+        "too_long": sum(n > MAX_TOKENS for n in tokens),
+        "voice": sum(any(m.value in VOICE for m in found) for found in mentions),
+        "facets": {
+            facet: _share(any(m.facet == facet for m in found) for found in mentions)
+            for facet in FACETS
+        },
+        "unknown": _share(not is_known(caption, lexicon) for caption in captions),
+    }
+
+
+def _spread(values: Sequence[int]) -> dict[str, int]:
+    if not values:
+        return {"p50": 0, "p95": 0, "max": 0}
+    p50, p95 = np.percentile(values, (50, 95), method="nearest").tolist()
+    return {"p50": int(p50), "p95": int(p95), "max": max(values)}
+
+
+def _share(hits: Iterable[bool]) -> float:
+    flags = list(hits)
+    return round(sum(flags) / len(flags), 4) if flags else 0.0

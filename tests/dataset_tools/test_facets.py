@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+
+from dataset_tools.captions.facets import facet_probabilities
+from dataset_tools.captions.lexicon import Lexicon
+from dataset_tools.vocals.evidence import Evidence
+
+
+@pytest.fixture(scope="module")
+def lexicon():
+    return Lexicon(
+        {
+            "instrument": {"piano": [], "drums": [], "flute": [], "slide guitar": []},
+            "tempo": {"slow": [], "fast": ["quick"]},
+        }
+    )
+
+
+def test_agreement_is_surer_than_a_lone_mention(lexicon):
+    evidence = [Evidence(("a piano", "slow piano")), Evidence(("a flute",))]
+    agreed, lone = facet_probabilities(evidence, lexicon)
+    assert agreed["instrument"]["piano"] > lone["instrument"]["flute"] > 0.5
+
+
+def test_a_denied_value_is_nearly_excluded(lexicon):
+    (found,) = facet_probabilities([Evidence(("slow piano, no drums",))], lexicon)
+    assert found["instrument"]["drums"] < 0.2 < 0.6 < found["instrument"]["piano"]
+
+
+def test_tags_speak_too(lexicon):
+    (found,) = facet_probabilities([Evidence((), tags=("instrument---flute",))], lexicon)
+    assert found["instrument"]["flute"] > 0.5
+
+
+def test_tags_run_together_are_read(lexicon):
+    (found,) = facet_probabilities([Evidence((), tags=("instrument---slideguitar",))], lexicon)
+    assert list(found["instrument"]) == ["slide guitar"]
+
+
+def test_synonyms_are_one_value(lexicon):
+    (found,) = facet_probabilities([Evidence(("fast", "quick"))], lexicon)
+    assert list(found["tempo"]) == ["fast"] and found["tempo"]["fast"] > 0.9
+
+
+def test_tracks_that_nobody_describes_have_no_facets(lexicon):
+    assert facet_probabilities([Evidence(())], lexicon) == [{}]
+    assert facet_probabilities([], lexicon) == []
+
+
+def test_a_listener_confirms_or_doubts_a_caption(lexicon):
+    evidence = [Evidence(("a piano",))] * 3
+    sound = [{"instrument": {"piano": vote}} for vote in (1, 0, -1)]
+    heard, unclear, unheard = (
+        found["instrument"]["piano"] for found in facet_probabilities(evidence, lexicon, sound)
+    )
+    assert heard > unclear > unheard
+
+
+def test_a_listener_may_name_what_nobody_wrote(lexicon):
+    (found,) = facet_probabilities([Evidence(())], lexicon, [{"tempo": {"slow": 1}}])
+    assert found["tempo"]["slow"] > 0.5
+
+
+def test_votes_from_sound_must_match_the_tracks(lexicon):
+    with pytest.raises(ValueError, match="0 tracks; there are 1"):
+        facet_probabilities([Evidence(())], lexicon, [])
+
+
+def test_true_values_are_surer_than_mistaken_ones(lexicon):
+    rng = np.random.default_rng(0)
+    names = lexicon.values("instrument")[:3]
+    evidence, truth = [], []
+    for _ in range(600):
+        plays = {name for name in names if rng.random() < 0.3}
+        captions = tuple(
+            " and ".join(n for n in names if rng.random() < (0.6 if n in plays else 0.03))
+            for _ in range(3)
+        )
+        evidence.append(Evidence(captions))
+        truth.append(plays)
+    found = facet_probabilities(evidence, lexicon)
+    scored = [
+        (p, name in plays)
+        for track, plays in zip(found, truth, strict=True)
+        for name, p in track.get("instrument", {}).items()
+    ]
+    right = [p for p, true in scored if true]
+    wrong = [p for p, true in scored if not true]
+    assert np.mean(right) > np.mean(wrong) + 0.05
+    assert np.mean(np.array(right) > 0.95) > 0.5 > np.mean(np.array(wrong) > 0.95)
+
+
+def test_the_order_of_the_tracks_changes_nothing(lexicon):
+    evidence = [Evidence(("a piano", "slow")), Evidence(("fast drums",)), Evidence(("no flute",))]
+    forth = facet_probabilities(evidence, lexicon)
+    assert forth == facet_probabilities(evidence[::-1], lexicon)[::-1]

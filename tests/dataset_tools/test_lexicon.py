@@ -1,0 +1,124 @@
+"""Finding musical words, and taking voices out of captions."""
+
+import pytest
+
+from dataset_tools.captions.lexicon import FACETS, Lexicon, load_lexicon
+from dataset_tools.captions.voice import VOICE, voices, without_voice
+from dmm.errors import InputError
+
+LEXICON = load_lexicon()
+
+
+def values(text, *, negated=False):
+    return [mention.value for mention in LEXICON.find(text) if mention.negated == negated]
+
+
+def test_every_value_finds_itself_and_nothing_else():
+    for facet in FACETS:
+        for value in LEXICON.values(facet):
+            found = [(m.facet, m.value) for m in LEXICON.find(f"the {value}.")]
+            assert found == [(facet, value)]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("two Electric Guitars", "electric guitar"),
+        ("electric-guitar", "electric guitar"),
+        ("drum’n’bass", "drum and bass"),
+        ("R & B", "r&b"),
+        ("lullabies", "lullaby"),
+        ("a bass drum", "kick drum"),
+        ("about 90BPM", "90 bpm"),
+        ("Electrónica", "electronic"),
+    ],
+)
+def test_terms_are_found_whatever_their_case_number_and_hyphens(text, value):
+    assert values(text) == [value]
+
+
+def test_a_comma_ends_a_term_and_parts_of_words_are_none():
+    assert values("electric, guitar") == ["guitar"]
+    assert values("scores of rocket scientists, harpoons") == ["cinematic"]
+
+
+def test_places_are_those_of_the_words():
+    text = "Some SLOW  piano"
+    assert [text[m.start : m.end] for m in LEXICON.find(text)] == ["SLOW", "piano"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no drums",
+        "without any real drums",
+        "no piano or drums",
+        "drums-free",
+        "it doesn't have drums",
+    ],
+)
+def test_a_denied_term_is_marked(text):
+    assert "drums" in values(text, negated=True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no piano, drums",
+        "no piano but drums",
+        "not only drums",
+        "non-english drums",
+        "drums without piano",
+    ],
+)
+def test_denial_ends_where_the_clause_does(text):
+    assert "drums" in values(text)
+
+
+def test_a_word_given_to_two_terms_and_an_unknown_facet_are_refused(tmp_path):
+    with pytest.raises(InputError, match="'pad' is in"):
+        Lexicon({"instrument": {"synth pad": ["pad"], "drum pad": ["pad"]}})
+    (tmp_path / "own.toml").write_text("[colour]\nred = []\n")
+    with pytest.raises(InputError, match=r"own.toml is no lexicon: no facet 'colour'"):
+        load_lexicon(tmp_path / "own.toml")
+
+
+@pytest.mark.parametrize(
+    ("caption", "rest"),
+    [
+        ("rock song with male vocals and drums", "rock song with drums"),
+        ("piano, female voice singing about love, strings", "piano, strings"),
+        ("guitar and voice", "guitar"),
+        ("a raspy male voice over solo piano", "solo piano"),
+        ("house track with no vocals but with organ", "house track with organ"),
+        ("folk song sung by a man in French", "folk song"),
+        ("techno, without singing or lyrics", "techno"),
+        ("an old rap song with a choir", "an old song"),
+        ("slow instrumental with a tenor saxophone", "slow instrumental with a tenor saxophone"),
+        ("a man and a woman singing", "instrumental"),
+    ],
+)
+def test_voices_go_and_the_rest_still_reads(caption, rest):
+    assert without_voice(caption, LEXICON)[0] == rest
+
+
+def test_no_voice_is_left_in_any_frame():
+    voiced = sorted(
+        form for form, (_, value) in LEXICON._terms.items() if value in VOICE and len(form) < 3
+    )
+    for words in voiced:
+        for frame in (
+            "{}",
+            "pop with {} and harp",
+            "soft {}, no {} or bells",
+            "the {} makes it sad",
+        ):
+            text = frame.replace("{}", " ".join(words))
+            rest, changes = without_voice(text, LEXICON)
+            assert rest and changes and not voices(rest, LEXICON)
+            assert without_voice(rest, LEXICON) == (rest, [])
+
+
+def test_a_caption_without_voices_is_left_alone():
+    text = "Electrónica positiva (con piano); slow - and calm"
+    assert without_voice(text, LEXICON) == (text, [])
