@@ -1,0 +1,95 @@
+"""How pure and how complete the instrumental music is that each piece of evidence would keep."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import SupportsFloat
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from .gate import LOW
+
+
+@dataclass(frozen=True)
+class Row:
+    """One rule for keeping tracks, alone; shares in 0..1, NaN where nothing is kept or known."""
+
+    name: str
+    """Labelling function, or "gate" for all of them fused."""
+    coverage: float
+    """Share of the tracks on which it says anything."""
+    kept: float
+    """Share of the tracks that it keeps as instrumental."""
+    purity: float
+    """Share of the kept tracks that are instrumental."""
+    recall: float
+    """Share of the instrumental tracks that are kept."""
+
+
+def purity_and_recall(
+    votes: Sequence[Mapping[str, int]],
+    probabilities: Sequence[float],
+    truth: Sequence[bool | None] | None = None,
+    *,
+    low: float = LOW,
+) -> list[Row]:
+    """Judge every labelling function alone and, last, the gate.
+
+    A function that votes against voices keeps the tracks that it votes on; one that votes for
+    voices keeps those it looked at and found none in. The gate keeps what is at most ``low``.
+
+    ``truth`` tells which tracks have a voice, None where nobody knows: such tracks do not count.
+    Without any truth the gate's own probabilities stand in for it, which makes every figure an
+    estimate that is as good as the label model.
+    """
+    if truth is not None:
+        known = [i for i, voice in enumerate(truth) if voice is not None]
+        voice = np.array([bool(truth[i]) for i in known], float)
+    else:
+        known, voice = list(range(len(votes))), np.array(probabilities, float)
+    votes = [votes[i] for i in known]
+    names = dict.fromkeys(name for track in votes for name in track)
+    rows = [_row(name, *_kept_by(name, votes), voice) for name in names]
+    fused = np.array([probabilities[i] <= low for i in known], bool)
+    spoken = np.array([any(track.values()) for track in votes], bool)
+    return [*rows, _row("gate", spoken, fused, voice)]
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """Lay the rows out as a Markdown table, in per cent."""
+    lines = ["| evidence | says something | keeps | purity | recall |", "|---|---|---|---|---|"]
+    for row in rows:
+        shares = (row.coverage, row.kept, row.purity, row.recall)
+        cells = ("–" if np.isnan(x) else f"{100 * x:.1f} %" for x in shares)
+        lines.append(f"| {row.name.replace('_', ' ')} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _kept_by(
+    name: str, votes: Sequence[Mapping[str, int]]
+) -> tuple[Bool[np.ndarray, " tracks"], Bool[np.ndarray, " tracks"]]:
+    """On which tracks the function votes, and which it keeps."""
+    cast = np.array([track.get(name, 0) for track in votes], int)
+    looked = np.array([name in track for track in votes], bool)
+    kept = cast < 0 if (cast < 0).any() or not (cast > 0).any() else looked & (cast == 0)
+    return cast != 0, kept
+
+
+def _row(
+    name: str,
+    spoken: Bool[np.ndarray, " tracks"],
+    kept: Bool[np.ndarray, " tracks"],
+    voice: Float[np.ndarray, " tracks"],
+) -> Row:
+    none = 1 - voice
+    return Row(
+        name,
+        coverage=_share(spoken.sum(), len(voice)),
+        kept=_share(kept.sum(), len(voice)),
+        purity=_share(none[kept].sum(), kept.sum()),
+        recall=_share(none[kept].sum(), none.sum()),
+    )
+
+
+def _share(part: SupportsFloat, whole: SupportsFloat) -> float:
+    return float(part) / float(whole) if float(whole) else float("nan")

@@ -1,0 +1,145 @@
+import pytest
+
+from dataset_tools.vocals.evidence import Evidence
+from dataset_tools.vocals.words import (
+    FUNCTIONS,
+    heard,
+    instrumental_flag,
+    lyrics,
+    mentions_voice,
+    other_caption_instrumental,
+    other_caption_voice,
+    own_caption_instrumental,
+    own_caption_voice,
+    says_instrumental,
+    tag_instrumental,
+    tag_sung_genre,
+    tag_voice,
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "soft female vocals over piano",
+        "a man rapping over a trap beat",
+        "whiny lyrics about nature",
+        "chopped vocal chops, UK garage",
+        "A spoken-word sample",
+        "humming melody",
+        "vocoder and synth bass",
+        "a choir of “ahhs”",
+        "male singer-songwriter",
+        "Sung in Portuguese",
+        "una voz femenina canta con guitarra",
+        "coros y letra en español",
+        "non-english rapping",
+        "no drums, male vocals",
+        "without drums but with a choir",
+        "vocals but no reverb",
+        "has vocals, but they are not in English",
+        "sounds like a children song if it wasn’t for the lyrics",
+        "some vocals with no lyrics",
+        "VOCALS: a soprano",
+    ],
+)
+def test_a_voice_is_found(text):
+    assert mentions_voice(text) and not says_instrumental(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no vocals",
+        "piano without singing",
+        "it has no singer",
+        "voice-less ambient",
+        "voiceless",
+        "vocal-free techno",
+        "non-vocal orchestral piece",
+        "rock without any vocals or rap",
+        "no vocals, lyrics or spoken words",
+        "there isn't any singing",
+        "Pleasant electro-pop with missing lyrics",
+        "devoid of vocals",
+        "no male or female vocals",
+        "vocals: none",
+        "guitarra sin voz",
+        "A calm instrumental piece",
+        "música instrumental, sin letra",
+        "karaoke version",
+    ],
+)
+def test_a_denied_voice_is_none(text):
+    assert says_instrumental(text) and not mentions_voice(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "whistling over a ukulele",
+        "tenor sax solo and a baritone guitar",
+        "singing bowls",
+        "screaming guitars, talking drum",
+        "synth choir and voice pads",
+        "a vocal-like lead",
+        "trap beat with vibraphone, close harmonies and dense voicings",
+        "an instrumental bridge leads to the finale",
+        "an evocative, single line of expressive strings",
+        "French horn, in French style",
+        "",
+    ],
+)
+def test_what_is_no_voice_says_nothing(text):
+    assert not mentions_voice(text) and not says_instrumental(text)
+
+
+def test_a_voice_overrules_instrumental_in_the_same_caption():
+    assert not says_instrumental("Instrumental indie rock song with male vocals")
+    assert not says_instrumental("no lyrics, but a choir of voices")
+
+
+def test_the_first_caption_and_the_others_are_kept_apart():
+    evidence = Evidence(("instrumental", "a singer", "no vocals"))
+    votes = (own_caption_voice, own_caption_instrumental, other_caption_voice)
+    assert [vote(evidence) for vote in votes] == [0, -1, 1]
+    assert other_caption_instrumental(evidence) == -1
+
+
+def test_tags_of_several_makers_are_understood():
+    assert tag_voice(Evidence((), ("instrument---voice",))) == 1
+    assert tag_voice(Evidence((), ("pop, female vocals, 120 bpm",))) == 1
+    assert tag_voice(Evidence((), ("genre---rap",))) == 1
+    assert tag_sung_genre(Evidence((), ("genre---singersongwriter",))) == 1
+    assert tag_instrumental(Evidence((), ("genre---instrumentalpop",))) == -1
+    assert tag_instrumental(Evidence((), ("no_vocals",))) == -1
+    assert tag_voice(Evidence((), ("instrument---violin", "mood/theme---film"))) == 0
+
+
+def test_missing_lyrics_and_flags_abstain():
+    assert (lyrics(Evidence((), has_lyrics=True)), lyrics(Evidence((), has_lyrics=False))) == (1, 0)
+    flags = (True, False, None)
+    assert [instrumental_flag(Evidence((), instrumental=f)) for f in flags] == [-1, 1, 0]
+
+
+def test_windows_speak_for_a_voice_when_a_fifth_of_them_do():
+    assert heard(Evidence((), heard=(0.95,) * 3 + (0.05,) * 7)) == 1
+    assert heard(Evidence((), heard=(0.05,) * 10)) == -1
+    assert heard(Evidence((), heard=(0.55,) * 10)) == 0
+    assert heard(Evidence((), heard=(0.95,))) == 1
+
+
+def test_functions_never_vote_on_what_they_do_not_read():
+    for function in FUNCTIONS:
+        nothing = Evidence(())
+        assert not function.reads(nothing) and function.vote(nothing) == 0
+
+
+def test_expectations_are_shares():
+    for function in FUNCTIONS:
+        for shares in (function.instrumental, function.vocal):
+            assert min(shares) > 0 and sum(shares) == pytest.approx(1)
+
+
+def test_names_are_distinct():
+    assert len({function.name for function in FUNCTIONS}) == len(FUNCTIONS)
