@@ -10,6 +10,8 @@ from dmm.files import sha256_file, write_text
 
 from .listener_scores import score_listener
 from .train_listener import train_listener
+from .train_vocals import train_vocals
+from .vocals_scores import score_vocals
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -21,6 +23,8 @@ app = typer.Typer(
 
 app.command()(train_listener)
 app.command()(score_listener)
+app.command()(train_vocals)
+app.command()(score_vocals)
 
 
 @app.command()
@@ -46,8 +50,8 @@ def minimidi(
 
     Example: dmm bench minimidi --model models/nano/nano.safetensors --out bench-nano
     """
+    from dmm.embedders import load_embedder
     from dmm.generate import Sampling
-    from eval.embeddings import load_embedder
     from eval.judges import load_judges
 
     from .minimidi import Contender, bench

@@ -1,0 +1,141 @@
+"""Syllables in time to gestures of throat and mouth (pitch, levels, formants), and their sound."""
+
+import numpy as np
+from jaxtyping import Float
+from scipy.ndimage import gaussian_filter1d
+
+from .phonation import Gestures, phonate
+from .phonemes import CONSONANTS, UPPER_HZ, VOWELS, Consonant
+from .singers import Voice
+from .vocal_line import Word
+
+FRAMES_PER_S = 200
+"""Rate at which pitch, levels and formants are set."""
+PAUSE_S = 0.3
+"""A gap from which a singer draws breath."""
+
+
+def utter(
+    words: list[Word], voice: Voice, n_samples: int, sr: int, rng: np.random.Generator
+) -> Float[np.ndarray, " samples"]:
+    """One voice's dry sound, of any level."""
+    hop = sr // FRAMES_PER_S
+    time_s = np.arange(n_samples // hop + 2) * (hop / sr)
+    midi = _pitch(words, voice, time_s, rng)
+    f0 = 440 * 2 ** ((midi - 69) / 12)
+    gestures = _gestures(words, voice, time_s, f0)
+    noise = rng.standard_normal(n_samples).astype(np.float32)
+    return phonate(gestures, noise, sr, hop, voice.open_quotient, voice.tilt_hz, voice.jitter)
+
+
+def _pitch(
+    words: list[Word], voice: Voice, time_s: Float[np.ndarray, " frames"], rng: np.random.Generator
+) -> Float[np.ndarray, " frames"]:
+    """MIDI pitch: the notes joined by glides, phrases begun from below, vibrato and drift."""
+    turns = [turn for word in words for turn in word.pitches]
+    if not turns:
+        return np.full(len(time_s), voice.centre)
+    starts_s, pitches = np.array(turns).T
+    at = np.maximum(np.searchsorted(starts_s - 0.02, time_s, side="right") - 1, 0)
+    since_s = time_s - starts_s[at]
+    midi = pitches[at]
+    begins = np.diff(starts_s, prepend=-9.0) > 2 * PAUSE_S
+    scoop = rng.uniform(0, 2.0, len(starts_s)) * begins
+    midi = midi - scoop[at] * np.exp(-np.maximum(since_s, 0) / 0.06)
+    midi = gaussian_filter1d(midi, max(voice.glide_s * FRAMES_PER_S, 0.5))
+    drift = gaussian_filter1d(rng.standard_normal(len(time_s)), FRAMES_PER_S / 8)
+    midi = midi + 0.12 * drift / max(drift.std(), 1e-9)
+    depth = voice.vibrato_cents / 100 * np.clip((since_s - 0.12) / 0.3, 0, 1)
+    rate = voice.vibrato_hz * (1 + 0.05 * np.sin(2 * np.pi * 0.7 * time_s + rng.uniform(0, 6)))
+    return midi + depth * np.sin(2 * np.pi * np.cumsum(rate) / FRAMES_PER_S)
+
+
+def _gestures(
+    words: list[Word],
+    voice: Voice,
+    time_s: Float[np.ndarray, " frames"],
+    f0: Float[np.ndarray, " frames"],
+) -> Gestures:
+    """Levels and formants at every frame, linear between the words' turning points."""
+    neutral = _formants(VOWELS["uh"], voice)
+    points: list[tuple[float, ...]] = [(0.0, 0.0, 0.0, 0.0, 4000.0, *neutral)]
+    for i, word in enumerate(words):
+        before_s = words[i - 1].end_s if i else -1.0
+        if word.start_s - before_s > PAUSE_S and word.start_s > 0.5:
+            points += _inhalation(word.start_s - 0.1, neutral)
+        following = words[i + 1] if i + 1 < len(words) else None
+        points += _articulated(word, following, voice, points[-1][0])
+    table = np.array(points)
+    at_s = np.maximum.accumulate(table[:, 0])
+    voicing, breath, hiss, hiss_hz, *formants = (
+        np.interp(time_s, at_s, column) for column in table.T[1:]
+    )
+    formants = np.stack(formants)
+    formants[0] = np.maximum(formants[0], 1.03 * f0)  # singers open the mouth for high notes
+    return Gestures(f0, voicing, breath + voice.breath * voicing, hiss, hiss_hz, formants)
+
+
+def _inhalation(end_s: float, formants: tuple[float, ...]) -> list[tuple[float, ...]]:
+    return [
+        (end_s - 0.2, 0.0, 0.0, 0.0, 2500.0, *formants),
+        (end_s - 0.08, 0.0, 0.12, 0.03, 2500.0, *formants),
+        (end_s, 0.0, 0.0, 0.0, 2500.0, *formants),
+    ]
+
+
+def _articulated(
+    word: Word, following: Word | None, voice: Voice, after_s: float
+) -> list[tuple[float, ...]]:
+    """Turning points (time, voicing, breath, hiss, hiss Hz, formants) of one syllable."""
+    first, second = (_formants(VOWELS[name], voice) for name in word.syllable.vowels)
+    onset, coda = (CONSONANTS.get(name) for name in (word.syllable.onset, word.syllable.coda))
+    is_joined = following is not None and following.start_s - word.end_s < 0.06
+    end_s = word.end_s
+    if is_joined and following and (next_onset := CONSONANTS.get(following.syllable.onset)):
+        end_s -= min(next_onset.length_s, 0.4 * (end_s - word.start_s))
+    level, points = word.level, []
+    if onset:
+        start_s = max(word.start_s - onset.length_s, after_s)
+        points += _consonant(onset, start_s, word.start_s, level, first, voice)
+    elif word.start_s - after_s > 0.03:
+        points.append((word.start_s - 0.02, 0.0, 0.0, 0.0, 4000.0, *first))
+    length_s = end_s - word.start_s
+    settled_s = word.start_s + min(0.045, 0.3 * length_s)
+    points.append((settled_s, level, 0.0, 0.0, 4000.0, *first))
+    if coda and length_s > 0.18:
+        end_s -= min(coda.length_s, 0.3 * length_s)
+    points.append((end_s - 0.25 * length_s, level, 0.0, 0.0, 4000.0, *second))
+    points.append((end_s - 0.01, 0.75 * level, 0.0, 0.0, 4000.0, *second))
+    if coda and length_s > 0.18:
+        points += _consonant(coda, end_s, end_s + coda.length_s, 0.7 * level, second, voice)
+    if not is_joined:
+        points.append((points[-1][0] + 0.06, 0.0, 0.0, 0.0, 4000.0, *second))
+    return points
+
+
+def _consonant(
+    said: Consonant,
+    start_s: float,
+    end_s: float,
+    level: float,
+    vowel: tuple[float, ...],
+    voice: Voice,
+) -> list[tuple[float, ...]]:
+    formants = _formants(said.place, voice) if said.place else vowel
+    hiss_hz = said.hiss_hz * (0.5 + 0.5 * voice.tract)
+    span_s = end_s - start_s
+    sound = (level * said.voicing, level * said.breath, level * said.hiss, hiss_hz)
+    if not said.burst:
+        return [(start_s + a * span_s, *sound, *formants) for a in (0.25, 0.8)]
+    closed = (level * said.voicing, 0.0, 0.0, hiss_hz)
+    opens_s = start_s + span_s * (0.45 if said.breath else 0.75)
+    return [
+        (start_s + 0.15 * span_s, *closed, *formants),
+        (opens_s, *closed, *formants),
+        (opens_s + 0.004, *sound, *formants),
+        (opens_s + 0.018, sound[0], sound[1], 0.1 * sound[2], hiss_hz, *formants),
+    ]
+
+
+def _formants(lowest: tuple[float, float, float], voice: Voice) -> tuple[float, ...]:
+    return tuple(hz * voice.tract for hz in (*lowest, *UPPER_HZ))
