@@ -1,0 +1,145 @@
+"""What is wrong with a clip's sound, in numbers: the audio quality gate of a dataset build."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from dmm.audio import loudness_lufs
+
+FULL_SCALE_DB = -1.0
+"""Flat tops below this are no clipping: a square wave has them too."""
+RUN = 3
+"""So many equal samples in a row make a flat top; a sine rarely has two."""
+SAME = 1.5 / 2**15
+"""Samples this close count as equal: dither moves them by one step of 16 bits."""
+FRAME_S, SILENT_DB = 0.05, -60.0
+"""Silence is counted in frames of so many seconds, by their RMS."""
+N_FFT, BAND_HZ = 4096, 200.0
+BELOW_LOUDEST_DB, NOISE_DB = -85.0, -108.0
+"""A band of 200 Hz holds sound if above both: the first relative to the loudest band, the second
+to full scale, 10 dB above what rounding to 16 bits leaves in it."""
+HEADROOM_DB = -0.1
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Measurements of one clip."""
+
+    loudness_lufs: float
+    """Integrated, ITU-R BS.1770-4; -inf for silence."""
+    peak_db: float
+    """Largest sample, in dB of full scale; -inf for digital silence."""
+    clipped: float
+    """Share of the samples that lie in flat tops at full scale, of the worst channel."""
+    dc: float
+    """Mean of the samples of the channel where it is furthest from 0; full scale is 1."""
+    silence: float
+    """Share of the 50 ms frames below -60 dBFS RMS."""
+    bandwidth_hz: float
+    """Where the sound ends: about 16 kHz for a 128 kbit/s MP3, 11 kHz if it was upsampled from
+    22 kHz; 0 for silence. Music without bright instruments ends early too."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a clip must not exceed to be learned from."""
+
+    max_clipped: float = 0.01
+    """Peaks that a limiter let touch full scale stay far below. Sound decoded from a lossy file, or
+    resampled, overshoots where it was clipped and has no flat tops any more: 0 for all of it."""
+    max_dc: float = 0.05
+    """A click at the clip's ends, and headroom lost; converters leave under 0.01."""
+    max_silence: float = 0.5
+    """The caption speaks of what is heard: at least half of the clip must be."""
+    min_bandwidth_hz: float = 0.0
+    """0 is off: a flute has no more than an upsampled file, so only the user can know. 15000 finds
+    sound that passed through 22 or 32 kHz or a low-rate codec. Keep it below half of ``sr``."""
+
+
+def measure(audio: Float[np.ndarray, "channels samples"], sr: int) -> Quality:
+    """Measure one clip; takes about 5 ms for 5 s of mono at 44.1 kHz."""
+    means = audio.mean(axis=1, dtype=np.float64)
+    return Quality(
+        loudness_lufs(audio, sr),
+        _db(float(np.abs(audio).max(initial=0)) ** 2),
+        max((_flat_share(channel) for channel in audio), default=0.0),
+        float(means[np.abs(means).argmax()]),
+        _silent_share(audio, sr),
+        bandwidth_hz(audio, sr),
+    )
+
+
+def refusal(quality: Quality, limits: Limits) -> str | None:
+    """Say why a clip must be left out, value and limit in one line; None for a good one."""
+    q, most = quality, limits
+    if q.clipped > most.max_clipped:
+        return f"clipped: {q.clipped:.1%} of samples at full scale, limit {most.max_clipped:.1%}"
+    if abs(q.dc) > most.max_dc:
+        return f"dc: the mean is {q.dc:+.3f} of full scale, limit {most.max_dc:g}"
+    if q.silence > most.max_silence:
+        return f"silent: {q.silence:.0%} below {SILENT_DB:.0f} dBFS, limit {most.max_silence:.0%}"
+    if q.bandwidth_hz < most.min_bandwidth_hz:
+        least = f"at least {most.min_bandwidth_hz:.0f} Hz"
+        return f"narrow: no sound above {q.bandwidth_hz:.0f} Hz, wanted {least}"
+    return None
+
+
+def gain_for(loudness_lufs: float, target_lufs: float, peak_db: float) -> float:
+    """Gain in dB towards the target loudness that leaves the peak at or below -0.1 dBFS.
+
+    There is no limiter: it would colour exactly the loud, dense clips, and the model would learn
+    its pumping. A clip with high peaks stays quieter instead. 0 for silence.
+
+    >>> gain_for(-20.0, -14.0, peak_db=-10.0), gain_for(-20.0, -14.0, peak_db=-3.1)
+    (6.0, 3.0)
+    """
+    if math.isinf(loudness_lufs) or math.isinf(peak_db):
+        return 0.0
+    return min(target_lufs - loudness_lufs, HEADROOM_DB - peak_db)
+
+
+def bandwidth_hz(audio: Float[np.ndarray, "channels samples"], sr: int) -> float:
+    """Upper edge of the highest band of 200 Hz with sound in it; 0 if there is none."""
+    from scipy.fft import rfft  # four times as fast as NumPy's in 32 bits
+
+    size = min(N_FFT, audio.shape[1])
+    if size == 0:
+        return 0.0
+    frames = audio[:, : audio.shape[1] // size * size].reshape(-1, size)
+    spectra = np.asarray(
+        rfft(frames * np.hanning(size).astype(np.float32), axis=1), dtype=np.complex64
+    )
+    power = np.mean(spectra.real**2 + spectra.imag**2, axis=0)
+    # Parseval: the sum over a band is then the mean square of what lies in it.
+    power *= 2 / (size * np.sum(np.hanning(size) ** 2))
+    edges = np.arange(0, sr / 2, BAND_HZ)
+    starts = np.unique((edges * size / sr).round().astype(int))
+    bands = np.add.reduceat(power, starts)
+    floor = max(bands.max() * 10 ** (BELOW_LOUDEST_DB / 10), 10 ** (NOISE_DB / 10))
+    sounding = np.flatnonzero(bands > floor)
+    return float(min((sounding[-1] + 1) * BAND_HZ, sr / 2)) if len(sounding) else 0.0
+
+
+def _flat_share(samples: Float[np.ndarray, " samples"]) -> float:
+    """Share of the samples in runs at the highest or lowest value, if that is at full scale."""
+    n_flat = 0
+    for extreme in (samples.max(initial=0), samples.min(initial=0)):
+        if abs(extreme) < 10 ** (FULL_SCALE_DB / 20):
+            continue
+        at = np.flatnonzero(np.abs(samples - extreme) <= SAME)
+        lengths = np.diff(np.flatnonzero(np.diff(at, prepend=-2, append=len(samples) + 2) > 1))
+        n_flat += int(lengths[lengths >= RUN].sum())
+    return n_flat / max(1, len(samples))
+
+
+def _silent_share(audio: Float[np.ndarray, "channels samples"], sr: int) -> float:
+    size = max(1, min(round(FRAME_S * sr), audio.shape[1]))
+    frames = audio[:, : audio.shape[1] // size * size].reshape(len(audio), -1, size)
+    mean_square = np.einsum("cfs,cfs->f", frames, frames) / (len(audio) * size)
+    return float(np.mean(mean_square < 10 ** (SILENT_DB / 10))) if len(mean_square) else 1.0
+
+
+def _db(power: float) -> float:
+    return 10 * math.log10(power) if power > 0 else -math.inf
