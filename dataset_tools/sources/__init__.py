@@ -4,7 +4,7 @@ import hashlib
 import importlib
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,15 +14,16 @@ from jaxtyping import Float
 
 from dmm.errors import InputError
 
-CaptionOrigin = Literal["sidecar", "tags", "rule", "truth"]
-Load = Callable[[int, int], Float[np.ndarray, "channels samples"]]
+CaptionOrigin = Literal["sidecar", "tags", "rule", "truth", "table"]
+Sound = Float[np.ndarray, "channels samples"]
+Stream = Callable[[int, int], Iterable[np.ndarray]]
 
 
 @dataclass(frozen=True)
 class Track:
-    """One piece of music, with its words; the sound itself is read by ``load``.
+    """One piece of music, with its words; the sound itself is read by ``stream``.
 
-    Tracks travel to worker processes, so ``load`` must be picklable: a module's function or a
+    Tracks travel to worker processes, so ``stream`` must be picklable: a module's function or a
     ``functools.partial`` of one.
     """
 
@@ -37,16 +38,33 @@ class Track:
     caption_origin: CaptionOrigin
     sha256: str
     """Of the source file's bytes, or of what a generator was given."""
-    load: Load
-    """(sampling rate in Hz, channel count) to float32 sound in -1..1; InputError if unreadable."""
+    stream: Stream
+    """(sampling rate in Hz, channel count) to blocks of float32 sound in -1..1, in order;
+    InputError if, or where, it is unreadable."""
     title: str | None = None
     artist: str | None = None
     album: str | None = None
     licence: str | None = None
+    more_captions: tuple[str, ...] = ()
+    """Other people's words for the same track, kept apart: a clip bears one of them all."""
+    tags: tuple[str, ...] = ()
+    """As found: free words, or MTG-Jamendo's ``instrument---voice``."""
+    has_lyrics: bool | None = None
+    """Whether words to be sung lie beside the sound; None where nothing could tell."""
+    instrumental: bool | None = None
+    """What a flag beside the sound claims; evidence, not proof."""
+    url: str | None = None
+    """Where the track is published."""
+    is_reg: bool = False
+    """Given for regularisation: never trained on as itself."""
     truth: dict[str, Any] | None = None
     """What a generator knows of its own piece."""
     midi: Callable[[], bytes] | None = None
-    """The score as a standard MIDI file's content, for tracks of one clip; picklable like load."""
+    """The score as a standard MIDI file's content, for tracks of one clip; picklable too."""
+
+    def load(self, sr: int, channels: int) -> Sound:
+        """The whole sound at once."""
+        return np.concatenate(list(self.stream(sr, channels)), axis=1)
 
 
 @dataclass(frozen=True)
@@ -70,6 +88,14 @@ class SourceRequest:
     """Compose for the pairs of instruments that are kept for testing, and for no others."""
     soundfont: Path | None = None
     """SoundFont that plays what is generated; None for the generator's own synthesiser."""
+    vocals: float = 0.0
+    """Share of generated pieces with a synthetic singer, 0..1."""
+    tags: Path | None = None
+    """MTG-Jamendo's tab-separated tags, for Song Describer; None for those beside the captions."""
+    valid_only: bool = False
+    """Of Song Describer, only captions that its reviewers found valid."""
+    caption_column: str | None = None
+    """Column of words in a Hugging Face dataset; None finds it by its name."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +112,9 @@ class Rejected:
 SOURCES = {
     "folder": "dataset_tools.sources.folder",
     "minimidi": "dataset_tools.sources.minimidi_clips",
+    "sdd": "dataset_tools.sources.sdd",
+    "suno": "dataset_tools.sources.suno",
+    "huggingface": "dataset_tools.sources.huggingface",
 }
 """Source name to the module whose generator ``tracks(request)`` makes its tracks."""
 

@@ -5,65 +5,51 @@ own and its folders' names. Example row: ``wesnoth/battle.ogg`` with the tag gen
 the caption "orchestral", origin "tags".
 """
 
-import os
 import re
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
-import numpy as np
-from jaxtyping import Float
-
-from dmm.audio import read_audio
 from dmm.errors import InputError
-from dmm.files import sha256_file
 
 from . import CaptionOrigin, Rejected, SourceRequest, Track, track_id
-from .tags import read_tags, tag_caption
+from .files import (
+    SUFFIXES,
+    audio_files,
+    file_sha256,
+    file_stream,
+    linked_folders,
+    shown,
+    source_folder,
+    stays_inside,
+)
+from .tags import has_lyrics, read_tags, tag_caption
 
-SUFFIXES = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aac"}
-DATASET_MARK = ".dmm-build"
-"""A folder holding this is a dataset of ours: its reference audio is no input."""
 NAMELESS = {"music", "audio", "sound", "sounds", "songs", "tracks", "untitled", "media"}
 """Folder and file names that say nothing."""
 NO_ARTIST = {"various artists", "various", "unknown artist", "unknown", "va", "n/a"}
 
 
 def tracks(request: SourceRequest) -> Iterator[Track | Rejected]:
-    """Yield every audio file below ``request.input``, sorted by path.
+    """Yield every audio file below ``request.input``, sorted by path, refused ones with why.
 
-    Links to folders are not followed. InputError for no folder, or one without audio files.
+    InputError for no folder, or one without audio files.
     """
-    root = request.input
-    if root is None or not root.is_dir():
-        raise InputError(f"{root} is not a folder; name one that holds audio files (--input DIR)")
+    root = source_folder(request.input)
     paths = audio_files(root)
     if not paths:
         known = " ".join(sorted(SUFFIXES))
         raise InputError(f"{root} holds no audio file; put some there ({known})")
+    yield from linked_folders(root)
     for path in paths:
         yield _track(path, root, request.licence)
 
 
-def audio_files(root: Path) -> list[Path]:
-    """List audio files below ``root``, sorted; hidden names and datasets of ours left out."""
-    found: list[Path] = []
-    for folder, subfolders, names in os.walk(root):
-        mine = DATASET_MARK in subfolders
-        subfolders[:] = [] if mine else [name for name in subfolders if not name.startswith(".")]
-        shown = [] if mine else [name for name in names if not name.startswith(".")]
-        found += [Path(folder, name) for name in shown if Path(name).suffix.lower() in SUFFIXES]
-    return sorted(found, key=lambda path: path.relative_to(root).as_posix())
-
-
 def _track(path: Path, root: Path, licence: str | None) -> Track | Rejected:
-    name = path.relative_to(root).as_posix()
+    name = shown(path, root)
     try:
-        if path.stat().st_size == 0:
-            return Rejected(name, "empty file: 0 bytes")
-        sha256 = sha256_file(path)
+        sha256 = file_sha256(path, root)
         tags = read_tags(path)
-        caption, origin = _caption(path, tags, name)
+        caption, origin = _caption(path, root, tags)
     except UnicodeDecodeError as error:
         sidecar = path.with_suffix(".txt").name
         return Rejected(
@@ -71,8 +57,9 @@ def _track(path: Path, root: Path, licence: str | None) -> Track | Rejected:
         )
     except OSError as error:
         return Rejected(name, f"unreadable: {error.strerror}")
+    except InputError as error:
+        return Rejected(name, str(error))
     first = {key: values[0] for key, values in tags.items()}
-    artist = first.get("artist")
     return Track(
         id=track_id(str(Path(name).with_suffix("")), sha256),
         source="folder",
@@ -80,30 +67,29 @@ def _track(path: Path, root: Path, licence: str | None) -> Track | Rejected:
         caption=caption,
         caption_origin=origin,
         sha256=sha256,
-        load=partial(_load, path),
+        stream=file_stream(path),
         title=first.get("title"),
-        artist=artist if artist and artist.lower() not in NO_ARTIST else None,
+        artist=named_artist(first.get("artist")),
         album=first.get("album"),
         licence=first.get("licence", licence),
+        has_lyrics=has_lyrics(path),
     )
 
 
-def _load(path: Path, sr: int, channels: int) -> Float[np.ndarray, "channels samples"]:
-    try:
-        return read_audio(path, sr, channels)
-    except InputError as error:  # without the folders above: they are no one else's business
-        reason = str(error).removeprefix(f"{path}: ").replace(str(path), path.name)
-        raise InputError(f"unreadable: {reason}") from error
+def named_artist(artist: str | None) -> str | None:
+    """Return the artist, None for words that stand for none."""
+    return artist if artist and artist.lower() not in NO_ARTIST else None
 
 
-def _caption(path: Path, tags: dict[str, list[str]], name: str) -> tuple[str, CaptionOrigin]:
+def _caption(path: Path, root: Path, tags: dict[str, list[str]]) -> tuple[str, CaptionOrigin]:
     """Find the words and their origin; UnicodeDecodeError for a sidecar that is not UTF-8."""
     sidecar = path.with_suffix(".txt")
-    if sidecar.is_file() and (text := sidecar.read_text(encoding="utf-8-sig").strip()):
+    here = stays_inside(sidecar, root) and sidecar.is_file()
+    if here and (text := sidecar.read_text(encoding="utf-8-sig").strip()):
         return text, "sidecar"
     if text := tag_caption(tags):
         return text, "tags"
-    return name_caption(name), "rule"
+    return name_caption(shown(path, root)), "rule"
 
 
 def name_caption(name: str) -> str:

@@ -8,7 +8,7 @@ import mutagen
 
 ID3_NAMES = {
     "TIT2": "title", "TPE1": "artist", "TALB": "album", "TCON": "genre", "TMOO": "mood",
-    "TBPM": "bpm", "COMM": "comment", "WCOP": "licence",
+    "TBPM": "bpm", "COMM": "comment", "WCOP": "licence", "WOAS": "url",
 }  # fmt: skip
 MP4_NAMES = {
     "©nam": "title", "©ART": "artist", "©alb": "album", "©gen": "genre", "tmpo": "bpm",
@@ -20,12 +20,16 @@ FREE_NAMES = {
 } | {
     "style": "genre", "instruments": "instrument", "instrumentation": "instrument",
     "tempo": "bpm", "description": "description", "license": "licence", "licence": "licence",
+    "suno_id": "suno_id", "suno_url": "url",
 }  # fmt: skip
 """Names that Vorbis comments, ID3 ``TXXX`` and MP4 ``----`` use freely, in lower case."""
+LYRICS = re.compile(r"USLT|SYLT|©lyr|(TXXX:|----:.*:|^).*lyric", re.IGNORECASE)
+"""Keys under which ID3, MP4 and Vorbis comments keep words to be sung."""
+NOT_SUNG = {"instrumental", "no lyrics", "no vocals", "no vocal", "none", "n a"}
 WORDLESS_GENRES = {"other", "unknown", "misc", "none", "genre", "music", "soundtrack"}
 NO_DESCRIPTION = re.compile(
     r"https?:|www\.|\.(com|org|net)\b|@|©|copyright|licen[cs]e|all rights|\b(encoded|ripped|"
-    r"downloaded|visit|encoder|lame|exact audio copy|created with|converted)\b",
+    r"downloaded|visit|encoder|lame|exact audio copy|created with|made with|converted)\b",
     re.IGNORECASE,
 )
 """Comments that tell how a file was made or where it is from, not how it sounds."""
@@ -34,19 +38,43 @@ NO_DESCRIPTION = re.compile(
 def read_tags(path: Path) -> dict[str, list[str]]:
     """Map our names (``genre``, ``mood``, ``artist`` …) to the values found; empty if unreadable.
 
-    Lyrics are never read: they say what is sung, not how it sounds.
+    Lyrics are not among them: they say what is sung, not how it sounds.
     """
-    try:
-        file: Any = mutagen.File(path)  # pyright: ignore[reportPrivateImportUsage]
-    except (mutagen.MutagenError, OSError):  # pyright: ignore[reportPrivateImportUsage]
-        return {}
-    found_tags: Any = getattr(file, "tags", None) or {}
     tags: dict[str, list[str]] = {}
-    for key, value in sorted(found_tags.items()):
+    for key, value in _file_tags(path):
         name = _our_name(key, value)
         if name:
             tags.setdefault(name, []).extend(_texts(value))
     return {name: kept for name, found in tags.items() if (kept := _nonempty(found))}
+
+
+def has_lyrics(path: Path) -> bool | None:
+    """Tell whether a file's tags bear words to be sung; None where there is no such tag."""
+    found = [
+        text for key, value in _file_tags(path) if LYRICS.search(key) for text in _texts(value)
+    ]
+    return any(is_sung(text) for text in found) if found else None
+
+
+def is_sung(lyrics: str) -> bool:
+    r"""Tell whether lyrics hold words, not only marks such as ``[Instrumental]`` or ``[Verse 1]``.
+
+    >>> is_sung("[Intro]\n(Instrumental)"), is_sung("[Verse]\nHello")
+    (False, True)
+    """
+    lines = re.sub(r"\[[^]]*\]", "\n", lyrics).lower().splitlines()
+    words = {" ".join(re.findall(r"\w+", line)) for line in lines}
+    return any(re.search(r"[^\W\d_]", line) for line in words - NOT_SUNG)
+
+
+def _file_tags(path: Path) -> list[tuple[str, Any]]:
+    """List (key, value) as the container has them, sorted by key."""
+    try:
+        file: Any = mutagen.File(path)  # pyright: ignore[reportPrivateImportUsage]
+    except (mutagen.MutagenError, OSError):  # pyright: ignore[reportPrivateImportUsage]
+        return []
+    # Vorbis comments may repeat a key, and then list it once for each value.
+    return sorted(dict((getattr(file, "tags", None) or {}).items()).items())
 
 
 def _our_name(key: str, value: Any) -> str | None:

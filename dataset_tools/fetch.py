@@ -1,0 +1,225 @@
+"""Download a public collection of music: resumed where it broke off, checked, safely unpacked."""
+
+import errno
+import hashlib
+import json
+import shutil
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+
+from dmm.errors import DmmError, InputError
+from dmm.files import write_text
+from dmm.progress import progress_bar
+
+from .unpack import unpack
+
+MEGABYTE = 10**6
+TRIES = 5
+"""Failures in a row, without a byte gained, after which a download is given up."""
+DONE = "fetched.json"
+"""Written to the folder when all is there: where from, under which licence, and the checksums."""
+PASSING = {408, 425, 429, 500, 502, 503, 504}
+"""HTTP codes of what may pass: try again later."""
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file to download; an archive is removed once it is unpacked."""
+
+    name: str
+    size: int
+    md5: str
+
+    @property
+    def is_archive(self) -> bool:
+        """Whether it is to be unpacked."""
+        return self.name.endswith(".zip")
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What a public record holds."""
+
+    page: str
+    """Where a person finds it."""
+    licence: str
+    files: tuple[RemoteFile, ...]
+    address: str
+    """Of a file, with ``NAME`` for its name."""
+
+
+COLLECTIONS = {
+    "sdd": Collection(
+        page="https://zenodo.org/records/10072001",
+        licence="captions CC BY-SA 4.0; each track its own, in audio_licenses.txt",
+        files=(
+            RemoteFile("song_describer.csv", 186_208, "e90e9459c22bfbe69f5462dc1434d573"),
+            RemoteFile("audio_metadata.tsv", 97_667, "fa5d126659b08680719d189387d61e39"),
+            RemoteFile("audio_licenses.txt", 162_171, "cda13a080c03e14b8319430e1486ae6e"),
+            RemoteFile(
+                "song_describer_14_04_23.mtg-jamendo.tsv", 108_663,
+                "3532f2df8b4c21a7ea85d9121eae244a",
+            ),
+            RemoteFile("audio.zip", 3_318_019_617, "2126b8facfe9468cf806c6154e09bbe5"),
+        ),
+        address="https://zenodo.org/records/10072001/files/NAME?download=1",
+    ),
+}  # fmt: skip
+"""Sizes and checksums as the record states them, version 1.0.0 of 2023-11-16, noted by others on
+2026-07-27; those of the table were checked against the file itself."""
+
+
+def fetch_collection(
+    collection: Collection, out: Path, *, audio: bool = True, pause_s: float = 2.0
+) -> list[Path]:
+    """Bring a collection's files to ``out``; without ``audio`` only what is no archive.
+
+    What is there already, whole and right, is not loaded again, so files brought by hand will do.
+    ``pause_s`` doubles with every failure in a row. DmmError for no network, a full disk, or bytes
+    that are not those of the record.
+    """
+    wanted = [file for file in collection.files if audio or not file.is_archive]
+    done = _done(out)
+    todo = [file for file in wanted if not _is_done(out, file, done)]
+    _check_space(out, todo)
+    out.mkdir(parents=True, exist_ok=True)
+    for file in todo:
+        path = out / file.name
+        if not _is_right(path, file):
+            _download(collection, file, out, pause_s)
+        if file.is_archive:
+            unpack(path, out)
+        done[file.name] = file.md5
+        write_text(out / DONE, json.dumps(_record(collection, done), indent=1) + "\n")
+        if file.is_archive:
+            path.unlink()
+    return [out / file.name for file in wanted if not file.is_archive]
+
+
+def _record(collection: Collection, done: dict[str, str]) -> dict[str, object]:
+    return {"page": collection.page, "licence": collection.licence, "md5": done}
+
+
+def _done(out: Path) -> dict[str, str]:
+    try:
+        return json.loads((out / DONE).read_text("utf-8"))["md5"]
+    except (OSError, ValueError, KeyError):
+        return {}
+
+
+def _is_done(out: Path, file: RemoteFile, done: dict[str, str]) -> bool:
+    if done.get(file.name) != file.md5:
+        return False
+    path = out / file.name
+    return file.is_archive or (path.is_file() and path.stat().st_size == file.size)
+
+
+def _check_space(out: Path, todo: list[RemoteFile]) -> None:
+    """Ask for room for what is still to load, for archives twice: sound barely shrinks."""
+    there = {f: max(_size(out / f.name), _size(_part(out, f))) for f in todo}
+    needed = sum(f.size * (1 + f.is_archive) - min(there[f], f.size) for f in todo)
+    free = shutil.disk_usage(next(p for p in [out, *out.resolve().parents] if p.exists())).free
+    if needed > free:
+        raise DmmError(
+            f"{out}: {needed / MEGABYTE:.0f} MB are needed, {free / MEGABYTE:.0f} MB are free; "
+            "free some space or name another disk (--out)"
+        )
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
+
+
+def _part(out: Path, file: RemoteFile) -> Path:
+    return out / f"{file.name}.part"
+
+
+def _is_right(path: Path, file: RemoteFile) -> bool:
+    return _size(path) == file.size and _md5(path) == file.md5
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as opened:
+        return hashlib.file_digest(opened, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def _download(collection: Collection, file: RemoteFile, out: Path, pause_s: float) -> None:
+    """Load ``NAME.part`` on to its end, check it, and give it its name."""
+    part = _part(out, file)
+    address = collection.address.replace("NAME", file.name)
+    if _size(part) > file.size:
+        part.unlink()
+    with progress_bar(file.name, -(-file.size // MEGABYTE)) as advance:
+        shown = 0
+        failures = 0
+        while (before := _size(part)) < file.size:
+            advance(before // MEGABYTE - shown, note="MB")
+            shown = before // MEGABYTE
+            try:
+                _append(address, part, file.size, lambda n: advance(n, note="MB"))
+            except urllib.error.HTTPError as error:
+                if error.code not in PASSING:
+                    raise DmmError(_by_hand(collection, out, f"HTTP {error.code}")) from error
+                reason = f"HTTP {error.code}"
+            except (HTTPException, urllib.error.URLError, TimeoutError, ConnectionError) as error:
+                reason = str(getattr(error, "reason", error))
+                if isinstance(getattr(error, "reason", None), socket.gaierror):  # no network
+                    raise DmmError(_by_hand(collection, out, reason)) from error
+            else:
+                reason = "it keeps breaking off"
+            failures = 0 if _size(part) > before else failures + 1
+            shown = _size(part) // MEGABYTE
+            if failures >= TRIES:
+                raise DmmError(_by_hand(collection, out, reason))
+            if failures:
+                time.sleep(pause_s * 2 ** (failures - 1))
+    if (md5 := _md5(part)) != file.md5:
+        part.unlink()
+        raise DmmError(
+            f"{file.name}: MD5 {md5} is not the record's {file.md5}; it was removed, run again"
+        )
+    part.replace(out / file.name)
+
+
+def _append(address: str, part: Path, size: int, advance: Callable[[int], None]) -> None:
+    """Add to ``part`` what the server sends from there on; it may break off at any byte."""
+    start = _size(part)
+    request = urllib.request.Request(address, headers={"Range": f"bytes={start}-"})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        resumed = answer.status == 206
+        start = start if resumed else 0
+        with part.open("ab" if resumed else "wb") as opened:
+            while block := answer.read(min(MEGABYTE, size - start + 1)):
+                _write(opened.write, block, part)
+                advance((start + len(block)) // MEGABYTE - start // MEGABYTE)
+                start += len(block)
+
+
+def _write(write: Callable[[bytes], object], block: bytes, part: Path) -> None:
+    try:
+        write(block)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise DmmError(f"{part}: the disk is full; free some space and run again") from error
+        raise
+
+
+def _by_hand(collection: Collection, out: Path, reason: str) -> str:
+    names = ", ".join(file.name for file in collection.files)
+    return (
+        f"{collection.page} cannot be reached ({reason}); run again later, or load {names} there "
+        f"with a browser, put them into {out} and run this again to check and unpack them"
+    )
+
+
+def find_collection(name: str) -> Collection:
+    """Return the named collection, or raise InputError with those there are."""
+    if name not in COLLECTIONS:
+        raise InputError(f"no collection {name!r}; known: {', '.join(COLLECTIONS)}")
+    return COLLECTIONS[name]

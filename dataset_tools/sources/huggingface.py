@@ -1,0 +1,175 @@
+"""Hugging Face datasets of sound and words: ``dmm data build --source huggingface --input WHAT``.
+
+WHAT is a Parquet file, a folder of them, an AudioFolder (sound files and ``metadata.csv``,
+``.jsonl`` or ``.parquet`` with a column ``file_name``), or a dataset's name on the Hub
+(https://huggingface.co/datasets; licence, size and date are on its card). All its splits are read:
+ours are made anew. Rows come one at a time, and sound is read again when its clips are cut: from
+the files, from the row of the Parquet file, or from the cache where the Hub's is put.
+
+Example row: {"audio": {"bytes": b"fLaC…", "path": "rain.flac"}, "text": "a rainy evening, piano"}
+gives the caption "a rainy evening, piano", origin "table".
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from dmm.errors import DmmError, InputError
+
+from . import Rejected, SourceRequest, Track, track_id
+from .files import audio_files, files_below
+from .parquet import parquet_rows
+from .row_sound import Row, Unusable, Values, row_sound
+from .tags import is_sung
+
+CAPTIONS = ("text", "caption", "captions", "description", "descriptions", "main_caption")
+AUDIO = ("audio", "file", "path", "file_name")
+LICENCES = ("licence", "license")
+HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
+MISSING = "Hugging Face datasets need an extra package: pip install -e '.[huggingface]'"
+
+
+def tracks(request: SourceRequest) -> Iterator[Track | Rejected]:
+    """Yield a track for each sound, in the dataset's order, after what is refused.
+
+    Rows with the same sound are one track with several captions. InputError if no column has
+    words, or none has sound.
+    """
+    if request.input is None:
+        raise InputError("name a Parquet file, an AudioFolder or a dataset on the Hub (--input)")
+    found: dict[str, Track] = {}
+    for row in _rows(request.input):
+        try:
+            track = _track(row, request)
+        except Unusable as error:
+            yield Rejected(row.name, str(error))
+            continue
+        first = found.setdefault(track.sha256, track)
+        if first is not track:
+            more = (*first.more_captions, track.caption, *track.more_captions)
+            found[track.sha256] = replace(first, more_captions=more)
+    yield from found.values()
+
+
+def _rows(source: Path) -> Iterator[Row]:
+    if source.is_file() or (source.is_dir() and not audio_files(source)):
+        files = [source] if source.is_file() else files_below(source, {".parquet"})
+        if not files:
+            raise InputError(f"{source} holds neither sound nor Parquet files; check --input")
+        for path in files:
+            for number, values in parquet_rows(path):
+                yield Row(f"{path.name} row {number}", values, path, number)
+    elif source.is_dir() or HUB_NAME.fullmatch(source.as_posix()):
+        yield from _streamed(source)
+    else:
+        raise InputError(f"{source} does not exist; check --input")
+
+
+def _streamed(source: Path) -> Iterator[Row]:
+    """Stream an AudioFolder, or a dataset on the Hub, through the ``datasets`` library."""
+    try:
+        import datasets
+    except ImportError as error:
+        raise InputError(MISSING) from error
+    try:
+        splits: Any = (
+            datasets.load_dataset("audiofolder", data_dir=str(source), streaming=True)
+            if source.is_dir()
+            else datasets.load_dataset(source.as_posix(), streaming=True)
+        )
+    except (OSError, ValueError, RuntimeError) as error:  # offline, unknown, gated, a script
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"{source}: neither here nor on the Hub, or not to be read ({reason})"
+        ) from error
+    for split in sorted(splits):
+        yield from _split_rows(split, splits[split])
+
+
+def _split_rows(split: str, data: Any) -> Iterator[Row]:
+    import datasets
+
+    features = data.features or {}
+    for column, kind in features.items():
+        if isinstance(kind, datasets.Audio):
+            data = _undecoded(data, column)
+    classes = {c: kind for c, kind in features.items() if isinstance(kind, datasets.ClassLabel)}
+    try:
+        for number, values in enumerate(data):
+            named = {
+                c: kind.int2str(values[c]) for c, kind in classes.items() if values[c] is not None
+            }
+            yield Row(f"{split} row {number}", values | named)
+    except (OSError, ValueError) as error:
+        raise DmmError(f"{split}: reading broke off ({error}); run again to go on") from error
+
+
+def _undecoded(data: Any, column: str) -> Any:
+    """Have a column's sound as bytes or path: reading it is our business, not torchcodec's."""
+    import datasets
+
+    undecoded = data.cast_column(column, datasets.Audio(decode=False))
+    try:
+        next(iter(undecoded), None)
+    except ImportError:  # datasets 5.0 wants torchcodec even to pass on a path
+        return data.cast_column(column, datasets.Value("binary"))
+    return undecoded
+
+
+def _track(row: Row, request: SourceRequest) -> Track:
+    captions = _captions(row.values, request.caption_column)
+    column = _audio_column(row.values)
+    name, sha256, stream = row_sound(row, column, request.input)
+    values = row.values
+    return Track(
+        id=track_id(Path(name).stem, sha256),
+        source="huggingface",
+        input=f"{row.name}: {name}",
+        caption=captions[0],
+        caption_origin="table",
+        sha256=sha256,
+        stream=stream,
+        title=_word(values, ("title",)),
+        artist=_word(values, ("artist", "artist_name", "artist_id")),
+        album=_word(values, ("album", "album_id")),
+        licence=_word(values, LICENCES) or request.licence,
+        more_captions=captions[1:],
+        tags=tuple(_words(values.get("tags"))),
+        has_lyrics=is_sung(values["lyrics"]) if isinstance(values.get("lyrics"), str) else None,
+        instrumental=flag if isinstance(flag := values.get("instrumental"), bool) else None,
+        url=_word(values, ("url", "track_url")),
+    )
+
+
+def _captions(values: Values, asked: str | None) -> tuple[str, ...]:
+    """Return all captions of a row; InputError where no column can hold any."""
+    column = asked or next((name for name in CAPTIONS if name in values), None)
+    if column not in values:
+        names = ", ".join(values)
+        raise InputError(f"no column of captions {asked or ''!r} among {names}; --caption-column")
+    found = values[column]
+    texts = found if isinstance(found, list) else [found]
+    captions = tuple(t.strip() for t in texts if isinstance(t, str) and t.strip())
+    if not captions:
+        raise Unusable(f"no caption: column {column!r} is empty")
+    return captions
+
+
+def _audio_column(values: Values) -> str:
+    held = [name for name, value in values.items() if isinstance(value, dict) and "bytes" in value]
+    found = held or [name for name in AUDIO if isinstance(values.get(name), (str, bytes))]
+    if not found:
+        raise InputError(f"no column of sound among {', '.join(values)}; name it 'audio'")
+    return found[0]
+
+
+def _word(values: Values, names: tuple[str, ...]) -> str | None:
+    found = [values[name] for name in names if isinstance(values.get(name), (str, int))]
+    return next((word for value in found if (word := str(value).strip())), None)
+
+
+def _words(value: Any) -> list[str]:
+    words = value if isinstance(value, list) else value.split(",") if isinstance(value, str) else []
+    return [word.strip() for word in words if isinstance(word, str) and word.strip()]

@@ -1,0 +1,63 @@
+"""Rows of Parquet files with sound in them, one at a time: memory does not grow with the files."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from dmm.errors import InputError
+
+BUFFER = 1 << 20
+"""Bytes read at once; without it pyarrow reads the whole column of a row group."""
+
+
+def parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield (row number, values); numbers of classes become their names."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False) as file:
+            classes = _class_names(file.schema_arrow.metadata or {})
+            row = 0
+            for batch in file.iter_batches(batch_size=1, use_threads=False):
+                for values in batch.to_pylist():
+                    yield row, values | _named(values, classes)
+                    row += 1
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path}: no Parquet file that can be read; get it again") from error
+
+
+def parquet_bytes(path: Path, row: int, column: str) -> bytes:
+    """Read the sound in one row: its row group is gone through, the others are not touched."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False) as file:
+        for group in range(file.num_row_groups):
+            n_rows = file.metadata.row_group(group).num_rows
+            if row < n_rows:
+                batches = file.iter_batches(1, [group], [column], use_threads=False)
+                for _ in range(row):
+                    next(batches)
+                value = next(batches).column(0)[0].as_py()
+                return value["bytes"] if isinstance(value, dict) else value
+            row -= n_rows
+    raise InputError(f"{path.name}: changed since it was listed; build again")
+
+
+def _class_names(metadata: dict[bytes, bytes]) -> dict[str, list[str]]:
+    """Read the names of classes from what the ``datasets`` library writes into the schema."""
+    try:
+        features = json.loads(metadata[b"huggingface"])["info"]["features"]
+    except (KeyError, ValueError):
+        return {}
+    return {name: kind["names"] for name, kind in features.items() if "names" in kind}
+
+
+def _named(values: dict[str, Any], classes: dict[str, list[str]]) -> dict[str, Any]:
+    numbers = {name: values.get(name) for name in classes}
+    return {
+        name: classes[name][number]
+        for name, number in numbers.items()
+        if isinstance(number, int) and 0 <= number < len(classes[name])
+    }

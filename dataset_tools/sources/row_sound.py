@@ -1,0 +1,108 @@
+"""The sound of a dataset's row: bytes in a Parquet file, a path, or an address on the Hub."""
+
+import hashlib
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dmm.errors import DmmError, InputError
+from dmm.files import whole_file
+
+from . import Stream
+from .files import file_sha256, file_stream, stays_inside, stream_file
+from .parquet import parquet_bytes
+
+Values = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: where it is from, how its sound is found again, and its values."""
+
+    name: str
+    values: Values
+    parquet: Path | None = None
+    number: int = 0
+
+
+class Unusable(Exception):
+    """Why one row is refused, beginning with its kind."""
+
+
+def row_sound(row: Row, column: str, root: Path | None) -> tuple[str, str, Stream]:
+    """Return a row's sound: its name, the hash of its bytes, and how to read it."""
+    data, name = _data_and_name(row.values[column])
+    title = Path(name).name if name else row.name
+    if data is None and name is None:
+        raise Unusable("no sound: neither bytes nor path")
+    if data is None and (path := _local(name or "", row, root)):
+        try:
+            return title, file_sha256(path, _folder(row, root)), file_stream(path)
+        except InputError as error:
+            raise Unusable(str(error)) from error
+    data = _download(name or "") if data is None else data
+    if not data:
+        raise Unusable("empty file: 0 bytes")
+    sha256 = hashlib.sha256(data).hexdigest()
+    if row.parquet:
+        return title, sha256, partial(stream_row, row.parquet, row.number, column)
+    return title, sha256, file_stream(_kept(data, sha256))
+
+
+def _data_and_name(value: Any) -> tuple[bytes | None, str | None]:
+    if isinstance(value, dict):
+        return value.get("bytes"), value.get("path")
+    return (value, None) if isinstance(value, bytes) else (None, value)
+
+
+def _folder(row: Row, root: Path | None) -> Path:
+    folder = row.parquet.parent if row.parquet else root
+    assert folder is not None
+    return folder
+
+
+def _local(name: str, row: Row, root: Path | None) -> Path | None:
+    """Find a file that a row names; None if it is not on this machine; refused if outside."""
+    if "://" in name:
+        return None
+    folder = _folder(row, root)
+    path = folder / name
+    if not stays_inside(path, folder):
+        raise Unusable("path leaves the folder: sound must lie below the dataset")
+    if not path.exists():
+        raise Unusable(f"no audio: expected {name}")
+    return path
+
+
+def _download(address: str) -> bytes:
+    import fsspec
+
+    try:
+        with fsspec.open(address, "rb") as file:
+            return file.read()  # pyright: ignore[reportAttributeAccessIssue]
+    except OSError as error:
+        raise DmmError(f"{address} cannot be read ({error}); run again to go on") from error
+
+
+def _kept(data: bytes, sha256: str) -> Path:
+    """Put streamed sound where the ``datasets`` library keeps its files, to be cut from there."""
+    from datasets.config import HF_DATASETS_CACHE
+
+    path = Path(HF_DATASETS_CACHE) / "dmm" / sha256[:2] / sha256
+    if not path.exists():
+        with whole_file(path) as part:
+            part.write_bytes(data)
+    return path
+
+
+def stream_row(path: Path, row: int, column: str, sr: int, channels: int) -> Iterator[np.ndarray]:
+    """Read the sound in a row of a Parquet file, through a file that is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="dmm-") as folder:
+        sound = Path(folder, "sound")
+        sound.write_bytes(parquet_bytes(path, row, column))
+        yield from stream_file(sound, sr, channels)

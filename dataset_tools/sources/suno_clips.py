@@ -1,0 +1,136 @@
+"""Clips as Suno's API describes them, read from any JSON below a folder.
+
+A clip is an object with ``id``, ``title`` and, in ``metadata`` or beside it, ``tags`` (the style),
+``gpt_description_prompt`` (what was typed), ``prompt`` (the lyrics) and ``make_instrumental`` (what
+was asked for, not what came out). One file may hold one clip, a list, or lists within a page.
+"""
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import Rejected
+from .files import files_below, shown, stays_inside
+from .tags import is_sung
+
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+CLIP_KEYS = {"metadata", "tags", "style", "gpt_description_prompt", "prompt", "audio_url", "title"}
+STYLES = ("tags", "style", "display_tags")
+LYRICS = ("prompt", "lyrics", "lyric", "display_lyrics")
+INSTRUMENTAL = ("make_instrumental", "instrumental", "is_instrumental")
+ARTISTS = ("display_name", "artist", "handle")
+DEEPEST = 4
+"""Levels of lists and objects below which no clip is looked for."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """What is kept of a clip; its lyrics are not."""
+
+    id: str | None = None
+    title: str | None = None
+    artist: str | None = None
+    style: str = ""
+    description: str = ""
+    has_lyrics: bool | None = None
+    instrumental: bool | None = None
+
+
+class ClipIndex:
+    """All clips described below a folder, found by file, by id, or by a title borne once."""
+
+    def __init__(self, root: Path) -> None:
+        self.rejected: list[Rejected] = []
+        self.broken: set[Path] = set()
+        self._by_path: dict[Path, Clip] = {}
+        self._by_id: dict[str, Clip] = {}
+        self._by_title: dict[str, list[Clip]] = {}
+        for path in files_below(root, {".json"}):
+            self._add(path, root)
+
+    def find(self, path: Path, uuid: str | None) -> Clip | None:
+        """Return the clip that a sound file is of, if it is described."""
+        if clip := self._by_path.get(path.with_suffix(".json")):
+            return clip
+        if uuid:
+            return self._by_id.get(uuid)
+        titled = self._by_title.get(_title_key(path.stem), [])
+        return titled[0] if len(titled) == 1 else None
+
+    def _add(self, path: Path, root: Path) -> None:
+        try:
+            if not stays_inside(path, root):
+                raise ValueError("a link that leads out of the folder")
+            found = json.loads(path.read_text("utf-8-sig"))
+        except (OSError, ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
+            self.broken.add(path)
+            self.rejected.append(Rejected(shown(path, root), f"sidecar not JSON: {error}"))
+            return
+        clips = [read_clip(values) for values in _clip_objects(found)]
+        if len(clips) == 1:
+            self._by_path[path] = clips[0]
+        for clip in clips:
+            if clip.id and clip.id not in self._by_id:
+                self._by_id[clip.id] = clip
+                self._by_title.setdefault(_title_key(clip.title or ""), []).append(clip)
+
+
+def read_clip(values: dict[str, Any]) -> Clip:
+    """Keep what tells how a clip sounds, and of its lyrics whether there are any."""
+    metadata = values.get("metadata")
+    known = values | (metadata if isinstance(metadata, dict) else {})
+    lyrics = [known[key] for key in LYRICS if isinstance(known.get(key), str)]
+    return Clip(
+        id=_text(values, ("id", "clip_id", "song_id")).lower() or None,
+        title=_text(values, ("title",)) or None,
+        artist=_text(known, ARTISTS) or None,
+        style=_text(known, STYLES),
+        description=_description(known, lyrics),
+        has_lyrics=any(is_sung(text) for text in lyrics) if lyrics else None,
+        instrumental=_instrumental(known),
+    )
+
+
+def _clip_objects(found: Any, depth: int = 0) -> Iterator[dict[str, Any]]:
+    if isinstance(found, dict) and (CLIP_KEYS & found.keys()) and not _holds_clips(found):
+        yield found
+    elif isinstance(found, (dict, list)) and depth < DEEPEST:
+        for value in found.values() if isinstance(found, dict) else found:
+            yield from _clip_objects(value, depth + 1)
+
+
+def _holds_clips(found: dict[str, Any]) -> bool:
+    """Tell a playlist, which has a title too, from a clip."""
+    return any(isinstance(found.get(key), list) for key in ("clips", "playlist_clips", "songs"))
+
+
+def _description(known: dict[str, Any], lyrics: list[str]) -> str:
+    """Return what was typed to ask for the clip, unless it is the lyrics themselves."""
+    text = " ".join(_text(known, ("gpt_description_prompt",)).split())
+    return "" if text in (" ".join(sung.split()) for sung in lyrics) else text
+
+
+def _instrumental(known: dict[str, Any]) -> bool | None:
+    flags = [known[key] for key in INSTRUMENTAL if isinstance(known.get(key), bool)]
+    if not flags and isinstance(known.get("has_vocal"), bool):
+        flags = [not known["has_vocal"]]
+    return flags[0] if flags else None
+
+
+def _text(values: dict[str, Any], keys: tuple[str, ...]) -> str:
+    """Return the first text, or list of texts, among the keys; empty if there is none."""
+    for key in keys:
+        found = values.get(key)
+        if isinstance(found, list):
+            found = ", ".join(word for word in found if isinstance(word, str))
+        if isinstance(found, str) and found.strip():
+            return found.strip()
+    return ""
+
+
+def _title_key(title: str) -> str:
+    return " ".join(re.findall(r"\w+", unicodedata.normalize("NFC", title).casefold()))
