@@ -1,0 +1,87 @@
+"""Captions beside the images and in ``metadata.jsonl``: the manifest's, and fit to train on."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ..captions.clean import SEPARATOR, prompt
+from ..dataset import Dataset, Row
+from ..leaks import SIDES
+from .config import subset_anchor
+from .finding import Finding
+
+MAX_TOKENS = 77
+"""CLIP's 75 and its start and end; what lies beyond is not read."""
+REBUILD = "run the same `dmm data build` again"
+REWORD = "mend the caption at its source and build again"
+
+
+def check_caption(dataset: Dataset, row: Row) -> Iterator[Finding]:
+    """Find what is wrong with a clip's words, and with the file that holds them."""
+    where = f"{row['split']}/{row['id']}.txt"
+    if wrong := _wrong_file(dataset.folder / where, row["caption"]):
+        yield Finding("caption file", where, wrong, REBUILD)
+    for what in _wrong_words(row["caption"], subset_anchor(dataset.built, row["split"])):
+        yield Finding("caption", where, what, REWORD)
+    if row["tokens"] is not None and row["tokens"] > MAX_TOKENS:
+        what = f"{row['tokens']} tokens with its anchor; a text encoder reads {MAX_TOKENS}"
+        yield Finding("tokens", where, what, "shorten the anchor, or build with --captions reduce")
+
+
+def _wrong_file(path: Path, caption: str) -> str | None:
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        return "missing"
+    except UnicodeDecodeError as error:
+        return f"not UTF-8 at byte {error.start}"
+    if len(text.splitlines()) > 1:
+        return "more than one line: sd-scripts reads the first only"
+    return None if text.strip("\n") == caption else "not the manifest's caption"
+
+
+def _wrong_words(caption: str, anchor: str) -> Iterator[str]:
+    if not caption.strip():
+        yield "empty caption"
+    if len(caption.splitlines()) > 1:
+        yield "the caption has more than one line"
+    if SEPARATOR in caption:
+        yield f"the caption holds the separator {SEPARATOR!r}: what follows it would stay in place"
+    if "<|" in caption:
+        yield "the caption holds '<|': the tokeniser may take what follows for the end of the text"
+    if anchor and anchor.casefold() in caption.casefold():
+        yield f"the caption repeats the anchor {anchor!r}, which training puts in front itself"
+
+
+def check_metadata(dataset: Dataset, rows: Sequence[Row]) -> Iterator[Finding]:
+    """Find ``metadata.jsonl`` files whose texts are not the prompts of the split's clips."""
+    for split in SIDES:
+        anchor = subset_anchor(dataset.built, split)
+        expected = {
+            f"{row['id']}.png": prompt(anchor, row["caption"])
+            for row in rows
+            if row["split"] == split
+        }
+        path = dataset.folder / split / "metadata.jsonl"
+        if wrong := _wrong_metadata(path, expected):
+            yield Finding("metadata", f"{split}/metadata.jsonl", wrong, REBUILD)
+
+
+def _wrong_metadata(path: Path, expected: dict[str, str]) -> str | None:
+    if not path.is_file():
+        return "missing: images would load without their captions" if expected else None
+    try:
+        lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+        texts = {line["file_name"]: line["text"] for line in lines}
+    except (ValueError, KeyError, TypeError):
+        return "damaged: a line of it is no JSON with file_name and text"
+    if len(texts) < len(lines):
+        return "names a file twice"
+    for name in sorted(expected.keys() | texts.keys()):
+        if name not in texts:
+            return f"does not name {name}"
+        if name not in expected:
+            return f"names {name}, which is not in the manifest"
+        if texts[name] != expected[name]:
+            return f"has another text for {name} than anchor and caption"
+    return None

@@ -1,0 +1,116 @@
+"""``dataset.toml`` as sd-scripts reads it: its traps cost a training run and say nothing.
+
+Values of ``[general]`` hold for every dataset, a dataset's for every subset, and the innermost
+wins. sd-scripts takes the separator out of a caption only while it shuffles, drops or warms up
+its parts (``process_caption`` in library/train_util.py); else ``|||`` goes to the tokeniser.
+"""
+
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ..captions.clean import SEPARATOR, caption_prefix
+from ..dataset import Dataset
+from .finding import Finding
+
+FILE = "dataset.toml"
+REBUILD = "run the same `dmm data build` again, or mend the line"
+FORBIDDEN = {
+    "flip_aug": "time would run backwards",
+    "color_aug": "levels would no longer be loudness",
+    "random_crop": "clips would lose frequencies",
+    "face_crop_aug_range": "clips would lose frequencies",
+    "enable_bucket": "images would be resized",
+    "enable_wildcard": "braces in captions would be played with",
+    "secondary_separator": "captions would be changed",
+}
+
+
+def subset_anchor(built: dict[str, Any], split: str) -> str:
+    """Say the words before a split's captions: reg has class words where the options name some."""
+    options = built["options"]
+    words = options.get("class_words") if split == "reg" else None
+    return (options["anchor"] if words is None else words).strip()
+
+
+def check_config(dataset: Dataset) -> Iterator[Finding]:
+    """Find what sd-scripts would refuse, or follow to no good."""
+    try:
+        config = tomllib.loads((dataset.folder / FILE).read_text("utf-8"))
+        subsets = _subsets(config)
+    except FileNotFoundError:
+        yield Finding("config", FILE, "missing", REBUILD)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        yield Finding("config", FILE, f"no TOML: {error}", REBUILD)
+    except (TypeError, AttributeError, ValueError):
+        yield Finding("config", FILE, "not laid out as sd-scripts wants it", REBUILD)
+    else:
+        for what in [*_wrong_folders(dataset.folder, subsets), *_wrong_values(dataset, subsets)]:
+            yield Finding("config", FILE, what, REBUILD)
+
+
+def _subsets(config: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every subset with the values that it inherits."""
+    return [
+        config.get("general", {})
+        | {name: value for name, value in group.items() if name != "subsets"}
+        | dict(subset)
+        for group in config.get("datasets", [])
+        for subset in group.get("subsets", [])
+    ]
+
+
+def _wrong_folders(folder: Path, subsets: list[dict[str, Any]]) -> Iterator[str]:
+    named = [str(subset.get("image_dir", "")) for subset in subsets]
+    has_reg = any((folder / "reg").glob("*.png"))
+    for name in named:
+        if Path(name).is_absolute():
+            yield f"image_dir {name!r} is absolute: the dataset could not be moved"
+        elif name in ("val", "test"):
+            yield f"trains on {name!r}, which is for scoring"
+        elif name not in ("train", "reg") or not (folder / name).is_dir():
+            yield f"image_dir {name!r} is no folder of the dataset to train on"
+    if "train" not in named:
+        yield "no subset for train/"
+    if has_reg and "reg" not in named:
+        yield "no subset for reg/, which has images"
+    if not has_reg and "reg" in named and (folder / "reg").is_dir():
+        yield "a subset for reg/, which has no images"
+
+
+def _wrong_values(dataset: Dataset, subsets: list[dict[str, Any]]) -> Iterator[str]:
+    fmt = dataset.fmt
+    for subset in subsets:
+        name = str(subset.get("image_dir", ""))
+        if bool(subset.get("is_reg")) != (name == "reg"):
+            yield f"is_reg of {name!r} should be {str(name == 'reg').lower()}"
+        if subset.get("resolution") != [fmt.n_frames, fmt.n_mels]:
+            size = [fmt.n_frames, fmt.n_mels]
+            yield f"resolution {subset.get('resolution')} of {name!r}; the images have {size}"
+        if subset.get("caption_extension") != ".txt":
+            yield f"caption_extension of {name!r} should be '.txt'"
+        for option, why in FORBIDDEN.items():
+            if subset.get(option):
+                yield f"{option} of {name!r}: {why}"
+        if wrong := _wrong_prefix(subset, subset_anchor(dataset.built, name)):
+            yield f"{wrong} (subset {name!r})"
+
+
+def _wrong_prefix(subset: dict[str, Any], anchor: str) -> str | None:
+    """Hold prefix, separator and shuffling against the anchor, and against each other."""
+    prefix, separator = subset.get("caption_prefix"), subset.get("keep_tokens_separator")
+    parts_move = any(
+        subset.get(option)
+        for option in ("shuffle_caption", "token_warmup_step", "caption_tag_dropout_rate")
+    )
+    if subset.get("caption_separator", ",") != ",":
+        return "caption_separator should be ','"
+    if prefix and SEPARATOR in prefix and not parts_move:
+        return f"{SEPARATOR!r} without shuffle_caption would be read as words"
+    if prefix and SEPARATOR in prefix and separator != SEPARATOR:
+        return f"keep_tokens_separator should be {SEPARATOR!r}, as in caption_prefix"
+    expected = caption_prefix(anchor) if parts_move else (f"{anchor}," if anchor else None)
+    if (prefix or None) != expected:
+        return f"caption_prefix {prefix!r}; the anchor asks for {expected!r}"
+    return None

@@ -1,0 +1,117 @@
+"""A clip's files: the picture is as built, the sound fits, and nothing else is trained on.
+
+sd-scripts trains on every image in a folder, whoever put it there, and takes cached latents for
+the image's whether or not the image has changed since.
+"""
+
+import hashlib
+import io
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+from dmm.mel import MelFormat
+from dmm.melimage import CHUNK
+
+from ..dataset import Dataset, Row
+from ..leaks import SIDES
+from .finding import Finding
+
+IMAGE_SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".avif", ".jxl"))
+"""What sd-scripts' ``glob_images`` takes (library/train_util.py), in small letters."""
+REBUILD = "run the same `dmm data build` again"
+
+
+def check_clip_files(dataset: Dataset, row: Row) -> Iterator[Finding]:
+    """Find what is wrong with a clip's picture and, in the test split, its sound."""
+    channels = 2 if dataset.built["options"].get("stereo") else 1
+    place = f"{row['split']}/{row['id']}"
+    path = dataset.folder / f"{place}.png"
+    if wrong := _wrong_image(path, row, dataset.fmt, channels):
+        yield Finding("image", f"{place}.png", wrong, REBUILD)
+    if row["split"] == "test":
+        path = path.with_suffix(".flac")
+        if wrong := _wrong_sound(path, dataset.fmt, channels):
+            yield Finding("sound", f"{place}.flac", wrong, REBUILD)
+
+
+def _wrong_image(path: Path, row: Row, fmt: MelFormat, channels: int) -> str | None:
+    """Say the first thing that is wrong; only the header is read, the hash vouches for the rest."""
+    try:
+        content = path.read_bytes()
+        with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
+            size, mode, text = image.size, image.mode, image.info.get(CHUNK)
+    except UnidentifiedImageError:
+        return "no PNG image"
+    except (OSError, SyntaxError, ValueError) as error:
+        return f"cannot be read ({getattr(error, 'strerror', None) or 'damaged'})"
+    expected = "RGB" if channels == 2 else "L"
+    if size != (fmt.n_frames, fmt.n_mels):
+        return f"{size[0]} x {size[1]} pixels; the format has {fmt.n_frames} x {fmt.n_mels}"
+    if mode != expected:
+        return f"pixels of mode {mode}; the dataset's are {expected}"
+    if wrong := _wrong_format(text, fmt):
+        return wrong
+    if hashlib.sha256(content).hexdigest() != row["sha256"]:
+        return "changed since it was built: its SHA-256 is not the manifest's"
+    return None
+
+
+def _wrong_format(text: str | None, fmt: MelFormat) -> str | None:
+    if text is None:
+        return "does not say its mel format"
+    try:
+        stated = json.loads(text)
+    except ValueError:
+        return "its mel format is damaged"
+    for name, value in fmt.model_dump().items():
+        if stated.get(name) != value:
+            return f"made with {name} {stated.get(name)!r}; the dataset's format has {value!r}"
+    return None
+
+
+def _wrong_sound(path: Path, fmt: MelFormat, channels: int) -> str | None:
+    import soundfile
+
+    if not path.is_file():
+        return "missing: every test clip comes with its sound"
+    try:
+        info = soundfile.info(path)
+    except soundfile.LibsndfileError:
+        return "no sound file"
+    has = (info.frames, info.samplerate, info.channels)
+    needs = (fmt.clip_samples, fmt.sr, channels)
+    words = "{} samples at {} Hz in {} channels".format
+    return None if has == needs else f"{words(*has)}; the format needs {words(*needs)}"
+
+
+def check_folders(folder: Path, rows: Iterable[Row]) -> Iterator[Finding]:
+    """Find images and cached latents that belong to no clip, and latents older than their image."""
+    ids = {split: {row["id"] for row in rows if row["split"] == split} for split in SIDES}
+    for split, mine in ids.items():
+        for path in sorted((folder / split).glob("*")):
+            where = f"{split}/{path.name}"
+            if path.name.startswith("."):
+                continue
+            if path.suffix.lower() in IMAGE_SUFFIXES and not _is_ours(path, mine):
+                what = "an image that is in no manifest: sd-scripts would train on it"
+                yield Finding("stray", where, what, "move it out of the dataset")
+            if path.suffix == ".npz" and (stale := _stale(path, mine)):
+                yield Finding("latents", where, stale, "delete it; training makes it anew")
+
+
+def _is_ours(path: Path, ids: set[str]) -> bool:
+    return path.suffix == ".png" and path.stem in ids
+
+
+def _stale(path: Path, ids: set[str]) -> str | None:
+    """Say why cached latents, or text encoder outputs, are not those of a clip's files."""
+    clip = path.stem.split("_")[0]
+    if clip not in ids:
+        return "cached for a clip that is not in the manifest"
+    source = path.with_name(f"{clip}.txt" if "_te_outputs" in path.name else f"{clip}.png")
+    if source.is_file() and path.stat().st_mtime < source.stat().st_mtime:
+        return f"cached before {source.name} was last written: it is of another {source.suffix[1:]}"
+    return None

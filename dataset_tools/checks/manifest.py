@@ -1,0 +1,95 @@
+"""``dataset.json`` against the manifest, and the manifest's rows against each other."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+from .. import tables
+from ..dataset import Row
+from ..leaks import SIDES
+from .finding import Finding
+
+NEVER_NULL = ("id", "source", "track", "split", "start_s", "caption", "sha256", "track_sha256")
+JSON_COLUMNS = ("facets", "vocal_evidence", "augmentation", "truth")
+REBUILD = "build the dataset again"
+
+
+def check_manifest(built: dict[str, Any], rows: Sequence[Row]) -> Iterator[Finding]:
+    """Find what ``dataset.json`` promises and the rows do not hold, and rows out of order."""
+    blanks = list(_blanks(rows))
+    yield from blanks
+    if blanks:
+        return
+    yield from _promises(built, rows)
+    yield from _ids(rows)
+    yield from _values(rows)
+    yield from _augmented(rows)
+
+
+def _blanks(rows: Sequence[Row]) -> Iterator[Finding]:
+    if not rows:
+        yield Finding("manifest", "manifest.parquet", "not one clip", REBUILD)
+    for number, row in enumerate(rows):
+        for name in NEVER_NULL:
+            if row[name] is None:
+                where = f"manifest.parquet row {number}"
+                yield Finding("manifest", where, f"{name} is missing", REBUILD)
+
+
+def _promises(built: dict[str, Any], rows: Sequence[Row]) -> Iterator[Finding]:
+    counted = Counter(row["split"] for row in rows)
+    promised = {split: n for split, n in built.get("clips", {}).items() if n}
+    if promised != counted:
+        what = f"promises clips {promised}, the manifest has {dict(counted)}"
+        yield Finding("content", "dataset.json", what, REBUILD)
+    elif built.get("content_sha256") != tables.content_sha256(rows):
+        what = "its content_sha256 is not that of the manifest, which was changed after the build"
+        yield Finding("content", "dataset.json", what, REBUILD)
+
+
+def _ids(rows: Sequence[Row]) -> Iterator[Finding]:
+    """Find ids that occur twice or begin another: sd-scripts finds latents by their beginning."""
+    for before, after in pairwise(sorted(row["id"] for row in rows)):
+        if before == after:
+            yield Finding("id", before, "two clips bear this id", REBUILD)
+        elif after.startswith(before):
+            what = f"is the beginning of {after}: cached latents would be mixed up"
+            yield Finding("id", before, what, REBUILD)
+
+
+def _values(rows: Sequence[Row]) -> Iterator[Finding]:
+    for row in rows:
+        where = f"{row['split']}/{row['id']}"
+        if row["split"] not in SIDES:
+            yield Finding("manifest", where, f"no split {row['split']!r}", REBUILD)
+        for name in ("vocal_probability", "vocal_window"):
+            if row[name] is not None and not 0 <= row[name] <= 1:
+                what = f"{name} {row[name]:g} is outside 0..1"
+                yield Finding("manifest", where, what, REBUILD)
+        for name in JSON_COLUMNS:
+            if row[name] is not None and not _is_json(row[name]):
+                yield Finding("manifest", where, f"{name} is no JSON", REBUILD)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _augmented(rows: Sequence[Row]) -> Iterator[Finding]:
+    """Find augmented clips that are scored, or that come from no clip of the training set."""
+    split_of = {row["id"]: row["split"] for row in rows}
+    for row in rows:
+        where = f"{row['split']}/{row['id']}"
+        if row["augmentation"] is not None and row["split"] != "train":
+            yield Finding("augmentation", where, "augmented, but not for training", REBUILD)
+        elif row["augmentation"] is not None and row["parent"] is None:
+            yield Finding("augmentation", where, "augmented, but names no parent", REBUILD)
+        elif row["parent"] is not None and row["parent"] not in split_of:
+            what = f"made from {row['parent']}, which is not in the manifest"
+            yield Finding("augmentation", where, what, REBUILD)

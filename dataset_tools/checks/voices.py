@@ -1,0 +1,30 @@
+"""No voices among what is trained on as instrumental, in words or by what the gate heard."""
+
+from collections.abc import Iterator
+
+from ..captions.lexicon import load_lexicon
+from ..captions.voice import voices
+from ..dataset import Dataset
+from ..vocals.gate import place
+from .finding import Finding
+
+REMEDY = "build again, or with --vocals keep if voices are wanted"
+
+
+def check_voices(dataset: Dataset) -> Iterator[Finding]:
+    """Find training clips whose caption names a voice or whose track likely has one.
+
+    A dataset built with ``--vocals keep`` may hold both.
+    """
+    if dataset.built["options"].get("vocals") != "gate":
+        return
+    lexicon = load_lexicon()
+    for row in dataset.rows:
+        where, probability = f"train/{row['id']}.txt", row["vocal_probability"]
+        if row["split"] != "train":
+            continue
+        if voices(row["caption"], lexicon):
+            yield Finding("voice", where, f"the caption names a voice: {row['caption']!r}", REMEDY)
+        if probability is not None and place(probability) != "train":
+            what = f"a voice with probability {probability:.2f}, but trained on as instrumental"
+            yield Finding("voice", where, what, REMEDY)

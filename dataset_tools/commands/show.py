@@ -1,0 +1,83 @@
+"""``dmm data show``."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from ..dataset import Dataset
+    from ..show import Shown
+
+
+def show(
+    dataset: Annotated[Path, typer.Argument(help="Dataset folder.")],
+    id: Annotated[  # noqa: A002 - the argument's name
+        str, typer.Argument(help="A clip's id, or enough of its beginning.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for its picture in colour and its sound.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page of it here.")] = None,
+) -> None:
+    """Show one clip: its words and how they came about, facets, voice, sound, picture.
+
+    Example: dmm data show data/mine rain --html clip.html
+    """
+    from dmm.files import write_text
+
+    from ..dataset import read_dataset
+    from ..show import show_clip
+    from ..show_page import render_page
+
+    opened = read_dataset(dataset)
+    shown = show_clip(opened, id)
+    print("\n".join(_lines(opened, shown)))
+    if html:
+        write_text(html, render_page(opened, shown))
+    if out:
+        _write(opened, shown, out)
+
+
+def _write(dataset: "Dataset", shown: "Shown", out: Path) -> None:
+    from dmm.audio import write_audio
+    from dmm.files import whole_file
+
+    from ..show import clip_sound, coloured
+
+    name = shown.row["id"]
+    with whole_file(out / f"{name}.png") as partial:
+        partial.write_bytes(coloured(dataset.folder / f"{shown.path}.png"))
+    write_audio(out / f"{name}.flac", clip_sound(dataset, shown)[0], dataset.fmt.sr)
+
+
+def _lines(dataset: "Dataset", shown: "Shown") -> Iterator[str]:
+    from ..show import word_changes
+    from ..show_page import UNITS, VOTES
+    from ..stats_page import number
+
+    row = shown.row
+    start_s, end_s = row["start_s"], row["start_s"] + dataset.fmt.clip_duration_s
+    yield f"{row['id']}  ({row['split']}, {start_s:.2f} to {end_s:.2f} s of its track)"
+    facts = {name: row[name] for name in ("title", "artist", "album", "licence", "url", "parent")}
+    yield from (f"  {name:<12}{value}" for name, value in facts.items() if value)
+    yield f"caption, as found ({row['caption_origin']})\n  {row['caption_raw']}"
+    for change in row["caption_changes"]:
+        signs = {"=": "{}", "-": "[-{}-]", "+": "{{+{}+}}"}
+        pieces = word_changes(change["before"] or "", change["after"] or "")
+        yield f"  {change['rule']}: " + "".join(signs[sign].format(text) for sign, text in pieces)
+    yield f"caption, as trained on ({row['tokens']} tokens)\n  {shown.prompt}"
+    for facet, values in shown.facets.items():
+        likely = sorted(values.items(), key=lambda item: (-item[1], item[0]))
+        words = ", ".join(f"{value} {p:.2f}" for value, p in likely if p >= 0.05)
+        yield f"  {facet:<12}{words}"
+    if row["vocal_probability"] is not None:
+        yield f"voice: {row['vocal_probability']:.2f}"
+    yield from (f"  {name:<24}{VOTES[vote]}" for name, vote in shown.evidence.items())
+    yield "sound"
+    for name, value in shown.quality.items():
+        title, unit = UNITS[name]
+        yield f"  {title:<14}{number(value)} {unit}".rstrip()
+    if shown.augmentation is not None:
+        yield f"augmentation: {row['augmentation']}"

@@ -1,0 +1,82 @@
+"""``dmm data stats``."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def stats(
+    dataset: Annotated[Path, typer.Argument(help="Dataset folder.")],
+    html: Annotated[Path | None, typer.Option(help="Also write a page of it here.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Show what a dataset holds: hours, splits, captions, facets, sound, voices, licences.
+
+    Example: dmm data stats data/mine --html stats.html
+    """
+    from dmm.files import write_text
+
+    from ..stats import describe
+    from ..stats_page import render_page
+
+    facts = describe(dataset)
+    if html:
+        write_text(html, render_page(facts))
+    if as_json:
+        print(json.dumps(facts, indent=1, ensure_ascii=False))
+    else:
+        _print(facts)
+
+
+def _print(facts: dict[str, Any]) -> None:
+    from rich.console import Console
+
+    console = Console()
+    for table in (_splits(facts), _measures(facts), _counts(facts)):
+        console.print(table)
+
+
+def _splits(facts: dict[str, Any]) -> Any:
+    from rich.table import Table
+
+    table = Table("split", box=None)
+    for name in ("clips", "hours", "tracks", "artists"):
+        table.add_column(name, justify="right")
+    for split, n in facts["clips"].items():
+        tracks, artists = facts["tracks_of"][split], facts["artists_of"][split]
+        table.add_row(split, str(n), f"{facts['hours'][split]:.2f}", str(tracks), str(artists))
+    return table
+
+
+def _measures(facts: dict[str, Any]) -> Any:
+    from rich.table import Table
+
+    from ..stats import MEASURES
+    from ..stats_page import number
+
+    table = Table("\nclips", box=None)
+    for name in ("\n5 %", "\nhalf", "\n95 %", "\nmost"):
+        table.add_column(name, justify="right")
+    for name, found in facts["measures"].items():
+        title, unit, _ = MEASURES[name]
+        if found:
+            values = (number(found[key]) for key in ("p5", "p50", "p95", "max"))
+            table.add_row(f"{title}, {unit}", *values)
+    return table
+
+
+def _counts(facts: dict[str, Any]) -> Any:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("\n", "", box=None)
+    groups = {name: facts["facets"][name] for name in facts["facets"]}
+    groups |= {"licence": facts["licences"], "source": facts["sources"]}
+    groups |= {"caption from": facts["caption_origins"], "refused": facts["rejected"]}
+    for name, values in groups.items():
+        most = [f"{escape(value)} {n}" for value, n in list(values.items())[:8]]
+        more = [f"and {len(values) - 8} more"] if len(values) > 8 else []
+        table.add_row(name, ", ".join(most + more))
+    return table

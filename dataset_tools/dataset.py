@@ -1,0 +1,79 @@
+"""A built dataset, read back: what ``dataset.json`` says and the manifest's rows."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from dmm.errors import InputError
+from dmm.mel import MelFormat
+
+from . import tables
+
+Row = dict[str, Any]
+"""One clip, by the manifest's column names."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset folder whose build ended well."""
+
+    folder: Path
+    built: dict[str, Any]
+    """``dataset.json``."""
+    fmt: MelFormat
+    rows: list[Row]
+
+    @property
+    def anchor(self) -> str:
+        """The words before every caption."""
+        return str(self.built["options"]["anchor"])
+
+
+def read_built(folder: Path) -> tuple[dict[str, Any], MelFormat]:
+    """Read ``dataset.json`` and the mel format in it; InputError says what is wrong with it."""
+    path = folder / "dataset.json"
+    if not path.is_file():
+        raise InputError(f"{folder} is no finished dataset; run `dmm data build` (again) first")
+    try:
+        built = json.loads(path.read_text("utf-8"))
+        assert isinstance(built["options"]["anchor"], str)
+        return built, MelFormat(**built["format"])
+    except (ValueError, KeyError, TypeError, AssertionError, ValidationError) as error:
+        raise InputError(f"{path}: damaged; build the dataset again") from error
+
+
+def read_manifest(folder: Path) -> tuple[list[Row], list[str]]:
+    """Read the manifest's rows, and say what is wrong with its columns.
+
+    InputError if the file is missing or no Parquet.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = folder / "manifest.parquet"
+    try:
+        table = pq.read_table(path)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file; build the dataset again") from error
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path}: damaged; build the dataset again") from error
+    return table.to_pylist(), [
+        f"no column {column.name!r}"
+        if column.name not in table.column_names
+        else f"column {column.name!r} holds {table.schema.field(column.name).type}"
+        for column in tables.SCHEMA
+        if column.name not in table.column_names
+        or table.schema.field(column.name).type != column.type
+    ]
+
+
+def read_dataset(folder: Path) -> Dataset:
+    """Read a dataset that is to be looked at; InputError if it is not whole or of an old kind."""
+    built, fmt = read_built(folder)
+    rows, wrong = read_manifest(folder)
+    if wrong:
+        raise InputError(f"{folder / 'manifest.parquet'}: {wrong[0]}; build the dataset again")
+    return Dataset(folder, built, fmt, rows)

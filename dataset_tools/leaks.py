@@ -1,0 +1,81 @@
+"""What training has seen must not be scored: no track, artist or picture on two sides.
+
+There are three sides: what is trained on (train and reg), val and test. ``splits.py`` keeps them
+apart by construction; here that is found out again from nothing but the manifest's rows, so that
+the build and ``dmm data check`` notice when construction fails.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+
+from .checks.finding import Finding
+from .dataset import Row
+
+SIDES = {"train": "train", "reg": "train", "val": "val", "test": "test"}
+"""Split to side: regularisation clips are trained on too."""
+REMEDY = "build the dataset again"
+
+
+def leaks(rows: Sequence[Row], grouped_by: str = "artist") -> list[str]:
+    """Say every leak between the sides in one line; an empty list is a dataset without any.
+
+    ``grouped_by`` is what the splits were made of: "artist", "album" or "track". The music of one
+    artist may lie on two sides if only tracks could be kept together.
+    """
+    return [str(finding) for finding in find_leaks(rows, grouped_by)]
+
+
+def find_leaks(rows: Sequence[Row], grouped_by: str = "artist") -> list[Finding]:
+    """Like ``leaks``; sorted by what is shared, then by its name."""
+    found = [
+        *_shared("track", rows, lambda row: row["track"]),
+        *_shared("source file", rows, lambda row: row["track_sha256"]),
+        *_shared("picture", rows, lambda row: row["sha256"]),
+        *_parents_elsewhere(rows),
+    ]
+    if grouped_by == "artist":
+        found += _shared("artist", rows, _artist)
+        found += _shared("album", rows, lambda row: None if row["artist"] else _album(row))
+    if grouped_by == "album":
+        found += _shared("album", rows, _album)
+    return found
+
+
+def _artist(row: Row) -> str | None:
+    return row["artist"] and row["artist"].casefold()
+
+
+def _album(row: Row) -> str | None:
+    return row["album"] and row["album"].casefold()
+
+
+def _shared(
+    what: str, rows: Iterable[Row], name_of: Callable[[Row], str | None]
+) -> Iterable[Finding]:
+    """Find names that occur on more than one side; rows without a name have none to share."""
+    clips: dict[str, dict[str, str]] = defaultdict(dict)
+    for row in rows:
+        if name := name_of(row):
+            clips[name].setdefault(_side(row["split"]), _place(row))
+    for name, first in sorted(clips.items()):
+        if len(first) > 1:
+            where = " and ".join(sorted(first.values()))
+            yield Finding("leak", f"{what} {name}", f"on both sides: {where}", REMEDY)
+
+
+def _parents_elsewhere(rows: Sequence[Row]) -> Iterable[Finding]:
+    """Find augmented clips on another side than the clip they were made from."""
+    split_of: dict[str | None, str] = {row["id"]: row["split"] for row in rows}
+    for row in rows:
+        split, parent = row["split"], split_of.get(row["parent"])
+        if parent and _side(parent) != _side(split):
+            what = f"made from {parent}/{row['parent']}, which is on another side"
+            yield Finding("leak", _place(row), what, REMEDY)
+
+
+def _side(split: str) -> str:
+    return SIDES.get(split, split)
+
+
+def _place(row: Row) -> str:
+    return f"{row['split']}/{row['id']}"

@@ -1,0 +1,79 @@
+"""The page of ``dmm data show --html``: one clip in one file, with a player."""
+
+import base64
+import io
+from pathlib import Path
+
+import jinja2
+import numpy as np
+from jaxtyping import Float
+
+from dmm.mel import MelFormat
+
+from .dataset import Dataset
+from .show import Shown, clip_sound, coloured, word_changes
+from .stats_page import number
+
+TEMPLATE = Path(__file__).with_name("show.html.jinja")
+TICKS_HZ = (100, 500, 1000, 2000, 4000, 8000, 16000)
+UNITS = {
+    "loudness_lufs": ("Loudness", "LUFS"),
+    "peak_db": ("Peak", "dBFS"),
+    "gain_db": ("Gain applied", "dB"),
+    "clipped": ("Clipped", "of samples"),
+    "dc": ("DC offset", ""),
+    "silence": ("Silence", "of the clip"),
+    "bandwidth_hz": ("Bandwidth", "Hz"),
+}
+VOTES = {1: "vocal", -1: "instrumental", 0: "silent"}
+
+
+def render_page(dataset: Dataset, shown: Shown) -> str:
+    """Draw a clip's page, its picture and sound inside; everything a file says is escaped."""
+    sound, is_original = clip_sound(dataset, shown)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATE.parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = number
+    environment.globals["word_changes"] = word_changes
+    return environment.get_template(TEMPLATE.name).render(
+        shown=shown,
+        row=shown.row,
+        fmt=dataset.fmt,
+        picture=_data_uri("image/png", coloured(dataset.folder / f"{shown.path}.png")),
+        audio=_data_uri("audio/flac", _flac(sound, dataset.fmt.sr)),
+        is_original=is_original,
+        ticks=frequency_ticks(dataset.fmt),
+        units=UNITS,
+        votes=VOTES,
+    )
+
+
+def frequency_ticks(fmt: MelFormat) -> list[tuple[str, float]]:
+    """Labels and heights, in percent from the top, of round frequencies on the picture's axis."""
+
+    def mel(hz: int | float) -> float:
+        return float(np.log10(1 + hz / 700))
+
+    low, high = mel(fmt.fmin), mel(fmt.fmax)
+    return [
+        (f"{hz // 1000} kHz" if hz >= 1000 else f"{hz} Hz", 100 * (high - mel(hz)) / (high - low))
+        for hz in TICKS_HZ
+        if fmt.fmin < hz < fmt.fmax * 0.97
+    ]
+
+
+def _flac(sound: Float[np.ndarray, "channels samples"], sr: int) -> bytes:
+    import soundfile
+
+    buffer = io.BytesIO()
+    soundfile.write(buffer, sound.T.clip(-1, 1), sr, format="FLAC", subtype="PCM_16")
+    return buffer.getvalue()
+
+
+def _data_uri(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
