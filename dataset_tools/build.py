@@ -1,31 +1,53 @@
 """Build a DATASET folder from a source of tracks: ``dmm data build``.
 
-Repeatable: the same inputs and options give the same bytes, for any number of processes.
-Resumable: each track's record is written after its clips, and a track whose record and files
-still hold is not cut again. ``dataset.json`` is written last: where it is, the dataset is whole.
+Tracks are listed, cut and measured (in parallel), then it is decided what becomes of them, and
+files are moved to where they belong. Repeatable: the same inputs and options give the same bytes,
+for any number of processes. Resumable: each track's record is written after its clips, and a track
+whose record and files still hold is not cut again. ``dataset.json`` is written last: where it is,
+the dataset is whole.
 """
 
 import json
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from dmm.errors import InputError
+from dmm.errors import DmmError, InputError
 from dmm.files import write_text
 from dmm.mel import load_format
 
 from . import tables
-from .clips import Job, Record, cut_track, read_record, record_key, remove_records
-from .options import BuildOptions, claim_folder, remove_strays
+from .attribution import attribution
+from .augmented import add_copies
+from .cut import Job, cut_track
+from .decide import Facets, Plan, decide, split_tracks
+from .leaks import leaks
+from .options import PLACES, BuildOptions, claim_folder, remove_strays
+from .records import (
+    Record,
+    can_follow,
+    follow,
+    read_arrays,
+    read_record,
+    record_key,
+    remove_records,
+)
+from .rows import track_rows
 from .sources import Rejected, SourceRequest, Track, source_tracks
-from .splits import SPLITS, assign_splits
-from .workers import map_in_order
+from .track_facets import text_facets, weigh_facets
+from .workers import Workers
+
+Row = dict[str, Any]
+REG_SEED = 1_000_000
+"""Between the seeds of MiniMIDI's pieces to train on and of those for regularisation."""
 
 
 def build_dataset(
@@ -33,98 +55,174 @@ def build_dataset(
     options: BuildOptions,
     *,
     input: Path | None = None,  # noqa: A002 - the option's name on the command line
+    reg_input: Path | None = None,
+    tags: Path | None = None,
     count: int = 100,
     jobs: int | None = None,
+    ray: str | None = None,
     force: bool = False,
 ) -> dict[str, Any]:
     """Make ``out`` a dataset of the tracks found, and return what ``dataset.json`` says.
 
-    ``input`` is the folder that source "folder" reads, ``count`` how many pieces a generator
-    makes, ``jobs`` the number of processes (None: one per processor). Refused inputs are named on
-    stderr and in ``rejected.jsonl``; InputError if not one clip is left.
+    ``input`` is what sources of files read, ``reg_input`` a folder of audio for regularisation,
+    ``tags`` MTG-Jamendo's table for Song Describer, ``count`` how many pieces a generator makes.
+    ``jobs`` is the number of processes (None: one per processor), ``ray`` the address of a Ray
+    cluster to use instead. Refused inputs are named on stderr and in ``rejected.jsonl``;
+    InputError if not one clip is left.
     """
-    fmt = load_format(options.format)
-    duration_s = fmt.clip_duration_s
     request = SourceRequest(
-        input, options.licence, count, options.styles, options.seed, duration_s,
-        instruments=options.instruments, unseen=options.unseen, soundfont=options.soundfont,
-    )  # fmt: skip
+        input=input,
+        licence=options.licence,
+        count=count,
+        styles=options.styles,
+        seed=options.seed,
+        duration_s=load_format(options.format).clip_duration_s,
+        instruments=options.instruments,
+        unseen=options.unseen,
+        soundfont=options.soundfont,
+        vocals=options.singers,
+        tags=tags,
+        valid_only=options.valid_only,
+        caption_column=options.caption_column,
+    )
     claim_folder(out, options, force=force)
     with _progress() as progress:
-        tracks, rejected = _list_tracks(options.source, request, progress)
+        workers = Workers(jobs or os.cpu_count() or 1, ray, progress)
+        asked = [(options.source, request), *_reg_requests(request, options, reg_input)]
+        tracks, rejected = _list_tracks(asked, progress)
         _report(rejected, progress.console)
-        records, grouping = _cut_all(out, tracks, options, jobs or os.cpu_count() or 1, progress)
-    ordered = [records[track.id] for track in tracks]
-    rejected += [r for record in ordered for r in record.rejected]
-    remove_records(out, keep=records)
-    return _finish(out, options, ordered, rejected, grouping)
+        records, plan, facets = _cut_all(out.resolve(), tracks, options, workers)
+        remove_records(out, keep=records)
+        rows = [
+            row
+            for track in tracks
+            if track.id in plan.places
+            for row in track_rows(track, records[track.id], plan, facets, options)
+        ]
+        _report([r for r in plan.rejected.values() if r.start_s is None], progress.console)
+        rows += add_copies(out.resolve(), rows, {t.id: t for t in tracks}, options, workers)
+    rejected += [r for track in tracks for r in records[track.id].rejected]
+    rejected += plan.rejected.values()
+    return _finish(out, options, rows, rejected, plan.grouping)
+
+
+def _reg_requests(
+    request: SourceRequest, options: BuildOptions, reg_input: Path | None
+) -> Iterator[tuple[str, SourceRequest]]:
+    """What else is read, for regularisation alone."""
+    if reg_input:
+        yield "folder", SourceRequest(reg_input, options.licence)
+    if n := options.reg_minimidi:
+        plain = SourceRequest(licence=options.licence, duration_s=request.duration_s)
+        yield "minimidi", replace(plain, count=n, seed=options.seed + REG_SEED)
 
 
 def _list_tracks(
-    source: str, request: SourceRequest, progress: Progress
+    asked: Sequence[tuple[str, SourceRequest]], progress: Progress
 ) -> tuple[list[Track], list[Rejected]]:
-    """List the source's tracks, each sound once, and what the source refused."""
+    """List the tracks of the source and of those for regularisation, each sound once."""
     tracks: dict[str, Track] = {}
     rejected: list[Rejected] = []
     task = progress.add_task("listing", total=None)
-    for found in source_tracks(source, request):
-        progress.advance(task)
-        if isinstance(found, Rejected):
-            rejected.append(found)
-        elif (first := tracks.setdefault(found.sha256, found)) is not found:
-            rejected.append(Rejected(found.input, f"duplicate: the same bytes as {first.input}"))
+    for number, (source, request) in enumerate(asked):
+        for found in source_tracks(source, request):
+            progress.advance(task)
+            if isinstance(found, Rejected):
+                rejected.append(found)
+                continue
+            first = tracks.setdefault(found.sha256, replace(found, is_reg=number > 0))
+            if first.input != found.input:
+                same = f"duplicate: the same bytes as {first.input}"
+                rejected.append(Rejected(found.input, same))
     progress.update(task, total=len(tracks) + len(rejected))
     return list(tracks.values()), rejected
 
 
 def _cut_all(
-    out: Path, tracks: Sequence[Track], options: BuildOptions, processes: int, progress: Progress
-) -> tuple[dict[str, Record], str]:
-    """Return every track's record, cutting those without, and what the splits were grouped by.
+    out: Path, tracks: Sequence[Track], options: BuildOptions, workers: Workers
+) -> tuple[dict[str, Record], Plan, Facets]:
+    """Cut the tracks without a record, decide, and move every track to its place.
 
-    A track that gives no clip must not take a place in a split, and that is known only once it is
-    cut: so splits are assigned again after cutting, and the few tracks that move are cut again.
+    What becomes of a track is known only once all are cut: one that gives no clip, or is vocal,
+    takes no place in a split. Most then need only be moved; the few that cannot are cut again.
     """
-    records: dict[str, Record] = {}
-    for track in tracks:
-        if record := read_record(out, track, record_key(track, options)):
-            records[track.id] = record
-            _report(record.rejected, progress.console)
-    task = progress.add_task("cutting", total=len(tracks), completed=len(records))
+    facets = text_facets(tracks)
+    records = _read_records(out, tracks, options)
+    _report([r for record in records.values() for r in record.rejected], workers.console)
+    (out / "dataset.json").unlink(missing_ok=True)
+    with_sound = [t for t in tracks if t.id not in records or records[t.id].clips]
+    splits, _ = split_tracks(with_sound, options, facets)
+    todo = {t.id: splits[t.id] for t in tracks if t.id not in records}
     while True:
-        usable = [t for t in tracks if t.id not in records or records[t.id].rows]
-        splits, grouping = assign_splits(usable, options.seed, options.val, options.test)
-        todo = [
-            Job(t, splits[t.id], options, out)
-            for t in usable
-            if t.id not in records or records[t.id].split != splits[t.id]
-        ]
+        _cut([(t, todo[t.id]) for t in tracks if t.id in todo], out, options, workers, records)
+        usable = [track for track in tracks if records[track.id].clips]
+        plan = decide(usable, records, _prints(out, usable, records), options, facets)
+        todo = {
+            track.id: plan.places[track.id]
+            for track in usable
+            if not can_follow(records[track.id], *plan.of(records[track.id], track))
+        }
         if not todo:
-            return records, grouping
-        (out / "dataset.json").unlink(missing_ok=True)
-        for job, record in zip(todo, map_in_order(cut_track, todo, processes), strict=True):
-            if job.track.id not in records:
-                _report(record.rejected, progress.console)
-                progress.advance(task)
-            records[job.track.id] = record
+            break
+    for track in usable:
+        record = records[track.id]
+        records[track.id] = follow(out, track.id, record, *plan.of(record, track))
+    return records, plan, weigh_facets(out, usable, facets, options)
+
+
+def _read_records(out: Path, tracks: Sequence[Track], options: BuildOptions) -> dict[str, Record]:
+    found = {t.id: read_record(out, t, record_key(t, options)) for t in tracks}
+    return {track: record for track, record in found.items() if record}
+
+
+def _cut(
+    places: Sequence[tuple[Track, str]],
+    out: Path,
+    options: BuildOptions,
+    workers: Workers,
+    records: dict[str, Record],
+) -> None:
+    """Cut tracks into their places, and put their records among the others."""
+    jobs = [Job(track, place, options, out) for track, place in places]
+    task = workers.progress.add_task("cutting", total=len(jobs), visible=bool(jobs))
+    for job, record in zip(jobs, workers.map(cut_track, jobs), strict=True):
+        _report(record.rejected, workers.console)
+        workers.progress.advance(task)
+        records[job.track.id] = record
+
+
+def _prints(
+    out: Path, tracks: Sequence[Track], records: Mapping[str, Record]
+) -> dict[str, np.ndarray]:
+    """Fingerprints by clip id."""
+    return {
+        clip.id: row
+        for track in tracks
+        for clip, row in zip(
+            records[track.id].clips, read_arrays(out, track.id)["prints"], strict=True
+        )
+    }
 
 
 def _finish(
     out: Path,
     options: BuildOptions,
-    records: Sequence[Record],
+    rows: Sequence[Row],
     rejected: Sequence[Rejected],
     grouping: str,
 ) -> dict[str, Any]:
     """Write the describing files, ``dataset.json`` last, and remove what belongs to no clip."""
-    rows = [row for record in records for row in record.rows]
     tables.write_rejected(out, rejected)
     if not rows:
         raise InputError(_nothing_left(out, rejected))
+    if found := leaks(rows, grouping):
+        raise DmmError(f"{out}: not written, for training would see the test: {found[0]}")
     remove_strays(out, keep={f"{row['split']}/{row['id']}" for row in rows})
+    tables.write_captions(out, rows)
     tables.write_manifest(out, rows)
-    tables.write_metadata(out, rows, options.anchor)
-    tables.write_kohya_config(out, load_format(options.format), options.anchor)
+    tables.write_metadata(out, rows, options)
+    tables.write_kohya_config(out, rows, options)
+    write_text(out / "ATTRIBUTION.md", attribution(rows))
     summary = _summary(options, rows, len(rejected), grouping)
     write_text(out / "dataset.json", json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
     return summary
@@ -137,7 +235,7 @@ def _nothing_left(out: Path, rejected: Sequence[Rejected]) -> str:
 
 
 def _summary(
-    options: BuildOptions, rows: Sequence[dict[str, Any]], n_rejected: int, grouping: str
+    options: BuildOptions, rows: Sequence[Row], n_rejected: int, grouping: str
 ) -> dict[str, Any]:
     resolved = options.resolved()
     return {
@@ -145,7 +243,7 @@ def _summary(
         "sources": [resolved.pop("source")],
         "options": resolved,
         "splits_grouped_by": grouping,
-        "clips": {split: sum(row["split"] == split for row in rows) for split in SPLITS},
+        "clips": {place: sum(row["split"] == place for row in rows) for place in PLACES},
         "tracks": len({row["track"] for row in rows}),
         "rejected": n_rejected,
         "tool_version": metadata.version("diffusion-minimidi"),

@@ -4,7 +4,8 @@ sd-scripts can split too, but by image: the windows of one track would end up on
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Literal
 
 from .sources import Track
@@ -26,7 +27,11 @@ def _by_album(track: Track) -> str:
 
 
 def assign_splits(
-    tracks: Sequence[Track], seed: int = 0, val: float = 0.1, test: float = 0.1
+    tracks: Sequence[Track],
+    seed: int = 0,
+    val: float = 0.1,
+    test: float = 0.1,
+    held_out: Collection[str] = (),
 ) -> tuple[dict[str, Split], str]:
     """Map track ids to splits; also say what was grouped by: "artist", "album" or "track".
 
@@ -36,14 +41,33 @@ def assign_splits(
 
     A group's place depends on the seed and its own name only, so it keeps it when others join;
     the one exception is a group that was moved because train or test would have been empty.
-    Fractions hold on average over groups, not exactly over clips.
+    Fractions hold on average over groups, not exactly over clips. Groups with a track of
+    ``held_out`` are for testing, whatever their hash says; groups that were given for
+    regularisation alone are "train".
     """
     for grouping, group_of in GROUPINGS.items():
         groups = {track.id: group_of(track) for track in tracks}
-        if len(set(groups.values())) >= MIN_GROUPS:
-            places = _place(set(groups.values()), seed, val, test)
-            return {track: places[group] for track, group in groups.items()}, grouping
+        own = {groups[track.id] for track in tracks if not track.is_reg}
+        if len(own) >= MIN_GROUPS:
+            places = _place(own, seed, val, test)
+            places |= {groups[track]: "test" for track in held_out if groups[track] in own}
+            return {track: places.get(group, "train") for track, group in groups.items()}, grouping
     return {track.id: "train" for track in tracks}, "track"
+
+
+def rare_combinations(instruments: Mapping[str, Collection[str]], n: int) -> set[str]:
+    """Tracks with one of the ``n`` rarest combinations of two or more instruments.
+
+    ``instruments`` maps track ids to names. Equally rare ones are taken in alphabetical order; the
+    most common combination is never taken, or there would be nothing left to train on.
+
+    >>> rare_combinations({"a": ["harp", "oud"], "b": ["bass", "drums"], "c": ["drums", "bass"]}, 5)
+    {'a'}
+    """
+    combos = {track: tuple(sorted(set(names))) for track, names in instruments.items()}
+    counts = Counter(combo for combo in combos.values() if len(combo) > 1)
+    rarest = sorted(counts, key=lambda combo: (counts[combo], combo))[:-1][:n]
+    return {track for track, combo in combos.items() if combo in rarest}
 
 
 def _place(groups: set[str], seed: int, val: float, test: float) -> dict[str, Split]:

@@ -57,10 +57,10 @@ def music(tmp_path):
 def build(tmp_path, music):
     """Build ``tmp_path/NAME`` from the music; returns the dataset's folder."""
 
-    def run(name="dataset", *, jobs=1, force=False, **options):
+    def run(name="dataset", *, jobs=1, force=False, reg_input=None, **options):
         out = tmp_path / name
-        options = BuildOptions(**{"format": "nano"} | options)
-        build_dataset(out, options, input=music.root, jobs=jobs, force=force)
+        options = BuildOptions(**{"format": "nano", "vocal_classifier": "none"} | options)
+        build_dataset(out, options, input=music.root, reg_input=reg_input, jobs=jobs, force=force)
         return out
 
     return run
@@ -74,3 +74,9 @@ def tree():
         for path in root.rglob("*")
         if path.is_file()
     }
+
+
+@pytest.fixture(name="tone")
+def tone_():
+    """``tone(duration_s, sr, channels, hz)``: two slowly beating sines."""
+    return tone

@@ -13,8 +13,9 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from dataset_tools import clips
+from dataset_tools import cut
 from dataset_tools.build import build_dataset
+from dataset_tools.check import check_dataset
 from dataset_tools.cli import app
 from dataset_tools.options import BuildOptions
 from dataset_tools.sources.minimidi import TEST_PAIRS
@@ -22,8 +23,10 @@ from dmm.errors import DmmError, InputError
 from dmm.mel import load_format
 
 COLUMNS = (
-    "id source track title artist album start_s split caption_raw caption caption_origin "
-    "caption_changes licence loudness_lufs vocal_probability sha256 track_sha256 truth"
+    "id source track title artist album url licence start_s split caption_raw caption "
+    "caption_origin caption_changes tokens facets vocal_probability vocal_window vocal_evidence "
+    "loudness_lufs peak_db clipped dc silence bandwidth_hz gain_db augmentation parent sha256 "
+    "track_sha256 truth"
 )
 HAS_SOUND = {"train": {".png", ".txt"}, "val": {".png", ".txt"}, "test": {".png", ".txt", ".flac"}}
 
@@ -70,22 +73,22 @@ def test_caption_file_is_clean_and_the_manifest_keeps_what_was_found(music, buil
     (row,) = rows(dataset)
     assert (dataset / "train" / f"{row['id']}.txt").read_text() == "Slow piano, rain\n"
     assert row["caption_raw"] == "Slow piano.\nslow piano, rain"
-    assert row["caption_changes"] == ["lines", "full stop", "repeats"]
+    changes = row["caption_changes"]
+    assert [change["rule"] for change in changes] == ["lines", "full stop", "repeats"]
+    assert changes[-1]["after"] == row["caption"]
 
 
 def test_config_for_sd_scripts_keeps_the_anchor_and_names_reg_where_it_is(music, build):
     music("a.wav")
-    dataset = build(anchor="my anchor")
-    (dataset / "reg").mkdir()
-    (dataset / "reg" / "x.png").touch()
     config = tomllib.loads((build(anchor="my anchor") / "dataset.toml").read_text())
-    assert config["general"]["caption_prefix"] == "my anchor |||"
     assert config["general"]["keep_tokens_separator"] == "|||"
-    subsets = config["datasets"][0]["subsets"]
-    assert [(s["image_dir"], s.get("is_reg", False)) for s in subsets] == [
-        ("train", False),
-        ("reg", True),
-    ]
+    (train,) = config["datasets"][0]["subsets"]
+    assert train == {"image_dir": "train", "num_repeats": 1, "caption_prefix": "my anchor |||"}
+    options = {"anchor": "my anchor", "class_words": "song", "repeats": 3, "reg_minimidi": 2}
+    config = tomllib.loads((build("with reg", **options) / "dataset.toml").read_text())
+    train, reg = config["datasets"][0]["subsets"]
+    assert (train["num_repeats"], train["caption_prefix"]) == (3, "my anchor |||")
+    assert (reg["image_dir"], reg["is_reg"], reg["caption_prefix"]) == ("reg", True, "song |||")
 
 
 def test_imagefolder_texts_are_prompts_beside_their_images(album, build):
@@ -102,21 +105,21 @@ def test_same_bytes_twice_and_with_other_numbers_of_processes(album, build, tree
 
 def test_running_again_cuts_nothing(album, build, tree, monkeypatch):
     before = tree(build())
-    monkeypatch.setattr("dataset_tools.build.cut_track", None)
+    monkeypatch.setattr("dataset_tools.build.cut_track", lambda job: pytest.fail(str(job)))
     assert tree(build()) == before
 
 
 BUILD_SLOWLY = """
 import sys, time
 from pathlib import Path
-from dataset_tools import clips
+from dataset_tools import cut
 from dataset_tools.build import build_dataset
 from dataset_tools.options import BuildOptions
 
-write = clips.write_image
-clips.write_image = lambda *arguments: (time.sleep(0.1), write(*arguments))
+write = cut.write_image
+cut.write_image = lambda *arguments: (time.sleep(0.1), write(*arguments))
 out, music = map(Path, sys.argv[1:])
-build_dataset(out, BuildOptions(format="nano"), input=music, jobs=1)
+build_dataset(out, BuildOptions(format="nano", vocal_classifier="none"), input=music, jobs=1)
 """
 
 
@@ -246,7 +249,7 @@ def test_full_disk_ends_in_one_line(music, build, monkeypatch):
         raise DmmError("x.png: the disk is full; free some space and run again")
 
     music("a.wav")
-    monkeypatch.setattr(clips, "write_image", full)
+    monkeypatch.setattr(cut, "write_image", full)
     with pytest.raises(DmmError, match="disk is full"):
         build()
 
@@ -269,7 +272,12 @@ def test_at_most_so_many_clips_of_a_track(music, build):
 
 def test_minimidi_clips_carry_their_truth(tmp_path):
     out = tmp_path / "made"
-    summary = build_dataset(out, BuildOptions(source="minimidi", format="nano"), count=6, jobs=1)
+    summary = build_dataset(
+        out,
+        BuildOptions(source="minimidi", format="nano", vocal_classifier="none"),
+        count=6,
+        jobs=1,
+    )
     assert sum(summary["clips"].values()) == 6
     assert all(json.loads(r["truth"]) and r["caption_origin"] == "truth" for r in rows(out))
 
@@ -277,7 +285,7 @@ def test_minimidi_clips_carry_their_truth(tmp_path):
 def test_minimidi_scores_lie_beside_the_images_when_asked(tmp_path):
     out = tmp_path / "made"
     for count in (5, 3):  # what leaves the manifest takes its score along
-        options = BuildOptions(source="minimidi", format="nano", midi=True)
+        options = BuildOptions(source="minimidi", format="nano", vocal_classifier="none", midi=True)
         build_dataset(out, options, count=count, jobs=1)
     scores, images = ({p.with_suffix("") for p in out.rglob(f"*.{x}")} for x in ("mid", "png"))
     assert scores == images and len(scores) == 3
@@ -287,12 +295,15 @@ def test_minimidi_scores_lie_beside_the_images_when_asked(tmp_path):
 
 
 def test_minimidi_composes_for_unseen_pairs_when_asked(tmp_path):
-    options = BuildOptions(source="minimidi", format="nano", unseen=True)
+    options = BuildOptions(source="minimidi", format="nano", vocal_classifier="none", unseen=True)
     build_dataset(tmp_path / "made", options, count=3, jobs=1)
     pairs = {frozenset(json.loads(r["truth"])["instruments"][:2]) for r in rows(tmp_path / "made")}
     assert pairs <= TEST_PAIRS
     with pytest.raises(InputError, match="built with unseen True, now it is False"):
-        build_dataset(tmp_path / "made", BuildOptions(source="minimidi", format="nano"))
+        build_dataset(
+            tmp_path / "made",
+            BuildOptions(source="minimidi", format="nano", vocal_classifier="none"),
+        )
 
 
 def test_a_folder_built_before_an_option_was_there_can_be_gone_on_with(album, build):
@@ -321,11 +332,78 @@ def test_commands_build_and_describe(album, music, tmp_path):
     arguments = ["build", "--input", str(music.root), "--out", out, "--format", "nano"]
     built = CliRunner().invoke(app, [*arguments, "--jobs", "1"])
     assert built.exit_code == 0, built.output
-    facts = json.loads(CliRunner().invoke(app, ["info", out, "--json"]).stdout)
+    facts = json.loads(CliRunner().invoke(app, ["stats", out, "--json"]).stdout)
     assert sum(facts["clips"].values()) == 12 and facts["caption_origins"] == {"sidecar": 12}
-    assert "sidecar" in CliRunner().invoke(app, ["info", out]).stdout
+    assert "sidecar" in CliRunner().invoke(app, ["stats", out]).stdout
 
 
 def test_describing_an_unfinished_dataset_says_what_to_run(tmp_path):
-    result = CliRunner().invoke(app, ["info", str(tmp_path)])
+    result = CliRunner().invoke(app, ["stats", str(tmp_path)])
     assert isinstance(result.exception, InputError) and "dmm data build" in str(result.exception)
+
+
+def test_what_is_built_passes_its_own_check(album, music, build, tmp_path):
+    made = {"source": "minimidi", "singers": 0.5, "vocal_classifier": "none"}
+    for n in range(3):
+        music(f"more/song {n}.flac", 5.5, text="folk song with male vocals, guitar")
+    options = {"reg_minimidi": 3, "augment": ("gain", "tempo", "mixup"), "holdout_combos": 1}
+    for dataset in (build("folder", **options), made_of(tmp_path / "m", **made, midi=True)):
+        assert [str(finding) for finding in check_dataset(dataset)] == []
+        assert {r["split"] for r in rows(dataset)} >= {"train", "reg"}
+
+
+def made_of(out, count=12, **options):
+    build_dataset(out, BuildOptions(format="nano", **options), count=count, jobs=1)
+    return out
+
+
+def test_augmented_copies_lie_beside_their_parents_and_say_what_was_drawn(album, build, tree):
+    dataset = build(augment=("gain", "tempo"), copies=2)
+    copies = [r for r in rows(dataset) if r["parent"]]
+    parents = [r for r in rows(dataset) if r["split"] == "train" and not r["parent"]]
+    assert len(copies) == 2 * len(parents)
+    for row in copies:
+        assert row["id"].replace("-a1-", "-").replace("-a2-", "-") == row["parent"]
+        assert json.loads(row["augmentation"]).keys() >= {"gain_db"}
+        assert (dataset / "train" / f"{row['id']}.png").is_file()
+    before = tree(dataset)
+    assert tree(build(augment=("gain", "tempo"), copies=2)) == before
+
+
+def test_sung_tracks_become_regularisation_that_says_so(music, build):
+    for n in range(8):
+        music(f"{n}.wav", text="slow piano, instrumental")
+    music("sung.wav", text="folk song, female vocals")
+    music("silent about it.wav", text="a ballad that is sung by a choir")
+    dataset = build(test=0.0, val=0.0, class_words="song")
+    sung = [r for r in rows(dataset) if r["split"] == "reg"]
+    assert {r["title"] or r["track"][:4] for r in sung} and len(sung) == 2
+    assert all("vocal" in r["caption"] or "choir" in r["caption"] for r in sung)
+    assert all(r["vocal_probability"] > 0.8 for r in sung)
+
+
+def test_tracks_are_brought_to_one_loudness_as_far_as_peaks_allow(music, build, tone):
+    for n, level in enumerate((0.02, 0.1)):
+        music(f"{n}.wav", samples=level * tone(6.0, hz=300.0 + 50 * n))
+    found = rows(build(loudness_lufs=-20.0))
+    assert [round(r["loudness_lufs"], 1) for r in found] == [-20.0, -20.0]
+    assert found[0]["gain_db"] > found[1]["gain_db"] > 0
+
+
+def test_windows_begin_on_the_beat_when_asked(music, build):
+    clicks = np.zeros((22050 * 20, 1), np.float32)
+    for start in range(7000, len(clicks) - 400, 11025):
+        clicks[start : start + 400, 0] = 0.5 * np.hanning(400)
+    music("clicks.wav", samples=clicks)
+    starts = [r["start_s"] * 22050 for r in rows(build(beats=True, max_silence=1.0))]
+    late = [(start - 7000 + 5000) % 11025 - 5000 for start in starts[:-1]]  # the last is at the end
+    assert len(late) == 3 and all(abs(samples) < 200 for samples in late)
+
+
+def test_same_sound_in_another_file_is_refused(music, build):
+    sound = np.random.default_rng(0).normal(0, 0.1, (22050 * 6, 1)).astype(np.float32)
+    music("one.wav", samples=sound)
+    music("two.flac", samples=0.5 * sound)
+    dataset = build()
+    assert len(rows(dataset)) == 1 and "near-duplicate" in rejected(dataset)["two.flac"]
+    assert len(rows(build("all", duplicates=True))) == 2

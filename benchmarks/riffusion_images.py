@@ -1,0 +1,52 @@
+"""Riffusion's clip and image scripts, restated without pydub, for ``benchmarks/dataset.py``.
+
+What `sample-clips-batch` and then `audio-to-images-batch` of riffusion/riffusion-hobby do with
+their defaults (mono): decode a whole file, cut clips of 5.12 s and write each to a file of its own;
+decode those again, compute the image, write it as JPEG. Clips tile the file here instead of lying
+at random places, and travel as FLAC in the place of MP3, which is cheaper to write: both in its
+favour. Sound is read by our own reader in the place of an FFmpeg process per file, which is in its
+favour too. Started with a folder of sound and one to write to, it does one script after the other
+and prints nothing: ``python benchmarks/riffusion_images.py MUSIC OUT``.
+"""
+
+import sys
+from pathlib import Path
+
+import riffusion
+import torch
+from PIL import Image
+
+from dmm.audio import read_audio, write_audio
+
+CLIP_SAMPLES = round(5.12 * riffusion.SR)
+
+
+def sample_clips(path: Path, out: Path) -> None:
+    """Cut one file into clips that tile it; a rest shorter than a clip is left."""
+    sound = read_audio(path, riffusion.SR, 1)
+    for start in range(0, sound.shape[1] - CLIP_SAMPLES + 1, CLIP_SAMPLES):
+        clip = sound[:, start : start + CLIP_SAMPLES]
+        write_audio(out / f"{path.stem}_{start}.flac", clip, riffusion.SR)
+
+
+def write_image(path: Path, out: Path) -> None:
+    """One clip to a JPEG of three equal channels."""
+    image = riffusion.encode(torch.from_numpy(read_audio(path, riffusion.SR, 1)[0]))
+    Image.fromarray(image.numpy()).convert("RGB").save(out / f"{path.stem}.jpg")
+
+
+def main() -> None:
+    """Run both scripts on a folder, one file after the other."""
+    torch.set_num_threads(1)
+    music, out = map(Path, sys.argv[1:])
+    clips, images = out / "clips", out / "images"
+    for folder in (clips, images):
+        folder.mkdir(parents=True)
+    for path in sorted(music.iterdir()):
+        sample_clips(path, clips)
+    for path in sorted(clips.iterdir()):
+        write_image(path, images)
+
+
+if __name__ == "__main__":
+    main()
