@@ -71,7 +71,7 @@ def build_dataset(
     InputError if not one clip is left.
     """
     request = SourceRequest(
-        input=input,
+        input=_absolute(input),
         licence=options.licence,
         count=count,
         styles=options.styles,
@@ -106,12 +106,17 @@ def build_dataset(
     return _finish(out, options, rows, rejected, plan.grouping)
 
 
+def _absolute(path: Path | None) -> Path | None:
+    """The path as workers elsewhere find it; what does not exist may be a name on the Hub."""
+    return path.resolve() if path and path.exists() else path
+
+
 def _reg_requests(
     request: SourceRequest, options: BuildOptions, reg_input: Path | None
 ) -> Iterator[tuple[str, SourceRequest]]:
     """What else is read, for regularisation alone."""
     if reg_input:
-        yield "folder", SourceRequest(reg_input, options.licence)
+        yield "folder", SourceRequest(_absolute(reg_input), options.licence)
     if n := options.reg_minimidi:
         plain = SourceRequest(licence=options.licence, duration_s=request.duration_s)
         yield "minimidi", replace(plain, count=n, seed=options.seed + REG_SEED)

@@ -18,6 +18,8 @@ from .errors import InputError
 from .files import whole_file
 from .mel import MelFormat
 
+COMPRESS_LEVEL = 4
+"""Of zlib: as small as the usual 6 on mel images, in half the time."""
 CHUNK = "dmm"
 VERSIONS = (1,)
 """Format versions that can be decoded."""
@@ -39,7 +41,8 @@ def write_image(
     text = PngImagePlugin.PngInfo()
     text.add_itxt(CHUNK, fmt.model_dump_json())
     with whole_file(path) as partial:
-        Image.fromarray(np.ascontiguousarray(image)).save(partial, format="PNG", pnginfo=text)
+        pixels = Image.fromarray(np.ascontiguousarray(image))
+        pixels.save(partial, format="PNG", pnginfo=text, compress_level=COMPRESS_LEVEL)
 
 
 def read_image(

@@ -25,7 +25,7 @@ def record(track, heard=(0.1, 0.1), place="train"):
 
 
 def planned(tracks, heard=None, prints=None, **options):
-    records = {t.id: record(t, *((heard or {}).get(t.id, ()),) if heard else ()) for t in tracks}
+    records = {t.id: record(t, (heard or {}).get(t.id, (0.1, 0.1))) for t in tracks}
     clips = [clip.id for r in records.values() for clip in r.clips]
     rng = np.random.default_rng(0)
     prints = {c: rng.integers(0, 2**32, 200, np.uint32) for c in clips} | (prints or {})
@@ -41,7 +41,7 @@ def test_sung_tracks_regularise_and_silent_ones_are_trained_on():
 
 def test_sung_tracks_of_a_test_group_are_left_out_and_named():
     tracks = [track(n) for n in range(8)] + [track(8, caption="folk song, female vocals")]
-    plan = planned(tracks, test=1.0, val=0.0)
+    plan = planned(tracks, {"t8": (0.99, 0.97)}, test=1.0, val=0.0)
     assert plan.places["t8"] == "out"
     assert plan.rejected["t8"].reason.startswith("vocal: a voice")
     assert planned(tracks, test=1.0, val=0.0, vocals="keep").places["t8"] == "test"
