@@ -103,7 +103,7 @@ def build_dataset(
         rows += add_copies(out.resolve(), rows, {t.id: t for t in tracks}, options, workers)
     rejected += [r for track in tracks for r in records[track.id].rejected]
     rejected += plan.rejected.values()
-    return _finish(out, options, rows, rejected, plan.grouping)
+    return _finish(out, options, rows, rejected, plan)
 
 
 def _absolute(path: Path | None) -> Path | None:
@@ -214,13 +214,13 @@ def _finish(
     options: BuildOptions,
     rows: Sequence[Row],
     rejected: Sequence[Rejected],
-    grouping: str,
+    plan: Plan,
 ) -> dict[str, Any]:
     """Write the describing files, ``dataset.json`` last, and remove what belongs to no clip."""
     tables.write_rejected(out, rejected)
     if not rows:
         raise InputError(_nothing_left(out, rejected))
-    if found := leaks(rows, grouping):
+    if found := leaks(rows, plan.grouping):
         raise DmmError(f"{out}: not written, for training would see the test: {found[0]}")
     remove_strays(out, keep={f"{row['split']}/{row['id']}" for row in rows})
     tables.write_captions(out, rows)
@@ -228,7 +228,7 @@ def _finish(
     tables.write_metadata(out, rows, options)
     tables.write_kohya_config(out, rows, options)
     write_text(out / "ATTRIBUTION.md", attribution(rows))
-    summary = _summary(options, rows, len(rejected), grouping)
+    summary = _summary(options, rows, len(rejected), plan)
     write_text(out / "dataset.json", json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
     return summary
 
@@ -240,14 +240,15 @@ def _nothing_left(out: Path, rejected: Sequence[Rejected]) -> str:
 
 
 def _summary(
-    options: BuildOptions, rows: Sequence[Row], n_rejected: int, grouping: str
+    options: BuildOptions, rows: Sequence[Row], n_rejected: int, plan: Plan
 ) -> dict[str, Any]:
     resolved = options.resolved()
     return {
         "format": resolved.pop("format"),
         "sources": [resolved.pop("source")],
         "options": resolved,
-        "splits_grouped_by": grouping,
+        "splits_grouped_by": plan.grouping,
+        "evidence_of_voices": plan.learnt,
         "clips": {place: sum(row["split"] == place for row in rows) for place in PLACES},
         "tracks": len({row["track"] for row in rows}),
         "rejected": n_rejected,
