@@ -10,8 +10,7 @@ the dataset is whole.
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from dmm.errors import DmmError, InputError
 from dmm.files import write_text
-from dmm.mel import load_format
 
 from . import tables
 from .attribution import attribution
@@ -30,6 +28,7 @@ from .augmented import add_copies
 from .cut import Job, cut_track
 from .decide import Facets, Plan, decide, split_tracks
 from .leaks import leaks
+from .listing import list_tracks, requests
 from .options import PLACES, BuildOptions, claim_folder, remove_strays
 from .records import (
     Record,
@@ -41,13 +40,11 @@ from .records import (
     remove_records,
 )
 from .rows import track_rows
-from .sources import Rejected, SourceRequest, Track, source_tracks
+from .sources import Rejected, Track
 from .track_facets import text_facets, weigh_facets
 from .workers import Workers
 
 Row = dict[str, Any]
-REG_SEED = 1_000_000
-"""Between the seeds of MiniMIDI's pieces to train on and of those for regularisation."""
 
 
 def build_dataset(
@@ -70,26 +67,11 @@ def build_dataset(
     cluster to use instead. Refused inputs are named on stderr and in ``rejected.jsonl``;
     InputError if not one clip is left.
     """
-    request = SourceRequest(
-        input=_absolute(input),
-        licence=options.licence,
-        count=count,
-        styles=options.styles,
-        seed=options.seed,
-        duration_s=load_format(options.format).clip_duration_s,
-        instruments=options.instruments,
-        unseen=options.unseen,
-        soundfont=options.soundfont,
-        vocals=options.singers,
-        tags=tags,
-        valid_only=options.valid_only,
-        caption_column=options.caption_column,
-    )
     claim_folder(out, options, force=force)
     with _progress() as progress:
         workers = Workers(jobs or os.cpu_count() or 1, ray, progress)
-        asked = [(options.source, request), *_reg_requests(request, options, reg_input)]
-        tracks, rejected = _list_tracks(asked, progress)
+        asked = requests(options, input, reg_input, tags, count)
+        tracks, rejected = list_tracks(asked, progress)
         _report(rejected, progress.console)
         records, plan, facets = _cut_all(out.resolve(), tracks, options, workers)
         remove_records(out, keep=records)
@@ -104,43 +86,6 @@ def build_dataset(
     rejected += [r for track in tracks for r in records[track.id].rejected]
     rejected += plan.rejected.values()
     return _finish(out, options, rows, rejected, plan)
-
-
-def _absolute(path: Path | None) -> Path | None:
-    """The path as workers elsewhere find it; what does not exist may be a name on the Hub."""
-    return path.resolve() if path and path.exists() else path
-
-
-def _reg_requests(
-    request: SourceRequest, options: BuildOptions, reg_input: Path | None
-) -> Iterator[tuple[str, SourceRequest]]:
-    """What else is read, for regularisation alone."""
-    if reg_input:
-        yield "folder", SourceRequest(_absolute(reg_input), options.licence)
-    if n := options.reg_minimidi:
-        plain = SourceRequest(licence=options.licence, duration_s=request.duration_s)
-        yield "minimidi", replace(plain, count=n, seed=options.seed + REG_SEED)
-
-
-def _list_tracks(
-    asked: Sequence[tuple[str, SourceRequest]], progress: Progress
-) -> tuple[list[Track], list[Rejected]]:
-    """List the tracks of the source and of those for regularisation, each sound once."""
-    tracks: dict[str, Track] = {}
-    rejected: list[Rejected] = []
-    task = progress.add_task("listing", total=None)
-    for number, (source, request) in enumerate(asked):
-        for found in source_tracks(source, request):
-            progress.advance(task)
-            if isinstance(found, Rejected):
-                rejected.append(found)
-                continue
-            first = tracks.setdefault(found.sha256, replace(found, is_reg=number > 0))
-            if first.input != found.input:
-                same = f"duplicate: the same bytes as {first.input}"
-                rejected.append(Rejected(found.input, same))
-    progress.update(task, total=len(tracks) + len(rejected))
-    return list(tracks.values()), rejected
 
 
 def _cut_all(
