@@ -16,6 +16,8 @@ from .sources import Track
 
 HEARD_FACETS = ("instrument", "genre", "mood", "tempo", "production", "culture")
 """Facets that can be heard in a clip."""
+RARE = 0.05
+"""Probability above which a value is told that no word speaks of."""
 
 
 def text_facets(tracks: Sequence[Track]) -> dict[str, dict[str, dict[str, float]]]:
@@ -40,4 +42,18 @@ def weigh_facets(
         facet, value = terms[k]
         heard[n].setdefault(facet, {})[value] = int(votes[n, k])
     found = facet_probabilities([evidence_of(t) for t in tracks], lexicon, heard)
-    return {track.id: facets for track, facets in zip(tracks, found, strict=True)}
+    return {
+        track.id: _worth_telling(now, facets[track.id])
+        for track, now in zip(tracks, found, strict=True)
+    }
+
+
+def _worth_telling(
+    now: dict[str, dict[str, float]], said: dict[str, dict[str, float]]
+) -> dict[str, dict[str, float]]:
+    """Leave out what only the listener spoke of, to deny it: most values, in most tracks."""
+    told = {
+        facet: {v: p for v, p in values.items() if p > RARE or v in said.get(facet, {})}
+        for facet, values in now.items()
+    }
+    return {facet: values for facet, values in told.items() if values}
