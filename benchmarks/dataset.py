@@ -115,11 +115,11 @@ def make_music(folder: Path, files: int, seconds: float, seed: int = 0) -> None:
         soundfile.write(path, noisy.clip(-1, 1).astype(np.float32), SR)
 
 
-def link(audio: Sequence[Path], folder: Path) -> None:
-    """Put links to files into a new folder."""
+def copy(audio: Sequence[Path], folder: Path) -> None:
+    """Put copies of files into a new folder: links out of it would be refused."""
     folder.mkdir()
     for number, path in enumerate(audio):
-        (folder / f"{number:04d}{path.suffix}").symlink_to(path.resolve())
+        shutil.copyfile(path, folder / f"{number:04d}{path.suffix}")
 
 
 def spread(values: Sequence[float]) -> str:
@@ -186,8 +186,8 @@ def main() -> None:
         if not audio:
             make_music(bench.work / "made", count, options.seconds)
             audio = sorted((bench.work / "made").iterdir())
-        link(audio, bench.work / "all")
-        link(audio[: options.files], bench.work / "some")
+        copy(audio, bench.work / "all")
+        copy(audio[: options.files], bench.work / "some")
         if options.header:
             print(HEADER)
         print(row(bench, options.rounds))
