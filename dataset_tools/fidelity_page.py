@@ -1,20 +1,17 @@
 """fidelity.html: every clip before and after, to hear and see; nothing is loaded from afar."""
 
-import base64
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
 
+from dmm.audio import audio_bytes
 from dmm.mel import MelFormat
-
-from .show import INK
+from dmm.pages import coloured_png, data_uri, template
 
 TEMPLATE = Path(__file__).with_name("fidelity.html.jinja")
 PICTURE_SIZE = (512, 256)
@@ -56,14 +53,7 @@ class Player:
 
 def render_page(report: dict[str, Any], heard: list[Heard], fmt: MelFormat) -> str:
     """Draw the page with sound and pictures inside; everything a file says is escaped."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATE.parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(TEMPLATE.name).render(
+    return template(TEMPLATE).render(
         report=report,
         rows=list(_rows(heard, fmt)),
         stages=STAGES,
@@ -86,8 +76,8 @@ def _players(clip: Heard, fmt: MelFormat) -> list[Player]:
     return [
         Player(
             stage,
-            _data_uri("audio/flac", _flac(sound, fmt.sr)),
-            _data_uri("image/png", _png(clip.pictures[stage], fmt)),
+            data_uri("audio/flac", audio_bytes(sound, fmt.sr)),
+            data_uri("image/png", _png(clip.pictures[stage], fmt)),
             clip.losses.get(stage, {}),
         )
         for stage, sound in clip.sounds.items()
@@ -95,26 +85,7 @@ def _players(clip: Heard, fmt: MelFormat) -> list[Player]:
 
 
 def _png(image: UInt8[np.ndarray, "rows frames *colours"], fmt: MelFormat) -> bytes:
-    """A picture at the page's size, grey ones in colour: a palette costs a third of RGB."""
+    """A picture at the page's size, grey ones in colour."""
     picture = Image.fromarray(np.ascontiguousarray(image))
     picture = picture.resize(PICTURE_SIZE, Image.Resampling.BOX)
-    if image.ndim == 2:
-        stops, colours = np.linspace(0, 255, len(INK)), np.array(INK)
-        mixed = [np.interp(np.arange(256), stops, colours[:, c]) for c in range(3)]
-        palette = np.rint(np.stack(mixed, axis=1)).astype(np.uint8)
-        picture.putpalette((palette[::-1] if fmt.level_scale == "power" else palette).tobytes())
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()
-
-
-def _flac(sound: Float[np.ndarray, "channels samples"], sr: int) -> bytes:
-    import soundfile
-
-    buffer = io.BytesIO()
-    soundfile.write(buffer, sound.T.clip(-1, 1), sr, format="FLAC", subtype="PCM_16")
-    return buffer.getvalue()
-
-
-def _data_uri(kind: str, content: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
+    return coloured_png(picture, dark_is_loud=fmt.level_scale == "power")

@@ -1,7 +1,6 @@
 """One clip and all that is known of it: picture, sound, words and how they came about."""
 
 import difflib
-import io
 import json
 import re
 from collections.abc import Sequence
@@ -10,17 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from PIL import Image
 
 from dmm.errors import InputError
 from dmm.melimage import read_image
+from dmm.pages import coloured_png
 
 from .dataset import Dataset, Row
 
 QUALITY = ("loudness_lufs", "peak_db", "gain_db", "clipped", "dc", "silence", "bandwidth_hz")
-INK = ((8, 7, 22), (54, 16, 92), (140, 34, 106), (222, 76, 74), (252, 163, 88), (252, 250, 214))
-"""Colours of rising level, evenly spaced."""
 
 
 @dataclass(frozen=True)
@@ -122,16 +120,4 @@ def clip_sound(
 def coloured(path: Path) -> bytes:
     """Content of a PNG that shows a grey mel image in colour; a stereo one as it is."""
     image, fmt = read_image(path)
-    picture = Image.fromarray(image)
-    if image.ndim == 2:
-        palette = _palette()
-        picture.putpalette((palette[::-1] if fmt.level_scale == "power" else palette).tobytes())
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()
-
-
-def _palette() -> UInt8[np.ndarray, "256 3"]:
-    stops, colours = np.linspace(0, 255, len(INK)), np.array(INK)
-    mixed = [np.interp(np.arange(256), stops, colours[:, c]) for c in range(3)]
-    return np.rint(np.stack(mixed, axis=1)).astype(np.uint8)
+    return coloured_png(Image.fromarray(image), dark_is_loud=fmt.level_scale == "power")

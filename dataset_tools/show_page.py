@@ -1,14 +1,12 @@
 """The page of ``dmm data show --html``: one clip in one file, with a player."""
 
-import base64
-import io
 from pathlib import Path
 
-import jinja2
 import numpy as np
-from jaxtyping import Float
 
+from dmm.audio import audio_bytes
 from dmm.mel import MelFormat
+from dmm.pages import data_uri, template
 
 from .dataset import Dataset
 from .show import Shown, clip_sound, coloured, word_changes
@@ -31,25 +29,17 @@ VOTES = {1: "vocal", -1: "instrumental", 0: "silent"}
 def render_page(dataset: Dataset, shown: Shown) -> str:
     """Draw a clip's page, its picture and sound inside; everything a file says is escaped."""
     sound, is_original = clip_sound(dataset, shown)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATE.parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["number"] = number
-    environment.globals["word_changes"] = word_changes
-    return environment.get_template(TEMPLATE.name).render(
+    return template(TEMPLATE, number=number).render(
         shown=shown,
         row=shown.row,
         fmt=dataset.fmt,
-        picture=_data_uri("image/png", coloured(dataset.folder / f"{shown.path}.png")),
-        audio=_data_uri("audio/flac", _flac(sound, dataset.fmt.sr)),
+        picture=data_uri("image/png", coloured(dataset.folder / f"{shown.path}.png")),
+        audio=data_uri("audio/flac", audio_bytes(sound, dataset.fmt.sr)),
         is_original=is_original,
         ticks=frequency_ticks(dataset.fmt),
         units=UNITS,
         votes=VOTES,
+        word_changes=word_changes,
     )
 
 
@@ -65,15 +55,3 @@ def frequency_ticks(fmt: MelFormat) -> list[tuple[str, float]]:
         for hz in TICKS_HZ
         if fmt.fmin < hz < fmt.fmax * 0.97
     ]
-
-
-def _flac(sound: Float[np.ndarray, "channels samples"], sr: int) -> bytes:
-    import soundfile
-
-    buffer = io.BytesIO()
-    soundfile.write(buffer, sound.T.clip(-1, 1), sr, format="FLAC", subtype="PCM_16")
-    return buffer.getvalue()
-
-
-def _data_uri(kind: str, content: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"

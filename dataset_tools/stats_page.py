@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
+from dmm.pages import template
 
 from .options import PLACES as SPLITS
 from .stats import MEASURES, TOP
@@ -72,14 +72,6 @@ def duration(hours: float) -> str:
 
 def render_page(facts: dict[str, Any]) -> str:
     """Draw the page of what ``stats.describe`` found; everything a file says is escaped."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATE.parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"number": number, "duration": duration, "bars": bars}
-    return environment.get_template(TEMPLATE.name).render(
+    return template(TEMPLATE, number=number, duration=duration, bars=bars).render(
         facts=facts, measures=MEASURES, splits=SPLITS, top=TOP, size=(WIDTH, HEIGHT)
     )

@@ -109,17 +109,23 @@ def _resample(
 
 def write_audio(path: Path, audio: Float[np.ndarray, "channels samples"], sr: int) -> None:
     """Write 16-bit .wav or .flac, by the suffix; whole or absent; samples beyond 1 are clipped."""
-    import soundfile
-
     if path.suffix.lower() not in (".wav", ".flac"):
         raise ValueError(f"{path}: sound is written as .wav or .flac")
     if not np.isfinite(audio).all():
         raise ValueError(f"{path}: the sound holds NaN or infinite samples")
-    encoded = io.BytesIO()  # libsndfile would hide why writing to a file failed
-    kind = path.suffix[1:].upper()
-    soundfile.write(encoded, np.clip(audio, -1, 1).T, sr, subtype="PCM_16", format=kind)
+    # libsndfile would hide why writing to a file failed
+    content = audio_bytes(audio, sr, path.suffix[1:].upper())
     with whole_file(path) as partial:
-        partial.write_bytes(encoded.getbuffer())
+        partial.write_bytes(content)
+
+
+def audio_bytes(audio: Float[np.ndarray, "channels samples"], sr: int, kind: str = "FLAC") -> bytes:
+    """Content of a 16-bit "FLAC" or "WAV" file; samples beyond 1 are clipped."""
+    import soundfile
+
+    encoded = io.BytesIO()
+    soundfile.write(encoded, np.clip(audio, -1, 1).T, sr, subtype="PCM_16", format=kind)
+    return encoded.getvalue()
 
 
 def loudness_lufs(audio: Float[np.ndarray, "channels samples"], sr: int) -> float:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
+from dmm.pages import template
 
 from .clips import EmbeddedClips, clip_id
 from .facts import origin
@@ -133,15 +133,7 @@ def number_line(name: str, report: dict[str, Any]) -> Line:
 
 def render_page(report: dict[str, Any], rooms: Sequence[Section]) -> str:
     """The page's HTML; everything a file or a prompt says is escaped."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATE.parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["number"] = number
-    return environment.get_template(TEMPLATE.name).render(
+    return template(TEMPLATE, number=number).render(
         report=report,
         sections=rooms,
         metrics=METRICS,
