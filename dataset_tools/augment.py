@@ -32,7 +32,6 @@ AUGMENTATIONS = {
     " because a generative model learns to draw the bars",
 }
 """Name: what it does, in words for the command line."""
-DEFAULT = ("gain", "roll", "pitch", "tempo")
 GAIN_DB = (-6.0, 3.0)
 TEMPO = (0.94, 1.06)
 SEMITONES = (-2, -1, 1, 2)

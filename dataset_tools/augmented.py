@@ -18,17 +18,17 @@ from dmm.melimage import write_image
 from .augment import augment, caption_after, spec_augment
 from .captions.clean import prompt
 from .captions.tokens import count_tokens, fit
+from .clip_ids import copy_id, window_number
 from .cut import amplified, finite, track_windows
+from .dataset import Row
 from .options import MARK, BuildOptions
 from .quality import measure
 from .records import record_key
-from .sources import Track, text_sha256
-from .windows import Sound
+from .sources import Sound, Track, text_sha256
 from .workers import Workers
 
 SPARE_S = 1.0
 """Sound after a clip that a faster tempo may use up."""
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -76,11 +76,11 @@ def _jobs(
     out: Path, rows: Sequence[Row], tracks: Mapping[str, Track], options: BuildOptions
 ) -> Iterator[CopyJob]:
     training = [row for row in rows if row["split"] == "train"]
+    mixes = "mixup" in options.augment and len({row["track"] for row in training}) > 1
     for track, own in groupby(training, key=lambda row: row["track"]):
         mine = tuple(own)
-        partners = tuple(_partner(row, training, tracks) for row in mine)
-        mixes = "mixup" in options.augment and len({row["track"] for row in training}) > 1
-        yield CopyJob(tracks[track], mine, partners if mixes else (), options, out)
+        partners = tuple(_partner(row, training, tracks) for row in mine) if mixes else ()
+        yield CopyJob(tracks[track], mine, partners, options, out)
 
 
 def _partner(row: Row, training: Sequence[Row], tracks: Mapping[str, Track]) -> tuple[Track, Row]:
@@ -89,11 +89,6 @@ def _partner(row: Row, training: Sequence[Row], tracks: Mapping[str, Track]) -> 
     ring = (training[(first + n) % len(training)] for n in range(len(training)))
     other = next((r for r in ring if r["track"] != row["track"]), row)
     return tracks[other["track"]], other
-
-
-def window_number(clip_id: str) -> int:
-    """The number at the end of a clip's id."""
-    return int(clip_id[-4:])
 
 
 def copy_clips(job: CopyJob) -> list[Row]:
@@ -117,9 +112,8 @@ def _copies(
     fmt, names = load_format(job.options.format), job.options.augment
     loud = amplified(sound, row["gain_db"])
     mixed = _partner_sound(*partner, job.options) if partner else None
-    stem, number = row["id"][:-5], row["id"][-5:]
-    for copy_id in (f"{stem}-a{n}{number}" for n in range(1, job.options.copies + 1)):
-        seed_text = f"{job.options.seed} {copy_id}"
+    for name in (copy_id(row["id"], n) for n in range(1, job.options.copies + 1)):
+        seed_text = f"{job.options.seed} {name}"
         clip, drawn = augment(loud, fmt.sr, fmt.clip_samples, names, seed_text, mixed)
         if partner and "mixup" in drawn:
             drawn["mixup"] |= {"partner": partner[1]["id"], "caption": partner[1]["caption"]}
@@ -127,10 +121,10 @@ def _copies(
         if "spec" in names:
             image, masks = spec_augment(image, seed_text)
             drawn |= masks
-        path = job.out / "train" / f"{copy_id}.png"
+        path = job.out / "train" / f"{name}.png"
         write_image(path, image, fmt)
         measured = finite(measure(clip, fmt.sr)) | {"sha256": sha256_file(path)}
-        yield _copy_row(job, row, copy_id, drawn) | measured
+        yield _copy_row(job, row, name, drawn) | measured
 
 
 def _partner_sound(track: Track, row: Row, options: BuildOptions) -> Sound:
@@ -139,7 +133,7 @@ def _partner_sound(track: Track, row: Row, options: BuildOptions) -> Sound:
     return amplified(next(found), row["gain_db"])
 
 
-def _copy_row(job: CopyJob, row: Row, copy_id: str, drawn: dict[str, Any]) -> Row:
+def _copy_row(job: CopyJob, row: Row, name: str, drawn: dict[str, Any]) -> Row:
     caption, _ = fit(job.options.anchor, caption_after(row["caption"], drawn))
     if caption == row["caption"]:
         changes = row["caption_changes"]
@@ -147,7 +141,7 @@ def _copy_row(job: CopyJob, row: Row, copy_id: str, drawn: dict[str, Any]) -> Ro
         change = {"rule": "augmentation", "before": row["caption"], "after": caption}
         changes = [*row["caption_changes"], change]
     return row | {
-        "id": copy_id,
+        "id": name,
         "parent": row["id"],
         "caption": caption,
         "caption_changes": changes,

@@ -26,6 +26,7 @@ from . import tables
 from .attribution import attribution
 from .augmented import add_copies
 from .cut import Job, cut_track
+from .dataset import Row
 from .decide import Facets, Plan, decide, split_tracks
 from .leaks import leaks
 from .listing import list_tracks, requests
@@ -43,8 +44,6 @@ from .rows import track_rows
 from .sources import Rejected, Track
 from .track_facets import text_facets, weigh_facets
 from .workers import Workers
-
-Row = dict[str, Any]
 
 
 def build_dataset(

@@ -12,14 +12,12 @@ from dmm.errors import InputError
 from .checks.captions import check_caption, check_metadata
 from .checks.config import check_config
 from .checks.files import check_clip_files, check_folders
-from .checks.finding import Finding
+from .checks.finding import REBUILD, Finding
 from .checks.manifest import check_manifest
 from .checks.voices import check_voices
 from .dataset import Dataset, read_built, read_manifest
 from .leaks import find_leaks
 from .options import MARK
-
-REBUILD = "run the same `dmm data build` again"
 
 
 def check_dataset(folder: Path, advance: Callable[[int], None] | None = None) -> list[Finding]:

@@ -14,13 +14,14 @@ from dmm.mel import MelFormat, encode, load_format
 from dmm.melimage import write_image
 
 from .beats import first_beat
+from .clip_ids import clip_id
 from .fingerprint import fingerprint
 from .hearing import caption_checker, vocal_classifier
 from .options import BuildOptions
 from .quality import Quality, gain_for, measure, refusal
 from .records import ClipFacts, Record, record_key, write_arrays, write_record
-from .sources import Rejected, Track
-from .windows import LOOK_AHEAD_S, Sound, Window, checked, level_db, spread, windows
+from .sources import Rejected, Sound, Track
+from .windows import LOOK_AHEAD_S, Window, checked, level_db, spread, windows
 
 SILENCE_DB = -60.0
 """Windows whose RMS lies below this, in dB of full scale, are refused."""
@@ -89,28 +90,24 @@ class _Cut:
         quality = measure(clip, sr)
         if reason := _refusal(clip, quality, job.options):
             return reason
-        clip_id = f"{job.track.id}-{window.index:04d}"
-        written = write_clip(job, clip_id, clip)
+        name = clip_id(job.track.id, window.index)
+        written = write_clip(job, name, clip)
         self.files |= written
-        self._listen(clip)
+        mono = clip.mean(0, keepdims=True)
+        self.prints.append(fingerprint(mono, sr))
+        if checker := job.options.check_captions:
+            self.embeddings.append(caption_checker(checker).embed_sounds(mono, sr)[0])
         self.clips.append(
             ClipFacts(
-                id=clip_id,
+                id=name,
                 start_s=window.start / sr,
                 gain_db=gain_db,
                 quality=finite(quality),
-                vocal_window=_vocal_probability(job, clip),
-                sha256=written[f"{clip_id}.png"],
+                vocal_window=_vocal_probability(job, mono),
+                sha256=written[f"{name}.png"],
             )
         )
         return None
-
-    def _listen(self, clip: Sound) -> None:
-        sr, checker = self.job.fmt.sr, self.job.options.check_captions
-        self.prints.append(fingerprint(clip, sr))
-        if checker:
-            mono = clip.mean(0, keepdims=True)
-            self.embeddings.append(caption_checker(checker).embed_sounds(mono, sr)[0])
 
 
 def track_windows(track: Track, options: BuildOptions, spare_s: float = 0.0) -> Iterator[Window]:
@@ -176,17 +173,17 @@ def finite(quality: Quality) -> dict[str, float | None]:
     return {name: value if isfinite(value) else None for name, value in asdict(quality).items()}
 
 
-def _vocal_probability(job: Job, clip: Sound) -> float | None:
+def _vocal_probability(job: Job, mono: Sound) -> float | None:
     """What the classifier hears; it is not asked where the truth is known."""
     listener = None if job.track.truth else vocal_classifier(job.options.vocal_classifier)
     if listener is None:
         return None
-    return round(float(listener.probabilities(clip.mean(0, keepdims=True), job.fmt.sr)[0]), 4)
+    return round(float(listener.probabilities(mono, job.fmt.sr)[0]), 4)
 
 
-def write_clip(job: Job, clip_id: str, clip: Sound) -> dict[str, str]:
+def write_clip(job: Job, name: str, clip: Sound) -> dict[str, str]:
     """Write image, for the test split the sound, if asked the score; file name to SHA-256."""
-    image, sound = (job.out / job.place / f"{clip_id}.{x}" for x in ("png", "flac"))
+    image, sound = (job.out / job.place / f"{name}.{x}" for x in ("png", "flac"))
     write_image(image, encode(clip, job.fmt), job.fmt)
     written = [image]
     if job.place == "test":

@@ -2,10 +2,8 @@
 
 from functools import cache
 from pathlib import Path
-from typing import Any
 
-from dmm.embedders import load_embedder
-from dmm.errors import InputError
+from dmm.embedders import TextEmbedder, load_text_embedder
 
 from .vocals.classifier import VocalClassifier, load_classifier
 
@@ -17,10 +15,13 @@ def vocal_classifier(name: str) -> VocalClassifier | None:
 
 
 @cache
-def caption_checker(name: str) -> Any:
-    """The embedder of ``nano-clap`` or ``clap:FOLDER``, loaded once a process."""
+def caption_checker(name: str) -> TextEmbedder:
+    """The embedder of ``nano-clap`` or ``clap:FOLDER``, loaded once a process.
+
+    InputError if it knows no words.
+    """
     kind, _, folder = name.partition(":")
-    return load_embedder(kind, Path(folder) if folder else None)
+    return load_text_embedder(kind, Path(folder) if folder else None)
 
 
 def classifier_version(name: str) -> str | None:
@@ -34,6 +35,4 @@ def embedder_version(name: str | None) -> str | None:
     if name is None:
         return None
     embedder = caption_checker(name)
-    if not hasattr(embedder, "embed_text"):
-        raise InputError(f"embedder {name!r} knows no words; name nano-clap or clap:FOLDER")
     return f"{embedder.name} {embedder.version}"

@@ -17,6 +17,7 @@ from dmm.mel import load_format
 
 from .augment import parse_names
 from .captions.clean import DEFAULT_ANCHOR, check_anchor
+from .clip_ids import CLIP_ID
 from .hearing import classifier_version, embedder_version
 from .quality import Limits
 
@@ -24,7 +25,7 @@ PLACES = ("train", "reg", "val", "test")
 """Folders of clips."""
 MARK = ".dmm-build"
 """Holds ``options.json`` and a record for every track, so that a build can go on later."""
-OUR_FILES = re.compile(r"[a-z0-9-]+-[0-9a-f]{10}(-a\d+)?-\d{4}(_.+\.npz|\.png|\.txt|\.flac|\.mid)")
+OUR_FILES = re.compile(CLIP_ID + r"(_.+\.npz|\.png|\.txt|\.flac|\.mid)")
 """A clip's files, and the latents that sd-scripts caches beside them."""
 PARTIAL_FILES = re.compile(r"\..+\.part(\..+)?")
 """What ``dmm.files.whole_file`` leaves behind when the process is killed."""
@@ -170,6 +171,10 @@ class BuildOptions:
 
     def resolved(self) -> dict[str, Any]:
         """As JSON values: the mel format in full, SoundFont and what listens as hashes."""
+        return dict(self._resolved)
+
+    @cached_property
+    def _resolved(self) -> dict[str, Any]:
         values = asdict(self) | {"soundfont": self.soundfont_sha256} | self.hearing
         return json.loads(json.dumps(values)) | {"format": load_format(self.format).model_dump()}
 

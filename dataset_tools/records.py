@@ -121,7 +121,8 @@ def follow(out: Path, track: str, record: Record, place: str, left_out: Collecti
     if record.place == place and set(record.left_out) == set(left_out):
         return record
     kept: dict[str, str] = {}
-    (out / place).mkdir(parents=True, exist_ok=True) if place != "out" else None
+    if place != "out":
+        (out / place).mkdir(parents=True, exist_ok=True)
     for name, sha256 in record.files.items():
         path = out / record.place / name
         if Path(name).stem in left_out:

@@ -9,6 +9,8 @@ from .captions.lexicon import load_lexicon
 from .captions.pipeline import tidy
 from .captions.tokens import count_tokens
 from .captions.voice import voices
+from .clip_ids import window_number
+from .dataset import Row
 from .decide import Facets, Plan
 from .options import BuildOptions
 from .records import ClipFacts, Record
@@ -20,14 +22,14 @@ VOICE_WORD = "vocals"
 
 def track_rows(
     track: Track, record: Record, plan: Plan, facets: Facets, options: BuildOptions
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Row]:
     """A row for every clip of a track that is kept; several captions take turns over them."""
     captions = (track.caption, *track.more_captions)
     is_vocal = plan.places[track.id] == "reg" and plan.vocal[track.id] > 0.5
     words = [_words(raw, facets[track.id], options, is_vocal=is_vocal) for raw in captions]
     for clip in record.clips:
         if clip.id not in record.left_out:
-            number = int(clip.id[-4:]) % len(captions)
+            number = window_number(clip.id) % len(captions)
             yield _row(track, record.place, clip, plan, facets) | {
                 "caption_raw": captions[number],
                 **words[number],
@@ -54,7 +56,7 @@ def _words(
     }
 
 
-def _row(track: Track, place: str, clip: ClipFacts, plan: Plan, facets: Facets) -> dict[str, Any]:
+def _row(track: Track, place: str, clip: ClipFacts, plan: Plan, facets: Facets) -> Row:
     return {
         "id": clip.id,
         "source": track.source,

@@ -23,24 +23,14 @@ SAME = 0.9999
 """A value whose embedding is this near to that of no words is one that the embedder cannot read."""
 
 
-def facet_votes(
-    embedder: TextEmbedder, sounds: Float[np.ndarray, "n samples"], sr: int, values: Sequence[str]
-) -> Int[np.ndarray, "n values"]:
-    """1 where a sound fits a value, -1 where it does not, 0 where nothing can be said.
-
-    ``sounds`` are the dataset, or a fair sample of it: they are judged against each other. Mono,
-    at ``sr`` Hz. Where they do not fit in memory together, embed them one by one and use
-    ``votes_from_rows``.
-    """
-    return votes_from_rows(embedder, embedder.embed_sounds(sounds, sr), values)
-
-
 def votes_from_rows(
     embedder: TextEmbedder, rows: Float[np.ndarray, "n dim"], values: Sequence[str]
 ) -> Int[np.ndarray, "n values"]:
-    """The same from embeddings of the dataset's sounds; fewer than three give no vote.
+    """1 where a sound fits a value, -1 where it does not, 0 where nothing can be said.
 
-    A row may be the mean over a track's windows: it is brought to unit length here.
+    ``rows`` are embeddings of the dataset's sounds, or of a fair sample: they are judged against
+    each other, and fewer than three give no vote. A row may be the mean over a track's windows:
+    it is brought to unit length here.
     """
     if len(rows) < 3 or not values:
         return np.zeros((len(rows), len(values)), int)

@@ -33,7 +33,6 @@ def weigh_facets(
     if options.check_captions is None or not tracks:
         return facets
     rows = np.stack([read_arrays(out, track.id)["embeddings"].mean(0) for track in tracks])
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     embedder, lexicon = caption_checker(options.check_captions), load_lexicon()
     terms = [(facet, value) for facet in HEARD_FACETS for value in lexicon.values(facet)]
     votes = votes_from_rows(embedder, rows, [value for _, value in terms])

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
 
 from dmm.errors import InputError
 
-Sound = Float[np.ndarray, "channels samples"]
+from .sources import Sound
+
 LOOK_AHEAD_S = 1.5
 """Sound after a clip that a window brings along: a beat at 40 per minute is never further."""
 

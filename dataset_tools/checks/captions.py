@@ -8,11 +8,10 @@ from ..captions.clean import SEPARATOR, prompt
 from ..dataset import Dataset, Row
 from ..leaks import SIDES
 from .config import subset_anchor
-from .finding import Finding
+from .finding import REBUILD, Finding
 
 MAX_TOKENS = 77
 """CLIP's 75 and its start and end; what lies beyond is not read."""
-REBUILD = "run the same `dmm data build` again"
 REWORD = "mend the caption at its source and build again"
 
 

@@ -12,10 +12,10 @@ from typing import Any
 
 from ..captions.clean import SEPARATOR, caption_prefix
 from ..dataset import Dataset
-from .finding import Finding
+from .finding import REBUILD, Finding
 
 FILE = "dataset.toml"
-REBUILD = "run the same `dmm data build` again, or mend the line"
+REMEDY = f"{REBUILD}, or mend the line"
 FORBIDDEN = {
     "flip_aug": "time would run backwards",
     "color_aug": "levels would no longer be loudness",
@@ -40,14 +40,14 @@ def check_config(dataset: Dataset) -> Iterator[Finding]:
         config = tomllib.loads((dataset.folder / FILE).read_text("utf-8"))
         subsets = _subsets(config)
     except FileNotFoundError:
-        yield Finding("config", FILE, "missing", REBUILD)
+        yield Finding("config", FILE, "missing", REMEDY)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        yield Finding("config", FILE, f"no TOML: {error}", REBUILD)
+        yield Finding("config", FILE, f"no TOML: {error}", REMEDY)
     except (TypeError, AttributeError, ValueError):
-        yield Finding("config", FILE, "not laid out as sd-scripts wants it", REBUILD)
+        yield Finding("config", FILE, "not laid out as sd-scripts wants it", REMEDY)
     else:
         for what in [*_wrong_folders(dataset.folder, subsets), *_wrong_values(dataset, subsets)]:
-            yield Finding("config", FILE, what, REBUILD)
+            yield Finding("config", FILE, what, REMEDY)
 
 
 def _subsets(config: dict[str, Any]) -> list[dict[str, Any]]:

@@ -17,11 +17,10 @@ from dmm.melimage import CHUNK
 
 from ..dataset import Dataset, Row
 from ..leaks import SIDES
-from .finding import Finding
+from .finding import REBUILD, Finding
 
 IMAGE_SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".avif", ".jxl"))
 """What sd-scripts' ``glob_images`` takes (library/train_util.py), in small letters."""
-REBUILD = "run the same `dmm data build` again"
 
 
 def check_clip_files(dataset: Dataset, row: Row) -> Iterator[Finding]:

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+REBUILD = "run the same `dmm data build` again"
+"""The remedy for what only a build can write."""
+
 
 @dataclass(frozen=True)
 class Finding:

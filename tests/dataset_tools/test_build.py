@@ -155,6 +155,13 @@ def test_removed_track_takes_its_clips_and_cached_latents_along(album, build, tr
     assert (dataset / "train" / "own.png").exists()
 
 
+def test_what_is_taken_out_of_resolved_options_is_there_the_next_time():
+    options = BuildOptions(vocal_classifier="none")
+    before = dict(options.resolved())
+    options.resolved().pop("format")
+    assert options.resolved() == before
+
+
 def test_changed_options_are_refused_by_name_until_forced(album, build, tree):
     build()
     with pytest.raises(InputError, match=r"built with hop_s None, now it is 2\.0.*--force"):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dataset_tools.similarity import deviations, facet_votes
+from dataset_tools.similarity import deviations, votes_from_rows
 from dataset_tools.vocals import zero_shot
 from dataset_tools.vocals.zero_shot import INSTRUMENTAL, VOCAL, ZeroShot
 from dmm.embedders import TextEmbedder, load_embedder, load_text_embedder
@@ -38,24 +38,28 @@ def sounds(rng):
     return sounds
 
 
+def votes_of(sounds, words):
+    return votes_from_rows(Fake(), Fake().embed_sounds(sounds, 22050), words)
+
+
 def test_a_sound_nearer_to_a_word_than_the_others_fits_it(sounds):
-    votes = facet_votes(Fake(), sounds, 22050, ("flute", "organ"))
+    votes = votes_of(sounds, ("flute", "organ"))
     assert (votes[:2, 0] == 1).all() and votes[2, 1] == 1
     assert (votes[3:, 0] <= 0).mean() > 0.7 and -1 in votes[3:, 0] and 0 in votes[3:, 0]
 
 
 def test_a_word_equally_near_to_all_sounds_gets_no_vote(sounds):
     sounds[:] = sounds[0]
-    assert not facet_votes(Fake(), sounds, 22050, ("flute",)).any()
+    assert not votes_of(sounds, ("flute",)).any()
 
 
 def test_a_word_that_the_embedder_cannot_read_gets_no_vote(sounds):
-    assert not facet_votes(Fake(), sounds, 22050, ("theremin",)).any()
+    assert not votes_of(sounds, ("theremin",)).any()
 
 
 def test_two_sounds_or_no_values_give_no_vote(sounds):
-    assert facet_votes(Fake(), sounds[:2], 22050, WORDS).tolist() == [[0, 0, 0]] * 2
-    assert facet_votes(Fake(), sounds, 22050, ()).shape == (12, 0)
+    assert votes_of(sounds[:2], WORDS).tolist() == [[0, 0, 0]] * 2
+    assert votes_of(sounds, ()).shape == (12, 0)
 
 
 def test_deviations_ignore_offset_and_scale_and_outliers_do_not_widen_them(rng):
