@@ -21,6 +21,7 @@ from .captions.tokens import count_tokens, fit
 from .clip_ids import copy_id, window_number
 from .cut import amplified, finite, track_windows
 from .dataset import Row
+from .mixup import nearest_rate
 from .options import MARK, BuildOptions
 from .quality import measure
 from .records import record_key
@@ -37,16 +38,16 @@ class CopyJob:
 
     track: Track
     rows: tuple[Row, ...]
-    partners: tuple[tuple[Track, Row], ...]
-    """The clip to mix into each row's copies, and its track; empty if nothing is mixed."""
+    partners: tuple[tuple[Track, Row] | None, ...]
+    """The clip to mix into each row's copies, and its track; None where none fits."""
     options: BuildOptions
     out: Path
 
     @property
     def key(self) -> str:
         """Hash of all that decides the copies."""
-        clips = [*self.rows, *(row for _, row in self.partners)]
-        facts = [(row["id"], row["track_sha256"], row["caption"]) for row in clips]
+        clips = [*self.rows, *(partner and partner[1] for partner in self.partners)]
+        facts = [row and (row["id"], row["track_sha256"], row["caption"]) for row in clips]
         return text_sha256(json.dumps([record_key(self.track, self.options), facts]))
 
 
@@ -54,11 +55,15 @@ def add_copies(
     out: Path,
     rows: Sequence[Row],
     tracks: Mapping[str, Track],
+    pulses: Mapping[str, float | None],
     options: BuildOptions,
     workers: Workers,
 ) -> list[Row]:
-    """Write the copies of all training clips; returns their rows. Nothing where none are asked."""
-    jobs = list(_jobs(out, rows, tracks, options)) if options.augment else []
+    """Write the copies of all training clips; returns their rows. Nothing where none are asked.
+
+    ``pulses`` are seconds from beat to beat, by clip id.
+    """
+    jobs = list(_jobs(out, rows, tracks, pulses, options)) if options.augment else []
     kept = {copies_path(out, job.track.id) for job in jobs}
     for path in (out / MARK).glob("copies-*.json"):
         if path not in kept:
@@ -73,22 +78,38 @@ def add_copies(
 
 
 def _jobs(
-    out: Path, rows: Sequence[Row], tracks: Mapping[str, Track], options: BuildOptions
+    out: Path,
+    rows: Sequence[Row],
+    tracks: Mapping[str, Track],
+    pulses: Mapping[str, float | None],
+    options: BuildOptions,
 ) -> Iterator[CopyJob]:
     training = [row for row in rows if row["split"] == "train"]
-    mixes = "mixup" in options.augment and len({row["track"] for row in training}) > 1
+    partner_of = _partners(training, tracks, pulses) if "mixup" in options.augment else {}
     for track, own in groupby(training, key=lambda row: row["track"]):
         mine = tuple(own)
-        partners = tuple(_partner(row, training, tracks) for row in mine) if mixes else ()
+        partners = tuple(partner_of.get(row["id"]) for row in mine) if partner_of else ()
         yield CopyJob(tracks[track], mine, partners, options, out)
 
 
-def _partner(row: Row, training: Sequence[Row], tracks: Mapping[str, Track]) -> tuple[Track, Row]:
-    """A training clip of another track, drawn by the hash of this one's id."""
-    first = int(text_sha256(row["id"])[:8], 16)
-    ring = (training[(first + n) % len(training)] for n in range(len(training)))
-    other = next((r for r in ring if r["track"] != row["track"]), row)
-    return tracks[other["track"]], other
+def _partners(
+    training: Sequence[Row], tracks: Mapping[str, Track], pulses: Mapping[str, float | None]
+) -> dict[str, tuple[Track, Row]]:
+    """For clips, by id, the next one of another track whose tempo ``mix`` accepts.
+
+    The next in the order of the ids' hashes, so that all have their turn, and a clip more changes
+    few pairs.
+    """
+    hashed = sorted(training, key=lambda row: text_sha256(row["id"]))
+    steady = [(row, pulse) for row in hashed if (pulse := pulses[row["id"]])]
+    found: dict[str, tuple[Track, Row]] = {}
+    for n, (row, pulse) in enumerate(steady):
+        others = (steady[(n + k) % len(steady)] for k in range(1, len(steady)))
+        for other, other_pulse in others:
+            if other["track"] != row["track"] and nearest_rate(other_pulse, pulse) is not None:
+                found[row["id"]] = tracks[other["track"]], other
+                break
+    return found
 
 
 def copy_clips(job: CopyJob) -> list[Row]:

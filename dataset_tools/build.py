@@ -81,7 +81,9 @@ def build_dataset(
             for row in track_rows(track, records[track.id], plan, facets, options)
         ]
         _report([r for r in plan.rejected.values() if r.start_s is None], progress.console)
-        rows += add_copies(out.resolve(), rows, {t.id: t for t in tracks}, options, workers)
+        pulses = {clip.id: clip.pulse_s for r in records.values() for clip in r.clips}
+        by_id = {track.id: track for track in tracks}
+        rows += add_copies(out.resolve(), rows, by_id, pulses, options, workers)
     rejected += [r for track in tracks for r in records[track.id].rejected]
     rejected += plan.rejected.values()
     return _finish(out, options, rows, rejected, plan)

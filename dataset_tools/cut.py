@@ -17,6 +17,7 @@ from .beats import first_beat
 from .clip_ids import clip_id
 from .fingerprint import fingerprint
 from .hearing import caption_checker, vocal_classifier
+from .mixup import onsets, pulse_s
 from .options import BuildOptions
 from .quality import Quality, gain_for, measure, refusal
 from .records import ClipFacts, Record, record_key, write_arrays, write_record
@@ -105,6 +106,7 @@ class _Cut:
                 quality=finite(quality),
                 vocal_window=_vocal_probability(job, mono),
                 sha256=written[f"{name}.png"],
+                pulse_s=pulse_s(onsets(clip, sr)) if "mixup" in job.options.augment else None,
             )
         )
         return None

@@ -35,6 +35,8 @@ class ClipFacts:
     """The classifier's probability of a voice; None where none listened."""
     sha256: str
     """Of the image."""
+    pulse_s: float | None = None
+    """From beat to beat; None where nothing repeats, or nothing is to be mixed in."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,8 @@ class Record:
 def record_key(track: Track, options: BuildOptions) -> str:
     """Hash the track and the options: a new key means new clips."""
     facts = {name: value for name, value in vars(track).items() if name not in NO_KEY}
-    return text_sha256(json.dumps([facts, options.resolved()], sort_keys=True))
+    measured = ["pulse_s"] if "mixup" in options.augment else []  # older records lack it
+    return text_sha256(json.dumps([facts, options.resolved(), *measured], sort_keys=True))
 
 
 def record_path(out: Path, track: str) -> Path:
