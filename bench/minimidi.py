@@ -15,8 +15,8 @@ from jaxtyping import Float
 from dataset_tools.sources.minimidi import Piece, Prompt
 from dmm.embedders import Embedder
 from dmm.generate import Sampling, generate
+from dmm.header import read_metadata
 from dmm.mel import MelFormat, load_format
-from dmm.sdxl_shapes import read_metadata
 from eval.clips import embed_files
 from eval.diversity import embedding_diversity
 from eval.fad import frechet_distance

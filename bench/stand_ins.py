@@ -9,11 +9,11 @@ import torch
 from dataset_tools.sources.minimidi import Piece, render
 from dmm.audio import read_audio, write_audio
 from dmm.decode import decode
+from dmm.header import read_metadata
 from dmm.mel import MelFormat, encode
+from dmm.pipeline import load_pipeline
 from dmm.progress import progress_bar
 from dmm.sdxl_layout import save_checkpoint, single_file_tensors
-from dmm.sdxl_pipeline import load_pipeline
-from dmm.sdxl_shapes import read_metadata
 
 
 def rendered(pieces: Sequence[Piece], out: Path, sr: int) -> list[Path]:

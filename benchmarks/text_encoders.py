@@ -36,7 +36,7 @@ from dmm.distill.nano import (
     vary,
 )
 from dmm.distill.text import TextEncoders, train_text_encoders
-from dmm.sdxl_pipeline import load_pipeline
+from dmm.pipeline import load_pipeline
 
 CHECKPOINT = Path(__file__).parents[1] / "models" / "nano" / "nano.safetensors"
 TIMESTEPS = tuple(range(50, 1000, 100))

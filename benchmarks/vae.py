@@ -27,7 +27,7 @@ from torch.nn import functional as F
 from dataset_tools.sources.minimidi import BASE_STYLES, HELD_OUT_STYLES, compose, render
 from dmm.distill.vae import clip_psnr, reconstruct
 from dmm.mel import encode, load_format
-from dmm.sdxl_pipeline import load_pipeline
+from dmm.pipeline import load_pipeline
 
 PATCH = 8
 UNSEEN_SEED = 2_000_000

@@ -13,17 +13,17 @@ Vae = Callable[[Picture], Picture]
 
 
 def load_vae(base: Path) -> Vae:
-    """Load the VAE of an SDXL checkpoint, in 32 bits on the CPU; ModelError if it is none.
+    """Load the VAE of an SD 1.5 or SDXL checkpoint, in 32 bits on the CPU.
 
-    The other networks, twenty times its size, are not loaded.
+    ModelError if it is none. The other networks, twenty times its size, are not loaded.
     """
     import torch
     from diffusers import AutoencoderKL
 
-    from dmm.sdxl_pipeline import write_configs
-    from dmm.sdxl_shapes import read_shapes
+    from dmm.architecture import read_architecture
+    from dmm.pipeline import write_configs
 
-    shapes = read_shapes(base)
+    shapes = read_architecture(base)
     with tempfile.TemporaryDirectory() as folder:
         write_configs(Path(folder), shapes, "epsilon")
         vae: Any = AutoencoderKL.from_single_file(

@@ -20,19 +20,19 @@ from dmm.audio import loudness_lufs, read_audio
 from dmm.decode import decode
 from dmm.errors import InputError
 from dmm.files import sha256_file, write_text
+from dmm.header import read_metadata
 from dmm.mel import MelFormat, encode
 from dmm.progress import progress_bar
-from dmm.sdxl_shapes import read_metadata
 
 from .base_vae import Picture, Vae, load_vae
 from .dataset import read_built
 from .fidelity_page import Heard, render_page
 from .fidelity_words import expectations
+from .sources import Sound
 
 SCHEMA = 1
 """Raised when a key of fidelity.json changes its meaning."""
 N_FFT, CEILING_HZ, FLOOR_DB = 2048, 10_000, -80
-Sound = Float[np.ndarray, "channels samples"]
 
 
 @dataclass(frozen=True)

@@ -15,15 +15,17 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
+from .architecture import read_architecture
 from .audio import write_audio
 from .decode import decode
 from .errors import ModelError, PresetError
 from .files import sha256_file, write_text
+from .header import read_metadata
+from .lora import check_lora, clip_skip
 from .mel import MelFormat, load_format
 from .melimage import write_image
+from .pipeline import load_pipeline
 from .progress import progress_bar
-from .sdxl_pipeline import load_pipeline
-from .sdxl_shapes import read_metadata
 
 SAMPLERS: dict[str, tuple[str, dict[str, Any]]] = {
     "dpmsolver++": ("DPMSolverMultistepScheduler", {"use_karras_sigmas": True}),
@@ -89,19 +91,24 @@ def generate(
     """Make ``count`` clips of every prompt; returns the FLAC files, those made before included.
 
     ``anchor`` goes in front of every prompt; None takes the one that the LoRA was trained with.
-    The format is the model's own where its metadata names one, else ``sdxl-512``. Deterministic
-    by seed on one device. ModelError for a checkpoint or LoRA that does not load.
+    The format is the one that the LoRA was trained with, else the model's own, where their
+    metadata names one, else ``sdxl-512``. Deterministic by seed on one device. ModelError for a
+    checkpoint that is neither SD 1.5 nor SDXL, and for a LoRA of another base.
     """
     sampling = sampling or Sampling()
-    fmt = load_format(format_name or read_metadata(model).get("dmm_format", "sdxl-512"))
+    learnt = read_metadata(lora) if lora else {}
+    named = format_name or learnt.get("dmm_format") or read_metadata(model).get("dmm_format")
+    fmt = load_format(named or "sdxl-512")
     if anchor is None:
-        anchor = read_metadata(lora).get("dmm_anchor", "") if lora else ""
+        anchor = learnt.get("dmm_anchor", "")
+    layer = clip_skip(learnt, read_architecture(model))
     shared = {
         **asdict(sampling),
         "anchor": anchor,
         "model_sha256": sha256_file(model),
         "lora_sha256": sha256_file(lora) if lora else None,
         "format": fmt.name,
+        **({"clip_skip": layer} if layer else {}),
     }
     wanted = requests(prompts, count, seed)
     missing = [request for request in wanted if not _is_made(out, request, shared)]
@@ -110,7 +117,7 @@ def generate(
         with progress_bar("generate", len(missing)) as advance:
             for start in range(0, len(missing), batch_size):
                 batch = missing[start : start + batch_size]
-                images = draw(pipeline, batch, fmt, sampling, anchor)
+                images = draw(pipeline, batch, fmt, sampling, anchor, layer)
                 for request, image in zip(batch, images, strict=True):
                     _write(out, request, image, fmt, shared)
                     advance()
@@ -118,13 +125,28 @@ def generate(
 
 
 def draw(
-    pipeline: Any, batch: Sequence[Request], fmt: MelFormat, sampling: Sampling, anchor: str
+    pipeline: Any,
+    batch: Sequence[Request],
+    fmt: MelFormat,
+    sampling: Sampling,
+    anchor: str,
+    layer: int | None = None,
 ) -> Iterator[UInt8[np.ndarray, "rows frames"]]:
-    """Grey mel images, one a request, each from its own seed."""
+    """Grey mel images, one a request, each from its own seed.
+
+    ``layer`` is the text encoder's that SD 1.5 attends to, counted from the end; None is the last.
+    """
     generators = [torch.Generator().manual_seed(request.seed) for request in batch]
+    prompts = [", ".join(filter(None, (anchor, request.prompt))) for request in batch]
+    negative = [sampling.negative_prompt] * len(batch)
+    text: dict[str, Any] = {"prompt": prompts, "negative_prompt": negative}
+    if layer:  # diffusers' own clip_skip leaves the negative prompt at the last layer
+        text = {
+            "prompt_embeds": embed_at(pipeline, prompts, layer),
+            "negative_prompt_embeds": embed_at(pipeline, negative, layer),
+        }
     pictures = pipeline(
-        prompt=[", ".join(filter(None, (anchor, request.prompt))) for request in batch],
-        negative_prompt=[sampling.negative_prompt] * len(batch),
+        **text,
         num_inference_steps=sampling.steps,
         guidance_scale=sampling.guidance,
         generator=generators,
@@ -136,6 +158,18 @@ def draw(
         yield np.rint(picture.mean(-1) * 255).astype(np.uint8)
 
 
+@torch.no_grad()
+def embed_at(pipeline: Any, prompts: Sequence[str], layer: int) -> torch.Tensor:
+    """SD 1.5's text embeddings (n, 77, width) at a layer counted from the end, as in training.
+
+    sd-scripts counts the last layer as 1, diffusers as 0.
+    """
+    embedded, _ = pipeline.encode_prompt(
+        list(prompts), pipeline.device, 1, do_classifier_free_guidance=False, clip_skip=layer - 1
+    )
+    return embedded
+
+
 def _pipeline(model: Path, lora: Path | None, sampling: Sampling, device: str) -> Any:
     import diffusers
 
@@ -143,6 +177,8 @@ def _pipeline(model: Path, lora: Path | None, sampling: Sampling, device: str) -
         raise PresetError(f"no sampler {sampling.sampler!r}; known: {', '.join(SAMPLERS)}")
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    if lora:
+        check_lora(lora, model)
     pipeline = load_pipeline(model, torch.float32 if device == "cpu" else torch.bfloat16)
     pipeline.set_progress_bar_config(disable=True)
     name, settings = SAMPLERS[sampling.sampler]
@@ -154,8 +190,6 @@ def _pipeline(model: Path, lora: Path | None, sampling: Sampling, device: str) -
 
 
 def _load_lora(pipeline: Any, lora: Path, scale: float) -> None:
-    if not lora.is_file():
-        raise ModelError(f"{lora}: no such LoRA; check the path")
     try:
         pipeline.load_lora_weights(str(lora.parent), weight_name=lora.name, local_files_only=True)
     except (KeyError, ValueError, RuntimeError, OSError) as error:

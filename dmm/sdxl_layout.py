@@ -2,11 +2,12 @@
 
 diffusers and sd-scripts both read the single-file layout, so a model that we trained from its
 diffusers modules is written in it once and then loads everywhere. The opposite direction is
-diffusers' own ``from_single_file``, which the tests hold this mapping against.
+diffusers' own ``from_single_file``, which the tests hold this mapping against. SD 1.5 names its
+UNet and VAE in the same way.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 
 import torch
@@ -14,7 +15,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from .files import whole_file
-from .sdxl_shapes import TE1, TE2, UNET, VAE
+from .network_shapes import UNET, VAE
+from .sdxl_shapes import TE1, TE2
 
 Rules = list[tuple[str, str]]
 
@@ -67,14 +69,20 @@ def _renamed(key: str, rules: Rules) -> str:
     return key
 
 
-def _unet_key(key: str) -> str:
+def unet_key(key: str, bare: Container[int] = ()) -> str:
+    """A UNet tensor's single-file name, without prefix, from its name in diffusers.
+
+    ``bare`` are the up levels that upsample and do not attend, of which SDXL has none: there the
+    upsampler stands second, not third.
+    """
     if match := re.match(r"(down|up)_blocks\.(\d)\.(\w+)\.(\d)\.(.*)", key):
         side, level, kind, index, rest = match.groups()
         block = 3 * int(level) + int(index) + (1 if side == "down" else 0)  # block 0 is conv_in
         if kind == "downsamplers":
             return f"input_blocks.{3 * int(level) + 3}.0.op.{rest.removeprefix('conv.')}"
         if kind == "upsamplers":
-            return f"output_blocks.{3 * int(level) + 2}.2.{rest}"
+            place = 1 if int(level) in bare else 2
+            return f"output_blocks.{3 * int(level) + 2}.{place}.{rest}"
         place = 0 if kind == "resnets" else 1
         key = f"{'in' if side == 'down' else 'out'}put_blocks.{block}.{place}.{rest}"
         return _renamed(key, _RESNET) if kind == "resnets" else key
@@ -106,24 +114,38 @@ def _te2_tensors(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return tensors
 
 
-def single_file_tensors(
-    unet: nn.Module, te1: nn.Module, te2: nn.Module, vae: nn.Module
-) -> dict[str, Tensor]:
-    """All tensors of the four modules under their single-file SDXL names."""
-    vae_state = vae.state_dict()
-    levels = len({key.split(".")[2] for key in vae_state if key.startswith("decoder.up_blocks.")})
-    tensors = {UNET + _unet_key(key): t for key, t in unet.state_dict().items()}
-    tensors |= {
-        TE1 + key.removeprefix("text_model."): t
-        for key, t in te1.state_dict().items()
+def unet_tensors(unet: nn.Module, bare: Container[int] = ()) -> dict[str, Tensor]:
+    """The UNet's tensors under their single-file names; ``bare`` as in ``unet_key``."""
+    return {UNET + unet_key(key, bare): t for key, t in unet.state_dict().items()}
+
+
+def clip_tensors(encoder: nn.Module, prefix: str) -> dict[str, Tensor]:
+    """The tensors of an OpenAI CLIP text encoder, which keep transformers' names."""
+    return {
+        prefix + key.removeprefix("text_model."): tensor
+        for key, tensor in encoder.state_dict().items()
         if "position_ids" not in key
     }
-    tensors |= {TE2 + key: t for key, t in _te2_tensors(te2.state_dict()).items()}
-    for key, tensor in vae_state.items():
+
+
+def vae_tensors(vae: nn.Module) -> dict[str, Tensor]:
+    """The VAE's tensors under their single-file names; attention's matrices as 1x1 convolutions."""
+    state = vae.state_dict()
+    levels = len({key.split(".")[2] for key in state if key.startswith("decoder.up_blocks.")})
+    tensors: dict[str, Tensor] = {}
+    for key, tensor in state.items():
         name = _vae_key(key, levels)
         is_attention_matrix = ".mid.attn_1." in name and tensor.ndim == 2
         tensors[VAE + name] = tensor[:, :, None, None] if is_attention_matrix else tensor
     return tensors
+
+
+def single_file_tensors(
+    unet: nn.Module, te1: nn.Module, te2: nn.Module, vae: nn.Module
+) -> dict[str, Tensor]:
+    """All tensors of the four modules under their single-file SDXL names."""
+    te2_tensors = {TE2 + key: t for key, t in _te2_tensors(te2.state_dict()).items()}
+    return unet_tensors(unet) | clip_tensors(te1, TE1) | te2_tensors | vae_tensors(vae)
 
 
 def save_checkpoint(

@@ -6,51 +6,30 @@ code as the seven-gigabyte one. No tensor is loaded.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from safetensors import SafetensorError, safe_open
+from .header import Header, count
+from .network_shapes import UNET, TextEncoderShapes, read_clip, read_vae, vae_config
 
-from .cards import verify_card
-from .errors import ModelError
-
-UNET = "model.diffusion_model."
 TE1 = "conditioner.embedders.0.transformer.text_model."
 TE2 = "conditioner.embedders.1.model."
-VAE = "first_stage_model."
 SIZE_EMBEDDING = 6 * 256
 """Width of SDXL's size and crop embedding, which follows the pooled text in the ADM input."""
-
-
-@dataclass(frozen=True)
-class TextEncoderShapes:
-    """Sizes of one CLIP text encoder; heads are 64 wide by CLIP's convention."""
-
-    vocab_size: int
-    hidden_size: int
-    intermediate_size: int
-    num_layers: int
-
-    def config(self, *, hidden_act: str) -> dict[str, Any]:
-        """Arguments of transformers' CLIPTextConfig."""
-        return {
-            "vocab_size": self.vocab_size,
-            "hidden_size": self.hidden_size,
-            "intermediate_size": self.intermediate_size,
-            "num_hidden_layers": self.num_layers,
-            "num_attention_heads": self.hidden_size // 64,
-            "projection_dim": self.hidden_size,
-            "max_position_embeddings": 77,
-            "hidden_act": hidden_act,
-            "bos_token_id": 0,
-            "eos_token_id": 2,  # transformers then pools at the largest id, which is end-of-text
-            "pad_token_id": 1,
-        }
+_LEVELS = (
+    ("input_blocks.4", "input_blocks.5", "output_blocks.3", "output_blocks.4", "output_blocks.5"),
+    ("input_blocks.7", "input_blocks.8", "middle_block", "output_blocks.0", "output_blocks.1",
+     "output_blocks.2"),
+)  # fmt: skip
+"""The UNet's blocks with attention, at half and at a quarter of the latent's size."""
 
 
 @dataclass(frozen=True)
 class SdxlShapes:
     """Sizes of the four networks in a single-file SDXL checkpoint."""
+
+    kind: ClassVar = "sdxl"
+    name: ClassVar = "SDXL"
+    pipeline: ClassVar = "StableDiffusionXLPipeline"
 
     latent_channels: int
     model_channels: int
@@ -65,6 +44,11 @@ class SdxlShapes:
     vae_layers: int
     """ResNet blocks per VAE encoder level."""
 
+    @property
+    def vocab_size(self) -> int:
+        """Entries of both tokenisers' vocabulary."""
+        return self.te1.vocab_size
+
     def unet_config(self) -> dict[str, Any]:
         """Arguments of diffusers' UNet2DConditionModel."""
         widths = [self.model_channels * multiple for multiple in (1, 2, 4)]
@@ -78,6 +62,7 @@ class SdxlShapes:
             "transformer_layers_per_block": [1, *self.depths],
             "attention_head_dim": [max(1, width // 64) for width in widths],
             "cross_attention_dim": self.context_dim,
+            "time_embedding_dim": self.time_embed_dim,
             "use_linear_projection": True,
             "addition_embed_type": "text_time",
             "addition_time_embed_dim": 256,
@@ -86,80 +71,45 @@ class SdxlShapes:
 
     def vae_config(self) -> dict[str, Any]:
         """Arguments of diffusers' AutoencoderKL; the scaling factor is SDXL's."""
-        levels = len(self.vae_channels)
+        return vae_config(self.vae_channels, self.vae_layers, self.latent_channels, 0.13025)
+
+    def text_configs(self) -> dict[str, dict[str, Any]]:
+        """A pipeline's text encoders: arguments of CLIPTextConfig, and the class they are for."""
         return {
-            "block_out_channels": list(self.vae_channels),
-            "down_block_types": ["DownEncoderBlock2D"] * levels,
-            "up_block_types": ["UpDecoderBlock2D"] * levels,
-            "latent_channels": self.latent_channels,
-            "layers_per_block": self.vae_layers,
-            "scaling_factor": 0.13025,
+            "text_encoder": {
+                "architectures": ["CLIPTextModel"],
+                **self.te1.config(hidden_act="quick_gelu"),
+            },
+            "text_encoder_2": {
+                "architectures": ["CLIPTextModelWithProjection"],
+                **self.te2.config(hidden_act="gelu"),
+            },
         }
 
 
-def read_shapes(checkpoint: Path) -> SdxlShapes:
-    """Sizes of a single-file SDXL checkpoint; ModelError for a missing or another kind of file."""
-    with _opened(checkpoint) as file:
-        shapes = {key: file.get_slice(key).get_shape() for key in file.keys()}
-    try:
-        return _shapes_of(shapes)
-    except (KeyError, IndexError) as error:
-        raise ModelError(
-            f"{checkpoint}: not a single-file SDXL checkpoint (no {error}); "
-            "name the .safetensors file that holds UNet, text encoders and VAE"
-        ) from error
+def sdxl_shapes(header: Header) -> SdxlShapes:
+    """Sizes from a single-file SDXL checkpoint's header.
 
-
-def read_metadata(checkpoint: Path) -> dict[str, str]:
-    """The free-text metadata in a safetensors header, empty if there is none."""
-    with _opened(checkpoint) as file:
-        return file.metadata() or {}
-
-
-def _opened(checkpoint: Path) -> Any:
-    """The file with its header read and no tensor loaded.
-
-    ModelError if it is not whole, or not the file that the model card beside it names.
+    KeyError, naming the tensor, if one is missing; ValueError for a UNet with blocks left out.
     """
-    if not checkpoint.is_file():
-        raise ModelError(f"{checkpoint}: no such checkpoint; check the path")
-    verify_card(checkpoint)
-    try:
-        return safe_open(checkpoint, framework="numpy")
-    except SafetensorError as error:
-        raise ModelError(f"{checkpoint}: not a whole safetensors file ({error})") from error
-
-
-def _shapes_of(shapes: dict[str, list[int]]) -> SdxlShapes:
-    channels, latent_channels = shapes[UNET + "input_blocks.0.0.weight"][:2]
-    te1, te2 = TE1 + "encoder.layers.", TE2 + "transformer.resblocks."
-    down = VAE + "encoder.down."
-    levels = _count(shapes, down)
-    vocab1, hidden1 = shapes[TE1 + "embeddings.token_embedding.weight"]
-    vocab2, hidden2 = shapes[TE2 + "token_embedding.weight"]
+    depths = [
+        {count(header, f"{UNET}{block}.1.transformer_blocks.") for block in level}
+        for level in _LEVELS
+    ]
+    if count(header, UNET + "input_blocks.") != 9 or any(len(found) > 1 for found in depths):
+        raise ValueError("its UNet has blocks left out, or more of them")
+    vocab2, hidden2 = header[TE2 + "token_embedding.weight"]
+    resblocks = TE2 + "transformer.resblocks."
+    te1 = read_clip(header, TE1)
     return SdxlShapes(
-        latent_channels=latent_channels,
-        model_channels=channels,
-        time_embed_dim=shapes[UNET + "time_embed.0.weight"][0],
-        adm_channels=shapes[UNET + "label_emb.0.0.weight"][1],
-        context_dim=hidden1 + hidden2,
-        depths=(
-            _count(shapes, UNET + "input_blocks.4.1.transformer_blocks."),
-            _count(shapes, UNET + "input_blocks.7.1.transformer_blocks."),
-        ),
-        te1=TextEncoderShapes(
-            vocab1, hidden1, shapes[te1 + "0.mlp.fc1.weight"][0], _count(shapes, te1)
-        ),
+        model_channels=header[UNET + "input_blocks.0.0.weight"][0],
+        time_embed_dim=header[UNET + "time_embed.0.weight"][0],
+        adm_channels=header[UNET + "label_emb.0.0.weight"][1],
+        context_dim=te1.hidden_size + hidden2,
+        depths=(depths[0].pop(), depths[1].pop()),
+        te1=te1,
         te2=TextEncoderShapes(
-            vocab2, hidden2, shapes[te2 + "0.mlp.c_fc.weight"][0], _count(shapes, te2)
+            vocab2, hidden2, header[resblocks + "0.mlp.c_fc.weight"][0], count(header, resblocks)
         ),
-        vae_channels=tuple(
-            shapes[f"{down}{level}.block.0.conv1.weight"][0] for level in range(levels)
-        ),
-        vae_layers=_count(shapes, down + "0.block."),
+        **read_vae(header),
     )
-
-
-def _count(shapes: dict[str, list[int]], prefix: str) -> int:
-    """How many different numbers follow the prefix: the length of a module list."""
-    return len({key.removeprefix(prefix).split(".")[0] for key in shapes if key.startswith(prefix)})

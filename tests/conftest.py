@@ -40,6 +40,38 @@ def tiny_checkpoint(tmp_path_factory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def tiny_sd15_shapes():
+    """SD 1.5's architecture, narrow, in widths that are no multiples of the first."""
+    from dmm.network_shapes import TextEncoderShapes
+    from dmm.sd15_shapes import Sd15Shapes
+
+    return Sd15Shapes(
+        latent_channels=4,
+        channels=(32, 64, 96, 96),
+        time_embed_dim=64,
+        te=TextEncoderShapes(vocab_size=1024, hidden_size=64, intermediate_size=96, num_layers=3),
+        vae_channels=(32, 32, 64, 64),
+        vae_layers=1,
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_sd15(tiny_sd15_shapes, tmp_path_factory) -> Path:
+    """An SD 1.5 checkpoint of a few megabytes with random weights, in full precision."""
+    import torch
+
+    from dmm.networks import build
+    from dmm.sd15_layout import single_file_tensors
+    from dmm.sdxl_layout import save_checkpoint
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("tiny-sd15") / "tiny-sd15.safetensors"
+    tensors = single_file_tensors(*build(tiny_sd15_shapes).values())
+    save_checkpoint(path, tensors, {"dmm_format": "nano"}, torch.float32)
+    return path
+
+
 def pytest_terminal_summary(terminalreporter):
     skipped = [
         r for r in terminalreporter.stats.get("skipped", []) if WITHOUT_ENGINE in str(r.longrepr)

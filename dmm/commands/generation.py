@@ -8,14 +8,14 @@ import typer
 
 def generate(
     prompts: Annotated[list[str], typer.Argument(help="What to play, one prompt an argument.")],
-    model: Annotated[Path, typer.Option(help="SDXL checkpoint, one .safetensors file.")],
+    model: Annotated[Path, typer.Option(help="SD 1.5 or SDXL checkpoint, one .safetensors file.")],
     out: Annotated[Path, typer.Option(help="CLIPS folder to write.")],
     lora: Annotated[Path | None, typer.Option(help="LoRA of a training run.")] = None,
     lora_scale: Annotated[float, typer.Option(help="Strength of the LoRA.")] = 1.0,
     count: Annotated[int, typer.Option(min=1, help="Clips of every prompt.")] = 1,
     seed: Annotated[int, typer.Option(help="Seed of the first clip; they count up.")] = 0,
     format: Annotated[  # noqa: A002 - the option's name
-        str | None, typer.Option(help="Mel format; default: the model's own, else sdxl-512.")
+        str | None, typer.Option(help="Mel format; default: the LoRA's, the model's, or sdxl-512.")
     ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Sampling steps.")] = 25,
     guidance: Annotated[float, typer.Option(help="Classifier-free guidance; 1 is none.")] = 5.0,

@@ -5,6 +5,7 @@ words, then the UNet learns both; each stage keeps its state beside the output a
 it when run again.
 """
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..errors import ModelError, PresetError
+from .. import networks
+from ..architecture import prediction_type, read_architecture
+from ..errors import InputError, ModelError, PresetError
+from ..network_shapes import TextEncoderShapes
+from ..pipeline import load_pipeline
 from ..progress import progress_bar
 from ..sdxl_layout import save_checkpoint, single_file_tensors
-from ..sdxl_pipeline import load_pipeline, prediction_type
-from ..sdxl_shapes import SIZE_EMBEDDING, SdxlShapes, TextEncoderShapes, read_shapes
+from ..sdxl_shapes import SIZE_EMBEDDING, SdxlShapes
 from .compute import ON_CPU, Compute
 from .diffusion import Tokens, train_unet
 from .latents import cached_latents
@@ -115,9 +119,9 @@ def read_networks(checkpoint: Path) -> tuple[Any, Any, Any, Any]:
 
     ModelError if the sizes are others or the UNet was trained to predict noise.
     """
-    shapes = read_shapes(checkpoint)
+    shapes = read_architecture(checkpoint)
     if shapes != NANO:
-        names = [name for name in vars(NANO) if getattr(shapes, name) != getattr(NANO, name)]
+        names = [name for name in vars(NANO) if getattr(shapes, name, None) != getattr(NANO, name)]
         raise ModelError(f"{checkpoint}: its {', '.join(names)} are not nano's; name another file")
     if prediction_type(checkpoint) != "v_prediction":
         raise ModelError(f"{checkpoint}: predicts noise, not v; name a checkpoint of dmm pretrain")
@@ -127,22 +131,13 @@ def read_networks(checkpoint: Path) -> tuple[Any, Any, Any, Any]:
 
 def build(shapes: SdxlShapes) -> tuple[Any, Any, Any, Any]:
     """UNet, both text encoders and VAE of these sizes with fresh weights."""
-    from diffusers import AutoencoderKL, UNet2DConditionModel
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
-
-    return (
-        UNet2DConditionModel(**shapes.unet_config()),
-        CLIPTextModel(CLIPTextConfig(**shapes.te1.config(hidden_act="quick_gelu"))),
-        CLIPTextModelWithProjection(CLIPTextConfig(**shapes.te2.config(hidden_act="gelu"))),
-        AutoencoderKL(**shapes.vae_config()),
-    )
+    unet, te1, te2, vae = networks.build(shapes).values()
+    return unet, te1, te2, vae
 
 
 def load_images(dataset: Path, split: str = "train") -> tuple[Tensor, list[str], str]:
     """A split's grey images (n, rows, frames) uint8, captions, and the anchor."""
-    from ..train import dataset_facts
-
-    anchor = dataset_facts(dataset)["options"]["anchor"]
+    anchor = _anchor(dataset)
     paths = sorted((dataset / split).glob("*.png"))
     images, captions = [], []
     with progress_bar(f"read {split}", len(paths)) as advance:
@@ -151,6 +146,15 @@ def load_images(dataset: Path, split: str = "train") -> tuple[Tensor, list[str],
             captions.append(path.with_suffix(".txt").read_text(encoding="utf-8").strip())
             advance()
     return torch.from_numpy(np.stack(images)), captions, anchor
+
+
+def _anchor(dataset: Path) -> str:
+    path = dataset / "dataset.json"
+    if not path.is_file():
+        raise InputError(f"{dataset}: not a dataset (no dataset.json); make one: dmm data build")
+    if not any((dataset / "train").glob("*.png")):
+        raise InputError(f"{dataset}: the train split holds no clips; build it from more music")
+    return json.loads(path.read_text(encoding="utf-8"))["options"]["anchor"]
 
 
 def vary(captions: list[str], anchor: str, seed: int) -> list[str]:

@@ -6,6 +6,7 @@ from safetensors.torch import load_file
 
 from dataset_tools.build import build_dataset
 from dataset_tools.options import BuildOptions
+from dmm.architecture import read_architecture
 from dmm.distill.diffusion import Denoiser, min_snr_weights, train_unet, v_schedule, velocity_errors
 from dmm.distill.latents import cached_latents, encode_latents
 from dmm.distill.loop import Schedule
@@ -13,7 +14,8 @@ from dmm.distill.nano import NANO, build, empty_tokens, pretrain, tokens_of
 from dmm.distill.text import TextEncoders, word_targets
 from dmm.distill.vae import clip_psnr, reconstruction_psnr, train_decoder, train_vae, whiten
 from dmm.errors import InputError, ModelError, PresetError
-from dmm.sdxl_shapes import TE1, TE2, UNET, VAE, read_shapes
+from dmm.network_shapes import UNET, VAE
+from dmm.sdxl_shapes import TE1, TE2
 
 
 @pytest.fixture
@@ -111,7 +113,7 @@ def test_a_base_from_scratch_loads_and_parts_of_it_can_be_kept(tmp_path):
     build_dataset(tmp_path / "data", options, count=6, jobs=1)
     once = {"vae_steps": 1, "text_steps": 1, "unet_steps": 1}
     base = pretrain(tmp_path / "data", tmp_path / "base.safetensors", **once)
-    assert read_shapes(base) == NANO
+    assert read_architecture(base) == NANO
     more = {"vae_steps": 0, "text_steps": 0, "unet_steps": 2}
     out = pretrain(tmp_path / "data", tmp_path / "more.safetensors", start=base, **more)
     old, new = load_file(base), load_file(out)

@@ -3,10 +3,14 @@ import json
 import numpy as np
 import pytest
 import soundfile
+import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from dmm.errors import ModelError, PresetError
-from dmm.generate import Sampling, generate
+from dmm.generate import Request, Sampling, draw, embed_at, generate
+from dmm.mel import load_format
+from dmm.pipeline import load_pipeline
 
 QUICK = Sampling(steps=2)
 
@@ -51,3 +55,69 @@ def test_an_unknown_sampler_and_a_missing_lora_are_told(tiny_checkpoint, tmp_pat
         generate(["x"], tiny_checkpoint, tmp_path, sampling=Sampling(sampler="magic"))
     with pytest.raises(ModelError, match="no such"):
         generate(["x"], tiny_checkpoint, tmp_path, lora=tmp_path / "no.safetensors")
+
+
+def test_sd15_draws_clips_too_and_says_its_format(tiny_sd15, tmp_path):
+    made = generate(["piano", "organ"], tiny_sd15, tmp_path, seed=1, sampling=QUICK)
+    assert [path.name for path in made] == ["piano-1.flac", "organ-2.flac"]
+    assert _size(made[0]) == (256, 256)
+    assert soundfile.info(made[1]).duration == pytest.approx(5.12)
+
+
+@pytest.fixture
+def lora(tmp_path):
+    """``lora(metadata, base)``: a LoRA that changes nothing, with this metadata."""
+
+    def write(**metadata: str):
+        layer = "lora_unet_down_blocks_1_attentions_0_proj_in"
+        tensors = {
+            f"{layer}.lora_down.weight": torch.zeros(2, 64, 1, 1),
+            f"{layer}.lora_up.weight": torch.zeros(64, 2, 1, 1),
+            f"{layer}.alpha": torch.tensor(1.0),
+        }
+        path = tmp_path / "lora.safetensors"
+        save_file(tensors, path, {"ss_sd_model_name": "tiny-sd15.safetensors", **metadata})
+        return path
+
+    return write
+
+
+def test_a_lora_says_anchor_and_format_before_the_base_does(tiny_sd15, lora, tmp_path):
+    base, file = tmp_path / "base.safetensors", lora(dmm_anchor="mel music", dmm_format="nano")
+    save_file(load_file(tiny_sd15), base, {"dmm_format": "sdxl-512"})
+    (clip,) = generate(["x"], base, tmp_path, file, sampling=QUICK)
+    facts = json.loads(clip.with_suffix(".json").read_text())
+    assert (facts["anchor"], facts["format"]) == ("mel music", "nano") and _size(clip) == (256, 256)
+
+
+def test_clip_skip_of_the_lora_changes_the_picture(tiny_sd15, lora, tmp_path):
+    pictures = []
+    for skip in ("1", "2"):
+        (clip,) = generate(["x"], tiny_sd15, tmp_path, lora(ss_clip_skip=skip), sampling=QUICK)
+        pictures.append(clip.with_suffix(".png").read_bytes())
+    assert json.loads(clip.with_suffix(".json").read_text())["clip_skip"] == 2
+    assert pictures[0] != pictures[1]
+
+
+def test_clip_skip_holds_for_the_negative_prompt_too(tiny_sd15):
+    pipeline = load_pipeline(tiny_sd15)
+    expected = torch.cat([embed_at(pipeline, [text], 2) for text in ("noise", "piano")])
+    seen = []
+    hook = lambda unet, args, named: seen.append(named["encoder_hidden_states"])  # noqa: E731
+    pipeline.unet.register_forward_pre_hook(hook, with_kwargs=True)
+    sampling = Sampling(steps=1, negative_prompt="noise")
+    list(draw(pipeline, [Request("piano", 0)], load_format("nano"), sampling, "", layer=2))
+    assert torch.equal(seen[0], expected)
+
+
+def test_a_lora_of_another_base_is_refused_before_anything_is_drawn(
+    tiny_checkpoint, lora, tmp_path
+):
+    with pytest.raises(ModelError, match=r"trained on tiny-sd15\.safetensors") as error:
+        generate(["x"], tiny_checkpoint, tmp_path, lora(), sampling=QUICK)
+    assert "\n" not in str(error.value) and not list(tmp_path.glob("*.flac"))
+
+
+def _size(clip):
+    with Image.open(clip.with_suffix(".png")) as picture:
+        return picture.size

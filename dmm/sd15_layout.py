@@ -1,0 +1,14 @@
+"""From diffusers' module names to those of a single-file SD 1.5 checkpoint."""
+
+from torch import Tensor, nn
+
+from .sd15_shapes import TE
+from .sdxl_layout import clip_tensors, unet_tensors, vae_tensors
+
+
+def single_file_tensors(unet: nn.Module, te: nn.Module, vae: nn.Module) -> dict[str, Tensor]:
+    """All tensors of the three modules under their single-file SD 1.5 names.
+
+    The lowest level upsamples without attention, hence ``bare``.
+    """
+    return unet_tensors(unet, bare=(0,)) | clip_tensors(te, TE) | vae_tensors(vae)

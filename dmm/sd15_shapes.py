@@ -1,0 +1,90 @@
+"""The sizes of an SD 1.5-architecture checkpoint, read from its safetensors header.
+
+As with SDXL every width comes from the file, so a model of a few megabytes goes through the same
+code as the four-gigabyte one. What no width tells, the eight attention heads of every level and
+the one transformer block of every attention layer, is SD 1.5's own.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from .header import Header, count
+from .network_shapes import UNET, TextEncoderShapes, read_clip, read_vae, vae_config
+
+TE = "cond_stage_model.transformer.text_model."
+HEADS = 8
+
+
+@dataclass(frozen=True)
+class Sd15Shapes:
+    """Sizes of the three networks in a single-file SD 1.5 checkpoint."""
+
+    kind: ClassVar = "sd15"
+    name: ClassVar = "SD 1.5"
+    pipeline: ClassVar = "StableDiffusionPipeline"
+
+    latent_channels: int
+    channels: tuple[int, ...]
+    """Widths of the UNet's four levels."""
+    time_embed_dim: int
+    te: TextEncoderShapes
+    vae_channels: tuple[int, ...]
+    vae_layers: int
+    """ResNet blocks per VAE encoder level."""
+
+    @property
+    def vocab_size(self) -> int:
+        """Entries of the tokeniser's vocabulary."""
+        return self.te.vocab_size
+
+    @property
+    def model_channels(self) -> int:
+        """Width of the UNet's first level, its narrowest."""
+        return self.channels[0]
+
+    @property
+    def context_dim(self) -> int:
+        """Width of the text that the UNet attends to."""
+        return self.te.hidden_size
+
+    def unet_config(self) -> dict[str, Any]:
+        """Arguments of diffusers' UNet2DConditionModel."""
+        attended = len(self.channels) - 1
+        return {
+            "in_channels": self.latent_channels,
+            "out_channels": self.latent_channels,
+            "block_out_channels": list(self.channels),
+            "down_block_types": ["CrossAttnDownBlock2D"] * attended + ["DownBlock2D"],
+            "up_block_types": ["UpBlock2D"] + ["CrossAttnUpBlock2D"] * attended,
+            "layers_per_block": 2,
+            "attention_head_dim": HEADS,  # diffusers' name for the number of heads
+            "cross_attention_dim": self.context_dim,
+            "time_embedding_dim": self.time_embed_dim,
+        }
+
+    def vae_config(self) -> dict[str, Any]:
+        """Arguments of diffusers' AutoencoderKL; the scaling factor is SD 1.5's."""
+        return vae_config(self.vae_channels, self.vae_layers, self.latent_channels, 0.18215)
+
+    def text_configs(self) -> dict[str, dict[str, Any]]:
+        """A pipeline's text encoder: arguments of CLIPTextConfig, and the class they are for."""
+        config = self.te.config(hidden_act="quick_gelu")
+        return {"text_encoder": {"architectures": ["CLIPTextModel"], **config}}
+
+
+def sd15_shapes(header: Header) -> Sd15Shapes:
+    """Sizes from a single-file SD 1.5 checkpoint's header.
+
+    KeyError, naming the tensor, if one is missing; ValueError for a UNet with blocks left out.
+    """
+    if (blocks := count(header, UNET + "input_blocks.")) != 12:
+        raise ValueError(f"its UNet has {blocks} input blocks, not 12")
+    return Sd15Shapes(
+        channels=tuple(
+            header[f"{UNET}input_blocks.{block}.0.out_layers.3.weight"][0]
+            for block in (1, 4, 7, 10)
+        ),
+        time_embed_dim=header[UNET + "time_embed.0.weight"][0],
+        te=read_clip(header, TE),
+        **read_vae(header),
+    )

@@ -1,0 +1,45 @@
+"""Load SD 1.5 checkpoints of any width into sd-scripts, whose loader has SD 1.5's sizes in it.
+
+The counterpart of ``any_width`` for SDXL. The UNet's widths are module constants here, and heads
+(8 at every level) and depth (1) are the engine's own; only the text encoder's sizes are literals
+of a call, so that call is replaced. Afterwards everything is as it was.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any
+from unittest.mock import patch
+
+from library import model_util, original_unet
+
+from dmm.sd15_shapes import Sd15Shapes
+
+
+@contextmanager
+def sizes_of(shapes: Sd15Shapes) -> Iterator[None]:
+    """Within the block, sd-scripts builds its three SD 1.5 networks with these sizes."""
+    unet: dict[str, Any] = {
+        "IN_CHANNELS": shapes.latent_channels,
+        "OUT_CHANNELS": shapes.latent_channels,
+        "BLOCK_OUT_CHANNELS": shapes.channels,
+        "TIMESTEP_INPUT_DIM": shapes.channels[0],
+        "TIME_EMBED_DIM": shapes.time_embed_dim,
+    }
+    first = shapes.vae_channels[0]
+    loader: dict[str, Any] = {
+        "UNET_PARAMS_CONTEXT_DIM": shapes.context_dim,
+        "VAE_PARAMS_CH": first,
+        "VAE_PARAMS_CH_MULT": [width // first for width in shapes.vae_channels],
+        "VAE_PARAMS_NUM_RES_BLOCKS": shapes.vae_layers,
+        "VAE_PARAMS_Z_CHANNELS": shapes.latent_channels,
+        "CLIPTextConfig": partial(_text_config, model_util.CLIPTextConfig, shapes),
+    }
+    with ExitStack() as stack:
+        stack.enter_context(patch.multiple(original_unet, **unet))
+        stack.enter_context(patch.multiple(model_util, **loader))
+        yield
+
+
+def _text_config(original: Any, shapes: Sd15Shapes, **settings: Any) -> Any:
+    return original(**settings | shapes.te.config(hidden_act=settings["hidden_act"]))
