@@ -61,6 +61,12 @@ def set_up_engine() -> Path:
     return find_engine()
 
 
+def engine_environment(engine: Path) -> dict[str, str]:
+    """Environment in which sd-scripts' own modules and ours can be imported."""
+    paths = [str(engine), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONWARNINGS": "ignore"}
+
+
 def _clone(pin: Pin, folder: Path) -> None:
     """Clone beside the final place and rename, so that a broken clone is never mistaken for one."""
     partial = folder.with_name(f".{folder.name}.{os.getpid()}.part")

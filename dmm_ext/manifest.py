@@ -1,30 +1,81 @@
-"""Print every option of the engine and of our plugin as one line of JSON.
+"""Write every option of the engine's LoRA trainers and of our plugin to a committed file.
 
-Run inside sd-scripts' environment: ``python -m dmm_ext.manifest``.
+``python -m dmm_ext.manifest --write``, run with sd-scripts and this repository on ``PYTHONPATH``,
+writes ``presets/engine-options.json``; without ``--write`` it is printed. Only facts are taken from
+the parsers, none of their help texts.
 """
 
 import argparse
-import json
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from .trainer import setup_parser
+import sdxl_train_network
+import train_network
 
-KINDS: dict[Any, str] = {int: "int", float: "float", str: "str", None: "str"}
+from dmm.engine import read_pin
+from dmm.files import write_text
+from dmm.training.manifest import PATH, Option, manifest_text
+
+from .options import add_options
+
+TRAINERS = {"sd15": train_network, "sdxl": sdxl_train_network}
+KINDS: dict[Any, str] = {int: "int", float: "float", str: "str", Path: "str", None: "str"}
 """Any other type is the engine's own reading of steps or, below 1, a share of them: a number."""
 
 
-def manifest(parser: argparse.ArgumentParser) -> dict[str, dict[str, Any]]:
-    """Kind, list or not, and choices of each option by its name in a configuration file."""
+def manifest() -> dict[str, Option]:
+    """Every option of every trainer by its name in a preset."""
+    ours = argparse.ArgumentParser(add_help=False)
+    add_options(ours)
+    options = _options(ours, "plugin", tuple(TRAINERS))
+    for trainer, module in TRAINERS.items():
+        for key, option in _options(module.setup_parser(), "engine", (trainer,)).items():
+            if key in options and options[key].owner == "plugin":
+                raise ValueError(f"the plugin's option {key!r} is one of the engine's too")
+            options[key] = _merged(key, options.get(key), option)
+    return options
+
+
+def _options(
+    parser: argparse.ArgumentParser, owner: str, trainers: tuple[str, ...]
+) -> dict[str, Option]:
     return {
-        action.dest: {
-            "kind": "flag" if action.nargs == 0 else KINDS.get(action.type, "number"),
-            "is_list": action.nargs in ("*", "+"),
-            "choices": [str(choice) for choice in action.choices] if action.choices else None,
-        }
+        action.dest: Option(
+            kind="flag" if action.nargs == 0 else KINDS.get(action.type, "number"),
+            is_list=action.nargs in ("*", "+"),
+            choices=tuple(str(c) for c in action.choices if c is not None)
+            if action.choices
+            else None,
+            default=action.default,
+            owner=owner,
+            trainers=trainers,
+        )
         for action in parser._actions
         if action.dest != "help"
     }
 
 
+def _merged(key: str, known: Option | None, found: Option) -> Option:
+    """One entry for an option that several trainers have alike."""
+    if known is None:
+        return found
+    merged = replace(found, trainers=(*known.trainers, *found.trainers))
+    if merged != replace(known, trainers=merged.trainers):
+        raise ValueError(f"the trainers differ in {key!r}: {known} and {found}")
+    return merged
+
+
+def main() -> None:
+    """Print the manifest, or write it to its place."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--write", action="store_true", help=f"write {PATH}")
+    text = manifest_text(manifest(), read_pin())
+    if parser.parse_args().write:
+        write_text(PATH, text)
+    else:
+        print(text, end="")
+
+
 if __name__ == "__main__":
-    print(json.dumps(manifest(setup_parser())))
+    main()

@@ -1,0 +1,114 @@
+"""What a setting does here, its default, our presets' values and why: ``--explain KEY``."""
+
+import textwrap
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from ..engine import ROOT
+from ..errors import PresetError
+from ..presets import ABLATIONS, known_options, preset_names, read_layers, resolve
+from .launcher import OWNED
+from .manifest import Option
+from .rules.engine import OURS_INSTEAD
+from .rules.finding import nearest, shown
+
+PATH = ROOT / "presets" / "explain.toml"
+WIDTH = 100
+KINDS = {
+    "flag": "true or false",
+    "int": "a whole number",
+    "float": "a number",
+    "number": "steps or, below 1, a share of them",
+    "str": "text",
+}
+TRAINERS = {"sd15": "SD 1.5", "sdxl": "SDXL"}
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """All that is known of a setting."""
+
+    key: str
+    option: Option
+    what: str
+    why: str | None
+    presets: Mapping[str, tuple[str, ...]]
+    """Each value that our presets state to those that do."""
+    ablations: Mapping[str, tuple[str, ...]]
+
+    def __str__(self) -> str:
+        """Some lines, the first with the key."""
+        lines = [f"{self.key}: {self.what}", f"  takes: {_takes(self.option)}"]
+        lines.append(f"  read by: {_owner(self.option)}")
+        lines.append(f"  default: {shown(self.option.default)}")
+        lines += [f"  {value} in {', '.join(names)}" for value, names in self.presets.items()]
+        lines += [f"  ablation: {value} in {', '.join(n)}" for value, n in self.ablations.items()]
+        lines += [f"  why: {self.why}"] if self.why else []
+        wrapped = (textwrap.wrap(x, WIDTH, subsequent_indent="    ") for x in lines)
+        return "\n".join(line for group in wrapped for line in group)
+
+
+@cache
+def explained() -> dict[str, dict[str, str]]:
+    """Key to ``what`` and ``why``, for the settings that have words of their own."""
+    return tomllib.loads(PATH.read_text(encoding="utf-8"))
+
+
+def explain(key: str) -> Explanation:
+    """Explain a setting; PresetError names the nearest one, or those that begin alike.
+
+    A table's spelling is understood too: ``huber.start``.
+    """
+    key = key.strip().replace(".", "_")
+    options = known_options()
+    if key not in options:
+        alike = sorted(name for name in options if name.startswith(f"{key}_"))
+        hint = f"; there are {', '.join(alike)}" if alike else nearest(key, options)
+        raise PresetError(f"no setting {key!r} in the engine or its plugin{hint}")
+    words = explained().get(key, {})
+    return Explanation(
+        key, options[key], _what(key, words), words.get("why"), _presets(key), _ablations(key)
+    )
+
+
+def _what(key: str, words: Mapping[str, str]) -> str:
+    sentences = [words["what"]] if words else []
+    if key in OWNED:
+        sentences.append(f"Not for a preset: it is said by {OWNED[key]}.")
+    elif key in OURS_INSTEAD and not words:
+        instead = f"; use {OURS_INSTEAD[key]}" if OURS_INSTEAD[key] else ""
+        sentences.append(f"Does nothing here, because dmm train does this itself{instead}.")
+    return " ".join(sentences) or "Passed through to sd-scripts unchanged."
+
+
+def _presets(key: str) -> dict[str, tuple[str, ...]]:
+    stated = ((name, resolve(name).stated) for name in preset_names())
+    return _by_value({name: settings[key] for name, settings in stated if key in settings})
+
+
+def _ablations(key: str) -> dict[str, tuple[str, ...]]:
+    stated = ((name, read_layers(name)[-1].values) for name in preset_names(ABLATIONS))
+    return _by_value({name: values[key] for name, values in stated if key in values})
+
+
+def _by_value(values: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for name, value in values.items():
+        found[shown(value)] = (*found.get(shown(value), ()), name)
+    return found
+
+
+def _takes(option: Option) -> str:
+    kind = f"one of {', '.join(option.choices)}" if option.choices else KINDS[option.kind]
+    return f"a list, each {kind}" if option.is_list else kind
+
+
+def _owner(option: Option) -> str:
+    if option.owner == "launcher":
+        return "dmm train"
+    if option.owner == "plugin":
+        return "our trainer"
+    return "sd-scripts, for " + " and ".join(TRAINERS[name] for name in option.trainers)

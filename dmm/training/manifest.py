@@ -1,0 +1,72 @@
+"""Every setting that a preset may hold, read from a committed file: no torch, no engine.
+
+``presets/engine-options.json`` has the facts of the engine's and our parsers (``dmm_ext.manifest``
+writes it, a test regenerates it). The settings that only ``dmm train`` itself reads are in
+``launcher.py``.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from ..engine import ROOT, Pin, read_pin
+from ..errors import EngineError
+
+PATH = ROOT / "presets" / "engine-options.json"
+REMEDY = "write it anew: python -m dmm_ext.manifest --write (CONTRIBUTING.md)"
+
+
+@dataclass(frozen=True)
+class Option:
+    """What a parser says of one setting."""
+
+    kind: str
+    """``flag``, ``int``, ``float``, ``str``, or ``number``: whole or not as it is written."""
+    is_list: bool = False
+    choices: tuple[str, ...] | None = None
+    default: Any = None
+    owner: str = "engine"
+    """Who reads it: ``engine``, ``plugin`` (``dmm_ext``) or ``launcher`` (``dmm train``)."""
+    trainers: tuple[str, ...] = ("sd15", "sdxl")
+    """Architectures whose trainer has it."""
+
+
+@cache
+def read_manifest() -> dict[str, Option]:
+    """The engine's and the plugin's settings by name.
+
+    EngineError if the file was edited by hand or made for another commit than the pinned one.
+    """
+    found = json.loads(PATH.read_text(encoding="utf-8"))
+    pin = read_pin()
+    if found["commit"] != pin.commit:
+        raise EngineError(
+            f"{PATH}: lists the options of sd-scripts {found['commit'][:12]}, "
+            f"the pin is {pin.commit[:12]}; {REMEDY}"
+        )
+    if found["sha256"] != entries_sha256(found["options"]):
+        raise EngineError(f"{PATH}: its entries do not fit its hash; {REMEDY}")
+    return {key: _option(entry) for key, entry in found["options"].items()}
+
+
+def manifest_text(options: Mapping[str, Option], pin: Pin) -> str:
+    """The file's text, one option a line, so that an upgrade of the engine reads as a diff."""
+    entries = {key: vars(options[key]) for key in sorted(options)}
+    lines = ",\n".join(f"    {json.dumps(key)}: {json.dumps(e)}" for key, e in entries.items())
+    return (
+        f'{{\n  "tag": {json.dumps(pin.tag)},\n  "commit": {json.dumps(pin.commit)},\n'
+        f'  "sha256": "{entries_sha256(entries)}",\n  "options": {{\n{lines}\n  }}\n}}\n'
+    )
+
+
+def entries_sha256(entries: Mapping[str, Any]) -> str:
+    """Hash of the entries, whatever their order and layout."""
+    return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()
+
+
+def _option(entry: Mapping[str, Any]) -> Option:
+    choices = tuple(entry["choices"]) if entry["choices"] else None
+    return Option(**{**entry, "choices": choices, "trainers": tuple(entry["trainers"])})

@@ -1,0 +1,186 @@
+"""Rules on the LoRA itself: rank, alpha, its layers, text encoders and their rates."""
+
+from ...presets import Resolved
+from ..facts import Facts
+from .finding import Rule, nearest, said
+
+LORA = "networks.lora"
+LORA_ARGS = (
+    "conv_dim", "conv_alpha", "dropout", "rank_dropout", "module_dropout",
+    "block_dims", "block_alphas", "conv_block_dims", "conv_block_alphas",
+    "down_lr_weight", "mid_lr_weight", "up_lr_weight", "block_lr_zero_threshold",
+    "loraplus_lr_ratio", "loraplus_unet_lr_ratio", "loraplus_text_encoder_lr_ratio",
+)  # fmt: skip
+"""What ``networks/lora.py`` asks for in network_args; it takes any other word and ignores it."""
+NUMBERS = ("conv_dim", "conv_alpha", "rank_dropout", "module_dropout")
+HIGH_RANK = 128
+"""First model: rank and alpha "higher still" than what did well collapsed."""
+
+
+def network_args(settings: Resolved) -> dict[str, str]:
+    """``network_args`` as a mapping; words without ``=`` map to nothing."""
+    pairs = (argument.partition("=") for argument in settings["network_args"] or ())
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def number(text: str | None) -> float | None:
+    """The number in a network argument, or None."""
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return None
+
+
+def unknown_network_argument(settings: Resolved, facts: Facts) -> str | None:
+    """A misspelt one would be ignored."""
+    if settings["network_module"] != LORA:
+        return None
+    for key, value in network_args(settings).items():
+        if key not in LORA_ARGS:
+            return (
+                f"network_args: {LORA} has no {key!r} and would ignore it{nearest(key, LORA_ARGS)}"
+            )
+        if not value or (key in NUMBERS and number(value) is None):
+            return f"network_args: {key}={value}: a number is needed, as in {key}=8"
+    return None
+
+
+def alpha_left_at_one(settings: Resolved, facts: Facts) -> str | None:
+    """Upstream's default alpha is 1, whatever the rank."""
+    if settings.states("network_alpha"):
+        return None
+    return (
+        f"network_alpha is unset: the engine takes 1, a scale of 1/{settings['network_dim'] or 4}; "
+        f"state it (network_alpha = {settings['network_dim'] or 4} is scale 1)"
+    )
+
+
+def conv_alpha_left_at_one(settings: Resolved, facts: Facts) -> str | None:
+    """As with network_alpha, for convolutions."""
+    found = network_args(settings)
+    if "conv_dim" not in found or "conv_alpha" in found:
+        return None
+    rank = found["conv_dim"]
+    return (
+        f"network_args: conv_dim={rank} without conv_alpha: the engine takes 1, a scale of "
+        f"1/{rank}; add conv_alpha={rank} (scale 1)"
+    )
+
+
+def conv_alpha_alone(settings: Resolved, facts: Facts) -> str | None:
+    """Without conv_dim there is no LoRA on convolutions."""
+    found = network_args(settings)
+    if "conv_alpha" not in found or "conv_dim" in found or "conv_block_dims" in found:
+        return None
+    return (
+        f"network_args: conv_alpha={found['conv_alpha']} does nothing without conv_dim; add "
+        "conv_dim for LoRA on convolutions, or remove it"
+    )
+
+
+def text_rate_without_training(settings: Resolved, facts: Facts) -> str | None:
+    """The text encoders do not learn."""
+    if not (settings["network_train_unet_only"] and settings["text_encoder_lr"]):
+        return None
+    return (
+        f"{said(settings, 'text_encoder_lr')} does nothing: "
+        f"{said(settings, 'network_train_unet_only')}; remove it, or set the latter to false"
+    )
+
+
+def nothing_to_train(settings: Resolved, facts: Facts) -> str | None:
+    """Two exclusive halves."""
+    keys = ("network_train_unet_only", "network_train_text_encoder_only")
+    if not all(settings[key] for key in keys):
+        return None
+    return f"{said(settings, *keys)} leave nothing to train; set one of them to false"
+
+
+def text_encoders_cached_and_trained(settings: Resolved, facts: Facts) -> str | None:
+    """What is cached cannot learn."""
+    cached = [
+        key
+        for key in ("cache_text_encoder_outputs", "cache_text_encoder_outputs_to_disk")
+        if settings[key]
+    ]
+    if not cached or settings["network_train_unet_only"]:
+        return None
+    return (
+        f"{said(settings, *cached)}: text encoders whose outputs are cached cannot learn; set "
+        "network_train_unet_only = true, or do not cache them"
+    )
+
+
+def rank_unset(settings: Resolved, facts: Facts) -> str | None:
+    """The network's own default, not the parser's."""
+    if settings.states("network_dim") or settings["network_module"] != LORA:
+        return None
+    return "network_dim is unset: the engine takes rank 4, very little; state it, as 32"
+
+
+def scale_above_one(settings: Resolved, facts: Facts) -> str | None:
+    """Alpha over rank multiplies what the LoRA adds."""
+    found = network_args(settings)
+    pairs = {
+        ("network_alpha", "network_dim"): (settings["network_alpha"], settings["network_dim"]),
+        ("conv_alpha", "conv_dim"): (
+            number(found.get("conv_alpha")),
+            number(found.get("conv_dim")),
+        ),
+    }
+    for (alpha_name, rank_name), (alpha, rank) in pairs.items():
+        if alpha and rank and alpha > rank:
+            return (
+                f"{alpha_name} {alpha:g} over {rank_name} {rank:g} is a scale of {alpha / rank:g}: "
+                "a step that much larger, and mode collapse sooner; alpha up to the rank is usual"
+            )
+    return None
+
+
+def high_rank(settings: Resolved, facts: Facts) -> str | None:
+    """Seen once, not explained."""
+    if (settings["network_dim"] or 0) < HIGH_RANK or settings["network_module"] != LORA:
+        return None
+    return (
+        f"{said(settings, 'network_dim', 'network_alpha')}: the first model collapsed at its "
+        "highest rank and alpha; watch preview/prompt_diversity, or keep alpha at 32"
+    )
+
+
+def rank_above_width(settings: Resolved, facts: Facts) -> str | None:
+    """A matrix has no higher rank than its smaller side."""
+    width, rank = facts.base.width if facts.base else None, settings["network_dim"] or 0
+    if not width or rank <= width:
+        return None
+    return (
+        f"{said(settings, 'network_dim')}: the base's narrowest layers have {width} channels, and "
+        f"a change of theirs has no higher rank; {width} holds as much there"
+    )
+
+
+def other_network(settings: Resolved, facts: Facts) -> str | None:
+    """Nothing here was tried with another one."""
+    if settings["network_module"] == LORA:
+        return None
+    return (
+        f"{said(settings, 'network_module')}: dmm generate and dmm fuse are tested with {LORA} "
+        "only; try a run of a few steps first"
+    )
+
+
+ERRORS: tuple[Rule, ...] = (
+    unknown_network_argument,
+    alpha_left_at_one,
+    conv_alpha_left_at_one,
+    conv_alpha_alone,
+    text_rate_without_training,
+    nothing_to_train,
+    text_encoders_cached_and_trained,
+)
+WARNINGS: tuple[Rule, ...] = (
+    rank_unset,
+    scale_above_one,
+    high_rank,
+    rank_above_width,
+    other_network,
+)

@@ -1,0 +1,43 @@
+"""The range of every number that a preset may hold, where its type says too little."""
+
+from ...presets import Resolved
+from ..facts import Facts
+from .finding import Rule, said
+
+ABOVE_ZERO = ("huber_start", "huber_end", "huber_validation", "huber_c", "network_alpha",
+              "ema_decay")  # fmt: skip
+NOT_NEGATIVE = (
+    "learning_rate", "unet_lr", "noise_offset", "min_snr_gamma", "max_grad_norm",
+    "gradient_weight", "multires_weight", "snr_gate", "early_stop_min_delta", "collapse_floor",
+    "preview_guidance", "spec_augment", "spec_augment_time", "spec_augment_mel",
+    "caption_dropout_rate", "caption_tag_dropout_rate", "network_dropout",
+    "max_data_loader_n_workers",
+)  # fmt: skip
+AT_MOST_ONE = ("spec_augment", "caption_dropout_rate", "caption_tag_dropout_rate",
+               "network_dropout")  # fmt: skip
+BELOW_ONE = ("spec_augment_time", "spec_augment_mel", "ema_decay")
+ONE_OR_MORE = (
+    "max_train_steps", "max_train_epochs", "train_batch_size", "gradient_accumulation_steps",
+    "network_dim", "dataset_repeats", "save_every_n_steps", "save_last_n_steps_state",
+    "validate_every_n_steps", "max_validation_steps", "early_stop_patience",
+    "preview_every_n_steps", "preview_count", "preview_steps", "collapse_patience",
+)  # fmt: skip
+
+
+def out_of_range(settings: Resolved, facts: Facts) -> str | None:
+    """Numbers that are of the right type and mean nothing."""
+    bounds = (
+        (ABOVE_ZERO, "above 0", lambda x: x > 0),
+        (NOT_NEGATIVE, "0 or more", lambda x: x >= 0),
+        (AT_MOST_ONE, "1 or less", lambda x: x <= 1),
+        (BELOW_ONE, "below 1", lambda x: x < 1),
+        (ONE_OR_MORE, "1 or more", lambda x: x >= 1),
+    )
+    for keys, words, holds in bounds:
+        for key in keys:
+            if settings[key] is not None and not holds(settings[key]):
+                return f"{said(settings, key)} is out of range: {words} is needed"
+    return None
+
+
+ERRORS: tuple[Rule, ...] = (out_of_range,)

@@ -1,0 +1,108 @@
+"""A setting's value as its option wants it, from TOML or from the words of ``--set``."""
+
+import math
+import tomllib
+from typing import Any
+
+from ..errors import PresetError
+from .manifest import Option
+
+NEEDED = {
+    "flag": "true or false",
+    "int": "a whole number",
+    "float": "a finite number",
+    "number": "a whole number of steps or, below 1, a share of them",
+    "str": "text",
+}
+
+
+def typed(key: str, value: Any, option: Option) -> Any:
+    """The value of its option's kind and among its choices; else PresetError says what is needed.
+
+    Words of ``--set`` come as text. A list is written as in TOML, or as words of ``key=value`` or
+    numbers with spaces between; any other text is one item.
+
+    >>> typed("preview_prompts", "piano, slow", Option("str", is_list=True))
+    ['piano, slow']
+    >>> typed("network_args", "conv_dim=8 conv_alpha=8", Option("str", is_list=True))
+    ['conv_dim=8', 'conv_alpha=8']
+    """
+    if option.is_list:
+        items = _items(key, value) if isinstance(value, str) else value
+        return [_one(key, item, option) for item in (items if isinstance(items, list) else [items])]
+    return _one(key, value, option)
+
+
+def _items(key: str, text: str) -> list[Any]:
+    if text.startswith("["):
+        try:
+            return tomllib.loads(f"x = {text}")["x"]
+        except tomllib.TOMLDecodeError as error:
+            raise PresetError(f"{key} = {text}: not a list as TOML writes it ({error})") from error
+    words = text.split()
+    return words if all("=" in word or _is_number(word) for word in words) else [text]
+
+
+def _one(key: str, value: Any, option: Option) -> Any:
+    try:
+        result = READERS[option.kind](value)
+    except ValueError as error:
+        raise PresetError(f"{key} = {_shown(value)}: {NEEDED[option.kind]} is needed") from error
+    if option.choices and str(result) not in option.choices:
+        raise PresetError(f"{key} = {_shown(value)}: one of {', '.join(option.choices)} is needed")
+    return result
+
+
+def _shown(value: Any) -> str:
+    """As TOML has it."""
+    return str(value).lower() if isinstance(value, bool) else repr(value)
+
+
+def _flag(value: Any) -> bool:
+    words = {"true": True, "false": False}
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, str) or value.lower() not in words:
+        raise ValueError
+    return words[value.lower()]
+
+
+def _int(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError
+    return int(value)
+
+
+def _float(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
+
+
+def _number(value: Any) -> int | float:
+    """Whole steps as int, a share as float: the engine takes a float times all steps."""
+    if isinstance(value, str) and value.endswith("%"):
+        return _float(value[:-1]) / 100
+    number = _float(value)
+    if number < 0 or (number >= 1 and not number.is_integer()):
+        raise ValueError
+    return int(number) if number.is_integer() else number
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError
+    return str(value)
+
+
+def _is_number(word: str) -> bool:
+    try:
+        return math.isfinite(float(word))
+    except ValueError:
+        return False
+
+
+READERS = {"flag": _flag, "int": _int, "float": _float, "number": _number, "str": _text}

@@ -1,0 +1,162 @@
+"""Settings that our plugin adds to those of sd-scripts, grouped by concern.
+
+Each is an argument of the trainer's parser and a key of a preset; ``dmm train --explain KEY`` says
+more about each (``presets/explain.toml``).
+"""
+
+import argparse
+
+CURVES = ("linear", "cosine", "exponential", "step")
+SAMPLERS = ("dpmsolver++", "euler", "ddim")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add every option of the plugin to a parser of the engine's."""
+    for title, add in GROUPS.items():
+        add(parser.add_argument_group(title))
+
+
+def _huber(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--huber_start",
+        type=float,
+        help="Huber threshold at the start; unset leaves the threshold to the engine's settings",
+    )
+    group.add_argument("--huber_end", type=float, default=0.05, help="Huber threshold at the end")
+    group.add_argument(
+        "--huber_over",
+        choices=("training", "timestep"),
+        default="training",
+        help="what start and end are the ends of: the run, or the diffusion timesteps",
+    )
+    group.add_argument(
+        "--huber_curve", choices=CURVES, default="linear", help="how it goes over training"
+    )
+    group.add_argument(
+        "--huber_validation",
+        type=float,
+        default=0.1,
+        help="the one threshold that validation is scored with, whatever the training loss",
+    )
+
+
+def _losses(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--gradient_weight",
+        type=float,
+        default=0.0,
+        help="weight of the error of differences along time and frequency; 0 is off",
+    )
+    group.add_argument(
+        "--multires_weight",
+        type=float,
+        default=0.0,
+        help="weight of the error at halved and quartered resolutions; 0 is off",
+    )
+    group.add_argument(
+        "--mel_tilt",
+        type=float,
+        default=0.0,
+        help="how much more low mel rows weigh than high ones; 0 weighs all alike",
+    )
+    group.add_argument(
+        "--snr_gate",
+        type=float,
+        help="spectrogram losses only at timesteps whose signal-to-noise ratio is above this",
+    )
+
+
+def _spec_augment(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--spec_augment", type=float, default=0.0, help="share of clips that are masked; 0 is off"
+    )
+    group.add_argument(
+        "--spec_augment_time", type=float, default=0.2, help="largest share of time in a mask"
+    )
+    group.add_argument(
+        "--spec_augment_mel", type=float, default=0.2, help="largest share of mel rows in a mask"
+    )
+
+
+def _stopping(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--ema_decay", type=float, help="keep a moving average of the weights with this decay"
+    )
+    group.add_argument(
+        "--early_stop_patience",
+        type=int,
+        help="stop after this many validations without improvement",
+    )
+    group.add_argument(
+        "--early_stop_min_delta",
+        type=float,
+        default=0.0,
+        help="an improvement is a validation loss lower by more than this",
+    )
+
+
+def _previews(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--preview_every_n_steps", type=int, help="draw, hear and score clips every so many steps"
+    )
+    group.add_argument(
+        "--preview_prompts", type=str, nargs="+", help="prompts of the previews, without the anchor"
+    )
+    group.add_argument("--preview_count", type=int, default=2, help="clips of each prompt")
+    group.add_argument("--preview_steps", type=int, default=20, help="steps of the sampler")
+    group.add_argument(
+        "--preview_guidance", type=float, default=5.0, help="guidance scale; 1 is none"
+    )
+    group.add_argument(
+        "--preview_sampler", choices=SAMPLERS, default="dpmsolver++", help="sampler of the previews"
+    )
+    group.add_argument("--preview_seed", type=int, default=0, help="seed of the first preview clip")
+    group.add_argument(
+        "--preview_embedder",
+        type=str,
+        default="mel-stats",
+        help="embedder that scores the previews: mel-stats, nano-clap or clap",
+    )
+    group.add_argument("--preview_weights", type=str, help="folder of the embedder's weights")
+    group.add_argument(
+        "--preview_reference", type=str, help="folder of mel images that previews are held against"
+    )
+
+
+def _collapse(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--collapse_floor",
+        type=float,
+        default=0.05,
+        help="diversity of a preview under which it counts as collapsed",
+    )
+    group.add_argument(
+        "--collapse_patience",
+        type=int,
+        default=3,
+        help="previews in a row under the floor before the alarm",
+    )
+    group.add_argument(
+        "--collapse_stop", action="store_true", help="end the run when the alarm goes off"
+    )
+
+
+def _identity(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--anchor", type=str, help="words in front of every caption")
+    group.add_argument(
+        "--lora_metadata",
+        type=str,
+        nargs="+",
+        help="dmm_key=value pairs written into every LoRA file",
+    )
+
+
+GROUPS = {
+    "Huber threshold": _huber,
+    "spectrogram losses": _losses,
+    "SpecAugment in latent space": _spec_augment,
+    "averaging and early stopping": _stopping,
+    "previews": _previews,
+    "collapse alarm": _collapse,
+    "identity": _identity,
+}

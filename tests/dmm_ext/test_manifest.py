@@ -1,0 +1,32 @@
+"""The committed list of options against the parsers of the real engine."""
+
+import json
+
+import pytest
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+def test_the_committed_manifest_is_what_the_parsers_say(inside_engine):
+    from dmm.engine import read_pin
+    from dmm.training.manifest import PATH, manifest_text
+    from dmm_ext.manifest import manifest
+
+    found = json.loads(manifest_text(manifest(), read_pin()))
+    committed = json.loads(PATH.read_text(encoding="utf-8"))
+    assert found["options"] == committed["options"]
+    assert found["sha256"] == committed["sha256"] and found["commit"] == committed["commit"]
+
+
+def test_an_option_that_two_trainers_read_differently_is_refused(inside_engine):
+    from dmm.training.manifest import Option
+    from dmm_ext.manifest import _merged
+
+    assert _merged(
+        "x", Option("int", trainers=("a",)), Option("int", trainers=("b",))
+    ).trainers == (
+        "a",
+        "b",
+    )
+    with pytest.raises(ValueError, match="the trainers differ in 'x'"):
+        _merged("x", Option("int"), Option("float"))
