@@ -1,27 +1,91 @@
-"""The Huber threshold annealed over training, from wide (close to L2) to narrow (close to L1).
+"""The Huber threshold over diffusion timesteps and over training; ``docs/huber.md`` explains both.
 
-sd-scripts can vary the threshold over the diffusion timestep only. It reads ``args.huber_c``
-anew at every step, so with its ``constant`` schedule the value set here is the one used.
+The engine's loss of a residual r at threshold d is 2d(sqrt(r^2 + d^2) - d): r^2 where |r| << d,
+2d|r| where |r| >> d. Its own schedules vary d over the timestep only. Scheduled pseudo-Huber
+losses: Khrapov et al. 2024, https://arxiv.org/abs/2403.16728.
+
+The trainer puts this in front of the engine's function::
+
+    def in_force(args, timesteps, noise_scheduler):
+        ours = threshold(args, timesteps, noise_scheduler.alphas_cumprod, progress())
+        return engines_own(args, timesteps, noise_scheduler) if ours is None else ours
 """
 
+import argparse
 import math
 
-ANNEALINGS = ("linear", "cosine", "exponential")
+import torch
+from torch import Tensor
+
+from dmm.errors import PresetError
+
+from .options import CURVES
 
 
-def annealed(start: float, end: float, progress: float, annealing: str) -> float:
-    """Threshold after a share ``progress`` (0..1) of the training.
+def threshold(
+    args: argparse.Namespace, timesteps: Tensor, alphas_cumprod: Tensor, progress: float
+) -> Tensor | None:
+    """Threshold of every clip, (batch,) float32 on the device of ``timesteps``.
 
-    >>> [round(annealed(0.15, 0.05, p, "linear"), 3) for p in (0, 0.5, 1)]
+    None where the engine decides: ``huber_start`` is unset, or the loss has no threshold. With
+    ``huber_over = "training"`` it is ``progress_value`` times ``timestep_factor``; the factor is 1
+    for the schedule "constant". With "timestep" it goes from ``huber_start`` at t = 0 to
+    ``huber_end`` at t = T and ``progress`` is without effect; so is ``huber_c``. ``huber_scale``
+    is not read at all. ``progress`` is the share of the training that is done, 0..1.
+    """
+    if args.huber_start is None or args.loss_type not in ("huber", "smooth_l1"):
+        return None
+    start, end, schedule = args.huber_start, args.huber_end, args.huber_schedule
+    if not min(start, end) > 0:
+        raise PresetError(f"huber_start is {start}, huber_end {end}; both must be above 0")
+    if args.huber_over == "timestep":
+        if schedule == "constant":
+            raise PresetError(
+                'huber_over = "timestep" needs huber_schedule = "exponential" or "snr"; '
+                '"constant" is the same at every timestep'
+            )
+        # start * (1 - c) / (1 + sigma)^2 + start * c is (start - end) / (1 + sigma)^2 + end
+        return start * timestep_factor(timesteps, schedule, end / start, alphas_cumprod)
+    level = progress_value(start, end, progress, args.huber_curve)
+    return level * timestep_factor(timesteps, schedule, args.huber_c, alphas_cumprod)
+
+
+def progress_value(start: float, end: float, progress: float, curve: str) -> float:
+    """Value after a share ``progress`` (clamped to 0..1) of the training; both ends are above 0.
+
+    "step" is ``start`` in the first half and ``end`` from the middle on.
+
+    >>> [round(progress_value(0.15, 0.05, p, "linear"), 3) for p in (0, 0.5, 1)]
     [0.15, 0.1, 0.05]
-    >>> round(annealed(0.15, 0.05, 0.5, "exponential"), 4)  # the geometric mean
+    >>> round(progress_value(0.15, 0.05, 0.5, "exponential"), 4)  # the geometric mean
     0.0866
     """
     progress = min(max(progress, 0.0), 1.0)
-    if annealing == "linear":
+    if curve == "linear":
         return start + (end - start) * progress
-    if annealing == "cosine":
+    if curve == "cosine":
         return end + (start - end) * 0.5 * (1 + math.cos(math.pi * progress))
-    if annealing == "exponential":
+    if curve == "exponential":
         return start * (end / start) ** progress
-    raise ValueError(f"annealing is one of {', '.join(ANNEALINGS)}; got {annealing!r}")
+    if curve == "step":
+        return start if progress < 0.5 else end
+    raise PresetError(f"huber_curve is one of {', '.join(CURVES)}; got {curve!r}")
+
+
+def timestep_factor(timesteps: Tensor, schedule: str, c: float, alphas_cumprod: Tensor) -> Tensor:
+    """Factor of every clip by its timestep, (batch,) float32; the engine's formulas at scale 1.
+
+    "exponential" is c^(t/T), from 1 at t = 0. "snr" is (1 - c) / (1 + sigma)^2 + c, with sigma the
+    noise's share over the signal's, sqrt((1 - a) / a) of ``alphas_cumprod`` a; .94 (1 - c) + c at
+    Stable Diffusion's t = 0, since sigma is .029 there. "constant" is 1, where the engine has c.
+    """
+    if schedule == "constant":
+        return torch.ones(timesteps.shape, device=timesteps.device)
+    if schedule == "exponential":
+        return c ** (timesteps / len(alphas_cumprod))
+    if schedule == "snr":
+        # The small table goes to the timesteps: moving these would wait for the GPU.
+        signal = alphas_cumprod.to(timesteps.device, non_blocking=True)[timesteps]
+        sigmas = ((1 - signal) / signal).sqrt()
+        return (1 - c) / (1 + sigmas) ** 2 + c
+    raise PresetError(f"huber_schedule is constant, exponential or snr; got {schedule!r}")

@@ -1,24 +1,49 @@
-"""One line of JSON per optimizer step: loss, learning rates, Huber threshold."""
+"""``metrics.jsonl``: one line of JSON for each step, validation and preview."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 
 class Records:
-    """``metrics.jsonl``, appended to; after a resume, lines past the restored step are dropped."""
+    """Appended to; after a resume, lines past the restored step are dropped."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._losses: list[float] = []
 
     def rewind(self, step: int) -> None:
         """Keep only the lines up to a step, so that a resumed run has each step once."""
         if self.path.is_file():
             lines = self.path.read_text().splitlines(keepends=True)
-            self.path.write_text("".join(x for x in lines if json.loads(x)["step"] <= step))
+            kept = [line for line in lines if line.endswith("\n") and _step(line) <= step]
+            partial = self.path.with_name(f".{self.path.name}.part")
+            partial.write_text("".join(kept))
+            partial.replace(self.path)
+
+    def hear(self, loss: float) -> None:
+        """The loss of one micro-batch of the running step."""
+        self._losses.append(loss)
+
+    def write_step(self, step: int, logs: dict[str, Any]) -> None:
+        """Append a training step: the mean loss of its micro-batches, rates, threshold."""
+        loss = math.fsum(self._losses) / len(self._losses)
+        self._losses = []
+        kept = ("lr/", "huber_threshold", "norm/", "max_norm/")
+        again = "lr/group"  # the engine names every group once more so
+        values = {
+            key: float(value)
+            for key, value in logs.items()
+            if key.startswith(kept) and not key.startswith(again)
+        }
+        self.write(step, {"loss": loss, "loss_average": logs["loss/average"]} | values)
 
     def write(self, step: int, values: dict[str, Any]) -> None:
-        """Append one step."""
-        numbers = {key: float(value) for key, value in values.items()}
+        """Append what was measured at a step."""
         with self.path.open("a") as file:
-            file.write(json.dumps({"step": step, **numbers}) + "\n")
+            file.write(json.dumps({"step": step, **values}) + "\n")
+
+
+def _step(line: str) -> int:
+    return json.loads(line)["step"]

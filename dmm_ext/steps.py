@@ -1,4 +1,4 @@
-"""True step numbers, also after a resume.
+"""True step numbers, also after a resume, and how long a step takes.
 
 The engine's own counter starts again at 0 when it resumes and its state file cannot be trusted
 after that. Ours is saved within each state; on resume the loop is given just the steps that are
@@ -7,12 +7,11 @@ left, and every name, log line and metadata field gets the true number.
 
 import argparse
 import json
-import shutil
+import statistics
+import time
 from pathlib import Path
-from typing import Any
 
 import torch
-from library import train_util
 
 FILE = "dmm_state.json"
 
@@ -25,52 +24,51 @@ class Steps:
         self.total: int = args.max_train_steps
         self.restored = 0
         self.since = 0
+        self.seconds: list[float] = []
+        self._began: float | None = None
+        self._current = 0
 
     @property
     def done(self) -> int:
-        """Optimizer steps begun, those before the resume included."""
+        """Optimizer steps finished, those before the resume included."""
         return self.restored + self.since
 
-    def watch(self, accelerator: Any) -> None:
-        """Save the count with every state, and restore it before a state is loaded."""
-        accelerator.register_save_state_pre_hook(self._save)
-        accelerator.register_load_state_pre_hook(self._load)
+    @property
+    def progress(self) -> float:
+        """How far the running step is on the way, 0 in the first step, 1 in the last."""
+        return min(1.0, self._current / max(1, self.total - 1))
 
-    def _save(self, _models: Any, _weights: Any, folder: str) -> None:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        (Path(folder) / FILE).write_text(json.dumps({"step": self.done, "total": self.total}))
+    def begin(self) -> None:
+        """A batch of the coming step is about to be processed."""
+        if self._began is None:
+            self._began = time.perf_counter()
+            self._current = self.done
 
-    def _load(self, _models: Any, folder: str) -> None:
-        self.restored = step_of_state(Path(folder))
+    def finish(self) -> None:
+        """An optimizer step is through."""
+        if self._began is not None:
+            self.seconds.append(time.perf_counter() - self._began)
+        self._began = None
+        self.since += 1
+
+    def restore(self, folder: Path) -> None:
+        """Go on behind a state; SystemExit if nothing is left to train."""
+        self.restored = step_of_state(folder)
         if self.restored >= self.total:
             raise SystemExit(
                 f"{folder}: the state is at step {self.restored} and max_train_steps is "
                 f"{self.total}: nothing is left to train; raise max_train_steps"
             )
         self.args.max_train_steps = self.total - self.restored
-        self.args.initial_step = 0  # count what is left from zero; names below add what was done
+        self.args.initial_step = 0  # the engine counts what is left from zero
 
-    def use_in_names(self, state_folder: Path) -> None:
-        """Make the engine name checkpoints and states by the true step, states in their folder."""
-        name_of = train_util.get_step_ckpt_name
-
-        def checkpoint_name(args: argparse.Namespace, ext: str, step: int) -> str:
-            return name_of(args, ext, step + self.restored)
-
-        def save_state(args: argparse.Namespace, accelerator: Any, step: int) -> None:
-            accelerator.save_state(str(state_folder / f"step-{step + self.restored:06d}"))
-            keep_newest(state_folder, args.save_last_n_steps_state)
-
-        def save_last_state(args: argparse.Namespace, accelerator: Any) -> None:
-            save_state(args, accelerator, self.since)
-
-        train_util.get_step_ckpt_name = checkpoint_name
-        train_util.save_and_remove_state_stepwise = save_state
-        train_util.save_state_on_train_end = save_last_state
+    def median_seconds(self) -> float | None:
+        """Median time of an optimizer step without saving, validation and previews."""
+        return statistics.median(self.seconds) if self.seconds else None
 
     def correct(self, metadata: dict[str, str]) -> None:
         """Put the true counts into a LoRA's metadata."""
-        metadata["ss_steps"] = str(int(metadata.get("ss_steps", 0)) + self.restored)
+        metadata["ss_steps"] = str(self.done)
         metadata["ss_max_train_steps"] = str(self.total)
 
 
@@ -80,9 +78,3 @@ def step_of_state(folder: Path) -> int:
         return json.loads((folder / FILE).read_text())["step"]
     scheduler = torch.load(folder / "scheduler.bin", weights_only=True)
     return int(scheduler["last_epoch"])
-
-
-def keep_newest(folder: Path, count: int | None) -> None:
-    """Delete all but the newest ``count`` states; None keeps all."""
-    for old in sorted(folder.glob("step-*"))[: -count or None] if count else []:
-        shutil.rmtree(old)

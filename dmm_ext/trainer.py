@@ -1,49 +1,225 @@
-"""The SDXL LoRA trainer of sd-scripts with our hooks; runs in the engine's own process.
+"""The LoRA trainers of sd-scripts with our hooks; runs in the engine's own process.
 
-``python -m dmm_ext.trainer --config_file RUN/engine.toml``, which ``dmm train`` does.
+``python -m dmm_ext.trainer --config_file RUN/engine.toml``, which ``dmm train`` does. What a
+run does between its steps is in ``course.py``.
 """
 
 import argparse
+import math
+import random
+import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import sdxl_train_network
+import torch
+import train_network
 from library import train_util
 
-from dmm.sdxl_shapes import read_shapes
+from dmm.architecture import read_architecture
+from dmm.errors import DmmError
 
-from . import captions
-from .any_width import sizes_of
-from .huber import ANNEALINGS, annealed
-from .records import Records
-from .steps import Steps
+from . import any_width, any_width_sd15, captions, huber, losses, spec_augment
+from .course import Course
+from .options import add_options
+from .outcome import write_outcome
+from .parts import Parts
+from .resume import load_state
+from .stream import as_stream, load_by_stream, seed_of
+
+OUT_OF_MEMORY = (
+    "out of memory: lower train_batch_size and raise gradient_accumulation_steps, set "
+    "gradient_checkpointing, or take a preset for a smaller card"
+)
 
 
-class MelNetworkTrainer(sdxl_train_network.SdxlNetworkTrainer):
-    """Any-width checkpoints, an annealed Huber threshold, anchored captions, true step counts."""
+class MelTraining:
+    """What both architectures' trainers get; stands before the engine's class."""
 
-    steps: Steps
-    records: Records
+    course: Course
+    residual: torch.Tensor | None = None
+    threshold: torch.Tensor | None = None
+
+    def train(self, args: argparse.Namespace) -> None:
+        """Train with the engine's functions that have no hook replaced meanwhile."""
+        engine: Any = super()
+        self.engines_threshold = train_util.get_huber_threshold_if_needed
+        with ExitStack() as stack:
+            for name, ours in (
+                ("get_huber_threshold_if_needed", self._threshold),
+                ("resume_from_local_or_hf_if_specified", self._resume),
+                ("save_state_on_train_end", lambda *_: None),  # saved with the last step
+            ):
+                stack.enter_context(patch.object(train_util, name, ours))
+            engine.train(args)
 
     def assert_extra_args(self, args: Any, train_group: Any, val_group: Any) -> None:
         """Both dataset groups pass here before anything is loaded."""
-        super().assert_extra_args(args, train_group, val_group)
+        engine: Any = super()
+        engine.assert_extra_args(args, train_group, val_group)
         for group in filter(None, (train_group, val_group)):
             captions.anchor(group.datasets)
-        if args.huber_c_start is not None:
-            args.huber_schedule = "constant"  # the schedules vary it over the timestep instead
-        run = Path(args.output_dir)
-        self.records = Records(run / "metrics.jsonl")
-        self.steps = Steps(args)
-        self.steps.use_in_names(run / "state")
+        self.course = Course(self, args, val_group)
+        self.train_group = train_group
 
     def load_target_model(self, args: Any, weight_dtype: Any, accelerator: Any) -> Any:
-        """Load with the checkpoint's own sizes; the accelerator is first seen here."""
-        self.steps.watch(accelerator)
-        checkpoint = Path(args.pretrained_model_name_or_path)
-        if not checkpoint.is_file():
-            return super().load_target_model(args, weight_dtype, accelerator)
-        with sizes_of(read_shapes(checkpoint)):
+        """The accelerator is first seen here, before the engine prepares anything with it."""
+        per_step = args.gradient_accumulation_steps * accelerator.num_processes
+        self.stream = as_stream(self.train_group, args.seed, per_step)
+        load_by_stream(accelerator, self.stream)
+        self.course.begin(accelerator, self.stream)
+        self.weight_dtype = weight_dtype
+        self.warmup_steps = args.lr_warmup_steps
+        if isinstance(args.lr_warmup_steps, int):  # a schedule takes a step for each process
+            args.lr_warmup_steps *= accelerator.num_processes
+        engine: Any = super()
+        return engine.load_target_model(args, weight_dtype, accelerator)
+
+    def prepare_unet_with_accelerator(self, args: Any, accelerator: Any, unet: Any) -> Any:
+        """In several CPU processes accelerate would miss weights to train in the frozen UNet."""
+        if accelerator.device.type == "cpu" and accelerator.num_processes > 1:
+            return unet
+        engine: Any = super()
+        return engine.prepare_unet_with_accelerator(args, accelerator, unet)
+
+    def get_noise_scheduler(self, args: Any, device: Any) -> Any:
+        """Keep the engine's scheduler for validation and previews."""
+        engine: Any = super()
+        self.noise_scheduler = engine.get_noise_scheduler(args, device)
+        return self.noise_scheduler
+
+    def update_metadata(self, metadata: dict[str, Any], args: Any) -> None:
+        """Keep the engine's own dictionary, which it goes on filling, for files saved by us."""
+        engine: Any = super()
+        engine.update_metadata(metadata, args)
+        metadata["ss_lr_warmup_steps"] = self.warmup_steps
+        self.course.lora.metadata = metadata
+
+    def post_process_network(
+        self, args: Any, accelerator: Any, network: Any, text_encoders: Any, unet: Any
+    ) -> None:
+        """Every LoRA, the engine's last one too, is saved by us."""
+        self.network = network
+        self.save_weights = network.save_weights
+        network.save_weights = self.course.save_last
+
+    def on_step_start(
+        self, args: Any, accelerator: Any, network: Any, text_encoders: Any, unet: Any,
+        batch: Any, weight_dtype: Any, is_train: bool = True,
+    ) -> None:  # fmt: skip
+        """All that is random in this batch's loss follows from the seed and its number."""
+        seed = seed_of(args.seed, "noise", batch["number"])
+        torch.manual_seed(seed)
+        random.seed(seed)
+        self.clips, self.loss_weights = batch["clips"], batch["loss_weights"]
+        self.course.steps.begin()
+
+    def shift_scale_latents(self, args: Any, latents: Any) -> Any:
+        """Hide strips of some clips, if asked for."""
+        engine: Any = super()
+        latents, self.seen = spec_augment.mask(
+            engine.shift_scale_latents(args, latents),
+            args.spec_augment,
+            args.spec_augment_time,
+            args.spec_augment_mel,
+        )
+        return latents
+
+    def get_noise_pred_and_target(
+        self, args: Any, accelerator: Any, noise_scheduler: Any, latents: Any, *rest: Any,
+        **named: Any,
+    ) -> Any:  # fmt: skip
+        """Weigh mel rows and hidden places; keep what the spectrogram losses look at."""
+        engine: Any = super()
+        found, target, timesteps, _ = engine.get_noise_pred_and_target(
+            args, accelerator, noise_scheduler, latents, *rest, **named
+        )
+        alphas, rows = noise_scheduler.alphas_cumprod, latents.shape[-2]
+        self.weighting = losses.weighting(rows, timesteps, alphas, args, self.seen)
+        self.residual = found.float() - target.float() if losses.is_on(args) else None
+        return found, target, timesteps, self.weighting
+
+    def post_process_loss(self, loss: Any, args: Any, timesteps: Any, noise_scheduler: Any) -> Any:
+        """Add the spectrogram losses, then weigh by timestep as the engine does."""
+        if self.residual is not None:
+            extra = losses.extra_loss(
+                self.residual, timesteps, noise_scheduler.alphas_cumprod, args,
+                threshold=self.threshold, weighting=self.weighting,
+            )  # fmt: skip
+            loss, self.residual = loss + extra * self.loss_weights, None
+        engine: Any = super()
+        return engine.post_process_loss(loss, args, timesteps, noise_scheduler)
+
+    def sample_images(
+        self, accelerator: Any, args: Any, epoch: int | None, global_step: int, device: Any,
+        vae: Any, tokenizers: Any, text_encoder: Any, unet: Any,
+    ) -> None:  # fmt: skip
+        """Called before the first step (epoch 0), after each step (None) and each epoch."""
+        if epoch == 0:
+            text_encoders = text_encoder if isinstance(text_encoder, list) else [text_encoder]
+            self.course.training_begins(
+                Parts(
+                    args, accelerator, self.network, unet, vae, text_encoders,
+                    self.noise_scheduler, self.weight_dtype,
+                    torch.float32 if args.no_half_vae else self.weight_dtype,
+                )
+            )  # fmt: skip
+        elif epoch is None:
+            self.course.step_ends()
+
+    def generate_step_logs(self, args: Any, *rest: Any, **named: Any) -> dict[str, Any]:
+        """Add the threshold in force, its mean over the batch, to the engine's own figures."""
+        engine: Any = super()
+        logs = engine.generate_step_logs(args, *rest, **named)
+        if self.threshold is not None:
+            logs["huber_threshold"] = self.threshold.mean().item()
+        return logs
+
+    def step_logging(self, accelerator: Any, logs: dict, global_step: int, epoch: int) -> None:
+        """Log once a step, under its true number, to the trackers and to ``metrics.jsonl``."""
+        self._check_loss(logs["loss/current"])
+        self.course.records.hear(logs["loss/current"])
+        if accelerator.sync_gradients:
+            step = self.course.steps.done
+            if accelerator.is_main_process:
+                self.course.records.write_step(step, logs)
+            engine: Any = super()
+            engine.step_logging(accelerator, logs, step, epoch)
+            if self.course.leaving:
+                raise KeyboardInterrupt
+
+    def _check_loss(self, loss: float) -> None:
+        if not math.isfinite(loss):
+            raise SystemExit(
+                f"step {self.course.steps.done}: the loss is {loss} for the clips "
+                f"{', '.join(self.clips)}; the newest state is from before: lower the learning "
+                "rate or take these clips out, then --resume"
+            )
+
+    def _threshold(self, args: Any, timesteps: Any, noise_scheduler: Any) -> Any:
+        alphas, progress = noise_scheduler.alphas_cumprod, self.course.steps.progress
+        found = huber.threshold(args, timesteps, alphas, progress)
+        if found is None:
+            found = self.engines_threshold(args, timesteps, noise_scheduler)
+        if torch.is_grad_enabled():  # validation has one of its own
+            self.threshold = found
+        return found
+
+    def _resume(self, accelerator: Any, args: Any) -> None:
+        if args.resume:
+            load_state(accelerator, Path(args.resume))
+            self.course.resume(Path(args.resume))
+
+
+class SdxlMelTrainer(MelTraining, sdxl_train_network.SdxlNetworkTrainer):
+    """SDXL architecture of any width and depth."""
+
+    def load_target_model(self, args: Any, weight_dtype: Any, accelerator: Any) -> Any:
+        """Load with the checkpoint's own sizes."""
+        shapes: Any = read_architecture(Path(args.pretrained_model_name_or_path))
+        with any_width.sizes_of(shapes):
             loaded = super().load_target_model(args, weight_dtype, accelerator)
         # The file keeps the projection as x @ P and the engine does not transpose it; diffusers,
         # with which we generate, does.
@@ -51,56 +227,47 @@ class MelNetworkTrainer(sdxl_train_network.SdxlNetworkTrainer):
         projection.data = projection.data.T.contiguous()
         return loaded
 
-    def post_process_network(
-        self, args: Any, accelerator: Any, network: Any, text_encoders: Any, unet: Any
-    ) -> None:
-        """Give every saved LoRA its true step counts."""
-        save_weights = network.save_weights
 
-        def save(file: str, dtype: Any, metadata: dict[str, str]) -> None:
-            corrected = dict(metadata)
-            self.steps.correct(corrected)
-            corrected["dmm_anchor"] = args.anchor or ""
-            save_weights(file, dtype, corrected)
+class Sd15MelTrainer(MelTraining, train_network.NetworkTrainer):
+    """SD 1.5 architecture of any width."""
 
-        network.save_weights = save
+    def load_target_model(self, args: Any, weight_dtype: Any, accelerator: Any) -> Any:
+        """Load with the checkpoint's own sizes."""
+        shapes: Any = read_architecture(Path(args.pretrained_model_name_or_path))
+        with any_width_sd15.sizes_of(shapes):
+            return super().load_target_model(args, weight_dtype, accelerator)
 
-    def on_step_start(self, args: Any, accelerator: Any, *rest: Any, is_train: bool = True) -> None:
-        """Set the Huber threshold of the coming step; validation is always scored at the last."""
-        if self.steps.since == 0 and accelerator.is_main_process:
-            self.records.rewind(self.steps.restored)
-        if args.huber_c_start is not None:
-            last = max(1, self.steps.total - 1)
-            progress = self.steps.done / last if is_train else 1.0
-            args.huber_c = annealed(
-                args.huber_c_start, args.huber_c_end, progress, args.huber_anneal
-            )
-        if is_train and accelerator.sync_gradients:
-            self.steps.since += 1
 
-    def generate_step_logs(self, args: Any, *rest: Any, **named: Any) -> dict[str, Any]:
-        """Add the threshold in force to the engine's own figures."""
-        logs = super().generate_step_logs(args, *rest, **named)
-        return logs | (
-            {"huber_c": args.huber_c} if args.loss_type in ("huber", "smooth_l1") else {}
-        )
-
-    def step_logging(self, accelerator: Any, logs: dict, global_step: int, epoch: int) -> None:
-        """Log under the true step, to TensorBoard and to ``metrics.jsonl``."""
-        step = global_step + self.steps.restored
-        if accelerator.is_main_process:
-            self.records.write(step, logs)
-        super().step_logging(accelerator, logs, step, epoch)
+TRAINERS = {"sdxl": SdxlMelTrainer, "sd15": Sd15MelTrainer}
 
 
 def setup_parser() -> argparse.ArgumentParser:
     """The engine's parser with our options."""
     parser = sdxl_train_network.setup_parser()
-    parser.add_argument("--huber_c_start", type=float, help="Huber threshold at the first step")
-    parser.add_argument("--huber_c_end", type=float, default=0.05, help="... at the last step")
-    parser.add_argument("--huber_anneal", choices=ANNEALINGS, default="linear")
-    parser.add_argument("--anchor", type=str, help="words in front of every caption, for metadata")
+    add_options(parser)
     return parser
+
+
+def run(trainer: Any, args: argparse.Namespace) -> int:
+    """Train, and leave ``outcome.json`` in any case; returns the exit code."""
+    ended: dict[str, Any] = {"status": "failed", "reason": None}
+    try:
+        trainer.train(args)
+        ended = {}
+    except KeyboardInterrupt:
+        ended = {"status": "interrupted", "reason": "interrupted"}
+    except torch.OutOfMemoryError as error:
+        ended["reason"] = f"{OUT_OF_MEMORY} ({str(error).splitlines()[0]})"
+    except (SystemExit, DmmError) as error:
+        ended["reason"] = str(error)
+    finally:
+        course: Course | None = getattr(trainer, "course", None)
+        if course:
+            course.stopping.listen_no_more()
+        write_outcome(Path(args.output_dir), (course.outcome() if course else {}) | ended)
+    if ended:
+        print(f"error: {ended['reason']}", file=sys.stderr)
+    return {"failed": 1, "interrupted": 130}.get(ended.get("status", ""), 0)
 
 
 def main() -> None:
@@ -109,7 +276,8 @@ def main() -> None:
     args = parser.parse_args()
     train_util.verify_command_line_training_args(args)
     args = train_util.read_config_from_file(args, parser)
-    MelNetworkTrainer().train(args)
+    architecture = read_architecture(Path(args.pretrained_model_name_or_path))
+    sys.exit(run(TRAINERS[architecture.kind](), args))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,55 @@
+"""An alarm for mode collapse: clips of one prompt that sound more and more alike.
+
+Fed with each preview's diversity within a prompt (``preview/prompt_diversity``), it goes off after
+several previews in a row under a floor. One preview is a handful of clips: a single low value says
+little. What diversity is usual differs from embedder to embedder, and with it a fitting floor.
+"""
+
+from typing import Any
+
+REMEDY = (
+    "lower the rank and alpha or the learning rate, use a larger batch, or add a little noise "
+    "offset; a LoRA saved before the fall may be the better one"
+)
+"""What caused it or helped against it in the project's first model."""
+
+
+class CollapseAlarm:
+    """Counts previews in a row under ``floor`` and goes off at ``patience`` of them."""
+
+    line: str | None = None
+    """What to tell the user while the alarm is on."""
+
+    def __init__(self, floor: float, patience: int, stops: bool = False) -> None:
+        if patience < 1:
+            raise ValueError(f"patience is 1 preview or more; got {patience}")
+        self.floor, self.patience, self.stops = floor, patience, stops
+        self.low: list[float] = []
+        self.last_good: int | None = None
+
+    def hear(self, step: int, prompt_diversity: float) -> str | None:
+        """Take in a preview; returns the line for the user if the alarm is on, else None."""
+        if prompt_diversity < self.floor:
+            self.low = [*self.low, prompt_diversity][-self.patience :]
+        else:
+            self.low, self.last_good = [], step
+        self.line = self._line(step) if len(self.low) == self.patience else None
+        return self.line
+
+    def _line(self, step: int) -> str:
+        values = ", ".join(f"{value:.3f}" for value in self.low)
+        good = "" if self.last_good is None else f", last above it at step {self.last_good}"
+        end = "training stops" if self.stops else "training goes on (collapse_stop would end it)"
+        return (
+            f"mode collapse at step {step}: diversity within a prompt is {values} in the last "
+            f"{self.patience} previews, under the floor of {self.floor:g}{good}; {end}; {REMEDY}"
+        )
+
+    def state(self) -> dict[str, Any]:
+        """What a resumed run needs to go on counting; fit for JSON."""
+        return {"low": self.low, "last_good": self.last_good}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state's values; floor and patience are today's."""
+        self.low = [float(value) for value in state["low"]][-self.patience :]
+        self.last_good = state["last_good"]

@@ -1,0 +1,63 @@
+"""Exponential moving average of the LoRA's weights (Polyak averaging).
+
+The average follows quickly at first: its decay at step ``n`` is ``min(decay, (1 + n) / (10 + n))``.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+FILE = "ema.safetensors"
+
+
+class Ema:
+    """Averages in float32 beside the weights they belong to, on the same device."""
+
+    def __init__(self, network: Any, decay: float) -> None:
+        self.decay = decay
+        self.updates = 0
+        self.weights = dict(network.named_parameters())
+        self.averages = {name: p.detach().float().clone() for name, p in self.weights.items()}
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Take in the weights after one optimizer step."""
+        self.updates += 1
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        now = [weight.detach().float() for weight in self.weights.values()]
+        averages = [average.to(now[0].device) for average in self.averages.values()]
+        torch._foreach_lerp_(averages, now, 1 - decay)
+        self.averages = dict(zip(self.averages, averages, strict=True))
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Within the block the network has the averaged weights."""
+        kept = {name: weight.detach().clone() for name, weight in self.weights.items()}
+        self._set(self.averages)
+        try:
+            yield
+        finally:
+            self._set(kept)
+
+    @torch.no_grad()
+    def _set(self, values: dict[str, torch.Tensor]) -> None:
+        for name, weight in self.weights.items():
+            weight.copy_(values[name])
+
+    def save(self, folder: Path) -> None:
+        """Write the averages into a state."""
+        tensors = {name: average.contiguous().cpu() for name, average in self.averages.items()}
+        save_file(tensors, folder / FILE, {"updates": str(self.updates)})
+
+    def load(self, folder: Path, updates: int) -> None:
+        """Take the averages of a state; one saved without any starts from its weights."""
+        self.updates = updates
+        if (folder / FILE).is_file():
+            saved = load_file(folder / FILE)
+            self.averages = {name: saved[name] for name in self.weights}
+        else:
+            self.averages = {n: p.detach().float().clone() for n, p in self.weights.items()}

@@ -1,0 +1,27 @@
+"""How a training ended, for the launcher: ``outcome.json`` in the RUN folder."""
+
+import json
+import resource
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+def write_outcome(run: Path, facts: dict[str, Any]) -> None:
+    """Write ``outcome.json``: status, reason, steps, best validation, speed, memory, device."""
+    on_gpu = torch.cuda.is_available()
+    device = torch.cuda.get_device_name() if on_gpu else f"CPU, {torch.get_num_threads()} threads"
+    values = {**facts, "peak_memory_mb": round(peak_memory_mb()), "device": device}
+    partial = run / ".outcome.json.part"
+    partial.write_text(json.dumps(values, indent=2) + "\n")
+    partial.replace(run / "outcome.json")
+
+
+def peak_memory_mb() -> float:
+    """Most memory ever in use: of the GPU if there is one, else of this process."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_reserved() / 2**20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)

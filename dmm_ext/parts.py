@@ -1,0 +1,25 @@
+"""What the engine has loaded, gathered from its hooks: all that validation and previews work on."""
+
+import argparse
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Models and settings of the run in progress."""
+
+    args: argparse.Namespace
+    accelerator: Any
+    network: Any
+    """The LoRA network, unwrapped; it is hooked into the UNet."""
+    unet: Any
+    vae: Any
+    """On the CPU while latents are cached; whoever needs it moves it and moves it back."""
+    text_encoders: list[Any]
+    noise_scheduler: Any
+    """The engine's DDPM scheduler; ``alphas_cumprod`` has 1000 entries."""
+    weight_dtype: torch.dtype
+    vae_dtype: torch.dtype

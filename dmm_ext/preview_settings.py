@@ -1,0 +1,81 @@
+"""What a run's previews draw: prompts and mel format, by the settings or by what lies there."""
+
+import argparse
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from dmm.header import read_metadata
+from dmm.mel import MelFormat, load_format
+
+T = TypeVar("T")
+PROMPTS = 4
+"""Captions that are taken for prompts where none are given."""
+USUAL_FORMAT = "sdxl-512"
+"""What ``dmm generate`` draws where nothing says otherwise."""
+
+
+def preview_prompts(args: argparse.Namespace) -> list[str]:
+    """``preview_prompts``, or else captions (*.txt) of ``preview_reference``; none twice.
+
+    ``PROMPTS`` captions are taken, evenly from the sorted files, whose first ones are often of one
+    style or track.
+    SystemExit if there are none either way.
+    """
+    given = distinct(args.preview_prompts or ())
+    if given:
+        return given
+    if not args.preview_reference:
+        raise SystemExit(
+            "previews have no prompts: set preview_prompts, or preview_reference to a folder "
+            "with captions, or leave out preview_every_n_steps"
+        )
+    files = sorted(Path(args.preview_reference).glob("*.txt"))
+    found = distinct(path.read_text(encoding="utf-8") for path in files)
+    if not found:
+        raise SystemExit(
+            f"{args.preview_reference}: no captions (*.txt) to take prompts from; set "
+            "preview_prompts"
+        )
+    return evenly(found, PROMPTS)
+
+
+def evenly(things: Sequence[T], count: int) -> list[T]:
+    """``count`` of the things at equal distances, or all if there are fewer.
+
+    >>> evenly("abcdefghij", 4)
+    ['a', 'c', 'f', 'h']
+    """
+    if len(things) <= count:
+        return list(things)
+    return [things[i * len(things) // count] for i in range(count)]
+
+
+def distinct(texts: Iterable[str]) -> list[str]:
+    """The texts that are not empty, in their order, each once.
+
+    >>> distinct(["piano", " ", "piano ", "organ"])
+    ['piano', 'organ']
+    """
+    return [*dict.fromkeys(filter(None, (text.strip() for text in texts)))]
+
+
+def preview_format(args: argparse.Namespace) -> MelFormat:
+    """The mel format of what is drawn, by the rule of ``dmm generate``.
+
+    ``dmm_format`` in the LoRA's metadata (``lora_metadata``), else in the checkpoint's, else the
+    usual one. PresetError if it is none that we know.
+    """
+    stated = dict(pair.split("=", 1) for pair in args.lora_metadata or ())
+    if "dmm_format" not in stated:
+        stated = read_metadata(Path(args.pretrained_model_name_or_path))
+    return load_format(stated.get("dmm_format", USUAL_FORMAT))
+
+
+def with_anchor(anchor: str | None, prompt: str) -> str:
+    """What the model is asked: the anchor first, as ``dmm generate`` joins them.
+
+    >>> with_anchor("mel music", "slow piano"), with_anchor(None, "slow piano")
+    ('mel music, slow piano', 'slow piano')
+    """
+    return ", ".join(filter(None, (anchor, prompt)))

@@ -1,0 +1,43 @@
+"""Preview clips and scores in TensorBoard and Weights & Biases, to be heard and seen there.
+
+sd-scripts logs pictures to Weights & Biases alone, and no sound.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from dmm.audio import read_audio
+from dmm.melimage import read_image
+
+
+def show(
+    trackers: Iterable[Any], step: int, images: Sequence[Path], scores: dict[str, float | str]
+) -> None:
+    """Log mel images, the sound (.flac) beside each, and the scores that are numbers."""
+    numbers = {name: value for name, value in scores.items() if not isinstance(value, str)}
+    for tracker in trackers:
+        if tracker.name == "wandb":
+            tracker.log({**_wandb_clips(images), **numbers, "global_step": step})
+        else:
+            tracker.log(numbers, step=step)
+        if tracker.name == "tensorboard":
+            _write_clips(tracker.writer, step, images)
+
+
+def _write_clips(writer: Any, step: int, images: Sequence[Path]) -> None:
+    for path in images:
+        levels, fmt = read_image(path)
+        sound = read_audio(path.with_suffix(".flac"), fmt.sr, 1)
+        writer.add_image(f"preview/{path.stem}", levels, step, dataformats="HW")
+        writer.add_audio(f"preview/{path.stem}", sound, step, sample_rate=fmt.sr)
+
+
+def _wandb_clips(images: Sequence[Path]) -> dict[str, Any]:
+    import wandb
+
+    clips: dict[str, Any] = {}
+    for path in images:
+        clips[f"preview/{path.stem}/sound"] = wandb.Audio(str(path.with_suffix(".flac")))
+        clips[f"preview/{path.stem}/mel"] = wandb.Image(str(path))
+    return clips

@@ -1,0 +1,187 @@
+"""The real trainer on tiny images: how runs end, and what they leave behind."""
+
+import errno
+import json
+import os
+import shutil
+import signal
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+SHORT = {"max_train_steps": 4, "save_state": True, "save_every_n_steps": 1}
+
+
+@pytest.fixture(scope="module")
+def whole(train_here, tmp_path_factory):
+    """Four steps without a break."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    assert train_here(out, **SHORT)[0] == 0
+    return out
+
+
+def at_batch(number, action):
+    """Do something while the batch of this number is processed."""
+
+    def hook(trainer):
+        process = trainer.process_batch
+
+        def process_batch(batch, *rest, **named):
+            loss = process(batch, *rest, **named)
+            return action(loss) if batch["number"] == number and trainer.network.training else loss
+
+        trainer.process_batch = process_batch
+
+    return hook
+
+
+def metrics(run, key):
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return {line["step"]: line[key] for line in lines if key in line}
+
+
+def outcome(run):
+    return json.loads((run / "outcome.json").read_text())
+
+
+def from_step(whole, out, step):
+    shutil.copytree(whole, out)
+    (out / "lora.safetensors").unlink()
+    for state in (out / "state").iterdir():
+        if int(state.name[5:]) > step:
+            shutil.rmtree(state)
+    return out / "state" / f"step-{step:06d}"
+
+
+def test_ctrl_c_finishes_the_step_and_saves_a_state(whole, train_here, tmp_path):
+    def interrupt(loss):
+        os.kill(os.getpid(), signal.SIGINT)
+        return loss
+
+    settings = SHORT | {"save_state": False, "save_every_n_steps": 100}
+    code, _ = train_here(tmp_path, at_batch(1, interrupt), **settings)
+    assert (code, outcome(tmp_path)["status"]) == (130, "interrupted")
+    assert [state.name for state in (tmp_path / "state").iterdir()] == ["step-000002"]
+    train_here(tmp_path, resume=str(tmp_path / "state" / "step-000002"), **settings)
+    ours, theirs = (load_file(run / "lora.safetensors") for run in (tmp_path, whole))
+    assert all(ours[key].equal(theirs[key]) for key in theirs)
+
+
+def test_a_loss_that_is_no_number_stops_and_names_the_clips(train_here, tmp_path):
+    code, _ = train_here(tmp_path, at_batch(2, lambda loss: loss * float("nan")), **SHORT)
+    assert code == 1 and outcome(tmp_path)["status"] == "failed"
+    assert "weights are no longer finite" in outcome(tmp_path)["reason"]
+    assert sorted(s.name for s in (tmp_path / "state").iterdir()) == ["step-000001", "step-000002"]
+    code, _ = train_here(
+        tmp_path / "two", at_batch(2, lambda loss: loss * float("nan")),
+        **SHORT | {"save_every_n_steps": 100},
+    )  # fmt: skip
+    assert "the loss is nan for the clips train-" in outcome(tmp_path / "two")["reason"]
+
+
+def test_a_full_disk_loses_nothing_saved_before(train_here, tmp_path):
+    def full_at_step_three(trainer):
+        load = trainer.load_target_model
+
+        def load_target_model(args, dtype, accelerator):
+            save = accelerator.save_state
+
+            def save_state(folder):
+                save(folder)
+                if folder.endswith("3"):
+                    raise OSError(errno.ENOSPC, "No space left on device")
+
+            accelerator.save_state = save_state
+            return load(args, dtype, accelerator)
+
+        trainer.load_target_model = load_target_model
+
+    code, _ = train_here(tmp_path, full_at_step_three, **SHORT)
+    assert code == 1 and "No space left on device" in outcome(tmp_path)["reason"]
+    assert sorted(s.name for s in (tmp_path / "state").iterdir()) == ["step-000001", "step-000002"]
+
+
+def test_a_damaged_state_is_told_in_one_line(whole, train_here, tmp_path):
+    state = from_step(whole, tmp_path / "run", 2)
+    (state / "optimizer.bin").write_bytes((state / "optimizer.bin").read_bytes()[:1000])
+    code, _ = train_here(tmp_path / "run", resume=str(state), **SHORT)
+    assert code == 1 and "the state does not load" in outcome(tmp_path / "run")["reason"]
+    assert "\n" not in outcome(tmp_path / "run")["reason"]
+
+
+def test_a_resumed_run_takes_todays_rate_threshold_and_length(whole, train_here, tmp_path):
+    state = from_step(whole, tmp_path / "run", 2)
+    changed = {"learning_rate": 5e-3, "huber_end": 0.01, "max_train_steps": 6}
+    assert train_here(tmp_path / "run", resume=str(state), **SHORT | changed)[0] == 0
+    rates, thresholds = (
+        metrics(tmp_path / "run", "lr/unet"),
+        metrics(tmp_path / "run", "huber_threshold"),
+    )
+    assert list(rates) == [1, 2, 3, 4, 5, 6]
+    cosine = [0.5 * (1 + torch.pi**0 * torch.cos(torch.tensor(torch.pi * p / 5))) for p in range(6)]
+    assert rates[2] == pytest.approx(metrics(whole, "lr/unet")[2])
+    assert rates[3] == pytest.approx(5e-3 * float(cosine[2]), rel=1e-5)
+    assert thresholds[6] == pytest.approx(0.01)
+
+
+def test_early_stopping_gives_back_the_best_weights(train_here, tmp_path, monkeypatch):
+    losses = iter([0.5, 0.4, 0.6, 0.7, 0.8])
+    monkeypatch.setattr("dmm_ext.course.validation_loss", lambda *_: next(losses))
+    settings = {"max_train_steps": 40, "validate_every_n_steps": 1, "early_stop_patience": 2}
+    code, _ = train_here(tmp_path, **settings, save_every_n_steps=2)
+    found = outcome(tmp_path)
+    assert code == 0 and (found["status"], found["step"], found["best_step"]) == ("stopped", 4, 2)
+    best, kept = (load_file(tmp_path / f"{n}.safetensors") for n in ("lora", "lora-step000002"))
+    assert all(best[key].equal(kept[key]) for key in kept)
+    with safe_open(tmp_path / "lora.safetensors", framework="numpy") as file:
+        assert file.metadata()["ss_steps"] == "2"
+
+
+def test_validation_is_the_same_for_every_loss_and_leaves_training_alone(train_here, tmp_path):
+    settings = {"max_train_steps": 2, "learning_rate": 1e-9}
+    runs = {
+        "huber": {"validate_every_n_steps": 1},
+        "mse": {"validate_every_n_steps": 1, "loss_type": "l2", "noise_offset": 0.1},
+        "none": {},
+    }
+    for name, extra in runs.items():
+        assert train_here(tmp_path / name, **settings, **extra)[0] == 0
+    huber, mse = (metrics(tmp_path / name, "validation_loss") for name in ("huber", "mse"))
+    assert huber == pytest.approx(mse, rel=1e-4)
+    assert metrics(tmp_path / "huber", "loss") == metrics(tmp_path / "none", "loss")
+
+
+def test_averaged_weights_are_what_is_saved(train_here, tmp_path):
+    settings = {"max_train_steps": 3, "ema_decay": 0.5, "save_state": True, "save_every_n_steps": 1}
+    assert train_here(tmp_path, **settings)[0] == 0
+    average = load_file(tmp_path / "state" / "step-000003" / "ema.safetensors")
+    lora = load_file(tmp_path / "lora.safetensors")
+    weights = load_file(tmp_path / "state" / "step-000003" / "model.safetensors")
+    assert all(lora[key].equal(average[key]) for key in average)
+    assert not all(lora[key].equal(weights[key]) for key in average)
+
+
+def test_a_lora_file_says_how_it_came_about(train_here, tmp_path):
+    train_here(tmp_path, max_train_steps=1, lora_metadata=["dmm_format=nano", "dmm_anchor=a=b"])
+    with safe_open(tmp_path / "lora.safetensors", framework="numpy") as file:
+        metadata = file.metadata()
+    assert (metadata["dmm_format"], metadata["dmm_anchor"]) == ("nano", "a=b")
+    assert metadata["ss_steps"] == metadata["ss_max_train_steps"] == "1"
+    assert metadata["ss_network_dim"] == "2" and "modelspec.architecture" in metadata
+
+
+def test_sd15_trains_resumes_and_previews_by_the_same_mixin(
+    train_here, tiny_sd15, small_data, tmp_path
+):
+    settings = SHORT | {"max_train_steps": 2, "v_parameterization": False, "clip_skip": 2}
+    settings |= {"preview_every_n_steps": 2, "preview_steps": 2, "preview_prompts": ["piano"]}
+    settings["lora_metadata"] = ["dmm_format=nano"]
+    assert train_here(tmp_path / "a", base=tiny_sd15, **settings)[0] == 0
+    state = from_step(tmp_path / "a", tmp_path / "b", 1)
+    assert train_here(tmp_path / "b", base=tiny_sd15, resume=str(state), **settings)[0] == 0
+    ours, theirs = (load_file(tmp_path / name / "lora.safetensors") for name in "ba")
+    assert theirs and all(ours[key].equal(theirs[key]) for key in theirs)
+    assert len(list((tmp_path / "a" / "previews" / "step-000002").glob("*.flac"))) == 2

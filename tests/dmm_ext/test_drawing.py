@@ -1,0 +1,163 @@
+"""What the engine's own networks draw, beside what ``dmm generate`` makes through diffusers."""
+
+import random
+from contextlib import nullcontext
+from functools import cache
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+import torch
+
+from dmm.melimage import read_image
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(scope="module")
+def load(inside_engine, tiny_checkpoint, tiny_sd15):
+    """``load(kind)``: trainer, checkpoint and Parts as in training, with gradient checkpointing."""
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState, GradientState, PartialState
+    from networks import lora
+
+    from dmm.architecture import read_architecture
+    from dmm.tokenizers import tokenizer_folder
+    from dmm_ext import any_width_sd15, trainer
+    from dmm_ext.parts import Parts
+
+    def load(kind):
+        checkpoint = {"sdxl": tiny_checkpoint, "sd15": tiny_sd15}[kind]
+        of_kind = {"sdxl": trainer.SdxlMelTrainer, "sd15": trainer.Sd15MelTrainer}[kind]()
+        shapes = read_architecture(checkpoint)
+        words = [
+            f"--pretrained_model_name_or_path={checkpoint}", "--sdpa", "--mixed_precision=no",
+            f"--tokenizer_cache_dir={tokenizer_folder(shapes.vocab_size)}",
+            "--network_train_unet_only",
+        ]  # fmt: skip
+        args = trainer.setup_parser().parse_args(words)
+        args.v_parameterization = kind == "sdxl"
+        for state in (AcceleratorState, GradientState, PartialState):
+            state._reset_state()
+        accelerator = Accelerator(cpu=True)
+        engine = of_kind.__class__.__mro__[2]
+        own_sizes = any_width_sd15.sizes_of(shapes) if kind == "sd15" else nullcontext()
+        with (
+            own_sizes,
+            patch.object(trainer.MelTraining, "load_target_model", engine.load_target_model),
+        ):
+            _, text, vae, unet = of_kind.load_target_model(args, torch.float32, accelerator)
+        text = text if isinstance(text, list) else [text]
+        network = lora.create_network(1.0, 4, 4, vae, text, unet, conv_dim=2, conv_alpha=2)
+        network.apply_to(text, unet, False, True)
+        unet.enable_gradient_checkpointing()
+        unet.train()
+        vae.eval()
+        parts = Parts(
+            args, accelerator, network, unet, vae, text, None, torch.float32, torch.float32
+        )
+        return of_kind, checkpoint, parts
+
+    return cache(load)
+
+
+@pytest.fixture
+def engine_parts(load, monkeypatch):
+    """``engine_parts(kind)``: what ``load`` gives, with the engine's strategies set."""
+    from library import strategy_base
+
+    def engine_parts(kind):
+        trainer, checkpoint, parts = load(kind)
+        tokenize = trainer.get_tokenize_strategy(parts.args)
+        encoding = trainer.get_text_encoding_strategy(parts.args)
+        monkeypatch.setattr(strategy_base.TokenizeStrategy, "_strategy", tokenize)
+        monkeypatch.setattr(strategy_base.TextEncodingStrategy, "_strategy", encoding)
+        return trainer, checkpoint, parts
+
+    return engine_parts
+
+
+@pytest.fixture
+def sdxl(engine_parts):
+    return engine_parts("sdxl")
+
+
+def difference(drawn, files):
+    """Largest difference in grey levels."""
+    made = [read_image(path.with_suffix(".png"))[0] for path in files]
+    return max(np.abs(a.astype(int) - b).max() for a, b in zip(drawn, made, strict=True))
+
+
+@pytest.mark.parametrize("kind", ["sdxl", "sd15"])
+def test_a_preview_is_what_generate_makes_from_the_saved_lora(engine_parts, kind, tmp_path):
+    from dmm.generate import Sampling, generate
+    from dmm_ext.drawing import Drawer
+
+    trainer, checkpoint, parts = engine_parts(kind)
+    sampling, prompts = Sampling(steps=4), ["piano, slow", "organ"]
+    texts = [f"mel music, {prompt}" for prompt in prompts]
+    drawer = Drawer(parts, trainer, texts, (256, 256), sampling)
+    plain = drawer.draw(texts, [5, 6])
+    made = generate(
+        prompts, checkpoint, tmp_path / "a", seed=5, sampling=sampling, anchor="mel music"
+    )
+    assert difference(plain, made) <= 1
+    torch.manual_seed(1)
+    for layer in parts.network.unet_loras:
+        torch.nn.init.normal_(layer.lora_up.weight, std=0.05)
+    tuned = drawer.draw(texts, [5, 6])
+    assert difference(tuned, made) > 5
+    lora = tmp_path / "lora.safetensors"
+    parts.network.save_weights(str(lora), torch.float32, {"dmm_anchor": "mel music"})
+    again = generate(prompts, checkpoint, tmp_path / "b", lora, seed=5, sampling=sampling)
+    assert difference(tuned, again) <= 1
+
+
+def test_drawing_leaves_models_and_random_states_as_they_were(sdxl):
+    from dmm.generate import Sampling
+    from dmm_ext.drawing import Drawer, random_untouched
+
+    trainer, _, parts = sdxl
+    parts.vae.decoder.train()
+    models = (parts.unet, parts.network, parts.vae, *parts.text_encoders)
+    before = [module.training for model in models for module in model.modules()]
+    state = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()
+    with random_untouched(torch.device("cpu")):  # a first import may draw a number, too
+        Drawer(parts, trainer, ["organ"], (64, 64), Sampling(steps=1)).draw(["organ"], [0])
+    assert before == [module.training for model in models for module in model.modules()]
+    assert {True, False} == set(before) and torch.is_grad_enabled()
+    assert torch.equal(state[0], torch.get_rng_state())
+    with random_untouched(torch.device("cpu")):
+        torch.rand(1), random.random(), np.random.rand()
+    assert torch.equal(state[0], torch.get_rng_state())
+    assert state[1:] == (random.getstate(), np.random.get_state()[1].tolist())
+
+
+@pytest.mark.parametrize("learning", [False, True])
+def test_words_are_read_again_only_while_text_encoders_train(sdxl, learning):
+    from dmm.generate import Sampling
+    from dmm_ext.drawing import Drawer
+
+    trainer, _, parts = sdxl
+    with patch.object(trainer, "is_train_text_encoder", lambda _: learning):
+        drawer = Drawer(parts, trainer, ["organ"], (64, 64), Sampling(steps=2))
+    first = drawer.draw(["organ"], [0])
+    words = parts.text_encoders[0].text_model.embeddings.token_embedding.weight
+    words.data = words.data.flip(0)
+    second = drawer.draw(["organ"], [0])
+    words.data = words.data.flip(0)
+    assert (first[0] != second[0]).any() == learning
+
+
+def test_a_picture_that_is_not_finite_is_refused(sdxl):
+    from dmm.errors import ModelError
+    from dmm.generate import Sampling
+    from dmm_ext.drawing import Drawer
+
+    trainer, _, parts = sdxl
+    drawer = Drawer(parts, trainer, ["organ"], (64, 64), Sampling(steps=1))
+    with (
+        patch.object(trainer, "vae_scale_factor", float("nan")),
+        pytest.raises(ModelError, match="diverged"),
+    ):
+        drawer.draw(["organ"], [0])

@@ -1,0 +1,58 @@
+"""A killed and resumed training ends in the LoRA of an uninterrupted one, bit for bit."""
+
+import json
+import shutil
+
+import pytest
+from safetensors.torch import load_file
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+SETTINGS = {
+    "max_train_steps": 6, "save_state": True, "save_every_n_steps": 1, "ema_decay": 0.9,
+    "gradient_accumulation_steps": 2, "validate_every_n_steps": 2,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def whole(train_here, tmp_path_factory):
+    """Six steps of two batches each; a turn through the data has five."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    code, _ = train_here(out, **SETTINGS)
+    assert code == 0
+    return out
+
+
+def tensors(run, name="lora"):
+    return load_file(run / f"{name}.safetensors")
+
+
+def equal(a, b):
+    return a.keys() == b.keys() and all(a[key].equal(b[key]) for key in a)
+
+
+def copy_with_states(whole, out, step):
+    """What a run killed right after the state of ``step`` leaves."""
+    shutil.copytree(whole, out)
+    (out / "lora.safetensors").unlink()
+    for state in (out / "state").glob("step-*"):
+        if int(state.name[5:]) > step:
+            shutil.rmtree(state)
+    return out / "state" / f"step-{step:06d}"
+
+
+@pytest.mark.parametrize("killed_at", [1, 3])
+def test_a_resumed_run_is_bit_identical(whole, train_here, tmp_path, killed_at):
+    state = copy_with_states(whole, tmp_path / "run", killed_at)
+    code, _ = train_here(tmp_path / "run", resume=str(state), **SETTINGS)
+    assert code == 0
+    assert equal(tensors(tmp_path / "run"), tensors(whole))
+    assert equal(tensors(tmp_path / "run", "best"), tensors(whole, "best"))
+    lines, expected = ((run / "metrics.jsonl").read_text() for run in (tmp_path / "run", whole))
+    assert without_average(lines) == without_average(expected)
+
+
+def without_average(lines):
+    return [
+        {k: v for k, v in json.loads(line).items() if k != "loss_average"}
+        for line in lines.splitlines()
+    ]
