@@ -23,6 +23,7 @@ COMMANDS = {
     "decode": ("dmm.commands.codec:decode", "Mel images to sound."),
     "data": ("dataset_tools.cli:app", "Build and look at datasets."),
     "train": ("dmm.commands.training:train", "Train a LoRA on a dataset."),
+    "ablate": ("dmm.commands.ablation:ablate", "Train presets under several seeds, compare them."),
     "generate": ("dmm.commands.generation:generate", "Make clips from prompts."),
     "eval": ("eval.cli:app", "Score clips against a dataset."),
     "bench": ("bench.cli:app", "Hold a model against music whose truth is known."),

@@ -12,7 +12,7 @@ from dmm.errors import InputError, PresetError
 from dmm.generate import Sampling, generate
 from dmm.train import train
 
-SHORT = ("train_batch_size=2", "save_state=true", "save_every_n_steps=2", "huber_anneal=cosine")
+SHORT = ("train_batch_size=2", "save_state=true", "save_every_n_steps=2", "huber_curve=cosine")
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +27,8 @@ def dataset(tmp_path_factory):
 def run(engine, dataset, tiny_checkpoint, tmp_path_factory):
     """Three steps, then a resume from the state of the second up to five."""
     out = tmp_path_factory.mktemp("runs") / "run"
-    train("nano", dataset, tiny_checkpoint, out, (*SHORT, "max_train_steps=3"))
-    train("nano", dataset, tiny_checkpoint, out, (*SHORT, "max_train_steps=5"), resume=True)
+    train("nano-cpu", dataset, tiny_checkpoint, out, (*SHORT, "max_train_steps=3"))
+    train("nano-cpu", dataset, tiny_checkpoint, out, (*SHORT, "max_train_steps=5"), resume=True)
     return out
 
 
@@ -39,10 +39,9 @@ def test_a_resumed_run_counts_every_step_once(run):
 
 def test_the_threshold_goes_on_where_it_was_and_ends_at_its_end(run):
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    assert lines[0]["huber_c"] == pytest.approx(0.15) and lines[-1]["huber_c"] == pytest.approx(
-        0.05
-    )
-    assert lines[3]["huber_c"] == pytest.approx(0.05 + 0.1 * 0.5 * (1 + np.cos(np.pi * 0.75)))
+    thresholds = [line["huber_threshold"] for line in lines]
+    assert thresholds[0] == pytest.approx(0.15) and thresholds[-1] == pytest.approx(0.05)
+    assert thresholds[3] == pytest.approx(0.05 + 0.1 * 0.5 * (1 + np.cos(np.pi * 0.75)))
 
 
 def test_the_lora_knows_its_steps_and_its_anchor(run):
@@ -60,23 +59,25 @@ def test_the_run_folder_says_what_made_it(run):
 
 def test_a_finished_run_is_not_overwritten(run, dataset, tiny_checkpoint):
     with pytest.raises(InputError, match="--resume or name another folder"):
-        train("nano", dataset, tiny_checkpoint, run)
+        train("nano-cpu", dataset, tiny_checkpoint, run)
 
 
 def test_a_dataset_without_training_clips_is_refused(engine, tiny_checkpoint, tmp_path):
     (tmp_path / "data").mkdir()
     with pytest.raises(InputError, match="not a dataset"):
-        train("nano", tmp_path / "data", tiny_checkpoint, tmp_path / "run")
+        train("nano-cpu", tmp_path / "data", tiny_checkpoint, tmp_path / "run")
     (tmp_path / "data" / "dataset.json").write_text("{}")
+    empty = '[[datasets]]\n[[datasets.subsets]]\nimage_dir = "train"\n'
+    (tmp_path / "data" / "dataset.toml").write_text(empty)
     with pytest.raises(InputError, match="train split holds no clips"):
-        train("nano", tmp_path / "data", tiny_checkpoint, tmp_path / "run")
+        train("nano-cpu", tmp_path / "data", tiny_checkpoint, tmp_path / "run")
 
 
 def test_a_misspelt_setting_stops_before_anything_is_written(
     engine, dataset, tiny_checkpoint, tmp_path
 ):
     with pytest.raises(PresetError, match="did you mean 'network_dim'"):
-        train("nano", dataset, tiny_checkpoint, tmp_path / "run", ("netwrok_dim=4",))
+        train("nano-cpu", dataset, tiny_checkpoint, tmp_path / "run", ("netwrok_dim=4",))
     assert not (tmp_path / "run").exists()
 
 

@@ -61,7 +61,7 @@ def _train(data: Path, out: Path, steps: int) -> Path:
         )
         return SHIPPED_LORA
     length = ["--set", f"max_train_steps={steps}"]
-    _dmm("train", "nano", "--dataset", data, "--base", NANO, "--out", out, *length)
+    _dmm("train", "nano-cpu", "--dataset", data, "--base", NANO, "--out", out, *length)
     return lora
 
 

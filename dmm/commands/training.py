@@ -17,23 +17,59 @@ def setup() -> None:
 
 
 def train(
-    preset: Annotated[str, typer.Argument(help="Preset name or TOML file, e.g. nano, sdxl-24gb.")],
-    dataset: Annotated[Path, typer.Option(help="DATASET folder from dmm data build.")],
-    base: Annotated[Path, typer.Option(help="SDXL checkpoint, one .safetensors file.")],
-    out: Annotated[Path, typer.Option(help="RUN folder to write.")],
+    preset: Annotated[
+        str | None, typer.Argument(help="Preset, e.g. sdxl-24gb, nano-cpu, sdxl-24gb+rank-64.")
+    ] = None,
+    dataset: Annotated[Path | None, typer.Option(help="DATASET folder of dmm data build.")] = None,
+    base: Annotated[
+        Path | None, typer.Option(help="SD 1.5 or SDXL checkpoint, one .safetensors file.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="RUN folder to write.")] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="key=value over the preset; repeatable.")
     ] = None,
     name: Annotated[str, typer.Option(help="Name of the LoRA file.")] = "lora",
-    resume: Annotated[bool, typer.Option(help="Go on from the newest state in the RUN.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the newest state in the RUN.")
+    ] = False,
+    from_weights: Annotated[
+        Path | None, typer.Option(help="LoRA to begin from, of any rank.")
+    ] = None,
+    processes: Annotated[int, typer.Option(min=1, help="GPUs, or CPU processes.")] = 1,
+    check: Annotated[
+        bool, typer.Option("--check", help="Say what is wrong and what it will cost; train not.")
+    ] = False,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="With --check: time three real steps.")
+    ] = False,
+    vram: Annotated[
+        float | None, typer.Option(help="With --check: GB of a card that is not in this machine.")
+    ] = None,
+    explain: Annotated[str | None, typer.Option(help="Say all about one setting.")] = None,
 ) -> None:
     """Train a LoRA on a dataset with sd-scripts; prints the LoRA's path.
 
     Example: dmm train sdxl-24gb --dataset data --base sd_xl_base_1.0.safetensors --out runs/one
     """
+    if explain:
+        from ..training.explain import explain as explanation
+
+        print(explanation(explain))
+        return
+    if preset is None or dataset is None or base is None:
+        raise typer.BadParameter("PRESET, --dataset and --base are needed (or --explain KEY)")
+    if check:
+        from ..training.check import check_run, print_report
+
+        report = check_run(preset, dataset, base, out, settings or [], calibrate, vram)
+        print_report(report)
+        raise typer.Exit(0 if report.is_good else 1)
+    if out is None:
+        raise typer.BadParameter("--out RUN is needed: the folder that the run is written to")
     from ..train import train
 
-    print(train(preset, dataset, base, out, settings or [], name, resume))
+    words = settings or []
+    print(train(preset, dataset, base, out, words, name, resume, from_weights, processes))
 
 
 def pretrain(

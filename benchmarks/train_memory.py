@@ -1,0 +1,180 @@
+"""Memory of real training steps against the forecast: ``python benchmarks/train_memory.py``.
+
+A real step is the engine's own UNet and LoRA on a CPU in full precision with random weights:
+forward, loss, backward, update. What it takes is read from torch's allocator by its profiler, which
+has nothing in common with how the forecast counts. The models are nano and an SDXL of two fifths of
+the width. Prints the table's head and one Markdown row each: date, commit, machine, model, pixels,
+batch, checkpointing, MiB of activations and gradients forecast and measured, their ratio, MiB that
+rest on the device forecast and measured, and seconds that a new forecast takes.
+"""
+
+import logging
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from dmm.distill.nano import NANO
+from dmm.engine import find_engine
+from dmm.network_shapes import TextEncoderShapes
+from dmm.sdxl_shapes import SIZE_EMBEDDING, SdxlShapes
+from dmm.training.forecast.memory_measure import measure
+from dmm.training.forecast.memory_optimizer import optimizer_bytes
+from dmm.training.forecast.memory_step import Step
+
+MIB = 2**20
+TE = TextEncoderShapes(vocab_size=1024, hidden_size=256, intermediate_size=1024, num_layers=2)
+NARROW = SdxlShapes(
+    latent_channels=4,
+    model_channels=128,
+    time_embed_dim=512,
+    adm_channels=TE.hidden_size + SIZE_EMBEDDING,
+    context_dim=2 * TE.hidden_size,
+    depths=(2, 4),
+    te1=TE,
+    te2=TE,
+    vae_channels=(32, 32, 64, 64),
+    vae_layers=1,
+)
+CASES = [
+    (name, Step(shapes, size, size, batch, 16, 8, checkpointing=checkpointing))
+    for name, shapes, size, batches in (
+        ("nano", NANO, 256, (1, 2, 4)),
+        ("narrow SDXL", NARROW, 512, (1, 2)),
+    )
+    for batch in batches
+    for checkpointing in (False, True)
+]
+HEADER = (
+    "| date | commit | machine | model | pixels | batch | checkpointing | step forecast MiB"
+    " | step measured MiB | ratio | resting forecast MiB | resting measured MiB | seconds |\n|"
+    + "---|"
+    * 13
+)
+
+
+class RealStep:
+    """The engine's UNet with its LoRA, and a batch."""
+
+    def __init__(self, step: Step) -> None:
+        from library import sdxl_original_unet
+        from networks import lora
+
+        from dmm_ext.any_width import sizes_of
+
+        with sizes_of(step.shapes):
+            self.unet = sdxl_original_unet.SdxlUNet2DConditionModel()
+        self.unet.requires_grad_(False)
+        self.unet.set_use_sdpa(True)
+        conv = {"conv_dim": str(step.conv_rank), "conv_alpha": "1"}
+        self.network = lora.create_network(1.0, step.rank, 1.0, None, [], self.unet, **conv)
+        self.network.apply_to([], self.unet, False, True)
+        if step.checkpointing:
+            self.unet.enable_gradient_checkpointing()
+        self.unet.train(step.checkpointing)
+        self.optimizer = torch.optim.AdamW(self.network.parameters())
+        shapes, edge = step.shapes, step.width // 8
+        latents = torch.randn(step.batch, shapes.latent_channels, edge, edge)
+        self.batch = (
+            latents.requires_grad_(),
+            torch.randint(0, 1000, (step.batch,)),
+            torch.randn(step.batch, 77, shapes.context_dim),
+            torch.randn(step.batch, shapes.adm_channels),
+        )
+
+    def run(self) -> None:
+        """Forward and back, as far as memory is at its height."""
+        found = self.unet(*self.batch)
+        (found.float() - torch.randn_like(found)).square().mean().backward()
+
+    def update(self) -> None:
+        """What ends a step."""
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.batch[0].grad = None
+
+    def resting_bytes(self) -> int:
+        """Of UNet, LoRA and what the optimizer remembers."""
+        states = [v for state in self.optimizer.state.values() for v in state.values()]
+        tensors = [*self.unet.parameters(), *self.network.parameters(), *states]
+        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+def peak_bytes(call: Callable[[], object]) -> int:
+    """Most bytes that torch's allocator had given out more than before the call."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        call()
+    results: Any = profiler.profiler
+    events = [e for e in results.kineto_results.events() if e.name() == "[memory]"]
+    now = peak = 0
+    for event in sorted(events, key=lambda e: e.start_ns()):
+        now += event.nbytes()
+        peak = max(peak, now)
+    return peak
+
+
+@contextmanager
+def engine_modules() -> Iterator[None]:
+    """Within the block sd-scripts can be imported and keeps quiet."""
+    sys.path.insert(0, str(find_engine()))
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        sys.path.pop(0)
+
+
+def row(name: str, step: Step) -> str:
+    """The Markdown row of one case."""
+    began = time.monotonic()
+    forecast = measure(step)
+    seconds = time.monotonic() - began
+    state = optimizer_bytes("adamw", forecast.lora, 4) or 0
+    resting = 4 * (forecast.unet + forecast.lora_parameters) + state
+    real = RealStep(step)
+    real.run()
+    real.update()  # the optimizer now remembers
+    measured = peak_bytes(real.run)
+    real.update()
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    cells = (
+        f"{datetime.now(UTC):%Y-%m-%d}",
+        commit or "uncommitted",
+        f"{platform.machine()}, 1 thread",
+        name,
+        str(step.width),
+        str(step.batch),
+        "yes" if step.checkpointing else "no",
+        f"{forecast.step / MIB:.1f}",
+        f"{measured / MIB:.1f}",
+        f"{forecast.step / measured:.3f}",
+        f"{resting / MIB:.1f}",
+        f"{real.resting_bytes() / MIB:.1f}",
+        f"{seconds:.1f}",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def main() -> None:
+    """Measure every case."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    print(HEADER)
+    with engine_modules():
+        for name, step in CASES:
+            print(row(name, step), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""``dmm ablate``."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def ablate(
+    presets: Annotated[
+        list[str], typer.Argument(help="Presets; the first is what the others are held against.")
+    ],
+    dataset: Annotated[Path, typer.Option(help="DATASET folder with a val split.")],
+    base: Annotated[Path, typer.Option(help="Checkpoint that all runs start from.")],
+    out: Annotated[Path, typer.Option(help="Folder of all runs; the same again goes on.")],
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of each preset, seeds 0, 1, 2 ...")] = 3,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value over all presets; repeatable.")
+    ] = None,
+    metrics: Annotated[
+        list[str] | None,
+        typer.Option("--metric", help="Compare this score instead of the usual; repeatable."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
+) -> None:
+    """Train presets under the same seeds and compare them: means, intervals, paired tests.
+
+    Interrupted, it goes on where it was when run again. Presets without validation are validated
+    ten times a run. Exit code 1 if a run failed; the others are compared all the same.
+
+    Example: dmm ablate nano-cpu nano-cpu+mse --dataset data --base nano.safetensors --out ablation
+    """
+    from ..errors import EngineError
+    from ..training.ablation.ablation import ablate
+
+    found = ablate(presets, dataset, base, out, seeds, settings or (), metrics or ())
+    if as_json:
+        print(json.dumps(found, indent=1, ensure_ascii=False))
+    else:
+        _print(found)
+        print(out / "ablation.md")
+    failed = sum(run["status"] == "failed" for run in found["runs"])
+    if failed:
+        raise EngineError(
+            f"{failed} of {len(found['runs'])} runs failed, their reasons stand in "
+            f"{out / 'ablation.md'}; run the same command again to try them once more"
+        )
+
+
+def _print(found: Mapping[str, Any]) -> None:
+    from rich.console import Console
+
+    console = Console()
+    for name in found["metrics"]:
+        console.print(_table(found, name), "")
+    for note in found["notes"]:
+        console.print(f"- {note}", markup=False, highlight=False)
+
+
+def _table(found: Mapping[str, Any], name: str) -> Any:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from ..training.ablation.table import HEAD, rows
+
+    title = escape(found["metrics"][name]["title"])
+    table = Table(HEAD[0], title=title, title_justify="left", box=None)
+    for head in HEAD[1:]:
+        table.add_column(head, justify="right")
+    for row in rows(found, name):
+        table.add_row(*map(escape, row))
+    return table

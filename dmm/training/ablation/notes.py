@@ -1,0 +1,71 @@
+"""What has to be said beside an ablation's table: what failed or is missing, what it can show."""
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+from ..runs import DONE
+from .statistics import caution
+
+Result = dict[str, Any]
+"""A run as ``ablation.json`` has it."""
+WAITING = "waiting"
+"""The status of a run that was not begun."""
+
+
+def notes(runs: Sequence[Result], measured: Sequence[str]) -> list[str]:
+    """One sentence each, the most important first."""
+    found = [*_failed(runs), *_unfinished(runs), *_stopped(runs), *_without_value(runs, measured)]
+    baseline = runs[0]["preset"]
+    finished = sum(run["preset"] == baseline and run["status"] in DONE for run in runs)
+    if finished and (words := caution(finished)):
+        found.append(words)
+    if len({run["preset"] for run in runs}) > 2:
+        found.append(
+            "p (Holm) is corrected for the number of presets within one score; several scores "
+            "are several chances of a lucky one."
+        )
+    if embedders := sorted({run["embedder"] for run in runs if run["embedder"]}):
+        found.append(f"Scores of previews are by {', '.join(embedders)} on a few clips.")
+    return found
+
+
+def not_measured(metrics: Collection[str], runs: Sequence[Result]) -> list[str]:
+    """A sentence for each score that was asked for and that no run has."""
+    some = any(run["status"] in DONE for run in runs)
+    return [f"No run measured {name}; check its name." for name in sorted(metrics) if some]
+
+
+def _failed(runs: Sequence[Result]) -> Iterator[str]:
+    failed = [run for run in runs if run["status"] == "failed"]
+    for run in failed:
+        yield f"{_words(run)} failed: {run['reason'] or 'no reason was left'}"
+    if failed:
+        yield (
+            f"{len(failed)} of {len(runs)} runs failed and are in no mean: a preset that fails "
+            "now and then looks better than it is."
+        )
+
+
+def _unfinished(runs: Sequence[Result]) -> Iterator[str]:
+    waiting = [run for run in runs if run["status"] not in (*DONE, "failed")]
+    if waiting:
+        yield f"{len(waiting)} of {len(runs)} runs are still to be done; means are of the others."
+
+
+def _stopped(runs: Sequence[Result]) -> Iterator[str]:
+    for run in runs:
+        if run["status"] == "stopped":
+            why = f": {run['reason']}" if run["reason"] else ""
+            yield f"{_words(run)} stopped early, at step {run['step']}{why}"
+
+
+def _without_value(runs: Sequence[Result], measured: Sequence[str]) -> Iterator[str]:
+    for name in measured:
+        done = [run for run in runs if run["status"] in DONE]
+        lacking = [_words(run) for run in done if run["values"].get(name) is None]
+        if lacking:
+            yield f"{name} is missing or not finite, and in no mean, for {', '.join(lacking)}"
+
+
+def _words(run: Result) -> str:
+    return f"{run['preset']} with seed {run['seed']}"

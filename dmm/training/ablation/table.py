@@ -1,0 +1,161 @@
+"""What an ablation came to: means, intervals and paired tests of every score."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ...files import write_text
+from ..card.markdown import escape, table
+from ..runs import DONE, Run, last, read_run, series
+from .notes import WAITING, not_measured, notes
+from .plan import Planned, Sources
+from .statistics import estimate, paired_difference, with_holm
+
+METRICS = {
+    "validation_loss": "validation loss at the end, lower is better",
+    "best_validation_loss": "lowest validation loss",
+    "preview/similarity": "previews: similarity to the prompt, higher is better",
+    "preview/fad": "previews: FAD, lower is better",
+    "preview/diversity": "previews: diversity, higher is more varied",
+    "preview/prompt_diversity": "previews: diversity within a prompt",
+    "seconds_per_step": "seconds a step, lower is faster",
+}
+"""What is compared unless others are asked for; any number of metrics.jsonl or run.json serves."""
+HEAD = ("preset", "runs", "mean ± 95 %", "less the baseline ± 95 %", "p", "p (Holm)")
+
+
+def write_table(
+    out: Path,
+    queue: Sequence[Planned],
+    sources: Sources,
+    failures: Mapping[Path, str],
+    metrics: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Write ``ablation.json`` and ``ablation.md`` from the RUN folders as they are; returns it.
+
+    ``failures`` are the reasons of runs that did not get as far as to write their own.
+    """
+    wanted = tuple(metrics or METRICS)
+    runs = [_result(planned, failures.get(planned.folder), wanted, out) for planned in queue]
+    presets = list(dict.fromkeys(run["preset"] for run in runs))
+    measured = [name for name in wanted if any(run["values"].get(name) is not None for run in runs)]
+    found = {
+        "baseline": presets[0],
+        "presets": presets,
+        "seeds": sorted({run["seed"] for run in runs}),
+        "dataset_sha256": sources.dataset_sha256,
+        "base_sha256": sources.base_sha256,
+        "metrics": {name: _compared(name, presets, runs) for name in measured},
+        "runs": runs,
+        "notes": [*notes(runs, measured), *not_measured(set(metrics) - set(measured), runs)],
+    }
+    text = json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False)
+    write_text(out / "ablation.json", text + "\n")
+    write_text(out / "ablation.md", page(found))
+    return found
+
+
+def rows(found: Mapping[str, Any], name: str) -> list[tuple[str, ...]]:
+    """One score's table, a row a preset with the cells of ``HEAD``, the baseline first."""
+    planned = len(found["seeds"])
+    return [
+        (preset, *_cells(entry, planned))
+        for preset, entry in found["metrics"][name]["presets"].items()
+    ]
+
+
+def page(found: Mapping[str, Any]) -> str:
+    """All scores as Markdown, with what has to be said about them."""
+    parts = [f"# Ablation\n\nThe baseline is {escape(found['baseline'])}."]
+    for name, metric in found["metrics"].items():
+        cells = [[escape(cell) for cell in row] for row in rows(found, name)]
+        parts.append(f"## {escape(metric['title'])}\n\n{table(HEAD, cells, right=range(1, 6))}")
+    if found["notes"]:
+        parts.append("\n".join(f"- {escape(note)}" for note in found["notes"]))
+    return "\n\n".join(parts) + "\n"
+
+
+def with_spread(mean: float | None, low: float | None) -> str:
+    """A mean and half its interval, both to the interval's second digit.
+
+    >>> with_spread(0.123456, 0.1211), with_spread(0.123456, None), with_spread(None, None)
+    ('0.1235 ± 0.0024', '0.1235', '-')
+    """
+    if mean is None:
+        return "-"
+    half = 0.0 if low is None else mean - low
+    if half <= 0:
+        return f"{mean:.4g}"
+    decimals = max(0, 1 - math.floor(math.log10(half)))
+    return f"{mean:.{decimals}f} ± {half:.{decimals}f}"
+
+
+def _cells(entry: Mapping[str, Any], planned: int) -> tuple[str, ...]:
+    runs = str(planned) if entry["n"] == planned else f"{entry['n']} of {planned}"
+    shown = (runs, with_spread(entry["mean"], entry["low"]))
+    difference = entry["difference"]
+    if difference is None:
+        return (*shown, "baseline", "", "")
+    chances = (difference["p"], difference["p_holm"])
+    return (
+        *shown,
+        with_spread(difference["mean"], difference["low"]),
+        *("-" if p is None else "< 0.0001" if p < 1e-4 else f"{p:.2g}" for p in chances),
+    )
+
+
+def _result(
+    planned: Planned, failure: str | None, metrics: Sequence[str], out: Path
+) -> dict[str, Any]:
+    """How one run stands; scores only of a run that came to its end."""
+    begun = (planned.folder / "run.json").is_file()
+    run = read_run(planned.folder) if begun else None
+    status, reason = (run.status, run.record.get("reason")) if run else (WAITING, None)
+    if failure and status not in DONE:
+        reason = reason if reason and status == "failed" else failure
+        status = "failed"
+    return {
+        "preset": planned.preset,
+        "seed": planned.seed,
+        "folder": planned.folder.relative_to(out).as_posix(),
+        "status": status,
+        "reason": reason,
+        "step": run.record.get("step") if run else None,
+        "embedder": last(run.lines, "preview/embedder") if run else None,
+        "values": {name: _value(run, name) for name in metrics} if run and status in DONE else {},
+    }
+
+
+def _value(run: Run, name: str) -> float | None:
+    """A number of ``run.json``, or the last one in ``metrics.jsonl``; None if it is not finite."""
+    value = run.record.get(name)
+    if value is None and name == "best_validation_loss":
+        losses = series(run.lines, "validation_loss")[1]
+        value = min((loss for loss in losses.tolist() if math.isfinite(loss)), default=None)
+    if value is None:
+        value = last(run.lines, name)
+    usable = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if usable and math.isfinite(value) else None
+
+
+def _compared(name: str, presets: Sequence[str], runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """One score: every preset's estimate, and its difference to the first one's."""
+    values = {
+        preset: {run["seed"]: run["values"].get(name) for run in runs if run["preset"] == preset}
+        for preset in presets
+    }
+    baseline = values[presets[0]]
+    differences = with_holm(
+        {preset: paired_difference(values[preset], baseline) for preset in presets[1:]}
+    )
+    entries = {}
+    for preset in presets:
+        found, difference = estimate(values[preset]), differences.get(preset)
+        entries[preset] = asdict(found) | {
+            "missing": list(found.missing),
+            "difference": asdict(difference) if difference else None,
+        }
+    return {"title": METRICS.get(name, name), "presets": entries}

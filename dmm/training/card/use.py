@@ -1,0 +1,66 @@
+"""The part of ``RUN.md`` that says how to use the LoRA and how its images become sound."""
+
+import json
+import shlex
+from pathlib import Path, PureWindowsPath
+
+from ...errors import DmmError
+from ...mel import MelFormat, load_format
+from ..runs import Run
+from .markdown import block, code, plain
+
+EXAMPLE = "piano, slow"
+
+
+def use(run: Run, lora: Path, metadata: dict[str, str]) -> str:
+    """The command that plays it, what its images are, and which words its captions began with."""
+    if not lora.is_file():
+        return "## Use\n\nThere is no LoRA yet."
+    prompts = run.preset.get("preview_prompts") or [EXAMPLE]
+    base = PureWindowsPath(str(run.record.get("base", "BASE.safetensors"))).name
+    words = ["dmm", "generate", plain(prompts[0]), "--model", plain(base)]
+    command = shlex.join([*words, "--lora", plain(lora.name), "--out", "clips"])
+    parts = ["## Use", block(command, "sh"), _decoding(run, metadata)]
+    if anchor := metadata.get("dmm_anchor"):
+        parts.append(
+            f"Every caption began with {code(anchor)}. `dmm generate` puts these words before "
+            "the prompt by itself; in other programs type them."
+        )
+    if metadata.get("dmm_weights") == "average":
+        parts.append("The weights are a moving average over the training.")
+    if (run.folder / "best.safetensors").is_file():
+        step = run.record.get("best_step")
+        at = f", of step {step}," if step else ""
+        parts.append(f"`best.safetensors`{at} had the lowest validation loss.")
+    return "\n\n".join(parts)
+
+
+def _decoding(run: Run, metadata: dict[str, str]) -> str:
+    """How pictures of this LoRA become sound."""
+    stated = metadata.get("dmm_format_parameters") or metadata.get("dmm_format")
+    if not stated:
+        return "The run does not say which mel format its images have."
+    name, known = _format(str(stated))
+    size = f": {_in_words(known)}" if known else ""
+    command = code(f"dmm decode IMAGE --out sounds --format {name}")
+    return (
+        f"Its images are of the mel format {code(name)}{size}. `dmm generate` writes their sound; "
+        f"images drawn elsewhere are turned into sound by {command}, at that size and neither "
+        "scaled nor cropped."
+    )
+
+
+def _format(stated: str) -> tuple[str, MelFormat | None]:
+    """Name and parameters of a format that is stated by its name or in full, as JSON."""
+    try:
+        known = MelFormat(**json.loads(stated)) if stated.startswith("{") else load_format(stated)
+    except (DmmError, ValueError, TypeError):
+        return stated, None
+    return known.name, known
+
+
+def _in_words(fmt: MelFormat) -> str:
+    """What a format is to somebody who knows pictures and sound."""
+    across = f"{fmt.n_frames} columns, {fmt.hop_length} samples apart at {fmt.sr} Hz"
+    up = f"{fmt.n_mels} mel rows from {fmt.fmin:g} to {fmt.fmax:g} Hz"
+    return f"{across}, which are {fmt.clip_duration_s:.2f} s, and {up}"

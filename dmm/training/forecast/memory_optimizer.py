@@ -1,0 +1,77 @@
+"""Bytes that an optimizer remembers for each trained number, by the engine's name for it.
+
+Read from the sources: torch.optim and transformers (Adafactor) as installed, bitsandbytes,
+prodigyopt, dadaptation, schedulefree and lion-pytorch as of 2026.
+"""
+
+from collections.abc import Iterable
+from math import ceil, prod
+
+from ...presets import Resolved
+
+STATES = {
+    "adamw": 2, "adam": 2, "nadam": 2, "radam": 2, "adamax": 2, "adadelta": 2, "rprop": 2,
+    "adagrad": 1, "rmsprop": 1, "asgd": 1, "sgd": 0, "sgdnesterov": 1, "lion": 1,
+    "pagedadamw": 2, "pagedadamw32bit": 2, "prodigy": 4,
+    "dadaptation": 3, "dadaptadampreprint": 3, "dadaptadam": 3, "dadaptadagrad": 3,
+    "dadaptadan": 5, "dadaptadanip": 5, "dadaptlion": 2, "dadaptsgd": 3,
+    "adamwschedulefree": 2, "radamschedulefree": 2, "sgdschedulefree": 1,
+}  # fmt: skip
+"""Numbers kept for each trained one, in its own precision. Prodigy keeps the starting weights too,
+where they are not zero."""
+STATES_8BIT = {
+    "adamw8bit": 2, "pagedadamw8bit": 2, "lion8bit": 1, "pagedlion8bit": 1, "sgdnesterov8bit": 1,
+}  # fmt: skip
+SMALL, BLOCK = 4096, 256
+"""bitsandbytes keeps smaller matrices in 32 bits, and of others a scale for each block."""
+COPIES = ("adamw", "adam", "nadam", "radam", "adamax")
+"""Those that make one more copy of all while they step (torch's foreach kernels: the root of the
+second moment)."""
+
+Shapes = Iterable[tuple[tuple[int, ...], int]]
+"""Shapes of matrices, and how many there are of each."""
+
+
+def optimizer_name(settings: Resolved) -> str:
+    """The optimizer in force, in lower case as the engine compares it."""
+    if settings["use_8bit_adam"]:
+        return "adamw8bit"
+    if settings["use_lion_optimizer"]:
+        return "lion"
+    return (settings["optimizer_type"] or "AdamW").lower()
+
+
+def optimizer_bytes(name: str, shapes: Shapes, itemsize: int) -> int | None:
+    """Bytes of the optimizer's state for matrices of ``itemsize`` bytes a number.
+
+    None for an optimizer that is not known here.
+
+    >>> optimizer_bytes("adamw", [((16, 320), 1)], 4)
+    40960
+    """
+    if name == "adafactor":
+        return sum(itemsize * count * _factored(shape) for shape, count in shapes)
+    if name in STATES_8BIT:
+        return sum(STATES_8BIT[name] * count * _in_8_bits(prod(shape)) for shape, count in shapes)
+    if name not in STATES:
+        return None
+    return STATES[name] * itemsize * sum(prod(shape) * count for shape, count in shapes)
+
+
+def update_bytes(name: str, shapes: Shapes, itemsize: int) -> int:
+    """Bytes that come and go within one update of all matrices."""
+    sizes = [(prod(shape), count) for shape, count in shapes]
+    if name in COPIES:
+        return itemsize * sum(size * count for size, count in sizes)
+    return itemsize * max((size for size, _ in sizes), default=0)
+
+
+def _factored(shape: tuple[int, ...]) -> int:
+    """Adafactor keeps sums over rows and columns in place of a matrix."""
+    if len(shape) < 2:
+        return prod(shape)
+    return prod(shape[:-1]) + prod(shape[:-2]) * shape[-1]
+
+
+def _in_8_bits(size: int) -> int:
+    return 4 * size if size < SMALL else size + 4 * ceil(size / BLOCK)

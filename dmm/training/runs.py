@@ -1,0 +1,114 @@
+"""A RUN folder read back: what a training run left behind, however it ended.
+
+A run may have been killed at any moment, so any file may be missing and the last line of
+``metrics.jsonl`` may be cut short.
+"""
+
+import json
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from ..errors import InputError
+
+Line = dict[str, Any]
+"""One line of ``metrics.jsonl``: ``step``, and what was measured at it."""
+FILES = ("run.json", "preset.toml", "engine.toml", "dataset.toml", "metrics.jsonl")
+"""What tells a RUN folder from any other."""
+DONE = ("finished", "stopped")
+"""What ``status`` says of a run that came to its end; ``stopped`` is an early stop."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a RUN folder says of itself."""
+
+    folder: Path
+    record: dict[str, Any]
+    """``run.json``, over the trainer's own ``outcome.json``."""
+    preset: dict[str, Any]
+    """The resolved settings; empty if the run never wrote them."""
+    lines: list[Line]
+    """``metrics.jsonl`` in its own order."""
+
+    @property
+    def status(self) -> str:
+        """What ``run.json`` says: started, finished, stopped, interrupted or failed."""
+        return str(self.record.get("status", "started"))
+
+    @property
+    def lora_name(self) -> str:
+        """The LoRA's file name without its suffix."""
+        return str(self.record.get("name") or "lora")
+
+
+def read_run(folder: Path) -> Run:
+    """Read a RUN folder; InputError if it has no ``run.json`` or its settings are not TOML."""
+    if not (folder / "run.json").is_file():
+        raise InputError(f"{folder}: not a training run (no run.json); name one of dmm train")
+    record = _object(folder / "outcome.json") | _object(folder / "run.json")
+    return Run(folder, record, read_settings(folder), metric_lines(folder / "metrics.jsonl"))
+
+
+def read_settings(folder: Path) -> dict[str, Any]:
+    """The resolved settings in a RUN folder, empty if there are none yet."""
+    path = folder / "preset.toml"
+    if not path.is_file():
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: damaged ({error}); move the run's folder away") from error
+
+
+def metric_lines(path: Path) -> list[Line]:
+    """The whole lines of ``metrics.jsonl``: objects with a step; a line cut short is left out."""
+    if not path.is_file():
+        return []
+    texts = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    return [line for text in texts if (line := _line(text)) is not None]
+
+
+def newest_state(folder: Path) -> Path | None:
+    """The state of the highest step in a RUN folder, if one was saved."""
+    return max((folder / "state").glob("step-*"), default=None)
+
+
+def series(
+    lines: Iterable[Line], key: str
+) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, " points"]]:
+    """Steps and values of the lines that have a number at ``key``; NaN is kept."""
+    found = [(line["step"], line[key]) for line in lines if _is_number(line.get(key))]
+    steps, values = np.array(found, dtype=float).reshape(-1, 2).T
+    return steps, values
+
+
+def last(lines: Iterable[Line], key: str) -> Any:
+    """The newest value at ``key``; None if it was never measured."""
+    return next((line[key] for line in reversed(list(lines)) if key in line), None)
+
+
+def _line(text: str) -> Line | None:
+    try:
+        line = json.loads(text)
+    except json.JSONDecodeError:
+        return None
+    return line if isinstance(line, dict) and _is_number(line.get("step")) else None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _object(path: Path) -> dict[str, Any]:
+    """A JSON object; empty where the file is missing or was cut short."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
