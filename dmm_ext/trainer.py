@@ -265,7 +265,7 @@ def run(trainer: Any, args: argparse.Namespace) -> int:
         if course:
             course.stopping.listen_no_more()
         write_outcome(Path(args.output_dir), (course.outcome() if course else {}) | ended)
-    if ended:
+    if ended.get("status") == "failed":
         print(f"error: {ended['reason']}", file=sys.stderr)
     return {"failed": 1, "interrupted": 130}.get(ended.get("status", ""), 0)
 

@@ -88,3 +88,23 @@ def test_the_lora_changes_what_is_drawn(run, tiny_checkpoint, tmp_path):
     (tuned,) = generate(["piano"], tiny_checkpoint, tmp_path / "b", lora, sampling=sampling)
     assert plain.name == tuned.name == "piano-0.flac"
     assert plain.with_suffix(".png").read_bytes() != tuned.with_suffix(".png").read_bytes()
+
+
+def test_another_run_begins_from_the_lora_at_another_rank(run, dataset, tiny_checkpoint, tmp_path):
+    settings = ("network_dim=24", "max_train_steps=1", "learning_rate=1e-12")
+    lora = train(
+        "nano-cpu", dataset, tiny_checkpoint, tmp_path / "run", settings,
+        from_weights=run / "lora.safetensors",
+    )  # fmt: skip
+    name = "lora_unet_input_blocks_4_1_transformer_blocks_0_attn1_to_q"
+    before, after = change(run / "lora.safetensors", name), change(lora, name)
+    np.testing.assert_allclose(after, before, atol=1e-6)
+    assert np.abs(before).max() > 1e-4
+
+
+def change(lora, name):
+    """The change of one layer's weights."""
+    with safe_open(lora, framework="numpy") as file:
+        down, up = (file.get_tensor(f"{name}.lora_{p}.weight") for p in ("down", "up"))
+        alpha = file.get_tensor(f"{name}.alpha")
+    return up.astype(np.float32) @ down.astype(np.float32) * float(alpha) / len(down)

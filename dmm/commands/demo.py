@@ -61,6 +61,8 @@ def _train(data: Path, out: Path, steps: int) -> Path:
         )
         return SHIPPED_LORA
     length = ["--set", f"max_train_steps={steps}"]
+    if any((out / "state").glob("step-*")):  # left by an interruption
+        length.append("--resume")
     _dmm("train", "nano-cpu", "--dataset", data, "--base", NANO, "--out", out, *length)
     return lora
 

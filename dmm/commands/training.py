@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from ..errors import DmmError
+
 
 def setup() -> None:
     """Clone the training engine sd-scripts at the pinned commit and check it.
@@ -69,7 +71,12 @@ def train(
     from ..train import train
 
     words = settings or []
-    print(train(preset, dataset, base, out, words, name, resume, from_weights, processes))
+    try:
+        print(train(preset, dataset, base, out, words, name, resume, from_weights, processes))
+    except KeyboardInterrupt:
+        raise DmmError(
+            f"{out}: interrupted, with a state saved if a step was through; go on with --resume"
+        ) from None
 
 
 def pretrain(

@@ -114,7 +114,12 @@ def test_a_damaged_state_is_told_in_one_line(whole, train_here, tmp_path):
 
 def test_a_resumed_run_takes_todays_rate_threshold_and_length(whole, train_here, tmp_path):
     state = from_step(whole, tmp_path / "run", 2)
-    changed = {"learning_rate": 5e-3, "huber_end": 0.01, "max_train_steps": 6}
+    changed = {
+        "learning_rate": 5e-3,
+        "huber_end": 0.01,
+        "max_train_steps": 6,
+        "train_batch_size": 2,
+    }
     assert train_here(tmp_path / "run", resume=str(state), **SHORT | changed)[0] == 0
     rates, thresholds = (
         metrics(tmp_path / "run", "lr/unet"),

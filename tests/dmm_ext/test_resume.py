@@ -56,3 +56,8 @@ def without_average(lines):
         {k: v for k, v in json.loads(line).items() if k != "loss_average"}
         for line in lines.splitlines()
     ]
+
+
+def test_worker_processes_load_the_same_batches(whole, train_here, tmp_path):
+    assert train_here(tmp_path / "run", max_data_loader_n_workers=2, **SETTINGS)[0] == 0
+    assert equal(tensors(tmp_path / "run"), tensors(whole))
