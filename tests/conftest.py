@@ -1,6 +1,10 @@
 """Fixtures that several folders share, and the line that says what ran without sd-scripts."""
 
+import os
 from pathlib import Path
+
+# Tests run in as many processes as there are cores, so each has one thread, its children too.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
