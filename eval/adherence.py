@@ -2,13 +2,32 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from dataset_tools.sources.minimidi import Prompt
-from eval.diversity import embedding_diversity
-from eval.intervals import jackknife_interval
-from eval.judges import HEARD, Heard, likeliest
+from .intervals import jackknife_interval
+from .judges import HEARD, Heard, likeliest
+
+
+@runtime_checkable
+class Asked(Protocol):
+    """What is known to be asked of a clip, or true of it, in the judges' own labels; hashable."""
+
+    @property
+    def instruments(self) -> Sequence[str]:
+        """Pitched instruments."""
+        ...
+
+    @property
+    def pace(self) -> str:
+        """Its class, "slow", "medium tempo" or "fast"."""
+        ...
+
+    @property
+    def mode(self) -> str:
+        """Which of "major" and "minor"."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -26,7 +45,7 @@ class Adherence:
     """Clips whose likelier mode is the asked one."""
 
 
-def adherence(heard: Sequence[Heard], asked: Sequence[Prompt]) -> Adherence:
+def adherence(heard: Sequence[Heard], asked: Sequence[Asked]) -> Adherence:
     """What of ``asked[i]`` is heard in ``heard[i]``; intervals leave out whole prompts."""
     pairs = list(zip(heard, asked, strict=True))
     found = np.array([instruments_heard(h, a) for h, a in pairs])
@@ -45,15 +64,6 @@ def adherence(heard: Sequence[Heard], asked: Sequence[Prompt]) -> Adherence:
     )
 
 
-def instruments_heard(heard: Heard, asked: Prompt) -> int:
+def instruments_heard(heard: Heard, asked: Asked) -> int:
     """How many of the asked instruments sound."""
     return sum(heard.instruments[name] >= HEARD for name in asked.instruments)
-
-
-def per_prompt_diversity(rows: np.ndarray, asked: Sequence[Prompt]) -> float:
-    """Mean over prompts of the diversity among one prompt's clips; NaN with one clip a prompt."""
-    groups: dict[Prompt, list[int]] = {}
-    for row, wanted in enumerate(asked):
-        groups.setdefault(wanted, []).append(row)
-    spreads = [embedding_diversity(rows[kept]) for kept in groups.values() if len(kept) > 1]
-    return float(np.mean(spreads)) if spreads else float("nan")
