@@ -4,9 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
+from scipy import linalg
 
 WELL_CONDITIONED = 1e-6
 """A covariance counts as invertible while the squares of its Cholesky diagonal span no more."""
+BLOCK = 2048
 
 
 @dataclass(frozen=True)
@@ -32,55 +34,68 @@ def frechet_distance(x: Float[np.ndarray, "n dim"], y: Float[np.ndarray, "m dim"
     """
     if min(len(x), len(y)) < 2:
         raise ValueError(f"a covariance needs 2 or more embeddings; got {len(x)} and {len(y)}")
-    return gaussian_distance(_fit(x), _fit(y))
+    if min(len(x), len(y)) > x.shape[1]:
+        means = x.mean(0, dtype=np.float64), y.mean(0, dtype=np.float64)
+        covariances = _covariance(x, means[0]), _covariance(y, means[1])
+        cross = _root_trace(*covariances)
+        if cross is not None:
+            spread = sum(np.trace(covariance) for covariance in covariances)
+            return _total(means[0] - means[1], spread, cross)
+        return gaussian_distance(statistics(x), statistics(y))
+    return gaussian_distance(_raw(x), _raw(y))
 
 
 def statistics(rows: Float[np.ndarray, "n dim"]) -> Gaussian:
-    """The Gaussian of a set, its factor cut to ``dim`` rows; ValueError below two."""
-    if len(rows) < 2:
-        raise ValueError(f"a covariance needs 2 or more embeddings; got {len(rows)}")
-    fitted = _fit(rows)
-    return Gaussian(fitted.mean, _short(fitted.factor), fitted.n)
+    """The Gaussian of a set, its factor in at most ``dim`` rows; ValueError below two."""
+    n, dim = rows.shape
+    if n < 2:
+        raise ValueError(f"a covariance needs 2 or more embeddings; got {n}")
+    raw = _raw(rows)
+    return raw if n <= dim else Gaussian(raw.mean, np.linalg.qr(raw.factor).R, n)
 
 
 def gaussian_distance(p: Gaussian, q: Gaussian) -> float:
     """``frechet_distance`` of the sets that ``p`` and ``q`` were fitted to."""
-    spread = np.square(p.factor).sum() + np.square(q.factor).sum()
-    shift = np.square(p.mean - q.mean).sum()
-    return max(0.0, float(shift + spread - 2 * _root_trace(p.factor, q.factor)))
+    a, b = p.factor, q.factor
+    many = min(p.n, q.n) > len(p.mean)
+    cross = _root_trace(a.T @ a, b.T @ b) if many else None
+    if cross is None:
+        cross = float(np.linalg.svd(a @ b.T, compute_uv=False).sum())
+    return _total(p.mean - q.mean, np.square(a).sum() + np.square(b).sum(), cross)
 
 
-def _fit(rows: Float[np.ndarray, "n dim"]) -> Gaussian:
+def _total(shift: Float[np.ndarray, " dim"], spread: float, cross: float) -> float:
+    return max(0.0, float(shift @ shift + spread - 2 * cross))
+
+
+def _root_trace(s: Float[np.ndarray, "dim dim"], t: Float[np.ndarray, "dim dim"]) -> float | None:
+    """Trace sqrt(S T): the roots of the eigenvalues of T S, by the Cholesky factor of S.
+
+    None if S is no more than rounding in some direction: roots of rounded zeros would cost eight
+    digits there, while the nuclear norm of the factors' product, the same number, costs none.
+    """
+    try:
+        pivots = np.square(np.diag(linalg.cholesky(s, check_finite=False)))
+    except linalg.LinAlgError:
+        return None
+    if pivots.min() < WELL_CONDITIONED * pivots.max():
+        return None
+    values = linalg.eigh(t, s, eigvals_only=True, type=2, driver="gv")
+    return float(np.sqrt(values.clip(0)).sum())
+
+
+def _raw(rows: Float[np.ndarray, "n dim"]) -> Gaussian:
+    """A factor with a row for every clip."""
     mean = rows.mean(0, dtype=np.float64)
     return Gaussian(mean, (rows - mean) / np.sqrt(len(rows) - 1), len(rows))
 
 
-def _short(factor: Float[np.ndarray, "rows dim"]) -> Float[np.ndarray, "short dim"]:
-    """A factor of the same covariance in at most ``dim`` rows."""
-    rows, dim = factor.shape
-    return np.linalg.qr(factor).R if rows > dim else factor
-
-
-def _root_trace(a: Float[np.ndarray, "n dim"], b: Float[np.ndarray, "m dim"]) -> float:
-    """Trace sqrt(AᵀA BᵀB), which is also the nuclear norm of A Bᵀ.
-
-    With many rows two products of dim x dim are cheapest. With few rows, or few directions, roots
-    of rounded zeros would cost eight digits there, and the norm costs none.
-    """
-    if min(len(a), len(b)) > a.shape[1]:
-        lower = _cholesky(a.T @ a)
-        if lower is not None:
-            squares = np.linalg.eigvalsh(lower.T @ (b.T @ b) @ lower)
-            return float(np.sqrt(squares.clip(0)).sum())
-        a, b = _short(a), _short(b)
-    return float(np.linalg.svd(a @ b.T, compute_uv=False).sum())
-
-
-def _cholesky(covariance: Float[np.ndarray, "dim dim"]) -> Float[np.ndarray, "dim dim"] | None:
-    """Lower L with L Lᵀ the covariance, or None where that is not accurate."""
-    try:
-        lower = np.linalg.cholesky(covariance)
-    except np.linalg.LinAlgError:
-        return None
-    pivots = np.square(np.diag(lower))
-    return lower if pivots.min() > WELL_CONDITIONED * pivots.max() else None
+def _covariance(
+    rows: Float[np.ndarray, "n dim"], mean: Float[np.ndarray, " dim"]
+) -> Float[np.ndarray, "dim dim"]:
+    """In float64, block by block: memory for all rows at once would cost as much as the product."""
+    total = np.zeros((len(mean), len(mean)))
+    for start in range(0, len(rows), BLOCK):
+        centred = rows[start : start + BLOCK] - mean
+        total += centred.T @ centred
+    return total / (len(rows) - 1)

@@ -46,10 +46,10 @@ def kernel_distance(x: Float[np.ndarray, "n dim"], y: Float[np.ndarray, "m dim"]
 
 def kernel_sums(x: Float[np.ndarray, "n dim"], y: Float[np.ndarray, "m dim"]) -> KernelSums:
     """The kernels of ``kernel_distance``; memory grows with the square of the larger set."""
-    gamma = _gamma(x, y)
+    gamma, pairs = _gamma(x, y), pair_distances(y)
     xx = np.exp(-gamma * squared_distances(x, x))
     np.fill_diagonal(xx, 0)
-    yy_mean = float(np.exp(-gamma * pair_distances(y)).mean())
+    yy_mean = float(np.exp(-gamma * pairs).mean())
     return KernelSums(xx, np.exp(-gamma * squared_distances(x, y)), yy_mean)
 
 
