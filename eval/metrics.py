@@ -10,6 +10,7 @@ from .closeness import reference_cosine
 from .diversity import embedding_diversity
 from .fad import frechet_distance
 from .kad import kernel_distance, kernel_sums
+from .trust import TRUST, Trust
 
 Direction = Literal["lower is closer", "higher is closer", "higher is more varied"]
 
@@ -26,6 +27,8 @@ class Metric:
     direction: Direction
     about: str
     """A sentence for a reader who has not met it."""
+    trust: Trust
+    """From how many clips on it says something."""
     of_rows: Callable[[np.ndarray, np.ndarray], Callable[[np.ndarray], float]] | None
     """(clips, reference) to a function of kept row indices, for jackknife intervals; None where
     such an interval does not hold its promise."""
@@ -42,6 +45,7 @@ METRICS: dict[str, Metric] = {
         "lower is closer",
         "Distance between the two sets as bell-shaped clouds. Too high for few clips, so read it "
         "beside what as many real clips score.",
+        TRUST["fad"],
         of_rows=None,
     ),
     "kad": Metric(
@@ -51,6 +55,7 @@ METRICS: dict[str, Metric] = {
         "lower is closer",
         "Distance between the two sets without a shape assumed; fair for few clips. About 0, "
         "also below, when both come from one source.",
+        TRUST["kad"],
         of_rows=lambda clips, reference: kernel_sums(clips, reference).distance,
     ),
     "cosine": Metric(
@@ -60,6 +65,7 @@ METRICS: dict[str, Metric] = {
         "higher is closer",
         "How alike a clip and a reference clip are on average. Above what real clips reach among "
         "themselves means blander, not better.",
+        TRUST["cosine"],
         of_rows=lambda clips, reference: lambda keep: reference_cosine(clips[keep], reference),
         own=lambda reference: 1 - embedding_diversity(reference),
     ),
@@ -69,6 +75,7 @@ METRICS: dict[str, Metric] = {
         lambda clips, _: embedding_diversity(clips),
         "higher is more varied",
         "Mean cosine distance between the clips. The target is the reference's own.",
+        TRUST["diversity"],
         of_rows=lambda clips, _: lambda keep: embedding_diversity(clips[keep]),
         own=embedding_diversity,
     ),
