@@ -65,7 +65,10 @@ def gaussian_distance(p: Gaussian, q: Gaussian) -> float:
 
 
 def _total(shift: Float[np.ndarray, " dim"], spread: float, cross: float) -> float:
-    return max(0.0, float(shift @ shift + spread - 2 * cross))
+    distance = float(shift @ shift + spread - 2 * cross)
+    if not np.isfinite(distance):
+        raise ValueError("an embedding is not finite, so the distance is none")
+    return max(0.0, distance)
 
 
 def _root_trace(s: Float[np.ndarray, "dim dim"], t: Float[np.ndarray, "dim dim"]) -> float | None:

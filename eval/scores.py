@@ -8,6 +8,7 @@ from jaxtyping import Float
 
 from .intervals import MIN_GROUPS, jackknife_interval, real_floor
 from .metrics import METRICS, Direction, Metric
+from .rows import require_unit_rows
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,12 @@ def score_clips(
     reference: Float[np.ndarray, "m dim"],
     groups: Sequence[object],
 ) -> dict[str, Score]:
-    """Every metric of ``METRICS`` for unit rows; ``groups`` are the prompts, or the clips."""
+    """Every metric of ``METRICS`` for unit rows; ``groups`` are the prompts, or the clips.
+
+    Raises ValueError for rows that are not finite or not of length 1.
+    """
+    require_unit_rows(x, "clips")
+    require_unit_rows(reference, "reference clips")
     return {name: _score(metric, x, reference, groups) for name, metric in METRICS.items()}
 
 

@@ -140,3 +140,12 @@ def test_symmetric_and_never_negative(n, m, dim, seed):
 def test_one_clip_is_refused(rng):
     with pytest.raises(ValueError, match="got 50 and 1"):
         frechet_distance(rng.normal(size=(50, 4)), rng.normal(size=(1, 4)))
+
+
+@pytest.mark.parametrize("n", [5, 50])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_bad_embedding_is_never_a_distance_of_zero(rng, n, bad):
+    x = rng.normal(size=(n, 8))
+    x[3, 2] = bad
+    with pytest.raises((ValueError, np.linalg.LinAlgError)), np.errstate(invalid="ignore"):
+        frechet_distance(x, rng.normal(size=(50, 8)))

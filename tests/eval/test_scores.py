@@ -73,3 +73,12 @@ def test_intervals_are_over_prompts_where_there_are_enough(prompts, over):
     groups, said = interval_groups(prompts)
     assert said == over
     assert len(set(groups)) == len(prompts)
+
+
+def test_embeddings_that_are_not_unit_rows_are_named_before_anything_is_scored(rng):
+    good, bad = source(rng, 8), source(rng, 8)
+    bad[5, 0] = np.nan
+    with pytest.raises(ValueError, match="1 of 8 clips: embedding not finite, first row 5"):
+        score_clips(bad, good, range(8))
+    with pytest.raises(ValueError, match=r"8 of 8 reference clips: .* not of length 1"):
+        score_clips(good, 3 * good, range(8))
