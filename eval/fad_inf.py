@@ -15,7 +15,7 @@ from scipy import stats
 from .fad import frechet_distance
 
 MIN_CLIPS = 1000
-"""Below it FAD of 512 dimensions is no line: at 100 clips the intercept is .12 where 0 is true."""
+"""Below it FAD of 512 dimensions is no line: .13 at 100 clips and .05 at 300 where 0 is true."""
 SIZES = 8
 GROUPS = 10
 
