@@ -25,6 +25,8 @@ COMMANDS = {
     "train": ("dmm.commands.training:train", "Train a LoRA on a dataset."),
     "ablate": ("dmm.commands.ablation:ablate", "Train presets under several seeds, compare them."),
     "generate": ("dmm.commands.generation:generate", "Make clips from prompts."),
+    "fuse": ("dmm.commands.fusing:fuse", "Add LoRAs to their base: one checkpoint."),
+    "unfuse": ("dmm.commands.fusing:unfuse", "Extract a LoRA from two checkpoints."),
     "eval": ("eval.cli:app", "Score clips against a dataset."),
     "bench": ("bench.cli:app", "Hold a model against music whose truth is known."),
     "pretrain": ("dmm.commands.training:pretrain", "Train a small base model from scratch."),

@@ -90,15 +90,15 @@ def generate(
 ) -> list[Path]:
     """Make ``count`` clips of every prompt; returns the FLAC files, those made before included.
 
-    ``anchor`` goes in front of every prompt; None takes the one that the LoRA was trained with.
-    The format is the one that the LoRA was trained with, else the model's own, where their
-    metadata names one, else ``sdxl-512``. Deterministic by seed on one device. ModelError for a
-    checkpoint that is neither SD 1.5 nor SDXL, and for a LoRA of another base.
+    ``anchor`` goes in front of every prompt; None takes the one that the LoRA was trained with,
+    or that was fused into the model. The format is the one that the LoRA was trained with, else
+    the model's own, where their metadata names one, else ``sdxl-512``.
+    Deterministic by seed on one device. ModelError for a checkpoint that is neither SD 1.5 nor
+    SDXL, and for a LoRA of another base.
     """
     sampling = sampling or Sampling()
-    learnt = read_metadata(lora) if lora else {}
-    named = format_name or learnt.get("dmm_format") or read_metadata(model).get("dmm_format")
-    fmt = load_format(named or "sdxl-512")
+    learnt = read_metadata(model) | (read_metadata(lora) if lora else {})
+    fmt = load_format(format_name or learnt.get("dmm_format", "sdxl-512"))
     if anchor is None:
         anchor = learnt.get("dmm_anchor", "")
     layer = clip_skip(learnt, read_architecture(model))
