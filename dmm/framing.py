@@ -49,6 +49,25 @@ def without_ends(
             held = held[..., finished:]
 
 
+def with_context(
+    pieces: Iterable[Float[np.ndarray, "channels _piece"]], n: int
+) -> Iterator[Float[np.ndarray, "channels _wider"]]:
+    """The pieces with ``n`` samples more to each side: their neighbours, beyond the ends zeros.
+
+    >>> [x.tolist() for x in with_context([np.ones((1, 2)), np.ones((1, 1))], 1)]
+    [[[0.0, 1.0, 1.0]], [[1.0, 1.0, 1.0]], [[1.0, 1.0, 0.0]]]
+    """
+    held: np.ndarray | None = None
+    for piece in pieces:
+        rim = np.zeros((len(piece), n), piece.dtype)
+        held = np.concatenate([rim if held is None else held, piece], axis=1)
+        if held.shape[1] > 2 * n:
+            yield held
+            held = held[:, -2 * n :]
+    if held is not None:
+        yield np.concatenate([held, np.zeros((len(held), n), held.dtype)], axis=1)
+
+
 def stream_stft(
     pieces: Iterable[Float[np.ndarray, "_samples"]], fmt: MelFormat
 ) -> Iterator[Complex[np.ndarray, "_block bins"]]:
