@@ -87,9 +87,7 @@ def seam_score(
     return SeamScore(float(flux), float(level), float(distance), len(spans), len(free))
 
 
-def _free_places(
-    taken: Sequence[Span], width: int, context: int, n_frames: int
-) -> list[int]:
+def _free_places(taken: Sequence[Span], width: int, context: int, n_frames: int) -> list[int]:
     """First frames of spans of that width, with context, that touch none of those taken."""
     is_taken = np.zeros(n_frames, bool)
     for start, stop in taken:
