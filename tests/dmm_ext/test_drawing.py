@@ -90,7 +90,8 @@ def difference(drawn, files):
 
 @pytest.mark.parametrize("kind", ["sdxl", "sd15"])
 def test_a_preview_is_what_generate_makes_from_the_saved_lora(engine_parts, kind, tmp_path):
-    from dmm.generate import Sampling, generate
+    from dmm.generate import generate
+    from dmm.generation.sampling import Sampling
     from dmm_ext.drawing import Drawer
 
     trainer, checkpoint, parts = engine_parts(kind)
@@ -114,7 +115,7 @@ def test_a_preview_is_what_generate_makes_from_the_saved_lora(engine_parts, kind
 
 
 def test_drawing_leaves_models_and_random_states_as_they_were(sdxl):
-    from dmm.generate import Sampling
+    from dmm.generation.sampling import Sampling
     from dmm_ext.drawing import Drawer, random_untouched
 
     trainer, _, parts = sdxl
@@ -135,7 +136,7 @@ def test_drawing_leaves_models_and_random_states_as_they_were(sdxl):
 
 @pytest.mark.parametrize("learning", [False, True])
 def test_words_are_read_again_only_while_text_encoders_train(sdxl, learning):
-    from dmm.generate import Sampling
+    from dmm.generation.sampling import Sampling
     from dmm_ext.drawing import Drawer
 
     trainer, _, parts = sdxl
@@ -151,7 +152,7 @@ def test_words_are_read_again_only_while_text_encoders_train(sdxl, learning):
 
 def test_a_picture_that_is_not_finite_is_refused(sdxl):
     from dmm.errors import ModelError
-    from dmm.generate import Sampling
+    from dmm.generation.sampling import Sampling
     from dmm_ext.drawing import Drawer
 
     trainer, _, parts = sdxl
