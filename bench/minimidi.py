@@ -14,7 +14,8 @@ from jaxtyping import Float
 
 from dataset_tools.sources.minimidi import Piece, Prompt
 from dmm.embedders import Embedder
-from dmm.generate import Sampling, generate
+from dmm.generate import generate
+from dmm.generation.sampling import Sampling
 from dmm.header import read_metadata
 from dmm.mel import MelFormat, load_format
 from eval.adherence import Adherence, adherence

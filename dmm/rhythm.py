@@ -37,7 +37,7 @@ def beat_period(onsets: Float[np.ndarray, " frames"], rate_hz: float) -> float |
     shortest, longest = (round(60 * rate_hz / bpm) for bpm in reversed(TEMPI_BPM))
     if not onsets.any() or len(onsets) <= longest:
         return None
-    varying = _smeared(onsets, SOFT_S, rate_hz)
+    varying = smeared(onsets, SOFT_S, rate_hz)
     varying = varying - varying.mean()
     power = np.abs(np.fft.rfft(varying, 2 * len(varying))) ** 2
     correlation = np.fft.irfft(power)[: longest + 1]
@@ -54,7 +54,7 @@ def beat_comb(
     onsets: Float[np.ndarray, " frames"], period: float, rate_hz: float
 ) -> tuple[int, float]:
     """First frame and exact distance of the comb that holds the most onsets on average."""
-    smooth = _smeared(onsets, SHARP_S, rate_hz)
+    smooth = smeared(onsets, SHARP_S, rate_hz)
     slack = SLACK_S * rate_hz
     best_level, best = -1.0, (0, period)
     for exact in period + np.linspace(-slack, slack, 31):
@@ -67,8 +67,9 @@ def beat_comb(
     return best
 
 
-def _smeared(
+def smeared(
     onsets: Float[np.ndarray, " frames"], width_s: float, rate_hz: float
 ) -> Float[np.ndarray, " frames"]:
+    """Onsets under a Hann window, so that near misses count too."""
     width = max(5, round(width_s * rate_hz) // 2 * 2 + 1)
     return np.convolve(onsets, np.hanning(width), "same")

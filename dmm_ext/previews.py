@@ -38,7 +38,8 @@ class Previews:
 
     def __init__(self, parts: Parts, trainer: Any, folder: Path) -> None:
         """``folder`` is RUN/previews. SystemExit, in one line, for settings that do not hold."""
-        from dmm.generate import Sampling, requests
+        from dmm.generation.requests import requests
+        from dmm.generation.sampling import Sampling
 
         args = parts.args
         self.parts, self.folder = parts, folder

@@ -45,19 +45,19 @@ def fuse(
     """
     from ..fusing.diffusers_folder import refuse_filled, write_diffusers_folder
     from ..fusing.fuse import fuse as fuse_files
-    from ..fusing.shares import parse_share
     from ..fusing.verify import verify as compare
+    from ..generation.opening import Lora
 
-    shares = [parse_share(text) for text in lora]
+    loras = [Lora.parse(text) for text in lora]
     if diffusers:
         refuse_filled(diffusers)
-    fuse_files(base, shares, out, precision.value if precision else None)
+    fuse_files(base, loras, out, precision.value if precision else None)
     print(out)
     if diffusers:
         write_diffusers_folder(out, diffusers)
         print(diffusers)
     if verify:
-        print(compare(base, shares, out, prompt, seed, steps))
+        print(compare(base, loras, out, prompt, seed, steps))
 
 
 def unfuse(

@@ -29,7 +29,7 @@ def write_diffusers_folder(checkpoint: Path, folder: Path) -> None:
     refuse_filled(folder)
     with open_tensors(checkpoint) as file:
         dtype = main_dtype(file)
-    pipeline = load_pipeline(checkpoint, dtype)
+    pipeline = load_pipeline(checkpoint, dtype).to(dtype)
     with whole_folder(folder) as part:
         try:
             pipeline.save_pretrained(part)

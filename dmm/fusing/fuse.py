@@ -5,6 +5,7 @@ networks/sdxl_merge_lora.py of sd-scripts; every other tensor is copied. Memory 
 the tensor at hand, never a model.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,14 +14,14 @@ import torch
 from torch import Tensor
 
 from ..architecture import read_architecture
-from ..errors import ModelError
+from ..errors import ModelError, PresetError
 from ..files import refuse_same
+from ..generation.opening import Lora
 from ..lora_layers import Place, lora_layers
 from ..progress import progress_bar
 from ..tensorfile import Spec, TensorFile, in_order, open_tensors, write_tensors
 from .precision import dtype_of
 from .provenance import fused_metadata
-from .shares import Share
 from .weights import Factors, read_factors
 
 
@@ -31,17 +32,20 @@ class _Change:
     ratio: float
 
 
-def fuse(base: Path, shares: Sequence[Share], out: Path, precision: str | None = None) -> None:
+def fuse(base: Path, loras: Sequence[Lora], out: Path, precision: str | None = None) -> None:
     """Write ``base`` with the LoRAs added to ``out``; ``precision`` None keeps every tensor's own.
 
     ModelError for a LoRA of another base or kind and for a weight that the precision cannot hold.
     """
-    if not shares:
+    if not loras:
         raise ValueError("name a LoRA to fuse")
     dtype = dtype_of(precision)
-    refuse_same(out, base, *(share.lora for share in shares))
-    changes = _changes(base, shares)
-    metadata = fused_metadata(base, shares, out.stem)
+    for lora in loras:
+        if not math.isfinite(lora.weight):
+            raise PresetError(f"--lora {lora.path}: {lora.weight} is no ratio; write FILE:0.5")
+    refuse_same(out, base, *(lora.path for lora in loras))
+    changes = _changes(base, loras)
+    metadata = fused_metadata(base, loras, out.stem)
     with open_tensors(base) as source, progress_bar("fuse", len(source.specs)) as advance:
         specs = _wanted(source.specs, dtype)
 
@@ -53,14 +57,14 @@ def fuse(base: Path, shares: Sequence[Share], out: Path, precision: str | None =
         write_tensors(out, specs, tensors(), metadata)
 
 
-def _changes(base: Path, shares: Sequence[Share]) -> dict[str, list[_Change]]:
+def _changes(base: Path, loras: Sequence[Lora]) -> dict[str, list[_Change]]:
     """What is to be added to which tensor of the base."""
     layers = lora_layers(read_architecture(base))
     changes: dict[str, list[_Change]] = {}
-    for share in shares:
-        for layer, factors in read_factors(share.lora, base).items():
+    for lora in loras:
+        for layer, factors in read_factors(lora.path, base).items():
             place = layers[layer]
-            changes.setdefault(place.tensor, []).append(_Change(place, factors, share.ratio))
+            changes.setdefault(place.tensor, []).append(_Change(place, factors, lora.weight))
     return changes
 
 

@@ -13,18 +13,19 @@ from typing import Any
 from ..architecture import Shapes, read_architecture
 from ..cards import sha256_of
 from ..errors import ModelError
+from ..generation.opening import Lora
 from ..header import read_metadata
 from ..lora import clip_skip
-from .shares import Share
 
+_ALIKE = ("dmm_format", "dmm_format_parameters", "dmm_stereo")
 ARCHITECTURES = {"sdxl": "stable-diffusion-xl-v1-base", "sd15": "stable-diffusion-v1"}
 """ModelSpec's names of them."""
 
 
-def fused_metadata(base: Path, shares: Sequence[Share], title: str) -> dict[str, str]:
+def fused_metadata(base: Path, loras: Sequence[Lora], title: str) -> dict[str, str]:
     """A fused checkpoint's metadata; ModelError if two LoRAs are not to be drawn with alike."""
     shapes, own = read_architecture(base), read_metadata(base)
-    learnt = {share.lora: read_metadata(share.lora) for share in shares}
+    learnt = {lora.path: read_metadata(lora.path) for lora in loras}
     metadata = {"format": "pt", **own, **_to_draw(learnt, shapes)}
     metadata.pop("modelspec.date", None)  # the base's; one of our own would change the file's hash
     metadata |= {
@@ -38,11 +39,10 @@ def fused_metadata(base: Path, shares: Sequence[Share], title: str) -> dict[str,
         metadata["modelspec.license"] = "; ".join(licences)
     if types := _distinct(source.get("modelspec.prediction_type") for source in sources):
         metadata["modelspec.prediction_type"] = types[0]  # the base's, where it tells
-    loras = [
-        {**origin(share.lora), "ratio": share.ratio, "metadata": learnt[share.lora]}
-        for share in shares
+    parts = [
+        {**origin(lora.path), "ratio": lora.weight, "metadata": learnt[lora.path]} for lora in loras
     ]
-    metadata["dmm_fused"] = json.dumps({"base": _base(base, own), "loras": loras}, sort_keys=True)
+    metadata["dmm_fused"] = json.dumps({"base": _base(base, own), "loras": parts}, sort_keys=True)
     return metadata
 
 
@@ -54,7 +54,7 @@ def extracted_metadata(
     ``dmm_unfused`` is JSON: base, fused file and ranks.
     """
     shapes, told = read_architecture(base), read_metadata(fused)
-    kept = ("dmm_format", "dmm_anchor", "dmm_clip_skip", "modelspec.license",
+    kept = (*_ALIKE, "dmm_anchor", "dmm_clip_skip", "modelspec.license",
             "modelspec.prediction_type")  # fmt: skip
     ranks = {"rank": rank, "kernel_rank": kernel_rank}
     metadata = {key: told[key] for key in kept if key in told} | {
@@ -89,14 +89,14 @@ def _base(base: Path, metadata: dict[str, str]) -> dict[str, Any]:
 
 
 def _to_draw(learnt: dict[Path, dict[str, str]], shapes: Shapes) -> dict[str, str]:
-    told = {
-        "dmm_format": [(path, of.get("dmm_format")) for path, of in learnt.items()],
-        "dmm_clip_skip": [(path, clip_skip(of, shapes)) for path, of in learnt.items()],
-    }
+    told = {name: [(path, of.get(name)) for path, of in learnt.items()] for name in _ALIKE}
+    told["dmm_clip_skip"] = [
+        (path, str(clip_skip(of, shapes) or "")) for path, of in learnt.items()
+    ]
     found: dict[str, str] = {}
     for field, values in told.items():
         for path, value in values:
-            if value and found.setdefault(field, str(value)) != str(value):
+            if value and found.setdefault(field, value) != value:
                 raise ModelError(
                     f"{path}: its {field} is {value}, another LoRA's {found[field]}; "
                     "fuse only LoRAs that are drawn with alike"

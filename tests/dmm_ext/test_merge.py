@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from dmm.architecture import read_architecture
 from dmm.fusing.fuse import fuse
-from dmm.fusing.shares import Share
+from dmm.generation.opening import Lora
 from dmm.lora_layers import trained_layers
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -32,7 +32,7 @@ def test_fusing_equals_the_engines_merge_tensor_by_tensor(
     kind, base, sizes = case
     loras = [random_lora(tmp_path / f"{seed}.safetensors", base, seed) for seed in (1, 2)]
     ours, theirs = tmp_path / "ours.safetensors", tmp_path / "theirs.safetensors"
-    fuse(base, [Share(*pair) for pair in zip(loras, RATIOS, strict=True)], ours)
+    fuse(base, [Lora(*pair) for pair in zip(loras, RATIOS, strict=True)], ours)
     monkeypatch.syspath_prepend(inside_engine / "networks")
     merge = importlib.import_module({"sdxl": "sdxl_merge_lora", "sd15": "merge_lora"}[kind])
     with sizes():

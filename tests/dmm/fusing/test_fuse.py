@@ -1,5 +1,6 @@
 import gc
 import json
+import math
 import weakref
 
 import pytest
@@ -10,7 +11,7 @@ from dmm.cards import sha256_of
 from dmm.errors import InputError, ModelError, PresetError
 from dmm.fusing.diffusers_folder import write_diffusers_folder
 from dmm.fusing.fuse import fuse
-from dmm.fusing.shares import Share, parse_share
+from dmm.generation.opening import Lora
 from dmm.header import read_header, read_metadata
 from dmm.pipeline import load_pipeline
 from dmm.tensorfile import TensorFile
@@ -54,16 +55,16 @@ def query_lora(tiny_checkpoint, tmp_path):
 
 @pytest.mark.parametrize("kind", ["sdxl", "sd15"])
 def test_all_tensors_are_what_diffusers_own_fusing_gives(bases, loras, kind, tmp_path):
-    shares = [Share(lora, ratio) for lora, ratio in zip(loras[kind], (0.7, -0.2), strict=True)]
+    shares = [Lora(lora, ratio) for lora, ratio in zip(loras[kind], (0.7, -0.2), strict=True)]
     fuse(bases[kind], shares, tmp_path / "fused.safetensors")
     expected, found = load_pipeline(bases[kind]), load_pipeline(tmp_path / "fused.safetensors")
     before = _state(expected)
-    for name, share in zip("ab", shares, strict=True):
-        folder, file = share.lora.parent, share.lora.name
+    for name, lora in zip("ab", shares, strict=True):
+        folder, file = lora.path.parent, lora.path.name
         expected.load_lora_weights(
             str(folder), weight_name=file, adapter_name=name, local_files_only=True
         )
-    expected.set_adapters(["a", "b"], [share.ratio for share in shares])
+    expected.set_adapters(["a", "b"], [lora.weight for lora in shares])
     expected.fuse_lora(adapter_names=["a", "b"])
     expected.unload_lora_weights()
     after, found = _state(expected), _state(found)
@@ -79,7 +80,7 @@ def test_q_k_and_v_of_the_second_text_encoder_are_rows_of_one_matrix(
     for first, part in enumerate("qkv"):
         layer = QUERY.replace("q_proj", f"{part}_proj")
         out = tmp_path / "fused.safetensors"
-        fuse(tiny_checkpoint, [Share(query_lora(up=up, down=down, layer=layer), 2.0)], out)
+        fuse(tiny_checkpoint, [Lora(query_lora(up=up, down=down, layer=layer), 2.0)], out)
         change = load_file(out)[IN_PROJ] - load_file(tiny_checkpoint)[IN_PROJ]
         rows = change[128 * first : 128 * first + 2]
         assert torch.allclose(rows, 2 * down, atol=1e-4) and change.count_nonzero() == 255
@@ -91,7 +92,7 @@ def test_the_projection_of_the_second_text_encoder_stands_transposed(
     lora = query_lora(
         up=torch.eye(128)[:, 3:4], down=torch.ones(1, 128), layer="lora_te2_text_projection"
     )
-    fuse(tiny_checkpoint, [Share(lora)], tmp_path / "fused.safetensors")
+    fuse(tiny_checkpoint, [Lora(lora)], tmp_path / "fused.safetensors")
     name = TE2 + "text_projection"
     change = load_file(tmp_path / "fused.safetensors")[name] - load_file(tiny_checkpoint)[name]
     assert torch.allclose(change[:, 3], torch.ones(128)) and change.count_nonzero() == 128
@@ -102,7 +103,7 @@ def test_everything_else_stays_byte_for_byte(tiny_checkpoint, query_lora, tmp_pa
     tensors = load_file(tiny_checkpoint) | {"model_ema.decay": torch.tensor(0.5).double()}
     tensors["ids"] = torch.arange(77)
     save_file(tensors, base)
-    fuse(base, [Share(query_lora())], out)
+    fuse(base, [Lora(query_lora())], out)
     fused = load_file(out)
     assert fused.keys() == tensors.keys()
     assert [key for key in fused if not torch.equal(fused[key], tensors[key])] == [IN_PROJ]
@@ -115,7 +116,7 @@ def test_precision_is_the_bases_own_or_the_one_asked_for(
     half, out = tmp_path / "half.safetensors", tmp_path / "fused.safetensors"
     tensors = {key: tensor.half() for key, tensor in load_file(tiny_checkpoint).items()}
     save_file(tensors | {"ids": torch.arange(77)}, half)
-    fuse(half, [Share(query_lora(), 1e-3)], out, precision)
+    fuse(half, [Lora(query_lora(), 1e-3)], out, precision)
     fused = load_file(out)
     wanted = {"bf16": torch.bfloat16, "fp32": torch.float32}.get(precision or "", torch.float16)
     assert {t.dtype for t in fused.values() if t.is_floating_point()} == {wanted}
@@ -130,7 +131,7 @@ def test_metadata_tell_where_it_comes_from_and_how_to_draw(tiny_checkpoint, quer
     save_file(load_file(tiny_checkpoint), base, own | {"modelspec.hash_sha256": "0xbad"})
     jazz = query_lora("jazz", dmm_format="sdxl-512", dmm_anchor="mel music", ss_seed="3")
     calm = query_lora("calm", **{"modelspec.license": "CC0", "dmm_anchor": "calm"})
-    fuse(base, [Share(jazz, 0.5), Share(calm)], out)
+    fuse(base, [Lora(jazz, 0.5), Lora(calm)], out)
     found = read_metadata(out)
     assert found["dmm_format"] == "sdxl-512" and found["dmm_anchor"] == "mel music, calm"
     assert found["modelspec.license"] == "OpenRAIL; CC0" and found["modelspec.author"] == "A"
@@ -146,8 +147,8 @@ def test_metadata_tell_where_it_comes_from_and_how_to_draw(tiny_checkpoint, quer
 
 def test_a_fused_base_tells_of_its_own_base_too(tiny_checkpoint, query_lora, tmp_path):
     first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
-    fuse(tiny_checkpoint, [Share(query_lora(dmm_anchor="mel"))], first)
-    fuse(first, [Share(query_lora("b"))], second)
+    fuse(tiny_checkpoint, [Lora(query_lora(dmm_anchor="mel"))], first)
+    fuse(first, [Lora(query_lora("b"))], second)
     told = read_metadata(second)
     assert json.loads(told["dmm_fused"])["base"]["fused"]["base"]["file"] == "tiny.safetensors"
     assert told["dmm_anchor"] == "mel"
@@ -156,7 +157,7 @@ def test_a_fused_base_tells_of_its_own_base_too(tiny_checkpoint, query_lora, tmp
 def test_the_same_command_gives_the_same_bytes(tiny_checkpoint, query_lora, tmp_path):
     outs = [tmp_path / folder / "fused.safetensors" for folder in "ab"]
     for out in outs:
-        fuse(tiny_checkpoint, [Share(query_lora())], out)
+        fuse(tiny_checkpoint, [Lora(query_lora())], out)
     assert outs[0].read_bytes() == outs[1].read_bytes()
 
 
@@ -176,19 +177,19 @@ def test_other_kinds_of_adapters_are_refused_by_name(tiny_checkpoint, tmp_path, 
     plain = {f"{QUERY}.lora_up.weight": torch.ones(128, 1), f"{QUERY}.alpha": torch.tensor(1.0)}
     save_file(plain | {f"{QUERY}.{tensor}": torch.ones(2)}, path)
     with pytest.raises(ModelError, match=f"a.safetensors: {kind}, which is not fused") as error:
-        fuse(tiny_checkpoint, [Share(path)], tmp_path / "out.safetensors")
+        fuse(tiny_checkpoint, [Lora(path)], tmp_path / "out.safetensors")
     assert "\n" not in str(error.value)
 
 
 def test_a_lora_of_another_base_is_refused_with_both(tiny_sd15, query_lora, tmp_path):
     with pytest.raises(ModelError, match=r"trained on tiny\.safetensors, not on .*tiny-sd15"):
-        fuse(tiny_sd15, [Share(query_lora())], tmp_path / "out.safetensors")
+        fuse(tiny_sd15, [Lora(query_lora())], tmp_path / "out.safetensors")
     assert not (tmp_path / "out.safetensors").exists()
 
 
 def test_broken_loras_are_refused(tiny_checkpoint, query_lora, tmp_path):
     def fused(**settings):
-        fuse(tiny_checkpoint, [Share(query_lora(**settings))], tmp_path / "out.safetensors")
+        fuse(tiny_checkpoint, [Lora(query_lora(**settings))], tmp_path / "out.safetensors")
 
     with pytest.raises(ModelError, match="not finite"):
         fused(up=torch.full((128, 1), torch.nan))
@@ -197,11 +198,11 @@ def test_broken_loras_are_refused(tiny_checkpoint, query_lora, tmp_path):
     lora = query_lora()
     save_file({f"{QUERY}.lora_up.weight": torch.ones(128, 1)}, lora)
     with pytest.raises(ModelError, match="not a whole LoRA"):
-        fuse(tiny_checkpoint, [Share(lora)], tmp_path / "out.safetensors")
+        fuse(tiny_checkpoint, [Lora(lora)], tmp_path / "out.safetensors")
 
 
 def test_loras_that_are_drawn_with_unlike_are_refused(tiny_checkpoint, query_lora, tmp_path):
-    shares = [Share(query_lora(name, dmm_format=name)) for name in ("nano", "sdxl-512")]
+    shares = [Lora(query_lora(name, dmm_format=name)) for name in ("nano", "sdxl-512")]
     with pytest.raises(ModelError, match="its dmm_format is sdxl-512, another LoRA's nano"):
         fuse(tiny_checkpoint, shares, tmp_path / "out.safetensors")
 
@@ -211,7 +212,7 @@ def test_what_half_precision_cannot_hold_is_told_and_nothing_is_left(
 ):
     out = tmp_path / "out.safetensors"
     with pytest.raises(ModelError, match=r"in_proj_weight reaches 1e\+05, beyond half"):
-        fuse(tiny_checkpoint, [Share(query_lora(), 1e5)], out, "fp16")
+        fuse(tiny_checkpoint, [Lora(query_lora(), 1e5)], out, "fp16")
     assert [path.name for path in tmp_path.iterdir()] == ["a.safetensors"]
 
 
@@ -219,13 +220,16 @@ def test_no_input_is_written_over(tiny_checkpoint, query_lora):
     lora = query_lora()
     for out in (tiny_checkpoint, lora):
         with pytest.raises(InputError, match="name another file"):
-            fuse(tiny_checkpoint, [Share(lora)], out)
+            fuse(tiny_checkpoint, [Lora(lora)], out)
     assert read_header(lora)
 
 
-def test_an_unknown_precision_is_told(tiny_checkpoint, query_lora, tmp_path):
-    with pytest.raises(PresetError, match="known: fp16, bf16, fp32"):
-        fuse(tiny_checkpoint, [Share(query_lora())], tmp_path / "out.safetensors", "fp8")
+def test_an_unknown_precision_and_ratio_are_told(tiny_checkpoint, query_lora, tmp_path):
+    out = tmp_path / "out.safetensors"
+    with pytest.raises(PresetError, match="known: fp32, fp16, bf16"):
+        fuse(tiny_checkpoint, [Lora(query_lora())], out, "fp8")
+    with pytest.raises(PresetError, match="nan is no ratio"):
+        fuse(tiny_checkpoint, [Lora(query_lora(), math.nan)], out)
 
 
 def test_memory_holds_one_tensor_of_the_base_at_a_time(
@@ -243,16 +247,8 @@ def test_memory_holds_one_tensor_of_the_base_at_a_time(
 
     gc.collect()
     monkeypatch.setattr(TensorFile, "read", counted)
-    fuse(tiny_checkpoint, [Share(loras["sdxl"][0])], tmp_path / "out.safetensors", "bf16")
+    fuse(tiny_checkpoint, [Lora(loras["sdxl"][0])], tmp_path / "out.safetensors", "bf16")
     assert 1 <= most <= 2  # the last one written is let go while the next is read
-
-
-def test_a_share_is_a_path_with_a_ratio_or_without(tmp_path):
-    assert parse_share("a/b.safetensors:0.5").ratio == 0.5
-    assert parse_share("a/b.safetensors:-1").lora.name == "b.safetensors"
-    assert parse_share(r"C:\b.safetensors").ratio == 1
-    with pytest.raises(PresetError, match="PATH:RATIO"):
-        parse_share("b.safetensors:nan")
 
 
 @pytest.mark.parametrize("kind", ["sdxl", "sd15"])

@@ -7,9 +7,9 @@ from safetensors.torch import load_file, save_file
 from dmm.architecture import read_architecture
 from dmm.errors import InputError, ModelError
 from dmm.fusing.fuse import fuse
-from dmm.fusing.shares import Share
 from dmm.fusing.unfuse import Ranks, strongest, unfuse
 from dmm.fusing.weights import read_factors
+from dmm.generation.opening import Lora
 from dmm.header import read_metadata
 from dmm.lora_layers import trained_layers
 
@@ -22,7 +22,7 @@ def fused(request, tiny_checkpoint, tiny_sd15, random_lora, tmp_path_factory):
     folder = tmp_path_factory.mktemp("fused")
     base = {"sdxl": tiny_checkpoint, "sd15": tiny_sd15}[request.param]
     lora = random_lora(folder / "lora.safetensors", base, dmm_anchor="mel", dmm_format="nano")
-    fuse(base, [Share(lora, 0.8)], folder / "fused.safetensors")
+    fuse(base, [Lora(lora, 0.8)], folder / "fused.safetensors")
     return base, lora, folder / "fused.safetensors"
 
 
@@ -63,7 +63,7 @@ def test_directions_that_are_not_there_stay_empty():
 
 def test_less_rank_keeps_less_and_says_how_much(tiny_checkpoint, random_lora, tmp_path):
     lora = random_lora(tmp_path / "lora.safetensors", tiny_checkpoint)
-    fuse(tiny_checkpoint, [Share(lora)], tmp_path / "fused.safetensors")
+    fuse(tiny_checkpoint, [Lora(lora)], tmp_path / "fused.safetensors")
     back = tmp_path / "back.safetensors"
     found = unfuse(tiny_checkpoint, tmp_path / "fused.safetensors", back, Ranks(2, 1))
     whole, cut = read_factors(lora, tiny_checkpoint), read_factors(back, tiny_checkpoint)

@@ -6,9 +6,10 @@ from safetensors.torch import save_file
 from dmm.cli import run
 from dmm.errors import ModelError
 from dmm.fusing.fuse import fuse
-from dmm.fusing.shares import Share
 from dmm.fusing.verify import LIMIT, verify
-from dmm.generate import Sampling, generate
+from dmm.generate import generate
+from dmm.generation.opening import Lora
+from dmm.generation.sampling import Sampling
 from dmm.header import read_metadata
 
 
@@ -19,7 +20,7 @@ def test_fused_draws_what_base_and_loras_draw(
     base = {"sdxl": tiny_checkpoint, "sd15": tiny_sd15}[kind]
     told = {"dmm_format": "nano", "ss_clip_skip": "2", "dmm_anchor": "mel"}
     shares = [
-        Share(random_lora(tmp_path / f"{seed}.safetensors", base, seed, **told), ratio)
+        Lora(random_lora(tmp_path / f"{seed}.safetensors", base, seed, **told), ratio)
         for seed, ratio in ((1, 0.5), (2, -0.5))
     ]
     fuse(base, shares, tmp_path / "fused.safetensors")
@@ -29,9 +30,9 @@ def test_fused_draws_what_base_and_loras_draw(
 
 def test_another_ratio_is_found_out(tiny_sd15, random_lora, tmp_path):
     lora = random_lora(tmp_path / "lora.safetensors", tiny_sd15)
-    fuse(tiny_sd15, [Share(lora, 0.9)], tmp_path / "fused.safetensors")
+    fuse(tiny_sd15, [Lora(lora, 0.9)], tmp_path / "fused.safetensors")
     with pytest.raises(ModelError, match=r"more than 0\.001, do not use it"):
-        verify(tiny_sd15, [Share(lora)], tmp_path / "fused.safetensors", "piano", steps=1)
+        verify(tiny_sd15, [Lora(lora)], tmp_path / "fused.safetensors", "piano", steps=1)
 
 
 def test_clips_take_anchor_format_and_clip_skip_from_a_fused_model(
@@ -40,7 +41,7 @@ def test_clips_take_anchor_format_and_clip_skip_from_a_fused_model(
     told = {"dmm_format": "nano", "ss_clip_skip": "2", "dmm_anchor": "mel music"}
     lora = random_lora(tmp_path / "lora.safetensors", tiny_sd15, **told)
     fused, sampling = tmp_path / "fused.safetensors", Sampling(steps=1)
-    fuse(tiny_sd15, [Share(lora)], fused)
+    fuse(tiny_sd15, [Lora(lora)], fused)
     (by_lora,) = generate(["x"], tiny_sd15, tmp_path / "a", lora, sampling=sampling)
     (by_fused,) = generate(["x"], fused, tmp_path / "b", sampling=sampling)
     facts = [json.loads(clip.with_suffix(".json").read_text()) for clip in (by_lora, by_fused)]
