@@ -13,9 +13,9 @@ from functools import partial
 
 import pytest
 
-from dataset_tools import workers
-from dataset_tools.workers import IN_FLIGHT, map_in_order
+from dmm import workers
 from dmm.errors import DmmError, InputError
+from dmm.workers import IN_FLIGHT, map_in_order
 
 
 class CountedJobs:
@@ -187,7 +187,7 @@ def test_a_worker_lost_for_good_is_an_error_in_one_line(fake_ray):
 BY_RAY = """
 import os, sys
 from pathlib import Path
-from dataset_tools.workers import map_in_order
+from dmm.workers import map_in_order
 from dmm.errors import DmmError, InputError
 from dmm.files import write_text
 

@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 from rich.console import Console
 from rich.progress import Progress
 
-from dmm.errors import DmmError
+from .errors import DmmError
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
