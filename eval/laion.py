@@ -29,7 +29,7 @@ from .clap_folder import tokens
 from .roberta import load_roberta_tokenizer
 
 if TYPE_CHECKING:
-    from torch import Tensor, device, nn
+    from torch import Tensor, device
 
 RELEASED = "music_audioset_epoch_15_esc_90.14.pt"
 
@@ -55,7 +55,7 @@ def load_laion_clap(weights: Path | None, way: Way) -> Clap:
     tensors = read_checkpoint(weights)
     compute = Compute(way.device, way.precision)
     try:
-        model = build_laion_clap(sizes_of(tensors))
+        model = build_laion_clap(sizes_of(tensors)).model
     except ModelError as error:
         raise ModelError(f"{weights}: {error}") from error
     tensors.pop("text_branch.embeddings.position_ids", None)  # no weight; older files have it
@@ -99,15 +99,18 @@ class LaionClap:
         return load_roberta_tokenizer(self.weights.parent)
 
 
-def build_laion_clap(sizes: ClapSizes) -> "nn.Module":
-    """The package's networks with meaningless weights; ModelError for sizes it does not have."""
+def build_laion_clap(sizes: ClapSizes) -> Any:
+    """A CLAP_Module with meaningless weights; ModelError for sizes that the package does not have.
+
+    It has no tokeniser, which we bring ourselves.
+    """
     import torch
 
     name = sizes.name
     with torch.random.fork_rng(devices=[]), _on_its_own(sizes), catch_warnings():
         simplefilter("ignore")  # of what it imports from timm and torch
         package = import_module("laion_clap")
-        return package.CLAP_Module(enable_fusion=False, amodel=name, device="cpu").model
+        return package.CLAP_Module(enable_fusion=False, amodel=name, device="cpu")
 
 
 @contextmanager

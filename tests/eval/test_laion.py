@@ -33,7 +33,7 @@ def released(tmp_path):
     """A checkpoint as the released ones are, with random weights and a tokeniser beside it."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = laion.build_laion_clap(SIZES)
+        model = laion.build_laion_clap(SIZES).model
         for name, parameter in model.named_parameters():
             if name.startswith("text_branch"):  # made without values
                 torch.nn.init.normal_(parameter, 1.0 if "Norm.weight" in name else 0.0, 0.05)
