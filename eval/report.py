@@ -10,9 +10,10 @@ import numpy as np
 from dmm.embedders import Embedder
 from dmm.files import write_text
 
+from .cautions import cautions
 from .clips import EmbeddedClips, clip_id
 from .closeness import cosines_to_reference, nearest
-from .facts import cautions, origin
+from .facts import origin
 from .page import render_page, sections
 from .scores import compare, interval_groups, score_clips
 from .sets import Sets, embed_sets
@@ -30,6 +31,7 @@ def write_report(
     embedder: Embedder,
     baseline: Path | None = None,
     shown: int = SHOWN_CLIPS,
+    ray: str | None = None,
 ) -> dict[str, Any]:
     """Write ``report.json`` and ``report.html`` into ``out``; the JSON's content is returned.
 
@@ -37,7 +39,7 @@ def write_report(
     ``baseline`` is another CLIPS folder, matched clip by clip where prompt and seed agree. The
     page plays at most ``shown`` clips of each set.
     """
-    sets = embed_sets(clips, dataset, embedder, baseline)
+    sets = embed_sets(clips, dataset, embedder, baseline, ray)
     report = build_report(sets, embedder)
     write_text(out / "report.json", json.dumps(report, indent=2, allow_nan=False) + "\n")
     write_text(out / "report.html", render_page(report, sections(sets, report, shown)))
@@ -46,13 +48,14 @@ def write_report(
 
 def build_report(sets: Sets, embedder: Embedder) -> dict[str, Any]:
     """The content of report.json: finite numbers, null where a part cannot be had."""
-    notes = cautions(sets.clips, sets.reference)
+    notes = [found.sentence for found in cautions(sets.clips, sets.reference)]
     report = {
         "schema": SCHEMA,
         "embedder": {
             "name": embedder.name,
             "version": embedder.version,
             "protocol": embedder.protocol,
+            "identity": asdict(embedder.identity),
         },
         "reference": str(sets.reference_folder),
         "n_reference": len(sets.reference),

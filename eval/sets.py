@@ -27,15 +27,21 @@ class Sets:
         return match_pairs(self.baseline.files, self.clips.files) if self.baseline else []
 
 
-def embed_sets(clips: Path, dataset: Path, embedder: Embedder, baseline: Path | None) -> Sets:
+def embed_sets(
+    clips: Path,
+    dataset: Path,
+    embedder: Embedder,
+    baseline: Path | None,
+    ray: str | None = None,
+) -> Sets:
     """Embed all folders with one embedder; InputError names the one that cannot be used."""
-    real = embed_reference(dataset, embedder)
+    real = embed_reference(dataset, embedder, ray)
     test = dataset / "test"
     return Sets(
         clips,
-        embed_files(audio_files(clips), embedder),
+        embed_files(audio_files(clips), embedder, ray=ray),
         test if real.files[0].parent == test else dataset,
         real,
         baseline,
-        embed_files(audio_files(baseline), embedder) if baseline else None,
+        embed_files(audio_files(baseline), embedder, ray=ray) if baseline else None,
     )

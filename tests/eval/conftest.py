@@ -1,6 +1,8 @@
 """Synthesised clips and a fake embedder: no network, no weights, a cache that is thrown away."""
 
 import json
+import shutil
+import socket
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,25 @@ import soundfile
 
 SR = 22050
 DURATION_S = 1.0
+TINY_AUDIO = {
+    "hidden_size": 16,
+    "patch_embeds_hidden_size": 8,
+    "depths": [1, 1],
+    "num_attention_heads": [1, 2],
+    "num_hidden_layers": 2,
+    "num_mel_bins": 64,
+    "spec_size": 256,
+    "window_size": 8,
+    "enable_fusion": False,
+}
+TINY_TEXT = {
+    "vocab_size": 30,
+    "hidden_size": 8,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 1,
+    "intermediate_size": 8,
+    "max_position_embeddings": 80,
+}
 
 
 @pytest.fixture
@@ -71,3 +92,50 @@ def dataset(tmp_path):
     (root / "test" / "clip-0.txt").write_text("real tone", encoding="utf-8")
     (root / "manifest.parquet").write_bytes(b"")
     return root
+
+
+@pytest.fixture(scope="session")
+def made_clap(tmp_path_factory):
+    """A CLAP of a few kB as save_pretrained writes it, with random weights."""
+    import torch
+    from transformers import ClapConfig, ClapFeatureExtractor, ClapModel
+
+    folder = tmp_path_factory.mktemp("clap")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        config = ClapConfig(text_config=TINY_TEXT, audio_config=TINY_AUDIO, projection_dim=16)
+        ClapModel(config).save_pretrained(folder)
+    ClapFeatureExtractor(frequency_min=50, truncation="rand_trunc").save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def tiny_clap(made_clap, tmp_path):
+    """A copy of the tiny checkpoint for a test to spoil."""
+    return shutil.copytree(made_clap, tmp_path / "clap")
+
+
+@pytest.fixture
+def reading_clap(tiny_clap):
+    """The same with a tokeniser of seven words, split at spaces."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    words = ["<pad>", "<unk>", "a", "flute", "song", "slow", "fast"]
+    model = Tokenizer(models.WordLevel({w: i for i, w in enumerate(words)}, unk_token="<unk>"))
+    model.pre_tokenizer = pre_tokenizers.Whitespace()
+    PreTrainedTokenizerFast(
+        tokenizer_object=model, pad_token="<pad>", unk_token="<unk>", model_max_length=512
+    ).save_pretrained(tiny_clap)
+    return tiny_clap
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    """Any look-up or connection fails the test."""
+
+    def refuse(*args, **kwargs):
+        raise AssertionError(f"the network was asked: {args}")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(socket, "create_connection", refuse)

@@ -106,7 +106,7 @@ def test_unfair_comparisons_are_told(clips, dataset, tmp_path, write_clips, tone
     shutil.copy(dataset / "test" / "clip-1.flac", clips / "copy.flac")
     write_clips(clips / "more", [np.zeros(11025, np.float32), tone(200)[:11025]] * 5)
     told = " ".join(report(clips, dataset, tmp_path / "out")["cautions"])
-    for word in ("cannot be read: 1", "reference: 1", "Silent: 5", "last 0.50 s"):
+    for word in ("cannot be read: 1", "flatter: 1", "Silent: 5", "are of 0.50 s"):
         assert word in told
 
 
