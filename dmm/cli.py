@@ -25,6 +25,7 @@ COMMANDS = {
     "train": ("dmm.commands.training:train", "Train a LoRA on a dataset."),
     "ablate": ("dmm.commands.ablation:ablate", "Train presets under several seeds, compare them."),
     "generate": ("dmm.commands.generation:generate", "Make clips from prompts."),
+    "ui": ("dmm.commands.ui:ui", "A page in the browser: prompts, clips, a timeline."),
     "fuse": ("dmm.commands.fusing:fuse", "Add LoRAs to their base: one checkpoint."),
     "unfuse": ("dmm.commands.fusing:unfuse", "Extract a LoRA from two checkpoints."),
     "eval": ("eval.cli:app", "Score clips against a dataset."),
