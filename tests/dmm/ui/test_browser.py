@@ -226,8 +226,7 @@ def test_a_job_is_followed_after_a_reload_and_can_be_cancelled(opened, desk):
     assert desk.jobs.last.state == "cancelled"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 820, 1280])
+@pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (820, "dark"), (1280, "light")])
 def test_nothing_runs_out_of_the_window(opened, chromium, scheme, width):
     context = chromium.new_context(
         viewport={"width": width, "height": 844}, color_scheme=scheme, bypass_csp=True
