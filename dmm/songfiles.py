@@ -17,7 +17,7 @@ from .errors import InputError
 from .files import write_text
 from .framing import BLOCK
 from .joining import to_layers
-from .mastering import check_sound_name, write_sound
+from .mastering import Mastered, check_sound_name, write_sound
 from .mel import MelFormat
 from .melimage import write_image
 from .progress import progress_bar
@@ -74,27 +74,37 @@ def check_out(out: Path, inputs: Sequence[Path] = ()) -> None:
 def write_song(
     out: Path, piece: Piece, quality: Quality = "default", loudness_lufs: float | None = None
 ) -> list[Path]:
-    """Invert the whole image at once and write all four files, the sound's path first."""
-    fmt = piece.fmt
+    """Invert the whole image at once and write all four files, the sound's path first.
+
+    Interrupted, none of them stays.
+    """
     picture, cue, facts = (out.with_suffix(suffix) for suffix in (".png", ".cue", ".json"))
     facts.unlink(missing_ok=True)
     channels = 1 if piece.image.ndim == 2 else 2
-    with progress_bar("invert", -(-piece.image.shape[1] // BLOCK)) as advance:
-        heard = _sound(piece, quality, advance)
-        written = write_sound(out, heard, fmt.sr, channels, loudness_lufs)
-    write_image(picture, piece.image, fmt)
-    write_text(cue, cue_sheet(out, piece.tracks))
-    stated = {
-        **piece.facts,
-        "format": fmt.name,
-        "quality": quality,
-        "loop": piece.loop,
-        **{name: _finite(value) for name, value in asdict(written).items()},
-        "joints_s": [[round(t / piece.rate_hz, 3) for t in joint] for joint in piece.joints],
-        "seams": score_seams(piece),
-    }
-    write_text(facts, json.dumps(stated, indent=2, ensure_ascii=False) + "\n")
+    try:
+        with progress_bar("invert", -(-piece.image.shape[1] // BLOCK)) as advance:
+            heard = _sound(piece, quality, advance)
+            mastered = write_sound(out, heard, piece.fmt.sr, channels, loudness_lufs)
+        write_image(picture, piece.image, piece.fmt)
+        write_text(cue, cue_sheet(out, piece.tracks))
+        stated = _facts(piece, mastered) | {"quality": quality, "seams": score_seams(piece)}
+        write_text(facts, json.dumps(stated, indent=2, ensure_ascii=False) + "\n")
+    except BaseException:
+        for path in (facts, cue, picture, out):
+            path.unlink(missing_ok=True)
+        raise
     return [out, picture, cue, facts]
+
+
+def _facts(piece: Piece, mastered: Mastered) -> dict[str, Any]:
+    return {
+        **piece.facts,
+        "format": piece.fmt.name,
+        "loop": piece.loop,
+        **{name: _finite(value) for name, value in asdict(mastered).items()},
+        "joints_s": _seconds(piece.joints, piece.rate_hz),
+        "changes_s": _seconds(piece.changes, piece.rate_hz),
+    }
 
 
 def score_seams(piece: Piece) -> dict[str, Any]:
@@ -152,6 +162,10 @@ def _band_power(piece: Piece) -> Iterator[Float[np.ndarray, "bands _frames"]]:
     for start in range(0, piece.image.shape[1], CHUNK):
         layers = to_layers(piece.image[:, start : start + CHUNK], piece.fmt)
         yield np.sum([seams.band_power(layer) for layer in layers.magnitude], axis=0)
+
+
+def _seconds(spans: Sequence[Span], rate_hz: float) -> list[list[float]]:
+    return [[round(column / rate_hz, 3) for column in span] for span in spans]
 
 
 def _shifted(spans: Sequence[Span], shift: int, n_frames: int) -> list[Span]:
