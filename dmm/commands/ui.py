@@ -15,7 +15,10 @@ def ui(
     out: Annotated[Path, typer.Option(help="CLIPS folder, read and written.")] = Path("clips"),
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any that is free.")] = 8377,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    no_open: Annotated[bool, typer.Option("--no-open", help="Open no browser.")] = False,
+    no_open: Annotated[
+        bool,
+        typer.Option("--no-open", help="Open no browser, whose command line others here may see."),
+    ] = False,
 ) -> None:
     """A page in the browser to type prompts, hear clips, join them and save the piece.
 
