@@ -27,6 +27,7 @@ COMMANDS = {
     "generate": ("dmm.commands.generation:generate", "Make clips from prompts."),
     "stitch": ("dmm.commands.song:stitch", "Join finished clips to one long piece."),
     "song": ("dmm.commands.song:song", "Make a long piece, or a loop, from prompts."),
+    "ui": ("dmm.commands.ui:ui", "A page in the browser: prompts, clips, a timeline."),
     "fuse": ("dmm.commands.fusing:fuse", "Add LoRAs to their base: one checkpoint."),
     "unfuse": ("dmm.commands.fusing:unfuse", "Extract a LoRA from two checkpoints."),
     "eval": ("eval.cli:app", "Score clips against a dataset."),

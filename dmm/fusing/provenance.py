@@ -26,8 +26,12 @@ def fused_metadata(base: Path, loras: Sequence[Lora], title: str) -> dict[str, s
     """A fused checkpoint's metadata; ModelError if two LoRAs are not to be drawn with alike."""
     shapes, own = read_architecture(base), read_metadata(base)
     learnt = {lora.path: read_metadata(lora.path) for lora in loras}
-    metadata = {"format": "pt", **own, **_to_draw(learnt, shapes)}
-    metadata.pop("modelspec.date", None)  # the base's; one of our own would change the file's hash
+    to_draw = _to_draw(learnt, shapes)
+    stale = {"modelspec.date"}  # and one of our own would change the file's hash
+    if "dmm_format" in to_draw:
+        stale.add("dmm_format_parameters")  # of the base's format
+    kept = {key: value for key, value in own.items() if key not in stale}
+    metadata = {"format": "pt", **kept, **to_draw}
     metadata |= {
         "modelspec.sai_model_spec": "1.0.1",
         "modelspec.architecture": own.get("modelspec.architecture", ARCHITECTURES[shapes.kind]),

@@ -145,6 +145,17 @@ def test_metadata_tell_where_it_comes_from_and_how_to_draw(tiny_checkpoint, quer
     assert told["loras"][0]["metadata"]["ss_seed"] == "3"
 
 
+def test_parameters_of_the_bases_own_format_do_not_outlive_it(
+    tiny_checkpoint, query_lora, tmp_path
+):
+    base, out = tmp_path / "base.safetensors", tmp_path / "fused.safetensors"
+    save_file(load_file(tiny_checkpoint), base, {"dmm_format_parameters": "{}"})
+    fuse(base, [Lora(query_lora())], out)
+    assert read_metadata(out)["dmm_format_parameters"] == "{}"
+    fuse(base, [Lora(query_lora(dmm_format="nano"))], out)
+    assert "dmm_format_parameters" not in read_metadata(out)
+
+
 def test_a_fused_base_tells_of_its_own_base_too(tiny_checkpoint, query_lora, tmp_path):
     first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
     fuse(tiny_checkpoint, [Lora(query_lora(dmm_anchor="mel"))], first)
