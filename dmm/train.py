@@ -11,18 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from .engine import set_up_engine
-from .errors import DmmError
+from .errors import DmmError, PresetError
 from .files import write_text
 from .training.card.card import write_card
 from .training.card.curve import write_curve
 from .training.engine_run import read_outcome, run_trainer
-from .training.plan import Plan, make_plan, record, write_plan
-from .training.resuming import (
-    changed_settings,
-    refuse_other_base,
-    refuse_to_overwrite,
-    state_to_resume,
-)
+from .training.plan import make_plan, record, write_plan
+from .training.resuming import refuse_to_overwrite, resumed_record, state_to_resume
 from .training.rules.find import refuse
 
 
@@ -43,56 +38,41 @@ def train(
     RUN folder is continued up to ``max_train_steps``, counted from the very first step; other
     settings may have changed. ``from_weights`` begins from a LoRA of any rank. PresetError,
     InputError, ModelError or EngineError in one line if something does not hold; KeyboardInterrupt
-    after ctrl-C, with a state saved.
+    after ctrl-C, with a state saved if a step was through.
     """
     plan = make_plan(preset, dataset, base, settings)
     for finding in refuse(plan.settings, plan.facts):
         print(finding, file=sys.stderr)
-    state = state_to_resume(out) if resume else None
-    if state:
-        changed = changed_settings(out, plan.settings.stated)
+    facts = record(plan, {"name": name, "processes": processes})
+    state, start = None, None
+    if resume:
+        if from_weights:
+            raise PresetError(
+                "--resume goes on with the run's own weights: leave out --from-weights"
+            )
+        state = state_to_resume(out)
+        facts |= resumed_record(out, state, facts, plan.settings.stated)
     else:
         refuse_to_overwrite(out)
-        changed = {}
-    facts = record(
-        plan,
-        {
-            "name": name,
-            "resumed_from": str(state) if state else None,
-            "from_weights": str(from_weights) if from_weights else None,
-            "changed": changed,
-        },
-    )
-    refuse_other_base(out, facts["base_sha256"])
+        facts["from_weights"] = str(from_weights) if from_weights else None
+        if from_weights:
+            from .training.starting_weights import starting_weights  # brings torch with it
+
+            start = starting_weights(
+                from_weights, out / "state" / "start.safetensors", plan.settings, base, plan.format
+            )
     engine = set_up_engine()
-    write_plan(plan, out, name, state, _starting_weights(plan, out, from_weights))
+    write_plan(plan, out, name, state, start)
     _write_record(out, facts, {"status": "started"})
     try:
         outcome = run_trainer(engine, out, processes)
-    except BaseException:
-        _write_record(out, facts, {"status": "failed"} | read_outcome(out))
+    except BaseException as error:
+        status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        _write_record(out, facts, {"status": status} | read_outcome(out))
         raise
     _write_record(out, facts, outcome)
     _describe(out)
     return out / f"{name}.safetensors"
-
-
-def _starting_weights(plan: Plan, out: Path, source: Path | None) -> Path | None:
-    """The LoRA to begin from at this run's rank, in the RUN folder."""
-    if source is None:
-        return None
-    from .training.starting_weights import fit_rank
-
-    settings = plan.settings
-    words = dict(word.split("=", 1) for word in settings["network_args"] or ())
-    conv_rank = int(words["conv_dim"]) if "conv_dim" in words else None
-    conv_alpha = float(words.get("conv_alpha", 1))
-    target = out / "state" / "start.safetensors"
-    fit_rank(
-        source, target, settings["network_dim"] or 4, float(settings["network_alpha"]),
-        conv_rank, conv_alpha,
-    )  # fmt: skip
-    return target
 
 
 def _write_record(out: Path, facts: dict[str, Any], outcome: dict[str, Any]) -> None:

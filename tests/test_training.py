@@ -52,7 +52,8 @@ def test_the_lora_knows_its_steps_and_its_anchor(run):
 
 def test_the_run_folder_says_what_made_it(run):
     record = json.loads((run / "run.json").read_text())
-    assert record["status"] == "finished" and record["resumed_from"].endswith("step-000003")
+    assert record["status"] == "finished" and record["resumed"][0]["from"] == "step-000003"
+    assert record["resumed"][0]["changed"] == {"max_train_steps": [3, 5]}
     assert "learning_rate" in (run / "preset.toml").read_text()
     assert list((run / "logs").rglob("events.out.tfevents*"))
 
@@ -60,6 +61,11 @@ def test_the_run_folder_says_what_made_it(run):
 def test_a_finished_run_is_not_overwritten(run, dataset, tiny_checkpoint):
     with pytest.raises(InputError, match="--resume or name another folder"):
         train("nano-cpu", dataset, tiny_checkpoint, run)
+
+
+def test_a_resumed_run_takes_no_other_weights(run, dataset, tiny_checkpoint):
+    with pytest.raises(PresetError, match="leave out --from-weights"):
+        train("nano-cpu", dataset, tiny_checkpoint, run, SHORT, resume=True, from_weights=run)
 
 
 def test_a_dataset_without_training_clips_is_refused(engine, tiny_checkpoint, tmp_path):

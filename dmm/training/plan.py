@@ -40,6 +40,11 @@ class Plan:
         """The DATASET's ``dataset.json``."""
         return json.loads((self.dataset / "dataset.json").read_text(encoding="utf-8"))
 
+    @property
+    def format(self) -> str | None:
+        """The name of the mel format of the DATASET's images."""
+        return self.built.get("format", {}).get("name")
+
 
 def make_plan(preset: str, dataset: Path, base: Path, settings: Sequence[str] = ()) -> Plan:
     """Read everything that a run depends on; PresetError first, before any file is opened."""
@@ -109,7 +114,7 @@ def lora_metadata(plan: Plan) -> list[str]:
     built = plan.built
     clip_skip = plan.settings["clip_skip"] if plan.shapes.kind == "sd15" else None
     values = {
-        "format": built.get("format", {}).get("name", ""),
+        "format": plan.format or "",
         "format_parameters": json.dumps(built.get("format", {}), sort_keys=True),
         "anchor": built.get("options", {}).get("anchor", ""),
         "architecture": plan.shapes.kind,
@@ -133,6 +138,7 @@ def record(plan: Plan, changes: Mapping[str, Any]) -> dict[str, Any]:
         "base_sha256": sha256_file(plan.base),
         "dataset": str(plan.dataset),
         "dataset_sha256": sha256_file(plan.dataset / "dataset.json"),
+        "format": plan.format,
         "licences": licences(plan.dataset),
         "engine_commit": read_pin().commit,
         "versions": {p: version(p) for p in ("torch", "diffusers", "transformers", "accelerate")},

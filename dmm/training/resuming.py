@@ -1,18 +1,21 @@
 """What a resumed run may change, what it may not, and what it did change."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, PresetError
-from .runs import newest_state, read_settings
+from .runs import newest_state, read_record, read_settings
 
 FIXED = (
     "network_module", "network_dim", "network_alpha", "network_args", "network_train_unet_only",
     "network_train_text_encoder_only", "optimizer_type",
 )  # fmt: skip
 """A state holds weights and moments of just these sizes and kinds."""
+REMEDIES = {
+    "base": "name that one with --base",
+    "format": "resume with a dataset of that format, or start another run",
+}
 
 
 def state_to_resume(run: Path) -> Path:
@@ -32,11 +35,31 @@ def refuse_to_overwrite(run: Path) -> None:
         raise InputError(f"{run}: holds a run already; add --resume or name another folder")
 
 
-def changed_settings(run: Path, settings: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """Settings that differ from the run's so far, ``{key: [old, new]}``; None is unset.
+def resumed_record(
+    run: Path, state: Path, facts: Mapping[str, Any], settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What ``run.json`` says, over today's ``facts``, of a run that goes on: all that changed.
 
-    PresetError for one that a state cannot take.
+    ``resumed`` has an entry for each resume, ``from`` which state and what ``changed``, as
+    ``{key: [before, after]}``; None is unset. Licences are those of all datasets. InputError or
+    PresetError for what a state cannot take.
     """
+    before = read_record(run)
+    _refuse_another("base", before, facts, run)
+    _refuse_another("format", before, facts, run)
+    changed = changed_settings(run, settings)
+    for key in ("dataset", "dataset_sha256", "processes"):
+        if before.get(key, facts[key]) != facts[key]:
+            changed[key] = [before[key], facts[key]]
+    return {
+        "from_weights": before.get("from_weights"),
+        "licences": _most(before.get("licences") or {}, facts["licences"]),
+        "resumed": [*before.get("resumed", []), {"from": state.name, "changed": changed}],
+    }
+
+
+def changed_settings(run: Path, settings: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Settings that differ from the run's so far; PresetError for one that a state cannot take."""
     before = read_settings(run)
     changed = {
         key: [before.get(key), settings.get(key)]
@@ -52,11 +75,19 @@ def changed_settings(run: Path, settings: Mapping[str, Any]) -> dict[str, list[A
     return changed
 
 
-def refuse_other_base(run: Path, base_sha256: str) -> None:
-    """InputError if the run so far was trained on another base."""
-    path = run / "run.json"
-    record = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    if record.get("base_sha256", base_sha256) != base_sha256:
+def _refuse_another(
+    what: str, before: Mapping[str, Any], facts: Mapping[str, Any], run: Path
+) -> None:
+    """InputError if the run so far was trained on another base or on images of another format."""
+    key = {"base": "base_sha256", "format": "format"}[what]
+    if before.get(key, facts[key]) != facts[key]:
         raise InputError(
-            f"{run}: was trained on another base ({record.get('base')}); name that one with --base"
+            f"{run}: was trained on another {what} ({before.get(what)}, not {facts[what]}); "
+            f"{REMEDIES[what]}"
         )
+
+
+def _most(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+    """Of each licence the larger count, most first: datasets may share clips."""
+    both = {key: max(one.get(key, 0), other.get(key, 0)) for key in {*one, *other}}
+    return dict(sorted(both.items(), key=lambda item: (-item[1], item[0])))

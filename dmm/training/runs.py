@@ -51,8 +51,13 @@ def read_run(folder: Path) -> Run:
     """Read a RUN folder; InputError if it has no ``run.json`` or its settings are not TOML."""
     if not (folder / "run.json").is_file():
         raise InputError(f"{folder}: not a training run (no run.json); name one of dmm train")
-    record = _object(folder / "outcome.json") | _object(folder / "run.json")
+    record = _object(folder / "outcome.json") | read_record(folder)
     return Run(folder, record, read_settings(folder), metric_lines(folder / "metrics.jsonl"))
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """``run.json``; empty where it is missing or was cut short."""
+    return _object(folder / "run.json")
 
 
 def read_settings(folder: Path) -> dict[str, Any]:

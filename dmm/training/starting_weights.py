@@ -5,6 +5,7 @@ directions that do nothing yet; one of higher rank is cut to its largest singula
 approximation of that rank (Eckart and Young 1936). Where rank and alpha stay, the bytes do too.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -12,8 +13,62 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ..errors import ModelError
+from ..errors import InputError, ModelError, PresetError
 from ..files import whole_file
+from ..header import read_header, read_metadata
+from ..lora import check_lora
+from ..presets import Resolved
+from .rules.network import ENGINES_RANK, network_args, number
+
+DOWN = ".lora_down.weight"
+
+
+def starting_weights(
+    source: Path, target: Path, settings: Resolved, base: Path, fmt: str | None
+) -> Path:
+    """Write a LoRA at a run's rank to ``target``, which is returned, for the run to begin from.
+
+    ``fmt`` is the mel format of the run's images.
+    ModelError if it is no LoRA or one of another base, InputError if its images have another
+    format than the dataset's, PresetError if it has layers that the run would leave out.
+    """
+    check_lora(source, base)
+    theirs = read_metadata(source).get("dmm_format")
+    if theirs and theirs != fmt:
+        raise InputError(
+            f"{source}: draws {theirs!r} images, the dataset holds {fmt!r} ones; build a dataset "
+            f"with --format {theirs}, or begin from another LoRA"
+        )
+    words = network_args(settings)
+    conv_rank, conv_alpha = (number(words.get(f"conv_{key}")) for key in ("dim", "alpha"))
+    _refuse_to_leave_out(source, settings, has_convolutions=conv_rank is not None)
+    fit_rank(
+        source, target, settings["network_dim"] or ENGINES_RANK, float(settings["network_alpha"]),
+        int(conv_rank) if conv_rank else None, conv_alpha or 1.0,
+    )  # fmt: skip
+    return target
+
+
+def _refuse_to_leave_out(source: Path, settings: Resolved, has_convolutions: bool) -> None:
+    """The engine would drop, without a word, what the run's network does not have."""
+    layers = {k: shape for k, shape in read_header(source).items() if k.endswith(DOWN)}
+    text = any(key.startswith("lora_te") for key in layers)
+    convolutions = any(is_convolution(shape) for shape in layers.values())
+    if text and settings["network_train_unet_only"]:
+        what, remedy = "text encoder layers", "network_train_unet_only=false"
+    elif convolutions and not has_convolutions:
+        what, remedy = "convolutions", '"network_args=conv_dim=8 conv_alpha=8"'
+    else:
+        return
+    raise PresetError(
+        f"{source}: has {what}, which this run would leave out; train them too (--set {remedy}), "
+        "or begin from another LoRA"
+    )
+
+
+def is_convolution(shape: Sequence[int]) -> bool:
+    """Whether a ``lora_down`` weight of this shape is of a 3 x 3 convolution."""
+    return len(shape) == 4 and shape[-1] > 1
 
 
 def fit_rank(
@@ -35,7 +90,7 @@ def fit_rank(
     fitted: dict[str, Tensor] = {}
     for name in names:
         down, up = (tensors[f"{name}.lora_{part}.weight"] for part in ("down", "up"))
-        is_conv = down.ndim == 4 and down.shape[-1] > 1
+        is_conv = is_convolution(down.shape)
         size, scale = (conv_rank, conv_alpha) if is_conv else (rank, alpha)
         if size is None:
             continue

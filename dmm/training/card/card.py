@@ -5,6 +5,7 @@ not folders, so that nothing of the machine is published with it.
 """
 
 import json
+import re
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
@@ -40,7 +41,7 @@ def write_card(run: Path) -> Path:
         previews(found),
         _data(found),
         _training(found, lora),
-        _changed(found),
+        _resumed(found),
         _settings(found),
     )
     write_text(run / "RUN.md", "\n\n".join(filter(None, sections)) + "\n")
@@ -99,6 +100,8 @@ def _data(run: Run) -> str:
         for licence, n in counts.items()
     ]
     parts.append(table(["licence", "clips learnt from", "asks for"], rows, right=(1,)))
+    if any("dataset_sha256" in entry["changed"] for entry in run.record.get("resumed") or []):
+        parts.append("The dataset changed on the way: of each licence the larger count is given.")
     if unknown := counts.get(UNKNOWN):
         parts.append(
             f"**Warning:** nothing says that {unknown} of these clips may be copied, trained on "
@@ -117,6 +120,7 @@ def _training(run: Run, lora: Path) -> str:
     facts = {
         "preset": _name(record.get("preset")),
         "seed": record.get("seed"),
+        "processes": record.get("processes"),
         "steps": record.get("step"),
         "seconds a step (median)": f"{seconds:.3g}" if seconds else None,
         "peak memory": f"{memory:.0f} MB" if memory else None,
@@ -134,17 +138,18 @@ def _training(run: Run, lora: Path) -> str:
     return f"## Training\n\n{table(['', ''], rows)}"
 
 
-def _changed(run: Run) -> str:
-    """Settings that a resume put in place of others."""
-    if not run.record.get("resumed_from"):
-        return ""
-    state = escape(_name(run.record["resumed_from"]))
-    changed = run.record.get("changed") or {}
-    if not changed:
-        return f"## Resumed\n\nTraining went on from the state {state} with the same settings."
-    rows = [[escape(key), *map(_value, pair)] for key, pair in changed.items()]
-    head = f"## Resumed\n\nTraining went on from the state {state} with other settings:"
-    return f"{head}\n\n{table(['setting', 'before', 'after'], rows)}"
+def _resumed(run: Run) -> str:
+    """Each resume, and the settings that it put in place of others."""
+    resumed = run.record.get("resumed") or []
+    parts = ["## Resumed"] if resumed else []
+    for entry in resumed:
+        words = f"Training went on from the state {escape(entry['from'])} with"
+        if not entry["changed"]:
+            parts.append(f"{words} the same settings.")
+            continue
+        rows = [[escape(key), *map(_value, pair)] for key, pair in entry["changed"].items()]
+        parts += [f"{words} other settings:", table(["setting", "before", "after"], rows)]
+    return "\n\n".join(parts)
 
 
 def _settings(run: Run) -> str:
@@ -155,7 +160,9 @@ def _settings(run: Run) -> str:
 
 
 def _value(value: Any) -> str:
-    """A setting as it stood, or a dash where it was not set."""
+    """A setting as it stood, or a dash where it was not set; of a path, its last part."""
+    if isinstance(value, str) and re.search(r"[/\\]", value):
+        value = _name(value)
     return "-" if value is None else escape(json.dumps(value, ensure_ascii=False))
 
 

@@ -17,14 +17,12 @@ from ...presets import Resolved
 from ...tokenizers import cache_root
 from ..facts import Facts
 from ..rules.finding import in_force
-from ..rules.network import network_args, number
+from ..rules.network import ENGINES_RANK, network_args, number
 
 PRECISIONS = {"no": "float32", "fp16": "float16", "bf16": "bfloat16"}
 """``mixed_precision`` to the dtype it computes in, by torch's name."""
 FP8 = "float8_e4m3fn"
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, FP8: 1}
-ENGINES_RANK = 4
-"""What the engine takes where ``network_dim`` is unset."""
 CHUNK = 77
 """Tokens that CLIP reads at once, start and end included."""
 PACKAGES = ("torch", "diffusers", "transformers")

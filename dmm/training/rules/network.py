@@ -13,6 +13,8 @@ LORA_ARGS = (
 )  # fmt: skip
 """What ``networks/lora.py`` asks for in network_args; it takes any other word and ignores it."""
 NUMBERS = ("conv_dim", "conv_alpha", "rank_dropout", "module_dropout")
+ENGINES_RANK = 4
+"""What the engine takes where ``network_dim`` is unset."""
 HIGH_RANK = 128
 """First model: rank and alpha "higher still" than what did well collapsed."""
 
@@ -49,9 +51,10 @@ def alpha_left_at_one(settings: Resolved, facts: Facts) -> str | None:
     """Upstream's default alpha is 1, whatever the rank."""
     if settings.states("network_alpha"):
         return None
+    rank = settings["network_dim"] or ENGINES_RANK
     return (
-        f"network_alpha is unset: the engine takes 1, a scale of 1/{settings['network_dim'] or 4}; "
-        f"state it (network_alpha = {settings['network_dim'] or 4} is scale 1)"
+        f"network_alpha is unset: the engine takes 1, a scale of 1/{rank}; state it (network_alpha "
+        f"= {rank} is scale 1)"
     )
 
 
@@ -115,7 +118,9 @@ def rank_unset(settings: Resolved, facts: Facts) -> str | None:
     """The network's own default, not the parser's."""
     if settings.states("network_dim") or settings["network_module"] != LORA:
         return None
-    return "network_dim is unset: the engine takes rank 4, very little; state it, as 32"
+    return (
+        f"network_dim is unset: the engine takes rank {ENGINES_RANK}, very little; state it, as 32"
+    )
 
 
 def scale_above_one(settings: Resolved, facts: Facts) -> str | None:

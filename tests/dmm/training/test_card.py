@@ -29,8 +29,13 @@ RECORD = {
     "licences": {"CC0-1.0": 40, "CC BY-NC 4.0": 3, "unknown": 2},
     "engine_commit": "e" * 40,
     "versions": {"torch": "2.10.0"},
-    "resumed_from": "/home/me/secret/run/state/step-000020",
-    "changed": {"learning_rate": [0.001, 0.0005], "ema_decay": [None, 0.99]},
+    "resumed": [
+        {"from": "step-000010", "changed": {"dataset": ["/home/me/secret/old", "/home/me/secret"]}},
+        {
+            "from": "step-000020",
+            "changed": {"learning_rate": [0.001, 0.0005], "ema_decay": [None, 0.99]},
+        },
+    ],
 }
 OUTCOME = {
     "status": "finished",
@@ -155,16 +160,25 @@ def test_licences_are_counted_and_what_they_ask_for_is_told(run):
     assert "**Warning:** nothing says that 2 of these clips" in text
 
 
-def test_a_resume_names_what_it_changed(run):
+def test_every_resume_names_what_it_changed(run):
     text = card(run())
+    assert '| dataset | "old" | "secret" |' in text
     assert "from the state step-000020 with other settings" in text
     assert "| learning\\_rate | 0.001 | 0.0005 |" in text and "| ema\\_decay | - | 0.99 |" in text
-    assert "with the same settings" in card(run(changed={}))
-    assert "Resumed" not in card(run(resumed_from=None))
+    same = [{"from": "step-000020", "changed": {}}]
+    assert "with the same settings" in card(run(resumed=same))
+    assert "Resumed" not in card(run(resumed=[]))
+
+
+def test_licences_of_several_datasets_are_said_to_be_so(run):
+    assert "dataset changed" not in card(run())
+    changed = {"dataset_sha256": ["c" * 64, "d" * 64]}
+    resumed = [{"from": "step-000020", "changed": changed}]
+    assert "dataset changed on the way: of each licence" in card(run(resumed=resumed))
 
 
 def test_no_folder_of_the_machine_is_published(run):
-    assert "secret" not in card(run())
+    assert "/home" not in card(run()) and "/secret" not in card(run())
 
 
 def test_the_settings_stand_as_they_were_resolved(run):

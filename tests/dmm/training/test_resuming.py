@@ -4,36 +4,65 @@ import pytest
 import toml
 
 from dmm.errors import InputError, PresetError
-from dmm.training.resuming import (
-    changed_settings,
-    refuse_other_base,
-    refuse_to_overwrite,
-    state_to_resume,
-)
+from dmm.training.resuming import refuse_to_overwrite, resumed_record, state_to_resume
+
+FACTS = {
+    "base": "sdxl", "base_sha256": "a", "format": "nano", "dataset": "music",
+    "dataset_sha256": "d", "licences": {"CC0": 3}, "processes": 1,
+}  # fmt: skip
+SETTINGS = {"learning_rate": 1e-4, "network_dim": 16}
 
 
 @pytest.fixture
 def run(tmp_path):
-    (tmp_path / "preset.toml").write_text(toml.dumps({"learning_rate": 1e-4, "network_dim": 16}))
-    (tmp_path / "run.json").write_text(json.dumps({"base_sha256": "a", "base": "sdxl"}))
+    (tmp_path / "preset.toml").write_text(toml.dumps(SETTINGS))
+    (tmp_path / "run.json").write_text(json.dumps({**FACTS, "from_weights": "old"}))
     return tmp_path
 
 
+def resumed(run, facts=(), settings=(), step=2):
+    state = run / "state" / f"step-{step:06d}"
+    return resumed_record(run, state, FACTS | dict(facts), SETTINGS | dict(settings))
+
+
 def test_what_changed_is_told_with_both_values(run):
-    now = {"learning_rate": 2e-4, "network_dim": 16, "huber_end": 0.01}
+    (entry,) = resumed(run, settings={"learning_rate": 2e-4, "huber_end": 0.01})["resumed"]
     expected = {"learning_rate": [1e-4, 2e-4], "huber_end": [None, 0.01]}
-    assert changed_settings(run, now) == expected
+    assert entry == {"from": "step-000002", "changed": expected}
+
+
+def test_every_resume_stays_on_record(run):
+    first = FACTS | resumed(run, facts={"processes": 2})
+    (run / "run.json").write_text(json.dumps(first | {"processes": 2}))
+    second = resumed(run, facts={"processes": 2}, step=4)
+    froms = [(entry["from"], entry["changed"]) for entry in second["resumed"]]
+    assert froms == [("step-000002", {"processes": [1, 2]}), ("step-000004", {})]
+    assert second["from_weights"] == "old"
+
+
+def test_another_dataset_is_a_change_and_its_licences_are_added(run):
+    other = {"dataset": "more", "dataset_sha256": "e", "licences": {"CC BY": 5, "CC0": 2}}
+    found = resumed(run, facts=other)
+    (entry,) = found["resumed"]
+    assert entry["changed"] == {"dataset": ["music", "more"], "dataset_sha256": ["d", "e"]}
+    assert found["licences"] == {"CC BY": 5, "CC0": 3}
 
 
 def test_another_rank_is_refused_with_the_way_out(run):
     with pytest.raises(PresetError, match=r"16 in .* cannot become 32 .*--from-weights"):
-        changed_settings(run, {"learning_rate": 1e-4, "network_dim": 32})
+        resumed(run, settings={"network_dim": 32})
 
 
-def test_another_base_is_refused(run):
-    refuse_other_base(run, "a")
-    with pytest.raises(InputError, match=r"another base \(sdxl\)"):
-        refuse_other_base(run, "b")
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        ({"base_sha256": "b"}, r"another base \(sdxl.*--base"),
+        ({"format": "sdxl-512"}, r"another format \(nano, not sdxl-512\)"),
+    ],
+)
+def test_another_base_or_format_is_refused(run, facts, message):
+    with pytest.raises(InputError, match=message):
+        resumed(run, facts=facts)
 
 
 def test_the_newest_state_is_resumed_and_half_written_ones_are_none(run):

@@ -2,8 +2,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from dmm.errors import ModelError
-from dmm.training.starting_weights import fit_rank
+from dmm.errors import InputError, ModelError, PresetError
+from dmm.presets import resolve
+from dmm.training.starting_weights import fit_rank, starting_weights
 
 
 @pytest.fixture
@@ -46,3 +47,50 @@ def test_a_file_that_is_no_lora_is_refused(tmp_path):
     save_file({"x": torch.zeros(1)}, tmp_path / "x.safetensors")
     with pytest.raises(ModelError, match="no lora_down"):
         fit_rank(tmp_path / "x.safetensors", tmp_path / "out.safetensors", 2, 2.0)
+
+
+LINEAR = "lora_unet_input_blocks_4_1_transformer_blocks_0_attn1_to_q"
+CONVOLUTION = "lora_unet_input_blocks_1_0_in_layers_2"
+TEXT = "lora_te1_text_model_encoder_layers_0_self_attn_q_proj"
+
+
+@pytest.fixture
+def begin(tiny_checkpoint, tmp_path):
+    """``begin(name, out, size)``: a run of nano-cpu from a LoRA of one layer."""
+
+    def begin(name, out, size, settings=(), metadata=None):
+        down, up = torch.zeros(2, *size), torch.zeros(out, 2, *[1] * (len(size) - 1))
+        tensors = {f"{name}.lora_down.weight": down, f"{name}.lora_up.weight": up}
+        save_file(tensors, tmp_path / "lora.safetensors", metadata)
+        files = tmp_path / "lora.safetensors", tmp_path / "out.safetensors"
+        return starting_weights(*files, resolve("nano-cpu", settings), tiny_checkpoint, "nano")
+
+    return begin
+
+
+def test_a_run_begins_from_a_lora_at_its_own_rank(begin):
+    found = load_file(begin(CONVOLUTION, 32, (32, 3, 3), metadata={"dmm_format": "nano"}))
+    assert found[f"{CONVOLUTION}.lora_down.weight"].shape == (8, 32, 3, 3)
+    assert found[f"{CONVOLUTION}.alpha"] == 8
+
+
+def test_a_lora_of_another_base_is_refused(begin):
+    with pytest.raises(ModelError, match=r"trained on v1-5, .* has no lora_unet_down_blocks_0"):
+        begin("lora_unet_down_blocks_0_to_q", 32, (32,), metadata={"ss_sd_model_name": "v1-5"})
+
+
+def test_a_lora_for_other_images_is_refused(begin):
+    with pytest.raises(InputError, match="draws 'sdxl-512' images, the dataset holds 'nano'"):
+        begin(LINEAR, 64, (64,), metadata={"dmm_format": "sdxl-512"})
+
+
+@pytest.mark.parametrize(
+    ("layer", "settings", "message"),
+    [
+        ((TEXT, 64, (64,)), [], "text encoder layers.*network_train_unet_only=false"),
+        ((CONVOLUTION, 32, (32, 3, 3)), ["network_args="], "convolutions.*conv_dim=8"),
+    ],
+)
+def test_layers_that_would_be_left_out_are_refused(begin, layer, settings, message):
+    with pytest.raises(PresetError, match=message):
+        begin(*layer, settings=settings)
