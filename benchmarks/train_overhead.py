@@ -80,7 +80,8 @@ def train_one(config: Path, kind: str) -> None:
     from library import train_util
 
     from dmm_ext import any_width
-    from dmm_ext.trainer import SdxlMelTrainer, setup_parser
+    from dmm_ext.process import setup_parser
+    from dmm_ext.trainer import SdxlMelTrainer
 
     class Stock(sdxl_train_network.SdxlNetworkTrainer):
         def load_target_model(self, args: Any, *rest: Any) -> Any:

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from .cadence import due, take_over
-from .checkpoints import Checkpoints, check_finite
+from .checkpoints import Checkpoints
 from .ema import Ema
+from .finite import StepLosses, check_weights
 from .lora_file import LoraFile
 from .parts import Parts
 from .records import Records
@@ -38,6 +39,7 @@ class Course:
         self.every = take_over(args)
         self.steps = Steps(args)
         self.stopping = Stopping()
+        self.losses = StepLosses()
         self.records = Records(self.run / "metrics.jsonl")
         self.checkpoints = Checkpoints(self.run, args.output_name, args.save_last_n_steps_state)
         self.early_stop = EarlyStop(args.early_stop_patience, args.early_stop_min_delta)
@@ -59,7 +61,7 @@ class Course:
         """A state was loaded: go on with its counts, order of batches and best weights."""
         self.resumed_from = state
         self.steps.restore(state)
-        self.stream.position = self.steps.restored * self.trainer.train_group.batches_per_step
+        self.stream.position = self.steps.restored * self.stream.batches_per_step
         if self.accelerator.is_main_process:
             self.checkpoints.take_back(state)
             self.records.rewind(self.steps.restored)
@@ -89,6 +91,7 @@ class Course:
     def step_ends(self) -> None:
         """An optimizer step is through."""
         self.steps.finish()
+        self.losses.check(self.accelerator, self.steps.done)
         if self.ema:
             self.ema.update()
         step, last = self.steps.done, self.steps.done >= self.steps.total
@@ -108,9 +111,9 @@ class Course:
         best = self.early_stop.hear(step, loss)
         if self.accelerator.is_main_process:
             self.records.write(step, {"validation_loss": loss})
-            self.accelerator.log({"loss/validation": loss}, step=step)
+            self.trainer.log(self.accelerator, {"loss/validation": loss}, step)
             if best:
-                check_finite(self.parts.network, step)
+                check_weights(self.parts.network, step)
                 self.lora.save(self.checkpoints.best)
         if self.early_stop.is_over:
             self.stopping.ask(
@@ -132,7 +135,7 @@ class Course:
         """The LoRA of this step and a state; after ctrl-C a state in any case."""
         args = self.args
         if lora_due or ending:
-            check_finite(self.parts.network, self.steps.done)
+            check_weights(self.parts.network, self.steps.done)
         if lora_due and self.accelerator.is_main_process:
             self.lora.save(self.checkpoints.step_file(self.steps.done))
         keeps_states = args.save_state or (ending and args.save_state_on_train_end)
@@ -157,6 +160,8 @@ class Course:
     def _stop(self) -> None:
         """Leave soon when interrupted; else let the engine end as after its last step."""
         if self.stopping.status == "interrupted":
+            if not self.accelerator.is_main_process:
+                raise KeyboardInterrupt
             self.leaving = True  # when the step is logged
             return
         self.args.max_train_steps = self.steps.since

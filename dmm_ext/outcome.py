@@ -1,6 +1,7 @@
 """How a training ended, for the launcher: ``outcome.json`` in the RUN folder."""
 
 import json
+import os
 import resource
 import sys
 from pathlib import Path
@@ -8,15 +9,24 @@ from typing import Any
 
 import torch
 
+from dmm.files import write_text
+
 
 def write_outcome(run: Path, facts: dict[str, Any]) -> None:
-    """Write ``outcome.json``: status, reason, steps, best validation, speed, memory, device."""
+    """Write ``outcome.json``: status, reason, steps, best validation, speed, memory, device.
+
+    Of several processes the first one speaks, and any that knows why the training failed: the
+    first may only have seen that another one was gone.
+    """
+    path = run / "outcome.json"
+    knows_failure = facts["status"] == "failed" and facts["reason"]
+    is_first = os.environ.get("RANK", "0") == "0"
+    if not knows_failure and (not is_first or (facts["status"] == "failed" and path.is_file())):
+        return
     on_gpu = torch.cuda.is_available()
     device = torch.cuda.get_device_name() if on_gpu else f"CPU, {torch.get_num_threads()} threads"
     values = {**facts, "peak_memory_mb": round(peak_memory_mb()), "device": device}
-    partial = run / ".outcome.json.part"
-    partial.write_text(json.dumps(values, indent=2) + "\n")
-    partial.replace(run / "outcome.json")
+    write_text(path, json.dumps(values, indent=2) + "\n")
 
 
 def peak_memory_mb() -> float:

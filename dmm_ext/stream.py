@@ -22,10 +22,19 @@ class Stream(Sampler[int]):
     """The numbers of the batches, one engine epoch at a time; every process walks all of them."""
 
     def __init__(self, batches: int, batches_per_step: int) -> None:
+        self.batches, self.batches_per_step = batches, batches_per_step
         whole_steps = -(-batches // batches_per_step)
         self.length = whole_steps * batches_per_step
         self.position = 0
         self.stopped = False
+
+    def turns(self, steps: int) -> int:
+        """Passes through the data in so many steps, a begun one counted.
+
+        >>> Stream(batches=5, batches_per_step=2).turns(6)
+        3
+        """
+        return -(-steps * self.batches_per_step // self.batches)
 
     def __len__(self) -> int:
         return self.length

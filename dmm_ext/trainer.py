@@ -1,13 +1,10 @@
-"""The LoRA trainers of sd-scripts with our hooks; runs in the engine's own process.
+"""The LoRA trainers of sd-scripts with our hooks.
 
-``python -m dmm_ext.trainer --config_file RUN/engine.toml``, which ``dmm train`` does. What a
-run does between its steps is in ``course.py``.
+What a run does between its steps is in ``course.py``.
 """
 
 import argparse
-import math
 import random
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -19,20 +16,12 @@ import train_network
 from library import train_util
 
 from dmm.architecture import read_architecture
-from dmm.errors import DmmError
 
 from . import any_width, any_width_sd15, captions, huber, losses, spec_augment
 from .course import Course
-from .options import add_options
-from .outcome import write_outcome
 from .parts import Parts
 from .resume import load_state
 from .stream import as_stream, load_by_stream, seed_of
-
-OUT_OF_MEMORY = (
-    "out of memory: lower train_batch_size and raise gradient_accumulation_steps, set "
-    "gradient_checkpointing, or take a preset for a smaller card"
-)
 
 
 class MelTraining:
@@ -150,7 +139,10 @@ class MelTraining:
             )  # fmt: skip
             loss, self.residual = loss + extra * self.loss_weights, None
         engine: Any = super()
-        return engine.post_process_loss(loss, args, timesteps, noise_scheduler)
+        loss = engine.post_process_loss(loss, args, timesteps, noise_scheduler)
+        if torch.is_grad_enabled():  # not in validation
+            self.course.losses.hear(self.clips, loss)
+        return loss
 
     def sample_images(
         self, accelerator: Any, args: Any, epoch: int | None, global_step: int, device: Any,
@@ -179,24 +171,22 @@ class MelTraining:
 
     def step_logging(self, accelerator: Any, logs: dict, global_step: int, epoch: int) -> None:
         """Log once a step, under its true number, to the trackers and to ``metrics.jsonl``."""
-        self._check_loss(logs["loss/current"])
         self.course.records.hear(logs["loss/current"])
         if accelerator.sync_gradients:
             step = self.course.steps.done
             if accelerator.is_main_process:
                 self.course.records.write_step(step, logs)
-            engine: Any = super()
-            engine.step_logging(accelerator, logs, step, epoch)
+            self.log(accelerator, logs, step)
             if self.course.leaving:
                 raise KeyboardInterrupt
 
-    def _check_loss(self, loss: float) -> None:
-        if not math.isfinite(loss):
-            raise SystemExit(
-                f"step {self.course.steps.done}: the loss is {loss} for the clips "
-                f"{', '.join(self.clips)}; the newest state is from before: lower the learning "
-                "rate or take these clips out, then --resume"
-            )
+    def log(self, accelerator: Any, values: dict[str, Any], step: int) -> None:
+        """Values to all trackers at a true step, each in the way that it counts."""
+        engine: Any = self
+        engine.accelerator_logging(accelerator, values, step, step, self.stream.turns(step))
+
+    def epoch_logging(self, *_: Any) -> None:
+        """Nothing: the engine counts epochs anew after a resume, and steps say all."""
 
     def _threshold(self, args: Any, timesteps: Any, noise_scheduler: Any) -> Any:
         alphas, progress = noise_scheduler.alphas_cumprod, self.course.steps.progress
@@ -239,46 +229,3 @@ class Sd15MelTrainer(MelTraining, train_network.NetworkTrainer):
 
 
 TRAINERS = {"sdxl": SdxlMelTrainer, "sd15": Sd15MelTrainer}
-
-
-def setup_parser() -> argparse.ArgumentParser:
-    """The engine's parser with our options."""
-    parser = sdxl_train_network.setup_parser()
-    add_options(parser)
-    return parser
-
-
-def run(trainer: Any, args: argparse.Namespace) -> int:
-    """Train, and leave ``outcome.json`` in any case; returns the exit code."""
-    ended: dict[str, Any] = {"status": "failed", "reason": None}
-    try:
-        trainer.train(args)
-        ended = {}
-    except KeyboardInterrupt:
-        ended = {"status": "interrupted", "reason": "interrupted"}
-    except torch.OutOfMemoryError as error:
-        ended["reason"] = f"{OUT_OF_MEMORY} ({str(error).splitlines()[0]})"
-    except (SystemExit, DmmError) as error:
-        ended["reason"] = str(error)
-    finally:
-        course: Course | None = getattr(trainer, "course", None)
-        if course:
-            course.stopping.listen_no_more()
-        write_outcome(Path(args.output_dir), (course.outcome() if course else {}) | ended)
-    if ended.get("status") == "failed":
-        print(f"error: {ended['reason']}", file=sys.stderr)
-    return {"failed": 1, "interrupted": 130}.get(ended.get("status", ""), 0)
-
-
-def main() -> None:
-    """Train as the engine's own script does."""
-    parser = setup_parser()
-    args = parser.parse_args()
-    train_util.verify_command_line_training_args(args)
-    args = train_util.read_config_from_file(args, parser)
-    architecture = read_architecture(Path(args.pretrained_model_name_or_path))
-    sys.exit(run(TRAINERS[architecture.kind](), args))
-
-
-if __name__ == "__main__":
-    main()

@@ -69,14 +69,15 @@ def train(
     if out is None:
         raise typer.BadParameter("--out RUN is needed: the folder that the run is written to")
     from ..train import train
+    from ..training.runs import newest_state
 
     words = settings or []
     try:
         print(train(preset, dataset, base, out, words, name, resume, from_weights, processes))
     except KeyboardInterrupt:
-        raise DmmError(
-            f"{out}: interrupted, with a state saved if a step was through; go on with --resume"
-        ) from None
+        state = newest_state(out)
+        saved = f"the state {state.name} is saved, go on with --resume" if state else "no state yet"
+        raise DmmError(f"{out}: interrupted; {saved}") from None
 
 
 def pretrain(

@@ -1,14 +1,17 @@
-"""Run the trainer in a process of its own, and let ctrl-C reach it gently.
+"""Run the trainer in processes of its own, and let ctrl-C reach it gently.
 
 The trainer finishes its step and saves a state at the first ctrl-C; this process only waits. A
 SIGTERM is passed on.
 """
 
 import json
+import os
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +19,14 @@ from typing import Any
 from ..engine import engine_environment
 from ..errors import EngineError
 
-TRAINER = "dmm_ext.trainer"
+TRAINER = "dmm_ext"
+INTERRUPTED = 130
+"""With what a trainer ends that was interrupted."""
+POLL_S = 0.05
+PATIENCE_S = 10.0
+"""How long processes may go on when one of them has failed: they may wait for it for ever."""
+
+Process = subprocess.Popen[bytes]
 
 
 def run_trainer(engine: Path, run: Path, processes: int = 1) -> dict[str, Any]:
@@ -26,10 +36,14 @@ def run_trainer(engine: Path, run: Path, processes: int = 1) -> dict[str, Any]:
     where it gave one, if it failed; KeyboardInterrupt if it was interrupted.
     """
     (run / "outcome.json").unlink(missing_ok=True)
-    environment = engine_environment(engine) | (_several() if processes > 1 else {})
-    code = _wait(_command(run / "engine.toml", processes), environment)
+    environment = engine_environment(engine)
+    started = [
+        subprocess.Popen(_command(run / "engine.toml"), env=environment | place, stdout=sys.stderr)
+        for place in _places(processes)
+    ]
+    code, interrupted = _wait(started)
     outcome = read_outcome(run)
-    if outcome.get("status") == "interrupted":
+    if outcome.get("status") == "interrupted" or (interrupted and not outcome):
         raise KeyboardInterrupt
     if code or not outcome:
         reason = outcome.get("reason") or f"ended with exit code {code}; its messages stand above"
@@ -43,35 +57,71 @@ def read_outcome(run: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
-def _command(config: Path, processes: int) -> list[str]:
-    words = ["-m", TRAINER, "--config_file", str(config)]
-    if processes > 1:
-        launcher = ["-m", "torch.distributed.run", "--standalone"]
-        words = [*launcher, f"--nproc_per_node={processes}", *words]
-    return [sys.executable, *words]
+def _command(config: Path) -> list[str]:
+    return [sys.executable, "-m", TRAINER, "--config_file", str(config)]
 
 
-def _several() -> dict[str, str]:
-    """Without a GPU accelerate trains in several processes only if it is told to."""
+def _places(count: int) -> list[dict[str, str]]:
+    """Variables by which processes of this machine find one another, one dictionary for each.
+
+    Not by torchrun: it answers ctrl-C with a traceback, and ends its processes before they saved.
+    """
+    if count == 1:
+        return [{}]
     import torch
 
-    return {} if torch.cuda.is_available() else {"ACCELERATE_USE_CPU": "true"}
+    shared = {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
+    shared |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
+    if not torch.cuda.is_available():  # accelerate must be told, and the cores be shared out
+        threads = max(1, (os.cpu_count() or 1) // count)
+        shared |= {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": str(threads)}
+    return [shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(count)]
 
 
-def _wait(command: list[str], environment: dict[str, str]) -> int:
-    with subprocess.Popen(command, env=environment, stdout=sys.stderr) as process:
-        with _passing_on(process):
-            while True:
-                try:
-                    return process.wait()
-                except KeyboardInterrupt:  # the trainer heard it too
-                    print("\nfinishing the step; ctrl-C again ends at once", file=sys.stderr)
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def _wait(processes: Sequence[Process]) -> tuple[int, bool]:
+    """The exit code, that of the first failure if there is one, and whether ctrl-C was heard."""
+    interrupted = False
+    with _passing_on(processes):
+        while True:
+            try:
+                return _join(processes), interrupted
+            except KeyboardInterrupt:  # the trainer heard it too
+                interrupted = True
+                print("\nfinishing the step; ctrl-C again ends at once", file=sys.stderr)
+
+
+def _join(processes: Sequence[Process]) -> int:
+    """Wait for all; where one has failed, the others are ended after ``PATIENCE_S``."""
+    code, deadline = 0, float("inf")
+    while running := [process for process in processes if process.poll() is None]:
+        if not code and (code := _failure(processes)) not in (0, INTERRUPTED):
+            deadline = time.monotonic() + PATIENCE_S
+        if time.monotonic() > deadline:
+            for process in running:
+                process.kill()
+        time.sleep(POLL_S)
+    return code or _failure(processes)
+
+
+def _failure(processes: Sequence[Process]) -> int:
+    """The first exit code that is not 0 among processes that have ended, else 0."""
+    return next((process.returncode for process in processes if process.returncode), 0)
 
 
 @contextmanager
-def _passing_on(process: subprocess.Popen[bytes]) -> Iterator[None]:
+def _passing_on(processes: Sequence[Process]) -> Iterator[None]:
+    def terminate(*_: object) -> None:
+        for process in processes:
+            process.terminate()
+
     try:
-        before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+        before = signal.signal(signal.SIGTERM, terminate)
     except ValueError:  # not the main thread: whoever started it listens
         yield
         return

@@ -18,7 +18,7 @@ DEFAULTS = {
     "no_half_vae": True, "max_data_loader_n_workers": 0, "save_precision": "float",
     "seed": 3, "train_batch_size": 1, "mixed_precision": "no", "sdpa": True,
     "v_parameterization": True, "save_model_as": "safetensors", "output_name": "lora",
-    "log_with": "tensorboard",
+    "log_with": "tensorboard", "highvram": True,
 }  # fmt: skip
 STRATEGIES = (
     "TokenizeStrategy", "TextEncodingStrategy", "LatentsCachingStrategy",
@@ -101,7 +101,7 @@ def train_here(inside_engine, small_data, tiny_checkpoint):
     from accelerate.state import AcceleratorState, GradientState, PartialState
     from library import strategy_base, train_util
 
-    from dmm_ext.trainer import TRAINERS, run, setup_parser
+    from dmm_ext.process import TRAINERS, run, setup_parser
 
     def train(out: Path, hook=None, base=tiny_checkpoint, **settings: object):
         for state in (AcceleratorState, GradientState, PartialState):

@@ -103,6 +103,61 @@ def test_a_state_at_the_end_has_nothing_left_to_train(inside_engine, tmp_path):
         steps.restore(tmp_path)
 
 
+def test_values_carry_their_true_step_in_every_tracker(inside_engine):
+    from dmm_ext.trainer import SdxlMelTrainer
+
+    heard = []
+    kinds = ("tensorboard", "wandb")
+    trackers = {
+        name: SimpleNamespace(name=name, log=lambda *v, name=name, **n: heard.append((name, v, n)))
+        for name in kinds
+    }
+    accelerator = SimpleNamespace(trackers=list(trackers.values()), get_tracker=trackers.get)
+    trainer = SdxlMelTrainer()
+    trainer.stream = SimpleNamespace(turns=lambda step: 3)
+    trainer.log(accelerator, {"loss/validation": 0.5}, 40)
+    (board, values, step), (wandb, ours, own) = heard
+    assert (board, step, wandb) == ("tensorboard", {"step": 40}, "wandb")
+    # W&B drops a step behind its own count, which goes up with every call
+    assert ours[0]["global_step"] == 40 and not own and values[0]["loss/validation"] == 0.5
+
+
+def test_a_resume_puts_todays_rate_of_each_group_in_place(inside_engine):
+    from dmm_ext.resume import todays_hyperparameters
+
+    def training(unet, text, decay):
+        groups = [{"params": [torch.nn.Parameter(torch.zeros(1))], "lr": lr} for lr in (unet, text)]
+        optimizer = torch.optim.AdamW(groups, weight_decay=decay)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 / (1 + step))
+        wrapper = SimpleNamespace(scheduler=schedule)
+        return optimizer, schedule, SimpleNamespace(_optimizers=[optimizer], _schedulers=[wrapper])
+
+    saved, saved_schedule, _ = training(1e-3, 1e-4, 0.1)
+    saved.step()
+    saved_schedule.step()
+    optimizer, schedule, accelerator = training(4e-3, 1e-4, 0.02)
+    with todays_hyperparameters(accelerator):
+        optimizer.load_state_dict(saved.state_dict())
+        schedule.load_state_dict(saved_schedule.state_dict())
+    assert [group["lr"] for group in optimizer.param_groups] == [4e-3 / 2, 1e-4 / 2]
+    assert [group["weight_decay"] for group in optimizer.param_groups] == [0.02, 0.02]
+    optimizer.step()
+    schedule.step()
+    assert schedule.get_last_lr() == [4e-3 / 3, 1e-4 / 3]
+
+
+def test_clips_of_all_processes_are_named_whose_loss_is_no_number(inside_engine, monkeypatch):
+    from dmm_ext import finite
+
+    accelerator = SimpleNamespace(num_processes=2, reduce=lambda count, reduction: count + 1)
+    monkeypatch.setattr(finite, "gather_object", lambda ours: [*ours, "from-another"])
+    losses = finite.StepLosses()
+    losses.hear(["a", "b"], torch.tensor([0.1, torch.inf]))
+    losses.hear(["c"], torch.tensor([torch.nan]))
+    with pytest.raises(SystemExit, match=r"step 7: .* not finite for b, c, from-another; what"):
+        losses.check(accelerator, 7)
+
+
 def test_the_engine_still_offers_every_hook_we_override(inside_engine):
     import train_network
     from library import train_util

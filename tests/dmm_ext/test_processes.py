@@ -39,7 +39,7 @@ def test_a_killed_run_goes_on_bit_by_bit(engine, prepare_run, train_here, tmp_pa
     settings = {"max_train_steps": 30, "save_state": True, "save_every_n_steps": 1}
     train_here(tmp_path / "whole", **settings)
     config = prepare_run(tmp_path / "run", **settings)
-    command = [sys.executable, "-m", "dmm_ext.trainer", "--config_file", str(config)]
+    command = [sys.executable, "-m", "dmm_ext", "--config_file", str(config)]
     process = subprocess.Popen(command, env=engine_environment(engine))
     while not list((tmp_path / "run" / "state").glob("step-*")):
         time.sleep(0.02)
