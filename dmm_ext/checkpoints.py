@@ -1,7 +1,6 @@
 """States and LoRA files that are whole or absent: written beside, then renamed.
 
-A state is a folder ``state/step-000500`` with all that the next step depends on. What is not
-finite is never saved, so the newest state is always a good one.
+A state is a folder ``state/step-000500`` with all that the next step depends on.
 """
 
 import json
@@ -12,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 
 from .steps import FILE
@@ -39,17 +37,20 @@ class Checkpoints:
     ) -> None:
         """Save a state and drop all but the newest ``keep``; every process takes part.
 
-        ``facts`` go into ``dmm_state.json``, ``extra`` adds files of its own.
+        ``facts`` go into ``dmm_state.json``, with the size of every file; ``extra`` adds files of
+        its own.
         """
         final = self.states / f"step-{step:06d}"
         partial = self.states / f"{PART}{final.name}"
         with one_line(f"{final}: the state"), removed_on_failure(partial):
             accelerator.save_state(str(partial))
+            accelerator.wait_for_everyone()  # each process has a file of its own
             if accelerator.is_main_process:
-                (partial / FILE).write_text(json.dumps(facts))
                 extra(partial)
                 if self.best.is_file():
                     shutil.copyfile(self.best, partial / self.best.name)
+                files = {path.name: path.stat().st_size for path in partial.iterdir()}
+                (partial / FILE).write_text(json.dumps({**facts, "files": files}))
                 if final.exists():
                     shutil.rmtree(final)
                 partial.rename(final)
@@ -99,16 +100,6 @@ def one_line(what: str) -> Iterator[None]:
             f"{what} cannot be saved ({reason}); states before it are whole: make room "
             "and go on with --resume"
         ) from error
-
-
-def check_finite(network: Any, step: int) -> None:
-    """SystemExit if a weight is not a number, before it can replace a good one."""
-    broken = [name for name, p in network.named_parameters() if not torch.isfinite(p).all()]
-    if broken:
-        raise SystemExit(
-            f"step {step}: weights are no longer finite ({broken[0]} and {len(broken) - 1} more); "
-            "nothing was saved over the last good state: lower the learning rate and --resume"
-        )
 
 
 def keep_newest(folder: Path, count: int | None) -> None:

@@ -5,7 +5,6 @@ here at true step numbers, because the engine's own counters start again after a
 """
 
 import argparse
-import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,8 @@ from .finite import StepLosses, check_weights
 from .lora_file import LoraFile
 from .parts import Parts
 from .records import Records
-from .steps import FILE, Steps
+from .resume import read_facts, readable
+from .steps import Steps
 from .stopping import Stopping
 from .stream import Stream
 from .validation import EarlyStop, validation_loss
@@ -43,7 +43,7 @@ class Course:
         self.records = Records(self.run / "metrics.jsonl")
         self.checkpoints = Checkpoints(self.run, args.output_name, args.save_last_n_steps_state)
         self.early_stop = EarlyStop(args.early_stop_patience, args.early_stop_min_delta)
-        self.lora = LoraFile(trainer, args, self.steps)
+        self.lora = LoraFile(trainer, args, self.steps, self.every)
         self.ema: Ema | None = None
         self.previews: Any = None
         self.resumed_from: Path | None = None
@@ -53,9 +53,12 @@ class Course:
     def begin(self, accelerator: Any, stream: Stream) -> None:
         """The accelerator is there; nothing is loaded yet."""
         self.accelerator, self.stream = accelerator, stream
+        self.lora.stream = stream
         self.stopping.listen()
         if accelerator.is_main_process:
             self.checkpoints.sweep()
+            if not self.args.resume:
+                self.records.begin()
 
     def resume(self, state: Path) -> None:
         """A state was loaded: go on with its counts, order of batches and best weights."""
@@ -65,9 +68,8 @@ class Course:
         if self.accelerator.is_main_process:
             self.checkpoints.take_back(state)
             self.records.rewind(self.steps.restored)
-        if (state / FILE).is_file():  # a stock state has none
-            self.saved = json.loads((state / FILE).read_text())
-            self.early_stop.restore(self.saved.get("early_stop") or self.early_stop.state())
+        self.saved = read_facts(state)
+        self.early_stop.restore(self.saved.get("early_stop") or self.early_stop.state())
 
     def training_begins(self, parts: Parts) -> None:
         """Everything is loaded; a first preview shows the base."""
@@ -75,7 +77,8 @@ class Course:
         if self.args.ema_decay:
             self.ema = self.lora.ema = Ema(parts.network, self.args.ema_decay)
             if self.resumed_from:
-                self.ema.load(self.resumed_from, self.steps.restored)
+                with readable(self.resumed_from):
+                    self.ema.load(self.resumed_from, self.steps.restored)
         if self.every.preview:
             from .previews import Previews  # brings an embedder with it
 

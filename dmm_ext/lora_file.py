@@ -1,7 +1,7 @@
 """LoRA files: the weights to use, and metadata that says all one needs to use them.
 
-The engine's ``ss_*`` fields are kept, with true step counts; ``dmm_*`` fields from the launcher
-(format, anchor, dataset) say how to decode what the LoRA draws.
+The engine's ``ss_*`` fields are kept, those corrected that it cannot know here; ``dmm_*`` fields
+from the launcher (format, anchor, dataset) say how to decode what the LoRA draws.
 """
 
 import argparse
@@ -14,9 +14,11 @@ from typing import Any
 
 from library import train_util
 
+from .cadence import Every
 from .checkpoints import whole
 from .ema import Ema
 from .steps import Steps
+from .stream import Stream
 
 
 class LoraFile:
@@ -24,10 +26,11 @@ class LoraFile:
 
     metadata: dict[str, Any]
     """The engine's own dictionary, complete when training begins."""
+    stream: Stream
     ema: Ema | None = None
 
-    def __init__(self, trainer: Any, args: argparse.Namespace, steps: Steps) -> None:
-        self.trainer, self.args, self.steps = trainer, args, steps
+    def __init__(self, trainer: Any, args: argparse.Namespace, steps: Steps, every: Every) -> None:
+        self.trainer, self.args, self.steps, self.every = trainer, args, steps, every
 
     @contextmanager
     def weights_to_use(self) -> Iterator[None]:
@@ -51,11 +54,21 @@ class LoraFile:
 
     def _metadata(self) -> dict[str, str]:
         metadata = {key: str(value) for key, value in self.metadata.items()}
-        metadata |= self.trainer.get_sai_model_spec(self.args)
+        metadata |= self.trainer.get_sai_model_spec(self.args) | self._corrections()
         metadata["ss_training_finished_at"] = str(time.time())
-        if self.args.no_metadata:
-            kept = train_util.SS_METADATA_MINIMUM_KEYS
-            metadata = {key: metadata[key] for key in kept if key in metadata}
-        self.steps.correct(metadata)
         metadata["dmm_weights"] = "average" if self.ema else "last"
         return metadata | dict(pair.split("=", 1) for pair in self.args.lora_metadata or ())
+
+    def _corrections(self) -> dict[str, str]:
+        """Where the engine errs: its counters are switched off, and start again at a resume."""
+        done, total = self.steps.done, self.steps.total
+        images = self.trainer.train_group.datasets[0]
+        return {
+            "ss_steps": str(done),
+            "ss_max_train_steps": str(total),
+            "ss_epoch": str(self.stream.turns(done)),
+            "ss_num_epochs": str(self.stream.turns(total)),
+            "ss_validate_every_n_steps": str(self.every.validate),
+            "ss_validate_every_n_epochs": "None",
+            "modelspec.resolution": f"{images.width}x{images.height}",
+        }

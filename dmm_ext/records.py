@@ -5,6 +5,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+from dmm.files import write_text
+
 
 class Records:
     """Appended to; after a resume, lines past the restored step are dropped."""
@@ -13,14 +15,16 @@ class Records:
         self.path = path
         self._losses: list[float] = []
 
+    def begin(self) -> None:
+        """Forget a run in the same folder that left no state to resume."""
+        self.path.unlink(missing_ok=True)
+
     def rewind(self, step: int) -> None:
         """Keep only the lines up to a step, so that a resumed run has each step once."""
         if self.path.is_file():
             lines = self.path.read_text().splitlines(keepends=True)
             kept = [line for line in lines if line.endswith("\n") and _step(line) <= step]
-            partial = self.path.with_name(f".{self.path.name}.part")
-            partial.write_text("".join(kept))
-            partial.replace(self.path)
+            write_text(self.path, "".join(kept))
 
     def hear(self, loss: float) -> None:
         """The loss of one micro-batch of the running step."""

@@ -5,6 +5,7 @@ of the command line are put in their place, group by group; what belongs to the 
 step counts) stays.
 """
 
+import json
 import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
+
+from .steps import FILE
 
 TAKE_EFFECT = ("initial_lr", "weight_decay", "betas", "eps", "momentum")
 """Settings of an optimizer's group that a resumed run may change."""
@@ -57,14 +60,33 @@ def _set_rates(scheduler: Any, base_lrs: list[float]) -> None:
 
 def load_state(accelerator: Any, folder: Path) -> None:
     """Load weights, optimizer, schedule and random states; SystemExit if one cannot be read."""
-    try:
+    with readable(folder):
+        for name, size in read_facts(folder).get("files", {}).items():
+            found = (folder / name).stat().st_size
+            if found != size:
+                raise ValueError(f"{name} has {found} bytes, of {size} that were written")
         with todays_hyperparameters(accelerator):
             accelerator.load_state(str(folder))
+    accelerator.step = 0  # micro-batches of a step are counted anew
+
+
+def read_facts(folder: Path) -> dict[str, Any]:
+    """What we wrote into a state; empty for a stock one."""
+    path = folder / FILE
+    return json.loads(path.read_text()) if path.is_file() else {}
+
+
+@contextmanager
+def readable(folder: Path) -> Iterator[None]:
+    """SystemExit, in one line, where a state of the wanted sizes cannot be read in the block."""
+    try:
+        yield
     except UNREADABLE as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:300]
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        if "weights_only" in reason:  # torch would have the user load it all the same
+            reason = "a file of torch is not what was written"
         raise SystemExit(
-            f"{folder}: the state does not load ({reason}); it is damaged, or the network has "
-            "other sizes. Delete it to go on from the state before, or start another run "
+            f"{folder}: the state does not load ({reason[:300]}); it is damaged, or the network "
+            "has other sizes. Delete it to go on from the state before, or start another run "
             "with --from-weights"
         ) from error
-    accelerator.step = 0  # micro-batches of a step are counted anew

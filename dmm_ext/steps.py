@@ -66,11 +66,6 @@ class Steps:
         """Median time of an optimizer step without saving, validation and previews."""
         return statistics.median(self.seconds) if self.seconds else None
 
-    def correct(self, metadata: dict[str, str]) -> None:
-        """Put the true counts into a LoRA's metadata."""
-        metadata["ss_steps"] = str(self.done)
-        metadata["ss_max_train_steps"] = str(self.total)
-
 
 def step_of_state(folder: Path) -> int:
     """Optimizer steps behind a saved state, ours or a stock one."""

@@ -70,16 +70,49 @@ def test_ctrl_c_finishes_the_step_and_saves_a_state(whole, train_here, tmp_path)
     assert all(ours[key].equal(theirs[key]) for key in theirs)
 
 
-def test_a_loss_that_is_no_number_stops_and_names_the_clips(train_here, tmp_path):
-    code, _ = train_here(tmp_path, at_batch(2, lambda loss: loss * float("nan")), **SHORT)
+def test_a_loss_that_is_no_number_stops_and_names_the_clip(train_here, tmp_path):
+    named = []
+
+    def spoil(trainer):
+        process = trainer.process_batch
+
+        def process_batch(batch, *rest, **named_too):
+            if batch["number"] == 2:
+                batch["loss_weights"][1] = torch.nan
+                named.append(batch["clips"][1])
+            return process(batch, *rest, **named_too)
+
+        trainer.process_batch = process_batch
+
+    code, _ = train_here(tmp_path, spoil, **SHORT | {"train_batch_size": 2})
     assert code == 1 and outcome(tmp_path)["status"] == "failed"
-    assert "weights are no longer finite" in outcome(tmp_path)["reason"]
+    assert f"step 3: the loss is not finite for {named[0]};" in outcome(tmp_path)["reason"]
     assert sorted(s.name for s in (tmp_path / "state").iterdir()) == ["step-000001", "step-000002"]
-    code, _ = train_here(
-        tmp_path / "two", at_batch(2, lambda loss: loss * float("nan")),
-        **SHORT | {"save_every_n_steps": 100},
-    )  # fmt: skip
-    assert "the loss is nan for the clips train-" in outcome(tmp_path / "two")["reason"]
+    assert list(metrics(tmp_path, "loss")) == [1, 2]
+
+
+@pytest.mark.parametrize(("times", "states"), [(1, [1, 2, 3]), (2, [1])])
+def test_ctrl_c_during_a_save_keeps_whole_states_only(train_here, tmp_path, times, states):
+    def interrupt_at_step_two(trainer):
+        load = trainer.load_target_model
+
+        def load_target_model(args, dtype, accelerator):
+            save = accelerator.save_state
+
+            def save_state(folder):
+                save(folder)
+                for _ in range(times if folder.endswith("2") else 0):
+                    os.kill(os.getpid(), signal.SIGINT)
+
+            accelerator.save_state = save_state
+            return load(args, dtype, accelerator)
+
+        trainer.load_target_model = load_target_model
+
+    code, _ = train_here(tmp_path, interrupt_at_step_two, **SHORT)
+    assert (code, outcome(tmp_path)["status"]) == (130, "interrupted")
+    found = sorted(state.name for state in (tmp_path / "state").iterdir())
+    assert found == [f"step-{step:06d}" for step in states]
 
 
 def test_a_full_disk_loses_nothing_saved_before(train_here, tmp_path):
@@ -106,10 +139,23 @@ def test_a_full_disk_loses_nothing_saved_before(train_here, tmp_path):
 
 def test_a_damaged_state_is_told_in_one_line(whole, train_here, tmp_path):
     state = from_step(whole, tmp_path / "run", 2)
-    (state / "optimizer.bin").write_bytes((state / "optimizer.bin").read_bytes()[:1000])
+    (state / "optimizer.bin").write_bytes(bytes((state / "optimizer.bin").stat().st_size))
     code, _ = train_here(tmp_path / "run", resume=str(state), **SHORT)
     assert code == 1 and "the state does not load" in outcome(tmp_path / "run")["reason"]
     assert "\n" not in outcome(tmp_path / "run")["reason"]
+
+
+@pytest.mark.parametrize(
+    "name", ["optimizer.bin", "model.safetensors", "random_states_0.pkl", "dmm_state.json"]
+)
+def test_a_file_cut_short_is_named_before_anything_is_loaded(whole, tmp_path, name):
+    from dmm_ext.resume import load_state
+
+    state = from_step(whole, tmp_path / "run", 2)
+    (state / name).write_bytes((state / name).read_bytes()[:-9])
+    reason = ".*line 1 column" if name == "dmm_state.json" else f"{name} has .* bytes, of"
+    with pytest.raises(SystemExit, match=rf"the state does not load \({reason}.*--from-weights"):
+        load_state(None, state)
 
 
 def test_a_resumed_run_takes_todays_rate_threshold_and_length(whole, train_here, tmp_path):
@@ -170,9 +216,11 @@ def test_averaged_weights_are_what_is_saved(train_here, tmp_path):
 
 
 def test_a_lora_file_says_how_it_came_about(train_here, tmp_path):
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1, "loss": 9.0}\n')  # of a run without state
     train_here(tmp_path, max_train_steps=1, lora_metadata=["dmm_format=nano", "dmm_anchor=a=b"])
     with safe_open(tmp_path / "lora.safetensors", framework="numpy") as file:
         metadata = file.metadata()
+    assert metadata["modelspec.resolution"] == "64x64" and metrics(tmp_path, "loss")[1] < 9
     assert (metadata["dmm_format"], metadata["dmm_anchor"]) == ("nano", "a=b")
     assert metadata["ss_steps"] == metadata["ss_max_train_steps"] == "1"
     assert metadata["ss_network_dim"] == "2" and "modelspec.architecture" in metadata

@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+from safetensors import safe_open
 from safetensors.torch import load_file
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -47,8 +48,20 @@ def test_a_resumed_run_is_bit_identical(whole, train_here, tmp_path, killed_at):
     assert code == 0
     assert equal(tensors(tmp_path / "run"), tensors(whole))
     assert equal(tensors(tmp_path / "run", "best"), tensors(whole, "best"))
+    assert metadata(tmp_path / "run") == metadata(whole)
     lines, expected = ((run / "metrics.jsonl").read_text() for run in (tmp_path / "run", whole))
     assert without_average(lines) == without_average(expected)
+
+
+def metadata(run):
+    """All that a LoRA says of itself, without times and random names."""
+    with safe_open(run / "lora.safetensors", framework="numpy") as file:
+        found = file.metadata()
+    assert (found["ss_epoch"], found["ss_num_epochs"], found["ss_validate_every_n_steps"]) == (
+        "2", "2", "2",
+    )  # fmt: skip
+    passing = ("modelspec.date", "ss_session_id", "ss_output_name")
+    return {k: v for k, v in found.items() if k not in passing and not k.endswith("ed_at")}
 
 
 def without_average(lines):
