@@ -14,11 +14,16 @@ STATUSES = ("finished", "stopped", "interrupted")
 
 
 class Stopping:
-    """How the run ends, ``finished`` unless something asks for another end."""
+    """How the run ends, ``finished`` unless something asks for another end.
+
+    A signal comes at any moment, in each process at another one. What is asked for holds only once
+    it is ``agreed``; until then no process acts on it alone and leaves the others waiting.
+    """
 
     def __init__(self) -> None:
         self.status = "finished"
         self.reason: str | None = None
+        self._asked: tuple[str, str | None] = ("finished", None)
         self._training = False
         self._before: dict[int, Any] = {}
 
@@ -38,17 +43,21 @@ class Stopping:
 
     def ask(self, status: str, reason: str) -> None:
         """End after the running step."""
-        if STATUSES.index(status) > STATUSES.index(self.status):
-            self.status, self.reason = status, reason
+        if STATUSES.index(status) > STATUSES.index(self._asked[0]):
+            self._asked = status, reason
 
     def agreed(self, accelerator: Any) -> bool:
-        """Whether to stop now; true in every process if it is in one of them."""
+        """Whether to stop now, asked for in any process; sets ``status`` and ``reason``."""
+        status, reason = self._asked
         if accelerator.num_processes > 1:
-            mine = torch.tensor([STATUSES.index(self.status)], device=accelerator.device)
-            self.ask(STATUSES[int(accelerator.gather(mine).max())], "another process stopped")
-        return self.status != "finished"
+            mine = torch.tensor([STATUSES.index(status)], device=accelerator.device)
+            highest = STATUSES[int(accelerator.gather(mine).max())]
+            if highest != status:
+                status, reason = highest, "another process stopped"
+        self.status, self.reason = status, reason
+        return status != "finished"
 
     def _caught(self, _number: int, _frame: Any) -> None:
-        if not self._training or self.status == "interrupted":
+        if not self._training or self._asked[0] == "interrupted":
             raise KeyboardInterrupt
         self.ask("interrupted", "interrupted")

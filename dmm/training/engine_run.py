@@ -20,11 +20,9 @@ from ..engine import engine_environment
 from ..errors import EngineError
 
 TRAINER = "dmm_ext"
-INTERRUPTED = 130
-"""With what a trainer ends that was interrupted."""
 POLL_S = 0.05
-PATIENCE_S = 10.0
-"""How long processes may go on when one of them has failed: they may wait for it for ever."""
+PATIENCE_S = 30.0
+"""How long processes may go on when one of them has left: they may wait for it for ever."""
 
 Process = subprocess.Popen[bytes]
 
@@ -92,15 +90,16 @@ def _wait(processes: Sequence[Process]) -> tuple[int, bool]:
             try:
                 return _join(processes), interrupted
             except KeyboardInterrupt:  # the trainer heard it too
+                if not interrupted:
+                    print("\nfinishing the step; ctrl-C again ends at once", file=sys.stderr)
                 interrupted = True
-                print("\nfinishing the step; ctrl-C again ends at once", file=sys.stderr)
 
 
 def _join(processes: Sequence[Process]) -> int:
     """Wait for all; where one has failed, the others are ended after ``PATIENCE_S``."""
     code, deadline = 0, float("inf")
     while running := [process for process in processes if process.poll() is None]:
-        if not code and (code := _failure(processes)) not in (0, INTERRUPTED):
+        if not code and (code := _failure(processes)):
             deadline = time.monotonic() + PATIENCE_S
         if time.monotonic() > deadline:
             for process in running:

@@ -34,6 +34,29 @@ def validations(path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_two_interrupted_processes_go_on_bit_by_bit(engine, prepare_run, tmp_path):
+    settings = {"max_train_steps": 6, "save_precision": "float"}
+    prepare_run(tmp_path / "whole", **settings)
+    run_trainer(engine, tmp_path / "whole", processes=2)
+    run = tmp_path / "run"
+    prepare_run(run, **settings)
+    code = f"run_trainer(Path({str(engine)!r}), Path({str(run)!r}), processes=2)"
+    head = "from pathlib import Path; from dmm.training.engine_run import run_trainer; "
+    process = subprocess.Popen([sys.executable, "-c", head + code], start_new_session=True)
+    while not (run / "metrics.jsonl").is_file():
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)
+    process.wait()
+    assert json.loads((run / "outcome.json").read_text())["status"] == "interrupted"
+    (state,) = (run / "state").iterdir()
+    prepare_run(run, resume=str(state), **settings)
+    run_trainer(engine, run, processes=2)
+    ours, theirs = (load_file(f / "lora.safetensors") for f in (run, tmp_path / "whole"))
+    assert all(ours[key].equal(theirs[key]) for key in theirs)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0.05, 0.2, 0.4, 0.7, 1.1, 1.6])
 def test_a_killed_run_goes_on_bit_by_bit(engine, prepare_run, train_here, tmp_path, seconds):
     settings = {"max_train_steps": 30, "save_state": True, "save_every_n_steps": 1}
