@@ -25,6 +25,7 @@ def load(inside_engine, tiny_checkpoint, tiny_sd15):
     from dmm.tokenizers import tokenizer_folder
     from dmm_ext import any_width_sd15, trainer
     from dmm_ext.parts import Parts
+    from dmm_ext.process import setup_parser
 
     def load(kind):
         checkpoint = {"sdxl": tiny_checkpoint, "sd15": tiny_sd15}[kind]
@@ -33,9 +34,8 @@ def load(inside_engine, tiny_checkpoint, tiny_sd15):
         words = [
             f"--pretrained_model_name_or_path={checkpoint}", "--sdpa", "--mixed_precision=no",
             f"--tokenizer_cache_dir={tokenizer_folder(shapes.vocab_size)}",
-            "--network_train_unet_only",
         ]  # fmt: skip
-        args = trainer.setup_parser().parse_args(words)
+        args = setup_parser().parse_args(words)
         args.v_parameterization = kind == "sdxl"
         for state in (AcceleratorState, GradientState, PartialState):
             state._reset_state()
@@ -49,7 +49,7 @@ def load(inside_engine, tiny_checkpoint, tiny_sd15):
             _, text, vae, unet = of_kind.load_target_model(args, torch.float32, accelerator)
         text = text if isinstance(text, list) else [text]
         network = lora.create_network(1.0, 4, 4, vae, text, unet, conv_dim=2, conv_alpha=2)
-        network.apply_to(text, unet, False, True)
+        network.apply_to(text, unet, True, True)
         unet.enable_gradient_checkpointing()
         unet.train()
         vae.eval()
@@ -90,6 +90,7 @@ def difference(drawn, files):
 
 @pytest.mark.parametrize("kind", ["sdxl", "sd15"])
 def test_a_preview_is_what_generate_makes_from_the_saved_lora(engine_parts, kind, tmp_path):
+    """Engine and diffusers draw alike, with a LoRA on the UNet and on all text encoders."""
     from dmm.generate import Sampling, generate
     from dmm_ext.drawing import Drawer
 
@@ -103,7 +104,7 @@ def test_a_preview_is_what_generate_makes_from_the_saved_lora(engine_parts, kind
     )
     assert difference(plain, made) <= 1
     torch.manual_seed(1)
-    for layer in parts.network.unet_loras:
+    for layer in parts.network.unet_loras + parts.network.text_encoder_loras:
         torch.nn.init.normal_(layer.lora_up.weight, std=0.05)
     tuned = drawer.draw(texts, [5, 6])
     assert difference(tuned, made) > 5
