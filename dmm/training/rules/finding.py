@@ -13,6 +13,8 @@ from typing import Any
 from ...presets import Resolved
 from ..facts import DatasetFacts, Facts
 
+ARCHITECTURES = {"sd15": "SD 1.5", "sdxl": "SDXL"}
+"""``Facts.architecture`` as people say it."""
 Rule = Callable[[Resolved, Facts], str | None]
 
 
