@@ -194,11 +194,12 @@ def noise_offset_moves_loudness(settings: Resolved, facts: Facts) -> str | None:
     width, height = data.resolution if data and data.resolution else (512, 512)
     cells = width * height // PIXELS_A_LATENT**2
     without, with_it = (hidden_level(cells, value) for value in (usual, offset))
+    name = ARCHITECTURES[facts.architecture]
     return (
-        f"{said(settings, 'noise_offset')}: {ARCHITECTURES[facts.architecture]} was made with "
-        f"{usual:g}. Noise hides the mean level of a latent channel to within {with_it:.2f} instead "
-        f"of {without:.2f} at the last timestep (a channel's own spread is about 1), so the "
-        f"loudness floor is learnt anew; listen to silences, or set noise_offset = {usual:g}"
+        f"{said(settings, 'noise_offset')}: {name} was made with {usual:g}. Noise hides the mean "
+        f"level of a latent channel to within {with_it:.2f} instead of {without:.2f} at the last "
+        "timestep (a channel's own spread is about 1), so the loudness floor is learnt anew; "
+        f"listen to silences, or set noise_offset = {usual:g}"
     )
 
 
