@@ -2,11 +2,13 @@
 
 The same LoRA on nano, 16 random images of 256 x 256, latents cached, previews and validation
 off: once by sd-scripts' own trainer (given nano's sizes, which it cannot read, and nothing else)
-and once by ours, each in a process of its own, in turn. CPU seconds of the process between two
-steps' starts, the first three left out. Prints the head and one Markdown row: date, commit,
-machine, steps of each, median ms a step of both with the range of the rounds' medians, the median
-ratio of the pairs with its range, and the peak memory of both. ``--everything`` also turns
-averaging and all spectrogram losses on.
+and once by ours, its Huber threshold narrowing. Each has a process of its own, and they take turns
+step by step, so that whatever else the machine does falls on both; a round is a pair of processes.
+CPU time from one step's start to the next, the first three left out. Prints the head and one
+Markdown row: date, commit, machine, steps of each, median ms a step of both with the range of the
+rounds' medians, the median over all pairs of steps of ours / stock with a 95 % interval
+(bootstrap over rounds) and the range of the rounds, and the peak memory of both. ``--everything``
+also turns averaging and all spectrogram losses on.
 """
 
 import argparse
@@ -35,7 +37,9 @@ HEADER = (
     "| date | commit | machine | steps | stock ms | ours ms | ours / stock | stock MB | ours MB |"
     "\n|" + "---|" * 9
 )
+KINDS = ("stock", "ours")
 SKIPPED = 3
+OURS = {"huber_start": 0.15}
 EVERYTHING = {
     "ema_decay": 0.999, "gradient_weight": 0.5, "multires_weight": 0.5, "mel_tilt": 0.5,
     "spec_augment": 0.5,
@@ -45,7 +49,8 @@ EVERYTHING = {
 def prepare(folder: Path, steps: int, extra: dict[str, Any]) -> None:
     """A dataset of noise and the engine's configuration."""
     rng = np.random.default_rng(0)
-    (folder / "train").mkdir()
+    (folder / "train").mkdir(parents=True)
+    (folder / "out").mkdir()
     for i in range(16):
         Image.fromarray(rng.integers(0, 256, (256, 256), dtype=np.uint8)).save(
             folder / "train" / f"{i}.png"
@@ -72,8 +77,11 @@ def prepare(folder: Path, steps: int, extra: dict[str, Any]) -> None:
     (folder / "engine.toml").write_text(toml.dumps(settings))
 
 
-def train_one(config: Path, kind: str) -> None:
-    """In the engine's process: train and print step times and peak memory as JSON."""
+def train_one(config: Path, kind: str, own: int, other: int) -> None:
+    """In the engine's process: train, leave step times and peak memory as JSON.
+
+    A step begins when there is a byte in the pipe ``own``; one goes into ``other`` when it ends.
+    """
     import resource
 
     import sdxl_train_network
@@ -89,11 +97,16 @@ def train_one(config: Path, kind: str) -> None:
                 return super().load_target_model(args, *rest)
 
     trainer: Any = Stock() if kind == "stock" else SdxlMelTrainer()
-    stamps: list[float] = []
-    step = trainer.on_step_start
+    seconds: list[float] = []
+    step, began = trainer.on_step_start, 0.0
 
     def on_step_start(*rest: Any, **named: Any) -> None:
-        stamps.append(time.process_time())
+        nonlocal began
+        if began:
+            seconds.append(time.process_time() - began)
+            os.write(other, b".")
+        os.read(own, 1)
+        began = time.process_time()
         step(*rest, **named)
 
     trainer.on_step_start = on_step_start
@@ -103,18 +116,29 @@ def train_one(config: Path, kind: str) -> None:
     trainer.train(args)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     Path(args.output_dir, f"{kind}.json").write_text(
-        json.dumps({"seconds": list(np.diff(stamps)), "peak_mb": peak})
+        json.dumps({"seconds": seconds[SKIPPED:], "peak_mb": peak})
     )
 
 
-def measure(kind: str, steps: int, extra: dict[str, Any]) -> dict[str, Any]:
-    """Train once in a fresh process; returns its step times in seconds and its peak memory."""
+def measure(steps: int, extra: dict[str, Any]) -> list[dict[str, Any]]:
+    """Train stock and ours in turns; step times in seconds and peak memory of both."""
     environment = engine_environment(find_engine()) | {"OMP_NUM_THREADS": "1"}
+    pipes = [os.pipe(), os.pipe()]
+    ends = [(pipes[0][0], pipes[1][1]), (pipes[1][0], pipes[0][1])]
     with tempfile.TemporaryDirectory() as folder:
-        prepare(Path(folder), steps, extra if kind == "ours" else {})
-        command = [sys.executable, __file__, "--one", kind, str(Path(folder, "engine.toml"))]
-        subprocess.run(command, env=environment, check=True, capture_output=True)
-        return json.loads(Path(folder, "out", f"{kind}.json").read_text())
+        started = []
+        for kind, settings, own in zip(KINDS, ({}, {**OURS, **extra}), ends, strict=True):
+            place = Path(folder, kind)
+            prepare(place, steps, settings)
+            words = [kind, str(place / "engine.toml"), *map(str, own)]
+            command = [sys.executable, __file__, "--one", *words]
+            started.append(subprocess.Popen(command, env=environment, pass_fds=own))
+        os.write(pipes[0][1], b".")  # stock begins
+        for end in (*pipes[0], *pipes[1]):
+            os.close(end)  # so that one that ends does not keep the other waiting
+        if any([process.wait() for process in started]):
+            raise SystemExit("a training failed; its messages stand above")
+        return [json.loads(Path(folder, kind, "out", f"{kind}.json").read_text()) for kind in KINDS]
 
 
 def main() -> None:
@@ -123,40 +147,48 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--everything", action="store_true")
-    parser.add_argument("--one", nargs=2)
+    parser.add_argument("--one", nargs=4)
     options = parser.parse_args()
     if options.one:
-        train_one(Path(options.one[1]), options.one[0])
+        kind, config, own, other = options.one
+        train_one(Path(config), kind, int(own), int(other))
         return
-    extra = EVERYTHING if options.everything else {}
-    medians: dict[str, list[float]] = {"stock": [], "ours": []}
-    peaks: dict[str, float] = {"stock": 0.0, "ours": 0.0}
-    for number in range(options.rounds):
-        for kind in ("stock", "ours") if number % 2 else ("ours", "stock"):
-            found = measure(kind, options.steps, extra)
-            medians[kind].append(1000 * statistics.median(found["seconds"][SKIPPED:]))
-            peaks[kind] = max(peaks[kind], found["peak_mb"])
-            print(kind, medians[kind][-1], found["peak_mb"], file=sys.stderr)
+    rounds = []
+    for _ in range(options.rounds):
+        rounds.append(measure(options.steps, EVERYTHING if options.everything else {}))
+        print(ratio(rounds[-1:]), file=sys.stderr)
     print(HEADER)
-    print(row(medians, peaks, options.rounds * (options.steps - SKIPPED - 1)))
+    print(row(rounds))
 
 
-def row(medians: dict[str, list[float]], peaks: dict[str, float], steps: int) -> str:
+def ratio(rounds: list[Any]) -> float:
+    """Median over all pairs of steps of our time over stock's."""
+    return statistics.median(
+        ours / stock
+        for both in rounds
+        for stock, ours in zip(*(found["seconds"] for found in both), strict=True)
+    )
+
+
+def row(rounds: list[Any]) -> str:
     """One line of the table."""
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
     ).stdout.strip()
-    ratios = [ours / stock for ours, stock in zip(medians["ours"], medians["stock"], strict=True)]
+    medians = [[1000 * statistics.median(both[i]["seconds"]) for both in rounds] for i in (0, 1)]
+    rng = np.random.default_rng(0)
+    drawn = [ratio([rounds[i] for i in rng.integers(len(rounds), size=len(rounds))])
+             for _ in range(500)]  # fmt: skip
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    each = [ratio([both]) for both in rounds]
     cells = [
         datetime.now(UTC).date().isoformat(),
         commit,
         f"{platform.machine()}, {os.cpu_count()} cores",
-        str(steps),
-        spread(medians["stock"], 1),
-        spread(medians["ours"], 1),
-        spread(ratios, 3),
-        f"{peaks['stock']:.0f}",
-        f"{peaks['ours']:.0f}",
+        str(sum(len(both[0]["seconds"]) for both in rounds)),
+        *(spread(own, 1) for own in medians),
+        f"{ratio(rounds):.4f} ({low:.4f}-{high:.4f}; rounds {min(each):.3f}-{max(each):.3f})",
+        *(f"{max(both[i]['peak_mb'] for both in rounds):.0f}" for i in (0, 1)),
     ]
     return "| " + " | ".join(cells) + " |"
 

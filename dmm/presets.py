@@ -135,7 +135,7 @@ def find_preset(name: str, beside: Path | None = None) -> Path:
     whole, differences = preset_names(), preset_names(ABLATIONS)
     raise PresetError(
         f"no preset {name!r}; known are {', '.join(whole)}, and to put on one with +: "
-        f"{', '.join(differences)}{_nearest(stem, [*whole, *differences])}"
+        f"{', '.join(differences)}{nearest(stem, [*whole, *differences])}"
     )
 
 
@@ -196,7 +196,7 @@ def _checked(values: Mapping[str, Any], place: str) -> dict[str, Any]:
     options = known_options()
     for key in values:
         if key not in options:
-            hint = _nearest(key, options)
+            hint = nearest(key, options)
             raise PresetError(f"{place}: no setting {key!r} in the engine or its plugin{hint}")
         if key in OWNED:
             raise PresetError(f"{place}: {key} is not for a preset; it is said by {OWNED[key]}")
@@ -206,9 +206,10 @@ def _checked(values: Mapping[str, Any], place: str) -> dict[str, Any]:
         raise PresetError(f"{place}: {error}") from error
 
 
-def _nearest(word: str, words: Iterable[str]) -> str:
-    nearest = difflib.get_close_matches(word, words, n=1, cutoff=0.5)
-    return f"; did you mean {nearest[0]!r}?" if nearest else ""
+def nearest(word: str, words: Iterable[str]) -> str:
+    """A hint at the word that may have been meant, or nothing."""
+    found = difflib.get_close_matches(word, words, n=1, cutoff=0.5)
+    return f"; did you mean {found[0]!r}?" if found else ""
 
 
 def _place(path: Path) -> str:

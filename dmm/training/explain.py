@@ -9,11 +9,11 @@ from typing import Any
 
 from ..engine import ROOT
 from ..errors import PresetError
-from ..presets import ABLATIONS, known_options, preset_names, read_layers, resolve
+from ..presets import ABLATIONS, known_options, nearest, preset_names, read_layers, resolve
 from .launcher import OWNED
 from .manifest import Option
 from .rules.engine import OURS_INSTEAD
-from .rules.finding import nearest, shown
+from .rules.finding import ARCHITECTURES, shown
 
 PATH = ROOT / "presets" / "explain.toml"
 WIDTH = 100
@@ -24,7 +24,6 @@ KINDS = {
     "number": "steps or, below 1, a share of them",
     "str": "text",
 }
-TRAINERS = {"sd15": "SD 1.5", "sdxl": "SDXL"}
 
 
 @dataclass(frozen=True)
@@ -111,4 +110,4 @@ def _owner(option: Option) -> str:
         return "dmm train"
     if option.owner == "plugin":
         return "our trainer"
-    return "sd-scripts, for " + " and ".join(TRAINERS[name] for name in option.trainers)
+    return "sd-scripts, for " + " and ".join(ARCHITECTURES[name] for name in option.trainers)

@@ -38,6 +38,28 @@ def at_batch(number, action):
     return hook
 
 
+def at_save(step, action):
+    """Do something when all but our own files of this step's state are written."""
+
+    def hook(trainer):
+        load = trainer.load_target_model
+
+        def load_target_model(args, dtype, accelerator):
+            save = accelerator.save_state
+
+            def save_state(folder):
+                save(folder)
+                if folder.endswith(f"{step:06d}"):
+                    action()
+
+            accelerator.save_state = save_state
+            return load(args, dtype, accelerator)
+
+        trainer.load_target_model = load_target_model
+
+    return hook
+
+
 def metrics(run, key):
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     return {line["step"]: line[key] for line in lines if key in line}
@@ -93,46 +115,21 @@ def test_a_loss_that_is_no_number_stops_and_names_the_clip(train_here, tmp_path)
 
 @pytest.mark.parametrize(("times", "states"), [(1, [1, 2, 3]), (2, [1])])
 def test_ctrl_c_during_a_save_keeps_whole_states_only(train_here, tmp_path, times, states):
-    def interrupt_at_step_two(trainer):
-        load = trainer.load_target_model
+    def interrupt():
+        for _ in range(times):
+            os.kill(os.getpid(), signal.SIGINT)
 
-        def load_target_model(args, dtype, accelerator):
-            save = accelerator.save_state
-
-            def save_state(folder):
-                save(folder)
-                for _ in range(times if folder.endswith("2") else 0):
-                    os.kill(os.getpid(), signal.SIGINT)
-
-            accelerator.save_state = save_state
-            return load(args, dtype, accelerator)
-
-        trainer.load_target_model = load_target_model
-
-    code, _ = train_here(tmp_path, interrupt_at_step_two, **SHORT)
+    code, _ = train_here(tmp_path, at_save(2, interrupt), **SHORT)
     assert (code, outcome(tmp_path)["status"]) == (130, "interrupted")
     found = sorted(state.name for state in (tmp_path / "state").iterdir())
     assert found == [f"step-{step:06d}" for step in states]
 
 
 def test_a_full_disk_loses_nothing_saved_before(train_here, tmp_path):
-    def full_at_step_three(trainer):
-        load = trainer.load_target_model
+    def full():
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-        def load_target_model(args, dtype, accelerator):
-            save = accelerator.save_state
-
-            def save_state(folder):
-                save(folder)
-                if folder.endswith("3"):
-                    raise OSError(errno.ENOSPC, "No space left on device")
-
-            accelerator.save_state = save_state
-            return load(args, dtype, accelerator)
-
-        trainer.load_target_model = load_target_model
-
-    code, _ = train_here(tmp_path, full_at_step_three, **SHORT)
+    code, _ = train_here(tmp_path, at_save(3, full), **SHORT)
     assert code == 1 and "No space left on device" in outcome(tmp_path)["reason"]
     assert sorted(s.name for s in (tmp_path / "state").iterdir()) == ["step-000001", "step-000002"]
 

@@ -64,6 +64,15 @@ def test_no_separator_reaches_the_tokeniser_without_shuffling(inside_engine):
     assert caption == "mel music, piano, slow"
 
 
+def test_dropout_takes_parts_of_a_caption_but_not_the_anchor_or_takes_all(inside_engine):
+    dataset, subset = _anchored_dataset(), _subset(shuffle_caption=False)
+    subset.caption_tag_dropout_rate = 0.5
+    found = {dataset.process_caption(subset, "piano, slow") for _ in range(60)}
+    assert found == {"mel music", *(f"mel music, {x}" for x in ("piano", "slow", "piano, slow"))}
+    subset.caption_dropout_rate = 1.0
+    assert dataset.process_caption(subset, "piano, slow") == ""  # guidance needs no words at all
+
+
 def _anchored_dataset():
     from library import train_util
 

@@ -1,9 +1,9 @@
 """Rules on the course of a run: steps, learning rate, states, validation, previews, alarm."""
 
-from ...presets import Resolved
+from ...presets import Resolved, nearest
 from ..facts import Facts
 from ..lengths import clips_per_epoch, total_steps
-from .finding import Rule, nearest, said, said_of_those_stated
+from .finding import Rule, said, said_of_those_stated
 
 LONG = 1000
 """Steps whose loss would hurt: half an hour and more on one card."""

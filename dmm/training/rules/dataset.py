@@ -9,6 +9,8 @@ INSTEAD = {"shuffle_caption": "dataset_shuffle", "enable_bucket": "dataset_bucke
 START_AND_END = 2
 """Tokens of every prompt that are no words."""
 USUAL_TOKENS = 75
+SMALLEST_SIDE = 512
+"""Pixels, of an image that SD 1.5 and SDXL can be expected to draw."""
 
 
 def overridden_by_dataset(settings: Resolved, facts: Facts) -> str | None:
@@ -85,6 +87,20 @@ def other_format(settings: Resolved, facts: Facts) -> str | None:
     return (
         f"the dataset holds {data.format!r} images and the base was made for {base.format!r}; "
         f"build the dataset with --format {base.format}, or take another base"
+    )
+
+
+def images_for_a_small_base(settings: Resolved, facts: Facts) -> str | None:
+    """A base that names no format is one of the large ones, as published."""
+    data, base = facts.dataset, facts.base
+    if data is None or base is None or base.format or data.resolution is None:
+        return None
+    if min(data.resolution) >= SMALLEST_SIDE:
+        return None
+    return (
+        f"images of {_size(data.resolution)}: SDXL was made for 1024 x 1024 and SD 1.5 for 512 x "
+        "512, and neither draws much at this size; build the dataset with --format sdxl-512, or "
+        "take nano as the base"
     )
 
 
@@ -230,6 +246,7 @@ ERRORS: tuple[Rule, ...] = (
     outside_bucket_limits,
 )
 WARNINGS: tuple[Rule, ...] = (
+    images_for_a_small_base,
     bucketing_one_size,
     repeats_without_effect,
     no_regularisation_to_leave_out,

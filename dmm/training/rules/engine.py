@@ -2,7 +2,7 @@
 
 from ...presets import Resolved, known_options
 from ..facts import Facts
-from .finding import Rule, said, shown
+from .finding import ARCHITECTURES, Rule, said, shown
 
 OURS_INSTEAD = {
     "save_every_n_epochs": "save_every_n_steps",
@@ -46,10 +46,9 @@ def not_in_this_trainer(settings: Resolved, facts: Facts) -> str | None:
     options = known_options()
     for key in settings.stated:
         if facts.architecture not in options[key].trainers:
-            trainer = {"sd15": "SD 1.5", "sdxl": "SDXL"}[facts.architecture]
             return (
-                f"{said(settings, key)}: the engine's {trainer} trainer has no such setting; "
-                "remove it"
+                f"{said(settings, key)}: the engine's {ARCHITECTURES[facts.architecture]} trainer "
+                "has no such setting; remove it"
             )
     return None
 
@@ -120,6 +119,17 @@ def several_attentions(settings: Resolved, facts: Facts) -> str | None:
     return f"{said(settings, *chosen)}: one kind of attention is used; keep sdpa"
 
 
+def preset_of_another_base(settings: Resolved, facts: Facts) -> str | None:
+    """Our presets begin with what they are for; they would train, at settings made for another."""
+    kind = settings.name.partition("-")[0]
+    if kind not in ("sdxl", "sd15") or kind == facts.architecture:
+        return None
+    return (
+        f"{settings.name} is made for {ARCHITECTURES[kind]} and the base is "
+        f"{ARCHITECTURES[facts.architecture]}; take a preset for it, or another base"
+    )
+
+
 def plain_attention(settings: Resolved, facts: Facts) -> str | None:
     """It keeps every weight of every head."""
     if any(settings[key] for key in ATTENTION):
@@ -164,4 +174,9 @@ ERRORS: tuple[Rule, ...] = (
     sd2_base,
     several_attentions,
 )
-WARNINGS: tuple[Rule, ...] = (plain_attention, half_vae, part_without_effect)
+WARNINGS: tuple[Rule, ...] = (
+    preset_of_another_base,
+    plain_attention,
+    half_vae,
+    part_without_effect,
+)

@@ -4,7 +4,6 @@ A rule is a function of the settings and the facts that returns a sentence (what
 does not hold, what to do) or None. What it needs and does not know, it keeps quiet about.
 """
 
-import difflib
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,6 +12,8 @@ from typing import Any
 from ...presets import Resolved
 from ..facts import DatasetFacts, Facts
 
+ARCHITECTURES = {"sd15": "SD 1.5", "sdxl": "SDXL"}
+"""``Facts.architecture`` as people say it."""
 Rule = Callable[[Resolved, Facts], str | None]
 
 
@@ -61,12 +62,6 @@ def shown(value: Any) -> str:
     if value is None:
         return "unset"
     return json.dumps(value, ensure_ascii=False) if isinstance(value, bool | list) else str(value)
-
-
-def nearest(word: str, words: Iterable[str]) -> str:
-    """A hint at the word that may have been meant, or nothing."""
-    found = difflib.get_close_matches(word, words, n=1, cutoff=0.5)
-    return f"; did you mean {found[0]!r}?" if found else ""
 
 
 def in_force(settings: Resolved, facts: Facts, key: str) -> Any:

@@ -4,12 +4,11 @@ from math import prod, sqrt
 
 from ...presets import Resolved
 from ..facts import Facts
-from .finding import Rule, said, said_of_those_stated
+from .finding import ARCHITECTURES, Rule, said, said_of_those_stated
 
 HUBER = ("huber", "smooth_l1")
 SDXL_OFFSET = 0.0357
 """The noise offset that SDXL was made with, by sd-scripts' sdxl_train_util.DEFAULT_NOISE_OFFSET."""
-NAMES = {"sdxl": "SDXL", "sd15": "SD 1.5"}
 PIXELS_A_LATENT = 8
 
 
@@ -195,11 +194,12 @@ def noise_offset_moves_loudness(settings: Resolved, facts: Facts) -> str | None:
     width, height = data.resolution if data and data.resolution else (512, 512)
     cells = width * height // PIXELS_A_LATENT**2
     without, with_it = (hidden_level(cells, value) for value in (usual, offset))
+    name = ARCHITECTURES[facts.architecture]
     return (
-        f"{said(settings, 'noise_offset')}: {NAMES[facts.architecture]} was made with {usual:g}. "
-        f"Noise hides the mean level of a latent channel to within {with_it:.2f} instead of "
-        f"{without:.2f} at the last timestep (a channel's own spread is about 1), so the loudness "
-        f"floor is learnt anew; listen to silences, or set noise_offset = {usual:g}"
+        f"{said(settings, 'noise_offset')}: {name} was made with {usual:g}. Noise hides the mean "
+        f"level of a latent channel to within {with_it:.2f} instead of {without:.2f} at the last "
+        "timestep (a channel's own spread is about 1), so the loudness floor is learnt anew; "
+        f"listen to silences, or set noise_offset = {usual:g}"
     )
 
 

@@ -122,6 +122,9 @@ FIRES = [
     ("embedder-of-previews", "sdxl-24gb", ["preview_embedder=clap"], SDXL),
     ("embedder-of-previews", "sdxl-24gb", ["preview_weights=folder"], SDXL),
     # warnings
+    ("preset-of-another-base", "sdxl-24gb", [], SD15),
+    ("preset-of-another-base", "sd15-12gb", [], SDXL),
+    ("images-for-a-small-base", "sdxl-24gb", [], replace(SDXL, dataset=NANO_DATA)),
     ("plain-attention", "nano-cpu", ["sdpa=false"], NANO),
     ("half-vae", "sdxl-24gb", ["mixed_precision=fp16", "no_half_vae=false"], SDXL),
     ("part-without-effect", "nano-cpu+batch-4", [], NANO),
@@ -178,6 +181,8 @@ QUIET = [
     ("noise-offset-moves-loudness", "sdxl-24gb", [], SDXL),
     ("half-vae", "sdxl-24gb", ["no_half_vae=false"], SDXL),
     ("other-format", "sdxl-24gb", [], SDXL),
+    ("images-for-a-small-base", "nano-cpu", [], NANO),
+    ("preset-of-another-base", "nano-cpu", [], SD15),
 ]  # fmt: skip
 
 

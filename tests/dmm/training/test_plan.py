@@ -1,0 +1,61 @@
+"""What the engine is given for a run: its configuration, the val split, the LoRA's metadata."""
+
+import json
+import tomllib
+
+import numpy as np
+import pytest
+import toml
+
+from dmm.mel import load_format
+from dmm.melimage import write_image
+from dmm.training.plan import dataset_config, lora_metadata, make_plan, write_plan
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    """A DATASET of three clips to train on and two to validate with."""
+    root = tmp_path / "music"
+    for split, count in (("train", 3), ("val", 2)):
+        for i in range(count):
+            write_image(
+                root / split / f"{i}.png", np.zeros((256, 256), np.uint8), load_format("nano")
+            )
+    subset = {"image_dir": "train", "num_repeats": 1, "caption_prefix": "mel music |||"}
+    config = {"general": {"shuffle_caption": True}, "datasets": [{"resolution": [256, 256]}]}
+    config["datasets"][0]["subsets"] = [subset]
+    (root / "dataset.toml").write_text(toml.dumps(config))
+    built = {"format": {"name": "nano"}, "options": {"anchor": "mel music"}, "content_sha256": "c"}
+    (root / "dataset.json").write_text(json.dumps(built))
+    return root
+
+
+@pytest.fixture
+def plan(dataset, tiny_checkpoint):
+    return lambda *settings: make_plan("nano-cpu", dataset, tiny_checkpoint, settings)
+
+
+def test_the_val_split_is_validated_whole_with_the_anchor_and_unshuffled(plan, dataset):
+    training, validation = dataset_config(plan())["datasets"]
+    assert training["subsets"][0]["image_dir"] == str(dataset / "train")
+    (subset,) = validation["subsets"]
+    assert subset["image_dir"] == str(dataset / "val") and not subset["shuffle_caption"]
+    assert subset["caption_prefix"] == "mel music |||" and validation["validation_split"] == 1.0
+
+
+def test_the_engine_gets_all_that_the_preset_leaves_to_dataset_and_base(plan, dataset, tmp_path):
+    out, state = tmp_path / "run", tmp_path / "state"
+    given = write_plan(plan("max_train_epochs=4", "max_train_steps="), out, "tunes", state, None)
+    assert given == tomllib.loads((out / "engine.toml").read_text())
+    assert (given["anchor"], given["output_name"]) == ("mel music", "tunes")
+    assert given["preview_reference"] == str(dataset / "val")
+    assert given["v_parameterization"] and given["resume"] == str(state)
+    assert given["max_train_steps"] == 4 and "max_train_epochs" not in given  # an epoch is a step
+
+
+def test_a_lora_says_how_its_images_decode(plan, dataset):
+    found = dict(pair.split("=", 1) for pair in lora_metadata(plan()))
+    assert (found["dmm_format"], found["dmm_anchor"]) == ("nano", "mel music")
+    assert found["dmm_architecture"] == "sdxl" and found["dmm_prediction_type"] == "v_prediction"
+    assert json.loads(found["dmm_format_parameters"])["name"] == "nano"
+    assert "dmm_clip_skip" not in found
