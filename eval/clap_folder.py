@@ -126,6 +126,7 @@ def projected(out: Any) -> "Tensor":
 
 def _load_model(folder: Path, place: "device") -> "ClapModel":
     """All weights of the configured model and no others, ready to be used."""
+    import torch
     from safetensors import SafetensorError
     from transformers import ClapModel
 
@@ -134,6 +135,7 @@ def _load_model(folder: Path, place: "device") -> "ClapModel":
             folder,
             local_files_only=True,
             use_safetensors=True,
+            dtype=torch.float32,
             ignore_mismatched_sizes=True,
             output_loading_info=True,
         )

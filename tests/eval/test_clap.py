@@ -108,6 +108,28 @@ def test_half_precision_stays_near_full_precision(tiny_clap, rng):
     assert 1e-7 < 1 - (full * half).sum(1).min() < 1e-2
 
 
+@pytest.mark.gpu
+def test_a_gpu_and_a_cpu_agree_in_full_precision(reading_clap, rng):
+    sounds = rng.normal(0, 0.1, (3, 48_000))
+    cpu, gpu = (load_text_embedder("clap", reading_clap, device=name) for name in ("cpu", "cuda"))
+    assert gpu.embed_sounds(sounds, 48000) == pytest.approx(
+        cpu.embed_sounds(sounds, 48000), abs=1e-4
+    )
+    assert gpu.embed_text(["flute"]) == pytest.approx(cpu.embed_text(["flute"]), abs=1e-4)
+
+
+def test_weights_kept_in_half_precision_are_used_in_full(tiny_clap):
+    import torch
+
+    tensors = load_file(tiny_clap / "model.safetensors")
+    halves = {k: v.half() if v.is_floating_point() else v for k, v in tensors.items()}
+    save_file(halves, tiny_clap / "model.safetensors", metadata={"format": "pt"})
+    config = json.loads((tiny_clap / "config.json").read_text())
+    (tiny_clap / "config.json").write_text(json.dumps(config | {"dtype": "float16"}))
+    clap = load_embedder("clap", tiny_clap)
+    assert {p.dtype for p in clap.encoder.model.parameters()} == {torch.float32}
+
+
 def test_the_version_follows_weights_protocol_and_precision(tiny_clap):
     versions = {load_embedder("clap", tiny_clap).version}
     versions.add(load_embedder("clap", tiny_clap, protocol="legacy").version)
