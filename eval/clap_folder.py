@@ -17,7 +17,7 @@ from jaxtyping import Float
 
 from dmm.cards import sha256_of
 from dmm.embedders import Identity, Way, backend
-from dmm.errors import InputError, ModelError
+from dmm.errors import ModelError
 
 from .clap import CODE, MAX_TOKENS, SR, Clap
 from .hub import checkpoint_folder
@@ -177,7 +177,7 @@ def _check_preprocessing(path: Path) -> None:
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise InputError(f"{path}: is no JSON ({error}); copy it again") from error
+        raise ModelError(f"{path}: is no JSON ({error}); copy it again") from error
     for key, value in EXPECTED_PREPROCESSING.items():
         if found.get(key) != value:
             raise ModelError(f"{path}: {key} is {found.get(key)!r}; only {value!r} is supported")
