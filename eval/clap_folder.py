@@ -17,7 +17,7 @@ from jaxtyping import Float
 
 from dmm.cards import sha256_of
 from dmm.embedders import Identity, Way, backend
-from dmm.errors import InputError, ModelError
+from dmm.errors import ModelError
 
 from .clap import CODE, MAX_TOKENS, SR, Clap
 from .hub import checkpoint_folder
@@ -126,6 +126,7 @@ def projected(out: Any) -> "Tensor":
 
 def _load_model(folder: Path, place: "device") -> "ClapModel":
     """All weights of the configured model and no others, ready to be used."""
+    import torch
     from safetensors import SafetensorError
     from transformers import ClapModel
 
@@ -134,6 +135,7 @@ def _load_model(folder: Path, place: "device") -> "ClapModel":
             folder,
             local_files_only=True,
             use_safetensors=True,
+            dtype=torch.float32,
             ignore_mismatched_sizes=True,
             output_loading_info=True,
         )
@@ -175,7 +177,7 @@ def _check_preprocessing(path: Path) -> None:
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise InputError(f"{path}: is no JSON ({error}); copy it again") from error
+        raise ModelError(f"{path}: is no JSON ({error}); copy it again") from error
     for key, value in EXPECTED_PREPROCESSING.items():
         if found.get(key) != value:
             raise ModelError(f"{path}: {key} is {found.get(key)!r}; only {value!r} is supported")

@@ -49,8 +49,8 @@ def load_laion_clap(weights: Path | None, way: Way) -> Clap:
         )
     if find_spec("laion_clap") is None:
         raise ModelError(
-            "the package laion-clap is not installed; run: uv sync --extra laion, or convert the "
-            "checkpoint (dmm eval convert-clap) and use --embedder clap"
+            "the package laion-clap is not installed; run: uv sync --inexact --extra laion, or "
+            "convert the checkpoint (dmm eval convert-clap) and use --embedder clap"
         )
     tensors = read_checkpoint(weights)
     compute = Compute(way.device, way.precision)

@@ -4,6 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dmm.errors import InputError
+from eval.clap import IN_WORDS
 from eval.cli import app
 
 
@@ -13,9 +14,11 @@ def run(*arguments):
     return result
 
 
-@pytest.mark.parametrize("command", ["fad", "diversity", "report"])
+@pytest.mark.parametrize(
+    "command", ["fad clips/", "diversity clips/", "report clips/", "convert-clap"]
+)
 def test_help_ends_in_a_real_example(command):
-    assert f"Example: dmm eval {command} clips/" in run(command, "--help").stdout
+    assert f"Example: dmm eval {command}" in run(command.split()[0], "--help").stdout
 
 
 def test_json_on_stdout_is_one_object_even_if_a_clip_is_skipped(clips, dataset):
@@ -24,6 +27,16 @@ def test_json_on_stdout_is_one_object_even_if_a_clip_is_skipped(clips, dataset):
     found = json.loads(result.stdout)
     assert (found["n"], len(found["skipped"]), found["floor_n"]) == (6, 1, 4)
     assert "skipped" in result.stderr
+
+
+def test_results_carry_the_embedders_whole_identity(clips, dataset, tiny_clap):
+    way = ("--weights", tiny_clap, "--protocol", "legacy", "--precision", "bf16", "--device", "cpu")
+    for arguments in (("fad", clips, dataset), ("diversity", clips)):
+        found = json.loads(run(*arguments, *way, "--json").stdout)["embedder"]
+        assert (found["name"], found["protocol"]) == ("clap", IN_WORDS["legacy"])
+        identity = found["identity"]
+        assert (identity["protocol"], identity["precision"]) == ("legacy", "bf16")
+        assert len(identity["weights_sha256"]) == 64
 
 
 def test_scores_name_their_embedder_and_direction(clips, dataset):

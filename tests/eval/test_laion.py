@@ -15,7 +15,8 @@ from eval.roberta import load_roberta_tokenizer
 SIZES = ClapSizes(96, (2, 2, 6, 2), (4, 8, 16, 32), 512, 300, 90, 768, 1, 64)
 """HTSAT-tiny, the smallest audio network there is, beside a RoBERTa of one small layer."""
 needs_package = pytest.mark.skipif(
-    find_spec("laion_clap") is None, reason="laion-clap is not there: uv sync --extra laion"
+    find_spec("laion_clap") is None,
+    reason="laion-clap is not there: uv sync --inexact --extra laion",
 )
 
 
@@ -79,7 +80,9 @@ def test_a_checkpoint_that_lacks_a_tensor_is_refused(released):
 
 def test_a_missing_package_says_how_to_install_it(tmp_path, monkeypatch):
     monkeypatch.setattr(laion, "find_spec", lambda name: None)
-    with pytest.raises(ModelError, match=r"uv sync --extra laion, or convert.*--embedder clap$"):
+    with pytest.raises(
+        ModelError, match=r"uv sync --inexact --extra laion, or convert.*--embedder clap$"
+    ):
         load_embedder("laion-clap", tmp_path / "clap.pt")
 
 
