@@ -10,9 +10,11 @@ model, step, MB of the checkpoint and of the LoRA, MB before and at the peak, CP
 import argparse
 import os
 import platform
+import resource
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +22,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from dmm.lora_layers import trained_layers
+from dmm.architecture import read_architecture
+from dmm.fusing.fuse import fuse
+from dmm.fusing.unfuse import Ranks, unfuse
+from dmm.generation.opening import Lora
+from dmm.lora_layers import lora_layers, trained_layers
 from dmm.network_shapes import TextEncoderShapes
 from dmm.networks import build
 from dmm.sdxl_layout import single_file_tensors
@@ -28,25 +34,6 @@ from dmm.sdxl_shapes import SIZE_EMBEDDING, SdxlShapes
 from dmm.tensorfile import Spec, write_tensors
 
 RANK = 16
-CHILD = """
-import resource, sys, time
-from pathlib import Path
-from dmm.architecture import read_architecture
-from dmm.fusing.fuse import fuse
-from dmm.fusing.shares import Share
-from dmm.fusing.unfuse import Ranks, unfuse
-from dmm.lora_layers import lora_layers
-
-step, base, lora, fused = sys.argv[1], *map(Path, sys.argv[2:5])
-lora_layers(read_architecture(base))
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-before, start = peak(), time.process_time()
-if step == "fuse":
-    fuse(base, [Share(lora)], fused)
-else:
-    unfuse(base, fused, lora.with_name("back.safetensors"), Ranks(RANK, RANK))
-print(before, peak(), time.process_time() - start)
-""".replace("RANK", str(RANK))
 HEADER = (
     "| date | commit | machine | model | step | checkpoint MB | LoRA MB | MB before | MB at peak"
     " | CPU s |\n|" + "---|" * 10
@@ -94,9 +81,25 @@ def lora_sizes(model: SdxlShapes) -> dict[str, tuple[int, ...]]:
     return sizes
 
 
+def measure(step: str, base: Path, lora: Path, fused: Path) -> None:
+    """Take one step in this process; prints kB before and at the peak, and CPU seconds."""
+    lora_layers(read_architecture(base))
+    before, start = _peak(), time.process_time()
+    if step == "fuse":
+        fuse(base, [Lora(lora)], fused)
+    else:
+        unfuse(base, fused, lora.with_name("back.safetensors"), Ranks(RANK, RANK))
+    print(before, _peak(), time.process_time() - start)
+
+
+def _peak() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
 def row(name: str, step: str, base: Path, lora: Path, fused: Path) -> str:
     """One step in a process of its own, as the Markdown row."""
-    command = [sys.executable, "-W", "ignore", "-c", CHILD, step, *map(str, (base, lora, fused))]
+    files = map(str, (base, lora, fused))
+    command = [sys.executable, "-W", "ignore", __file__, "--step", step, *files]
     done = subprocess.run(
         command,
         capture_output=True,
@@ -129,7 +132,12 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="SDXL 1.0's own sizes.")
     parser.add_argument("--unfuse", action="store_true", help="Unfuse too: minutes at full size.")
     parser.add_argument("--work", type=Path, help="Folder for the files.")
+    parser.add_argument("--step", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.step:
+        step, *files = options.step
+        measure(step, *map(Path, files))
+        return
     models = {
         "a fifth of SDXL's width": shapes(64, (2, 10), 192, 256, 49408),
         "two fifths": shapes(128, (2, 10), 320, 512, 49408),

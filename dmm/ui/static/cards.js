@@ -40,6 +40,6 @@ function card(clip, onVary) {
 }
 
 function facts(clip) {
-  const loras = (clip.loras ?? []).map((lora) => `LoRA × ${lora.weight}`);
+  const loras = (clip.loras ?? []).map((lora) => `LoRA\u00a0×\u00a0${lora.weight}`);
   return [`seed ${clip.seed}`, `${clip.steps} steps`, `guidance ${clip.guidance}`, ...loras].join(" · ");
 }
