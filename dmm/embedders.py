@@ -140,10 +140,10 @@ def usual_embedder(weights: Path | None) -> str:
     """The embedder that weights are for; without any, the one that needs none.
 
     >>> [usual_embedder(p and Path(p)) for p in (None, "a.pt", "a.safetensors", "laion/clap")]
-    ['mel-stats', 'laion-clap', 'nano-clap', 'clap']
+    ['nano-clap', 'laion-clap', 'nano-clap', 'clap']
     """
     if weights is None:
-        return "mel-stats"
+        return "nano-clap"
     return {".pt": "laion-clap", ".safetensors": "nano-clap"}.get(weights.suffix, "clap")
 
 

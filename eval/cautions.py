@@ -98,29 +98,31 @@ MEASURES = (
 
 
 def cautions(
-    clips: EmbeddedClips, reference: EmbeddedClips, train: EmbeddedClips | None = None
+    clips: EmbeddedClips,
+    reference: EmbeddedClips | None = None,
+    train: EmbeddedClips | None = None,
 ) -> list[Finding]:
     """All findings on clips, what they are held against, and what was trained on."""
-    ours, real = heard(clips, "clips"), heard(reference, "reference clips")
-    found = [
-        *too_few(clips),
-        *in_both(clips, reference, "files of the reference, so the scores flatter", "clips"),
-        *a_training_split(clips, "clips"),
-        *a_training_split(reference, "reference clips"),
-    ]
+    ours = heard(clips, "clips")
+    found = [*too_few(clips), *a_training_split(clips, "clips"), *of_one_set(ours)]
     if train:
         found += in_both(clips, train, "training files, so nothing was generated", "clips")
+    if reference is None:
+        return found
+    real = heard(reference, "reference clips")
+    found += in_both(clips, reference, "files of the reference, so the scores flatter", "clips")
+    if train:
         found += in_both(
             reference, train, "training files, so copying is rewarded", "reference clips"
         )
-    for each in (ours, real):
-        found += [
-            *left_out(each),
-            *silent(each),
-            *copies(each),
-            *(f for measure in MEASURES for f in of_another(each, measure)),
-        ]
+    found += [*a_training_split(reference, "reference clips"), *of_one_set(real)]
     return found + [f for measure in MEASURES for f in unlike(ours, real, measure)]
+
+
+def of_one_set(own: HeardSet) -> list[Finding]:
+    """Findings that need no other set."""
+    odd = (f for measure in MEASURES for f in of_another(own, measure))
+    return [*left_out(own), *silent(own), *copies(own), *odd]
 
 
 def heard(clips: EmbeddedClips, name: str) -> HeardSet:

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from dmm.errors import InputError
 
+PREVIEWS = "preview.json"
+
 
 @dataclass(frozen=True)
 class Origin:
-    """How a clip came about: from ID.json of a CLIPS folder, or ID.txt of a DATASET."""
+    """How a clip came about: from ID.json of CLIPS, ID.txt of a DATASET, or a RUN's previews."""
 
     prompt: str | None
     seed: int | None
@@ -27,7 +29,15 @@ def origin(audio: Path) -> Origin:
         return Origin(known.get("prompt"), known.get("seed"))
     if caption.is_file():
         return Origin(caption.read_text(encoding="utf-8").strip(), None)
-    return Origin(None, None)
+    record = audio.with_name(PREVIEWS)
+    return _previewed(audio, record) if record.is_file() else Origin(None, None)
+
+
+def _previewed(audio: Path, record: Path) -> Origin:
+    """From the record of a training run's previews, whose file names end in their seeds."""
+    drawn = json.loads(record.read_text(encoding="utf-8"))["drawn"]["clips"]
+    words = {str(seed): Origin(prompt, seed) for prompt, seed in drawn}
+    return words.get(audio.stem.rpartition("-")[2], Origin(None, None))
 
 
 def match_pairs(before: Sequence[Path], after: Sequence[Path]) -> list[tuple[int, int]]:

@@ -29,7 +29,11 @@ class Trust:
 
 TRUST = {
     "clap_score": Trust("The CLAP score", 10, "single clips move it more than most faults do"),
+    "retrieval": Trust("Retrieval", 10, "single clips move it more than most faults do"),
     "diversity": Trust("Diversity", 10, "it is right on average, but single clips move it"),
+    "spread": Trust(
+        "Variety within or between prompts", 10, "single clips move it more than most faults do"
+    ),
     "cosine": Trust(
         "The cosine to real clips", 10, "single clips move it more than most faults do"
     ),
@@ -50,9 +54,3 @@ TRUST = {
     ),
 }
 """By the name of the metric; the clips of "memorised" are the held-out ones."""
-
-
-def cautions_of(numbers: dict[str, int]) -> list[str]:
-    """The sentences for several metrics, each with its number of clips; KeyError if unknown."""
-    found = (TRUST[name].caution(n) for name, n in numbers.items())
-    return [sentence for sentence in found if sentence is not None]

@@ -4,11 +4,15 @@ import json
 import shutil
 import socket
 import zlib
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+
+from dmm.embedders import load_embedder
 
 SR = 22050
 DURATION_S = 1.0
@@ -93,6 +97,35 @@ def dataset(tmp_path):
     (root / "test" / "clip-0.txt").write_text("real tone", encoding="utf-8")
     (root / "manifest.parquet").write_bytes(b"")
     return root
+
+
+class Reader:
+    """mel-stats that also reads, nonsense but always the same, and remembers what it heard."""
+
+    name = "reader"
+    protocol = "mel-stats and a guess"
+
+    def __init__(self) -> None:
+        self.ears = load_embedder("mel-stats")
+        self.identity = replace(self.ears.identity, name=self.name)
+        self.version, self.dim, self.logit_scale = self.identity.version, self.ears.dim, 1.0
+        self.heard: list[Path] = []
+
+    def embed(self, audio_files: Sequence[Path]) -> np.ndarray:
+        self.heard += audio_files
+        return self.ears.embed(audio_files)
+
+    def embed_sounds(self, sounds: np.ndarray, sr: int) -> np.ndarray:
+        raise NotImplementedError
+
+    def embed_text(self, texts: Sequence[str]) -> np.ndarray:
+        rows = [np.random.default_rng(list(text.encode())).normal(size=self.dim) for text in texts]
+        return np.stack([row / np.linalg.norm(row) for row in rows]).astype(np.float32)
+
+
+@pytest.fixture
+def reader():
+    return Reader()
 
 
 @pytest.fixture(scope="session")
