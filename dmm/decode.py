@@ -116,7 +116,7 @@ def _mid_side(
     A source that sits in one place has mid and side in phase, or in opposite phase if it sits on
     the right: so the second one starts from the first one's phase, its sign from the balance.
     """
-    side_leads = _power(levels[..., 1], fmt) > _power(levels[..., 0], fmt)
+    side_leads = level_power(levels[..., 1], fmt) > level_power(levels[..., 0], fmt)
     lead, follow = (levels[..., i] for i in ((1, 0) if side_leads else (0, 1)))
     blocks, again = tee(_started(lead, fmt, lead_in))
     started = ((magnitude, start) for _, magnitude, start in blocks)
@@ -145,7 +145,7 @@ def _following(
         yield linear_magnitude(from_level(follow[:, these], fmt), fmt), start
 
 
-def _power(levels: UInt8[np.ndarray, "mels frames"], fmt: MelFormat) -> float:
+def level_power(levels: UInt8[np.ndarray, "mels frames"], fmt: MelFormat) -> float:
     """Summed squares of the mel magnitudes, chunk by chunk."""
     starts = range(0, levels.shape[1], CHUNK)
     chunks = (from_level(levels[:, t : t + CHUNK], fmt) for t in starts)

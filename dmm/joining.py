@@ -13,7 +13,7 @@ from .mel import MelFormat, from_level, to_level
 
 MOST_GAIN_DB = 6.0
 """Levels further apart are meant."""
-GAIN_S = 1.0
+GAIN_S = 2.5
 """Length of sound at each side of a joint whose levels are compared."""
 GAIN_SMOOTHING = 1 / 24
 """Of the rows: levels of registers are matched, not of notes."""
@@ -66,7 +66,7 @@ def as_stereo(
 def power_at_ends(
     layers: Layers, fmt: MelFormat
 ) -> tuple[Float[np.ndarray, " mels"], Float[np.ndarray, " mels"]]:
-    """Mean power of each row in the first and the last second."""
+    """Mean power of each row in the first and the last ``GAIN_S``."""
     n = max(1, round(GAIN_S * fmt.sr / fmt.hop_length))
     ends = (layers.magnitude[..., :n], layers.magnitude[..., -n:])
     first, last = (np.square(end).sum(0).mean(1) for end in ends)

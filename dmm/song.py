@@ -65,7 +65,7 @@ def song(
         loop=plan.take.loop,
         n_samples=round(timeline.seconds * recipe.fmt.sr) if plan.take.loop else None,
     )
-    return write_song(out, piece, quality, loudness_lufs)
+    return write_song(out, piece, quality, loudness_lufs, studio.device)
 
 
 def draw_song(

@@ -4,7 +4,7 @@ The JSON is written last: where it stands, the other three do too.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from jaxtyping import Float, UInt8
 from .decode import CHUNK, Quality, soft_limit, stream_decode
 from .errors import InputError
 from .files import write_text
-from .framing import BLOCK
 from .joining import to_layers
 from .mastering import Mastered, check_sound_name, write_sound
 from .mel import MelFormat
@@ -72,18 +71,22 @@ def check_out(out: Path, inputs: Sequence[Path] = ()) -> None:
 
 
 def write_song(
-    out: Path, piece: Piece, quality: Quality = "default", loudness_lufs: float | None = None
+    out: Path,
+    piece: Piece,
+    quality: Quality = "default",
+    loudness_lufs: float | None = None,
+    device: str = "cpu",
 ) -> list[Path]:
     """Invert the whole image at once and write all four files, the sound's path first.
 
-    Interrupted, none of them stays.
+    Interrupted, none of them stays. A CUDA device inverts what is no loop.
     """
     picture, cue, facts = (out.with_suffix(suffix) for suffix in (".png", ".cue", ".json"))
     facts.unlink(missing_ok=True)
     channels = 1 if piece.image.ndim == 2 else 2
     try:
-        with progress_bar("invert", -(-piece.image.shape[1] // BLOCK)) as advance:
-            heard = _sound(piece, quality, advance)
+        with progress_bar("invert", piece.image.shape[1]) as advance:
+            heard = _told(_sound(piece, quality, device), piece.fmt.hop_length, advance)
             mastered = write_sound(out, heard, piece.fmt.sr, channels, loudness_lufs)
         write_image(picture, piece.image, piece.fmt)
         write_text(cue, cue_sheet(out, piece.tracks))
@@ -139,9 +142,14 @@ def cue_sheet(sound: Path, tracks: Sequence[Track]) -> str:
 
 
 def _sound(
-    piece: Piece, quality: Quality, advance: Any
+    piece: Piece, quality: Quality, device: str
 ) -> Iterator[Float[np.ndarray, "channels _samples"]]:
-    blocks = _told(stream_decode(piece.image, piece.fmt, quality, piece.loop), advance)
+    if device.startswith("cuda") and not piece.loop:
+        from . import decode_torch
+
+        yield from decode_torch.stream_decode(piece.image, piece.fmt, quality, device)
+        return
+    blocks = stream_decode(piece.image, piece.fmt, quality, piece.loop)
     if piece.n_samples is None:
         yield from blocks
         return
@@ -151,10 +159,12 @@ def _sound(
     yield soft_limit(np.asarray(resample(whole, piece.n_samples, axis=1), dtype=np.float32))
 
 
-def _told(blocks: Iterator[np.ndarray], advance: Any) -> Iterator[np.ndarray]:
+def _told(
+    blocks: Iterator[np.ndarray], hop_length: int, advance: Callable[[int], object]
+) -> Iterator[np.ndarray]:
     for block in blocks:
         yield block
-        advance()
+        advance(block.shape[1] // hop_length)
 
 
 def _band_power(piece: Piece) -> Iterator[Float[np.ndarray, "bands _frames"]]:

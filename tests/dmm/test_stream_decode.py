@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import dmm.decode
+from dmm import decode_torch
 from dmm.decode import decode, stream_decode
 from dmm.framing import stream_stft
 from dmm.mel import encode, from_level, load_format, mel_magnitude, stft
@@ -92,6 +93,21 @@ def test_memory_does_not_grow_with_the_width():
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.1 * peaks[0]
+
+
+@pytest.mark.parametrize("kind", ["mono", "mid-side", "left-right"])
+def test_on_a_gpu_chunks_fit_to_the_sample(kind, monkeypatch):
+    fmt = SMALL if kind == "mono" else SMALL.model_copy(update={"stereo": kind})
+    sound = music(460, fmt)
+    if kind != "mono":
+        sound = np.concatenate([sound, 0.5 * music(460, fmt, seed=1)])
+    image = encode(sound, fmt)
+    monkeypatch.setattr(decode_torch, "MORE_STEPS", decode_torch.MOST_STEPS)
+    whole = decode_torch.decode_batch(image[None], fmt, "fast", "cpu")[0]
+    monkeypatch.setattr(decode_torch, "CHUNK", 200)
+    chunks = list(decode_torch.stream_decode(image, fmt, "fast", "cpu"))
+    assert len(chunks) == 3
+    np.testing.assert_allclose(np.concatenate(chunks, axis=1), whole, atol=1e-3)
 
 
 def test_frames_of_sound_in_pieces_are_those_of_the_whole(rng):
