@@ -51,10 +51,9 @@ def test_results_carry_the_embedders_whole_identity(clips, dataset, tiny_clap):
     way = ("--weights", tiny_clap, "--protocol", "legacy", "--precision", "bf16", "--device", "cpu")
     for arguments in (("fad", clips, dataset), ("diversity", clips)):
         found = json.loads(run(*arguments, *way, "--json").stdout)["embedder"]
-        assert (found["name"], found["protocol"]) == ("clap", IN_WORDS["legacy"])
-        identity = found["identity"]
-        assert (identity["protocol"], identity["precision"]) == ("legacy", "bf16")
-        assert len(identity["weights_sha256"]) == 64
+        assert (found["name"], found["prepares"]) == ("clap", IN_WORDS["legacy"])
+        assert (found["protocol"], found["precision"]) == ("legacy", "bf16")
+        assert len(found["weights_sha256"]) == 64
 
 
 def test_tables_name_embedder_direction_and_what_is_rough(clips, dataset):
