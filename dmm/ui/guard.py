@@ -77,7 +77,7 @@ class Guard:
         if host not in self.hosts:
             return f"not served under the name {host!r}"
         changes = scope["method"] not in SAFE_METHODS
-        is_foreign = origin != f"http://{host}" if origin or changes else False
+        is_foreign = (changes or origin is not None) and origin != f"http://{host}"
         if is_foreign or not _is_own_or_typed(headers, scope["path"]):
             return "not for another site"
         if changes and not _is_small(headers):
