@@ -44,7 +44,7 @@ def compare_runs(
     moves = compare(sample_of(a, real, texts), sample_of(b, real, texts), paired=True)
     content = {
         "embedder": embedder_json(ears.embedder),
-        "sets": set_json({"a": a, "b": b} | ({"real": real} if real else {})),
+        "sets": set_json({"A": a, "B": b} | ({"real": real} if real else {})),
         "pairs": len(pairs),
         "moved": {name: asdict(move) | {"sure": move.sure} for name, move in moves.items()},
     }

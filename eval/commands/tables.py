@@ -78,8 +78,8 @@ def print_tables(*tables: Table) -> None:
 
 def print_origin(ears: Ears, content: dict[str, Any]) -> None:
     """Which sets were heard by which embedder, and what to beware of."""
-    sets = ", ".join(
-        f"{own['folder']} ({own['n']} {role.replace('_', ' ')})"
+    sets = "; ".join(
+        f"{role.replace('_', ' ')}: {own['folder']}, {own['n']} clips"
         for role, own in content["sets"].items()
     )
     chosen = " (no --weights given)" if ears.by_default and ears.embedder.name != "clap" else ""
@@ -103,7 +103,7 @@ def _verdict(move: dict[str, Any]) -> str:
     if move["change"] == 0:
         return "the same"
     way = {True: "better", False: "worse", None: "another"}[move["better"]]
-    doubt = {True: "", False: ", not surely", None: ", nobody knows how surely"}
+    doubt = {True: "", False: ", not surely", None: ", no interval"}
     return way + doubt[move["sure"]]
 
 
@@ -113,7 +113,7 @@ def _notes(name: str, score: dict[str, Any]) -> str:
         return str(score["why_not"]).split(": ")[0]
     more = [f"{DETAILS[k]} {told(name, x)}" for k, x in score["detail"].items() if x is not None]
     if score["band"]:
-        more.append(f"the first model’s owner: {score['band']['says'] or 'neither'}")
+        more.append(f"in the first model’s bands: {score['band']['says'] or 'between two'}")
     if score["caution"]:
         more.append(f"rough: {score['n']} of {score['trusted_from']} clips")
     return "; ".join([AIMS[METRICS[name].aim], *more])

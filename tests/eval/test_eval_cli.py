@@ -104,7 +104,7 @@ def test_memorize_needs_training_and_other_real_clips(
 def test_compare_pairs_by_prompt_and_seed(clips, dataset, tmp_path, write_clips, pulses):
     other = write_clips(tmp_path / "other", [pulses(9, seed) for seed in range(5)])
     made = found("compare", other, clips, "--dataset", dataset)
-    assert (made["pairs"], made["sets"]["b"]["n"]) == (5, 5)
+    assert (made["pairs"], made["sets"]["B"]["n"]) == (5, 5)
     assert made["moved"]["kad"]["better"]
     assert "better" in run("compare", other, clips, "--dataset", dataset, *EARS).stdout
 

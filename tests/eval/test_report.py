@@ -188,7 +188,7 @@ def test_the_first_models_bands_stand_only_beside_its_own_embedder(
     made = write_report(clips, dataset, tmp_path / "out", reader)
     banded = [name for name, score in made["scores"].items() if score["band"]]
     assert banded == ["clap_score", "diversity", "cosine"]  # FAD would need 1000 clips
-    assert "The first model’s owner called this" in page_of()
+    assert "In the bands of the first model’s owner" in page_of()
 
 
 def test_without_training_clips_the_page_says_that_copies_were_not_looked_for(report, page_of):
