@@ -15,7 +15,7 @@ from jaxtyping import Complex, Float, Int, UInt8
 from .framing import BLOCK, stream_stft, without_ends
 from .mel import MelFormat, from_level, mel_filterbank
 from .mel_inverse import linear_magnitude
-from .pghi import first_phase
+from .pghi import SILENCE, first_phase
 from .phase import Frames, reach, retrieve_phase
 
 Quality = Literal["fast", "default", "best"]
@@ -139,7 +139,8 @@ def _following(
     """Magnitudes of the channel that follows, and the leader's phase with the balance's sign."""
     stated = balance.any()
     for these, spectrum in zip(columns, spectra, strict=True):
-        start = np.exp(1j * np.angle(spectrum))
+        size = np.abs(spectrum)
+        start = np.where(size > SILENCE, spectrum / np.maximum(size, SILENCE), np.complex64(1))
         if stated:
             start *= _side_sign(balance[:, these], fmt)
         yield linear_magnitude(from_level(follow[:, these], fmt), fmt), start

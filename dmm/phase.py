@@ -99,6 +99,8 @@ class _Held:
         self.state = self.magnitude.astype(np.complex64)
         self.power = np.zeros(fmt.win_length - fmt.hop_length, np.float32)
         """Summed squares of all windows, from the first held frame's first sample on."""
+        self.weight = self.power
+        """One over it; 0 where next to no frame reaches."""
 
     def add(
         self,
@@ -109,16 +111,21 @@ class _Held:
         self.magnitude = np.concatenate([self.magnitude, magnitude])
         self.state = np.concatenate([self.state, state])
         hop, squared = self.fmt.hop_length, np.square(_support(self.fmt)[0])
-        self.power = np.append(self.power, np.zeros(len(state) * hop, np.float32))
-        for t in range(self.stop, self.stop + len(state)):
-            self.power[(t - self.start) * hop :][: len(squared)] += squared
+        longer = np.zeros(len(state) * hop, np.float32)
+        self.power, self.weight = (np.append(x, longer) for x in (self.power, self.weight))
+        changed = slice((self.stop - self.start) * hop, None)
+        for t in range(len(state)):
+            self.power[changed][t * hop :][: len(squared)] += squared
+        power, floor = self.power[changed], _rim_power(self.fmt)
+        self.weight[changed] = np.where(power > floor, 1 / np.maximum(power, floor), 0)
         self.stop += len(state)
 
     def drop_before(self, frame: int) -> None:
         """Forget frames that are finished."""
         n = frame - self.start
         self.magnitude, self.state = self.magnitude[n:], self.state[n:]
-        self.power = self.power[n * self.fmt.hop_length :]
+        gone = n * self.fmt.hop_length
+        self.power, self.weight = self.power[gone:], self.weight[gone:]
         self.start = frame
 
     def rows(self, start: int, stop: int) -> slice:
@@ -127,9 +134,7 @@ class _Held:
 
     def weigh(self, sound: Float[np.ndarray, " samples"], frame: int) -> None:
         """Divide sound, from this frame's first sample on, by the power of the windows."""
-        power = self.power[(frame - self.start) * self.fmt.hop_length :][: len(sound)]
-        floor = _rim_power(self.fmt)
-        sound *= np.where(power > floor, 1 / np.maximum(power, floor), np.float32(0))
+        sound *= self.weight[(frame - self.start) * self.fmt.hop_length :][: len(sound)]
 
 
 class _OverlapAdd:
@@ -137,17 +142,18 @@ class _OverlapAdd:
 
     def __init__(self, fmt: MelFormat) -> None:
         self.fmt, self.n_added = fmt, 0
+        self.shape, self.left = _support(fmt)
         self.tail = np.zeros(fmt.win_length - fmt.hop_length, np.float32)
 
     def add(self, held: _Held, stop: int, last: bool = False) -> Float[np.ndarray, " samples"]:
         """Go on to frame ``stop``: the samples that no later frame reaches."""
-        (shape, left), hop = _support(self.fmt), self.fmt.hop_length
+        hop, within = self.fmt.hop_length, slice(self.left, self.left + len(self.shape))
         first, n_frames = self.n_added, stop - self.n_added
         sound = np.append(self.tail, np.zeros(n_frames * hop, np.float32))
         if n_frames:
             spectra = held.state[held.rows(first, stop)]
             frames = np.asarray(fft.irfft(spectra, n=self.fmt.n_fft, axis=-1))
-            _add_frames(sound, frames[:, left : left + len(shape)], shape, hop)
+            _add_frames(sound, frames[:, within], self.shape, hop)
         n_finished = len(sound) if last else n_frames * hop
         finished, self.tail, self.n_added = sound[:n_finished], sound[n_finished:], stop
         held.weigh(finished, first)
@@ -167,22 +173,17 @@ class _Step:
         n = max(0, (len(self.sound) - self.fmt.win_length) // self.fmt.hop_length + 1)
         if n:
             rows = held.rows(self.n_stepped, self.n_stepped + n)
-            consistent = _spectra(self.sound, n, self.fmt)
-            _admm_step(held.state[rows], consistent, held.magnitude[rows], self.rho)
+            _admm_step(held.state[rows], self._consistent(n), held.magnitude[rows], self.rho)
             self.sound = self.sound[n * self.fmt.hop_length :]
             self.n_stepped += n
         return self.n_stepped
 
-
-def _spectra(
-    sound: Float[np.ndarray, " samples"], n_frames: int, fmt: MelFormat
-) -> Complex[np.ndarray, "frames bins"]:
-    """The STFT of sound whose first sample is the first that the first frame's window reaches."""
-    shape, left = _support(fmt)
-    views = np.lib.stride_tricks.sliding_window_view(sound, fmt.win_length)[:: fmt.hop_length]
-    frames = np.zeros((n_frames, fmt.n_fft), np.float32)
-    np.multiply(views[:n_frames], shape, out=frames[:, left : left + fmt.win_length])
-    return np.asarray(fft.rfft(frames, axis=-1))
+    def _consistent(self, n_frames: int) -> Complex[np.ndarray, "frames bins"]:
+        """The STFT of the sound of all frames, added up."""
+        frames = np.zeros((n_frames, self.fmt.n_fft), np.float32)
+        shape, left = self.overlap.shape, self.overlap.left
+        _cut_frames(self.sound, frames[:, left : left + len(shape)], shape, self.fmt.hop_length)
+        return np.asarray(fft.rfft(frames, axis=-1))
 
 
 @lru_cache(maxsize=8)
@@ -216,6 +217,14 @@ def _add_frames(sound, frames, shape, hop_length):
     for t in range(len(frames)):
         for i in range(len(shape)):
             sound[t * hop_length + i] += frames[t, i] * shape[i]
+
+
+@njit(cache=True, fastmath=True)
+@no_type_check
+def _cut_frames(sound, frames, shape, hop_length):
+    for t in range(len(frames)):
+        for i in range(len(shape)):
+            frames[t, i] = sound[t * hop_length + i] * shape[i]
 
 
 @njit(cache=True, fastmath=True)
