@@ -24,7 +24,7 @@ COMMANDS = {
     "data": ("dataset_tools.cli:app", "Build and look at datasets."),
     "train": ("dmm.commands.training:train", "Train a LoRA on a dataset."),
     "ablate": ("dmm.commands.ablation:ablate", "Train presets under several seeds, compare them."),
-    "generate": ("dmm.commands.generation:generate", "Make clips from prompts."),
+    "generate": ("dmm.commands.generation:app", "Make clips from prompts."),
     "eval": ("eval.cli:app", "Score clips against a dataset."),
     "bench": ("bench.cli:app", "Hold a model against music whose truth is known."),
     "pretrain": ("dmm.commands.training:pretrain", "Train a small base model from scratch."),

@@ -14,7 +14,9 @@ from ..header import read_metadata
 from ..lora import clip_skip
 from ..mel import MelFormat, load_format
 from .opening import Lora
+from .requests import Request
 from .sampling import Sampling
+from .start import Start
 
 USUAL_FORMAT = "sdxl-512"
 """Where neither the command nor any file says which."""
@@ -33,15 +35,18 @@ class Recipe:
     """The text encoder's layer that SD 1.5 attends to, from the end; None is the last."""
     stereo: bool = False
     """Keep colours, which are mid, side and balance; else they are averaged."""
+    start: Start | None = None
+    """The sound that clips begin from, if from one."""
 
-    def text(self, prompt: str) -> str:
-        """What the model is asked.
+    def texts(self, request: Request) -> list[str]:
+        """What the model is asked: the prompt, and the one that it goes toward.
 
         >>> from dmm.mel import load_format
-        >>> Recipe(load_format("nano"), Sampling(), "mel music").text("slow piano")
-        'mel music, slow piano'
+        >>> Recipe(load_format("nano"), Sampling(), "mel music").texts(Request("slow piano", 0))
+        ['mel music, slow piano']
         """
-        return ", ".join(filter(None, (self.anchor, prompt)))
+        prompts = [request.prompt, *(request.toward or ())[:1]]
+        return [", ".join(filter(None, (self.anchor, prompt))) for prompt in prompts]
 
 
 def make_recipe(
