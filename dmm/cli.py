@@ -24,7 +24,7 @@ COMMANDS = {
     "data": ("dataset_tools.cli:app", "Build and look at datasets."),
     "train": ("dmm.commands.training:train", "Train a LoRA on a dataset."),
     "ablate": ("dmm.commands.ablation:ablate", "Train presets under several seeds, compare them."),
-    "generate": ("dmm.commands.generation:generate", "Make clips from prompts."),
+    "generate": ("dmm.commands.generation:app", "Make clips from prompts."),
     "stitch": ("dmm.commands.song:stitch", "Join finished clips to one long piece."),
     "song": ("dmm.commands.song:song", "Make a long piece, or a loop, from prompts."),
     "ui": ("dmm.commands.ui:ui", "A page in the browser: prompts, clips, a timeline."),

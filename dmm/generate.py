@@ -8,12 +8,12 @@ where it stopped. The parts are in ``dmm.generation``.
 from collections.abc import Sequence
 from pathlib import Path
 
-from .generation.making import make_clips
+from .generation.clips import make_clips
+from .generation.making import Order
 from .generation.opening import Lora
 from .generation.recipe import make_recipe
 from .generation.requests import requests
 from .generation.sampling import Sampling
-from .generation.studio import Studio
 
 
 def generate(
@@ -37,7 +37,7 @@ def generate(
     device. ModelError for a checkpoint that is neither SD 1.5 nor SDXL, and for a LoRA of another
     base.
     """
-    loras = [Lora(lora)] if lora else []
-    studio = Studio(model, loras, device)
+    loras = (Lora(lora),) if lora else ()
     recipe = make_recipe(model, loras, sampling, format_name, anchor)
-    return make_clips(requests(prompts, count, seed), studio, recipe, out, batch_size)
+    order = Order(model, recipe, out, loras, device, batch_size=batch_size)
+    return make_clips(requests(prompts, count, seed), order)

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 
-from .generation.drawing import OnStep, Predict, decode_latents, no_step, sample, to_levels
+from .generation.denoising import OnStep, Predict, no_step, sample
+from .generation.drawing import decode_latent, to_levels
 from .generation.sampling import Sampling
 from .generation.words import Conditions
 from .windows import OVERLAP, Windows
@@ -44,7 +45,10 @@ def draw_jointly(
     shape = windows.length, pipeline.unet.config.in_channels, rows
     noise = torch.randn(shape, generator=generator).permute(1, 2, 0)[None]
     jointly = _Jointly(windows, conditions, predict, batch_size, on_window)
-    return sample(pipeline, noise.contiguous(), conditions, sampling, [generator], on_step, jointly)
+    return sample(
+        pipeline, noise.contiguous(), conditions, sampling, [generator],
+        on_step=on_step, predict=jointly,
+    )  # fmt: skip
 
 
 class _Jointly:
@@ -107,7 +111,8 @@ def decode_jointly(
     views = torch.cat([latents[..., windows.columns(i)] for i in range(len(windows.starts))])
     share = _shares(windows.width * factor)
     open_columns: dict[int, tuple[Any, Any]] = {}
-    for number, picture in enumerate(decode_latents(pipeline, views)):
+    for number, view in enumerate(views.split(1)):
+        picture = decode_latent(pipeline, view)
         for place, column in enumerate(windows.columns(number).tolist()):
             pixels = slice(place * factor, (place + 1) * factor)
             total, weight = open_columns.get(column, (0, 0))

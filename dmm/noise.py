@@ -22,3 +22,19 @@ def next_noise(
 ) -> Float[torch.Tensor, "clips channels rows frames"]:
     """The same from generators on the CPU, which may then go on to make a sampler's own noise."""
     return torch.stack([torch.randn(shape, generator=generator) for generator in generators])
+
+
+def slerp(
+    a: Float[torch.Tensor, "*shape"], b: Float[torch.Tensor, "*shape"], amount: float
+) -> Float[torch.Tensor, "*shape"]:
+    """The way from ``a`` (0) to ``b`` (1) along a great circle, which keeps noise as loud as it is.
+
+    A straight line would pass through noise that is too weak by up to 3 dB.
+    """
+    if amount in (0, 1):
+        return b.clone() if amount else a.clone()
+    cosine = torch.dot(a.flatten(), b.flatten()) / (a.norm() * b.norm())
+    angle = torch.acos(cosine.clamp(-1, 1))
+    if angle < 1e-3:
+        return torch.lerp(a, b, amount)
+    return (torch.sin((1 - amount) * angle) * a + torch.sin(amount * angle) * b) / torch.sin(angle)

@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 from .decode import Quality
 from .errors import ModelError
 from .generation.alike import Alike
-from .generation.drawing import Latents, predict
+from .generation.denoising import Latents, predict
 from .generation.opening import open_pipeline
 from .generation.recipe import Recipe
 from .generation.sampling import make_scheduler

@@ -53,16 +53,18 @@ def map_in_order(
     jobs: Iterable[Job],
     processes: int,
     ray: str | None = None,
+    on_gpu: bool = False,
 ) -> Iterator[Result]:
     """Yield results in the order of the jobs; one process means this one.
 
     ``ray`` is the address of a cluster, "auto" for the one that RAY_ADDRESS names or that runs on
     this machine, or "local" to start one here with so many ``processes``. There, jobs' paths must
-    be absolute and mean the same on all machines. Ctrl-C or an error drops the jobs that have not
-    begun; processes finish theirs. DmmError if a worker dies, or a cluster does not answer.
+    be absolute and mean the same on all machines; ``on_gpu`` gives each job a GPU. Ctrl-C or an
+    error drops the jobs that have not begun; processes finish theirs. DmmError if a worker dies,
+    or a cluster does not answer.
     """
     if ray is not None:
-        yield from _by_ray(function, jobs, ray, processes)
+        yield from _by_ray(function, jobs, ray, processes, on_gpu)
         return
     coming = iter(jobs)
     first = list(islice(coming, processes))
@@ -142,10 +144,19 @@ def _exit_after_parent() -> None:
     os._exit(1)
 
 
+def has_gpus(address: str, processes: int) -> bool:
+    """Whether a cluster, addressed as for ``map_in_order``, has GPUs; DmmError if none answers."""
+    return _connected_ray(address, processes).cluster_resources().get("GPU", 0) >= 1
+
+
 def _by_ray(
-    function: Callable[[Job], Result], jobs: Iterable[Job], address: str, processes: int
+    function: Callable[[Job], Result],
+    jobs: Iterable[Job],
+    address: str,
+    processes: int,
+    on_gpu: bool,
 ) -> Iterator[Result]:
-    """Results of Ray tasks, one processor each; the connection stays for the next call."""
+    """Results of Ray tasks, a processor or a GPU each; the connection stays for the next call."""
     ray = _connected_ray(address, processes)
     from ray.exceptions import RayError, RayTaskError
 
@@ -161,8 +172,9 @@ def _by_ray(
             reason = str(error).strip().partition("\n")[0]
             raise DmmError(f"Ray at {address} lost a job for good ({reason}); run again") from error
 
-    remote = ray.remote(max_retries=RETRIES)(task)
-    limit = IN_FLIGHT * max(1, int(ray.cluster_resources().get("CPU", 1)))
+    remote = ray.remote(max_retries=RETRIES, num_gpus=int(on_gpu))(task)
+    places = int(ray.cluster_resources().get("GPU" if on_gpu else "CPU", 1))
+    limit = IN_FLIGHT * max(1, places)
     yield from _in_order(remote.remote, wait, ray.cancel, jobs, limit)
 
 

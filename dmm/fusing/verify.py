@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 
 from ..errors import ModelError
-from ..generation.drawing import decode_latents, draw_latents
+from ..generation.drawing import decode_latent, draw_latents
 from ..generation.opening import Lora, open_pipeline
 from ..generation.recipe import Recipe, make_recipe
 from ..generation.requests import Request
@@ -71,5 +71,4 @@ def _draw(
 ) -> Float[np.ndarray, "rows frames 3"]:
     """One model is in memory at a time."""
     pipeline = open_pipeline(model, loras, device="cpu", precision="fp32")
-    (picture,) = decode_latents(pipeline, draw_latents(pipeline, [request], recipe))
-    return picture
+    return decode_latent(pipeline, draw_latents(pipeline, [request], recipe))

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from .drawing import Latents, predict
+from .denoising import Latents, predict
 from .words import Conditions
 
 

@@ -8,12 +8,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from jaxtyping import Float
+
 from ..audio import write_audio
-from ..decode import decode
 from ..files import write_text
 from ..mel import MelFormat
 from ..melimage import write_image
-from .studio import Picture
+from .drawing import Levels
 
 RESULT = "result"
 
@@ -33,18 +35,17 @@ def read_settings(out: Path, clip_id: str) -> dict[str, Any] | None:
 def write_clip(
     out: Path,
     clip_id: str,
-    picture: Picture,
+    levels: Levels,
+    audio: Float[np.ndarray, "channels samples"],
     fmt: MelFormat,
-    settings: dict[str, Any],
-    result: dict[str, Any],
+    facts: dict[str, Any],
 ) -> Path:
     """Write a clip's three files and return the sound's path; interrupted, none of them stays."""
     image, sound, text = (out / f"{clip_id}.{kind}" for kind in ("png", "flac", "json"))
     text.unlink(missing_ok=True)
     try:
-        write_image(image, picture.levels, fmt)
-        write_audio(sound, decode(picture.levels, fmt), fmt.sr)
-        facts = settings | ({RESULT: result} if result else {})
+        write_image(image, levels, fmt)
+        write_audio(sound, audio, fmt.sr)
         write_text(text, json.dumps(facts, indent=2) + "\n")
     except BaseException:
         for path in (text, sound, image):

@@ -14,7 +14,9 @@ from ..header import read_metadata
 from ..lora import clip_skip
 from ..mel import MelFormat, load_format
 from .opening import Lora
+from .requests import Request
 from .sampling import Sampling
+from .start import Start
 
 USUAL_FORMAT = "sdxl-512"
 """Where neither the command nor any file says which."""
@@ -33,6 +35,8 @@ class Recipe:
     """The text encoder's layer that SD 1.5 attends to, from the end; None is the last."""
     stereo: bool = False
     """Keep colours, which are mid, side and balance; else they are averaged."""
+    start: Start | None = None
+    """The sound that clips begin from, if from one."""
 
     def text(self, prompt: str) -> str:
         """What the model is asked.
@@ -42,6 +46,10 @@ class Recipe:
         'mel music, slow piano'
         """
         return ", ".join(filter(None, (self.anchor, prompt)))
+
+    def texts(self, request: Request) -> list[str]:
+        """What the model is asked for a clip: its prompt, and the one that it goes toward."""
+        return [self.text(prompt) for prompt in (request.prompt, *(request.toward or ())[:1])]
 
 
 def make_recipe(

@@ -9,6 +9,7 @@ from ..errors import PresetError
 KARRAS = {"use_karras_sigmas": True}
 _2M, _1S = "DPMSolverMultistepScheduler", "DPMSolverSinglestepScheduler"
 _SDE = {"algorithm_type": "sde-dpmsolver++"}
+_LAST = {"lower_order_final": True}
 SAMPLERS: dict[str, tuple[str, dict[str, Any]]] = {
     "euler": ("EulerDiscreteScheduler", {}),
     "euler-karras": ("EulerDiscreteScheduler", KARRAS),
@@ -25,10 +26,10 @@ SAMPLERS: dict[str, tuple[str, dict[str, Any]]] = {
     "dpm++-2m-karras": (_2M, KARRAS),
     "dpm++-2m-sde": (_2M, _SDE),
     "dpm++-2m-sde-karras": (_2M, _SDE | KARRAS),
-    "dpm++-2s": (_1S, {}),
-    "dpm++-2s-karras": (_1S, KARRAS),
-    "dpm++-sde": (_1S, _SDE),
-    "dpm++-sde-karras": (_1S, _SDE | KARRAS),
+    "dpm++-2s": (_1S, _LAST),
+    "dpm++-2s-karras": (_1S, _LAST | KARRAS),
+    "dpm++-sde": (_1S, _LAST | _SDE),
+    "dpm++-sde-karras": (_1S, _LAST | _SDE | KARRAS),
     "deis": ("DEISMultistepScheduler", {}),
     "unipc": ("UniPCMultistepScheduler", {}),
     "pndm": ("PNDMScheduler", {"skip_prk_steps": True}),

@@ -13,16 +13,8 @@ from ..errors import ModelError
 from ..files import sha256_file
 from ..lora import check_lora
 from .alike import Alike
-from .drawing import (
-    Latents,
-    OnStep,
-    Predict,
-    decode_latents,
-    draw_latents,
-    no_step,
-    predict,
-    to_levels,
-)
+from .denoising import Latents, OnStep, Predict, no_step, predict
+from .drawing import decode_levels, draw_latents
 from .opening import Lora, Offload, Precision, open_pipeline, pick_device, pick_precision
 from .recipe import Recipe
 from .requests import Request
@@ -49,9 +41,9 @@ class Studio:
         precision: Precision = "auto",
         offload: Offload = "none",
     ) -> None:
-        """Loads nothing yet, but raises what ``open_pipeline`` would for files and settings."""
+        """Loads nothing yet; ModelError, in one line, for a LoRA of another base."""
         self.model, self.loras, self.offload = model, tuple(loras), offload
-        self.device = pick_device(device)
+        self.device = pick_device(device) if device == "auto" else device
         self.precision = pick_precision(precision, self.device)
         for lora in loras:
             check_lora(lora.path, model)
@@ -96,15 +88,15 @@ class Studio:
         """
         latents = draw_latents(self.pipeline, batch, recipe, on_step, self._predict)
         broken = _broken(latents)
-        if broken and self.precision != "fp32":
-            again = [batch[number] for number in broken]
-            latents[broken] = draw_latents(self._full, again, recipe, on_step)
+        if self.precision != "fp32":
+            for number in broken:  # one by one, so that here, too, a batch changes nothing
+                latents[number] = draw_latents(self._full, [batch[number]], recipe, on_step)[0]
         if _broken(latents):
             raise ModelError(
                 f"{batch[_broken(latents)[0]].clip_id}: the picture holds NaN in full precision, "
                 "too: a LoRA has diverged or is too strong, or the weights are damaged"
             )
-        levels = [to_levels(x, recipe.stereo) for x in decode_latents(self.pipeline, latents)]
+        levels = decode_levels(self.pipeline, latents, recipe)
         return [Picture(x, number in broken) for number, x in enumerate(levels)]
 
 

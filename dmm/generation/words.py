@@ -27,6 +27,21 @@ class Words:
         pooled = None if self.pooled is None else self.pooled[list(numbers)]
         return Words(self.tokens[list(numbers)], pooled)
 
+    @classmethod
+    def joined(cls, parts: "Sequence[Words]") -> "Words":
+        """The rows of all, one after the other."""
+        pooled = [part.pooled for part in parts if part.pooled is not None]
+        return cls(
+            torch.cat([part.tokens for part in parts]), torch.cat(pooled) if pooled else None
+        )
+
+    def toward(self, other: "Words", amount: float) -> "Words":
+        """The straight way from these rows (0) to those (1)."""
+        pooled = None
+        if self.pooled is not None and other.pooled is not None:
+            pooled = torch.lerp(self.pooled, other.pooled, amount)
+        return Words(torch.lerp(self.tokens, other.tokens, amount), pooled)
+
     def beside(self, other: "Words") -> "Words":
         """A row of these, a row of those, in turn."""
         pooled = None
@@ -84,7 +99,7 @@ def cut_to_fit(prompt: str, tokenizer: Any) -> tuple[str, list[str]]:
 
     def fits(count: int) -> bool:
         text = " ".join(words[:count])
-        return len(tokenizer(text, add_special_tokens=False).input_ids) <= room
+        return len(tokenizer(text, add_special_tokens=False, verbose=False).input_ids) <= room
 
     if fits(len(words)):
         return prompt, []

@@ -117,6 +117,7 @@ def lora_metadata(plan: Plan) -> list[str]:
         "format": plan.format or "",
         "format_parameters": json.dumps(built.get("format", {}), sort_keys=True),
         "anchor": built.get("options", {}).get("anchor", ""),
+        "stereo": "true" if built.get("options", {}).get("stereo") else "false",
         "architecture": plan.shapes.kind,
         "prediction_type": plan.facts.base.prediction_type if plan.facts.base else "epsilon",
         "preset": plan.settings.name,

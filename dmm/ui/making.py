@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import InputError
-from ..generation.folder import is_made, read_settings
-from ..generation.making import make_clips, settings
+from ..generation.clips import make_clips
+from ..generation.folder import read_settings
+from ..generation.making import Maker, Order
 from ..generation.opening import Lora
-from ..generation.recipe import Recipe, make_recipe
+from ..generation.recipe import make_recipe
 from ..generation.requests import Request, requests
 from ..generation.sampling import Sampling
 from ..generation.studio import Studio
@@ -26,7 +27,7 @@ class Replaces(InputError):
         self.clip_ids = list(clip_ids)
 
 
-class Maker:
+class ClipMaking:
     """Makes clips one order at a time, and keeps the last model loaded for the next one."""
 
     def __init__(self, library: Library, out: Path, device: str, jobs: Jobs) -> None:
@@ -39,17 +40,15 @@ class Maker:
         studio = self._open(order)
         sampling = Sampling(order.sampler, order.steps, order.guidance, order.negative_prompt)
         recipe = make_recipe(studio.model, studio.loras, sampling, order.format, order.anchor)
-        wanted = requests(order.prompts, order.count, order.seed)
-        missing = [
-            request
-            for request in wanted
-            if not is_made(self.out, request.clip_id, settings(request, studio, recipe))
-        ]
+        size = 1 if studio.device == "cpu" else 4  # on a CPU the first is heard soonest so
+        whole = Order(studio.model, recipe, self.out, studio.loras, batch_size=size)
+        wanted = whole.jobs(requests(order.prompts, order.count, order.seed))
+        missing = [r for batch in wanted for r in Maker(whole, studio).missing(batch)]
         there = [r.clip_id for r in missing if read_settings(self.out, r.clip_id) is not None]
         if there and not order.replace:
             raise Replaces(there)
         job = Job("clips", max(len(missing), 1))
-        self.jobs.start(job, lambda job: self._make(job, studio, recipe, missing))
+        self.jobs.start(job, lambda job: _make(job, whole, studio, missing))
 
     def _open(self, order: ClipsOrder) -> Studio:
         """The model that the order names, if it may, loaded already where it was the last one."""
@@ -66,23 +65,23 @@ class Maker:
             studio = self._studio = Studio(model.path, loras, self.device)
         return studio
 
-    def _make(self, job: Job, studio: Studio, recipe: Recipe, missing: Sequence[Request]) -> str:
-        batch_size = 1 if studio.device == "cpu" else 4  # on a CPU the first is heard soonest so
-        finished = 0
 
-        def on_step(taken: int, of: int) -> None:
-            drawn = min(batch_size, len(missing) - finished) * taken / of
-            # whole numbers are finished clips, so what is being drawn stays below the next one
-            told = f"{finished + 1} of {len(missing)}: {missing[finished].prompt}"
-            job.go_on(finished + min(0.99, drawn), told)
+def _make(job: Job, order: Order, studio: Studio, missing: Sequence[Request]) -> str:
+    finished = 0
 
-        def on_clip(_: Path) -> None:
-            nonlocal finished
-            finished += 1
-            job.go_on(finished)
+    def on_step(taken: int, of: int) -> None:
+        drawn = min(order.batch_size, len(missing) - finished) * taken / of
+        # whole numbers are finished clips, so what is being drawn stays below the next one
+        told = f"{finished + 1} of {len(missing)}: {missing[finished].prompt}"
+        job.go_on(finished + min(0.99, drawn), told)
 
-        job.go_on(note="loading the model")
-        watch = Watch(on_clip=on_clip, on_step=on_step, on_note=job.notes.append)
-        with told_to(lambda *_: job.go_on()):
-            make_clips(missing, studio, recipe, self.out, batch_size, watch)
-        return f"{len(missing)} made" if missing else "all of them were there already"
+    def on_clip(_: Path) -> None:
+        nonlocal finished
+        finished += 1
+        job.go_on(finished)
+
+    job.go_on(note="loading the model")
+    watch = Watch(on_clip=on_clip, on_step=on_step, on_note=job.notes.append)
+    with told_to(lambda *_: job.go_on()):
+        make_clips(missing, order, studio, watch)
+    return f"{len(missing)} made" if missing else "all of them were there already"

@@ -21,7 +21,7 @@ from .clips import ClipsFolder
 from .guard import LOOPBACK, Guard
 from .jobs import Busy, Jobs
 from .library import Library
-from .making import Maker, Replaces
+from .making import ClipMaking, Replaces
 from .orders import ClipsOrder, SongOrder, Timeline
 from .songs import Songs
 from .timeline import TimelineFile
@@ -40,7 +40,7 @@ class Desk:
     clips: ClipsFolder
     timeline: TimelineFile
     songs: Songs
-    maker: Maker
+    making: ClipMaking
     jobs: Jobs
     library: Library
 
@@ -48,8 +48,8 @@ class Desk:
 def open_desk(library: Library, out: Path, device: str) -> Desk:
     """The page's things over a CLIPS folder."""
     jobs, clips = Jobs(), ClipsFolder(out)
-    maker, songs = Maker(library, out, device, jobs), Songs(clips, jobs)
-    return Desk(clips, TimelineFile(out), songs, maker, jobs, library)
+    making, songs = ClipMaking(library, out, device, jobs), Songs(clips, jobs)
+    return Desk(clips, TimelineFile(out), songs, making, jobs, library)
 
 
 def create_app(desk: Desk, port: int, token: str) -> FastAPI:
@@ -106,7 +106,7 @@ def _add_orders(app: FastAPI, desk: Desk) -> None:
 
     @app.post("/api/clips", status_code=202)
     def make(order: ClipsOrder) -> dict[str, Any] | None:
-        desk.maker.start(order)
+        desk.making.start(order)
         return {}
 
     @app.post("/api/cancel")

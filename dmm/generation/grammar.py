@@ -1,0 +1,117 @@
+"""Prompts from a grammar: templates, and the words that go into them (``presets/prompts``)."""
+
+import random
+import tomllib
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from math import comb, prod
+from pathlib import Path
+from string import Formatter
+
+from pydantic import BaseModel, Field, ValidationError
+
+from ..engine import ROOT
+from ..errors import PresetError
+
+GRAMMARS = ROOT / "presets" / "prompts"
+
+
+class Grammar(BaseModel, frozen=True, extra="forbid"):
+    """Every prompt that templates and words allow, numbered from 0."""
+
+    about: str = ""
+    templates: tuple[str, ...] = Field(min_length=1)
+    """``{slot}`` stands for one word of that slot; twice in a template, for two different ones."""
+    words: dict[str, tuple[str, ...]]
+    """Slot to what may stand there."""
+
+    def size(self) -> int:
+        """How many prompts there are.
+
+        >>> Grammar(templates=("{a} and {a}, {b}",), words={"a": [*"xyz"], "b": [*"12"]}).size()
+        6
+        """
+        return sum(self._sizes())
+
+    def prompt(self, number: int) -> str:
+        """One of the prompts; a slot that stands twice keeps the order of its words.
+
+        >>> grammar = Grammar(templates=("{a} and {a}, {b}",), words={"a": [*"xyz"], "b": [*"12"]})
+        >>> [grammar.prompt(number) for number in (0, 1, 5)]
+        ['x and y, 1', 'x and y, 2', 'y and z, 2']
+        """
+        for template, size in zip(self.templates, self._sizes(), strict=True):
+            if number < size:
+                return self._filled(template, number)
+            number -= size
+        raise ValueError(f"prompts are numbered up to {self.size() - 1}")
+
+    def draw(self, count: int, seed: int) -> list[str]:
+        """``count`` different prompts by chance, or all of them in their order if there are fewer.
+
+        The same seed draws the same, and with a larger count the same first ones.
+        """
+        size = self.size()
+        if count >= size:
+            return [self.prompt(number) for number in range(size)]
+        return [self.prompt(number) for number in _shuffled(size, count, random.Random(seed))]
+
+    def _sizes(self) -> list[int]:
+        return [
+            prod(comb(len(self.words[slot]), times) for slot, times in _slots(template).items())
+            for template in self.templates
+        ]
+
+    def _filled(self, template: str, number: int) -> str:
+        taken: dict[str, Iterator[str]] = {}
+        for slot, times in reversed(_slots(template).items()):  # the last slot changes first
+            choices = list(combinations(self.words[slot], times))
+            number, place = divmod(number, len(choices))
+            taken[slot] = iter(choices[place])
+        parts = Formatter().parse(template)
+        return "".join(text + (next(taken[slot]) if slot else "") for text, slot, _, _ in parts)
+
+
+def grammar_names() -> list[str]:
+    """Names of the grammars in ``presets/prompts``, sorted."""
+    return sorted(path.stem for path in GRAMMARS.glob("*.toml"))
+
+
+def load_grammar(name: str) -> Grammar:
+    """The grammar of that name, or in that file; PresetError, in one line, if it does not hold."""
+    path = GRAMMARS / f"{name}.toml" if name in grammar_names() else Path(name)
+    if not path.is_file():
+        raise PresetError(f"no grammar {name!r}; known: {', '.join(grammar_names())}, or a file")
+    try:
+        grammar = Grammar(**tomllib.loads(path.read_text(encoding="utf-8")))
+        asked = [slot for template in grammar.templates for slot in _slots(template)]
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise PresetError(f"{path}: {place}: {first['msg'].lower()}") from error
+    except ValueError as error:  # no UTF-8, no TOML, an open brace
+        raise PresetError(f"{path}: no grammar ({error})") from error
+    for slot in asked:
+        if slot not in grammar.words:
+            have = ", ".join(grammar.words)
+            raise PresetError(f"{path}: a template asks for {{{slot}}}; [words] has {have}")
+    if not grammar.size():
+        raise PresetError(f"{path}: allows no prompt: a template takes more words than there are")
+    return grammar
+
+
+def _slots(template: str) -> dict[str, int]:
+    """The slots of a template, in their order, and how often each stands in it."""
+    found = [slot for _, slot, _, _ in Formatter().parse(template) if slot is not None]
+    return {slot: found.count(slot) for slot in found}
+
+
+def _shuffled(size: int, count: int, rng: random.Random) -> Sequence[int]:
+    """The first numbers of a shuffled range, without holding it: of few counts in a large size."""
+    moved: dict[int, int] = {}
+    chosen = []
+    for place in range(count):
+        other = rng.randrange(place, size)
+        chosen.append(moved.get(other, other))
+        moved[other] = moved.get(place, place)
+    return chosen

@@ -1,0 +1,112 @@
+import numpy as np
+import pytest
+import soundfile
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from dmm.errors import ModelError, PresetError
+from dmm.generate import generate
+from dmm.generation.drawing import draw
+from dmm.generation.opening import Lora, open_pipeline, pick_device, pick_precision
+from dmm.generation.recipe import make_recipe
+from dmm.generation.requests import Request
+from dmm.generation.sampling import Sampling
+
+LAYER = "lora_unet_input_blocks_4_1_proj_in"
+
+
+@pytest.fixture
+def lora(tmp_path, tiny_checkpoint):
+    """``lora(name, **metadata)``: a LoRA of the tiny model that does change something."""
+    size = 64  # of the second level
+
+    def write(name: str = "lora", **metadata: str) -> Lora:
+        torch.manual_seed(len(name))
+        tensors = {
+            f"{LAYER}.lora_down.weight": torch.randn(2, size),
+            f"{LAYER}.lora_up.weight": torch.randn(size, 2),
+            f"{LAYER}.alpha": torch.tensor(2.0),
+        }
+        path = tmp_path / f"{name}.safetensors"
+        save_file(tensors, path, metadata or {"dmm_anchor": ""})
+        return Lora(path)
+
+    return write
+
+
+def picture(model, loras, recipe, precision="fp32"):
+    pipeline = open_pipeline(model, loras, "cpu", precision)
+    return draw(pipeline, [Request("organ", 3)], recipe)[0].astype(int)
+
+
+def test_several_loras_count_by_their_weights(tiny_checkpoint, lora, recipe):
+    one, half = lora(), Lora(lora().path, 0.5)
+    whole = picture(tiny_checkpoint, [one], recipe)
+    assert np.abs(picture(tiny_checkpoint, [half, half], recipe) - whole).max() <= 1
+    assert np.abs(picture(tiny_checkpoint, [half], recipe) - whole).max() > 1
+    without = picture(tiny_checkpoint, [Lora(one.path, 0.0)], recipe)
+    assert (without == picture(tiny_checkpoint, [], recipe)).all()
+
+
+def test_half_precision_draws_nearly_the_same_with_the_lora_beside(tiny_checkpoint, lora, recipe):
+    halves, whole = (picture(tiny_checkpoint, [lora()], recipe, p) for p in ("bf16", "fp32"))
+    assert 0 < np.abs(halves - whole).mean() < 8
+    pipeline = open_pipeline(tiny_checkpoint, [lora()], "cpu", "bf16")
+    assert pipeline.unet.dtype == torch.bfloat16 and pipeline.vae.dtype == torch.float32
+
+
+def test_loras_of_one_kind_say_how_to_draw(tiny_checkpoint, lora):
+    said = {"dmm_anchor": "mel music", "dmm_format": "sdxl-1024", "dmm_stereo": "true"}
+    recipe = make_recipe(tiny_checkpoint, [lora("a", **said), lora("b", **said), lora("c")])
+    assert (recipe.anchor, recipe.fmt.name, recipe.stereo) == ("mel music", "sdxl-1024", True)
+    assert make_recipe(tiny_checkpoint).fmt.name == "nano"
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "remedy", "stated"),
+    [
+        ("dmm_anchor", ("mel", "music"), "--no-anchor", {"anchor": ""}),
+        ("dmm_format", ("nano", "sdxl-512"), "--format", {"format_name": "nano"}),
+        ("dmm_stereo", ("true", "false"), "--mono", {"stereo": False}),
+    ],
+)
+def test_two_loras_that_differ_need_a_word(tiny_checkpoint, lora, key, values, remedy, stated):
+    loras = [lora(name, **{key: value}) for name, value in zip("ab", values, strict=True)]
+    with pytest.raises(PresetError, match=r"a\.safetensors .*b\.safetensors") as error:
+        make_recipe(tiny_checkpoint, loras)
+    assert remedy in str(error.value) and "\n" not in str(error.value)
+    make_recipe(tiny_checkpoint, loras, **stated)
+
+
+def test_a_format_that_is_none_of_ours_comes_from_its_parameters(tiny_checkpoint, lora):
+    recipe = make_recipe(tiny_checkpoint)
+    own = recipe.fmt.model_copy(update={"name": "mine", "n_frames": 96})
+    found = make_recipe(tiny_checkpoint, [lora(dmm_format_parameters=own.model_dump_json())])
+    assert found.fmt == own
+    with pytest.raises(PresetError, match="damaged"):
+        make_recipe(tiny_checkpoint, [lora(dmm_format_parameters='{"name": "x"}')])
+
+
+def test_a_stereo_model_makes_colours_and_two_channels(tiny_sd15, tmp_path):
+    base = tmp_path / "base.safetensors"
+    save_file(load_file(tiny_sd15), base, {"dmm_format": "nano", "dmm_stereo": "true"})
+    (sound,) = generate(["x"], base, tmp_path / "clips", sampling=Sampling(steps=1))
+    with Image.open(sound.with_suffix(".png")) as image:
+        assert image.mode == "RGB"
+    assert soundfile.info(sound).channels == 2
+
+
+def test_a_lora_of_another_base_names_both(tiny_sd15, lora):
+    with pytest.raises(ModelError, match=r"lora\.safetensors.*tiny-sd15\.safetensors"):
+        open_pipeline(tiny_sd15, [lora()], "cpu")
+
+
+def test_what_this_machine_has_not_is_told(tiny_checkpoint):
+    with pytest.raises(PresetError, match="known: auto, cpu"):
+        pick_device("gpu")
+    with pytest.raises(PresetError, match="bf16"):
+        pick_precision("int8", "cpu")
+    with pytest.raises(PresetError, match="runs on the CPU"):
+        open_pipeline(tiny_checkpoint, device="cpu", offload="model")
+    assert (pick_precision("auto", "cpu"), pick_precision("auto", "mps")) == ("fp32", "fp16")
