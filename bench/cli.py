@@ -51,7 +51,7 @@ def minimidi(
     Example: dmm bench minimidi --model models/nano/nano.safetensors --out bench-nano
     """
     from dmm.embedders import load_embedder
-    from dmm.generate import Sampling
+    from dmm.generation.sampling import Sampling
     from eval.judges import load_judges
 
     from .minimidi import Contender, bench

@@ -44,8 +44,8 @@ def score_listener(
 
     Example: dmm bench score-listener --clips 1024
     """
-    listener, version = load_listener(weights)
-    print(f"listener {version}, {clips} fresh pieces of each kind\n")
+    listener, sha256 = load_listener(weights)
+    print(f"listener {sha256[:16]}, {clips} fresh pieces of each kind\n")
     columns = {}
     for number, (name, draw) in enumerate(TESTS.items()):
         first_seed = TEST_SEED + 100_000 * number

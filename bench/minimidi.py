@@ -14,15 +14,16 @@ from jaxtyping import Float
 
 from dataset_tools.sources.minimidi import Piece, Prompt
 from dmm.embedders import Embedder
-from dmm.generate import Sampling, generate
+from dmm.generate import generate
+from dmm.generation.sampling import Sampling
 from dmm.header import read_metadata
 from dmm.mel import MelFormat, load_format
+from eval.adherence import Adherence, adherence
 from eval.clips import embed_files
-from eval.diversity import embedding_diversity
+from eval.diversity import diversity_by_prompt, embedding_diversity
 from eval.fad import frechet_distance
 from eval.judges import Judges
 
-from .adherence import Adherence, adherence, per_prompt_diversity
 from .prompts import Case
 from .stand_ins import rendered, through_vae, untrained
 
@@ -63,7 +64,7 @@ class Listening:
             adherence(self.judges.hear(files), self.asked),
             frechet_distance(rows, self.reference),
             embedding_diversity(rows),
-            per_prompt_diversity(rows, self.asked),
+            float(np.mean(list(diversity_by_prompt(rows, self.asked).values()))),
         )
 
     def shuffled(self, files: Sequence[Path]) -> Row:

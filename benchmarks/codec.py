@@ -32,8 +32,9 @@ import riffusion
 import torch
 from scipy import signal
 
-from dmm.audio import loudness_lufs, read_audio
+from dmm.audio import read_audio
 from dmm.decode import decode
+from dmm.loudness import loudness_lufs
 from dmm.mel import MelFormat, encode, load_format
 
 HEADER = (

@@ -14,6 +14,7 @@ from typing import Any
 from dmm.files import sha256_file, write_text
 from dmm.mel import encode, load_format
 from dmm.melimage import write_image
+from dmm.workers import Workers
 
 from .augment import augment, caption_after, spec_augment
 from .captions.clean import prompt
@@ -26,7 +27,6 @@ from .options import MARK, BuildOptions
 from .quality import measure
 from .records import record_key
 from .sources import Sound, Track, text_sha256
-from .workers import Workers
 
 SPARE_S = 1.0
 """Sound after a clip that a faster tempo may use up."""

@@ -21,6 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from dmm.errors import DmmError, InputError
 from dmm.files import write_text
+from dmm.workers import Workers
 
 from . import tables
 from .attribution import attribution
@@ -43,7 +44,6 @@ from .records import (
 from .rows import track_rows
 from .sources import Rejected, Track
 from .track_facets import text_facets, weigh_facets
-from .workers import Workers
 
 
 def build_dataset(

@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from dmm.audio import loudness_lufs, read_audio
+from dmm.audio import read_audio
 from dmm.decode import decode
 from dmm.errors import InputError
 from dmm.files import sha256_file, write_text
 from dmm.header import read_metadata
+from dmm.loudness import loudness_lufs
 from dmm.mel import MelFormat, encode
 from dmm.progress import progress_bar
 

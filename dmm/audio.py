@@ -3,7 +3,6 @@
 import io
 import math
 from collections.abc import Iterable, Iterator
-from functools import cache
 from itertools import chain
 from pathlib import Path
 
@@ -16,8 +15,6 @@ from .files import whole_file
 
 CENTRE, LFE = 2, 3
 """Places in the usual channel order: left, right, centre, low frequency, then surround pairs."""
-OFFSET_LUFS, ABSOLUTE_GATE_LUFS = -0.691, -70.0
-"""Of BS.1770-4: what makes a 997 Hz sine its level, and below which blocks do not count."""
 
 
 def read_audio(path: Path, sr: int, channels: int) -> Float[np.ndarray, "channels samples"]:
@@ -126,36 +123,3 @@ def audio_bytes(audio: Float[np.ndarray, "channels samples"], sr: int, kind: str
     encoded = io.BytesIO()
     soundfile.write(encoded, np.clip(audio, -1, 1).T, sr, subtype="PCM_16", format=kind)
     return encoded.getvalue()
-
-
-def loudness_lufs(audio: Float[np.ndarray, "channels samples"], sr: int) -> float:
-    """Integrated loudness (ITU-R BS.1770-4); -inf for silence and for less than 0.4 s.
-
-    Within 0.01 of pyloudnorm's meter, at a third of its time: one pass in 32 bits, and no block
-    of 0.4 s is summed twice.
-    """
-    from scipy.signal import sosfilt
-
-    hop = sr // 10
-    n_hops = audio.shape[1] // hop
-    if n_hops < 4:
-        return -math.inf
-    samples = audio[:, : n_hops * hop].astype(np.float32)
-    weighted = np.asarray(sosfilt(_k_weighting(sr), samples))
-    hops = weighted.reshape(len(audio), n_hops, hop)
-    energy = np.einsum("chs,chs->h", hops, hops).astype(np.float64)
-    blocks = np.convolve(energy, np.ones(4), "valid") / (4 * hop)
-    loud = blocks[blocks > 10 ** ((ABSOLUTE_GATE_LUFS - OFFSET_LUFS) / 10)]
-    if not len(loud):
-        return -math.inf
-    return OFFSET_LUFS + 10 * math.log10(loud[loud > loud.mean() / 10].mean())
-
-
-@cache
-def _k_weighting(sr: int) -> Float[np.ndarray, "2 6"]:
-    """A head's shelf and a high-pass, as second-order sections."""
-    from pyloudnorm import IIRfilter
-
-    shelf = IIRfilter(4.0, math.sqrt(0.5), 1500.0, sr, "high_shelf")
-    high_pass = IIRfilter(0.0, 0.5, 38.0, sr, "high_pass")
-    return np.array([np.r_[f.b, f.a] for f in (shelf, high_pass)], dtype=np.float32)

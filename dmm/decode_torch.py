@@ -9,19 +9,22 @@ needs more steps: measured on music, spectral convergence after 32 steps is 0.05
 """
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import torch
-from jaxtyping import Complex, Float, Int, UInt8
+from jaxtyping import Bool, Complex, Float, Int, UInt8
 from torch import Tensor
 
-from .decode import ITERATIONS, Quality, check_image, soft_limit
+from .decode import ITERATIONS, Quality, check_image, level_power, soft_limit
 from .mel import MelFormat, from_level, mel_filterbank, window
 from .mel_inverse import FLOOR
-from .phase import overlap_weight, rho_schedule
+from .phase import overlap_weight, reach, rho_schedule
 
-MORE_STEPS = 2
-"""ADMM steps for each one of ``dmm.decode``."""
+MORE_STEPS, MOST_STEPS = 2, 4
+"""ADMM steps for each one of ``dmm.decode``, in a batch, and where it is to be as good."""
+CHUNK = 4096
+"""Frames of a long image decoded at a time: half a gigabyte in stereo's default quality."""
 
 
 def decode_batch(
@@ -36,44 +39,87 @@ def decode_batch(
     """
     for image in images:
         check_image(image, fmt, quality)
-    levels = images[:, ::-1]
-    if images.ndim == 3:
-        channels = [_decode_channel(levels, fmt, quality, device)]
-    elif fmt.stereo == "left-right":
-        channels = [_decode_channel(levels[..., i], fmt, quality, device) for i in (1, 2)]
-    else:
-        channels = _decode_mid_side(levels, fmt, quality, device)
-    return soft_limit(torch.stack(channels, 1).cpu().numpy())
+    leads = [_side_leads(image[::-1], fmt) for image in images]
+    n_steps = MORE_STEPS * ITERATIONS[quality]
+    channels, _ = _decode(images[:, ::-1], fmt, n_steps, device, torch.tensor(leads))
+    return soft_limit(channels.cpu().numpy())
 
 
-def _decode_channel(
-    levels: UInt8[np.ndarray, "batch mels frames"],
+def stream_decode(
+    image: UInt8[np.ndarray, "rows frames"] | UInt8[np.ndarray, "rows frames 3"],
     fmt: MelFormat,
-    quality: Quality,
+    quality: Quality = "default",
+    device: str | torch.device = "cuda",
+) -> Iterator[Float[np.ndarray, "channels _block"]]:
+    """Yield sound in blocks, as close as that of ``dmm.decode``, in bounded memory.
+
+    A chunk is decoded with all the frames around it that it depends on, from the first phase that
+    they had in the chunk before: so chunks fit to the sample. Four times the steps make up for the
+    start: on three pieces of music, spectral convergence is .0683, .0520 and .1171, from
+    ``dmm.decode`` .0715, .0509 and .1154.
+    """
+    check_image(image, fmt, quality)
+    levels, n_frames, before = image[None, ::-1], image.shape[1], None
+    side_leads = torch.tensor([_side_leads(image[::-1], fmt)])
+    n_steps = MOST_STEPS * ITERATIONS[quality]
+    around = reach(fmt, n_steps) * (1 if image.ndim == 2 else 2)
+    for start in range(0, n_frames, CHUNK):
+        stop = min(start + CHUNK, n_frames)
+        first = max(0, start - around)
+        seen = levels[:, :, first : stop + around]
+        channels, phase = _decode(seen, fmt, n_steps, device, side_leads, before)
+        own = slice((start - first) * fmt.hop_length, (stop - first) * fmt.hop_length)
+        yield soft_limit(channels[0, :, own].cpu().numpy())
+        following = max(0, stop - around)
+        before = phase[:, following - 1 - first] if following else None
+
+
+def _side_leads(levels: np.ndarray, fmt: MelFormat) -> bool:
+    if levels.ndim == 2 or fmt.stereo == "left-right":
+        return False
+    return level_power(levels[..., 1], fmt) > level_power(levels[..., 0], fmt)
+
+
+def _decode(
+    levels: UInt8[np.ndarray, "batch mels frames *rgb"],
+    fmt: MelFormat,
+    n_steps: int,
     device: str | torch.device,
-) -> Float[Tensor, "batch samples"]:
-    magnitude = _linear_magnitude(levels, fmt, device)
-    return _retrieve_phase(magnitude, _first_phase(magnitude, fmt), fmt, quality)
+    side_leads: Bool[Tensor, " batch"],
+    before: Float[Tensor, "_rows bins"] | None = None,
+) -> tuple[Float[Tensor, "batch channels samples"], Float[Tensor, "_rows frames bins"]]:
+    """Channels, and the running phase, which goes on from ``before`` the first frame."""
+    if levels.ndim == 4 and fmt.stereo == "mid-side":
+        return _decode_mid_side(levels, fmt, n_steps, device, side_leads, before)
+    sides = levels[..., 1:] if levels.ndim == 4 else levels[..., None]
+    rows = np.moveaxis(sides, -1, 1).reshape(-1, *levels.shape[1:3])
+    magnitude = _linear_magnitude(rows, fmt, device)
+    phase = _running_phase(magnitude, fmt, before)
+    sound = _retrieve_phase(magnitude, _phasors(phase), fmt, n_steps)
+    return sound.unflatten(0, (len(levels), -1)), phase
 
 
 def _decode_mid_side(
     levels: UInt8[np.ndarray, "batch mels frames 3"],
     fmt: MelFormat,
-    quality: Quality,
+    n_steps: int,
     device: str | torch.device,
-) -> list[Float[Tensor, "batch samples"]]:
+    side_leads: Bool[Tensor, " batch"],
+    before: Float[Tensor, "batch bins"] | None,
+) -> tuple[Float[Tensor, "batch 2 samples"], Float[Tensor, "batch frames bins"]]:
     """Left and right; the louder of mid and side leads, as in ``dmm.decode``."""
     mid, side = (_linear_magnitude(levels[..., i], fmt, device) for i in (0, 1))
-    side_leads = (side.square().sum((1, 2)) > mid.square().sum((1, 2)))[:, None]
-    swap = side_leads[..., None]
-    lead, follow = torch.where(swap, side, mid), torch.where(swap, mid, side)
-    leader = _retrieve_phase(lead, _first_phase(lead, fmt), fmt, quality)
+    swap = side_leads.to(mid.device)[:, None]
+    lead = torch.where(swap[..., None], side, mid)
+    follow = torch.where(swap[..., None], mid, side)
+    phase = _running_phase(lead, fmt, before)
+    leader = _retrieve_phase(lead, _phasors(phase), fmt, n_steps)
     left = (fmt.n_fft - fmt.hop_length) // 2
     padded = torch.nn.functional.pad(leader, (left, fmt.n_fft - fmt.hop_length - left))
     start = torch.sgn(_stft(padded, fmt)) * _side_sign(levels[..., 2], fmt, device)
-    follower = _retrieve_phase(follow, start, fmt, quality)
-    mid, side = torch.where(side_leads, follower, leader), torch.where(side_leads, leader, follower)
-    return [mid + side, mid - side]
+    follower = _retrieve_phase(follow, start, fmt, n_steps)
+    mid, side = torch.where(swap, follower, leader), torch.where(swap, leader, follower)
+    return torch.stack([mid + side, mid - side], 1), phase
 
 
 def _side_sign(
@@ -107,18 +153,26 @@ def _linear_magnitude(
     return linear
 
 
-def _first_phase(
-    magnitude: Float[Tensor, "batch frames bins"], fmt: MelFormat
-) -> Complex[Tensor, "batch frames bins"]:
-    """Unit phasors; each bin turns as fast as the peak nearest to it."""
+def _running_phase(
+    magnitude: Float[Tensor, "batch frames bins"],
+    fmt: MelFormat,
+    before: Float[Tensor, "batch bins"] | None,
+) -> Float[Tensor, "batch frames bins"]:
+    """Phases; each bin turns as fast as the peak nearest to it."""
     peak, turn = _peaks(magnitude, fmt)
     phase = torch.zeros_like(magnitude)
-    running = phase[:, 0]
+    running = phase[:, 0] if before is None else before
     for t in range(magnitude.shape[1]):
         running = (running + turn[:, t]).gather(1, peak[:, t]) % (2 * math.pi)
         phase[:, t] = running
-    phase[..., 1::2] += math.pi  # the window's middle is sample n_fft / 2 of the frame
-    return torch.polar(torch.ones_like(phase), phase)
+    return phase
+
+
+def _phasors(phase: Float[Tensor, "batch frames bins"]) -> Complex[Tensor, "batch frames bins"]:
+    """Unit phasors; the window's middle is sample n_fft / 2 of the frame: half a turn a bin."""
+    phasors = torch.polar(torch.ones_like(phase), phase)
+    phasors[..., 1::2] *= -1
+    return phasors
 
 
 def _peaks(
@@ -145,11 +199,11 @@ def _retrieve_phase(
     magnitude: Float[Tensor, "batch frames bins"],
     start: Complex[Tensor, "batch frames bins"],
     fmt: MelFormat,
-    quality: Quality,
+    n_steps: int,
 ) -> Float[Tensor, "batch samples"]:
     """The steps of ``dmm.phase``."""
     state = magnitude * start
-    for rho in rho_schedule(MORE_STEPS * ITERATIONS[quality]):
+    for rho in rho_schedule(n_steps):
         consistent = _stft(_overlap_add(state, fmt), fmt)
         direction = torch.sgn(2 * consistent - (1 - rho) * state)
         state = magnitude * direction + (state - consistent) / (1 + rho)

@@ -4,7 +4,9 @@ They are named as strings and imported when asked for, so that building datasets
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib import import_module
+from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -12,6 +14,63 @@ import numpy as np
 from jaxtyping import Float
 
 from .errors import InputError
+
+PROTOCOLS = ("loop", "legacy")
+"""How a clip fills CLAP's ten seconds; see ``eval.windows``."""
+PRECISIONS = ("fp32", "bf16")
+
+
+@dataclass(frozen=True)
+class Way:
+    """How an embedder works where it has a choice; InputError for what nobody knows."""
+
+    protocol: str = PROTOCOLS[0]
+    precision: str = PRECISIONS[0]
+    device: str = "auto"
+    """``auto`` (a GPU if there is one), ``cpu``, ``cuda`` or ``cuda:N``."""
+
+    def __post_init__(self) -> None:
+        known = {"protocol": PROTOCOLS, "precision": PRECISIONS}
+        for name, values in known.items():
+            if (value := getattr(self, name)) not in values:
+                raise InputError(f"no {name} {value!r}; known: {', '.join(values)}")
+
+    def refuse_choice(self, name: str) -> None:
+        """InputError, for an embedder that works in one way only and on the CPU."""
+        for field, usual in (("protocol", "loop"), ("precision", "fp32"), ("device", "auto")):
+            value = getattr(self, field)
+            if value != usual and (field, value) != ("device", "cpu"):
+                raise InputError(
+                    f"--{field} {value}: {name} has no choice of {field}; leave it out, or use "
+                    "--embedder clap"
+                )
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What made a set of vectors; stamped into every result, since others are not comparable."""
+
+    name: str
+    """The embedder's key in ``EMBEDDERS``."""
+    weights_sha256: str | None
+    """Of the weights file; of the shards' hashes in their order; None without weights."""
+    backend: str
+    """Packages that calculate, with versions: they move a vector in its seventh digit."""
+    protocol: str
+    precision: str
+    code: int
+    """Raised when our own code gives another vector."""
+
+    @property
+    def version(self) -> str:
+        """Fit for the name of a folder; another one whenever a file gives another vector."""
+        weights = [self.weights_sha256[:16]] if self.weights_sha256 else []
+        return "-".join([*weights, self.protocol, self.precision, str(self.code)])
+
+
+def backend(*packages: str) -> str:
+    """Packages with their versions, as ``Identity.backend`` holds them."""
+    return ", ".join(f"{name} {version_of(name)}" for name in packages)
 
 
 @runtime_checkable
@@ -25,7 +84,12 @@ class Embedder(Protocol):
 
     @property
     def version(self) -> str:
-        """Changes whenever the same file would give another vector (weights, window, code)."""
+        """``identity.version``: the key that vectors are cached under."""
+        ...
+
+    @property
+    def identity(self) -> Identity:
+        """All that its vectors depend on besides the clip."""
         ...
 
     @property
@@ -35,7 +99,7 @@ class Embedder(Protocol):
 
     @property
     def protocol(self) -> str:
-        """How a file is prepared: rate, channels, windows."""
+        """How a file is prepared, in words: rate, channels, windows."""
         ...
 
     def embed(self, audio_files: Sequence[Path]) -> Float[np.ndarray, "n dim"]:
@@ -66,23 +130,51 @@ class TextEmbedder(Embedder, Protocol):
 EMBEDDERS = {
     "mel-stats": "eval.spectral:load_mel_stats",
     "nano-clap": "eval.nano_clap:load_nano_clap",
-    "clap": "eval.clap:load_clap",
+    "clap": "eval.clap_folder:load_clap",
+    "laion-clap": "eval.laion:load_laion_clap",
 }
-"""Name to loader; a loader takes the folder of weights, or None."""
+"""Name to loader; a loader takes where the weights are, or None, and a ``Way``."""
 
 
-def load_embedder(name: str, weights: Path | None = None) -> Embedder:
-    """The named embedder; InputError lists the known names if there is none."""
+def usual_embedder(weights: Path | None) -> str:
+    """The embedder that weights are for; without any, the one that needs none.
+
+    >>> [usual_embedder(p and Path(p)) for p in (None, "a.pt", "a.safetensors", "laion/clap")]
+    ['nano-clap', 'laion-clap', 'nano-clap', 'clap']
+    """
+    if weights is None:
+        return "nano-clap"
+    return {".pt": "laion-clap", ".safetensors": "nano-clap"}.get(weights.suffix, "clap")
+
+
+def load_embedder(
+    name: str,
+    weights: Path | None = None,
+    protocol: str = PROTOCOLS[0],
+    precision: str = PRECISIONS[0],
+    device: str = "auto",
+) -> Embedder:
+    """The named embedder, or InputError that lists the known names, protocols and precisions.
+
+    ``weights`` is a file, a folder or, for ``clap``, a name on the Hub.
+    """
     if name not in EMBEDDERS:
         raise InputError(f"no embedder {name!r}; known: {', '.join(sorted(EMBEDDERS))}")
+    way = Way(protocol, precision, device)
     module, attribute = EMBEDDERS[name].split(":")
-    load: Callable[[Path | None], Embedder] = getattr(import_module(module), attribute)
-    return load(weights)
+    load: Callable[[Path | None, Way], Embedder] = getattr(import_module(module), attribute)
+    return load(weights, way)
 
 
-def load_text_embedder(name: str, weights: Path | None = None) -> TextEmbedder:
+def load_text_embedder(
+    name: str,
+    weights: Path | None = None,
+    protocol: str = PROTOCOLS[0],
+    precision: str = PRECISIONS[0],
+    device: str = "auto",
+) -> TextEmbedder:
     """The named embedder of sound and words; InputError if it knows no words."""
-    embedder = load_embedder(name, weights)
+    embedder = load_embedder(name, weights, protocol, precision, device)
     if not isinstance(embedder, TextEmbedder):
         raise InputError(f"embedder {name!r} hears but does not read; use nano-clap or clap")
     return embedder

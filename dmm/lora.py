@@ -6,17 +6,11 @@ and leave the rest out.
 
 from pathlib import Path
 
-import torch
-
-from . import networks
 from .architecture import Shapes, read_architecture
 from .errors import ModelError
 from .header import Header, read_header, read_metadata
+from .lora_layers import lora_layers
 from .sd15_shapes import Sd15Shapes
-from .sdxl_layout import unet_key
-
-Sizes = dict[str, tuple[int, ...]]
-"""A LoRA's name for a layer to the size of the layer's weights."""
 
 
 def check_lora(lora: Path, base: Path) -> None:
@@ -28,43 +22,19 @@ def check_lora(lora: Path, base: Path) -> None:
     if not any("lora" in name for name in header):
         raise ModelError(f"{lora}: not a LoRA (no tensor of it is named so); name another file")
     shapes = read_architecture(base)
-    offered, reason = layer_sizes(shapes), None
+    offered, reason = lora_layers(shapes), None
     for layer, wanted in _lora_sizes(header).items():
         if layer not in offered:
             reason = f"which is {shapes.name} and has no {layer}"
-        elif offered[layer] != wanted:
-            there, here = ("×".join(map(str, size)) for size in (offered[layer], wanted))
+        elif offered[layer].size != wanted:
+            there, here = ("×".join(map(str, size)) for size in (offered[layer].size, wanted))
             reason = f"where {layer} is {there}, not {here}"
         if reason:
             trained_on = read_metadata(lora).get("ss_sd_model_name", "another model")
             raise ModelError(f"{lora}: was trained on {trained_on}, not on {base}, {reason}")
 
 
-def layer_sizes(shapes: Shapes) -> Sizes:
-    """Every layer that a LoRA of sd-scripts may hold for a base of these sizes.
-
-    SDXL's UNet layers stand in it twice, since LoRAs name them in either layout.
-    """
-    is_sd15 = isinstance(shapes, Sd15Shapes)
-    prefixes = {
-        "unet": "lora_unet_",
-        "text_encoder": "lora_te_" if is_sd15 else "lora_te1_",
-        "text_encoder_2": "lora_te2_",
-    }
-    with torch.device("meta"):
-        parts = networks.build(shapes)
-    sizes: Sizes = {}
-    for part in parts.keys() & prefixes.keys():
-        for name, tensor in parts[part].named_parameters():
-            names = [name, unet_key(name)] if part == "unet" and not is_sd15 else [name]
-            if name.endswith(".weight") and tensor.ndim > 1:
-                for key in names:
-                    layer = key.removesuffix(".weight").replace(".", "_")
-                    sizes[prefixes[part] + layer] = tuple(tensor.shape)
-    return sizes
-
-
-def _lora_sizes(header: Header) -> Sizes:
+def _lora_sizes(header: Header) -> dict[str, tuple[int, ...]]:
     """The sizes of the layers that a LoRA's two matrices are for."""
     down, up = ".lora_down.weight", ".lora_up.weight"
     layers = [name.removesuffix(down) for name in header if name.endswith(down)]

@@ -14,5 +14,11 @@ def first_noise(
     This is what diffusers draws from CPU generators in float32. In bfloat16 it would draw noise
     that has nothing in common with it, never beyond 3.4: so cast what comes from here.
     """
-    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    return next_noise([torch.Generator().manual_seed(seed) for seed in seeds], shape)
+
+
+def next_noise(
+    generators: Sequence[torch.Generator], shape: tuple[int, int, int]
+) -> Float[torch.Tensor, "clips channels rows frames"]:
+    """The same from generators on the CPU, which may then go on to make a sampler's own noise."""
     return torch.stack([torch.randn(shape, generator=generator) for generator in generators])

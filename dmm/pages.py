@@ -2,6 +2,7 @@
 
 import base64
 import io
+from functools import cache
 from pathlib import Path
 
 import jinja2
@@ -13,6 +14,7 @@ INK = ((8, 7, 22), (54, 16, 92), (140, 34, 106), (222, 76, 74), (252, 163, 88), 
 """Colours of rising level, evenly spaced: night, violet, plum, coral, amber, cream."""
 
 
+@cache
 def template(path: Path, **filters: object) -> jinja2.Template:
     """A page's template: everything put into it is escaped, and a missing value is an error."""
     environment = jinja2.Environment(

@@ -10,6 +10,7 @@ In place of the paper's heap is a bucket queue, one stack of cells for each 0.1 
 three times as fast.
 """
 
+from collections.abc import Mapping
 from typing import no_type_check
 
 import numpy as np
@@ -30,11 +31,13 @@ def first_phase(
     win_length: int,
     n_fft: int,
     tolerance: float = 1e-4,
+    known: Mapping[int, Complex[np.ndarray, " bins"]] | None = None,
 ) -> Complex[np.ndarray, "frames bins"]:
     """Unit phasors for a zero-padded Hann window of ``win_length`` in the middle of the FFT frame.
 
     Cells below ``tolerance`` times the loudest keep phase 0: what they add is not heard, and
-    leaving them out saves time. An all-zero input is fine.
+    leaving them out saves time. An all-zero input is fine. ``known`` are phasors of
+    frames, by their number, that stay as they are: the others go on from them.
     """
     floor = max(float(tolerance * magnitude.max(initial=0)), SILENCE)
     # A rim of cells that are left out spares the loop its checks for the border.
@@ -47,10 +50,18 @@ def first_phase(
     along_frequency[1:-1, 1:-1] = (log[2:, 1:-1] - log[:-2, 1:-1]) * (-stretch / 2)
     levels = np.full(log.shape, -1, np.int32)
     levels[1:-1, 1:-1] = _queue_levels(magnitude, floor)
-    phase = _integrate(along_time.ravel(), along_frequency.ravel(), levels.ravel(), log.shape[1])
-    phasors = np.exp(np.complex64(1j) * phase.reshape(log.shape)[1:-1, 1:-1])
-    phasors[:, 1::2] *= -1  # the window's middle is sample n_fft / 2: half a turn a bin
-    return phasors
+    phase, fixed = np.zeros_like(log), np.zeros(log.shape, np.bool_)
+    for t, phasors in (known or {}).items():
+        phase[t + 1, 1:-1], fixed[t + 1, 1:-1] = np.angle(phasors * _half_turns(phasors)), True
+    slopes = along_time.ravel(), along_frequency.ravel()
+    _integrate(*slopes, levels.ravel(), phase.ravel(), fixed.ravel(), log.shape[1])
+    phasors = np.exp(np.complex64(1j) * phase[1:-1, 1:-1])
+    return phasors * _half_turns(phasors)
+
+
+def _half_turns(phasors: Complex[np.ndarray, "*frames bins"]) -> Float[np.ndarray, " bins"]:
+    """Half a turn a bin: the window's middle is sample n_fft / 2 of its frame."""
+    return np.where(np.arange(phasors.shape[-1]) % 2, np.float32(-1), np.float32(1))
 
 
 def _queue_levels(
@@ -63,39 +74,52 @@ def _queue_levels(
 
 @njit(cache=True)
 @no_type_check
-def _integrate(along_time, along_frequency, levels, stride):
-    """Sum the slopes cell by cell, loudest first; flat arrays, ``stride`` cells a frame.
+def _integrate(along_time, along_frequency, levels, phase, fixed, stride):
+    """Sum the slopes into ``phase``, loudest cell first; flat arrays, ``stride`` cells a frame.
 
-    ``stacks`` holds the top cell of each level, ``below`` the cell under each cell. A cell's level
-    in ``todo`` is -1 once it is reached.
+    It goes on from the cells that are ``fixed``, then from the loudest not yet reached. ``stacks``
+    holds the top cell of each level, ``below`` the cell under each cell. A cell's level in ``todo``
+    is -1 once it is reached.
     """
     todo = levels.copy()
-    phase = np.zeros(len(todo), np.float32)
     stacks = np.full(todo.max() + 1, -1, np.int32)
     below = np.empty(len(todo), np.int32)
+    top = -1
+    for cell in range(len(fixed)):
+        if fixed[cell] and todo[cell] >= 0:
+            top = max(top, todo[cell])
+            _push(cell, todo, stacks, below)
+    slopes = along_time, along_frequency
+    _spread(slopes, todo, stacks, below, phase, stride, top)
     for seed in _loudest_first(levels):
         top = todo[seed]
-        if top < 0:
+        if top >= 0:
+            _push(seed, todo, stacks, below)
+            _spread(slopes, todo, stacks, below, phase, stride, top)
+
+
+@njit(cache=True)
+@no_type_check
+def _spread(slopes, todo, stacks, below, phase, stride, top):
+    """Reach all cells that touch those in the queue, from its loudest on."""
+    along_time, along_frequency = slopes
+    while top >= 0:
+        cell = stacks[top]
+        if cell < 0:
+            top -= 1
             continue
-        _push(seed, todo, stacks, below)
-        while top >= 0:
-            cell = stacks[top]
-            if cell < 0:
-                top -= 1
+        stacks[top] = below[cell]
+        for offset in (-stride, stride, -1, 1):
+            near = cell + offset
+            level = todo[near]
+            if level < 0:
                 continue
-            stacks[top] = below[cell]
-            for offset in (-stride, stride, -1, 1):
-                near = cell + offset
-                level = todo[near]
-                if level < 0:
-                    continue
-                slope = along_frequency if abs(offset) == 1 else along_time
-                step = np.float32(0.5) * (slope[cell] + slope[near])
-                turned = phase[cell] + (step if offset > 0 else -step)
-                phase[near] = turned - 2 * np.pi * np.round(turned / (2 * np.pi))
-                _push(near, todo, stacks, below)
-                top = max(top, level)
-    return phase
+            slope = along_frequency if abs(offset) == 1 else along_time
+            step = np.float32(0.5) * (slope[cell] + slope[near])
+            turned = phase[cell] + (step if offset > 0 else -step)
+            phase[near] = turned - 2 * np.pi * np.round(turned / (2 * np.pi))
+            _push(near, todo, stacks, below)
+            top = max(top, level)
 
 
 @njit(cache=True)

@@ -34,6 +34,7 @@ _SETTINGS = {
 def load_pipeline(checkpoint: Path, dtype: torch.dtype = torch.float32) -> Any:
     """StableDiffusionPipeline or StableDiffusionXLPipeline on the CPU, as the checkpoint is.
 
+    The VAE is in full precision whatever the others are, because SDXL's overflows in half.
     ModelError, in one line, if the file is neither or lacks a tensor.
     """
     import diffusers
@@ -43,13 +44,13 @@ def load_pipeline(checkpoint: Path, dtype: torch.dtype = torch.float32) -> Any:
     tokenizers = dict(zip(names, load_tokenizers(shapes.vocab_size), strict=False))
     with tempfile.TemporaryDirectory() as folder:
         write_configs(Path(folder), shapes, prediction_type(checkpoint))
+        source = {"config": folder, "local_files_only": True}
         try:
+            vae = diffusers.AutoencoderKL.from_single_file(
+                str(checkpoint), subfolder="vae", torch_dtype=torch.float32, **source
+            )
             pipeline = getattr(diffusers, shapes.pipeline).from_single_file(
-                str(checkpoint),
-                config=folder,
-                torch_dtype=dtype,
-                local_files_only=True,
-                **tokenizers,
+                str(checkpoint), torch_dtype=dtype, vae=vae, **source, **tokenizers
             )
         except (KeyError, ValueError, RuntimeError, OSError) as error:
             reason = str(error).splitlines()[0][:200]

@@ -6,6 +6,7 @@ it is imported when it is asked for, as embedders are (``dmm.embedders``).
 
 from collections.abc import Callable
 from importlib import import_module
+from types import ModuleType
 
 from .errors import InputError
 
@@ -22,3 +23,8 @@ def load_metric(name: str) -> Callable[..., float]:
         raise InputError(f"no metric {name!r}; known: {', '.join(sorted(METRICS))}")
     module, attribute = METRICS[name].split(":")
     return getattr(import_module(module), attribute)
+
+
+def load_seams() -> ModuleType:
+    """The module that says how much joints stand out: its ``band_power`` and ``seam_score``."""
+    return import_module("eval.seams")

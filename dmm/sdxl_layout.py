@@ -60,6 +60,8 @@ _TE2: Rules = [
     (r"\.fc1\.", ".c_fc."),
     (r"\.fc2\.", ".c_proj."),
     (r"\.self_attn\.out_proj\.", ".attn.out_proj."),
+    (r"\.self_attn\.[qkv]_proj\.", ".attn.in_proj_"),
+    (r"^text_projection\.weight$", "text_projection"),
 ]
 
 
@@ -99,18 +101,26 @@ def _vae_key(key: str, levels: int) -> str:
     return _renamed(key, _VAE)
 
 
+def te2_key(key: str) -> str:
+    """An OpenCLIP tensor's name, without prefix, from its name in transformers.
+
+    q, k and v share one, whose rows they are in this order; the projection is there as x @ P.
+    """
+    return _renamed(key, _TE2)
+
+
 def _te2_tensors(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """OpenCLIP keeps q, k and v as one matrix, and the projection as x @ P."""
     tensors: dict[str, Tensor] = {}
     for key, tensor in state.items():
-        if key == "text_projection.weight":
-            tensors["text_projection"] = tensor.T
+        name = te2_key(key)
+        if name == "text_projection":
+            tensors[name] = tensor.T
         elif ".self_attn.q_proj." in key:
-            parts = [state[key.replace(".q_proj.", f".{p}_proj.")] for p in "qkv"]
-            name = _renamed(key, _TE2).replace(".self_attn.q_proj.", ".attn.in_proj_")
-            tensors[name] = torch.cat(parts)
+            tensors[name] = torch.cat(
+                [state[key.replace(".q_proj.", f".{p}_proj.")] for p in "qkv"]
+            )
         elif not re.search(r"\.self_attn\.[kv]_proj\.", key):
-            tensors[_renamed(key, _TE2)] = tensor
+            tensors[name] = tensor
     return tensors
 
 

@@ -78,7 +78,7 @@ def _download(folder: Path, name: str) -> bool:
     from huggingface_hub import hf_hub_download
 
     files = ("vocab.json", "merges.txt", "special_tokens_map.json", "tokenizer_config.json")
-    is_offline = not _hub_answers()
+    is_offline = not hub_answers()
     try:
         paths = [Path(hf_hub_download(name, f, local_files_only=is_offline)) for f in files]
     except OSError:
@@ -89,10 +89,12 @@ def _download(folder: Path, name: str) -> bool:
 
 
 @cache
-def _hub_answers() -> bool:
-    """Try one connection: the Hub's own client would retry for a minute."""
-    from huggingface_hub.constants import ENDPOINT
+def hub_answers() -> bool:
+    """Whether the Hub may be asked and one connection succeeds: its client retries for a minute."""
+    from huggingface_hub.constants import ENDPOINT, HF_HUB_OFFLINE
 
+    if HF_HUB_OFFLINE:
+        return False
     host = urlsplit(ENDPOINT).hostname or ""
     try:
         socket.create_connection((host, 443), timeout=HUB_TIMEOUT_S).close()

@@ -23,7 +23,7 @@ from dmm.noise import first_noise
 from .parts import Parts
 
 if TYPE_CHECKING:
-    from dmm.generate import Sampling
+    from dmm.generation.sampling import Sampling
 
 BATCH = 4
 """Clips drawn at once; guidance doubles it. A step without gradients needs far less than one of
@@ -143,15 +143,14 @@ def make_scheduler(sampling: "Sampling", v_prediction: bool) -> Any:
     """The scheduler that ``dmm generate`` would draw with."""
     import diffusers
 
-    from dmm.generate import SAMPLERS
+    from dmm.generation import sampling as samplers
     from dmm.pipeline import SCHEDULER
 
     prediction = "v_prediction" if v_prediction else "epsilon"
     own: Any = diffusers.EulerDiscreteScheduler.from_config(
         SCHEDULER | {"prediction_type": prediction}
     )
-    name, settings = SAMPLERS[sampling.sampler]
-    return getattr(diffusers, name).from_config(own.config, **settings)
+    return samplers.make_scheduler(sampling.sampler, own.config)
 
 
 @contextmanager

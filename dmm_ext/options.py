@@ -115,7 +115,7 @@ def _previews(group: argparse._ArgumentGroup) -> None:
         "--preview_embedder",
         type=str,
         default="mel-stats",
-        help="embedder that scores the previews: mel-stats, nano-clap or clap",
+        help="embedder that scores the previews: mel-stats, nano-clap, clap, laion-clap",
     )
     group.add_argument("--preview_weights", type=str, help="folder of the embedder's weights")
     group.add_argument(

@@ -9,10 +9,7 @@ there already, by the same weights and settings, is not drawn again.
 import hashlib
 import json
 import logging
-import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,7 +19,7 @@ import torch
 from dmm.audio import write_audio
 from dmm.embedders import load_embedder
 from dmm.errors import DmmError
-from dmm.files import write_text
+from dmm.files import whole_folder, write_text
 from dmm.melimage import write_image
 
 from .collapse import CollapseAlarm
@@ -41,7 +38,8 @@ class Previews:
 
     def __init__(self, parts: Parts, trainer: Any, folder: Path) -> None:
         """``folder`` is RUN/previews. SystemExit, in one line, for settings that do not hold."""
-        from dmm.generate import Sampling, requests
+        from dmm.generation.requests import requests
+        from dmm.generation.sampling import Sampling
 
         args = parts.args
         self.parts, self.folder = parts, folder
@@ -160,20 +158,6 @@ def made_before(folder: Path, facts: dict[str, Any]) -> dict[str, float | str] |
         return None
     record = json.loads(path.read_text(encoding="utf-8"))
     return record["scores"] if record["drawn"] == facts else None
-
-
-@contextmanager
-def whole_folder(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder beside; it takes the name, and the place of an old one, at the end."""
-    part = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    try:
-        yield part
-        shutil.rmtree(folder, ignore_errors=True)
-        part.rename(folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def fingerprint(network: torch.nn.Module) -> str:

@@ -1,62 +1,81 @@
-"""``clap``: LAION's CLAP (https://arxiv.org/abs/2211.06687) through transformers, from a folder.
+"""LAION's CLAP as an embedder (https://arxiv.org/abs/2211.06687), whichever package runs it.
 
-Nothing is downloaded: the folder holds what ``save_pretrained`` writes (config.json, safetensors,
-preprocessor_config.json, for words tokenizer.json). Checkpoints differ and are not interchangeable
-by name, so the weights' SHA-256 is part of the embedder's version.
+``clap`` runs a checkpoint folder by transformers (``eval.clap_folder``), ``laion-clap`` a .pt file
+by its authors' package (``eval.laion``): equal to 1e-6 on equal weights. Checkpoints are not
+interchangeable by name, so the weights' SHA-256 is part of the embedder's identity.
 """
 
-import hashlib
-import json
-from collections.abc import Iterable, Sequence
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
 
-from dmm.audio import read_audio
-from dmm.errors import InputError, ModelError
-from dmm.files import sha256_file
+from dmm.embedders import Identity, Way, load_text_embedder
+from dmm.errors import ModelError
 
-from .hearing import resample
+from .sound import mono, resample
+from .windows import sixteen_bits, windows
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from transformers import ClapFeatureExtractor, ClapModel, PreTrainedTokenizerBase
+
+    from dmm.distill.compute import Compute
+
+Item = TypeVar("Item")
 
 SR = 48000
 WINDOW_SAMPLES = 480_000
 """CLAP hears 10 s at a time."""
 BATCH = 8
-EXPECTED_PREPROCESSING = {
-    "sampling_rate": SR,
-    "frequency_min": 50,
-    "frequency_max": 14000,
-    "truncation": "rand_trunc",
-    "padding": "repeatpad",
+"""Windows or texts at once: more takes more memory, and on a CPU more time."""
+MAX_TOKENS = 77
+"""Words after these are cut off, as in CLAP's training."""
+CODE = 2
+"""Raised when this package gives another vector for the same clip, weights and way."""
+IN_WORDS = {
+    "loop": "48 kHz mono, 16 bit, looped to 10 s; longer sound: mean of 10 s windows",
+    "legacy": "48 kHz mono, 16 bit, whole copies then silence to 10 s; longer sound: mean of 10 s "
+    "windows",
 }
-"""How the released checkpoints were trained. transformers' own defaults are others (0 Hz, fusion):
-they move a clip further than another clip lies, without an error."""
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """Two networks with one space; what it returns need not have unit length."""
+
+    dim: int
+    logit_scale: float
+
+    def hear(self, batch: Sequence[Float[np.ndarray, "480000"]]) -> "Tensor":
+        """(windows, dim) of sound at 48 kHz."""
+        ...
+
+    def read(self, texts: list[str]) -> "Tensor":
+        """(texts, dim); ModelError if there is no tokeniser."""
+        ...
 
 
 class Clap:
-    """A loaded checkpoint; ``version`` begins with the hash of its weights."""
-
-    name = "clap"
-    protocol = "48 kHz mono, 16 bit, looped to 10 s; longer sound: mean of 10 s windows"
+    """A loaded checkpoint. Pickled, it is what it was loaded from: a Ray worker loads it anew."""
 
     def __init__(
-        self, model: "ClapModel", extractor: "ClapFeatureExtractor", folder: Path, weights: str
+        self, encoder: Encoder, identity: Identity, way: Way, compute: "Compute", weights: Path
     ) -> None:
-        self.model, self.extractor, self.folder = model, extractor, folder
-        self.version = f"{weights[:16]}-loop1"
-        self.dim = int(model.config.projection_dim)
-        self.logit_scale = float(model.logit_scale_a.detach().exp())
+        self.encoder, self.identity, self.compute = encoder, identity, compute
+        self.name, self.version = identity.name, identity.version
+        self.protocol = IN_WORDS[identity.protocol]
+        self.dim, self.logit_scale = encoder.dim, encoder.logit_scale
+        self._recipe = (identity.name, weights, way, identity.version)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _load_again, self._recipe
 
     def embed(self, audio_files: Sequence[Path]) -> Float[np.ndarray, "n dim"]:
         """Unit rows, float32; InputError names the first file that cannot be read."""
-        return self._embed(read_audio(path, SR, 1)[0] for path in audio_files)
+        return self._embed(mono(path, SR) for path in audio_files)
 
     def embed_sounds(
         self, sounds: Float[np.ndarray, "n samples"], sr: int
@@ -65,99 +84,49 @@ class Clap:
         return self._embed(resample(sounds.astype(np.float32, copy=False), sr, SR))
 
     def embed_text(self, texts: Sequence[str]) -> Float[np.ndarray, "n dim"]:
-        """Unit rows, float32; ModelError if the folder has no tokeniser."""
-        import torch
-
-        words: Any = self._tokenizer(
-            list(texts), padding=True, truncation=True, return_tensors="pt"
-        )
-        with torch.inference_mode():
-            rows = _tensor(
-                self.model.get_text_features(words["input_ids"], words["attention_mask"])
-            )
-        return torch.nn.functional.normalize(rows.float(), dim=1).numpy()
-
-    @cached_property
-    def _tokenizer(self) -> "PreTrainedTokenizerBase":
-        from transformers import AutoTokenizer
-
-        if not (self.folder / "tokenizer.json").is_file():
-            raise ModelError(
-                f"{self.folder}: no tokenizer.json, which reading words needs; copy it from where "
-                "the checkpoint comes from"
-            )
-        return AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
+        """Unit rows, float32; ModelError if the weights came without what reads words."""
+        return self._rows(self.encoder.read, texts)
 
     def _embed(self, sounds: Iterable[Float[np.ndarray, "_"]]) -> Float[np.ndarray, "n dim"]:
-        windows = [clap_windows(sound) for sound in sounds]
-        rows = self._embed_windows(np.concatenate(windows))
-        ends = np.cumsum([len(own) for own in windows])[:-1]
-        means = np.stack([own.mean(0) for own in np.split(rows, ends)])
-        return means / np.linalg.norm(means, axis=1, keepdims=True)
+        counts: list[int] = []
 
-    def _embed_windows(self, windows: Float[np.ndarray, "n samples"]) -> Float[np.ndarray, "n dim"]:
+        def all_windows() -> Iterator[np.ndarray]:
+            for sound in sounds:
+                own = windows(sixteen_bits(sound), WINDOW_SAMPLES, self.identity.protocol)
+                counts.append(len(own))
+                yield from own
+
+        rows = self._rows(self.encoder.hear, all_windows())
+        means = [own.mean(0) for own in np.split(rows, np.cumsum(counts)[:-1])]
+        return _unit(np.stack(means))
+
+    def _rows(self, encode: Any, items: Iterable[Any]) -> Float[np.ndarray, "n dim"]:
+        """Unit rows of one network, a batch at a time."""
         import torch
 
-        rows = []
-        with torch.inference_mode():
-            for start in range(0, len(windows), BATCH):
-                batch = list(windows[start : start + BATCH])
-                features = self.extractor(batch, sampling_rate=SR, return_tensors="pt")
-                out = self.model.get_audio_features(input_features=features["input_features"])
-                rows.append(_tensor(out))
-        return torch.cat(rows).float().numpy()
+        # TF32 would take three of seven digits from a GPU's convolutions.
+        exact = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+        with torch.inference_mode(), self.compute.autocast(), exact:
+            rows = [encode(batch).float().cpu() for batch in _batches(items, BATCH)]
+        return _unit(torch.cat(rows).numpy())
 
 
-def _tensor(out: Any) -> "Tensor":
-    """The projected vectors, which transformers 5 wraps in an output object."""
-    return getattr(out, "pooler_output", out)
+def _batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    coming = iter(items)
+    while batch := list(islice(coming, size)):
+        yield batch
 
 
-def clap_windows(audio: Float[np.ndarray, " samples"]) -> Float[np.ndarray, "windows 480000"]:
-    """Whole 10 s windows: short sound is looped, long sound covered by evenly spaced windows.
-
-    Looping is for clips of all lengths alike: the checkpoint's own padding repeats whole copies
-    only and would append 4.88 s of silence to a clip of 5.12 s, but none to one of 5 s. Samples
-    go through 16 bits, truncating, as in training.
-    """
-    audio = (np.clip(audio, -1, 1) * 32767).astype(np.int16).astype(np.float32) / 32767
-    if len(audio) <= WINDOW_SAMPLES:
-        return np.resize(audio, (1, WINDOW_SAMPLES))
-    count = -(-len(audio) // WINDOW_SAMPLES)
-    starts = np.linspace(0, len(audio) - WINDOW_SAMPLES, count).astype(int)
-    return np.stack([audio[start : start + WINDOW_SAMPLES] for start in starts])
+def _unit(rows: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, "n dim"]:
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def load_clap(folder: Path | None) -> Clap:
-    """The checkpoint in ``folder``; ModelError if a part is missing or does not fit."""
-    from transformers import ClapFeatureExtractor, ClapModel
-
-    if folder is None:
-        raise InputError("the clap embedder needs a checkpoint folder; name it with --weights DIR")
-    weights = sorted(folder.glob("*.safetensors"))
-    if not weights or not (folder / "config.json").is_file():
-        raise ModelError(f"{folder}: no CLAP checkpoint; it needs config.json and *.safetensors")
-    _check_preprocessing(folder / "preprocessor_config.json")
-    loaded: Any = ClapModel.from_pretrained(
-        folder, local_files_only=True, use_safetensors=True, output_loading_info=True
-    )
-    model, report = loaded
-    if report["missing_keys"] or report["mismatched_keys"]:
+def _load_again(name: str, weights: Path, way: Way, version: str) -> Any:
+    """The same embedder in another process; ModelError if the weights there are others."""
+    again = load_text_embedder(name, weights, way.protocol, way.precision, way.device)
+    if again.version != version:
         raise ModelError(
-            f"{folder}: {len(report['missing_keys'])} tensors missing and "
-            f"{len(report['mismatched_keys'])} of another shape; this is not a whole CLAP model"
+            f"{weights}: holds other weights on a worker ({again.version}, here {version}); make "
+            "all machines see the same folder"
         )
-    extractor = ClapFeatureExtractor.from_pretrained(folder, local_files_only=True)
-    digest = hashlib.sha256("".join(map(sha256_file, weights)).encode()).hexdigest()
-    version = sha256_file(weights[0]) if len(weights) == 1 else digest
-    return Clap(model.eval(), extractor, folder, version)
-
-
-def _check_preprocessing(path: Path) -> None:
-    """Refuse a feature extractor other than the one the checkpoints were trained with."""
-    if not path.is_file():
-        raise ModelError(f"{path}: missing; copy it from where the checkpoint comes from")
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    for key, value in EXPECTED_PREPROCESSING.items():
-        if found.get(key) != value:
-            raise ModelError(f"{path}: {key} is {found.get(key)!r}; only {value!r} is supported")
+    return again

@@ -1,9 +1,12 @@
 """How near each clip lies to a reference set: mean cosine, and the nearest reference clips."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
+
+from .intervals import prompt_bootstrap
 
 
 @dataclass(frozen=True)
@@ -12,6 +15,32 @@ class Nearest:
 
     index: Int[np.ndarray, " n"]
     cosine: Float[np.ndarray, " n"]
+
+
+@dataclass(frozen=True)
+class Closeness:
+    """Cosine of clips to a test set, -1..1."""
+
+    mean: float
+    """Over all pairs of a clip and a reference clip."""
+    sd: float | None
+    """Over clips, each with its mean cosine; None for one clip."""
+    low: float | None
+    """95 % interval of the mean over prompts; None below five prompts."""
+    high: float | None
+
+
+def reference_closeness(
+    x: Float[np.ndarray, "n dim"],
+    reference: Float[np.ndarray, "m dim"],
+    prompts: Sequence[object],
+    seed: int = 0,
+) -> Closeness:
+    """``reference_cosine`` with its spread and how sure it is; the reference counts as fixed."""
+    own = cosines_to_reference(x, reference)
+    low, high = prompt_bootstrap(own, prompts, seed) or (None, None)
+    sd = float(own.std(ddof=1)) if len(own) > 1 else None
+    return Closeness(float(own.mean()), sd, low, high)
 
 
 def cosines_to_reference(

@@ -1,4 +1,7 @@
-"""How varied one set of clips is: mean pairwise cosine distance, and participation ratio."""
+"""How varied clips are: mean pairwise cosine distance, also by prompt, and participation ratio."""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
@@ -8,17 +11,72 @@ def embedding_diversity(x: Float[np.ndarray, "n dim"]) -> float:
     """Mean of ``1 - cosine`` over all pairs of different rows; ``x`` has unit rows.
 
     Higher is more varied: 0 for equal rows, 1 for orthogonal ones. For unit rows this is also the
-    trace of the sample covariance, so the trace is no second opinion. Unbiased in ``n``. Raises
+    trace of the sample covariance: one number, not two that agree. Unbiased in ``n``. Raises
     ValueError below two rows.
 
     >>> embedding_diversity(np.eye(3))
     1.0
     """
-    n = len(x)
-    if n < 2:
-        raise ValueError(f"a distance between clips needs 2 or more embeddings; got {n}")
-    total = x.sum(0, dtype=np.float64)
-    own = np.square(x, dtype=np.float64).sum()
+    if len(x) < 2:
+        raise ValueError(f"a distance between clips needs 2 or more embeddings; got {len(x)}")
+    return _mean_pair_distance(x)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Where variety comes from; ``total = within + between``, mean cosine distances."""
+
+    total: float
+    """Between two clips of different prompts."""
+    within: float
+    """Between two clips of one prompt: near 0 where a prompt always gives the same clip."""
+    between: float
+    """What prompts add; near 0, by chance below, where all of them give the same music."""
+    n_prompts: int
+    """Prompts with two or more clips, which ``within`` is the mean of."""
+
+
+def spread(rows: Float[np.ndarray, "n dim"], prompts: Sequence[Hashable]) -> Spread:
+    """Variety of unit rows, told apart by what each was asked for; every prompt counts alike.
+
+    Unlike ``embedding_diversity`` of all rows, which lies between ``within`` and ``total``, no
+    part depends on the number of clips a prompt. Raises ValueError if there are not two prompts,
+    or none has two clips: one seed a prompt says nothing about variety within it.
+    """
+    own = list(diversity_by_prompt(rows, prompts).values())
+    centres = np.array([rows[kept].mean(0, dtype=np.float64) for kept in _by_prompt(prompts)])
+    if len(centres) < 2:
+        raise ValueError("variety between prompts needs clips of 2 or more prompts; got 1")
+    within, total = float(np.mean(own)), _mean_pair_distance(centres)
+    return Spread(total, within, total - within, len(own))
+
+
+def diversity_by_prompt(
+    rows: Float[np.ndarray, "n dim"], prompts: Sequence[Hashable]
+) -> dict[Hashable, float]:
+    """``embedding_diversity`` of each prompt's clips, for prompts with two or more.
+
+    Raises ValueError if no prompt has two.
+    """
+    groups = _by_prompt(prompts)
+    varied = {prompts[kept[0]]: embedding_diversity(rows[kept]) for kept in groups if len(kept) > 1}
+    if not varied:
+        raise ValueError("variety within a prompt needs 2 or more seeds of it; got 1 of each")
+    return varied
+
+
+def _by_prompt(prompts: Sequence[Hashable]) -> list[list[int]]:
+    """Row indices of each prompt, in the order they first appear."""
+    groups: dict[Hashable, list[int]] = {}
+    for row, prompt in enumerate(prompts):
+        groups.setdefault(prompt, []).append(row)
+    return list(groups.values())
+
+
+def _mean_pair_distance(rows: Float[np.ndarray, "n dim"]) -> float:
+    """One minus the mean inner product of two different rows."""
+    n, total = len(rows), rows.sum(0, dtype=np.float64)
+    own = np.square(rows, dtype=np.float64).sum()
     return float(1 - (total @ total - own) / (n * (n - 1)))
 
 

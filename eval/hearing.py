@@ -13,8 +13,10 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from scipy import sparse
 
-from dmm.audio import read_audio
 from dmm.mel import MelFormat, mel_magnitude, stft
+
+from .sound import mono
+from .windows import windows
 
 SR = 22050
 WINDOW_SAMPLES = 112_896
@@ -60,31 +62,13 @@ class Pictures:
 
 def hear(audio: Float[np.ndarray, " samples"]) -> Pictures:
     """The pictures of all windows of mono sound at ``SR``."""
-    pairs = [_pictures(window) for window in windows(audio)]
+    pairs = [_pictures(window) for window in windows(audio, WINDOW_SAMPLES)]
     return Pictures(np.stack([p[0] for p in pairs]), np.stack([p[1] for p in pairs]))
 
 
 def read_mono(files: Iterable[Path]) -> Iterator[Float[np.ndarray, "_"]]:
     """Each file's sound at ``SR``, read when asked for; InputError for one that cannot be read."""
-    return (read_audio(path, SR, 1)[0] for path in files)
-
-
-def resample(
-    sounds: Float[np.ndarray, "n samples"], sr: int, to_sr: int
-) -> Float[np.ndarray, "n resampled"]:
-    """Mono sounds at another rate, as ``read_audio`` resamples files."""
-    import soxr
-
-    return sounds if sr == to_sr else np.ascontiguousarray(soxr.resample(sounds.T, sr, to_sr).T)
-
-
-def windows(audio: Float[np.ndarray, " samples"]) -> Float[np.ndarray, "windows 112896"]:
-    """Whole windows: short sound is looped, long sound covered by evenly spaced windows."""
-    if len(audio) <= WINDOW_SAMPLES:
-        return np.resize(audio, (1, WINDOW_SAMPLES))
-    count = -(-len(audio) // WINDOW_SAMPLES)
-    starts = np.linspace(0, len(audio) - WINDOW_SAMPLES, count).astype(int)
-    return np.stack([audio[start : start + WINDOW_SAMPLES] for start in starts])
+    return (mono(path, SR) for path in files)
 
 
 def _pictures(

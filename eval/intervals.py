@@ -1,8 +1,11 @@
-"""How sure a score is: jackknife-t intervals, and the floor that real clips reach.
+"""How sure a score is: intervals over prompts, and the floor that real clips reach.
 
-A percentile bootstrap repeats rows, and a repeated row is at distance 0 from itself: for pairwise
-scores it covers the truth far too seldom (16 % instead of 95 % for KAD at 10 clips). Leaving rows
-out has no such flaw.
+Clips of one prompt are alike, so prompts are drawn or left out, never single clips of them: for 12
+prompts of 5 clips, an interval over clips holds the truth 65 times in 100 instead of 95.
+
+A bootstrap repeats rows, and a repeated row is at distance 0 from itself: for pairwise scores it
+covers the truth far too seldom (16 % instead of 95 % for KAD at 10 clips). Leaving rows out has no
+such flaw, hence the jackknife for those and the bootstrap for means of one number a clip.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,6 +18,7 @@ from scipy import stats
 MIN_GROUPS = 5
 """Fewer than this many groups say too little about spread for an interval."""
 FLOOR_DRAWS = 20
+RESAMPLES = 10_000
 
 
 def jackknife_interval(
@@ -44,6 +48,32 @@ def jackknife_interval(
     pseudo = count * whole - (count - 1) * without
     half = stats.t.ppf((1 + level) / 2, count - 1) * pseudo.std(ddof=1) / np.sqrt(count)
     return float(whole - half), float(whole + half)
+
+
+def prompt_bootstrap(
+    values: Float[np.ndarray, " n"], prompts: Sequence[object], seed: int = 0, level: float = 0.95
+) -> tuple[float, float] | None:
+    """Bootstrap interval of the mean of one number a clip, drawing whole prompts.
+
+    For paired clips, pass the differences. None if there are fewer than five prompts: so one
+    prompt with many clips has no interval, which says nothing about other prompts anyway.
+
+    The plain percentiles are too narrow for few prompts; taken as far out as Student's t says
+    (the expanded percentile interval of Hesterberg 2015, https://arxiv.org/abs/1411.5279) they
+    held the truth in 93 to 95 % instead of 83 to 91 % of simulated sets of 5 to 12 prompts (90 to
+    93 % where prompt means are lopsided).
+    """
+    names = list(dict.fromkeys(prompts))
+    if len(names) < MIN_GROUPS:
+        return None
+    count, place = len(names), {name: index for index, name in enumerate(names)}
+    own = np.array([place[prompt] for prompt in prompts])
+    sums, sizes = np.bincount(own, values), np.bincount(own)
+    drawn = np.random.default_rng(seed).integers(0, count, (RESAMPLES, count))
+    means = sums[drawn].sum(1) / sizes[drawn].sum(1)
+    reach = stats.t.ppf((1 + level) / 2, count - 1) * np.sqrt(count / (count - 1))
+    low, high = np.quantile(means, stats.norm.cdf([-reach, reach]))
+    return float(low), float(high)
 
 
 @dataclass(frozen=True)

@@ -100,5 +100,5 @@ def load_judges(path: Path | None = None) -> Judges:
     """The shipped judges, or those of another weights file; ModelError if it does not fit."""
     from .listener import load_listener
 
-    listener, version = load_listener(path)
-    return Judges(listener, version)
+    listener, sha256 = load_listener(path)
+    return Judges(listener, sha256[:16])

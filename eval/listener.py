@@ -180,15 +180,15 @@ def save_listener(path: Path, listener: Listener) -> None:
 
 
 def load_listener(path: Path | None = None) -> tuple[Listener, str]:
-    """The shipped listener, or that of a file or folder, and how its SHA-256 begins.
+    """The shipped listener, or that of a file or folder, and its SHA-256.
 
     ModelError if the file is missing, does not match the card beside it, or is no listener.
     """
     path = path or SHIPPED
     path = path / SHIPPED.name if path.is_dir() else path
     verify_card(path)
-    version = sha256_of(path)
-    return _load(path, version), version[:16]
+    sha256 = sha256_of(path)
+    return _load(path, sha256), sha256
 
 
 @cache

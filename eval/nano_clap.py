@@ -12,21 +12,30 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 
-from .hearing import SR, read_mono, resample
+from dmm.embedders import Identity, Way, backend
+
+from .hearing import SR, read_mono
+from .sound import resample
 
 if TYPE_CHECKING:
     from .listener import Listener
 
 
+CODE = 1
+"""Raised when this package gives another vector for the same clip and weights."""
+
+
 class NanoClap:
-    """A loaded listener as an embedder of sound and of words; ``version`` is its weights' hash."""
+    """A loaded listener as an embedder of sound and of words."""
 
     name = "nano-clap"
     protocol = "22.05 kHz mono, looped to 5.12 s; longer sound: mean of 5.12 s windows"
     dim = 128
 
-    def __init__(self, listener: "Listener", version: str):
-        self.listener, self.version = listener, version
+    def __init__(self, listener: "Listener", sha256: str):
+        self.listener = listener
+        self.identity = Identity(self.name, sha256, backend("torch"), "loop", "fp32", CODE)
+        self.version = self.identity.version
         self.logit_scale = float(listener.log_scale.exp())
 
     def embed(self, audio_files: Sequence[Path]) -> Float[np.ndarray, "n dim"]:
@@ -51,8 +60,13 @@ class NanoClap:
         return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def load_nano_clap(weights: Path | None = None) -> NanoClap:
-    """The shipped embedder, or that of another file; ModelError if the weights do not fit."""
+def load_nano_clap(weights: Path | None = None, way: Way | None = None) -> NanoClap:
+    """The shipped embedder, or that of another file; ModelError if the weights do not fit.
+
+    InputError for another way than the only one.
+    """
     from .listener import load_listener
 
+    if way:
+        way.refuse_choice(NanoClap.name)
     return NanoClap(*load_listener(weights))

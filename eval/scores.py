@@ -1,63 +1,31 @@
-"""All metrics of a set of clips with intervals and floors, and what moved since a baseline."""
+"""All metrics of a set of clips, and what moved since a baseline."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-import numpy as np
-from jaxtyping import Float
-
-from .intervals import MIN_GROUPS, jackknife_interval, real_floor
-from .metrics import METRICS, Direction, Metric
-
-
-@dataclass(frozen=True)
-class Score:
-    """A metric's value; every None says that the set is too small for that part, or FAD."""
-
-    value: float
-    low: float | None
-    """95 % interval of the value."""
-    high: float | None
-    floor: float | None
-    """What real clips score in the clips' place; for cosine and diversity, among themselves."""
-    floor_low: float | None
-    floor_high: float | None
-    floor_n: int | None
-    """How many real clips stand in; fewer than scored if the reference is small."""
-    excess: float | None
-    """Score above the floor at equal numbers: the fair part of FAD."""
-    direction: Direction
+from .figures import Figure
+from .intervals import jackknife_interval
+from .metrics import METRICS, Metric
+from .rows import require_unit_rows
+from .sample import Sample
 
 
-def score_clips(
-    x: Float[np.ndarray, "n dim"],
-    reference: Float[np.ndarray, "m dim"],
-    groups: Sequence[object],
-) -> dict[str, Score]:
-    """Every metric of ``METRICS`` for unit rows; ``groups`` are the prompts, or the clips."""
-    return {name: _score(metric, x, reference, groups) for name, metric in METRICS.items()}
+def score(sample: Sample, names: Iterable[str] = METRICS) -> dict[str, Figure]:
+    """The named metrics of clips; one that cannot be had says why.
+
+    Raises ValueError for rows that are not finite or not of length 1.
+    """
+    require_unit_rows(sample.rows, "clips")
+    if sample.reference:
+        require_unit_rows(sample.reference.rows, "reference clips")
+    return {name: _measured(METRICS[name], sample) for name in names}
 
 
-def _score(metric: Metric, x: np.ndarray, reference: np.ndarray, groups: Sequence[object]) -> Score:
-    value = metric.score(x, reference)
-    interval = metric.of_rows and jackknife_interval(metric.of_rows(x, reference), groups)
-    low, high = interval or (None, None)
-    if metric.own is not None:
-        floor = _target(metric.own, value, reference)
-    elif drawn := real_floor(metric.score, x, reference):
-        floor = (drawn.mean, drawn.low, drawn.high, drawn.n, drawn.excess)
-    else:
-        floor = (None, None, None, None, None)
-    return Score(value, low, high, *floor, metric.direction)
-
-
-def _target(
-    own: Callable[[np.ndarray], float], value: float, reference: np.ndarray
-) -> tuple[float, float | None, float | None, int, float]:
-    """What the reference scores among itself, in the order of Score's floor fields."""
-    target, rows = own(reference), range(len(reference))
-    low, high = jackknife_interval(lambda keep: own(reference[keep]), rows) or (None, None)
-    return target, low, high, len(reference), value - target
+def _measured(metric: Metric, sample: Sample) -> Figure:
+    try:
+        return metric.measure(sample)
+    except ValueError as reason:
+        return Figure(None, len(sample.rows), why_not=str(reason))
 
 
 @dataclass(frozen=True)
@@ -68,10 +36,11 @@ class Move:
     after: float
     change: float
     low: float | None
-    """95 % interval of the change over matched prompts or clips; None if unmatched, or FAD."""
+    """95 % interval of the change over matched prompts or clips; None if there is none."""
     high: float | None
-    toward: bool
-    """Whether a distance fell, or another score came nearer to what real clips reach."""
+    better: bool | None
+    """Whether it moved the way it should, or came nearer to what real clips reach; None where
+    that is not known."""
 
     @property
     def sure(self) -> bool | None:
@@ -80,40 +49,30 @@ class Move:
 
 
 def compare(
-    before: Float[np.ndarray, "n0 dim"],
-    after: Float[np.ndarray, "n dim"],
-    reference: Float[np.ndarray, "m dim"],
-    groups: Sequence[object] | None,
+    before: Sample, after: Sample, paired: bool, names: Iterable[str] = METRICS
 ) -> dict[str, Move]:
-    """Each metric's change; with ``groups`` (one a row) the rows of both sets are matched pairs."""
-    return {
-        name: _move(metric, before, after, reference, groups) for name, metric in METRICS.items()
-    }
+    """Each metric's change, of those that both samples have; ``paired`` rows match one by one."""
+    old, new = score(before, names), score(after, names)
+    moves = (
+        (name, _move(METRICS[name], old[name], new[name], before, after, paired)) for name in old
+    )
+    return {name: move for name, move in moves if move}
 
 
 def _move(
-    metric: Metric,
-    before: np.ndarray,
-    after: np.ndarray,
-    reference: np.ndarray,
-    groups: Sequence[object] | None,
-) -> Move:
-    old, new = metric.score(before, reference), metric.score(after, reference)
-    interval = None
-    if groups is not None and metric.of_rows is not None:
-        old_of, new_of = (metric.of_rows(x, reference) for x in (before, after))
-        interval = jackknife_interval(lambda keep: new_of(keep) - old_of(keep), groups)
-    target = metric.own(reference) if metric.own else None
-    toward = new < old if target is None else abs(new - target) < abs(old - target)
-    return Move(old, new, new - old, *(interval or (None, None)), toward)
+    metric: Metric, old: Figure, new: Figure, before: Sample, after: Sample, paired: bool
+) -> Move | None:
+    if old.value is None or new.value is None:
+        return None
+    span = None
+    if paired and metric.of_rows is not None:
+        old_of, new_of = metric.of_rows(before), metric.of_rows(after)
+        span = jackknife_interval(lambda keep: new_of(keep) - old_of(keep), after.groups)
+    better = _is_better(metric, old.value, new.value, new.real)
+    return Move(old.value, new.value, new.value - old.value, *(span or (None, None)), better)
 
 
-def interval_groups(prompts: Sequence[str | None]) -> tuple[list[object], str]:
-    """What leaves together in intervals: prompts if all are known and enough, else single clips.
-
-    The second value says which, "prompts" or "clips": an interval over the clips of few prompts
-    promises nothing for other prompts.
-    """
-    if None not in prompts and len(set(prompts)) >= MIN_GROUPS:
-        return list(prompts), "prompts"
-    return list(range(len(prompts))), "clips"
+def _is_better(metric: Metric, old: float, new: float, real: float | None) -> bool | None:
+    if metric.aim == "real":
+        return None if real is None else abs(new - real) < abs(old - real)
+    return new < old if metric.aim == "low" else new > old

@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from dmm.audio import read_audio
+from dmm.embedders import Identity, Way, backend
 from dmm.errors import InputError
 from dmm.mel import MelFormat, mel_magnitude
+
+from .sound import mono
 
 FORMAT = MelFormat(
     name="mel-stats",
@@ -48,20 +50,23 @@ class MelStats:
     """The ``mel-stats`` embedder: 232 numbers a clip, of unit length together."""
 
     name = "mel-stats"
-    version = "1"
+    identity = Identity("mel-stats", None, backend("numpy"), "whole", "fp32", code=1)
+    version = identity.version
     dim = 3 * FORMAT.n_mels + PULSE_GROUPS * (len(PULSE_EDGES_HZ) - 1)
     protocol = "22.05 kHz mono, whole clip, level relative to the clip's loudest moment"
 
     def embed(self, audio_files: Sequence[Path]) -> Float[np.ndarray, "n dim"]:
         """Unit rows, float32; InputError names the first file that cannot be read."""
-        rows = [describe(read_audio(path, FORMAT.sr, 1)[0]) for path in audio_files]
+        rows = [describe(mono(path, FORMAT.sr)) for path in audio_files]
         return np.stack(rows).astype(np.float32)
 
 
-def load_mel_stats(weights: Path | None = None) -> MelStats:
-    """The descriptor, which is the same everywhere; InputError if it is given weights."""
+def load_mel_stats(weights: Path | None = None, way: Way | None = None) -> MelStats:
+    """The descriptor, which is the same everywhere; InputError if it is given weights or a way."""
     if weights is not None:
         raise InputError(f"{weights}: mel-stats has no weights; leave out --weights")
+    if way:
+        way.refuse_choice(MelStats.name)
     return MelStats()
 
 

@@ -1,6 +1,10 @@
 """Fixtures that several folders share, and the line that says what ran without sd-scripts."""
 
+import os
 from pathlib import Path
+
+# Tests run in as many processes as there are cores, so each has one thread, its children too.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
@@ -70,6 +74,30 @@ def tiny_sd15(tiny_sd15_shapes, tmp_path_factory) -> Path:
     tensors = single_file_tensors(*build(tiny_sd15_shapes).values())
     save_checkpoint(path, tensors, {"dmm_format": "nano"}, torch.float32)
     return path
+
+
+@pytest.fixture(scope="session")
+def random_lora():
+    """``random_lora(path, base, seed, **metadata)``: on every layer sd-scripts trains, alpha 2."""
+    import torch
+    from safetensors.torch import save_file
+
+    from dmm.architecture import read_architecture
+    from dmm.lora_layers import trained_layers
+
+    def write(path: Path, base: Path, seed: int = 0, **metadata: str) -> Path:
+        generator, tensors = torch.Generator().manual_seed(seed), {}
+        for layer, place in trained_layers(read_architecture(base)).items():
+            (out, taken, *kernel), rank = place.size, 2 if place.size[2:] == (3, 3) else 4
+            down = torch.randn(rank, taken, *kernel, generator=generator)
+            up = torch.randn(out, rank, *[1] * len(kernel), generator=generator)
+            tensors[f"{layer}.lora_down.weight"] = down / down[0].numel() ** 0.5
+            tensors[f"{layer}.lora_up.weight"] = up * 0.1
+            tensors[f"{layer}.alpha"] = torch.tensor(2.0)
+        save_file(tensors, path, {"ss_sd_model_name": base.name, **metadata})
+        return path
+
+    return write
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -9,7 +9,8 @@ from safetensors import safe_open
 from dataset_tools.build import build_dataset
 from dataset_tools.options import BuildOptions
 from dmm.errors import InputError, PresetError
-from dmm.generate import Sampling, generate
+from dmm.generate import generate
+from dmm.generation.sampling import Sampling
 from dmm.train import train
 
 SHORT = ("train_batch_size=2", "save_state=true", "save_every_n_steps=2", "huber_curve=cosine")

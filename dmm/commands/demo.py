@@ -15,6 +15,8 @@ NANO = ROOT / "models" / "nano" / "nano.safetensors"
 SHIPPED_LORA = ROOT / "models" / "nano" / "music-box-lora.safetensors"
 STYLE = "music box"
 """A style of MiniMIDI that nano's UNet never saw."""
+SEEDS = 2
+"""Clips of a prompt."""
 REG_PIECES = 320
 """Pieces in the styles that nano knows: with fewer it forgets more of them."""
 
@@ -39,11 +41,12 @@ def demo(
     _dmm("data", "build", *music, *splits, "--out", data)
     _dmm("data", "check", data)
     lora = _train(data, out / "run", steps)
-    prompts = [path.read_text(encoding="utf-8").strip() for path in _test_captions(data)]
-    drawing = [*prompts, "--model", NANO, "--anchor", "mel spectrogram music"]
+    prompts = _prompts(data)
+    drawing = [*prompts, "--count", SEEDS, "--model", NANO, "--anchor", "mel spectrogram music"]
     _dmm("generate", *drawing, "--out", before)
     _dmm("generate", *drawing, "--lora", lora, "--out", after)
-    _dmm("eval", "report", after, data, "--baseline", before, "--out", out / "report")
+    beside = ["--baseline", before, "--train", data]
+    _dmm("eval", "report", after, data, *beside, "--out", out / "report")
 
 
 def _train(data: Path, out: Path, steps: int) -> Path:
@@ -67,8 +70,10 @@ def _train(data: Path, out: Path, steps: int) -> Path:
     return lora
 
 
-def _test_captions(data: Path) -> list[Path]:
-    return sorted((data / "test").glob("*.txt"))
+def _prompts(data: Path) -> list[str]:
+    """Captions of every other test piece: two seeds of each show if a prompt repeats itself."""
+    captions = [path.read_text("utf-8").strip() for path in sorted((data / "test").glob("*.txt"))]
+    return list(dict.fromkeys(captions))[::SEEDS]
 
 
 def _dmm(*words: object) -> None:

@@ -11,7 +11,6 @@ def generate(
     model: Annotated[Path, typer.Option(help="SD 1.5 or SDXL checkpoint, one .safetensors file.")],
     out: Annotated[Path, typer.Option(help="CLIPS folder to write.")],
     lora: Annotated[Path | None, typer.Option(help="LoRA of a training run.")] = None,
-    lora_scale: Annotated[float, typer.Option(help="Strength of the LoRA.")] = 1.0,
     count: Annotated[int, typer.Option(min=1, help="Clips of every prompt.")] = 1,
     seed: Annotated[int, typer.Option(help="Seed of the first clip; they count up.")] = 0,
     format: Annotated[  # noqa: A002 - the option's name
@@ -31,9 +30,10 @@ def generate(
 
     Example: dmm generate "lo-fi piano, slow" --model models/nano/nano.safetensors --out clips
     """
-    from ..generate import Sampling, generate
+    from ..generate import generate
+    from ..generation.sampling import Sampling
 
-    sampling = Sampling(sampler, steps, guidance, negative_prompt, lora_scale)
+    sampling = Sampling(sampler, steps, guidance, negative_prompt)
     paths = generate(
         prompts, model, out, lora, count, seed, format, sampling, anchor, batch_size, device
     )

@@ -72,7 +72,7 @@ def test_the_report_gives_the_image_alone_without_a_base(dataset, tmp_path):
     assert (report["n"], report["test_clips"], list(report["stages"])) == (2, 3, ["image"])
     image = report["stages"]["image"]
     assert image["spectral_convergence"]["mean"] < 0.3 and "image_psnr_db" not in image
-    assert abs(image["loudness_lu"]["mean"]) < 0.5
+    assert abs(image["loudness_lu"]["mean"]) < 0.6
 
 
 def test_the_page_plays_each_stage_and_escapes_what_files_say(dataset, tmp_path):

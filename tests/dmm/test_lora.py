@@ -6,7 +6,8 @@ from safetensors.torch import load_file, save_file
 
 from dmm.distill.nano import NANO
 from dmm.errors import ModelError
-from dmm.lora import check_lora, clip_skip, layer_sizes
+from dmm.lora import check_lora, clip_skip
+from dmm.lora_layers import lora_layers
 
 MODELS = Path(__file__).parents[2] / "models" / "nano"
 MUSIC_BOX = MODELS / "music-box-lora.safetensors"
@@ -31,7 +32,7 @@ def lora(tmp_path):
 
 def test_the_embedded_lora_with_convolutions_fits_the_base_it_was_trained_on():
     check_lora(MUSIC_BOX, MODELS / "nano.safetensors")
-    assert {key.split(".")[0] for key in load_file(MUSIC_BOX)} <= layer_sizes(NANO).keys()
+    assert {key.split(".")[0] for key in load_file(MUSIC_BOX)} <= lora_layers(NANO).keys()
 
 
 def test_a_lora_of_another_architecture_is_refused_with_the_base_it_names(tiny_sd15, lora):
@@ -53,16 +54,17 @@ def test_a_lora_of_other_widths_is_refused_with_both(tiny_sd15, lora):
 
 
 def test_sizes_are_what_a_layer_takes_and_gives(tiny_sd15_shapes):
-    sizes = layer_sizes(tiny_sd15_shapes)
+    sizes = {layer: place.size for layer, place in lora_layers(tiny_sd15_shapes).items()}
     assert sizes["lora_te_text_model_encoder_layers_2_mlp_fc1"] == (96, 64)
     assert sizes["lora_unet_up_blocks_3_resnets_0_conv1"] == (32, 96, 3, 3)
     assert sizes["lora_unet_mid_block_attentions_0_proj_in"] == (96, 96, 1, 1)
 
 
 def test_sdxl_layers_are_known_by_either_name():
-    sizes = layer_sizes(NANO)
+    layers = lora_layers(NANO)
     theirs, ours = "input_blocks_4_1_proj_in", "down_blocks_1_attentions_0_proj_in"
-    assert sizes["lora_unet_" + theirs] == sizes["lora_unet_" + ours] == (64, 64)
+    assert layers["lora_unet_" + theirs] == layers["lora_unet_" + ours]
+    assert layers["lora_unet_" + ours].size == (64, 64)
 
 
 def test_a_checkpoint_is_no_lora(tiny_sd15):

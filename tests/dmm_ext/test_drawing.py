@@ -91,7 +91,8 @@ def difference(drawn, files):
 @pytest.mark.parametrize("kind", ["sdxl", "sd15"])
 def test_a_preview_is_what_generate_makes_from_the_saved_lora(engine_parts, kind, tmp_path):
     """Engine and diffusers draw alike, with a LoRA on the UNet and on all text encoders."""
-    from dmm.generate import Sampling, generate
+    from dmm.generate import generate
+    from dmm.generation.sampling import Sampling
     from dmm_ext.drawing import Drawer
 
     trainer, checkpoint, parts = engine_parts(kind)
@@ -115,7 +116,7 @@ def test_a_preview_is_what_generate_makes_from_the_saved_lora(engine_parts, kind
 
 
 def test_drawing_leaves_models_and_random_states_as_they_were(sdxl):
-    from dmm.generate import Sampling
+    from dmm.generation.sampling import Sampling
     from dmm_ext.drawing import Drawer, random_untouched
 
     trainer, _, parts = sdxl
@@ -136,7 +137,7 @@ def test_drawing_leaves_models_and_random_states_as_they_were(sdxl):
 
 @pytest.mark.parametrize("learning", [False, True])
 def test_words_are_read_again_only_while_text_encoders_train(sdxl, learning):
-    from dmm.generate import Sampling
+    from dmm.generation.sampling import Sampling
     from dmm_ext.drawing import Drawer
 
     trainer, _, parts = sdxl
@@ -152,7 +153,7 @@ def test_words_are_read_again_only_while_text_encoders_train(sdxl, learning):
 
 def test_a_picture_that_is_not_finite_is_refused(sdxl):
     from dmm.errors import ModelError
-    from dmm.generate import Sampling
+    from dmm.generation.sampling import Sampling
     from dmm_ext.drawing import Drawer
 
     trainer, _, parts = sdxl

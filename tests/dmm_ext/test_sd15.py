@@ -4,7 +4,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from dmm.generate import embed_at
+from dmm.generation.words import embed_prompts
 from dmm.lora import check_lora, clip_skip
 from dmm.network_shapes import TextEncoderShapes
 from dmm.networks import build
@@ -77,12 +77,12 @@ def test_engine_and_diffusers_share_a_latent_space(loaded, pipeline, tiny_sd15_s
 def test_text_is_the_same_at_every_clip_skip(loaded, pipeline, tiny_sd15_shapes, skip, caption):
     theirs = _engine_text(loaded[0], skip, caption, tiny_sd15_shapes)
     read = clip_skip({"ss_clip_skip": str(skip)}, tiny_sd15_shapes)
-    ours = embed_at(pipeline, [caption], read or 1)
+    ours = embed_prompts(pipeline, [caption], read or 1).tokens
     assert theirs.shape == (1, 77, 64) and (theirs - ours).abs().max() < 1e-5
 
 
 def test_another_clip_skip_is_another_text(pipeline):
-    layers = [embed_at(pipeline, [CAPTION], layer) for layer in (1, 2, 3)]
+    layers = [embed_prompts(pipeline, [CAPTION], layer).tokens for layer in (1, 2, 3)]
     assert (layers[0] - layers[1]).abs().max() > 0.1 < (layers[1] - layers[2]).abs().max()
 
 

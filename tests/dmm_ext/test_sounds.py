@@ -15,6 +15,7 @@ class FakeEmbedder:
     """Files to rows by name; words to rows; counts what it hears."""
 
     name, version, dim, protocol, logit_scale = "fake", "1", 2, "none", 1.0
+    identity = None
 
     def __init__(self):
         self.heard = []

@@ -1,14 +1,40 @@
 """Synthesised clips and a fake embedder: no network, no weights, a cache that is thrown away."""
 
 import json
+import shutil
+import socket
+import zlib
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+from dmm.embedders import load_embedder
+
 SR = 22050
 DURATION_S = 1.0
+TINY_AUDIO = {
+    "hidden_size": 16,
+    "patch_embeds_hidden_size": 8,
+    "depths": [1, 1],
+    "num_attention_heads": [1, 2],
+    "num_hidden_layers": 2,
+    "num_mel_bins": 64,
+    "spec_size": 256,
+    "window_size": 8,
+    "enable_fusion": False,
+}
+TINY_TEXT = {
+    "vocab_size": 30,
+    "hidden_size": 8,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 1,
+    "intermediate_size": 8,
+    "max_position_embeddings": 80,
+}
 
 
 @pytest.fixture
@@ -71,3 +97,83 @@ def dataset(tmp_path):
     (root / "test" / "clip-0.txt").write_text("real tone", encoding="utf-8")
     (root / "manifest.parquet").write_bytes(b"")
     return root
+
+
+class Reader:
+    """mel-stats that also reads, nonsense but always the same, and remembers what it heard."""
+
+    name = "reader"
+    protocol = "mel-stats and a guess"
+
+    def __init__(self) -> None:
+        self.ears = load_embedder("mel-stats")
+        self.identity = replace(self.ears.identity, name=self.name)
+        self.version, self.dim, self.logit_scale = self.identity.version, self.ears.dim, 1.0
+        self.heard: list[Path] = []
+
+    def embed(self, audio_files: Sequence[Path]) -> np.ndarray:
+        self.heard += audio_files
+        return self.ears.embed(audio_files)
+
+    def embed_sounds(self, sounds: np.ndarray, sr: int) -> np.ndarray:
+        raise NotImplementedError
+
+    def embed_text(self, texts: Sequence[str]) -> np.ndarray:
+        rows = [np.random.default_rng(list(text.encode())).normal(size=self.dim) for text in texts]
+        return np.stack([row / np.linalg.norm(row) for row in rows]).astype(np.float32)
+
+
+@pytest.fixture
+def reader():
+    return Reader()
+
+
+@pytest.fixture(scope="session")
+def made_clap(tmp_path_factory):
+    """A CLAP of a few kB as save_pretrained writes it; random weights, equal in all versions."""
+    import torch
+    from transformers import ClapConfig, ClapFeatureExtractor, ClapModel
+
+    folder = tmp_path_factory.mktemp("clap")
+    with torch.random.fork_rng():
+        config = ClapConfig(text_config=TINY_TEXT, audio_config=TINY_AUDIO, projection_dim=16)
+        model = ClapModel(config)
+    for name, parameter in model.named_parameters():
+        if parameter.ndim:  # the scales of logits stay
+            own = torch.Generator().manual_seed(zlib.crc32(name.encode()))
+            torch.nn.init.normal_(parameter, float("norm" in name.lower()), 0.3, generator=own)
+    model.save_pretrained(folder)
+    ClapFeatureExtractor(frequency_min=50, truncation="rand_trunc").save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def tiny_clap(made_clap, tmp_path):
+    """A copy of the tiny checkpoint for a test to spoil."""
+    return shutil.copytree(made_clap, tmp_path / "clap")
+
+
+@pytest.fixture
+def reading_clap(tiny_clap):
+    """The same with a tokeniser of seven words, split at spaces."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    words = ["<pad>", "<unk>", "a", "flute", "song", "slow", "fast"]
+    model = Tokenizer(models.WordLevel({w: i for i, w in enumerate(words)}, unk_token="<unk>"))
+    model.pre_tokenizer = pre_tokenizers.Whitespace()
+    PreTrainedTokenizerFast(
+        tokenizer_object=model, pad_token="<pad>", unk_token="<unk>", model_max_length=512
+    ).save_pretrained(tiny_clap)
+    return tiny_clap
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    """Any look-up or connection fails the test."""
+
+    def refuse(*args, **kwargs):
+        raise AssertionError(f"the network was asked: {args}")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(socket, "create_connection", refuse)

@@ -1,17 +1,22 @@
+import pickle
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from dmm.embedders import load_embedder
 from dmm.errors import InputError
-from eval.clips import audio_files, embed_files, embed_reference, reference_files
+from eval import clips as clips_module
+from eval.clips import audio_files, embed_files, embed_reference, reference_files, training_files
 
 
 class Counting:
     """Gives every file the same direction and counts the files it was asked for."""
 
-    name, version, dim, protocol = "counting", "1", 2, "none"
+    name, version, dim, protocol, identity = "counting", "1", 2, "none", None
 
     def __init__(self):
         self.asked = 0
@@ -37,10 +42,48 @@ def test_a_corrupt_clip_is_skipped_named_and_counted(clips, capsys):
 def test_the_second_time_comes_from_the_cache_with_the_same_bytes(clips):
     files, fresh, again = audio_files(clips), load_embedder("mel-stats"), Counting()
     first = embed_files(files, fresh)
-    again.name, again.version = fresh.name, fresh.version
+    again.name, again.version, again.dim = fresh.name, fresh.version, fresh.dim
     second = embed_files(files, again)
     assert again.asked == 0
     assert second.rows.tobytes() == first.rows.tobytes()
+
+
+def test_one_more_clip_embeds_one_clip_and_nothing_more(clips, write_clips, tone):
+    embedder = Counting()
+    embed_files(audio_files(clips), embedder)
+    assert embedder.asked == 6
+    write_clips(clips / "more", [tone(500)])
+    embed_files(audio_files(clips), embedder)
+    assert embedder.asked == 7
+
+
+def test_one_sound_under_two_names_is_embedded_once(clips):
+    for name in ("a.flac", "z.flac"):
+        shutil.copy(clips / "clip-0.flac", clips / name)
+    embedder = Counting()
+    found = embed_files(audio_files(clips), embedder)
+    assert (len(found), embedder.asked) == (8, 6)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda path: path.write_bytes(path.read_bytes()[:-4]),
+        lambda path: path.write_bytes(b""),
+        lambda path: np.save(path, np.full(2, np.nan, np.float32)),
+        lambda path: np.save(path, np.ones(3, np.float32)),
+    ],
+    ids=["torn", "empty", "nan", "another-size"],
+)
+def test_a_broken_file_of_the_cache_counts_as_absent(clips, tmp_path, spoil):
+    embedder = Counting()
+    first = embed_files(audio_files(clips), embedder)
+    kept = sorted((tmp_path / "cache").rglob("*.npy"))
+    assert len(kept) == 6
+    spoil(kept[2])
+    again = embed_files(audio_files(clips), embedder)
+    assert embedder.asked == 7
+    assert (again.rows == first.rows).all()
 
 
 def test_a_new_version_embeds_anew(clips):
@@ -67,6 +110,59 @@ def test_a_row_that_is_not_finite_is_left_out(clips):
     assert "no finite embedding" in embed_files(audio_files(clips), Broken()).skipped[0]
 
 
+def test_every_name_of_a_bad_sound_is_told_as_it_was_given(clips, monkeypatch):
+    for name in ("bad-1.flac", "bad-2.flac"):
+        (clips / name).write_bytes(b"this is no sound")
+    monkeypatch.chdir(clips.parent)
+    found = embed_files(audio_files(Path("clips")), load_embedder("mel-stats"))
+    assert [line.partition(": ")[0] for line in found.skipped] == [
+        "clips/bad-1.flac", "clips/bad-2.flac"
+    ]  # fmt: skip
+
+
+def test_by_ray_the_rows_are_the_same_and_the_cache_is_written_here(clips, tmp_path, monkeypatch):
+    here, asked = embed_files(audio_files(clips), load_embedder("mel-stats")), []
+    shutil.rmtree(tmp_path / "cache")
+
+    def elsewhere(function, jobs, processes, ray):
+        """What a worker does: another process has only what was pickled."""
+        for job in jobs:
+            asked.append((ray, all(path.is_absolute() for path in job)))
+            yield pickle.loads(pickle.dumps(pickle.loads(pickle.dumps(function))(job)))
+
+    monkeypatch.setattr(clips_module, "map_in_order", elsewhere)
+    monkeypatch.setattr(clips_module, "BATCH", 4)
+    there = embed_files(audio_files(clips), load_embedder("mel-stats"), ray="ray://head:10001")
+    assert asked == [("ray://head:10001", True)] * 2
+    assert (there.rows == here.rows).all()
+    assert len([*(tmp_path / "cache").rglob("*.npy")]) == 6
+
+
+BY_RAY = """
+import os, sys
+from pathlib import Path
+from dmm.embedders import load_embedder
+from eval.clips import audio_files, embed_files
+
+clips, weights, cache = map(Path, sys.argv[1:])
+for where in (None, "local"):
+    os.environ["DMM_CACHE"] = str(cache / str(where))
+    found = embed_files(audio_files(clips), load_embedder("clap", weights), ray=where)
+    print(found.rows.tobytes().hex(), found.skipped)
+"""
+
+
+@pytest.mark.slow
+def test_a_real_ray_gives_the_same_rows(clips, tmp_path, made_clap):
+    (clips / "bad.flac").write_bytes(b"this is no sound")
+    # its own process: Ray cannot pickle what is type-checked here
+    command = [sys.executable, "-W", "ignore", "-c", BY_RAY, clips, made_clap, tmp_path]
+    found = subprocess.run(command, capture_output=True, text=True, check=True)
+    here, there = found.stdout.splitlines()
+    assert here == there
+    assert "bad.flac" in here
+
+
 def test_missing_and_empty_folders_are_refused(tmp_path):
     with pytest.raises(InputError, match="no such folder"):
         audio_files(tmp_path / "nowhere")
@@ -83,6 +179,15 @@ def test_a_lone_clip_is_refused(tmp_path, write_clips, tone):
 def test_a_dataset_lends_its_test_split_and_a_folder_all_its_sound(dataset, clips):
     assert len(reference_files(dataset)) == 8
     assert len(reference_files(clips)) == 6
+
+
+def test_a_training_split_holds_images_and_says_so(dataset):
+    for split in ("train", "reg", "val"):
+        (dataset / split).mkdir()
+        (dataset / split / "a.png").write_bytes(b"")
+    assert [path.parent.name for path in training_files(dataset)] == ["train", "reg"]
+    with pytest.raises(InputError, match=r"holds images but no sound; .*dmm decode"):
+        audio_files(dataset / "train")
 
 
 def test_a_dataset_without_test_sound_says_what_to_do(dataset):

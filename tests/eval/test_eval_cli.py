@@ -4,7 +4,11 @@ import pytest
 from typer.testing import CliRunner
 
 from dmm.errors import InputError
+from eval.clap import IN_WORDS
 from eval.cli import app
+
+COMMANDS = ("clap", "diversity", "fad", "kad", "testset", "memorize", "report", "stats", "compare")
+EARS = ("--embedder", "mel-stats")
 
 
 def run(*arguments):
@@ -13,40 +17,127 @@ def run(*arguments):
     return result
 
 
-@pytest.mark.parametrize("command", ["fad", "diversity", "report"])
-def test_help_ends_in_a_real_example(command):
-    assert f"Example: dmm eval {command} clips/" in run(command, "--help").stdout
+def found(*arguments):
+    return json.loads(run(*arguments, *EARS, "--json").stdout)
+
+
+@pytest.fixture
+def train(tmp_path, write_clips, tone):
+    return write_clips(tmp_path / "train", [tone(hz) for hz in (205, 240, 365)], prompt=None)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_ends_in_a_real_example_and_names_the_embedder(command):
+    told = run(command, "--help").stdout
+    assert f"Example: dmm eval {command} " in told
+    assert "--embedder" in told and "--weights" in told
+
+
+def test_a_converter_of_checkpoints_has_an_example():
+    assert "Example: dmm eval convert-clap" in run("convert-clap", "--help").stdout
 
 
 def test_json_on_stdout_is_one_object_even_if_a_clip_is_skipped(clips, dataset):
     (clips / "bad.flac").write_bytes(b"this is no sound")
-    result = run("fad", clips, dataset, "--json")
-    found = json.loads(result.stdout)
-    assert (found["n"], len(found["skipped"]), found["floor_n"]) == (6, 1, 4)
+    result = run("fad", clips, dataset, *EARS, "--json")
+    made = json.loads(result.stdout)
+    assert made["sets"]["clips"]["n"] == 6
+    assert len(made["sets"]["clips"]["left_out"]) == 1
+    assert made["scores"]["fad"]["real_n"] == 4
     assert "skipped" in result.stderr
 
 
-def test_scores_name_their_embedder_and_direction(clips, dataset):
-    assert "mel-stats" in run("fad", clips, dataset).stdout
-    assert "higher is more varied" in run("diversity", clips).stdout
+def test_results_carry_the_embedders_whole_identity(clips, dataset, tiny_clap):
+    way = ("--weights", tiny_clap, "--protocol", "legacy", "--precision", "bf16", "--device", "cpu")
+    for arguments in (("fad", clips, dataset), ("diversity", clips)):
+        found = json.loads(run(*arguments, *way, "--json").stdout)["embedder"]
+        assert (found["name"], found["prepares"]) == ("clap", IN_WORDS["legacy"])
+        assert (found["protocol"], found["precision"]) == ("legacy", "bf16")
+        assert len(found["weights_sha256"]) == 64
+
+
+def test_tables_name_embedder_direction_and_what_is_rough(clips, dataset):
+    told = run("fad", clips, dataset, *EARS).stdout
+    for words in ("heard by mel-stats", "lower is closer", "rough: 6 of", "real clips"):
+        assert words in told
+
+
+def test_distances_need_no_dataset_where_there_are_statistics(clips, dataset, tmp_path):
+    kept = tmp_path / "real.safetensors"
+    assert "8 clips by mel-stats" in run("stats", dataset, "--out", kept, *EARS).stdout
+    for command in ("fad", "kad", "testset"):
+        from_file, from_folder = (found(command, clips, real)["scores"] for real in (kept, dataset))
+        for name, score in from_folder.items():
+            assert from_file[name]["value"] == pytest.approx(score["value"], abs=1e-12)
 
 
 def test_clips_all_alike_have_no_directions(tmp_path, write_clips, tone):
-    folder = write_clips(tmp_path / "same", [tone(220)] * 5)
-    found = json.loads(run("diversity", folder, "--json").stdout)
-    assert found["diversity"] == pytest.approx(0, abs=1e-6)
-    assert found["participation_ratio"] is None
+    scores = found("diversity", write_clips(tmp_path / "same", [tone(220)] * 5))["scores"]
+    assert scores["diversity"]["value"] == pytest.approx(0, abs=1e-6)
+    assert "hardly vary" in scores["participation_ratio"]["why_not"]
+
+
+def test_memorize_flags_a_copy_and_names_its_original(clips, dataset, train):
+    (clips / "copy.flac").write_bytes((train / "clip-2.flac").read_bytes())
+    made = found("memorize", clips, "--train", train, "--held-out", dataset)
+    assert made["clips"][0]["id"] == "copy"
+    assert made["clips"][0]["nearest"] == "clip-2"
+    assert made["flagged"] >= 1
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ([], "--train is missing"),
+        (["--train", "train"], "--held-out"),
+        (["--train", "dataset/test", "--held-out", "dataset"], "8 of 8 clips are training clips"),
+    ],
+)
+def test_memorize_needs_training_and_other_real_clips(
+    clips, dataset, train, tmp_path, options, why
+):
+    paths = [x if x.startswith("--") else str(tmp_path / x) for x in options]
+    with pytest.raises(InputError, match=why):
+        run("memorize", clips, *paths, *EARS)
+
+
+def test_compare_pairs_by_prompt_and_seed(clips, dataset, tmp_path, write_clips, pulses):
+    other = write_clips(tmp_path / "other", [pulses(9, seed) for seed in range(5)])
+    made = found("compare", other, clips, "--dataset", dataset)
+    assert (made["pairs"], made["sets"]["B"]["n"]) == (5, 5)
+    assert made["moved"]["kad"]["better"]
+    assert "better" in run("compare", other, clips, "--dataset", dataset, *EARS).stdout
+
+
+def test_compare_without_pairs_is_refused(clips, tmp_path, write_clips, tone):
+    bare = write_clips(tmp_path / "bare", [tone(200), tone(300)], prompt=None)
+    with pytest.raises(InputError, match="0 clips of equal prompt and seed"):
+        run("compare", clips, bare, *EARS)
 
 
 def test_report_names_the_page_it_wrote(clips, dataset, tmp_path):
     out = tmp_path / "out"
-    assert run("report", clips, dataset, "--out", out).stdout.endswith(f"{out / 'report.html'}\n")
+    told = run("report", clips, dataset, "--out", out, *EARS).stdout
+    assert told.endswith(f"{out / 'report.html'}\n")
     assert (out / "report.html").is_file()
+
+
+def test_clap_without_an_embedder_that_reads_is_refused_in_a_line(clips):
+    with pytest.raises(InputError, match="hears but does not read"):
+        run("clap", clips, *EARS)
+
+
+def test_one_clip_is_too_few_for_a_distance_and_enough_for_a_cosine(
+    tmp_path, write_clips, tone, dataset
+):
+    one = write_clips(tmp_path / "one", [tone(220)])
+    assert found("testset", one, dataset)["scores"]["cosine"]["value"] > 0
+    for command in (["diversity", one], ["fad", one, dataset], ["kad", one, dataset]):
+        with pytest.raises(InputError, match="1 of 1 clips can be read, and scores need 2"):
+            run(*command, *EARS)
 
 
 def test_an_empty_folder_is_an_error_for_the_user(tmp_path, dataset):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="holds no audio"):
-        CliRunner().invoke(
-            app, ["fad", str(tmp_path / "empty"), str(dataset)], catch_exceptions=False
-        )
+        run("fad", tmp_path / "empty", dataset, *EARS)

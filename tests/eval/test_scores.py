@@ -1,9 +1,16 @@
 import numpy as np
 import pytest
 
+from eval.clap_score import clap_score
+from eval.fad import frechet_distance
+from eval.figures import fad
 from eval.intervals import jackknife_interval, real_floor
-from eval.metrics import METRICS
-from eval.scores import compare, interval_groups, score_clips
+from eval.kad import kernel_distance, kernel_sums
+from eval.metrics import HEADLINE, METRICS
+from eval.sample import MAX_GROUPS, Reference, Sample, interval_groups
+from eval.scores import compare, score
+
+ALONE = ("kad", "cosine", "diversity", "fad")
 
 
 def source(rng, n, shift=0.0, spread=1.0):
@@ -12,14 +19,30 @@ def source(rng, n, shift=0.0, spread=1.0):
     return x / np.linalg.norm(x, axis=1, keepdims=True)
 
 
+def sample(rows, reference, prompts=None, texts=None):
+    return Sample(rows, prompts or [None] * len(rows), Reference.of(reference), texts)
+
+
+@pytest.fixture
+def asked(rng):
+    """Clips near their prompts' rows, two seeds each, and the texts."""
+    words = [f"prompt {k}" for k in range(6)]
+    texts = dict(zip(words, source(rng, 6), strict=True))
+    prompts = [word for word in words for _ in range(2)]
+    rows = np.stack([texts[prompt] for prompt in prompts]) + 0.1 * rng.normal(size=(12, 6))
+    return sample(
+        rows / np.linalg.norm(rows, axis=1, keepdims=True), source(rng, 40), prompts, texts
+    )
+
+
 def test_intervals_of_kernel_distance_hold_the_truth_with_grouped_clips(rng):
-    metric, reference, groups = METRICS["kad"], source(rng, 80), [row // 3 for row in range(24)]
+    reference, groups = source(rng, 80), [row // 3 for row in range(24)]
     values, spans = [], []
     for _ in range(60):
         prompts = source(rng, 8, shift=0.3)
         x = prompts.repeat(3, axis=0) + 0.1 * rng.normal(size=(24, 6))
-        values.append(metric.score(x, reference))
-        spans.append(jackknife_interval(metric.of_rows(x, reference), groups))
+        values.append(kernel_distance(x, reference))
+        spans.append(jackknife_interval(kernel_sums(x, reference).distance, groups))
     held = [low <= np.mean(values) <= high for low, high in spans]
     assert np.mean(held) > 0.85
 
@@ -29,40 +52,80 @@ def test_fewer_than_five_groups_give_no_interval():
 
 
 def test_real_clips_have_no_excess_and_shifted_ones_have(rng):
-    fad = METRICS["fad"].score
     reference = source(rng, 60)
-    same, off = (real_floor(fad, source(rng, 15, shift), reference) for shift in (0, 2))
-    assert same.n == off.n == 15
-    assert same.low <= same.mean <= same.high
+    same, off = (fad(sample(source(rng, 15, shift), reference)) for shift in (0, 2))
+    assert same.real_n == off.real_n == 15
+    assert same.real_span[0] <= same.real <= same.real_span[1]
     assert abs(same.excess) < 0.1 * off.excess
 
 
 def test_a_reference_smaller_than_the_clips_floors_at_half_of_it(rng):
-    assert real_floor(METRICS["fad"].score, source(rng, 40), source(rng, 20)).n == 10
+    assert real_floor(frechet_distance, source(rng, 40), source(rng, 20)).n == 10
 
 
 def test_a_reference_of_three_has_no_floor(rng):
-    assert real_floor(METRICS["fad"].score, source(rng, 9), source(rng, 3)) is None
+    assert real_floor(frechet_distance, source(rng, 9), source(rng, 3)) is None
 
 
-def test_every_metric_sees_clips_move_toward_the_reference(rng):
+def test_every_distance_sees_clips_move_toward_the_reference(rng):
     reference, near = source(rng, 60), source(rng, 20, shift=0.1)
     far = source(rng, 20, shift=4, spread=0.3)
-    moves = compare(far, near, reference, list(range(20)))
-    assert all(move.toward for move in moves.values())
+    moves = compare(sample(far, reference), sample(near, reference), True, ALONE)
+    assert all(move.better for move in moves.values())
     assert all(move.sure for name, move in moves.items() if name != "fad")
     assert moves["fad"].sure is None
 
 
 def test_no_change_is_not_sure(rng):
-    x = source(rng, 10)
-    moves = compare(x, x, source(rng, 20), list(range(10)))
-    assert not any(move.sure or move.toward for move in moves.values())
+    x = sample(source(rng, 10), source(rng, 20))
+    assert not any(move.sure or move.better for move in compare(x, x, True, ALONE).values())
 
 
-def test_each_score_lies_in_its_interval(rng):
-    for score in score_clips(source(rng, 12), source(rng, 30), range(12)).values():
-        assert score.low is None or score.low <= score.value <= score.high
+def test_variety_without_a_target_is_neither_better_nor_worse(asked):
+    moves = compare(asked, asked, True, ["within"])
+    assert moves["within"].better is None
+
+
+def test_each_value_lies_in_its_interval(asked):
+    for figure in score(asked).values():
+        low, high = figure.span
+        assert low is None or high is None or low <= figure.value <= high
+
+
+def test_a_paired_change_of_similarity_is_the_mean_of_the_clips_changes(asked, rng):
+    worse = Sample(source(rng, 12, shift=3), asked.prompts, asked.reference, asked.texts)
+    move = compare(asked, worse, True, ["clap_score"])["clap_score"]
+    text = np.stack([asked.texts[prompt] for prompt in asked.prompts])
+    changes = ((worse.rows - asked.rows) * text).sum(1)
+    assert move.change == pytest.approx(changes.mean())
+    assert move.low < move.change < move.high < 0
+
+
+def test_similarity_is_the_clap_score_of_the_clips_that_have_a_prompt(asked):
+    one_less = Sample(asked.rows, [None, *asked.prompts[1:]], asked.reference, asked.texts)
+    text = np.stack([asked.texts[prompt] for prompt in asked.prompts[1:]])
+    expected = clap_score(asked.rows[1:], text, asked.prompts[1:])
+    figure = score(one_less, ["clap_score"])["clap_score"]
+    assert (figure.value, figure.n) == (expected.mean, 11)
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("clap_score", "no clip has a prompt"),
+        ("within", "no clip has a prompt"),
+        ("fad_inf", "needs 1000"),
+        ("precision", "need 30"),
+    ],
+)
+def test_what_cannot_be_had_says_why(rng, name, why):
+    figure = score(sample(source(rng, 10), source(rng, 20), texts={}), [name])[name]
+    assert figure.value is None
+    assert why in figure.why_not
+
+
+def test_the_owners_four_come_first():
+    assert HEADLINE == tuple(METRICS)[: len(HEADLINE)]
 
 
 @pytest.mark.parametrize(
@@ -73,3 +136,18 @@ def test_intervals_are_over_prompts_where_there_are_enough(prompts, over):
     groups, said = interval_groups(prompts)
     assert said == over
     assert len(set(groups)) == len(prompts)
+
+
+def test_of_very_many_clips_neighbours_leave_together():
+    groups, _ = interval_groups([None] * 1000)
+    assert len(set(groups)) == MAX_GROUPS
+    assert groups == sorted(groups)
+
+
+def test_embeddings_that_are_not_unit_rows_are_named_before_anything_is_scored(rng):
+    good, bad = source(rng, 8), source(rng, 8)
+    bad[5, 0] = np.nan
+    with pytest.raises(ValueError, match="1 of 8 clips: embedding not finite, first row 5"):
+        score(Sample(bad, [None] * 8))
+    with pytest.raises(ValueError, match=r"8 of 8 reference clips: .* not of length 1"):
+        score(sample(good, 3 * good))

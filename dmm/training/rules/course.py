@@ -71,10 +71,10 @@ def embedder_of_previews(settings: Resolved, facts: Facts) -> str | None:
     if name not in EMBEDDERS:
         known = ", ".join(sorted(EMBEDDERS))
         return f"{said(settings, 'preview_embedder')}: known are {known}{nearest(name, EMBEDDERS)}"
-    if name == "clap" and weights is None:
+    if name in ("clap", "laion-clap") and weights is None:
         return (
             f"{said(settings, 'preview_embedder')} needs its weights; set preview_weights to the "
-            "folder"
+            "folder or .pt file"
         )
     if name == "mel-stats" and weights is not None:
         return (

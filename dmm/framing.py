@@ -1,0 +1,89 @@
+"""Sound and its frames as they come: in blocks, of which a few are held."""
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+
+import numpy as np
+from jaxtyping import Complex, Float, Shaped
+from scipy import fft
+
+from .mel import MelFormat, window
+
+BLOCK = 32
+"""Frames handled at a time, so that the FFT's work stays in the cache."""
+
+
+def regroup(
+    pieces: Iterable[Shaped[np.ndarray, "_piece *rest"]], size: int
+) -> Iterator[Shaped[np.ndarray, "_size *rest"]]:
+    """The same rows in pieces of ``size``, but the last, which may be shorter.
+
+    >>> [piece.tolist() for piece in regroup([np.arange(3), np.arange(3, 7)], 2)]
+    [[0, 1], [2, 3], [4, 5], [6]]
+    """
+    held: np.ndarray | None = None
+    for piece in pieces:
+        held = piece if held is None else np.concatenate([held, piece])
+        while len(held) >= size:
+            yield held[:size]
+            held = held[size:]
+    if held is not None and len(held):
+        yield held
+
+
+def without_ends(
+    pieces: Iterable[Shaped[np.ndarray, "*rest _piece"]], before: int, after: int
+) -> Iterator[Shaped[np.ndarray, "*rest _piece"]]:
+    """All but the first ``before`` and the last ``after`` samples along the last axis.
+
+    >>> np.concatenate(list(without_ends([np.arange(3), np.arange(3, 9)], 1, 2)))
+    array([1, 2, 3, 4, 5, 6])
+    """
+    held: np.ndarray | None = None
+    for piece in pieces:
+        piece, before = piece[..., before:], max(0, before - piece.shape[-1])
+        held = piece if held is None else np.concatenate([held, piece], axis=-1)
+        finished = max(0, held.shape[-1] - after)
+        if finished:
+            yield held[..., :finished]
+            held = held[..., finished:]
+
+
+def with_context(
+    pieces: Iterable[Float[np.ndarray, "channels _piece"]], n: int
+) -> Iterator[Float[np.ndarray, "channels _wider"]]:
+    """The pieces with ``n`` samples more to each side: their neighbours, beyond the ends zeros.
+
+    >>> [x.tolist() for x in with_context([np.ones((1, 2)), np.ones((1, 1))], 1)]
+    [[[0.0, 1.0, 1.0]], [[1.0, 1.0, 1.0]], [[1.0, 1.0, 0.0]]]
+    """
+    held: np.ndarray | None = None
+    for piece in pieces:
+        rim = np.zeros((len(piece), n), piece.dtype)
+        held = np.concatenate([rim if held is None else held, piece], axis=1)
+        if held.shape[1] > 2 * n:
+            yield held
+            held = held[:, -2 * n :]
+    if held is not None:
+        yield np.concatenate([held, np.zeros((len(held), n), held.dtype)], axis=1)
+
+
+def stream_stft(
+    pieces: Iterable[Float[np.ndarray, "_samples"]], fmt: MelFormat
+) -> Iterator[Complex[np.ndarray, "_block bins"]]:
+    """``mel.stft`` of sound in pieces: ``BLOCK`` frames at a time, the last may be fewer."""
+    left = (fmt.n_fft - fmt.hop_length) // 2
+    before, after = (np.zeros(n, np.float32) for n in (left, fmt.n_fft - fmt.hop_length - left))
+    return regroup(_spectra(chain([before], pieces, [after]), fmt), BLOCK)
+
+
+def _spectra(
+    pieces: Iterable[Float[np.ndarray, "_samples"]], fmt: MelFormat
+) -> Iterator[Complex[np.ndarray, "_frames bins"]]:
+    held = np.zeros(0, np.float32)
+    for piece in pieces:
+        held = np.concatenate([held, piece])
+        if len(held) >= fmt.n_fft:
+            views = np.lib.stride_tricks.sliding_window_view(held, fmt.n_fft)[:: fmt.hop_length]
+            yield np.asarray(fft.rfft(views * window(fmt), axis=-1))
+            held = held[len(views) * fmt.hop_length :]

@@ -1,0 +1,38 @@
+"""A single-file checkpoint as the folder that ``DiffusionPipeline.from_pretrained`` reads."""
+
+import json
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from ..errors import DmmError, InputError
+from ..files import whole_folder, write_text
+from ..header import read_metadata
+from ..pipeline import load_pipeline
+from ..tensorfile import main_dtype, open_tensors
+
+METADATA = "dmm.json"
+"""Where the checkpoint's metadata go, for which diffusers has no place."""
+
+
+def refuse_filled(folder: Path) -> None:
+    """InputError where there is something already."""
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        raise InputError(f"{folder}: there is something already; name a new folder")
+
+
+def write_diffusers_folder(checkpoint: Path, folder: Path) -> None:
+    """Write networks, tokenisers and settings in the checkpoint's precision, all or nothing.
+
+    The model is in memory meanwhile. InputError where there is something already.
+    """
+    refuse_filled(folder)
+    with open_tensors(checkpoint) as file:
+        dtype = main_dtype(file)
+    pipeline = load_pipeline(checkpoint, dtype).to(dtype)
+    with whole_folder(folder) as part:
+        try:
+            pipeline.save_pretrained(part)
+        except SafetensorError as error:
+            raise DmmError(f"{folder}: cannot be written ({error}); is the disk full?") from error
+        write_text(part / METADATA, json.dumps(read_metadata(checkpoint), indent=2) + "\n")

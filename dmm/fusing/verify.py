@@ -1,0 +1,75 @@
+"""Whether a fused checkpoint draws what its base draws with the LoRAs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from ..errors import ModelError
+from ..generation.drawing import decode_latents, draw_latents
+from ..generation.opening import Lora, open_pipeline
+from ..generation.recipe import Recipe, make_recipe
+from ..generation.requests import Request
+from ..generation.sampling import Sampling
+from ..progress import progress_bar
+from ..tensorfile import main_dtype, open_tensors
+
+LIMIT = 1e-3
+"""Greatest difference of pictures in 0..1 that rounding explains in single precision."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How far pictures in 0..1 are apart."""
+
+    greatest: float
+    mean: float
+    effect: float
+    """The greatest difference that the LoRAs make, so that no comparison is empty."""
+    is_exact: bool
+    """Whether the fused weights are in single precision, for which LIMIT is meant."""
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        rounded = "" if self.is_exact else ", with weights rounded to half precision"
+        return (
+            f"fused against base with LoRA: at most {self.greatest:.2g} apart, {self.mean:.2g} "
+            f"on average{rounded}; the LoRA itself changes the picture by {self.effect:.2g}"
+        )
+
+
+def verify(
+    base: Path, loras: Sequence[Lora], fused: Path, prompt: str, seed: int = 0, steps: int = 4
+) -> Comparison:
+    """Draw the same with base and LoRAs as with ``fused``, in single precision on the CPU.
+
+    ModelError if exact weights draw pictures that differ by more than LIMIT.
+    """
+    recipe = make_recipe(fused, sampling=Sampling(steps=steps))
+    request = Request(prompt, seed)
+    with progress_bar("verify", 3) as advance:
+        pictures = []
+        for model, added in ((base, ()), (base, loras), (fused, ())):
+            pictures.append(_draw(model, added, request, recipe))
+            advance()
+    plain, expected, found = pictures
+    apart = np.abs(found - expected)
+    with open_tensors(fused) as file:
+        is_exact = main_dtype(file) == torch.float32
+    effect = float(np.abs(expected - plain).max())
+    comparison = Comparison(float(apart.max()), float(apart.mean()), effect, is_exact)
+    if is_exact and comparison.greatest > LIMIT:
+        raise ModelError(f"{fused}: {comparison}; more than {LIMIT:g}, do not use it")
+    return comparison
+
+
+def _draw(
+    model: Path, loras: Sequence[Lora], request: Request, recipe: Recipe
+) -> Float[np.ndarray, "rows frames 3"]:
+    """One model is in memory at a time."""
+    pipeline = open_pipeline(model, loras, device="cpu", precision="fp32")
+    (picture,) = decode_latents(pipeline, draw_latents(pipeline, [request], recipe))
+    return picture

@@ -1,0 +1,74 @@
+"""A LoRA of sd-scripts as what it adds to each layer's weight."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..errors import ModelError
+from ..lora import check_lora
+from ..tensorfile import open_tensors
+
+KINDS = {
+    ".hada_": "a LoHa",
+    ".lokr_": "a LoKr",
+    ".dora_scale": "a DoRA",
+    ".lora_magnitude_vector": "a DoRA",
+    ".lora_mid": "a LoCon with a Tucker core",
+    ".oft_": "an OFT",
+    ".a1.weight": "a GLoRA",
+    ".on_input": "an IA3",
+    ".diff": "one of whole differences",
+    ".lora_A": "a LoRA in diffusers' layout",
+    ".lora.down": "a LoRA in diffusers' layout",
+}
+"""Part of a tensor's name to the kind of adapter that has such tensors."""
+
+
+@dataclass(frozen=True)
+class Factors:
+    """What a LoRA adds to one layer: (alpha / rank) · up @ down."""
+
+    up: Tensor  # (out, rank), or (out, rank, 1, 1) for a convolution
+    down: Tensor  # (rank, in), or (rank, in, rows, columns)
+    scale: float
+    """alpha / rank."""
+
+    def delta(self, ratio: float = 1.0) -> Tensor:
+        """``ratio`` of the difference, of the weight's size, in single precision.
+
+        Multiplied in sd-scripts' order, so that the last bit agrees with its merge too.
+        """
+        product = self.up.float().flatten(1) @ self.down.float().flatten(1)
+        return ratio * product.reshape(len(self.up), *self.down.shape[1:]) * self.scale
+
+
+def read_factors(lora: Path, base: Path) -> dict[str, Factors]:
+    """Every layer's factors; ModelError for another kind, another base, or a broken file."""
+    with open_tensors(lora) as file:
+        for part, kind in KINDS.items():
+            if any(part in name for name in file.specs):
+                raise ModelError(
+                    f"{lora}: {kind}, which is not fused here; name a LoRA of sd-scripts"
+                    " (lora_down, lora_up, alpha)"
+                )
+        check_lora(lora, base)
+        tensors = {name: file.read(name) for name in file.specs}
+    layers = dict.fromkeys(name.split(".")[0] for name in tensors)
+    return {layer: _factors(lora, layer, tensors) for layer in layers}
+
+
+def _factors(lora: Path, layer: str, tensors: dict[str, Tensor]) -> Factors:
+    try:
+        up, down = tensors[f"{layer}.lora_up.weight"], tensors[f"{layer}.lora_down.weight"]
+    except KeyError as error:
+        raise ModelError(f"{lora}: no tensor {error}; the file is not a whole LoRA") from error
+    rank = len(down)
+    if up.shape[1] != rank or up.shape[2:].numel() != 1:
+        raise ModelError(f"{lora}: {layer} has an up of {tuple(up.shape)} for rank {rank}")
+    scale = float(tensors.get(f"{layer}.alpha", torch.tensor(rank))) / rank
+    factors = Factors(up, down, scale)
+    if not all(tensor.isfinite().all() for tensor in (up, down, torch.tensor(scale))):
+        raise ModelError(f"{lora}: {layer} is not finite; take an earlier LoRA of the run")
+    return factors

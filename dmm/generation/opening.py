@@ -1,0 +1,117 @@
+"""A checkpoint with LoRAs on it, ready to draw on whatever there is: CPU, CUDA or Apple's GPU.
+
+The VAE computes in full precision wherever it is: in half precision SDXL's overflows. LoRAs are
+merged into the base where that loses nothing, in full precision; else they stay beside it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from ..errors import ModelError, PresetError
+from ..lora import check_lora
+from ..pipeline import load_pipeline
+
+Precision = Literal["auto", "fp32", "fp16", "bf16"]
+Offload = Literal["none", "model", "sequential"]
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class Lora:
+    """A LoRA file and how strongly it counts."""
+
+    path: Path
+    weight: float = 1.0
+
+    @classmethod
+    def parse(cls, text: str) -> "Lora":
+        """A LoRA as one types it, ``FILE`` or ``FILE:WEIGHT``.
+
+        >>> Lora.parse("box.safetensors:0.5").weight, Lora.parse("C:/box.safetensors").weight
+        (0.5, 1.0)
+        """
+        file, _, weight = text.rpartition(":")
+        try:
+            return cls(Path(file), float(weight)) if file else cls(Path(text))
+        except ValueError:
+            return cls(Path(text))
+
+
+def open_pipeline(
+    model: Path,
+    loras: Sequence[Lora] = (),
+    device: str = "auto",
+    precision: Precision = "auto",
+    offload: Offload = "none",
+) -> Any:
+    """The checkpoint as a diffusers pipeline, LoRAs in place, in evaluation mode on its device.
+
+    ``offload`` keeps on the card only the network that computes (``model``) or only the layer
+    that does (``sequential``, slow). ModelError, in one line, for files that do not load or do
+    not fit each other; PresetError for a device or precision that this machine does not have.
+    """
+    device = pick_device(device)
+    dtype = DTYPES[pick_precision(precision, device)]
+    for lora in loras:
+        check_lora(lora.path, model)
+    if offload != "none" and device == "cpu":
+        raise PresetError(f"--offload {offload} spares a graphics card, and this runs on the CPU")
+    pipeline = load_pipeline(model, dtype)
+    pipeline.set_progress_bar_config(disable=True)
+    _load_loras(pipeline, loras, merge=dtype == torch.float32)
+    if offload == "model":
+        pipeline.enable_model_cpu_offload(device=device)
+    elif offload == "sequential":
+        pipeline.enable_sequential_cpu_offload(device=device)
+    else:
+        pipeline.to(device)
+    return pipeline
+
+
+def pick_device(device: str) -> str:
+    """Where to compute: ``auto`` takes CUDA, else Apple's GPU, else the CPU."""
+    has_cuda, has_mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    if device == "auto":
+        return "cuda" if has_cuda else "mps" if has_mps else "cpu"
+    kind = device.partition(":")[0]
+    if kind not in ("cpu", "cuda", "mps"):
+        raise PresetError(f"no device {device!r}; known: auto, cpu, cuda, mps")
+    if (kind == "cuda" and not has_cuda) or (kind == "mps" and not has_mps):
+        raise PresetError(f"--device {device}: torch sees none here; dmm doctor says what it sees")
+    return device
+
+
+def pick_precision(precision: str, device: str) -> str:
+    """``auto`` is fp32 on a CPU, bf16 on a GPU that has it, else fp16."""
+    if precision == "auto":
+        if device == "cpu":
+            return "fp32"
+        has_bf16 = device.startswith("cuda") and torch.cuda.is_bf16_supported(False)
+        return "bf16" if has_bf16 else "fp16"
+    if precision not in DTYPES:
+        raise PresetError(f"no precision {precision!r}; known: auto, {', '.join(DTYPES)}")
+    return precision
+
+
+def _load_loras(pipeline: Any, loras: Sequence[Lora], merge: bool) -> None:
+    names = [f"lora_{number}" for number in range(len(loras))]
+    for lora, name in zip(loras, names, strict=True):
+        folder, file = str(lora.path.parent), lora.path.name
+        try:
+            pipeline.load_lora_weights(
+                folder, weight_name=file, adapter_name=name, local_files_only=True
+            )
+        except (KeyError, ValueError, RuntimeError, OSError) as error:
+            reason = str(error).splitlines()[0][:200]
+            raise ModelError(
+                f"{lora.path}: does not load as a LoRA for this model ({reason})"
+            ) from error
+    if loras:
+        pipeline.set_adapters(names, [lora.weight for lora in loras])
+    if loras and merge:
+        pipeline.fuse_lora(adapter_names=names)
+        pipeline.unload_lora_weights()

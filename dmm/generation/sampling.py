@@ -1,0 +1,64 @@
+"""How pictures are drawn: diffusers' samplers by the names that people know them by."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import PresetError
+
+KARRAS = {"use_karras_sigmas": True}
+_2M, _1S = "DPMSolverMultistepScheduler", "DPMSolverSinglestepScheduler"
+_SDE = {"algorithm_type": "sde-dpmsolver++"}
+SAMPLERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "euler": ("EulerDiscreteScheduler", {}),
+    "euler-karras": ("EulerDiscreteScheduler", KARRAS),
+    "euler-a": ("EulerAncestralDiscreteScheduler", {}),
+    "heun": ("HeunDiscreteScheduler", {}),
+    "heun-karras": ("HeunDiscreteScheduler", KARRAS),
+    "lms": ("LMSDiscreteScheduler", {}),
+    "lms-karras": ("LMSDiscreteScheduler", KARRAS),
+    "dpm2": ("KDPM2DiscreteScheduler", {}),
+    "dpm2-karras": ("KDPM2DiscreteScheduler", KARRAS),
+    "dpm2-a": ("KDPM2AncestralDiscreteScheduler", {}),
+    "dpm2-a-karras": ("KDPM2AncestralDiscreteScheduler", KARRAS),
+    "dpm++-2m": (_2M, {}),
+    "dpm++-2m-karras": (_2M, KARRAS),
+    "dpm++-2m-sde": (_2M, _SDE),
+    "dpm++-2m-sde-karras": (_2M, _SDE | KARRAS),
+    "dpm++-2s": (_1S, {}),
+    "dpm++-2s-karras": (_1S, KARRAS),
+    "dpm++-sde": (_1S, _SDE),
+    "dpm++-sde-karras": (_1S, _SDE | KARRAS),
+    "deis": ("DEISMultistepScheduler", {}),
+    "unipc": ("UniPCMultistepScheduler", {}),
+    "pndm": ("PNDMScheduler", {"skip_prk_steps": True}),
+    "ddim": ("DDIMScheduler", {"clip_sample": False}),
+    "ddpm": ("DDPMScheduler", {"clip_sample": False}),
+    "lcm": ("LCMScheduler", {"clip_sample": False}),
+    "dpmsolver++": (_2M, KARRAS),  # what clips and presets call dpm++-2m-karras since early days
+}
+"""Name to diffusers' class and what it is told beside the model's own noise schedule."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the pictures are drawn."""
+
+    sampler: str = "dpmsolver++"
+    steps: int = 25
+    guidance: float = 5.0
+    """Classifier-free guidance scale; 1 is none."""
+    negative_prompt: str = ""
+
+    def __post_init__(self) -> None:
+        """PresetError for a sampler that there is not."""
+        if self.sampler not in SAMPLERS:
+            raise PresetError(f"no sampler {self.sampler!r}; known: {', '.join(SAMPLERS)}")
+
+
+def make_scheduler(sampler: str, config: Mapping[str, Any]) -> Any:
+    """A fresh scheduler of that name, on a model's noise schedule."""
+    import diffusers
+
+    name, settings = SAMPLERS[sampler]
+    return getattr(diffusers, name).from_config(config, **settings)

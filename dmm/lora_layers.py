@@ -1,0 +1,96 @@
+"""The layers that a LoRA may change, and where each stands in a single-file checkpoint.
+
+sd-scripts names a layer after its module, dots as underscores, which no rule turns back. So the
+networks are built without memory, and every module's name is led both ways.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from . import networks
+from .architecture import Shapes
+from .network_shapes import UNET
+from .sd15_shapes import TE, Sd15Shapes
+from .sdxl_layout import te2_key, unet_key
+from .sdxl_shapes import TE1, TE2
+
+
+@dataclass(frozen=True)
+class Place:
+    """One layer's weight in a checkpoint."""
+
+    tensor: str
+    """The checkpoint's name."""
+    size: tuple[int, ...]
+    """Of the layer's weight: (out, in), or (out, in, rows, columns) for a convolution."""
+    first_row: int = 0
+    """Where it begins in OpenCLIP's matrix of q, k and v."""
+    transposed: bool = False
+
+    def of(self, tensor: Tensor) -> Tensor:
+        """The layer's weight, a view of the checkpoint's tensor."""
+        weight = tensor.T if self.transposed else tensor
+        return weight[self.first_row : self.first_row + self.size[0]]
+
+
+@cache
+def lora_layers(shapes: Shapes) -> dict[str, Place]:
+    """Every layer that a LoRA of sd-scripts may hold for a base of these sizes, by its name there.
+
+    SDXL's UNet layers stand in it twice, since LoRAs name them in either layout.
+    """
+    is_sd15 = isinstance(shapes, Sd15Shapes)
+    layers: dict[str, Place] = {}
+    for part, key, size in _weights(shapes):
+        if part == "unet":
+            ours = unet_key(key, bare=(0,) if is_sd15 else ())
+            place = Place(UNET + ours, size)
+            layers[_layer("lora_unet_", key)] = place
+            if not is_sd15:
+                layers[_layer("lora_unet_", ours)] = place
+        elif part == "text_encoder":
+            name = (TE if is_sd15 else TE1) + key.removeprefix("text_model.")
+            layers[_layer("lora_te_" if is_sd15 else "lora_te1_", key)] = Place(name, size)
+        else:
+            first_row = next((i * size[0] for i, p in enumerate("qkv") if f".{p}_proj." in key), 0)
+            transposed = key == "text_projection.weight"
+            place = Place(TE2 + te2_key(key), size, first_row, transposed)
+            layers[_layer("lora_te2_", key)] = place
+    return layers
+
+
+def trained_layers(shapes: Shapes) -> dict[str, Place]:
+    """Those layers that sd-scripts itself trains, convolutions included, under its own names.
+
+    That is every matrix and kernel within the UNet's blocks and the text encoders' layers.
+    """
+    inside = ("down_blocks_", "mid_block_", "up_blocks_")
+    if not isinstance(shapes, Sd15Shapes):
+        inside = ("input_blocks_", "middle_block_", "output_blocks_")
+    starts = tuple("lora_unet_" + block for block in inside)
+    return {
+        layer: place
+        for layer, place in lora_layers(shapes).items()
+        if "_encoder_layers_" in layer
+        or (layer.startswith(starts) and layer != "lora_unet_input_blocks_0_0")
+    }
+
+
+def _weights(shapes: Shapes) -> Iterator[tuple[str, str, tuple[int, ...]]]:
+    """Part, diffusers' name and size of every matrix and kernel of UNet and text encoders."""
+    with torch.device("meta"):
+        parts: dict[str, Any] = networks.build(shapes)
+    del parts["vae"]
+    for part, network in parts.items():
+        for key, tensor in network.named_parameters():
+            if key.endswith(".weight") and tensor.ndim > 1:
+                yield part, key, tuple(tensor.shape)
+
+
+def _layer(prefix: str, key: str) -> str:
+    return prefix + key.removesuffix(".weight").replace(".", "_")

@@ -1,0 +1,164 @@
+"""What a long piece plays when: a TOML file of parts, each with its prompt.
+
+crossfade_s = 2            # how long one prompt gives way to the next
+
+[[part]]
+start = 0
+seconds = 20
+prompt = "lo-fi piano, slow"
+
+[[part]]
+start = 20
+seconds = 15
+prompt = "lo-fi piano and drums, slow"
+"""
+
+import difflib
+import tomllib
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from jaxtyping import Float
+from pydantic import BaseModel, Field, ValidationError
+
+from .errors import InputError
+
+EQUAL_S = 1e-3
+"""Parts that meet within a millisecond meet."""
+BEATS_PER_BAR = 4
+
+
+class Part(BaseModel, frozen=True, extra="forbid"):
+    """A span of the piece."""
+
+    start: Annotated[float, Field(ge=0)]
+    """Seconds from the beginning of the piece."""
+    seconds: Annotated[float, Field(gt=0)]
+    """Length."""
+    prompt: Annotated[str, Field(min_length=1)]
+    """What to play."""
+
+    @property
+    def stop(self) -> float:
+        """Seconds from the beginning of the piece."""
+        return self.start + self.seconds
+
+
+class Timeline(BaseModel, frozen=True, extra="forbid"):
+    """Parts that follow one another without gaps."""
+
+    part: Annotated[tuple[Part, ...], Field(min_length=1)]
+    crossfade_s: Annotated[float, Field(ge=0)] = 0.0
+    """How long one prompt gives way to the next, around the border."""
+
+    @property
+    def seconds(self) -> float:
+        """Length of the piece."""
+        return self.part[-1].stop
+
+    @property
+    def borders_s(self) -> list[float]:
+        """Where one part ends and the next begins."""
+        return [part.start for part in self.part[1:]]
+
+    def weights(
+        self, times_s: Sequence[float], loop: bool = False
+    ) -> Float[np.ndarray, "times parts"]:
+        """How much of each part's prompt counts at these times; each row adds up to 1.
+
+        >>> parts = [Part(start=0, seconds=4, prompt="a"), Part(start=4, seconds=4, prompt="b")]
+        >>> Timeline(part=parts, crossfade_s=2.0).weights([1.0, 3.5, 4.0, 7.0]).tolist()
+        [[1.0, 0.0], [0.75, 0.25], [0.5, 0.5], [0.0, 1.0]]
+        """
+        passed = np.zeros(len(times_s))
+        around = [0.0, self.seconds] if loop else []
+        for border_s in [*self.borders_s, *around]:
+            passed += self._passed(np.asarray(times_s) - border_s)
+        place = passed - 1 if loop else passed
+        n = len(self.part)
+        weights = np.zeros((len(times_s), n))
+        rows, first = np.arange(len(times_s)), np.floor(place).astype(int)
+        for part, share in ((first, 1 - (place - first)), (first + 1, place - first)):
+            np.add.at(weights, (rows, part % n), share)
+        return weights
+
+    def _passed(self, beyond_s: Float[np.ndarray, " times"]) -> Float[np.ndarray, " times"]:
+        """0 before a border, 1 behind it, a slope across the crossfade."""
+        if self.crossfade_s == 0:
+            return (beyond_s >= 0).astype(float)
+        return (beyond_s / self.crossfade_s + 0.5).clip(0, 1)
+
+
+def choose_timeline(
+    path: Path | None = None,
+    prompt: str | None = None,
+    seconds: float | None = None,
+    bars: int | None = None,
+    bpm: float | None = None,
+) -> Timeline:
+    """A timeline from a file, or of one prompt for so many seconds or bars.
+
+    InputError, in one line, for none of these, or for more than one.
+    """
+    if path is not None:
+        if (prompt, seconds, bars) != (None, None, None):
+            raise InputError("--timeline says what and how long; leave out --prompt and its length")
+        return read_timeline(path)
+    if not prompt:
+        raise InputError("nothing to play; name a --prompt, or a --timeline")
+    if (bars is None) != (bpm is None) or (seconds is None) == (bars is None):
+        raise InputError("how long? --seconds 60, or --bars 4 with --bpm 90")
+    if bars is not None and bpm is not None:
+        seconds = bars * BEATS_PER_BAR * 60 / bpm
+    assert seconds is not None
+    return Timeline(part=(Part(start=0, seconds=seconds, prompt=prompt),))
+
+
+def read_timeline(path: Path) -> Timeline:
+    """A timeline from TOML; InputError, in one line, for what does not hold and where."""
+    try:
+        stated = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file; check the path") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not valid TOML ({error})") from error
+    try:
+        timeline = Timeline(**stated)
+    except ValidationError as error:
+        raise InputError(f"{path}: {_first_fault(error)}") from error
+    _check_order(path, timeline)
+    return timeline
+
+
+def _first_fault(error: ValidationError) -> str:
+    fault = error.errors()[0]
+    *place, name = fault["loc"]
+    where = f"part {int(place[1]) + 1}: " if len(place) > 1 else ""
+    if fault["type"] == "extra_forbidden":
+        known = (Part if place else Timeline).model_fields
+        nearest = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
+        hint = f"; did you mean {nearest[0]!r}?" if nearest else f"; known: {', '.join(known)}"
+        return f"{where}no setting {name!r}{hint}"
+    if isinstance(name, int):
+        return f"part {name + 1}: a table [[part]] is needed"
+    stated = "" if fault["type"] == "missing" else f"; got {fault['input']!r}"
+    return f"{where}{name}: {fault['msg'][0].lower()}{fault['msg'][1:]}{stated}"
+
+
+def _check_order(path: Path, timeline: Timeline) -> None:
+    """Refuse gaps and overlaps."""
+    if timeline.part[0].start > EQUAL_S:
+        raise InputError(
+            f"{path}: nothing plays before {timeline.part[0].start:g} s; begin part 1 at 0"
+        )
+    for number, (part, following) in enumerate(pairwise(timeline.part), 1):
+        apart_s = following.start - part.stop
+        if abs(apart_s) > EQUAL_S:
+            fault = f"{apart_s:g} s without a part" if apart_s > 0 else f"{-apart_s:g} s with both"
+            raise InputError(
+                f"{path}: part {number} ends at {part.stop:g} s, but part {number + 1} begins at "
+                f"{following.start:g} s: {fault}; let it begin at {part.stop:g}"
+            )

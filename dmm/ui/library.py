@@ -1,0 +1,105 @@
+"""The models and LoRAs that the page offers; nothing else can be named from a browser."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..architecture import read_architecture
+from ..errors import ModelError
+from ..header import read_header, read_metadata
+from ..lora import check_lora
+
+PLACES = (Path("models"), Path("runs"))
+"""Where to look unless told."""
+
+
+@dataclass(frozen=True)
+class LoraFile:
+    """A LoRA, and what it says of itself; empty where it does not."""
+
+    path: Path
+    label: str
+    """For people."""
+    format: str
+    anchor: str
+
+
+@dataclass(frozen=True)
+class Model:
+    """A checkpoint, and what it says of itself; empty where it does not."""
+
+    path: Path
+    label: str
+    format: str
+    anchor: str
+    kind: str
+    """SDXL or SD 1.5."""
+    loras: tuple[str, ...]
+    """Those made for it, by the names that the page uses."""
+
+
+@dataclass(frozen=True)
+class Library:
+    """What was found, by the names that the page uses."""
+
+    models: dict[str, Model]
+    loras: dict[str, LoraFile]
+
+
+def find_models(places: Iterable[Path]) -> Library:
+    """All checkpoints and LoRAs in files and folders; ModelError if there is no checkpoint.
+
+    A file that is named itself must be one or the other; others in folders are passed over.
+    """
+    places = list(places)
+    bases: dict[str, tuple[Path, str, str]] = {}
+    loras: dict[str, LoraFile] = {}
+    for path, label, is_named in _files(places):
+        try:
+            if any(".lora_" in name for name in read_header(path)):
+                loras[path.as_posix()] = LoraFile(path, label, *_told(path))
+            else:
+                bases[path.as_posix()] = path, label, read_architecture(path).name
+        except ModelError:
+            if is_named:
+                raise
+    if not bases:
+        looked = ", ".join(map(str, places)) or "no folder"
+        raise ModelError(f"no SD 1.5 or SDXL checkpoint in {looked}; name one or its folder")
+    models = {
+        name: Model(path, label, *_told(path), kind, _fitting(loras, path))
+        for name, (path, label, kind) in bases.items()
+    }
+    return Library(models, loras)
+
+
+def _files(places: Iterable[Path]) -> Iterator[tuple[Path, str, bool]]:
+    """Model files, what to call them, and whether each was named itself.
+
+    The states of training runs are passed over.
+    """
+    for place in places:
+        if not place.is_dir():
+            yield place, place.stem, True
+            continue
+        for path in sorted(place.rglob("*.safetensors")):
+            inside = path.relative_to(place)
+            if "state" not in inside.parts and not any(p.startswith(".") for p in inside.parts):
+                yield path, inside.with_suffix("").as_posix(), False
+
+
+def _told(path: Path) -> tuple[str, str]:
+    metadata = read_metadata(path)
+    return metadata.get("dmm_format", ""), metadata.get("dmm_anchor", "")
+
+
+def _fitting(loras: dict[str, LoraFile], model: Path) -> tuple[str, ...]:
+    return tuple(name for name, lora in loras.items() if _fits(lora.path, model))
+
+
+def _fits(lora: Path, model: Path) -> bool:
+    try:
+        check_lora(lora, model)
+    except ModelError:
+        return False
+    return True

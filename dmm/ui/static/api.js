@@ -1,0 +1,52 @@
+// What the page asks of dmm, and how it tells the user what came of it.
+
+export async function get(path) {
+  return answer(await fetch(path, { cache: "no-store" }));
+}
+
+export async function send(path, body = {}) {
+  const headers = { "content-type": "application/json" };
+  return answer(await fetch(path, { method: "POST", headers, body: JSON.stringify(body) }));
+}
+
+async function answer(response) {
+  if (response.ok) return response.json();
+  const text = await response.text();
+  let told;
+  try {
+    told = JSON.parse(text);
+  } catch {
+    told = { detail: text };
+  }
+  throw Object.assign(new Error(told.detail), told, { status: response.status });
+}
+
+/** Runs what may fail, and shows why it did. */
+export async function trying(action) {
+  try {
+    return await action();
+  } catch (error) {
+    const lost = error instanceof TypeError && /fetch/i.test(error.message);
+    complain(lost ? "dmm ui does not answer; is it still running in the terminal?" : error.message);
+  }
+}
+
+export const say = (text) => show("says", text, 6000);
+export const complain = (text) => show("alert", text, 20000);
+
+/** For screen readers alone, where everybody else sees it happen. */
+export const whisper = (text) => (document.getElementById("whispers").textContent = text);
+
+function show(region, text, milliseconds) {
+  const note = document.createElement("div");
+  note.className = "note";
+  note.textContent = text;
+  const close = document.createElement("button");
+  close.type = "button";
+  close.textContent = "×";
+  close.setAttribute("aria-label", "Close");
+  close.onclick = () => note.remove();
+  note.append(close);
+  document.getElementById(region).replaceChildren(note);
+  setTimeout(() => note.remove(), milliseconds);
+}

@@ -1,0 +1,17 @@
+// Elements from templates, and lists that change without losing focus or sound.
+
+export const seconds = (s) => (s < 60 ? `${s.toFixed(1)} s` : `${Math.floor(s / 60)}:${String(Math.floor(s % 60)).padStart(2, "0")}`);
+
+export const fromTemplate = (id) => document.getElementById(id).content.firstElementChild.cloneNode(true);
+
+/** Brings a parent's children into the order of things; what is there already is not touched. */
+export function arrange(parent, things, key, make) {
+  const there = new Map([...parent.children].map((child) => [child.dataset.key, child]));
+  things.forEach((thing, place) => {
+    const child = there.get(key(thing)) ?? make(thing);
+    child.dataset.key = key(thing);
+    there.delete(key(thing));
+    if (parent.children[place] !== child) parent.insertBefore(child, parent.children[place] ?? null);
+  });
+  there.forEach((child) => child.remove());
+}

@@ -1,0 +1,77 @@
+// Joins the parts of the page. All that lasts lies with dmm, so a reload loses nothing.
+
+import { complain, get, say, send, trying } from "./api.js";
+import { showClips } from "./cards.js";
+import * as order from "./order.js";
+import { showSongs } from "./songs.js";
+import * as timeline from "./timeline.js";
+
+const EVERY = 400; // milliseconds between questions while something is being made
+const WHAT = { clips: "Clips", song: "Song" };
+const elements = Object.fromEntries(["job", "job-note", "cancel", "order", "export"].map((id) => [id, document.getElementById(id)]));
+
+history.replaceState(null, "", "/"); // the key is a cookie by now, and no longer in the address
+
+function show({ clips, n_clips: count, songs }) {
+  showClips(clips, count, order.take);
+  timeline.show(clips);
+  showSongs(songs);
+}
+
+const refresh = async () => show(await get("/api/clips"));
+
+/** Follows a job to its end, showing clips as they come. */
+async function follow(finished = 0) {
+  for (;;) {
+    const job = await get("/api/job");
+    tell(job);
+    if (job?.state !== "running") return end(job);
+    if (job.kind === "clips" && Math.floor(job.done) > finished) {
+      finished = Math.floor(job.done);
+      await refresh();
+    }
+    await new Promise((resolve) => setTimeout(resolve, EVERY));
+  }
+}
+
+function tell(job) {
+  const runs = job?.state === "running";
+  elements.job.hidden = !runs;
+  elements.order.querySelector("button.main").disabled = runs;
+  elements.cancel.disabled = !runs || job.stopping;
+  timeline.setBusy(runs);
+  document.title = runs ? `${Math.floor((100 * job.done) / job.total)} % · dmm` : "dmm: make clips, join them";
+  if (!runs) return;
+  elements.job.querySelector("progress").value = job.done / job.total;
+  elements["job-note"].textContent = job.stopping ? "stopping …" : job.note;
+}
+
+async function end(job) {
+  await refresh();
+  if (job?.notes.length) complain(job.notes.join("\n"));
+  if (job?.state === "failed") complain(job.note);
+  else if (job) say(`${WHAT[job.kind]}: ${job.note}`);
+}
+
+elements.order.onsubmit = (event) => {
+  event.preventDefault();
+  trying(async () => {
+    if (await order.place()) await follow();
+  });
+};
+elements.cancel.onclick = () => trying(() => send("/api/cancel"));
+elements.export.onclick = () =>
+  trying(async () => {
+    const field = (id) => document.getElementById(id);
+    const how = { name: field("song-name").value, type: field("song-type").value, align: field("align").checked, loop: field("loop").checked };
+    await send("/api/songs", { ...timeline.current(), ...how });
+    await follow();
+  });
+
+await trying(async () => {
+  const state = await get("/api/state");
+  order.setUp(state);
+  timeline.setUp(state);
+  show(state);
+  if (state.job?.state === "running") await follow();
+});

@@ -1,0 +1,155 @@
+"""``dmm eval convert-clap``: a .pt file of laion-clap as a safetensors folder for transformers.
+
+The tensors are the same under other names; only each attention's query, key and value lie in one
+tensor there and in three here. What makes spectrograms and what only training uses is left out.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dmm.errors import ModelError
+from dmm.files import whole_file
+
+from .clap_checkpoint import ClapSizes, read_checkpoint, sizes_of
+from .roberta import find_roberta_tokenizer, read_roberta_tokenizer
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import ClapConfig
+
+LEFT_OUT = re.compile(
+    r"audio_branch\.(spectrogram_extractor|logmel_extractor|tscam_conv|head)\."  # features, labels
+    r"|(audio|text)_transform\.|\.attn_mask$|\.position_ids$"
+)
+RENAMED = (
+    (r"^audio_branch\.", "audio_model.audio_encoder."),
+    (r"^text_branch\.", "text_model."),
+    (r"\.bn0\.", ".batch_norm."),
+    (r"_projection\.0\.", "_projection.linear1."),
+    (r"_projection\.2\.", "_projection.linear2."),
+    (r"(blocks\.\d+)\.norm1\.", r"\1.layernorm_before."),
+    (r"(blocks\.\d+)\.norm2\.", r"\1.layernorm_after."),
+    (r"\.mlp\.fc1\.", ".intermediate.dense."),
+    (r"\.mlp\.fc2\.", ".output.dense."),
+    (r"\.attn\.proj\.", ".attention.output.dense."),
+    (r"\.attn\.", ".attention.self."),
+)
+"""What a name becomes, one pattern after the other."""
+
+
+def convert_clap(file: Path, out: Path) -> bool:
+    """Write ``out`` from a .pt file; whether a tokeniser was found beside it or in the Hub's cache.
+
+    ModelError if the file holds code, is of no known size or does not fit, or ``out`` is in use.
+    """
+    from safetensors.torch import save_file
+    from transformers import ClapFeatureExtractor
+
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ModelError(f"{out}: is in use; name a new folder")
+    source = read_checkpoint(file)
+    try:
+        sizes = sizes_of(source)
+        _ = sizes.name  # a known size
+        config, tensors = transformers_config(sizes), transformers_tensors(source)
+        check_whole(config, tensors)
+    except ModelError as error:
+        raise ModelError(f"{file}: {error}") from error
+    with whole_file(out / "model.safetensors") as partial:
+        save_file(tensors, partial, metadata={"format": "pt"})
+    ClapFeatureExtractor(frequency_min=50, truncation="rand_trunc").save_pretrained(out)
+    tokenizer = find_roberta_tokenizer(file.parent)
+    if tokenizer:
+        read_roberta_tokenizer(tokenizer).save_pretrained(out)
+    config.save_pretrained(out)  # last: without it the folder is no checkpoint
+    return tokenizer is not None
+
+
+def transformers_config(sizes: ClapSizes) -> "ClapConfig":
+    """The networks as transformers builds them; constants are those of laion-clap."""
+    from transformers import ClapConfig
+
+    audio = {
+        "patch_embeds_hidden_size": sizes.width,
+        "hidden_size": sizes.width * 2 ** (len(sizes.depths) - 1),
+        "depths": list(sizes.depths),
+        "num_hidden_layers": len(sizes.depths),
+        "num_attention_heads": list(sizes.heads),
+        "projection_dim": sizes.joint,
+        "projection_hidden_act": "relu",
+        "enable_fusion": False,
+    }
+    text = {
+        "vocab_size": sizes.vocabulary,
+        "hidden_size": sizes.text_width,
+        "num_hidden_layers": sizes.text_layers,
+        "num_attention_heads": sizes.text_heads,
+        "intermediate_size": sizes.text_inner,
+        "max_position_embeddings": sizes.positions,
+        "projection_dim": sizes.joint,
+        "projection_hidden_act": "relu",
+        "layer_norm_eps": 1e-5,  # RoBERTa's; transformers' own default for CLAP is another
+    }
+    return ClapConfig(
+        audio_config=audio,
+        text_config=text,
+        projection_dim=sizes.joint,
+        hidden_size=sizes.text_width,
+        projection_hidden_act="relu",
+    )
+
+
+def transformers_tensors(source: Mapping[str, "Tensor"]) -> dict[str, "Tensor"]:
+    """Tensors under transformers' names, each with memory of its own; ModelError for a clash."""
+    found: dict[str, Tensor] = {}
+    for name, tensor in source.items():
+        if LEFT_OUT.search(name):
+            continue
+        parts = _split(_renamed(name), tensor)
+        if clash := parts.keys() & found.keys():
+            raise ModelError(f"two tensors would be called {min(clash)}")
+        found |= {key: part.detach().clone() for key, part in parts.items()}
+    return found
+
+
+def check_whole(config: "ClapConfig", tensors: dict[str, "Tensor"]) -> None:
+    """Hold names and shapes against the model's own; add the counters that are no weights.
+
+    ModelError names the first tensor that is missing, unknown or of another shape.
+    """
+    import torch
+    from transformers import ClapModel
+
+    with torch.device("meta"):
+        wanted = ClapModel(config).state_dict()
+    embeddings = "text_model.embeddings."
+    positions = config.text_config.max_position_embeddings
+    for name, value in (
+        ("position_ids", torch.arange(positions)[None]),
+        ("token_type_ids", torch.zeros(1, positions, dtype=torch.long)),
+    ):
+        if embeddings + name in wanted:
+            tensors[embeddings + name] = value
+    for word, names in (("missing", wanted.keys() - tensors), ("unknown", tensors.keys() - wanted)):
+        if names:
+            raise ModelError(f"{len(names)} tensors are {word}, the first {min(names)}")
+    for name, tensor in tensors.items():
+        if tensor.shape != wanted[name].shape:
+            shapes = f"{tuple(tensor.shape)}, not {tuple(wanted[name].shape)}"
+            raise ModelError(f"{name} is of shape {shapes}")
+
+
+def _renamed(name: str) -> str:
+    for pattern, new in RENAMED:
+        name = re.sub(pattern, new, name)
+    return name
+
+
+def _split(name: str, tensor: Any) -> dict[str, Any]:
+    """One tensor, or the three of an attention."""
+    if ".qkv." not in name:
+        return {name: tensor}
+    parts = zip(("query", "key", "value"), tensor.chunk(3), strict=True)
+    return {name.replace(".qkv.", f".{part}."): own for part, own in parts}

@@ -1,0 +1,64 @@
+"""Checkpoints by their name on the Hub: from its cache here, else downloaded, else one clear line.
+
+Only safetensors, JSON and tokeniser files are ever fetched: a pickle is left where it is.
+"""
+
+import re
+from pathlib import Path
+
+from dmm.errors import ModelError
+from dmm.tokenizers import hub_answers
+
+NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+CHECKPOINT_FILES = ["*.safetensors", "*.json", "vocab.json", "merges.txt"]
+
+
+def checkpoint_folder(weights: Path) -> Path:
+    """A folder as it is; of a Hub name the folder in the Hub's cache, filled if need be.
+
+    ModelError for what is neither, or cannot be had.
+    """
+    if weights.is_dir():
+        return weights
+    name = weights.as_posix()
+    if weights.exists() or not NAME.fullmatch(name):
+        raise ModelError(
+            f"{weights}: no folder of a CLAP checkpoint; name one with --weights DIR, or a .pt "
+            "file with --embedder laion-clap"
+        )
+    folder = cached(name, CHECKPOINT_FILES)
+    return folder if folder and _is_whole(folder) else _downloaded(name)
+
+
+def cached(name: str, patterns: list[str]) -> Path | None:
+    """The folder of a Hub name's cached files, or None; the network is not asked."""
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=patterns, local_files_only=True))
+    except OSError:
+        return None
+
+
+def _is_whole(folder: Path) -> bool:
+    needed = ("config.json", "preprocessor_config.json")
+    return all((folder / n).is_file() for n in needed) and any(folder.glob("*.safetensors"))
+
+
+def _downloaded(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    if not hub_answers():
+        raise ModelError(
+            f"{name}: no such folder here, nor in the Hub's cache, and the Hub does not answer; "
+            f"run `hf download {name}` where there is a network, or name a folder with --weights "
+            "DIR"
+        )
+    try:
+        return Path(snapshot_download(name, allow_patterns=CHECKPOINT_FILES))
+    except OSError as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise ModelError(
+            f"{name}: cannot be had from the Hub ({reason}); check the name, or name a folder with "
+            "--weights DIR"
+        ) from error

@@ -1,0 +1,158 @@
+"""``laion-clap``: CLAP by its authors' package and their .pt files, for figures made with them.
+
+The package is imported only here and never as it likes: by itself it downloads three tokenisers
+and 500 MB of RoBERTa that the checkpoint then replaces, runs any pickle, and leaves its folder on
+``sys.path``. Without network all of that is avoided, and the networks are its own.
+"""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+from warnings import catch_warnings, simplefilter
+
+import numpy as np
+from jaxtyping import Float
+
+from dmm.cards import sha256_of
+from dmm.embedders import Identity, Way, backend
+from dmm.errors import InputError, ModelError
+
+from .clap import CODE, Clap
+from .clap_checkpoint import ClapSizes, read_checkpoint, sizes_of
+from .clap_folder import tokens
+from .roberta import load_roberta_tokenizer
+
+if TYPE_CHECKING:
+    from torch import Tensor, device
+
+RELEASED = "music_audioset_epoch_15_esc_90.14.pt"
+
+
+def load_laion_clap(weights: Path | None, way: Way) -> Clap:
+    """The checkpoint of a .pt file; ModelError if it or the package is missing or does not fit."""
+    from dmm.distill.compute import Compute
+
+    if weights is None:
+        raise InputError(
+            f"the laion-clap embedder needs a checkpoint; name one with --weights ({RELEASED})"
+        )
+    if way.precision != "fp32":
+        raise InputError(
+            f"--precision {way.precision}: laion-clap computes its spectrogram inside the network, "
+            "which needs fp32; convert the checkpoint (dmm eval convert-clap) and use clap"
+        )
+    if find_spec("laion_clap") is None:
+        raise ModelError(
+            "the package laion-clap is not installed; run: uv sync --inexact --extra laion, or "
+            "convert the checkpoint (dmm eval convert-clap) and use --embedder clap"
+        )
+    tensors = read_checkpoint(weights)
+    compute = Compute(way.device, way.precision)
+    try:
+        model = build_laion_clap(sizes_of(tensors)).model
+    except ModelError as error:
+        raise ModelError(f"{weights}: {error}") from error
+    tensors.pop("text_branch.embeddings.position_ids", None)  # no weight; older files have it
+    try:
+        model.load_state_dict(tensors, strict=True)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+        raise ModelError(f"{weights}: does not fit laion-clap's networks ({reason})") from error
+    model.eval().requires_grad_(False).to(compute.place)
+    packages = backend("laion-clap", "torch", "transformers")
+    identity = Identity(
+        "laion-clap", sha256_of(weights), packages, way.protocol, way.precision, CODE
+    )
+    encoder = LaionClap(model, weights, compute.place)
+    return Clap(encoder, identity, way, compute, weights.absolute())
+
+
+class LaionClap:
+    """The package's networks and, once words come, RoBERTa's tokeniser."""
+
+    def __init__(self, model: Any, weights: Path, place: "device") -> None:
+        self.model, self.weights, self.place = model, weights, place
+        self.dim = int(model.joint_embed_shape)
+        self.logit_scale = float(model.logit_scale_a.detach().exp())
+
+    def hear(self, batch: Sequence[Float[np.ndarray, "480000"]]) -> "Tensor":
+        """(windows, dim), by the package's own spectrogram."""
+        import torch
+
+        return self.model.get_audio_embedding([{"waveform": torch.from_numpy(x)} for x in batch])
+
+    def read(self, texts: list[str]) -> "Tensor":
+        """(texts, dim); ModelError if no tokeniser is found."""
+        words = tokens(self._tokenizer, texts)
+        return self.model.get_text_embedding(
+            {key: words[key].to(self.place) for key in ("input_ids", "attention_mask")}
+        )
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        return load_roberta_tokenizer(self.weights.parent)
+
+
+def build_laion_clap(sizes: ClapSizes) -> Any:
+    """A CLAP_Module with meaningless weights; ModelError for sizes that the package does not have.
+
+    It has no tokeniser, which we bring ourselves.
+    """
+    import torch
+
+    name = sizes.name
+    with torch.random.fork_rng(devices=[]), _on_its_own(sizes), catch_warnings():
+        simplefilter("ignore")  # of what it imports from timm and torch
+        package = import_module("laion_clap")
+        return package.CLAP_Module(enable_fusion=False, amodel=name, device="cpu")
+
+
+@contextmanager
+def _on_its_own(sizes: ClapSizes) -> Iterator[None]:
+    """Give the package empty tokenisers and an untrained RoBERTa, and ``sys.path`` back."""
+    import transformers
+    from transformers.modeling_utils import no_init_weights
+
+    config = transformers.RobertaConfig(
+        vocab_size=sizes.vocabulary,
+        hidden_size=sizes.text_width,
+        num_hidden_layers=sizes.text_layers,
+        num_attention_heads=sizes.text_heads,
+        intermediate_size=sizes.text_inner,
+        max_position_embeddings=sizes.positions,
+        type_vocab_size=1,
+        layer_norm_eps=1e-5,
+        pad_token_id=1,
+        bos_token_id=0,
+        eos_token_id=2,
+    )
+
+    def untrained(*_: object, **__: object) -> Any:
+        with no_init_weights():
+            return transformers.RobertaModel(config)
+
+    def nothing(*_: object, **__: object) -> None:
+        return None
+
+    path = list(sys.path)
+    tokenisers = (
+        transformers.BertTokenizer,
+        transformers.BartTokenizer,
+        transformers.RobertaTokenizer,
+    )
+    patches = [patch.object(x, "from_pretrained", nothing) for x in tokenisers]
+    patches.append(patch.object(transformers.RobertaModel, "from_pretrained", untrained))
+    try:
+        for each in patches:
+            each.start()
+        yield
+    finally:
+        for each in patches:
+            each.stop()
+        sys.path[:] = path

@@ -1,0 +1,96 @@
+"""A clip's sound and picture as data URIs, small enough that a page of many can be mailed."""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from PIL import Image
+
+from dmm.audio import read_audio
+from dmm.decode import decode
+from dmm.mel import encode, load_format
+from dmm.melimage import read_image
+from dmm.pages import INK, data_uri
+
+PLAYED_S = 12.0
+"""Of longer sound only so much is played."""
+PLAYED_SR = 44100
+QUALITY = 0.2
+"""libsndfile's scale for MP3, 0 is best: about 190 kbit/s for stereo music, a fifth of FLAC."""
+PICTURE_SIZE, PICTURE_QUALITY = (384, 192), 70
+
+
+@dataclass(frozen=True)
+class Media:
+    """What a player shows and plays."""
+
+    audio: str
+    picture: str
+
+    @property
+    def size(self) -> int:
+        """Bytes in the page."""
+        return len(self.audio) + len(self.picture)
+
+
+def media(path: Path) -> Media:
+    """Sound and mel picture of a sound file, or of a mel image, whose sound is decoded."""
+    sound, sr = _sound(path)
+    return Media(
+        data_uri("audio/mpeg", _mp3(sound, sr)),
+        data_uri("image/webp", _webp(picture_of(path))),
+    )
+
+
+def picture_of(path: Path) -> Image.Image:
+    """Levels 0..255, low frequency at the bottom: ID.png beside the sound, else drawn here."""
+    beside = path.with_suffix(".png")
+    if beside.is_file():
+        with Image.open(beside) as image:
+            return image.getchannel(0)
+    fmt = load_format("nano")
+    sound = read_audio(path, fmt.sr, 1)[:, : int(PLAYED_S * fmt.sr)]
+    short = -sound.shape[1] % fmt.hop_length
+    return Image.fromarray(np.ascontiguousarray(encode(np.pad(sound, ((0, 0), (0, short))), fmt)))
+
+
+def _sound(path: Path) -> tuple[Float[np.ndarray, "channels samples"], int]:
+    if path.suffix.lower() == ".png":
+        levels, fmt = read_image(path)
+        sound, sr = decode(levels, fmt), fmt.sr
+    else:
+        sound, sr = read_audio(path, PLAYED_SR, 2), PLAYED_SR
+    return sound[:, : int(PLAYED_S * sr)], sr
+
+
+def _mp3(sound: Float[np.ndarray, "channels samples"], sr: int) -> bytes:
+    """Both channels, or one if they are equal."""
+    import soundfile
+
+    if np.array_equal(sound[0], sound[-1]):
+        sound = sound[:1]
+    buffer = io.BytesIO()
+    soundfile.write(
+        buffer,
+        sound.clip(-1, 1).T,
+        sr,
+        format="MP3",
+        subtype="MPEG_LAYER_III",
+        compression_level=QUALITY,
+        bitrate_mode="VARIABLE",
+    )
+    return buffer.getvalue()
+
+
+def _webp(levels: Image.Image) -> bytes:
+    """The levels at the page's size, in colour: a sixth of what a PNG would take."""
+    small = np.asarray(levels.resize(PICTURE_SIZE, Image.Resampling.BOX))
+    stops, colours = np.linspace(0, 255, len(INK)), np.array(INK)
+    mixed = [np.interp(small, stops, colours[:, channel]) for channel in range(3)]
+    buffer = io.BytesIO()
+    Image.fromarray(np.rint(np.stack(mixed, axis=2)).astype(np.uint8)).save(
+        buffer, "WEBP", quality=PICTURE_QUALITY, method=6
+    )
+    return buffer.getvalue()

@@ -1,0 +1,55 @@
+"""Single clips to listen to first: far from all music, off their prompt, or like one another."""
+
+from typing import Any
+
+import numpy as np
+
+from ..closeness import cosines_to_reference
+from ..sample import Sample
+from ..sets import ClipSet
+from .clip_rows import own_similarities
+
+SHOWN = 3
+"""Of each kind."""
+
+
+def outliers(own: ClipSet, sample: Sample, reference: ClipSet) -> dict[str, Any]:
+    """The clips least like the real ones, least like their prompt, and most like another clip.
+
+    ``real_least`` is what the real clip reaches that is least like the others: a clip below it
+    lies further out than all of them.
+    """
+    cosines = cosines_to_reference(own.rows, reference.rows)
+    real = _cosines_to_others(reference.rows)
+    least = float(real.min())
+    return {
+        "real_least": least,
+        "far": [
+            {"ids": [own.ids[i]], "cosine": float(cosines[i]), "beyond": bool(cosines[i] < least)}
+            for i in np.argsort(cosines, kind="stable")[:SHOWN]
+        ],
+        "off_prompt": _off_prompt(own, sample),
+        "twins": _twins(own),
+    }
+
+
+def _cosines_to_others(rows: np.ndarray) -> np.ndarray:
+    n = len(rows)
+    return (cosines_to_reference(rows, rows) * n - 1) / (n - 1)
+
+
+def _off_prompt(own: ClipSet, sample: Sample) -> list[dict[str, Any]]:
+    known = [(x, i) for i, x in enumerate(own_similarities(sample)) if x is not None]
+    return [{"ids": [own.ids[i]], "similarity": x} for x, i in sorted(known)[:SHOWN]]
+
+
+def _twins(own: ClipSet) -> list[dict[str, Any]]:
+    """Pairs of clips of the highest cosine, each clip in one pair at most."""
+    rows = own.rows.astype(np.float64)
+    cosines = np.triu(rows @ rows.T, 1) - 2 * np.tri(len(rows))
+    found: list[dict[str, Any]] = []
+    while len(found) < SHOWN and cosines.max() > -1:
+        i, j = np.unravel_index(cosines.argmax(), cosines.shape)
+        found.append({"ids": [own.ids[i], own.ids[j]], "cosine": float(cosines[i, j])})
+        cosines[[i, j]] = cosines[:, [i, j]] = -2
+    return found

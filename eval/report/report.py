@@ -1,0 +1,173 @@
+"""``dmm eval report``: scores of clips beside real ones, as JSON and as a page to hear."""
+
+import json
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dmm.embedders import Embedder
+from dmm.files import write_text
+
+from ..results import cautions_json, embedder_json, figures_json, set_json
+from ..sample import Sample, interval_groups
+from ..scores import compare, score
+from ..sets import (
+    ClipSet,
+    open_clips,
+    open_held_out,
+    open_reference,
+    open_training,
+    pairs_of,
+    read_prompts,
+    refuse_swapped,
+    sample_of,
+)
+from . import SHOWN_CLIPS
+from .clip_map import clip_map
+from .clip_rows import alike_below, clip_rows, prompt_rows
+from .judged import judged
+from .neighbours import Copies, copies_json, find_copies
+from .outliers import outliers
+from .page import render_page
+from .words import headline, sentence
+
+SCHEMA = 2
+"""Raised when a key of report.json changes its meaning."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that a report is made of, embedded."""
+
+    embedder: Embedder
+    dataset: Path
+    clips: ClipSet
+    reference: ClipSet
+    baseline: ClipSet | None
+    copies: Copies | None
+    texts: dict[str, np.ndarray] | None
+
+    @cached_property
+    def sample(self) -> Sample:
+        """The clips as scores see them."""
+        return sample_of(self.clips, self.reference, self.texts)
+
+    @cached_property
+    def before(self) -> Sample | None:
+        """The baseline as scores see it."""
+        return sample_of(self.baseline, self.reference, self.texts) if self.baseline else None
+
+    @cached_property
+    def pairs(self) -> list[tuple[int, int]]:
+        """(baseline, clips) indices of equal prompt and seed."""
+        return pairs_of(self.baseline, self.clips) if self.baseline else []
+
+    @property
+    def sets(self) -> dict[str, ClipSet]:
+        """The sets that are scored or shown, by their role on the page."""
+        found = {"clips": self.clips, "before": self.baseline, "real": self.reference}
+        return {role: own for role, own in found.items() if own}
+
+
+def write_report(
+    clips: Path,
+    dataset: Path,
+    out: Path,
+    embedder: Embedder,
+    baseline: Path | None = None,
+    train: Path | None = None,
+    shown: int = SHOWN_CLIPS,
+    ray: str | None = None,
+) -> dict[str, Any]:
+    """Write ``report.json`` and ``report.html`` into ``out``; the JSON's content is returned.
+
+    ``dataset`` is a DATASET folder, whose test split is the reference, or a folder of audio.
+    ``baseline`` is another CLIPS folder, matched clip by clip where prompt and seed agree;
+    ``train`` what the model was trained on. The page plays at most ``shown`` clips of each set
+    in full view. Equal input gives equal bytes.
+    """
+    found = open_report(clips, dataset, embedder, baseline, train, ray)
+    content = build_report(found)
+    write_text(out / "report.json", json.dumps(content, indent=2, allow_nan=False) + "\n")
+    write_text(
+        out / "report.html", render_page(content, found.sets, found.copies, found.pairs, shown)
+    )
+    return content
+
+
+def open_report(
+    clips: Path,
+    dataset: Path,
+    embedder: Embedder,
+    baseline: Path | None = None,
+    train: Path | None = None,
+    ray: str | None = None,
+) -> Report:
+    """Embed all folders with one embedder; InputError names one that cannot be used."""
+    real = open_reference(dataset, embedder, ray)
+    ours = open_clips(clips, embedder, ray=ray)
+    refuse_swapped(ours, real)
+    before = open_clips(baseline, embedder, ray=ray) if baseline else None
+    copies = None
+    if train:
+        trained = open_training(train, embedder, ray)
+        copies = find_copies(ours, trained, open_held_out(dataset, trained, embedder, ray))
+    texts = read_prompts(embedder, ours, real, before)
+    return Report(embedder, dataset, ours, real, before, copies, texts)
+
+
+def build_report(report: Report) -> dict[str, Any]:
+    """The content of report.json: finite numbers, null where a part cannot be had."""
+    clips, reference, sample = report.clips, report.reference, report.sample
+    content: dict[str, Any] = {
+        "schema": SCHEMA,
+        "embedder": embedder_json(report.embedder),
+        "sets": set_json(_all_sets(report)),
+        "interval_over": interval_groups(sample.prompts)[1],
+        "scores": figures_json(score(sample), report.embedder),
+        "baseline": _baseline_json(report),
+        "prompts": {"rows": prompt_rows(sample), "alike_below": alike_below(reference)},
+        "clips": clip_rows(clips, sample, reference),
+        "map": clip_map(report.sets),
+        "outliers": outliers(clips, sample, reference),
+        "copies": copies_json(clips, report.copies) if report.copies else None,
+        "judged": judged(report.sets, report.dataset),
+        "cautions": cautions_json(_all_sets(report)),
+    }
+    content["summary"] = {
+        "headline": headline(content),
+        "scores": {name: sentence(name, content) for name in content["scores"]},
+    }
+    return content
+
+
+def _all_sets(report: Report) -> dict[str, ClipSet]:
+    if not report.copies:
+        return report.sets
+    return report.sets | {"train": report.copies.train, "held_out": report.copies.held_out}
+
+
+def _baseline_json(report: Report) -> dict[str, Any] | None:
+    """The baseline's own scores, and what moved since: over matched pairs where there are two."""
+    own, before, pairs = report.baseline, report.before, report.pairs
+    if own is None or before is None:
+        return None
+    after = report.sample
+    paired = len(pairs) >= 2
+    if paired:
+        old, new = (list(side) for side in zip(*pairs, strict=True))
+        reference, texts = after.reference, report.texts
+        before_pairs = sample_of(own.only(old), reference, texts)
+        moves = compare(before_pairs, sample_of(report.clips.only(new), reference, texts), paired)
+    else:
+        moves = compare(before, after, paired)
+    return {
+        "scores": figures_json(score(before), report.embedder),
+        "pairs": len(pairs),
+        "moved": {name: asdict(move) | {"sure": move.sure} for name, move in moves.items()},
+        "prompts": prompt_rows(before),
+        "clips": clip_rows(own, before, report.reference),
+    }

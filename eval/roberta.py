@@ -1,0 +1,42 @@
+"""RoBERTa's tokeniser, which reads words for CLAP, from wherever it lies on this machine."""
+
+from pathlib import Path
+from typing import Any
+
+from dmm.errors import ModelError
+
+from .hub import cached
+
+HUB_NAMES = ("roberta-base", "FacebookAI/roberta-base", "laion/larger_clap_general")
+"""Where it can be had: all three are the same."""
+FILES = ["tokenizer.json", "vocab.json", "merges.txt"]
+
+
+def find_roberta_tokenizer(beside: Path) -> Path | None:
+    """A folder with the tokeniser's files: ``beside`` or its roberta-base/, or the Hub's cache."""
+    places = [beside, beside / "roberta-base", *(cached(name, FILES) for name in HUB_NAMES)]
+    return next((place for place in places if place and _is_tokenizer(place)), None)
+
+
+def load_roberta_tokenizer(beside: Path) -> Any:
+    """The tokeniser; ModelError says where to put it. The network is never asked."""
+    folder = find_roberta_tokenizer(beside)
+    if folder is None:
+        raise ModelError(
+            f"{beside}: no RoBERTa tokeniser, which reading words needs; put roberta-base's "
+            "vocab.json and merges.txt there, or run `hf download roberta-base vocab.json "
+            "merges.txt` where there is a network"
+        )
+    return read_roberta_tokenizer(folder)
+
+
+def read_roberta_tokenizer(folder: Path) -> Any:
+    """The tokeniser of a folder that has its files."""
+    from transformers import RobertaTokenizerFast
+
+    return RobertaTokenizerFast.from_pretrained(folder, local_files_only=True)
+
+
+def _is_tokenizer(folder: Path) -> bool:
+    whole, vocabulary, merges = (folder / name for name in FILES)
+    return whole.is_file() or (vocabulary.is_file() and merges.is_file())

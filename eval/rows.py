@@ -1,0 +1,27 @@
+"""What every score asks of embeddings: finite numbers, rows of length 1."""
+
+import numpy as np
+from jaxtyping import Float
+
+TOLERANCE = 1e-3
+
+
+def require_unit_rows(rows: Float[np.ndarray, "n dim"], name: str) -> None:
+    """Raise ValueError if a row is not finite or not of length 1, naming set and first such row.
+
+    >>> require_unit_rows(np.array([[1.0, 0.0], [0.0, 2.0]]), "clips")
+    Traceback (most recent call last):
+        ...
+    ValueError: 1 of 2 clips: embedding not of length 1, first row 1 (length 2)
+    """
+    lengths = np.sqrt(np.square(rows, dtype=np.float64).sum(1))
+    for bad, fault in (
+        (~np.isfinite(lengths), "not finite"),
+        (abs(lengths - 1) > TOLERANCE, "not of length 1"),
+    ):
+        if count := int(bad.sum()):
+            first = int(bad.argmax())
+            raise ValueError(
+                f"{count} of {len(rows)} {name}: embedding {fault}, first row {first} "
+                f"(length {lengths[first]:g})"
+            )

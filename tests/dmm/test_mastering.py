@@ -1,0 +1,91 @@
+import errno
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from dmm.errors import DmmError, InputError
+from dmm.loudness import loudness_lufs
+from dmm.mastering import limit, true_peaks, write_sound
+
+SR = 22050
+
+
+def blocks(sound, size=5000):
+    return (sound[:, t : t + size] for t in range(0, sound.shape[1], size))
+
+
+@pytest.fixture
+def drums(rng):
+    """Short loud bursts over quiet noise: loudness that only a limiter can raise."""
+    sound = 0.02 * rng.normal(size=(2, 4 * SR)).astype(np.float32)
+    for start in range(0, 4 * SR, SR // 2):
+        sound[:, start : start + 400] += 0.5 * rng.normal(size=(2, 400)).astype(np.float32)
+    return np.clip(sound, -1, 1)
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".mp3"])
+def test_every_kind_of_file_holds_the_sound(tmp_path, suffix):
+    sound = 0.4 * np.sin(2 * np.pi * 500 * np.arange(2 * SR) / SR, dtype=np.float32)[None]
+    written = write_sound(tmp_path / f"x{suffix}", blocks(sound), SR, 1)
+    back, sr = soundfile.read(tmp_path / f"x{suffix}", dtype="float32", always_2d=True)
+    assert sr == SR and written.duration_s == 2.0
+    assert loudness_lufs(back.T, SR) == pytest.approx(written.loudness_lufs, abs=0.1)
+
+
+@pytest.mark.parametrize("target", [-30.0, -14.0])
+def test_loudness_is_met_below_the_ceiling(tmp_path, drums, target):
+    written = write_sound(tmp_path / "x.wav", blocks(drums), SR, 2, target)
+    back = soundfile.read(tmp_path / "x.wav", dtype="float32")[0].T
+    assert loudness_lufs(back, SR) == pytest.approx(target, abs=0.1)
+    assert written.loudness_lufs == pytest.approx(target, abs=0.1)
+    assert true_peaks(back).max() <= 10 ** (-1 / 20) + 0.005
+
+
+def test_the_limiter_leaves_quiet_sound_alone(rng):
+    sound = np.clip(0.1 * rng.normal(size=(1, 30000)), -0.3, 0.3).astype(np.float32)
+    limited = np.concatenate(list(limit(blocks(sound), SR)), axis=1)
+    np.testing.assert_allclose(limited, sound, rtol=1e-6)
+
+
+def test_the_limiter_does_not_depend_on_the_blocks(drums):
+    one, many = (
+        np.concatenate(list(limit(blocks(3 * drums, size), SR)), axis=1) for size in (10**6, 777)
+    )
+    assert one.shape == drums.shape
+    np.testing.assert_allclose(one, many, atol=1e-6)
+
+
+def test_silence_stays_silence_whatever_loudness_is_wanted(tmp_path):
+    written = write_sound(tmp_path / "x.flac", [np.zeros((1, SR), np.float32)], SR, 1, -14.0)
+    assert not soundfile.read(tmp_path / "x.flac")[0].any()
+    assert written.gain_db == 0
+
+
+def test_an_unknown_kind_of_file_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"x\.ogg: sound is written as \.flac, \.wav, \.mp3"):
+        write_sound(tmp_path / "x.ogg", [], SR, 1)
+
+
+@pytest.mark.parametrize("target", [None, -14.0])
+def test_a_full_disk_is_told_in_one_line_and_leaves_nothing(tmp_path, monkeypatch, drums, target):
+    class Full(io.BytesIO):
+        def write(self, data):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "open", lambda *_, **__: Full())
+    with pytest.raises(DmmError, match=r"x\.flac: the disk is full"):
+        write_sound(tmp_path / "x.flac", blocks(drums), SR, 2, target)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_interrupted_stream_leaves_nothing(tmp_path):
+    def stopped():
+        yield np.zeros((1, 100), np.float32)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_sound(tmp_path / "x.wav", stopped(), SR, 1, -14.0)
+    assert not list(tmp_path.iterdir())

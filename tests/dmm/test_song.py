@@ -1,0 +1,167 @@
+import json
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+import dmm.song
+from dmm.cli import run
+from dmm.errors import InputError, ModelError
+from dmm.generation.recipe import make_recipe
+from dmm.generation.sampling import Sampling
+from dmm.generation.studio import Studio
+from dmm.generation.watch import Watch
+from dmm.mel import load_format
+from dmm.melimage import read_image
+from dmm.song import song, stretch_loop
+from dmm.songfiles import check_out
+from dmm.songplan import Take, make_plan
+from dmm.timeline import Part, Timeline
+
+
+@pytest.fixture(scope="module")
+def studio(tiny_checkpoint):
+    return Studio(tiny_checkpoint, device="cpu")
+
+
+@pytest.fixture
+def play(studio, tiny_checkpoint, tmp_path):
+    """Play a timeline of prompts in two steps; returns the paths of its files."""
+
+    def playing(*parts, name="song.flac", steps=2, watch=None, **take):
+        recipe = make_recipe(tiny_checkpoint, sampling=Sampling("euler", steps, guidance=1.0))
+        start, made = 0.0, []
+        for prompt, seconds in parts:
+            made.append(Part(start=start, seconds=seconds, prompt=prompt))
+            start += seconds
+        take = Take(**take)
+        return song(
+            Timeline(part=tuple(made)), studio, recipe, tmp_path / name, take, "fast", watch=watch
+        )
+
+    return playing
+
+
+def test_a_song_is_as_long_as_its_timeline_and_says_what_plays_when(play):
+    out, picture, cue, facts = play(("a", 6.0), ("b", 4.5))
+    stated = json.loads(facts.read_text())
+    sound, _ = soundfile.read(out)
+    image, fmt = read_image(picture)
+    assert len(sound) == 525 * 441 and image.shape == (256, 525) and fmt.name == "nano"
+    assert stated["windows"] == 3 and stated["duration_s"] == pytest.approx(10.5)
+    assert [part["prompt"] for part in stated["timeline"]["part"]] == ["a", "b"]
+    assert cue.read_text().splitlines()[-1] == "    INDEX 01 00:06:00"
+    assert len(stated["joints_s"]) + len(stated["changes_s"]) == 2
+    assert len(stated["changes_s"]) == 1 and "seams" in stated
+
+
+def test_sd_15_plays_too(tiny_sd15, tmp_path):
+    recipe = make_recipe(tiny_sd15, sampling=Sampling("dpmsolver++", 2))
+    timeline = Timeline(part=(Part(start=0, seconds=7, prompt="a"),))
+    paths = song(timeline, Studio(tiny_sd15, device="cpu"), recipe, tmp_path / "x.wav")
+    assert soundfile.info(paths[0]).duration == 7
+
+
+def test_the_same_seed_plays_the_same_whatever_the_batch(play):
+    images = [
+        read_image(play(("a", 9.0), name=f"{batch}.wav", batch_size=batch, seed=seed)[1])[0]
+        for batch, seed in ((1, 0), (3, 0), (3, 1))
+    ]
+    assert (images[0] == images[1]).all() and (images[1] != images[2]).any()
+
+
+def test_a_loop_has_its_length_to_the_sample_and_no_edge(play):
+    seconds = 2 * 4 * 60 / 97
+    out, picture, *_ = play(("a", seconds), name="loop.wav", loop=True)
+    sound, sr = soundfile.read(out)
+    assert len(sound) == round(seconds * sr)
+    image = read_image(picture)[0].astype(float)
+    steps = np.abs(np.diff(image, axis=1, append=image[:, :1])).mean(0)
+    assert image.shape[1] == round(seconds * 50) and steps[-1] < np.quantile(steps, 0.95)
+
+
+def test_a_loop_is_stretched_without_an_edge():
+    wave = 128 + 100 * np.sin(2 * np.pi * 3 * (np.arange(104) + 0.5) / 104)
+    stretched = stretch_loop(np.rint(np.tile(wave, (8, 1))).astype(np.uint8), 101)
+    expected = 128 + 100 * np.sin(2 * np.pi * 3 * (np.arange(101) + 0.5) / 101)
+    np.testing.assert_allclose(stretched, np.tile(expected, (8, 1)), atol=1.5)
+
+
+def test_windows_play_the_prompt_of_their_middle():
+    parts = tuple(Part(start=s, seconds=8, prompt=p) for s, p in ((0, "a"), (8, "b")))
+    plan = make_plan(Timeline(part=parts), Take(), load_format("nano"), 8)
+    assert plan.weights.tolist() == [[1, 0], [1, 0], [0, 1], [0, 1]]
+    joints, changes = plan.spans()
+    assert len(joints) == 2 and len(changes) == 1
+
+
+def test_half_precision_that_overflows_is_told_and_drawn_again(monkeypatch, play, studio):
+    told, drawn = [], dmm.song._latents
+    answers = [torch.full((1, 8, 32, 57), torch.nan)]
+    monkeypatch.setattr(
+        dmm.song, "_latents", lambda *given: answers.pop() if answers else drawn(*given)
+    )
+    monkeypatch.setattr(studio, "precision", "bf16")
+    facts = play(("a", 9.0), watch=Watch(on_note=told.append))[-1]
+    assert json.loads(facts.read_text())["drawn_in"] == "fp32"
+    assert told == ["bf16 overflowed, so the piece is drawn in fp32"]
+
+
+def test_what_is_nan_in_full_precision_too_is_refused(monkeypatch, play, tmp_path):
+    monkeypatch.setattr(dmm.song, "_latents", lambda *_: torch.full((1, 8, 32, 57), torch.nan))
+    with pytest.raises(ModelError, match="NaN in full precision"):
+        play(("a", 9.0))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_piece_that_is_stopped_leaves_nothing(play, tmp_path):
+    assert play(("a", 6.0), watch=Watch(should_stop=lambda: True)) == []
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        play(("a", 6.0), watch=Watch(on_step=interrupted))
+    assert not list(tmp_path.iterdir())
+
+
+def test_interrupted_while_it_is_written_no_file_stays(play, monkeypatch, tmp_path):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dmm.songfiles.cue_sheet", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        play(("a", 2.0), steps=1)
+    assert not list(tmp_path.iterdir())
+
+
+def test_overlaps_that_make_no_sense_are_refused():
+    for overlap in (0.0, 0.6):
+        with pytest.raises(InputError, match="is needed"):
+            Take(overlap=overlap)
+
+
+def test_the_commands_say_what_is_missing_in_one_line(tiny_checkpoint, tmp_path, capsys):
+    arguments = ["song", "--model", str(tiny_checkpoint), "--out", str(tmp_path / "x.flac")]
+    assert run([*arguments, "--prompt", "a"]) == 1
+    assert "error: how long?" in capsys.readouterr().err
+    assert run(["stitch", str(tmp_path), "--out", str(tmp_path / "x.flac")]) == 1
+    assert capsys.readouterr().err == "error: 0 clips; two or more are needed to join them\n"
+
+
+def test_the_command_plays_a_timeline(tiny_checkpoint, tmp_path, capsys):
+    timeline = tmp_path / "t.toml"
+    timeline.write_text('[[part]]\nstart = 0\nseconds = 3\nprompt = "a"\n')
+    out = tmp_path / "x.mp3"
+    arguments = ["--timeline", timeline, "--model", tiny_checkpoint, "--out", out, "--steps", 1]
+    assert run(["song", *map(str, arguments), "--loudness", "-20", "--quality", "fast"]) == 0
+    assert capsys.readouterr().out.split() == [
+        str(out.with_suffix(suffix)) for suffix in (".mp3", ".png", ".cue", ".json")
+    ]
+    assert soundfile.info(out).duration == pytest.approx(3, abs=0.1)
+
+
+def test_a_name_that_is_no_sound_is_refused_before_anything_is_drawn(tmp_path):
+    with pytest.raises(InputError, match=r"\.flac, \.wav, \.mp3"):
+        check_out(tmp_path / "x.ogg")

@@ -1,0 +1,245 @@
+"""The page in a real browser, a headless Chromium; skipped where there is none."""
+
+import re
+import shutil
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+import uvicorn
+
+from dmm.ui.server import LOOPBACK, create_app, listen
+
+ARGUMENTS = [
+    "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required",
+]  # fmt: skip
+CARD, PLACED = "#clips .card", "#timeline .track li"
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    playwright = pytest.importorskip("playwright.sync_api")
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
+    if path is None:
+        pytest.skip("no Chromium (apt-get install chromium)")
+    with playwright.sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Open:
+    """A page of a running server."""
+
+    page: Any
+    address: str
+    complaints: list[str]
+
+
+@contextmanager
+def serving(desk):
+    with listen(0) as server:
+        port = server.getsockname()[1]
+        config = uvicorn.Config(create_app(desk, port, "key"), log_level="error")
+        running = uvicorn.Server(config)
+        thread = threading.Thread(target=running.run, kwargs={"sockets": [server]})
+        thread.start()
+        try:
+            yield f"http://{LOOPBACK}:{port}"
+        finally:
+            running.should_exit = True
+            thread.join(10)
+
+
+@contextmanager
+def other_site(folder):
+    """A plain server of the folder, on another port of this machine."""
+    handler = partial(QuietHandler, directory=folder)
+    with ThreadingHTTPServer((LOOPBACK, 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://{LOOPBACK}:{server.server_address[1]}/"
+        finally:
+            server.shutdown()
+            thread.join(10)
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def opened(chromium, desk, put_clip):
+    """The page, with two clips in the folder."""
+    for seed in (1, 2):
+        put_clip(desk.clips.folder, "organ", seed)
+    with serving(desk) as address:
+        context = chromium.new_context(viewport={"width": 1280, "height": 860})
+        page, complaints = context.new_page(), []
+        page.set_default_timeout(20_000)
+        page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(f"{address}/?token=key")
+        page.locator(CARD).nth(1).wait_for()
+        yield Open(page, address, complaints)
+        context.close()
+    assert not complaints
+
+
+def texts(page, selector):
+    return page.locator(selector).all_inner_texts()
+
+
+def labels(page):
+    """Seeds on the timeline, in order."""
+    found = [li.get_attribute("aria-label") for li in page.locator(PLACED).all()]
+    return [int(re.search(r"seed (\d+)", label)[1]) for label in found]
+
+
+def test_the_key_leaves_the_address_and_a_stranger_has_none(opened, chromium):
+    assert opened.page.url == f"{opened.address}/"
+    stranger = chromium.new_context().new_page()
+    assert stranger.goto(opened.address).status == 403
+
+
+def test_a_page_of_another_port_can_neither_order_nor_embed(opened, desk, monkeypatch, tmp_path):
+    reached = []
+    monkeypatch.setattr(type(desk.jobs), "cancel", lambda jobs: reached.append(jobs))
+    (tmp_path / "evil").mkdir()
+    (tmp_path / "evil" / "index.html").write_text("<title>evil</title>")
+    with other_site(tmp_path / "evil") as address:
+        other = opened.page.context.new_page()  # its requests bear the key, as of the same host
+        other.goto(address)
+        sent = other.evaluate(
+            "address => fetch(address + '/api/cancel', {method: 'POST', mode: 'no-cors',"
+            " credentials: 'include'}).then(() => 'answered', () => 'not answered')",
+            opened.address,
+        )
+        shown = other.evaluate(
+            "address => new Promise(done => { const image = new Image();"
+            " image.onload = () => done(true); image.onerror = () => done(false);"
+            " image.src = address + '/clips/organ-1.png'; })",
+            opened.address,
+        )
+        other.close()
+    assert sent == "not answered" and not shown and not reached
+
+
+def test_clips_are_made_heard_joined_and_found_again(opened, desk):
+    page = opened.page
+    page.get_by_label("Prompts, one a line").fill("piano, slow\nharp")
+    page.get_by_label("Clips of each").fill("1")
+    page.get_by_label("Seed", exact=True).fill("7")
+    page.get_by_text("Model and sampling").click()
+    page.get_by_label("Steps").fill("1")
+    page.get_by_role("button", name="Make 2 clips").click()
+    page.locator(CARD).nth(3).wait_for()
+    assert texts(page, f"{CARD} h3") == ["harp", "piano, slow", "organ", "organ"]
+    page.locator("#job").wait_for(state="hidden")
+    assert page.get_by_label("Seed", exact=True).input_value() == "9"
+
+    for name in ("piano-slow-7", "harp-8"):
+        page.get_by_role("button", name=f"Add {name} to the timeline").click()
+    page.get_by_role("button", name="Export").click()
+    page.locator(".song").wait_for()
+    assert (desk.clips.folder / "songs" / "song.flac").is_file()
+    page.locator("#job").wait_for(state="hidden")
+    page.get_by_role("button", name="Export").click(trial=True)  # enabled again
+
+    page.reload()
+    page.locator(PLACED).nth(1).wait_for()
+    assert labels(page) == [7, 8] and texts(page, ".song h3")[0].startswith("song.flac")
+    assert page.get_by_label("Prompts, one a line").input_value() == "piano, slow\nharp"
+
+
+def test_the_picture_is_the_time_axis_by_mouse_and_by_keys(opened):
+    page = opened.page
+    picture = page.get_by_role("slider", name="Time in organ-2")
+    box = picture.bounding_box()
+    picture.click(position={"x": box["width"] / 2, "y": 10})
+    page.locator(f"{CARD} .play[aria-pressed=true]").wait_for()
+    assert 2.4 < float(picture.get_attribute("aria-valuenow")) < 4.5
+    page.get_by_role("button", name="Play organ-2").click()
+    page.locator(f"{CARD} .play[aria-pressed=true]").wait_for(state="detached")
+    picture.press("Home")
+    picture.press("ArrowRight")
+    picture.press("ArrowRight")
+    assert picture.get_attribute("aria-valuetext") == "0.5 of 5.1 seconds"
+
+
+def test_the_timeline_is_worked_by_drag(opened):
+    page = opened.page
+    first, second = page.locator(CARD).nth(0), page.locator(CARD).nth(1)  # seeds 2 and 1
+    first.drag_to(page.locator(".track"))
+    second.drag_to(page.locator(".track"), target_position={"x": 900, "y": 40})
+    assert labels(page) == [2, 1]
+    second.drag_to(page.locator(PLACED).nth(1), target_position={"x": 40, "y": 40})
+    assert labels(page) == [2, 1, 1]
+    page.locator(PLACED).nth(2).drag_to(
+        page.locator(PLACED).nth(0), target_position={"x": 20, "y": 40}
+    )
+    assert labels(page) == [1, 2, 1]
+
+
+def test_the_timeline_is_worked_by_keys_alone(opened, desk):
+    page = opened.page
+    for name in ("organ-1", "organ-2", "organ-1"):
+        page.get_by_role("button", name=f"Add {name} to the timeline").press("Enter")
+    page.locator(PLACED).nth(0).focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Shift+ArrowLeft")
+    assert labels(page) == [2, 1, 1]
+    assert page.locator("#whispers").inner_text() == "organ-2 is number 1 of 3"
+    page.keyboard.press("End")
+    page.keyboard.press("Delete")
+    assert labels(page) == [2, 1]
+    page.keyboard.press("Home")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_label("Overlap").fill("1.5")
+    page.get_by_label("Overlap").press("Tab")
+    assert "2 clips, 8.7 s" in page.locator("#timeline-title").inner_text()
+    page.reload()
+    page.locator(PLACED).nth(1).wait_for()
+    assert labels(page) == [2, 1] and desk.timeline.read().overlap_s == 1.5
+
+
+def test_a_job_is_followed_after_a_reload_and_can_be_cancelled(opened, desk):
+    page = opened.page
+    page.get_by_label("Prompts, one a line").fill("piano")
+    page.get_by_label("Clips of each").fill("64")
+    page.get_by_text("Model and sampling").click()
+    page.get_by_label("Steps").fill("200")
+    page.get_by_role("button", name="Make 64 clips").click()
+    page.get_by_role("button", name="Cancel").wait_for()
+    page.reload()
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_text("Clips: cancelled").wait_for()
+    assert desk.jobs.last.state == "cancelled"
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (820, "dark"), (1280, "light")])
+def test_nothing_runs_out_of_the_window(opened, chromium, scheme, width):
+    context = chromium.new_context(
+        viewport={"width": width, "height": 844}, color_scheme=scheme, bypass_csp=True
+    )
+    page = context.new_page()
+    page.goto(f"{opened.address}/?token=key")
+    page.locator(CARD).nth(1).wait_for()
+    for name in ("organ-1", "organ-2", "organ-1", "organ-2"):
+        page.get_by_role("button", name=f"Add {name} to the timeline").click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    small = page.evaluate(
+        "[...document.querySelectorAll('button, select, .button')]"
+        ".filter(e => e.offsetParent && e.offsetHeight < 24).map(e => e.outerHTML)"
+    )
+    assert small == []  # WCAG 2.2, 2.5.8: targets of 24 pixels
+    context.close()

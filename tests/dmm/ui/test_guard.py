@@ -1,0 +1,85 @@
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from dmm.ui.guard import MAX_BODY, Guard
+
+HOME = "http://127.0.0.1:8377"
+
+
+@pytest.fixture
+def app():
+    app = FastAPI()
+    app.add_middleware(Guard, port=8377, token="secret")
+    app.get("/")(lambda: "page")
+    app.post("/order")(lambda: "done")
+    return app
+
+
+@pytest.fixture
+def page(app):
+    """A browser that has opened the printed address."""
+    client = TestClient(app, base_url=HOME, follow_redirects=False)
+    assert client.get("/?token=secret").json() == "page"
+    return client
+
+
+def test_the_printed_address_opens_the_page_and_gives_the_key(page):
+    cookie = page.get("/?token=secret").headers["set-cookie"]
+    assert "dmm-8377=secret" in cookie and "HttpOnly" in cookie and "SameSite=Strict" in cookie
+    assert page.get("/").json() == "page"
+    assert page.post("/order", headers={"origin": HOME}).json() == "done"
+
+
+@pytest.mark.parametrize("path", ["/", "/?token=", "/?token=guess", "/order?token=secret"])
+def test_without_the_key_nobody_gets_in(app, path):
+    answer = TestClient(app, base_url=HOME).get(path)
+    assert answer.status_code == 403 and "open the address" in answer.text
+    assert "set-cookie" not in answer.headers
+
+
+def test_a_name_that_only_resolves_to_this_machine_is_refused(page):
+    for host in ("evil.example:8377", "127.0.0.1", "127.0.0.1:80", "127.0.0.1:8377.evil.example"):
+        assert page.get("/", headers={"host": host}).status_code == 403
+    answer = page.get("/", headers={"host": "localhost:8377", "cookie": "dmm-8377=secret"})
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "null", "http://127.0.0.1:9999", "https://127.0.0.1:8377"]
+)
+def test_other_origins_change_nothing_and_read_nothing(page, origin):
+    assert page.post("/order", headers={"origin": origin}).status_code == 403
+    assert page.get("/", headers={"origin": origin}).status_code == 403
+
+
+def test_what_changes_something_must_say_where_it_comes_from(page):
+    assert page.post("/order").status_code == 403
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_other_sites_may_link_to_the_page_but_embed_nothing(page, site):
+    headers = {"sec-fetch-site": site, "sec-fetch-mode": "no-cors"}
+    assert page.get("/", headers=headers).status_code == 403
+    linked = {"sec-fetch-site": site, "sec-fetch-mode": "navigate"}
+    assert page.get("/", headers=linked).status_code == 200
+    assert page.get("/order", headers=linked).status_code == 403
+
+
+def test_every_answer_forbids_frames_and_foreign_content(page, app):
+    for answer in (page.get("/"), TestClient(app, base_url=HOME).get("/")):
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["cache-control"] == "no-store"
+
+
+def test_too_much_is_refused(page):
+    headers = {"origin": HOME, "content-length": str(MAX_BODY + 1)}
+    assert page.post("/order", headers=headers).status_code == 403
+
+
+def test_a_broken_cookie_is_no_key(app):
+    client = TestClient(app, base_url=HOME)
+    for cookie in ("dmm-8377", "\x80=;;", "dmm-1=secret", "dmm-8377=sécret"):
+        assert client.get("/", headers={"cookie": cookie.encode()}).status_code == 403

@@ -1,0 +1,60 @@
+import itertools
+
+import numpy as np
+import pytest
+
+from eval.bands import FirstModel, bands_for, first_model
+from eval.fad import frechet_distance
+
+METRICS = sorted(FirstModel.model_fields.keys() - {"source"})
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_bands_ascend_without_overlap_from_end_to_end(metric):
+    bands = getattr(first_model(), metric).bands
+    assert bands[0].low is None and bands[-1].high is None
+    for lower, upper in itertools.pairwise(bands):
+        assert lower.high <= upper.low
+
+
+@pytest.mark.parametrize(
+    ("metric", "says"),
+    [("clap_score", "decent"), ("diversity", "healthy"), ("fad", "good"), ("cosine", "good")],
+)
+def test_the_first_models_own_figures_are_read_as_its_owner_did(metric, says):
+    bands = getattr(first_model(), metric)
+    assert bands.word(bands.value) == says
+
+
+def test_a_band_holds_its_lower_end_and_gaps_have_no_word():
+    assert first_model().clap_score.word(0.2) == "weak"
+    assert first_model().fad.word(0.35) is None
+
+
+@pytest.mark.parametrize(
+    ("embedder", "protocol", "n", "shown"),
+    [
+        ("clap", "legacy", 10, True),
+        ("clap", "legacy", 9, False),
+        ("clap", "loop", 10, False),
+        ("nano-clap", "legacy", 10, False),
+    ],
+)
+def test_bands_are_shown_only_where_all_of_it_fits(embedder, protocol, n, shown):
+    assert (bands_for("diversity", embedder, protocol, n) is not None) == shown
+
+
+def test_few_clips_never_meet_the_bands_of_fad_nor_other_metrics_any():
+    assert bands_for("fad", "clap", "legacy", 100) is None
+    assert bands_for("kad", "clap", "legacy", 5000) is None
+
+
+def test_the_bands_of_fad_call_real_music_good_or_memorised_by_number_alone(rng):
+    scale = np.sqrt(0.3 / 0.7 * (decay := np.arange(1.0, 513) ** -1.05) / decay.sum())
+
+    def real(n):
+        x = rng.normal(size=(n, 512)) * scale + np.eye(512)[0]
+        return x / np.linalg.norm(x, axis=1, keepdims=True)  # diversity about .3
+
+    words = [first_model().fad.word(frechet_distance(real(n), real(500))) for n in (5, 100)]
+    assert words == ["good", "often memorising"]

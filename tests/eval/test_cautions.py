@@ -1,0 +1,96 @@
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+
+from dmm.embedders import load_embedder
+from eval.cautions import Finding, cautions, split_of
+from eval.clips import audio_files, embed_files
+
+
+@pytest.fixture
+def told(clips, dataset):
+    """What is found of the clips, once they are spoilt, beside the dataset's test split."""
+
+    def ask(train=None, reference=dataset / "test"):
+        sets = [embed_files(audio_files(folder), load_embedder("mel-stats"), 1)
+                for folder in (clips, reference, *([train] if train else []))]  # fmt: skip
+        return {f.text: [name.rpartition("/")[2] for name in f.names] for f in cautions(*sets)}
+
+    return ask
+
+
+def write(path, sound, sr=22050):
+    path.parent.mkdir(exist_ok=True, parents=True)
+    soundfile.write(path, sound, sr)
+
+
+def test_fair_sets_have_no_cautions_but_their_number(told):
+    assert told() == {"Only 6 clips: the scores are rough below 10": []}
+
+
+def test_silent_clips_are_counted_and_named_and_stay(told, clips):
+    write(clips / "silent.flac", np.zeros(22050))
+    assert told()["Silent: 1 of 7 clips"] == ["silent.flac"]
+
+
+@pytest.mark.parametrize("sound", [np.full(22050, np.nan), np.zeros(0)], ids=["nan", "no-samples"])
+def test_what_cannot_be_read_is_counted_and_named(told, clips, sound):
+    soundfile.write(clips / "damaged.wav", sound, 22050, subtype="FLOAT")
+    (clips / "torn.flac").write_bytes(b"fLaC")
+    found = told()["Left out of all scores, because they cannot be read: 2 clips"]
+    assert found == ["damaged.wav", "torn.flac"]
+
+
+def test_clips_of_another_length_or_rate_are_named(told, clips, tone):
+    write(clips / "short.flac", tone(200)[:11025])
+    write(clips / "fast.flac", np.repeat(tone(200), 2), 44100)
+    found = told()
+    assert found["Of another length than the usual 1.00 s: 1 of 8 clips"] == ["short.flac"]
+    assert found["Of another sample rate than the usual 22050 Hz: 1 of 8 clips"] == ["fast.flac"]
+
+
+def test_sets_of_unlike_length_and_rate_are_told(told, dataset, tone, tmp_path):
+    for hz in (300, 320, 350):
+        write(tmp_path / "other" / f"{hz}.flac", np.repeat(tone(hz), 4), 44100)
+    text = " ".join(told(reference=tmp_path / "other"))
+    assert "Clips are of 1.00 s, reference clips of 2.00 s" in text
+    assert "Clips are of 22050 Hz, reference clips of 44100 Hz" in text
+
+
+def test_copies_within_and_between_sets_are_named(told, clips, dataset):
+    shutil.copy(clips / "clip-1.flac", clips / "zz.flac")
+    shutil.copy(dataset / "test" / "clip-2.flac", clips / "real.flac")
+    found = told()
+    assert found["The same file as another: 1 of 8 clips"] == ["zz.flac"]
+    assert found["Also files of the reference, so the scores flatter: 1 of 8 clips"] == [
+        "real.flac"
+    ]
+
+
+def test_reference_and_training_mixed_up_are_named(told, clips, dataset, tmp_path):
+    train = tmp_path / "train"
+    train.mkdir()
+    for source, name in ((clips, "clip-0.flac"), (dataset / "test", "clip-3.flac")):
+        shutil.copy(source / name, train / name)
+    found = told(train)
+    assert found["Also training files, so nothing was generated: 1 of 6 clips"] == ["clip-0.flac"]
+    text = "Also training files, so copying is rewarded: 1 of 8 reference clips"
+    assert found[text] == ["clip-3.flac"]
+
+
+def test_a_training_split_taken_for_a_reference_is_named(told, dataset, tone):
+    for hz in (300, 320, 350):
+        write(dataset / "train" / f"{hz}.flac", tone(hz))
+    text = "Of a dataset's training or validation split: 3 of 3 reference clips"
+    assert told(reference=dataset / "train")[text] == ["300.flac", "320.flac", "350.flac"]
+    assert split_of(dataset / "test" / "clip-0.flac") == "test"
+    assert split_of(dataset.parent / "clips" / "clip-0.flac") is None
+
+
+def test_a_sentence_shows_the_first_names_and_counts_the_rest():
+    names = tuple(f"clips/{i}.flac" for i in range(8))
+    assert Finding("Silent: 8 of 9 clips", names).sentence == (
+        "Silent: 8 of 9 clips (0.flac, 1.flac, 2.flac, 3.flac, 4.flac and 3 more)."
+    )

@@ -1,0 +1,17 @@
+import pytest
+
+from eval.metrics import METRICS
+from eval.trust import TRUST
+
+
+@pytest.mark.parametrize("name", TRUST)
+def test_a_metric_says_so_below_its_number_of_clips_and_is_silent_from_it_on(name):
+    trust = TRUST[name]
+    said = trust.caution(trust.trusted_from - 1)
+    assert said.startswith(trust.title)
+    assert str(trust.trusted_from) in said and said.endswith(".")
+    assert trust.caution(trust.trusted_from) is None
+
+
+def test_every_metric_of_a_report_has_one_of_these_limits():
+    assert all(metric.trust in TRUST.values() for metric in METRICS.values())
