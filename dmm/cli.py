@@ -6,6 +6,7 @@ failure told in one line, 2 wrong usage.
 
 import difflib
 import sys
+import warnings
 from importlib import import_module
 
 import typer
@@ -58,6 +59,7 @@ def run(arguments: list[str]) -> int:
         hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
         print(f"{USAGE}\nerror: no command {name!r}{hint}", file=sys.stderr)
         return 2
+    warnings.filterwarnings("ignore", "CUDA is not available")  # of diffusers, on every import
     try:
         load(name)(arguments[1:], prog_name=f"dmm {name}")
     except DmmError as error:

@@ -1,0 +1,105 @@
+"""Inverting long mel images: speed, likeness, memory: ``python benchmarks/inversion.py AUDIO...``.
+
+Prints one Markdown row (``--header`` prints the head, too) for the beginnings of some files: CPU
+time on one thread in times real time (median and range); the same with the first phase found at
+once instead of in chunks, as a ratio measured in turn; spectral convergence of STFT magnitudes,
+||X - Y|| / ||X||, of both; and the memory that numpy holds at its peak for one length and for four,
+the image left out.
+"""
+
+import argparse
+import os
+import platform
+import subprocess
+import time
+import tracemalloc
+from datetime import UTC, datetime
+from pathlib import Path
+
+os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
+os.environ["NUMBA_NUM_THREADS"] = "1"
+
+import numpy as np
+
+import dmm.decode
+from dmm.audio import read_audio
+from dmm.decode import decode, stream_decode
+from dmm.mel import MelFormat, encode, load_format, stft
+
+HEADER = (
+    "| date | commit | machine | format | channels | pieces | x real time | chunks / at once"
+    " | SC in chunks | SC at once | peak MB, 1x and 4x |\n|" + "---|" * 11
+)
+
+
+def convergence(original: np.ndarray, restored: np.ndarray, fmt: MelFormat) -> float:
+    """||X - Y|| / ||X|| of the magnitudes of all channels."""
+    x, y = (np.stack([np.abs(stft(z, fmt)) for z in sound]) for sound in (original, restored))
+    return float(np.linalg.norm(x - y) / np.linalg.norm(x))
+
+
+def timed(image: np.ndarray, fmt: MelFormat, chunk: int) -> tuple[np.ndarray, float]:
+    """The sound and the CPU seconds it took, with so many frames to a chunk."""
+    usual, dmm.decode.CHUNK = dmm.decode.CHUNK, chunk
+    start = time.process_time()
+    sound = decode(image, fmt)
+    dmm.decode.CHUNK = usual
+    return sound, time.process_time() - start
+
+
+def peak_mb(image: np.ndarray, fmt: MelFormat) -> float:
+    """Most that numpy holds while the image is inverted and its sound is thrown away."""
+    tracemalloc.start()
+    for _ in stream_decode(image, fmt, "fast"):
+        pass
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak / 1e6
+
+
+def main() -> None:
+    """Warm up, measure every file, print the row."""
+    parser = argparse.ArgumentParser(description="Inversion of long mel images.")
+    parser.add_argument("audio", nargs="+", type=Path)
+    parser.add_argument("--format", default="sdxl-512")
+    parser.add_argument("--stereo", action="store_true")
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--header", action="store_true")
+    options = parser.parse_args()
+    fmt, channels = load_format(options.format), 2 if options.stereo else 1
+    n_samples = int(options.seconds * fmt.sr / fmt.hop_length) * fmt.hop_length
+    rows = []
+    for path in options.audio:
+        sound = read_audio(path, fmt.sr, channels)[:, :n_samples]
+        sound = sound[:, : sound.shape[1] // fmt.hop_length * fmt.hop_length]
+        image = encode(sound, fmt)
+        timed(image[:, :200], fmt, dmm.decode.CHUNK)  # warm
+        in_chunks, chunks_s = timed(image, fmt, dmm.decode.CHUNK)
+        at_once, once_s = timed(image, fmt, image.shape[1])
+        likeness = [convergence(sound, other, fmt) for other in (in_chunks, at_once)]
+        rows.append((chunks_s * fmt.sr / sound.shape[1], chunks_s / once_s, *likeness))
+    speed, ratio, sc_chunks, sc_once = np.array(rows).T
+    quarter = image[:, : image.shape[1] // 4]
+    memory = [peak_mb(x, fmt) for x in (quarter, image)]
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    if options.header:
+        print(HEADER)
+    cells = (
+        f"{datetime.now(UTC):%Y-%m-%d}",
+        commit or "uncommitted",
+        f"{platform.machine()}, 1 thread",
+        fmt.name,
+        str(channels),
+        f"{len(rows)} of {options.seconds:g} s",
+        f"{np.median(speed):.3f} ({speed.min():.3f}-{speed.max():.3f})",
+        f"{np.median(ratio):.2f} ({ratio.min():.2f}-{ratio.max():.2f})",
+        f"{sc_chunks.mean():.4f}",
+        f"{sc_once.mean():.4f}",
+        f"{memory[0]:.0f}, {memory[1]:.0f}",
+    )
+    print(f"| {' | '.join(cells)} |")
+
+
+if __name__ == "__main__":
+    main()
