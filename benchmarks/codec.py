@@ -15,12 +15,9 @@ of its file.
 
 import argparse
 import os
-import platform
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +27,7 @@ os.environ["NUMBA_NUM_THREADS"] = "1"
 import numpy as np
 import riffusion
 import torch
+from provenance import provenance
 from scipy import signal
 
 from dmm.audio import read_audio
@@ -112,12 +110,8 @@ def row(scores: list[Scores], fmt: MelFormat) -> str:
     table = {name: np.array([getattr(s, name) for s in scores]) for name in vars(scores[0])}
     mean = {name: values.mean() for name, values in table.items()}
     times, error_db = table["times_riffusion"], np.abs(table["loudness_error_db"])
-    command = ["git", "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
     cells = (
-        f"{datetime.now(UTC):%Y-%m-%d}",
-        commit or "uncommitted",
-        f"{platform.machine()}, 1 thread",
+        *provenance("1 thread"),
         fmt.name,
         str(len(scores)),
         f"{np.median(table['encode_ms']):.1f}",

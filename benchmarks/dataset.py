@@ -17,14 +17,12 @@ The first three are medians over rounds, ranges in brackets.
 
 import argparse
 import os
-import platform
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +48,8 @@ if __name__ == "__main__":
 """
 WATCH = """
 import resource, subprocess, sys, time
+
+from provenance import provenance
 start = time.monotonic()
 done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL)
 wall_s = time.monotonic() - start
@@ -152,13 +152,9 @@ def seconds_of(folder: Path) -> float:
 def row(bench: Bench, rounds: int) -> str:
     """The Markdown row."""
     factors, scalings, ratios, peaks = measure(bench, rounds)
-    command = ["git", "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
     some = bench.work / "some"
     cells = (
-        f"{datetime.now(UTC):%Y-%m-%d}",
-        commit or "uncommitted",
-        f"{platform.machine()}, {os.cpu_count()} cores",
+        *provenance(),
         f"N = {len(list(some.iterdir()))}, {seconds_of(some) / 60:.1f} min",
         str(rounds),
         *map(spread, (factors, scalings, ratios)),

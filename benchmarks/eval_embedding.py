@@ -9,16 +9,15 @@ least and most over the rounds, peak memory of the whole process, and how far th
 
 import argparse
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+from provenance import provenance
 
 SR, DURATION_S = 44100, 5.12
 HEADER = (
@@ -114,9 +113,7 @@ def measure(options: argparse.Namespace, work: Path) -> None:
     for who, name in names.items():
         seconds = np.array(cost[who])
         cells = (
-            f"{datetime.now(UTC):%Y-%m-%d}",
-            commit(),
-            f"{platform.machine()}, {os.cpu_count()} cores",
+            *provenance(),
             str(options.threads),
             str(options.seed),
             str(options.clips),
@@ -134,13 +131,6 @@ def passed_on(options: argparse.Namespace) -> list[str]:
     """The options that a child process needs too."""
     names = ("clips", "seed", "threads", "precision")
     return [part for name in names for part in (f"--{name}", str(getattr(options, name)))]
-
-
-def commit() -> str:
-    """The commit that is measured."""
-    command = ["git", "rev-parse", "--short", "HEAD"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
-    return found.stdout.strip() or "uncommitted"
 
 
 def do(options: argparse.Namespace) -> None:

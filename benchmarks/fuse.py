@@ -9,17 +9,16 @@ model, step, MB of the checkpoint and of the LoRA, MB before and at the peak, CP
 
 import argparse
 import os
-import platform
 import resource
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
+from provenance import provenance
 from torch import Tensor
 
 from dmm.architecture import read_architecture
@@ -108,13 +107,9 @@ def row(name: str, step: str, base: Path, lora: Path, fused: Path) -> str:
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
     before, peak, seconds = map(float, done.stdout.split())
-    git = ["git", "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
     kilo = 2**20 if sys.platform == "darwin" else 2**10  # macOS counts bytes
     cells = (
-        f"{datetime.now(UTC):%Y-%m-%d}",
-        commit or "uncommitted",
-        f"{platform.machine()}, 1 thread",
+        *provenance("1 thread"),
         name,
         step,
         f"{base.stat().st_size / 1e6:.0f}",

@@ -14,13 +14,11 @@ command.
 
 import argparse
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +26,7 @@ os.environ["NUMBA_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
 import torch
+from provenance import provenance
 
 from dmm.decode import decode
 from dmm.engine import ROOT
@@ -118,16 +117,19 @@ def main() -> None:
     sound_s, _ = timed(lambda: [decode(levels, recipe.fmt) for levels in drawn["ours"]])
     sound = sound_s / (len(clips) * recipe.fmt.clip_duration_s)
     share = sound_s / np.median(seconds["ours"])
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
     whole = "" if args.no_command else f"{command_s(args.model, 25):.1f}"
-    print(
-        f"| {datetime.now(UTC):%Y-%m-%d} | {commit or 'uncommitted'} | {platform.machine()}, "
-        f"{os.cpu_count()} cores | {args.model.stem} | {len(clips)} | {args.steps} | {args.rounds} "
-        f"| {spread(ratios[0])} | {spread(ratios[1])} | {difference} | {sound:.3f} x real time, "
-        f"{share:.1%} of drawing | {whole} |"
+    cells = (
+        *provenance(),
+        args.model.stem,
+        str(len(clips)),
+        str(args.steps),
+        str(args.rounds),
+        *map(spread, ratios),
+        str(difference),
+        f"{sound:.3f} x real time, {share:.1%} of drawing",
+        whole,
     )
+    print(f"| {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":

@@ -9,17 +9,15 @@ the image left out.
 
 import argparse
 import os
-import platform
-import subprocess
 import time
 import tracemalloc
-from datetime import UTC, datetime
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
 os.environ["NUMBA_NUM_THREADS"] = "1"
 
 import numpy as np
+from provenance import provenance
 
 import dmm.decode
 from dmm.audio import read_audio
@@ -81,14 +79,10 @@ def main() -> None:
     speed, ratio, sc_chunks, sc_once = np.array(rows).T
     quarter = image[:, : image.shape[1] // 4]
     memory = [peak_mb(x, fmt) for x in (quarter, image)]
-    command = ["git", "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
     if options.header:
         print(HEADER)
     cells = (
-        f"{datetime.now(UTC):%Y-%m-%d}",
-        commit or "uncommitted",
-        f"{platform.machine()}, 1 thread",
+        *provenance("1 thread"),
         fmt.name,
         str(channels),
         f"{len(rows)} of {options.seconds:g} s",

@@ -7,17 +7,15 @@ forward and backward, and SpecAugment with every clip masked; one thread, warm.
 """
 
 import os
-import platform
-import subprocess
 import time
 from argparse import Namespace
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
 import torch
+from provenance import provenance
 
 from dmm_ext import huber, losses, spec_augment
 
@@ -70,12 +68,8 @@ def row(size: tuple[int, ...]) -> str:
         assert extra is not None
         extra.mean().backward()
 
-    command = ["git", "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
     cells = (
-        f"{datetime.now(UTC):%Y-%m-%d}",
-        commit or "uncommitted",
-        f"{platform.machine()}, 1 thread",
+        *provenance("1 thread"),
         " x ".join(map(str, size)),
         microseconds(lambda: huber.threshold(HUBER, timesteps, ALPHAS, 0.5)),
         microseconds(off),

@@ -5,14 +5,12 @@ note cache warm (median and range of five runs), and the time to warm it.
 """
 
 import os
-import platform
-import subprocess
 import time
-from datetime import UTC, datetime
 
 os.environ["NUMBA_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
+from provenance import provenance
 
 from dataset_tools.sources.minimidi import compose, render
 
@@ -31,15 +29,14 @@ def main() -> None:
     """Warm the cache, time five passes, print the row."""
     cold_s = rendering_s()
     speeds = [CLIPS * CLIP_S / rendering_s() for _ in range(5)]
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
     speed = f"{np.median(speeds):.0f} ({min(speeds):.0f}-{max(speeds):.0f})"
-    machine = f"{platform.machine()}, {os.cpu_count()} cores"
-    print(
-        f"| {datetime.now(UTC):%Y-%m-%d} | {commit or 'uncommitted'} | {machine} | {SEED} | {CLIPS}"
-        f" | {speed} x real time, first pass {cold_s:.1f} s |"
+    cells = (
+        *provenance(),
+        str(SEED),
+        str(CLIPS),
+        f"{speed} x real time, first pass {cold_s:.1f} s",
     )
+    print(f"| {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":

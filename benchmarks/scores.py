@@ -12,17 +12,16 @@ saved statistics, with the error of FAD(X, 1.3 X) against its closed form; one f
 import argparse
 import json
 import os
-import platform
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
+from provenance import provenance
 
 from eval.fad import frechet_distance, gaussian_distance, statistics
 from eval.kad import kernel_distance
@@ -166,9 +165,7 @@ def main() -> None:
     parser.add_argument("--peers", type=Path, help="interpreter that has the peers installed")
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
-    command = ["git", "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-    about = [f"{datetime.now(UTC):%Y-%m-%d}", commit, f"{platform.machine()}, 1 thread"]
+    about = list(provenance("1 thread"))
     peers = Peers(args.peers)
     print(", ".join(f"{name} {version}" for name, version in peers.versions.items()))
     frechet_distance(rows(np.random.default_rng(0), 600), rows(np.random.default_rng(1), 600))

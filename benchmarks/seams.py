@@ -13,12 +13,9 @@ times real time of one inversion of the whole piece.
 
 import argparse
 import os
-import platform
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +24,7 @@ os.environ["NUMBA_NUM_THREADS"] = "1"
 
 import numpy as np
 import torch
+from provenance import provenance
 
 from dmm.decode import decode
 from dmm.generation.recipe import Recipe, make_recipe
@@ -190,16 +188,12 @@ def main() -> None:
         ),
         strict=True,
     )
-    command = ["git", "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
     if options.header:
         print(HEADER)
     for name, results in found.items():
         cost = f"{np.median(costs):.2f} ({min(costs):.2f}-{max(costs):.2f})"
         cells = (
-            f"{datetime.now(UTC):%Y-%m-%d}",
-            commit or "uncommitted",
-            f"{platform.machine()}, 1 thread",
+            *provenance("1 thread"),
             options.model.stem,
             f"{len(results.scores)} of {options.seconds:g} s",
             name,

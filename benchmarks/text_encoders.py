@@ -11,15 +11,13 @@ trained is kept in ``--work``, so that an interrupted run goes on.
 """
 
 import argparse
-import platform
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import torch
+from provenance import provenance
 from torch import Tensor
 
 from dmm.distill.compute import Compute
@@ -147,17 +145,13 @@ def main() -> None:
     common = (options.work, compute)
     seen = read_clips(vae, options.dataset, ["train"], CAPTION_VARIANTS, *common)
     unseen = read_clips(vae, options.dataset, ["val", "test"], 1, *common)
-    command = ["git", "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
     print(HEADER)
     frozen = None
     for arm in ARMS:
         own, other = errors_of(arm, seen, unseen, options, compute)
         frozen = own if frozen is None else frozen
         cells = (
-            f"{datetime.now(UTC):%Y-%m-%d}",
-            commit or "uncommitted",
-            f"{platform.machine()}, {compute.place}",
+            *provenance(str(compute.place)),
             str(options.seed),
             arm.name,
             str(len(seen.latents)),

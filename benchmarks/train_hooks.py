@@ -10,8 +10,6 @@ hooks with the largest of any step, and the dearest hooks with their ms a step.
 """
 
 import argparse
-import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -19,11 +17,11 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
-from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from provenance import provenance
 from train_overhead import OURS, SKIPPED, prepare
 
 from dmm.engine import engine_environment, find_engine
@@ -138,11 +136,8 @@ def main() -> None:
         command = [sys.executable, __file__, "--config", str(config)]
         subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
         measured = config.with_name("cells").read_text()
-    git = ["git", "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
-    machine = f"{platform.machine()}, {os.cpu_count()} cores"
     print(HEADER)
-    print(f"| {datetime.now(UTC).date().isoformat()} | {commit} | {machine} | {measured} |")
+    print(f"| {' | '.join(provenance())} | {measured} |")
 
 
 if __name__ == "__main__":

@@ -10,18 +10,16 @@ rest on the device forecast and measured, and seconds that a new forecast takes.
 
 import logging
 import os
-import platform
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import torch
+from provenance import provenance
 from torch.profiler import ProfilerActivity, profile
 
 from dmm.distill.nano import NANO
@@ -146,12 +144,8 @@ def row(name: str, step: Step) -> str:
     real.update()  # the optimizer now remembers
     measured = peak_bytes(real.run)
     real.update()
-    command = ["git", "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
     cells = (
-        f"{datetime.now(UTC):%Y-%m-%d}",
-        commit or "uncommitted",
-        f"{platform.machine()}, 1 thread",
+        *provenance("1 thread"),
         name,
         str(step.width),
         str(step.batch),

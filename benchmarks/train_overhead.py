@@ -14,19 +14,18 @@ also turns averaging and all spectrogram losses on.
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import toml
 from PIL import Image
+from provenance import provenance
 
 from dmm.architecture import read_architecture
 from dmm.engine import engine_environment, find_engine
@@ -172,9 +171,6 @@ def ratio(rounds: list[Any]) -> float:
 
 def row(rounds: list[Any]) -> str:
     """One line of the table."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
-    ).stdout.strip()
     medians = [[1000 * statistics.median(both[i]["seconds"]) for both in rounds] for i in (0, 1)]
     rng = np.random.default_rng(0)
     drawn = [ratio([rounds[i] for i in rng.integers(len(rounds), size=len(rounds))])
@@ -182,9 +178,7 @@ def row(rounds: list[Any]) -> str:
     low, high = np.percentile(drawn, [2.5, 97.5])
     each = [ratio([both]) for both in rounds]
     cells = [
-        datetime.now(UTC).date().isoformat(),
-        commit,
-        f"{platform.machine()}, {os.cpu_count()} cores",
+        *provenance(),
         str(sum(len(both[0]["seconds"]) for both in rounds)),
         *(spread(own, 1) for own in medians),
         f"{ratio(rounds):.4f} ({low:.4f}-{high:.4f}; rounds {min(each):.3f}-{max(each):.3f})",

@@ -10,10 +10,7 @@ the VAE is better.
 
 import argparse
 import os
-import platform
-import subprocess
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +18,7 @@ os.environ["OMP_NUM_THREADS"] = os.environ["NUMBA_NUM_THREADS"] = "1"
 
 import numpy as np
 import torch
+from provenance import provenance
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -74,12 +72,8 @@ def row(kind: str, fitted_on: int, vae_db: np.ndarray, pca_db: np.ndarray) -> st
     """The Markdown row of one kind of clips."""
     gain = vae_db - pca_db
     error = gain.std(ddof=1) / np.sqrt(len(gain))
-    command = ["git", "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
     cells = (
-        f"{datetime.now(UTC):%Y-%m-%d}",
-        commit or "uncommitted",
-        f"{platform.machine()}, 1 thread",
+        *provenance("1 thread"),
         kind,
         str(fitted_on),
         str(len(gain)),
