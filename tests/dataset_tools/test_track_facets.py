@@ -7,6 +7,7 @@ from dataset_tools import track_facets
 from dataset_tools.options import BuildOptions
 from dataset_tools.records import write_arrays
 from dataset_tools.sources import Track
+from dmm.embedders import Identity
 
 AXES = {"piano": 0, "violin": 1}
 
@@ -15,6 +16,7 @@ class Ear:
     """Hears piano along the first axis, violin along the second, and nothing else."""
 
     name, version, protocol, dim, logit_scale = "ear", "1", "", 3, 1.0
+    identity = Identity(name, None, "", protocol, "fp32", 1)
 
     def embed(self, audio_files):
         raise NotImplementedError

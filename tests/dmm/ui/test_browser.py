@@ -84,7 +84,7 @@ def opened(chromium, desk, put_clip):
     with serving(desk) as address:
         context = chromium.new_context(viewport={"width": 1280, "height": 860})
         page, complaints = context.new_page(), []
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(60_000)
         page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(f"{address}/?token=key")
