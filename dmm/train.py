@@ -13,8 +13,6 @@ from typing import Any
 from .engine import set_up_engine
 from .errors import DmmError, PresetError
 from .files import write_text
-from .training.card.card import write_card
-from .training.card.curve import write_curve
 from .training.engine_run import read_outcome, run_trainer
 from .training.plan import make_plan, record, write_plan
 from .training.resuming import refuse_to_overwrite, resumed_record, state_to_resume
@@ -81,6 +79,9 @@ def _write_record(out: Path, facts: dict[str, Any], outcome: dict[str, Any]) -> 
 
 def _describe(out: Path) -> None:
     """The run card; a run that trained well does not fail for want of a picture."""
+    from .training.card.card import write_card  # bring SciPy and matplotlib, which a typo
+    from .training.card.curve import write_curve  # in a preset should not have to wait for
+
     try:
         write_curve(out)
         write_card(out)
