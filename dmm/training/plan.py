@@ -121,7 +121,7 @@ def lora_metadata(plan: Plan) -> list[str]:
         "architecture": plan.shapes.kind,
         "prediction_type": plan.facts.base.prediction_type if plan.facts.base else "epsilon",
         "preset": plan.settings.name,
-        "dataset_sha256": built.get("content_sha256", ""),
+        "dataset_sha256": sha256_file(plan.dataset / "dataset.json"),
         "engine_commit": read_pin().commit,
         "version": version("diffusion-minimidi"),
     }

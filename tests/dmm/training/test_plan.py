@@ -9,7 +9,7 @@ import toml
 
 from dmm.mel import load_format
 from dmm.melimage import write_image
-from dmm.training.plan import dataset_config, lora_metadata, make_plan, write_plan
+from dmm.training.plan import dataset_config, lora_metadata, make_plan, record, write_plan
 
 
 @pytest.fixture
@@ -59,3 +59,8 @@ def test_a_lora_says_how_its_images_decode(plan, dataset):
     assert found["dmm_architecture"] == "sdxl" and found["dmm_prediction_type"] == "v_prediction"
     assert json.loads(found["dmm_format_parameters"])["name"] == "nano"
     assert "dmm_clip_skip" not in found
+
+
+def test_a_lora_and_its_run_name_the_same_dataset(plan):
+    found = dict(pair.split("=", 1) for pair in lora_metadata(plan()))
+    assert found["dmm_dataset_sha256"] == record(plan(), {})["dataset_sha256"]
