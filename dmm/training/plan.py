@@ -127,7 +127,20 @@ def lora_metadata(plan: Plan) -> list[str]:
     }
     if clip_skip:
         values["clip_skip"] = str(clip_skip)
+    if huber := _huber(plan.settings):
+        values["huber"] = huber
     return [f"dmm_{key}={value}" for key, value in values.items()]
+
+
+def _huber(settings: Resolved) -> str | None:
+    """The course of our threshold; the engine's ``ss_huber_*`` know nothing of it."""
+    start, end, schedule = (settings[f"huber_{key}"] for key in ("start", "end", "schedule"))
+    if start is None or settings["loss_type"] not in ("huber", "smooth_l1"):
+        return None
+    if settings["huber_over"] == "timestep":
+        return f"{start:g} to {end:g} over timesteps ({schedule})"
+    factor = "" if schedule == "constant" else f", times {schedule}"
+    return f"{start:g} to {end:g} over training ({settings['huber_curve']}){factor}"
 
 
 def record(plan: Plan, changes: Mapping[str, Any]) -> dict[str, Any]:

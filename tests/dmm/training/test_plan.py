@@ -64,3 +64,18 @@ def test_a_lora_says_how_its_images_decode(plan, dataset):
 def test_a_lora_and_its_run_name_the_same_dataset(plan):
     found = dict(pair.split("=", 1) for pair in lora_metadata(plan()))
     assert found["dmm_dataset_sha256"] == record(plan(), {})["dataset_sha256"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "huber"),
+    [
+        ([], "0.15 to 0.05 over training (linear)"),
+        (["huber_over=timestep", "huber_schedule=snr"], "0.15 to 0.05 over timesteps (snr)"),
+        (["huber_schedule=exponential"], "0.15 to 0.05 over training (linear), times exponential"),
+        (["loss_type=l2"], None),
+        (["huber_start="], None),
+    ],
+)
+def test_a_lora_says_which_threshold_it_was_trained_by(plan, settings, huber):
+    found = dict(pair.split("=", 1) for pair in lora_metadata(plan(*settings)))
+    assert found.get("dmm_huber") == huber
