@@ -1,7 +1,7 @@
 """All that is held against a run's settings before it starts: no-ops, contradictions, traps.
 
-``find`` lists what is wrong, ``refuse`` stops at errors. The rules are in ``rules_*.py``, each a
-pure function of the settings and of ``facts``; one of a new kind goes into one of those files.
+``find`` lists what is wrong, ``refuse`` stops at errors. Each rule is a pure function of the
+settings and of ``facts``, in the file of its kind beside this one.
 """
 
 from ...errors import PresetError
