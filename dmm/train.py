@@ -7,6 +7,7 @@ preset, ``run.json``, ``RUN.md``, ``NAME.safetensors``, ``metrics.jsonl``, previ
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,8 @@ def train(
         outcome = run_trainer(engine, out, processes)
     except BaseException as error:
         status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-        _write_record(out, facts, {"status": status} | read_outcome(out))
+        with suppress(DmmError):  # a full disk must not hide why it ended
+            _write_record(out, facts, {"status": status} | read_outcome(out))
         raise
     _write_record(out, facts, outcome)
     _describe(out)

@@ -17,6 +17,8 @@ from .steps import FILE
 
 PART = ".part-"
 """How the name of a state begins while it is being written."""
+ALMOST_NOTHING = 2**20
+"""Bytes that are left free on a disk that is full."""
 
 
 class Checkpoints:
@@ -42,7 +44,7 @@ class Checkpoints:
         """
         final = self.states / f"step-{step:06d}"
         partial = self.states / f"{PART}{final.name}"
-        with one_line(f"{final}: the state"), removed_on_failure(partial):
+        with removed_on_failure(partial), one_line(final, "the state"):
             accelerator.save_state(str(partial))
             accelerator.wait_for_everyone()  # each process has a file of its own
             if accelerator.is_main_process:
@@ -72,7 +74,7 @@ class Checkpoints:
 def whole(path: Path) -> Iterator[Path]:
     """Write a LoRA beside its place; it takes the name when it is complete."""
     partial = path.with_name(f"{PART}{path.name}")
-    with one_line(f"{path}: the LoRA"), removed_on_failure(partial):
+    with removed_on_failure(partial), one_line(path, "the LoRA"):
         yield partial
         os.replace(partial, path)
 
@@ -90,16 +92,23 @@ def removed_on_failure(partial: Path) -> Iterator[None]:
 
 
 @contextmanager
-def one_line(what: str) -> Iterator[None]:
+def one_line(path: Path, what: str) -> Iterator[None]:
     """Tell a failure to write in one line, whichever library it comes from."""
     try:
         yield
     except (OSError, RuntimeError, SafetensorError) as error:
-        reason = (str(error).splitlines() or ["no reason given"])[0]
         raise SystemExit(
-            f"{what} cannot be saved ({reason}); states before it are whole: make room "
-            "and go on with --resume"
+            f"{path}: {what} cannot be saved ({_reason(error, path)}); states before it are "
+            "whole: make room and go on with --resume"
         ) from error
+
+
+def _reason(error: Exception, path: Path) -> str:
+    """The first line of an error; of a full disk torch says no more than "unexpected pos"."""
+    place = next(folder for folder in path.parents if folder.is_dir())
+    if not isinstance(error, OSError) and shutil.disk_usage(place).free < ALMOST_NOTHING:
+        return "the disk is full"
+    return (str(error).splitlines() or ["no reason given"])[0]
 
 
 def keep_newest(folder: Path, count: int | None) -> None:

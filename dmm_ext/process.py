@@ -1,6 +1,7 @@
 """The trainer's process: its settings, the training, and how that ended."""
 
 import argparse
+import errno
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from dmm.architecture import read_architecture
 from dmm.errors import DmmError
 
 from .course import Course
+from .finite import KEPT
 from .options import add_options
 from .outcome import write_outcome
 from .trainer import TRAINERS
@@ -21,6 +23,7 @@ OUT_OF_MEMORY = (
     "out of memory: lower train_batch_size and raise gradient_accumulation_steps, set "
     "gradient_checkpointing, or take a preset for a smaller card"
 )
+FULL_DISK = f"the disk is full; {KEPT}: make room and go on with --resume"
 CODES = {"failed": 1, "interrupted": 130}
 """With what the process ends; 0 for any other status."""
 
@@ -52,11 +55,19 @@ def run(trainer: Any, args: argparse.Namespace) -> int:
         ended = {"status": "interrupted", "reason": "interrupted"}
     except torch.OutOfMemoryError as error:
         ended["reason"] = f"{OUT_OF_MEMORY} ({str(error).splitlines()[0]})"
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        ended["reason"] = FULL_DISK
     except (SystemExit, DmmError) as error:
         ended["reason"] = str(error)
     finally:
         course: Course | None = getattr(trainer, "course", None)
         if course:
             course.stopping.listen_no_more()
-        write_outcome(Path(args.output_dir), (course.outcome() if course else {}) | ended)
+        facts = (course.outcome() if course else {}) | ended
+        try:
+            write_outcome(Path(args.output_dir), facts)
+        except DmmError as error:  # a full disk: the launcher has to be told here
+            print(f"\n{facts['reason'] or error}", file=sys.stderr)
     return CODES.get(ended.get("status", ""), 0)

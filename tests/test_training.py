@@ -8,7 +8,7 @@ from safetensors import safe_open
 
 from dataset_tools.build import build_dataset
 from dataset_tools.options import BuildOptions
-from dmm.errors import InputError, PresetError
+from dmm.errors import DmmError, EngineError, InputError, PresetError
 from dmm.generate import generate
 from dmm.generation.sampling import Sampling
 from dmm.train import train
@@ -86,6 +86,21 @@ def test_a_misspelt_setting_stops_before_anything_is_written(
     with pytest.raises(PresetError, match="did you mean 'network_dim'"):
         train("nano-cpu", dataset, tiny_checkpoint, tmp_path / "run", ("netwrok_dim=4",))
     assert not (tmp_path / "run").exists()
+
+
+def test_why_a_run_failed_is_told_though_the_disk_is_full(
+    engine, dataset, tiny_checkpoint, tmp_path, monkeypatch
+):
+    def full(*_):
+        raise DmmError("run.json: the disk is full")
+
+    def fails(*_):
+        monkeypatch.setattr("dmm.train.write_text", full)
+        raise EngineError("the trainer's own reason")
+
+    monkeypatch.setattr("dmm.train.run_trainer", fails)
+    with pytest.raises(EngineError, match="own reason"):
+        train("nano-cpu", dataset, tiny_checkpoint, tmp_path / "run")
 
 
 def test_the_lora_changes_what_is_drawn(run, tiny_checkpoint, tmp_path):

@@ -5,11 +5,15 @@ import json
 import os
 import shutil
 import signal
+from types import SimpleNamespace
 
 import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
+
+from dmm.errors import DmmError
+from dmm_ext.checkpoints import one_line
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 SHORT = {"max_train_steps": 4, "save_state": True, "save_every_n_steps": 1}
@@ -132,6 +136,30 @@ def test_a_full_disk_loses_nothing_saved_before(train_here, tmp_path):
     code, _ = train_here(tmp_path, at_save(3, full), **SHORT)
     assert code == 1 and "No space left on device" in outcome(tmp_path)["reason"]
     assert sorted(s.name for s in (tmp_path / "state").iterdir()) == ["step-000001", "step-000002"]
+
+
+def test_a_disk_too_full_to_say_so_is_told_in_one_line(train_here, tmp_path, monkeypatch, capsys):
+    def full(path, *_):
+        raise DmmError(f"{path}: the disk is full")
+
+    def no_room(*_):
+        monkeypatch.setattr("dmm_ext.outcome.write_text", full)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("dmm_ext.records.Records.write", no_room)
+    code, _ = train_here(tmp_path, **SHORT)
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert code == 1 and last.startswith("the disk is full; what was saved before is whole")
+    assert not (tmp_path / "outcome.json").exists()
+
+
+def test_what_torch_hides_of_a_full_disk_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=4096))
+    with (
+        pytest.raises(SystemExit, match=r"cannot be saved \(the disk is full\)"),
+        one_line(tmp_path / "state" / "step-000001", "the state"),
+    ):
+        raise RuntimeError("[enforce fail at inline_container.cc:668] . unexpected pos 2 vs 1")
 
 
 def test_a_damaged_state_is_told_in_one_line(whole, train_here, tmp_path):
