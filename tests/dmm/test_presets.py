@@ -17,7 +17,7 @@ def written(folder, **files):
 
 
 def test_every_preset_loads_and_every_ablation_goes_on_every_preset():
-    assert len(preset_names()) >= 5 and len(preset_names(ABLATIONS)) >= 15
+    assert len(preset_names()) >= 5 and len(preset_names(ABLATIONS)) >= 20
     for name in preset_names():
         resolve(name)
         for ablation in preset_names(ABLATIONS):

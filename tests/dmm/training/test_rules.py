@@ -240,6 +240,7 @@ ON_ONE = {
     ("nano-cpu", "rank-64"): {"rank-above-width"},
     ("nano-cpu", "rank-128"): {"rank-above-width"},
     ("nano-cpu", "batch-4"): {"part-without-effect"},
+    ("nano-cpu", "more-steps"): {"state-is-lost"},
     ("sdxl-12gb", "no-shuffle"): {"part-without-effect"},
     ("sd15-12gb", "no-noise-offset"): {"part-without-effect"},
 }
