@@ -230,14 +230,22 @@ def test_validation_is_the_same_for_every_loss_and_leaves_training_alone(train_h
     assert metrics(tmp_path / "huber", "loss") == metrics(tmp_path / "none", "loss")
 
 
-def test_averaged_weights_are_what_is_saved(train_here, tmp_path):
+def test_averaged_weights_are_what_is_saved_and_heard(train_here, tmp_path):
+    from dmm_ext.previews import fingerprint
+
     settings = {"max_train_steps": 3, "ema_decay": 0.5, "save_state": True, "save_every_n_steps": 1}
-    assert train_here(tmp_path, **settings)[0] == 0
+    previews = {"preview_every_n_steps": 3, "preview_steps": 1, "preview_prompts": ["piano"]}
+    previews |= {"preview_count": 1, "lora_metadata": ["dmm_format=nano"]}
+    code, trainer = train_here(tmp_path, **settings, **previews)
+    assert code == 0
     average = load_file(tmp_path / "state" / "step-000003" / "ema.safetensors")
     lora = load_file(tmp_path / "lora.safetensors")
     weights = load_file(tmp_path / "state" / "step-000003" / "model.safetensors")
     assert all(lora[key].equal(average[key]) for key in average)
     assert not all(lora[key].equal(weights[key]) for key in average)
+    drawn = json.loads((tmp_path / "previews" / "step-000003" / "preview.json").read_text())
+    trainer.network.load_state_dict(lora)
+    assert drawn["drawn"]["weights_sha256"] == fingerprint(trainer.network)
 
 
 def test_a_lora_file_says_how_it_came_about(train_here, tmp_path):
