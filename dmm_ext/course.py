@@ -20,8 +20,9 @@ from .resume import read_facts, readable
 from .steps import Steps
 from .stopping import Stopping
 from .stream import Stream
-from .validation import EarlyStop, validation_loss
+from .validation import EarlyStop, validation_loss, yardstick
 
+logger = logging.getLogger(__name__)
 CHATTY = ("accelerate", "library.train_util", "train_network")
 """Loggers with a line for every file of a state and for every turn through the data."""
 
@@ -43,6 +44,7 @@ class Course:
         self.records = Records(self.run / "metrics.jsonl")
         self.checkpoints = Checkpoints(self.run, args.output_name, args.save_last_n_steps_state)
         self.early_stop = EarlyStop(args.early_stop_patience, args.early_stop_min_delta)
+        self.yardstick = yardstick(args, val_group) if val_group else None
         self.lora = LoraFile(trainer, args, self.steps, self.every)
         self.ema: Ema | None = None
         self.previews: Any = None
@@ -69,7 +71,11 @@ class Course:
             self.checkpoints.take_back(state)
             self.records.rewind(self.steps.restored)
         self.saved = read_facts(state)
-        self.early_stop.restore(self.saved.get("early_stop") or self.early_stop.state())
+        if self.saved.get("yardstick", self.yardstick) == self.yardstick:
+            self.early_stop.restore(self.saved.get("early_stop") or self.early_stop.state())
+        elif self.accelerator.is_main_process:
+            logger.warning("validation is by other clips or settings: the best so far is forgotten")
+            self.checkpoints.best.unlink(missing_ok=True)
 
     def training_begins(self, parts: Parts) -> None:
         """Everything is loaded; a first preview shows the base."""
@@ -153,6 +159,7 @@ class Course:
             "step": self.steps.done,
             "total": self.steps.total,
             "early_stop": self.early_stop.state(),
+            "yardstick": self.yardstick,
             "collapse": alarm,
         }
 

@@ -6,9 +6,11 @@ val split is scored at the same timesteps, with noise seeded by its batch, by on
 """
 
 import argparse
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -67,6 +69,15 @@ def validation_loss(parts: Parts, trainer: Any, group: Any) -> float:
                 losses += torch.stack([loss.detach(), torch.ones_like(loss)])
     total, scored = accelerator.reduce(losses, reduction="sum").tolist()
     return total / scored
+
+
+def yardstick(args: argparse.Namespace, group: Any) -> str:
+    """What a loss is measured by: only under the same clips and settings are two comparable."""
+    infos = [info for dataset in group.datasets for info in dataset.image_data.values()]
+    files = [Path(info.absolute_path) for info in infos]
+    clips = sorted((file.name, file.stat().st_size) for file in files)
+    words = repr((clips, args.max_validation_steps, args.huber_validation))
+    return hashlib.sha256(words.encode()).hexdigest()
 
 
 def _models(parts: Parts) -> tuple[Any, ...]:

@@ -216,6 +216,15 @@ def test_early_stopping_gives_back_the_best_weights(train_here, tmp_path, monkey
         assert file.metadata()["ss_steps"] == "2"
 
 
+def test_a_best_by_another_measure_is_forgotten(train_here, tmp_path):
+    settings = SHORT | {"max_train_steps": 1, "validate_every_n_steps": 1}
+    train_here(tmp_path, **settings)
+    state, changed = tmp_path / "state" / "step-000001", {"huber_validation": 1.0}
+    train_here(tmp_path, resume=str(state), **settings | {"max_train_steps": 2} | changed)
+    losses = metrics(tmp_path, "validation_loss")
+    assert losses[2] > losses[1] and outcome(tmp_path)["best_step"] == 2
+
+
 def test_validation_is_the_same_for_every_loss_and_leaves_training_alone(train_here, tmp_path):
     settings = {"max_train_steps": 2, "learning_rate": 1e-9}
     runs = {
