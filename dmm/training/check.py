@@ -1,6 +1,6 @@
 """``dmm train --check``: what is wrong with a run, and what it will take, before it is begun."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ class Report:
     @property
     def is_good(self) -> bool:
         """Whether the run may begin."""
-        return not any(finding.severity == "error" for finding in self.findings)
+        return _may_begin(self.findings)
 
 
 def check_run(
@@ -40,15 +40,23 @@ def check_run(
 ) -> Report:
     """Hold a run's settings against its dataset, base and machine; nothing is trained.
 
-    ``timed`` trains three steps in a temporary folder to forecast the time. ``vram_gb`` is a card
-    that is not in this machine. Disk space is looked up at ``out``, or else here. PresetError,
-    InputError or ModelError, in one line, for what cannot be read at all.
+    ``timed`` trains three steps in a temporary folder to forecast the time, unless the settings
+    hold errors: those are then told alone. ``vram_gb`` is a card that is not in this machine. Disk
+    space is looked up at ``out``, or else here. PresetError, InputError or ModelError, in one line,
+    for what cannot be read at all.
     """
     plan = make_plan(preset, dataset, base, settings)
-    speed = calibrate(plan, partial(run_trainer, set_up_engine())) if timed else None
+    findings = find(plan.settings, plan.facts)
+    speed = None
+    if timed and _may_begin(findings):
+        speed = calibrate(plan, partial(run_trainer, set_up_engine()))
     found = forecast(plan.settings, plan.facts, plan.shapes, out or Path(), vram_gb, speed)
-    findings = [*find(plan.settings, plan.facts), *found.findings]
+    findings = [*findings, *found.findings]
     return Report(tuple(sorted(findings, key=lambda f: f.severity != "error")), found)
+
+
+def _may_begin(findings: Iterable[Finding]) -> bool:
+    return not any(finding.severity == "error" for finding in findings)
 
 
 def print_report(report: Report) -> None:
