@@ -7,8 +7,8 @@ step by step, so that whatever else the machine does falls on both; a round is a
 CPU time from one step's start to the next, the first three left out. Prints the head and one
 Markdown row: date, commit, machine, steps of each, median ms a step of both with the range of the
 rounds' medians, the median over all pairs of steps of ours / stock with a 95 % interval
-(bootstrap over rounds) and the range of the rounds, and the peak memory of both. ``--everything``
-also turns averaging and all spectrogram losses on.
+(bootstrap over rounds) and the range of the rounds, and the peak memory of both, likewise with its
+range over the rounds. ``--everything`` also turns averaging and all spectrogram losses on.
 """
 
 import argparse
@@ -182,7 +182,7 @@ def row(rounds: list[Any]) -> str:
         str(sum(len(both[0]["seconds"]) for both in rounds)),
         *(spread(own, 1) for own in medians),
         f"{ratio(rounds):.4f} ({low:.4f}-{high:.4f}; rounds {min(each):.3f}-{max(each):.3f})",
-        *(f"{max(both[i]['peak_mb'] for both in rounds):.0f}" for i in (0, 1)),
+        *(spread([both[i]["peak_mb"] for both in rounds], 0) for i in (0, 1)),
     ]
     return "| " + " | ".join(cells) + " |"
 
