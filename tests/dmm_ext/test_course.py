@@ -13,6 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from dmm.errors import DmmError
+from dmm.files import write_text
 from dmm_ext.checkpoints import one_line
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -223,6 +224,21 @@ def test_a_best_by_another_measure_is_forgotten(train_here, tmp_path):
     train_here(tmp_path, resume=str(state), **settings | {"max_train_steps": 2} | changed)
     losses = metrics(tmp_path, "validation_loss")
     assert losses[2] > losses[1] and outcome(tmp_path)["best_step"] == 2
+
+
+def test_other_clips_are_another_measure_wherever_they_lie(inside_engine, tmp_path):
+    from dmm_ext.validation import yardstick
+
+    def measured(folder, **clips):
+        for name, content in clips.items():
+            write_text(folder / f"{name}.png", content)
+        data = {f: SimpleNamespace(absolute_path=str(f)) for f in folder.iterdir()}
+        group = SimpleNamespace(datasets=[SimpleNamespace(image_data=data)])
+        return yardstick(SimpleNamespace(max_validation_steps=None, huber_validation=0.1), group)
+
+    first = measured(tmp_path / "a", x="1", y="22")
+    assert measured(tmp_path / "b", y="22", x="1") == first
+    assert measured(tmp_path / "c", x="1", y="333") != first != measured(tmp_path / "d", x="1")
 
 
 def test_validation_is_the_same_for_every_loss_and_leaves_training_alone(train_here, tmp_path):
