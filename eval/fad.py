@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 from scipy import linalg
+from scipy.linalg.blas import dsyrk  # pyright: ignore[reportAttributeAccessIssue]
 
 WELL_CONDITIONED = 1e-6
 """A covariance counts as invertible while the squares of its Cholesky diagonal span no more."""
-BLOCK = 2048
+BLOCK = 512
 
 
 @dataclass(frozen=True)
@@ -96,9 +97,9 @@ def _raw(rows: Float[np.ndarray, "n dim"]) -> Gaussian:
 def _covariance(
     rows: Float[np.ndarray, "n dim"], mean: Float[np.ndarray, " dim"]
 ) -> Float[np.ndarray, "dim dim"]:
-    """In float64, block by block: memory for all rows at once would cost as much as the product."""
-    total = np.zeros((len(mean), len(mean)))
+    """In float64, half of the symmetric product, added up in place from blocks that fit a cache."""
+    upper = np.zeros((len(mean), len(mean)), order="F")
     for start in range(0, len(rows), BLOCK):
         centred = rows[start : start + BLOCK] - mean
-        total += centred.T @ centred
-    return total / (len(rows) - 1)
+        upper = dsyrk(1.0, centred.T, beta=1.0, c=upper, overwrite_c=True)
+    return (upper + np.triu(upper, 1).T) / (len(rows) - 1)
