@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dmm.errors import InputError
 
@@ -20,17 +21,37 @@ class Origin:
 
 def origin(audio: Path) -> Origin:
     """The prompt and seed beside an audio file, each None where unknown."""
-    sidecar, caption = audio.with_suffix(".json"), audio.with_suffix(".txt")
-    if sidecar.is_file():
-        try:
-            known = json.loads(sidecar.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise InputError(f"{sidecar}: is no JSON ({error}); delete or mend it") from error
-        return Origin(known.get("prompt"), known.get("seed"))
+    known, caption = made_by(audio), audio.with_suffix(".txt")
+    if known:
+        prompt, seed = _asked(known), known.get("seed")
+        return Origin(prompt, seed if isinstance(seed, int) else None)
     if caption.is_file():
         return Origin(caption.read_text(encoding="utf-8").strip(), None)
     record = audio.with_name(PREVIEWS)
     return _previewed(audio, record) if record.is_file() else Origin(None, None)
+
+
+def made_by(audio: Path) -> dict[str, Any]:
+    """What ID.json says of how ID was made, empty without one; InputError if it is no object."""
+    sidecar = audio.with_suffix(".json")
+    if not sidecar.is_file():
+        return {}
+    try:
+        known = json.loads(sidecar.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{sidecar}: is no JSON ({error}); delete or mend it") from error
+    if not isinstance(known, dict):
+        raise InputError(f"{sidecar}: is no JSON object; delete or mend it")
+    return known
+
+
+def _asked(known: dict[str, Any]) -> str | None:
+    """The prompt of a clip, or of a long piece that has one from end to end."""
+    prompt = known.get("prompt")
+    if "timeline" in known:
+        prompts = {part["prompt"] for part in known["timeline"]["part"]}
+        prompt = prompts.pop() if len(prompts) == 1 else None
+    return prompt if isinstance(prompt, str) else None
 
 
 def _previewed(audio: Path, record: Path) -> Origin:

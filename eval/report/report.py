@@ -28,6 +28,7 @@ from ..sets import (
 from . import SHOWN_CLIPS
 from .clip_map import clip_map
 from .clip_rows import alike_below, clip_rows, prompt_rows
+from .joints import joint_rows
 from .judged import judged
 from .neighbours import Copies, copies_json, find_copies
 from .outliers import outliers
@@ -134,6 +135,7 @@ def build_report(report: Report) -> dict[str, Any]:
         "map": clip_map(report.sets),
         "outliers": outliers(clips, sample, reference),
         "copies": copies_json(clips, report.copies) if report.copies else None,
+        "joints": joint_rows(report.sets),
         "judged": judged(report.sets, report.dataset),
         "cautions": cautions_json(_all_sets(report)),
     }

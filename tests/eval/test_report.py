@@ -54,6 +54,15 @@ def page_of(tmp_path):
     return lambda out="out": (tmp_path / out / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.fixture
+def song(clips):
+    """One of the clips as a long piece with joints, another with too few places to compare."""
+    scores = {"flux": -0.5, "level": 1.064, "distance": 0.159, "joints": 3, "places": 104}
+    for seed, seams in enumerate((scores | {"z": 1.064}, {"unscored": "2 places without a joint"})):
+        record = json.loads((clips / f"clip-{seed}.json").read_text("utf-8")) | {"seams": seams}
+        (clips / f"clip-{seed}.json").write_text(json.dumps(record), encoding="utf-8")
+
+
 def leaves(value):
     """Every number and string in a nest of dicts and lists."""
     if isinstance(value, dict | list):
@@ -84,7 +93,7 @@ def test_json_holds_finite_scores_of_every_metric_and_a_row_a_clip(report, tmp_p
     assert saved["embedder"]["name"] == "reader"
 
 
-def test_every_number_on_the_page_is_in_the_json(report, before, train, page_of):
+def test_every_number_on_the_page_is_in_the_json(report, before, train, song, page_of):
     made = report(baseline=before, train=train)
     known, figures = (
         set(numbers(made)),
@@ -176,6 +185,18 @@ def test_a_copied_training_clip_is_flagged_and_put_beside_its_original(
     assert (first["cosine"], first["likeness"]) == pytest.approx((1, 1), abs=1e-6)
     assert 'data-media="train/clip-1"' in page_of()
     assert "so few held-out clips" in page_of()
+
+
+def test_long_pieces_show_how_much_their_joints_stand_out(report, song, page_of):
+    first, second = report()["joints"]
+    assert (first["id"], first["z"], first["joints"]) == ("clip-0", 1.064, 3)
+    assert (second["id"], second["z"]) == ("clip-1", None)
+    assert "2 places without a joint" in page_of()
+
+
+def test_clips_without_joints_have_no_word_of_them(report, page_of):
+    assert report()["joints"] == []
+    assert "Joints" not in page_of()
 
 
 def test_the_first_models_bands_stand_only_beside_its_own_embedder(

@@ -1,0 +1,26 @@
+"""How much the joints of long pieces stand out, as ``dmm song`` and ``dmm stitch`` measured it."""
+
+from typing import Any
+
+from ..facts import made_by
+from ..sets import ClipSet
+
+GENERATED = ("clips", "before")
+SCORES = ("z", "flux", "level", "distance", "joints", "places")
+"""As ``eval.seams`` has them: ``z`` is the one of the next three that is furthest from 0."""
+
+
+def joint_rows(sets: dict[str, ClipSet]) -> list[dict[str, Any]]:
+    """A row for every long piece among the generated clips; ``why_not`` if it has no score."""
+    found = (
+        (role, clip, made_by(path).get("seams"))
+        for role in GENERATED
+        if role in sets
+        for clip, path in zip(sets[role].ids, sets[role].clips.files, strict=True)
+    )
+    return [
+        {"set": role, "id": clip, "why_not": seams.get("unscored")}
+        | {name: seams.get(name) for name in SCORES}
+        for role, clip, seams in found
+        if seams
+    ]

@@ -1,0 +1,40 @@
+import json
+
+import pytest
+
+from dmm.errors import InputError
+from eval.facts import Origin, origin
+
+
+@pytest.fixture
+def beside(tmp_path):
+    """Write something beside a sound and ask where that came from."""
+
+    def ask(**files):
+        for suffix, text in files.items():
+            (tmp_path / f"a.{suffix}").write_text(text, encoding="utf-8")
+        return origin(tmp_path / "a.flac")
+
+    return ask
+
+
+def test_a_clip_knows_its_prompt_and_seed_and_a_recording_its_caption(beside):
+    assert beside() == Origin(None, None)
+    assert beside(txt=" calm piano\n") == Origin("calm piano", None)
+    assert beside(json=json.dumps({"prompt": "flute", "seed": 3})) == Origin("flute", 3)
+
+
+@pytest.mark.parametrize(("prompts", "asked"), [("aa", "a"), ("ab", None)])
+def test_a_long_piece_has_a_prompt_if_that_does_not_change(beside, prompts, asked):
+    timeline = {"part": [{"start": 0.0, "prompt": prompt} for prompt in prompts]}
+    assert beside(json=json.dumps({"timeline": timeline, "seed": 0})) == Origin(asked, 0)
+
+
+@pytest.mark.parametrize(("text", "fault"), [("{", "no JSON"), ("[1]", "no JSON object")])
+def test_what_is_no_record_is_one_line(beside, text, fault):
+    with pytest.raises(InputError, match=fault):
+        beside(json=text)
+
+
+def test_a_strangers_record_says_nothing(beside):
+    assert beside(json=json.dumps({"prompt": ["a"], "seed": "x"})) == Origin(None, None)
