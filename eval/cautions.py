@@ -9,6 +9,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from dmm.embedders import TextEmbedder
+
 from .clips import EmbeddedClips
 from .sound import SoundFacts, facts_of
 
@@ -143,6 +147,21 @@ def left_out(own: HeardSet) -> list[Finding]:
     names = tuple(line.partition(": ")[0] for line in own.clips.skipped)
     text = f"Left out of all scores, because they cannot be read: {len(names)} {own.name}"
     return [Finding(text, names)] if names else []
+
+
+def unread(
+    clips: EmbeddedClips, prompts: Sequence[str | None], reader: TextEmbedder
+) -> list[Finding]:
+    """Clips whose prompt reads like no words at all: their similarity is that to nothing."""
+    asked = list(dict.fromkeys(prompt for prompt in prompts if prompt))
+    nothing, *rows = reader.embed_text(["", *asked])
+    empty = {p for p, row in zip(asked, rows, strict=True) if np.allclose(row, nothing, atol=1e-6)}
+    found = [path for path, own in zip(clips.files, prompts, strict=True) if own in empty]
+    text = (
+        f"{reader.name} knows no word of their prompts, so that text-audio similarity and "
+        f"retrieval say nothing: {len(found)} of {len(clips)} clips"
+    )
+    return [Finding(text, _names(found))] if found else []
 
 
 def silent(own: HeardSet) -> list[Finding]:

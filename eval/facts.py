@@ -65,7 +65,7 @@ def match_pairs(before: Sequence[Path], after: Sequence[Path]) -> list[tuple[int
     """Indices (before, after) of clips with the same prompt and seed, in the order of ``after``."""
     known: dict[Origin, list[int]] = {}
     for index, path in enumerate(before):
-        if (own := origin(path)).seed is not None:
+        if None not in ((own := origin(path)).prompt, own.seed):
             known.setdefault(own, []).append(index)
     pairs = []
     for index, path in enumerate(after):

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from dmm.embedders import Embedder
+from dmm.embedders import Embedder, TextEmbedder
 
 from .bands import bands_for, first_model
-from .cautions import cautions
+from .cautions import cautions, unread
 from .figures import Figure
 from .metrics import METRICS
 from .sets import ClipSet, short_names
@@ -35,13 +35,18 @@ def set_json(sets: Mapping[str, ClipSet]) -> dict[str, Any]:
     }
 
 
-def cautions_json(sets: Mapping[str, ClipSet]) -> list[dict[str, Any]]:
+def cautions_json(
+    sets: Mapping[str, ClipSet], reader: Embedder | None = None
+) -> list[dict[str, Any]]:
     """What makes the scores of "clips" doubtful: a sentence each, and the clips it is about.
 
-    Beside them "real" and perhaps "train" clips.
+    Beside them "real" and perhaps "train" clips; ``reader`` is what read the prompts, if any did.
     """
     real, train = (sets[role].clips if role in sets else None for role in ("real", "train"))
-    found = cautions(sets["clips"].clips, real, train)
+    own = sets["clips"]
+    found = cautions(own.clips, real, train)
+    if isinstance(reader, TextEmbedder):
+        found += unread(own.clips, own.prompts, reader)
     names = dict(zip((str(own.folder) for own in sets.values()), _names(sets), strict=True))
     return [
         {"says": one.sentence, "clips": [_without_path(line, names) for line in one.names]}

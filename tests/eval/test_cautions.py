@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from dmm.embedders import load_embedder
-from eval.cautions import Finding, cautions, split_of
+from dmm.embedders import load_embedder, load_text_embedder
+from eval.cautions import Finding, cautions, split_of, unread
 from eval.clips import audio_files, embed_files
 
 
@@ -94,3 +94,12 @@ def test_a_sentence_shows_the_first_names_and_counts_the_rest():
     assert Finding("Silent: 8 of 9 clips", names).sentence == (
         "Silent: 8 of 9 clips (0.flac, 1.flac, 2.flac, 3.flac, 4.flac and 3 more)."
     )
+
+
+def test_prompts_of_unknown_words_are_told_by_the_shipped_embedder(clips):
+    own = embed_files(audio_files(clips), load_embedder("mel-stats"), 1)
+    prompts = ["piano, slow", "warzone2100", None, "warzone2100", "flute", "xyzzy quux"]
+    (found,) = unread(own, prompts, load_text_embedder("nano-clap"))
+    assert "knows no word of their prompts" in found.text
+    assert [name[-6:-5] for name in found.names] == ["1", "3", "5"]
+    assert unread(own, ["piano"] * 6, load_text_embedder("nano-clap")) == []

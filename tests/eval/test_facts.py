@@ -3,7 +3,7 @@ import json
 import pytest
 
 from dmm.errors import InputError
-from eval.facts import Origin, origin
+from eval.facts import Origin, match_pairs, origin
 
 
 @pytest.fixture
@@ -38,3 +38,10 @@ def test_what_is_no_record_is_one_line(beside, text, fault):
 
 def test_a_strangers_record_says_nothing(beside):
     assert beside(json=json.dumps({"prompt": ["a"], "seed": "x"})) == Origin(None, None)
+
+
+def test_pairs_need_both_prompt_and_seed(tmp_path):
+    clips = [tmp_path / f"{name}.flac" for name in "abc"]
+    for clip, prompt in zip(clips, (None, "flute", "flute"), strict=True):
+        clip.with_suffix(".json").write_text(json.dumps({"prompt": prompt, "seed": 1}), "utf-8")
+    assert match_pairs(clips[:2], clips[:1] + clips[2:]) == [(1, 1)]
