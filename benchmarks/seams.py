@@ -33,12 +33,12 @@ from dmm.generation.sampling import Sampling
 from dmm.generation.studio import Studio
 from dmm.generation.watch import Watch
 from dmm.mel import MelFormat, encode
-from dmm.song import draw_song
-from dmm.songfiles import Piece, Span, score_seams
-from dmm.songplan import Plan, Take, make_plan
-from dmm.stitch import Clip, Joining, render
-from dmm.stitch import make_plan as plan_stitch
-from dmm.timeline import Part, Timeline
+from dmm.songs.files import Piece, Span, score_seams
+from dmm.songs.plan import Plan, Take, make_plan
+from dmm.songs.playing import draw_song
+from dmm.songs.stitch import Clip, Joining, render
+from dmm.songs.stitch import make_plan as plan_stitch
+from dmm.songs.timeline import Part, Timeline
 
 HEADER = (
     "| date | commit | machine | model | pieces | method | mean z size (largest) | flux | level"

@@ -32,7 +32,7 @@ def stitch(
 
     Example: dmm stitch clips --out song.flac --loudness -14
     """
-    from ..stitch import Joining, stitch
+    from ..songs.stitch import Joining, stitch
 
     joining = Joining(overlap, align, match_gain, bpm, loop)
     print(*stitch(clips, out, joining, quality.value, loudness), sep="\n")
@@ -83,9 +83,9 @@ def song(
     from ..generation.recipe import make_recipe
     from ..generation.sampling import Sampling
     from ..generation.studio import Studio
-    from ..song import song
-    from ..songplan import Take
-    from ..timeline import choose_timeline
+    from ..songs.plan import Take
+    from ..songs.playing import song
+    from ..songs.timeline import choose_timeline
 
     piece = choose_timeline(timeline, prompt, seconds, bars, bpm)
     loras = [Lora.parse(text) for text in lora or ()]

@@ -12,7 +12,7 @@ from ..generation.requests import slug
 from ..melimage import read_image
 from ..pages import coloured_png
 from ..progress import told_to
-from ..stitch import Joining, stitch
+from ..songs.stitch import Joining, stitch
 from .clips import ID, ClipsFolder
 from .jobs import Job, Jobs
 from .orders import SongOrder

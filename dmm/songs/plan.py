@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from .errors import InputError
-from .mel import MelFormat
-from .songfiles import Span
+from ..errors import InputError
+from ..mel import MelFormat
+from .files import Span
 from .timeline import Timeline
 from .windows import OVERLAP, Windows, lay_windows
 

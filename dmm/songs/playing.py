@@ -8,20 +8,20 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
-from .decode import Quality
-from .errors import ModelError
-from .generation.alike import Alike
-from .generation.denoising import Latents, predict
-from .generation.opening import open_pipeline
-from .generation.recipe import Recipe
-from .generation.sampling import make_scheduler
-from .generation.studio import Studio
-from .generation.watch import Stopped, Watch
-from .generation.words import Conditions, Words, embed_prompts
+from ..decode import Quality
+from ..errors import ModelError
+from ..generation.alike import Alike
+from ..generation.denoising import Latents, predict
+from ..generation.opening import open_pipeline
+from ..generation.recipe import Recipe
+from ..generation.sampling import make_scheduler
+from ..generation.studio import Studio
+from ..generation.watch import Stopped, Watch
+from ..generation.words import Conditions, Words, embed_prompts
+from ..progress import progress_bar
+from .files import Piece, Track, check_out, write_song
 from .joint import decode_jointly, draw_jointly
-from .progress import progress_bar
-from .songfiles import Piece, Track, check_out, write_song
-from .songplan import Plan, Take, make_plan
+from .plan import Plan, Take, make_plan
 from .timeline import Timeline
 
 

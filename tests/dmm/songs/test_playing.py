@@ -5,7 +5,7 @@ import pytest
 import soundfile
 import torch
 
-import dmm.song
+import dmm.songs.playing
 from dmm.cli import run
 from dmm.errors import InputError, ModelError
 from dmm.generation.recipe import make_recipe
@@ -14,10 +14,10 @@ from dmm.generation.studio import Studio
 from dmm.generation.watch import Watch
 from dmm.mel import load_format
 from dmm.melimage import read_image
-from dmm.song import song, stretch_loop
-from dmm.songfiles import check_out
-from dmm.songplan import Take, make_plan
-from dmm.timeline import Part, Timeline
+from dmm.songs.files import check_out
+from dmm.songs.plan import Take, make_plan
+from dmm.songs.playing import song, stretch_loop
+from dmm.songs.timeline import Part, Timeline
 
 
 @pytest.fixture(scope="module")
@@ -97,10 +97,10 @@ def test_windows_play_the_prompt_of_their_middle():
 
 
 def test_half_precision_that_overflows_is_told_and_drawn_again(monkeypatch, play, studio):
-    told, drawn = [], dmm.song._latents
+    told, drawn = [], dmm.songs.playing._latents
     answers = [torch.full((1, 8, 32, 57), torch.nan)]
     monkeypatch.setattr(
-        dmm.song, "_latents", lambda *given: answers.pop() if answers else drawn(*given)
+        dmm.songs.playing, "_latents", lambda *given: answers.pop() if answers else drawn(*given)
     )
     monkeypatch.setattr(studio, "precision", "bf16")
     facts = play(("a", 9.0), watch=Watch(on_note=told.append))[-1]
@@ -109,7 +109,9 @@ def test_half_precision_that_overflows_is_told_and_drawn_again(monkeypatch, play
 
 
 def test_what_is_nan_in_full_precision_too_is_refused(monkeypatch, play, tmp_path):
-    monkeypatch.setattr(dmm.song, "_latents", lambda *_: torch.full((1, 8, 32, 57), torch.nan))
+    monkeypatch.setattr(
+        dmm.songs.playing, "_latents", lambda *_: torch.full((1, 8, 32, 57), torch.nan)
+    )
     with pytest.raises(ModelError, match="NaN in full precision"):
         play(("a", 9.0))
     assert not list(tmp_path.iterdir())
@@ -130,7 +132,7 @@ def test_interrupted_while_it_is_written_no_file_stays(play, monkeypatch, tmp_pa
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("dmm.songfiles.cue_sheet", interrupted)
+    monkeypatch.setattr("dmm.songs.files.cue_sheet", interrupted)
     with pytest.raises(KeyboardInterrupt):
         play(("a", 2.0), steps=1)
     assert not list(tmp_path.iterdir())

@@ -8,7 +8,10 @@ import soundfile
 
 from dmm.decode import stream_decode
 from dmm.errors import InputError
-from dmm.joining import (
+from dmm.mel import encode, load_format
+from dmm.melimage import read_image, write_image
+from dmm.songs.files import Track, cue_sheet
+from dmm.songs.joining import (
     Layers,
     as_stereo,
     crossfade,
@@ -18,11 +21,8 @@ from dmm.joining import (
     to_image,
     to_layers,
 )
-from dmm.mel import encode, load_format
-from dmm.melimage import read_image, write_image
-from dmm.overlaps import choose_overlap, hear_pulse
-from dmm.songfiles import Track, cue_sheet
-from dmm.stitch import Joining, make_plan, read_clips, render, stitch
+from dmm.songs.overlaps import choose_overlap, hear_pulse
+from dmm.songs.stitch import Joining, make_plan, read_clips, render, stitch
 
 NANO = load_format("nano")
 SMALL = NANO.model_copy(

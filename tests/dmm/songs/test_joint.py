@@ -7,9 +7,9 @@ import torch
 from dmm.generation.drawing import sample
 from dmm.generation.sampling import Sampling
 from dmm.generation.words import Conditions, Words
-from dmm.joint import decode_jointly, draw_jointly
 from dmm.pipeline import SCHEDULER
-from dmm.windows import lay_windows
+from dmm.songs.joint import decode_jointly, draw_jointly
+from dmm.songs.windows import lay_windows
 
 CHANNELS, ROWS, WIDTH, FACTOR = 3, 4, 8, 2
 

@@ -2,7 +2,7 @@
 
 At every step each window is predicted as a clip of its own, and one scheduler takes one step of
 the whole latent: so any sampler works, also one that remembers earlier steps. Where two windows
-overlap, their predictions are swapped column by column (``dmm.windows``).
+overlap, their predictions are swapped column by column (``dmm.songs.windows``).
 """
 
 from collections.abc import Callable
@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 
-from .generation.denoising import OnStep, Predict, no_step, sample
-from .generation.drawing import decode_latent, to_levels
-from .generation.sampling import Sampling
-from .generation.words import Conditions
+from ..generation.denoising import OnStep, Predict, no_step, sample
+from ..generation.drawing import decode_latent, to_levels
+from ..generation.sampling import Sampling
+from ..generation.words import Conditions
 from .windows import OVERLAP, Windows
 
 Long = Float[torch.Tensor, "1 channels latent_rows length"]

@@ -15,10 +15,10 @@ from typing import IO, Any
 import numpy as np
 from jaxtyping import Float
 
-from .errors import InputError
-from .files import whole_file
-from .framing import with_context
-from .loudness import LoudnessMeter
+from ..errors import InputError
+from ..files import whole_file
+from ..framing import with_context
+from ..loudness import LoudnessMeter
 
 FORMATS = {
     ".flac": ("FLAC", "PCM_16"),

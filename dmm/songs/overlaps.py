@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from ..mel import MelFormat
+from ..rhythm import SHARP_S, beat_comb, beat_period, mel_onsets, smeared
 from .joining import Layers
-from .mel import MelFormat
-from .rhythm import SHARP_S, beat_comb, beat_period, mel_onsets, smeared
 
 SLACK_S = 0.25
 """How much an overlap may change for the sake of onsets where no beat is known."""

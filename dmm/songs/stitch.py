@@ -10,8 +10,11 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from .decode import Quality
-from .errors import InputError
+from ..decode import Quality
+from ..errors import InputError
+from ..mel import MelFormat
+from ..melimage import read_image
+from .files import Piece, Span, Track, check_out, write_song
 from .joining import (
     Layers,
     as_stereo,
@@ -23,10 +26,7 @@ from .joining import (
     to_image,
     to_layers,
 )
-from .mel import MelFormat
-from .melimage import read_image
 from .overlaps import Overlap, choose_overlap, hear_pulse
-from .songfiles import Piece, Span, Track, check_out, write_song
 
 
 @dataclass(frozen=True)

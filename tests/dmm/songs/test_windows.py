@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dmm.windows import lay_windows
+from dmm.songs.windows import lay_windows
 
 LAYOUTS = {
     "length": st.integers(1, 300),

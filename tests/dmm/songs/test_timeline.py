@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from dmm.errors import InputError
-from dmm.timeline import choose_timeline, read_timeline
+from dmm.songs.timeline import choose_timeline, read_timeline
 
 PART = '[[part]]\nstart = {}\nseconds = {}\nprompt = "{}"\n'
 

@@ -8,7 +8,7 @@ import soundfile
 
 from dmm.errors import DmmError, InputError
 from dmm.loudness import loudness_lufs
-from dmm.mastering import limit, true_peaks, write_sound
+from dmm.songs.mastering import limit, true_peaks, write_sound
 
 SR = 22050
 

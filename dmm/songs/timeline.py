@@ -24,7 +24,7 @@ import numpy as np
 from jaxtyping import Float
 from pydantic import BaseModel, Field, ValidationError
 
-from .errors import InputError
+from ..errors import InputError
 
 EQUAL_S = 1e-3
 """Parts that meet within a millisecond meet."""
