@@ -97,7 +97,7 @@ def main() -> None:
     torch.set_num_threads(1)
     recipe = make_recipe(args.model, sampling=Sampling(steps=args.steps))
     studio, clips = Studio(args.model, device="cpu"), requests(PROMPTS, args.clips, 0)[: args.clips]
-    pipeline = Studio(args.model, device="cpu").pipeline
+    pipeline = studio.pipeline
     pipeline.scheduler = make_scheduler(recipe.sampling.sampler, pipeline.scheduler.config)
     ways: dict[str, Callable[[], list[np.ndarray]]] = {
         "ours": lambda: ours(studio, clips, recipe),

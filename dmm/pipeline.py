@@ -6,6 +6,8 @@ the checkpoint's own header, so nano, SD 1.5 and SDXL 1.0 load by the same call.
 
 import json
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +44,7 @@ def load_pipeline(checkpoint: Path, dtype: torch.dtype = torch.float32) -> Any:
     shapes = read_architecture(checkpoint)
     names = (_tokenizer(name) for name in shapes.text_configs())
     tokenizers = dict(zip(names, load_tokenizers(shapes.vocab_size), strict=False))
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, quietly():
         write_configs(Path(folder), shapes, prediction_type(checkpoint))
         source = {"config": folder, "local_files_only": True}
         try:
@@ -60,6 +62,25 @@ def load_pipeline(checkpoint: Path, dtype: torch.dtype = torch.float32) -> Any:
             if tensor.is_meta:  # where diffusers found nothing in the file
                 raise ModelError(f"{checkpoint}: {shapes.name}, but without {part}.{name}")
     return pipeline
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Without diffusers' bars, and its warnings of what is meant.
+
+    A LoRA need not hold the text encoders' keys.
+    """
+    from diffusers.utils import logging
+
+    had_bars, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if had_bars:
+            logging.enable_progress_bar()
 
 
 def write_configs(folder: Path, shapes: Shapes, prediction: str) -> None:

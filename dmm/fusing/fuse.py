@@ -5,7 +5,6 @@ networks/sdxl_merge_lora.py of sd-scripts; every other tensor is copied. Memory 
 the tensor at hand, never a model.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..architecture import read_architecture
-from ..errors import ModelError, PresetError
+from ..errors import ModelError
 from ..files import refuse_same
 from ..generation.opening import Lora
 from ..lora_layers import Place, lora_layers
@@ -40,9 +39,6 @@ def fuse(base: Path, loras: Sequence[Lora], out: Path, precision: str | None = N
     if not loras:
         raise ValueError("name a LoRA to fuse")
     dtype = dtype_of(precision)
-    for lora in loras:
-        if not math.isfinite(lora.weight):
-            raise PresetError(f"--lora {lora.path}: {lora.weight} is no ratio; write FILE:0.5")
     refuse_same(out, base, *(lora.path for lora in loras))
     changes = _changes(base, loras)
     metadata = fused_metadata(base, loras, out.stem)

@@ -4,6 +4,7 @@ The VAE computes in full precision wherever it is: in half precision SDXL's over
 merged into the base where that loses nothing, in full precision; else they stay beside it.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import torch
 
 from ..errors import ModelError, PresetError
 from ..lora import check_lora
-from ..pipeline import load_pipeline
+from ..pipeline import load_pipeline, quietly
 
 Precision = Literal["auto", "fp32", "fp16", "bf16"]
 Offload = Literal["none", "model", "sequential"]
@@ -26,6 +27,12 @@ class Lora:
 
     path: Path
     weight: float = 1.0
+    """1 is as it was trained, less than 0 the opposite."""
+
+    def __post_init__(self) -> None:
+        """PresetError for a weight that is no number."""
+        if not math.isfinite(self.weight):
+            raise PresetError(f"--lora {self.path}: {self.weight} is no weight; write FILE:0.5")
 
     @classmethod
     def parse(cls, text: str) -> "Lora":
@@ -102,9 +109,10 @@ def _load_loras(pipeline: Any, loras: Sequence[Lora], merge: bool) -> None:
     for lora, name in zip(loras, names, strict=True):
         folder, file = str(lora.path.parent), lora.path.name
         try:
-            pipeline.load_lora_weights(
-                folder, weight_name=file, adapter_name=name, local_files_only=True
-            )
+            with quietly():
+                pipeline.load_lora_weights(
+                    folder, weight_name=file, adapter_name=name, local_files_only=True
+                )
         except (KeyError, ValueError, RuntimeError, OSError) as error:
             reason = str(error).splitlines()[0][:200]
             raise ModelError(

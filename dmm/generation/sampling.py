@@ -1,5 +1,6 @@
 """How pictures are drawn: diffusers' samplers by the names that people know them by."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -52,9 +53,11 @@ class Sampling:
     negative_prompt: str = ""
 
     def __post_init__(self) -> None:
-        """PresetError for a sampler that there is not."""
+        """PresetError for a sampler that there is not, and for guidance that is no number."""
         if self.sampler not in SAMPLERS:
             raise PresetError(f"no sampler {self.sampler!r}; known: {', '.join(SAMPLERS)}")
+        if not math.isfinite(self.guidance):
+            raise PresetError(f"--guidance {self.guidance}: a number is needed, such as 5")
 
 
 def make_scheduler(sampler: str, config: Mapping[str, Any]) -> Any:

@@ -44,6 +44,8 @@ def test_options_that_do_not_go_together_are_wrong_usage(generate, words, said):
         (["piano", "--sampler", "magic"], "known: euler"),
         (["piano", "--format", "huge"], "no mel format"),
         (["piano", "--lora", "no.safetensors:0.5"], "no.safetensors: no such"),
+        (["piano", "--lora", "no.safetensors:nan"], "nan is no weight"),
+        (["piano", "--guidance", "nan"], "--guidance nan"),
         (["--grammar", "minimidi"], "--draw N"),
         (["--variations", "piano-1"], "no clip 'piano-1'"),
         (["piano", "--init", "no.wav"], "no such file"),
@@ -53,6 +55,11 @@ def test_options_that_do_not_go_together_are_wrong_usage(generate, words, said):
 def test_a_mistake_is_one_line(generate, words, said):
     code, _, told = generate(*words)
     assert code == 1 and said in told and told.count("\n") == 1
+
+
+def test_libraries_say_nothing_beside_our_bar(generate):
+    code, _, told = generate("piano", "--steps", "1")
+    assert code == 0 and told.startswith("generate") and told.count("\n") == 1
 
 
 def settings(sound):
