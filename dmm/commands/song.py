@@ -9,7 +9,10 @@ from .codec import QualityName
 
 Quality = Annotated[QualityName, typer.Option(help="Of the inversion: fast, default or best.")]
 Loudness = Annotated[
-    float | None, typer.Option(help="Integrated loudness in LUFS, such as -14; default: as it is.")
+    float | None,
+    typer.Option(
+        min=-60, max=-1, help="Integrated loudness in LUFS, such as -14; default: as it is."
+    ),
 ]
 Precision = Literal["auto", "fp32", "fp16", "bf16"]
 Offload = Literal["none", "model", "sequential"]

@@ -7,13 +7,11 @@ from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
 
-from ..architecture import read_architecture
 from ..progress import progress_bar
-from ..tokenizers import load_tokenizers
 from ..workers import has_gpus, map_in_order
 from .making import Job, Maker, Order
 from .opening import pick_precision
-from .prompts import unread
+from .prompts import unread_by
 from .requests import Request
 from .studio import Studio
 from .watch import Stopped, Watch
@@ -98,7 +96,6 @@ def _for_cluster(order: Order, address: str) -> Order:
 
 def _tell_of_unread(jobs: Sequence[Job], order: Order, watch: Watch) -> None:
     """A note for every text that is longer than what CLIP reads."""
-    tokenizer, _ = load_tokenizers(read_architecture(order.model).vocab_size)
     texts = [text for job in jobs for request in job for text in order.recipe.texts(request)]
-    for line in unread([order.recipe.sampling.negative_prompt, *texts], tokenizer):
+    for line in unread_by(order.model, [order.recipe.sampling.negative_prompt, *texts]):
         watch.on_note(line)

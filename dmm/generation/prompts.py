@@ -4,7 +4,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..architecture import read_architecture
 from ..errors import InputError, PresetError
+from ..tokenizers import load_tokenizers
 from .grammar import load_grammar
 from .words import cut_to_fit
 
@@ -44,6 +46,12 @@ def read_prompts(path: Path) -> list[str]:
     if not found:
         raise InputError(f"{path}: holds no prompt; write one a line")
     return found
+
+
+def unread_by(checkpoint: Path, texts: Iterable[str]) -> Iterator[str]:
+    """``unread`` by the tokeniser that goes with a checkpoint."""
+    tokenizer, _ = load_tokenizers(read_architecture(checkpoint).vocab_size)
+    return unread(texts, tokenizer)
 
 
 def unread(texts: Iterable[str], tokenizer: Any) -> Iterator[str]:

@@ -13,6 +13,7 @@ from ..errors import ModelError
 from ..generation.alike import Alike
 from ..generation.denoising import Latents, predict
 from ..generation.opening import open_pipeline
+from ..generation.prompts import unread_by
 from ..generation.recipe import Recipe
 from ..generation.sampling import make_scheduler
 from ..generation.studio import Studio
@@ -43,6 +44,9 @@ def song(
     """
     watch = watch or Watch()
     check_out(out)
+    texts = [recipe.text(part.prompt) for part in timeline.part]
+    for line in unread_by(studio.model, [recipe.sampling.negative_prompt, *texts]):
+        watch.on_note(line)
     plan = make_plan(timeline, take or Take(), recipe.fmt, studio.pipeline.vae_scale_factor)
     try:
         image, rescued = draw_song(studio, recipe, plan, watch)

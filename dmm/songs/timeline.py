@@ -14,6 +14,7 @@ prompt = "lo-fi piano and drums, slow"
 """
 
 import difflib
+import math
 import tomllib
 from collections.abc import Sequence
 from itertools import pairwise
@@ -34,9 +35,9 @@ BEATS_PER_BAR = 4
 class Part(BaseModel, frozen=True, extra="forbid"):
     """A span of the piece."""
 
-    start: Annotated[float, Field(ge=0)]
+    start: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     """Seconds from the beginning of the piece."""
-    seconds: Annotated[float, Field(gt=0)]
+    seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     """Length."""
     prompt: Annotated[str, Field(min_length=1)]
     """What to play."""
@@ -51,7 +52,7 @@ class Timeline(BaseModel, frozen=True, extra="forbid"):
     """Parts that follow one another without gaps."""
 
     part: Annotated[tuple[Part, ...], Field(min_length=1)]
-    crossfade_s: Annotated[float, Field(ge=0)] = 0.0
+    crossfade_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     """How long one prompt gives way to the next, around the border."""
 
     @property
@@ -104,7 +105,7 @@ def choose_timeline(
     InputError, in one line, for none of these, or for more than one.
     """
     if path is not None:
-        if (prompt, seconds, bars) != (None, None, None):
+        if any(given is not None for given in (prompt, seconds, bars, bpm)):
             raise InputError("--timeline says what and how long; leave out --prompt and its length")
         return read_timeline(path)
     if not prompt:
@@ -114,6 +115,8 @@ def choose_timeline(
     if bars is not None and bpm is not None:
         seconds = bars * BEATS_PER_BAR * 60 / bpm
     assert seconds is not None
+    if not math.isfinite(seconds):
+        raise InputError(f"--seconds {seconds}: a piece has an end; name its length")
     return Timeline(part=(Part(start=0, seconds=seconds, prompt=prompt),))
 
 
@@ -134,7 +137,9 @@ def read_timeline(path: Path) -> Timeline:
 
 
 def _first_fault(error: ValidationError) -> str:
-    fault = error.errors()[0]
+    faults = error.errors()
+    mistyped = (fault for fault in faults if fault["type"] == "extra_forbidden")
+    fault = next(mistyped, faults[0])  # a key that is missing, too, may be the one mistyped
     *place, name = fault["loc"]
     where = f"part {int(place[1]) + 1}: " if len(place) > 1 else ""
     if fault["type"] == "extra_forbidden":

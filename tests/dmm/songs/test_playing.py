@@ -117,6 +117,12 @@ def test_what_is_nan_in_full_precision_too_is_refused(monkeypatch, play, tmp_pat
     assert not list(tmp_path.iterdir())
 
 
+def test_words_that_are_not_read_are_told(play):
+    notes = []
+    play(("violin " * 80 + "lastword", 1.0), steps=1, watch=Watch(on_note=notes.append))
+    assert len(notes) == 1 and "lastword" in notes[0] and notes[0].startswith("CLIP reads 75")
+
+
 def test_a_piece_that_is_stopped_leaves_nothing(play, tmp_path):
     assert play(("a", 6.0), watch=Watch(should_stop=lambda: True)) == []
 
@@ -148,6 +154,8 @@ def test_the_commands_say_what_is_missing_in_one_line(tiny_checkpoint, tmp_path,
     arguments = ["song", "--model", str(tiny_checkpoint), "--out", str(tmp_path / "x.flac")]
     assert run([*arguments, "--prompt", "a"]) == 1
     assert "error: how long?" in capsys.readouterr().err
+    assert run([*arguments, "--prompt", "a", "--seconds", "1", "--loudness", "nan"]) == 2
+    assert "--loudness" in capsys.readouterr().err
     assert run(["stitch", str(tmp_path), "--out", str(tmp_path / "x.flac")]) == 1
     assert capsys.readouterr().err == "error: 0 clips; two or more are needed to join them\n"
 

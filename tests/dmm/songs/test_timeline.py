@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -31,6 +33,7 @@ def test_a_timeline_is_read_in_order(written):
         ([(3, 20, "a")], "nothing plays before 3 s; begin part 1 at 0"),
         ([(0, 0, "a")], "part 1: seconds: input should be greater than 0; got 0"),
         ([(0, 5, "")], "part 1: prompt: "),
+        ([(0, "inf", "a")], "part 1: seconds: input should be a finite number; got inf"),
         ([], "part: field required"),
     ],
 )
@@ -46,6 +49,9 @@ def test_an_unknown_key_names_its_nearest_neighbour(written, tmp_path):
     path = written((0, 5, "a"))
     path.write_text(path.read_text() + "secnds = 3\n")
     with pytest.raises(InputError, match="part 1: no setting 'secnds'; did you mean 'seconds'"):
+        read_timeline(path)
+    path.write_text('[[part]]\nstart = 0\nseconds = 5\npromt = "a"\n')
+    with pytest.raises(InputError, match="no setting 'promt'; did you mean 'prompt'"):
         read_timeline(path)
     path.write_text("[[part]\n")
     with pytest.raises(InputError, match="not valid TOML"):
@@ -75,6 +81,8 @@ def test_bars_are_four_beats_long():
         ({}, "nothing to play"),
         ({"prompt": "a"}, "how long"),
         ({"prompt": "a", "bars": 4}, "how long"),
+        ({"prompt": "a", "seconds": float("inf")}, "--seconds inf"),
+        ({"path": Path("t.toml"), "bpm": 90.0}, "--timeline says what and how long"),
         ({"prompt": "a", "seconds": 4.0, "bars": 4, "bpm": 90.0}, "how long"),
     ],
 )
