@@ -49,23 +49,35 @@ def without_ends(
             held = held[..., finished:]
 
 
+Ends = tuple[Float[np.ndarray, "channels _before"], Float[np.ndarray, "channels _after"]]
+"""What comes before and after some sound."""
+
+
 def with_context(
-    pieces: Iterable[Float[np.ndarray, "channels _piece"]], n: int
+    pieces: Iterable[Float[np.ndarray, "channels _piece"]], n: int, ends: Ends | None = None
 ) -> Iterator[Float[np.ndarray, "channels _wider"]]:
-    """The pieces with ``n`` samples more to each side: their neighbours, beyond the ends zeros.
+    """The pieces with ``n`` samples more to each side: neighbours, beyond them ``ends`` or zeros.
 
     >>> [x.tolist() for x in with_context([np.ones((1, 2)), np.ones((1, 1))], 1)]
     [[[0.0, 1.0, 1.0]], [[1.0, 1.0, 1.0]], [[1.0, 1.0, 0.0]]]
     """
+    before, after = ends or (np.zeros((1, 0)), np.zeros((1, 0)))
     held: np.ndarray | None = None
     for piece in pieces:
-        rim = np.zeros((len(piece), n), piece.dtype)
-        held = np.concatenate([rim if held is None else held, piece], axis=1)
+        held = _rim(before, n, piece) if held is None else held
+        held = np.concatenate([held, piece], axis=1)
         if held.shape[1] > 2 * n:
             yield held
             held = held[:, -2 * n :]
     if held is not None:
-        yield np.concatenate([held, np.zeros((len(held), n), held.dtype)], axis=1)
+        yield np.concatenate([held, _rim(after[:, ::-1], n, held)[:, ::-1]], axis=1)
+
+
+def _rim(sound: np.ndarray, n: int, like: np.ndarray) -> np.ndarray:
+    """The last ``n`` samples, zeros before them if there are fewer."""
+    rim = np.zeros((len(like), n), like.dtype)
+    rim[:, n - min(n, sound.shape[1]) :] = sound[:, max(0, sound.shape[1] - n) :]
+    return rim
 
 
 def stream_stft(

@@ -87,7 +87,7 @@ def write_song(
     try:
         with progress_bar("invert", piece.image.shape[1]) as advance:
             heard = _told(_sound(piece, quality, device), piece.fmt.hop_length, advance)
-            mastered = write_sound(out, heard, piece.fmt.sr, channels, loudness_lufs)
+            mastered = write_sound(out, heard, piece.fmt.sr, channels, loudness_lufs, piece.loop)
         write_image(picture, piece.image, piece.fmt)
         write_text(cue, cue_sheet(out, piece.tracks))
         stated = _facts(piece, mastered) | {"quality": quality, "seams": score_seams(piece)}

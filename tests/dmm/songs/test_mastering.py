@@ -1,5 +1,3 @@
-import errno
-import io
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +6,10 @@ import soundfile
 
 from dmm.errors import DmmError, InputError
 from dmm.loudness import loudness_lufs
-from dmm.songs.mastering import limit, true_peaks, write_sound
+from dmm.songs.mastering import limit, limiter_context, true_peaks, write_sound
 
 SR = 22050
+FULL = Path("/dev/full")
 
 
 def blocks(sound, size=5000):
@@ -58,6 +57,25 @@ def test_the_limiter_does_not_depend_on_the_blocks(drums):
     np.testing.assert_allclose(one, many, atol=1e-6)
 
 
+def test_a_loop_is_limited_the_same_wherever_it_begins(drums):
+    n, turned = limiter_context(SR), []
+    for shift in (0, SR // 4 + 200):  # within a burst
+        sound = np.roll(3 * drums, shift, axis=1)
+        limited = limit(blocks(sound), SR, around=(sound[:, -n:], sound[:, :n]))
+        turned.append(np.roll(np.concatenate(list(limited), axis=1), -shift, axis=1))
+    np.testing.assert_allclose(*turned, atol=1e-5)
+
+
+def test_a_peak_at_the_end_of_a_loop_turns_down_its_beginning(tmp_path, rng):
+    sound = 0.05 * rng.normal(size=(1, 2 * SR)).astype(np.float32)
+    sound[:, -40:] += 0.9
+    beginnings = []
+    for loop in (False, True):
+        write_sound(tmp_path / "x.wav", blocks(sound), SR, 1, -20.0, loop)
+        beginnings.append(np.square(soundfile.read(tmp_path / "x.wav")[0][:40]).sum())
+    assert beginnings[1] < 0.7 * beginnings[0]
+
+
 def test_silence_stays_silence_whatever_loudness_is_wanted(tmp_path):
     written = write_sound(tmp_path / "x.flac", [np.zeros((1, SR), np.float32)], SR, 1, -14.0)
     assert not soundfile.read(tmp_path / "x.flac")[0].any()
@@ -70,12 +88,9 @@ def test_an_unknown_kind_of_file_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("target", [None, -14.0])
+@pytest.mark.skipif(not FULL.exists(), reason="a disk that is always full is Linux's")
 def test_a_full_disk_is_told_in_one_line_and_leaves_nothing(tmp_path, monkeypatch, drums, target):
-    class Full(io.BytesIO):
-        def write(self, data):
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(Path, "open", lambda *_, **__: Full())
+    monkeypatch.setattr(Path, "open", lambda _, *how, **more: open(FULL, *how, **more))
     with pytest.raises(DmmError, match=r"x\.flac: the disk is full"):
         write_sound(tmp_path / "x.flac", blocks(drums), SR, 2, target)
     assert not list(tmp_path.iterdir())
