@@ -28,6 +28,9 @@ def stitch(
         float | None, typer.Option(min=20, max=400, help="Tempo; default: as stated, or heard.")
     ] = None,
     loop: Annotated[bool, typer.Option("--loop", help="Join the last to the first, too.")] = False,
+    format: Annotated[  # noqa: A002 - the option's name
+        str | None, typer.Option(help="Mel format; default: what the images say, Riffusion's too.")
+    ] = None,
     quality: Quality = QualityName.default,
     loudness: Loudness = None,
 ) -> None:
@@ -35,10 +38,12 @@ def stitch(
 
     Example: dmm stitch clips --out song.flac --loudness -14
     """
+    from ..mel import load_format
     from ..songs.stitch import Joining, stitch
 
     joining = Joining(overlap, align, match_gain, bpm, loop)
-    print(*stitch(clips, out, joining, quality.value, loudness), sep="\n")
+    fmt = load_format(format) if format else None
+    print(*stitch(clips, out, joining, quality.value, loudness, fmt), sep="\n")
 
 
 def song(

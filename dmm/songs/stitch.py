@@ -80,15 +80,17 @@ def stitch(
     joining: Joining | None = None,
     quality: Quality = "default",
     loudness_lufs: float | None = None,
+    stated: MelFormat | None = None,
 ) -> list[Path]:
     """Join mel images, or all those of a folder by name, to one sound; returns the files written.
 
     Beside the sound ``out`` (.flac, .wav or .mp3) stand the wide mel image, a cue sheet and a JSON
-    that says what was joined where and how much the joints stand out. InputError, in one line, for
-    fewer than two clips, clips of different formats, or clips shorter than two overlaps.
+    that says what was joined where and how much the joints stand out. ``stated`` is the format of
+    images that name none. InputError, in one line, for fewer than two clips, clips of different
+    formats, or clips shorter than two overlaps.
     """
     joining = joining or Joining()
-    clips = read_clips(paths)
+    clips = read_clips(paths, stated)
     check_out(out, [clip.path for clip in clips])
     plan = make_plan(clips, joining)
     fmt = clips[0].fmt
@@ -121,12 +123,15 @@ def stitch(
     return write_song(out, piece, quality, loudness_lufs)
 
 
-def read_clips(paths: Sequence[Path]) -> list[Clip]:
-    """All clips, in stereo if any is; InputError if there are not two of one format."""
+def read_clips(paths: Sequence[Path], stated: MelFormat | None = None) -> list[Clip]:
+    """All clips, in stereo if any is; InputError if there are not two of one format.
+
+    ``stated`` is believed rather than what images say.
+    """
     files = [file for path in paths for file in (_by_name(path) if path.is_dir() else [path])]
     if len(files) < 2:
         raise InputError(f"{len(files)} clips; two or more are needed to join them")
-    clips = [_read_clip(file) for file in files]
+    clips = [_read_clip(file, stated) for file in files]
     fmt = clips[0].fmt
     for clip in clips:
         if clip.fmt != fmt:
@@ -153,8 +158,8 @@ def _by_name(folder: Path) -> list[Path]:
     )
 
 
-def _read_clip(path: Path) -> Clip:
-    image, fmt = read_image(path)
+def _read_clip(path: Path, stated: MelFormat | None) -> Clip:
+    image, fmt = read_image(path, stated)
     facts = {}
     beside = path.with_suffix(".json")
     if beside.is_file():

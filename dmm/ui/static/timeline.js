@@ -108,7 +108,9 @@ function item(part, place) {
   li.style.width = `${part.duration * WIDTH}px`;
   li.style.marginLeft = `${-overlap}px`;
   li.querySelector("i").style.width = `${overlap}px`;
-  li.querySelector(".tools").style.right = `${timeline.overlap_s * WIDTH + 4}px`; // clear of the next clip
+  const hidden = timeline.overlap_s * WIDTH; // by the next clip
+  li.querySelector(".tools").style.right = `${hidden + 4}px`;
+  li.querySelector(".label").style.paddingRight = `${hidden + 8}px`;
   li.tabIndex = place ? -1 : 0;
   li.setAttribute("aria-label", `${place + 1} of ${timeline.ids.length}: ${clip.prompt}, seed ${clip.seed}, at ${part.start.toFixed(1)} seconds`);
   li.querySelector("img").src = `/clips/${encodeURIComponent(part.id)}.png?made=${clip.made}`;

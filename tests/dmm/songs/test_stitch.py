@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from PIL import Image
 
 from dmm.decode import stream_decode
 from dmm.errors import InputError
@@ -140,6 +141,16 @@ def test_stereo_and_mono_clips_become_stereo(clips, tmp_path):
     write_image(clips[1], encode(sides, SMALL), SMALL)
     paths = stitch(clips, tmp_path / "x.wav", quality="fast")
     assert soundfile.info(paths[0]).channels == 2
+
+
+def test_images_that_name_no_format_join_by_the_one_stated(rng, tmp_path):
+    for name in "ab":
+        plain = Image.fromarray(rng.integers(0, 256, (256, 256), dtype=np.uint8))
+        plain.save(tmp_path / f"{name}.png")
+    files = [tmp_path / "a.png", tmp_path / "b.png"]
+    with pytest.raises(InputError, match=r"a\.png.*--format"):
+        read_clips(files)
+    assert [clip.fmt for clip in read_clips(files, NANO)] == [NANO, NANO]
 
 
 def test_clips_that_do_not_fit_together_are_refused_in_one_line(clips, tmp_path):
