@@ -16,9 +16,9 @@ from torch import Tensor
 
 from dataset_tools.sources.minimidi import Piece, caption, prompt, render
 from dataset_tools.sources.minimidi.captions import pace
-from dmm.decode import decode
+from dmm.codec.decode import decode
+from dmm.codec.mel import encode, load_format
 from dmm.files import whole_file
-from dmm.mel import encode, load_format
 from dmm.progress import progress_bar
 from eval.hearing import SR, Pictures, hear
 from eval.judges import NO_DRUMS

@@ -13,11 +13,11 @@ import numpy as np
 from jaxtyping import Float
 
 from dataset_tools.sources.minimidi import Piece, Prompt
+from dmm.checkpoints.header import read_metadata
+from dmm.codec.mel import MelFormat, load_format
 from dmm.embedders import Embedder
 from dmm.generate import generate
 from dmm.generation.sampling import Sampling
-from dmm.header import read_metadata
-from dmm.mel import MelFormat, load_format
 from eval.adherence import Adherence, adherence
 from eval.clips import embed_files
 from eval.diversity import diversity_by_prompt, embedding_diversity

@@ -7,13 +7,13 @@ import numpy as np
 import torch
 
 from dataset_tools.sources.minimidi import Piece, render
-from dmm.audio import read_audio, write_audio
-from dmm.decode import decode
-from dmm.header import read_metadata
-from dmm.mel import MelFormat, encode
-from dmm.pipeline import load_pipeline
+from dmm.checkpoints.header import read_metadata
+from dmm.checkpoints.pipeline import load_pipeline
+from dmm.checkpoints.sdxl_layout import save_checkpoint, single_file_tensors
+from dmm.codec.decode import decode
+from dmm.codec.mel import MelFormat, encode
 from dmm.progress import progress_bar
-from dmm.sdxl_layout import save_checkpoint, single_file_tensors
+from dmm.sound.audio import read_audio, write_audio
 
 
 def rendered(pieces: Sequence[Piece], out: Path, sr: int) -> list[Path]:

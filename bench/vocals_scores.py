@@ -12,9 +12,9 @@ import typer
 from jaxtyping import Float
 
 from dataset_tools.vocals.classifier import VocalClassifier, load_classifier
-from dmm.audio import read_audio
 from dmm.errors import InputError
 from dmm.progress import progress_bar
+from dmm.sound.audio import read_audio
 from eval.clips import AUDIO_SUFFIXES
 
 from .train_vocals import TEST_SEED

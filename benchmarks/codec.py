@@ -30,10 +30,10 @@ import torch
 from provenance import provenance
 from scipy import signal
 
-from dmm.audio import read_audio
-from dmm.decode import decode
-from dmm.loudness import loudness_lufs
-from dmm.mel import MelFormat, encode, load_format
+from dmm.codec.decode import decode
+from dmm.codec.mel import MelFormat, encode, load_format
+from dmm.sound.audio import read_audio
+from dmm.sound.loudness import loudness_lufs
 
 HEADER = (
     "| date | commit | machine | format | clips | encode ms | decode ms | x Riffusion | SC2048"

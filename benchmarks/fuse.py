@@ -21,16 +21,16 @@ import torch
 from provenance import provenance
 from torch import Tensor
 
-from dmm.architecture import read_architecture
+from dmm.checkpoints.architecture import read_architecture
+from dmm.checkpoints.lora_layers import lora_layers, trained_layers
+from dmm.checkpoints.network_shapes import TextEncoderShapes
+from dmm.checkpoints.networks import build
+from dmm.checkpoints.sdxl_layout import single_file_tensors
+from dmm.checkpoints.sdxl_shapes import SIZE_EMBEDDING, SdxlShapes
+from dmm.checkpoints.tensorfile import Spec, write_tensors
 from dmm.fusing.fuse import fuse
 from dmm.fusing.unfuse import Ranks, unfuse
 from dmm.generation.opening import Lora
-from dmm.lora_layers import lora_layers, trained_layers
-from dmm.network_shapes import TextEncoderShapes
-from dmm.networks import build
-from dmm.sdxl_layout import single_file_tensors
-from dmm.sdxl_shapes import SIZE_EMBEDDING, SdxlShapes
-from dmm.tensorfile import Spec, write_tensors
 
 RANK = 16
 HEADER = (

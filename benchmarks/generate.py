@@ -28,7 +28,7 @@ import numpy as np
 import torch
 from provenance import provenance
 
-from dmm.decode import decode
+from dmm.codec.decode import decode
 from dmm.engine import ROOT
 from dmm.generation.recipe import Recipe, make_recipe
 from dmm.generation.requests import Request, requests

@@ -19,10 +19,15 @@ os.environ["NUMBA_NUM_THREADS"] = "1"
 import numpy as np
 from provenance import provenance
 
-import dmm.decode
-from dmm.audio import read_audio
-from dmm.decode import decode, stream_decode
-from dmm.mel import MelFormat, encode, load_format, stft
+import dmm.codec.decode
+from dmm.codec.decode import decode, stream_decode
+from dmm.codec.mel import (
+    MelFormat,
+    encode,
+    load_format,
+    stft,
+)
+from dmm.sound.audio import read_audio
 
 HEADER = (
     "| date | commit | machine | format | channels | pieces | x real time | chunks / at once"
@@ -38,10 +43,10 @@ def convergence(original: np.ndarray, restored: np.ndarray, fmt: MelFormat) -> f
 
 def timed(image: np.ndarray, fmt: MelFormat, chunk: int) -> tuple[np.ndarray, float]:
     """The sound and the CPU seconds it took, with so many frames to a chunk."""
-    usual, dmm.decode.CHUNK = dmm.decode.CHUNK, chunk
+    usual, dmm.codec.decode.CHUNK = dmm.codec.decode.CHUNK, chunk
     start = time.process_time()
     sound = decode(image, fmt)
-    dmm.decode.CHUNK = usual
+    dmm.codec.decode.CHUNK = usual
     return sound, time.process_time() - start
 
 
@@ -71,8 +76,8 @@ def main() -> None:
         sound = read_audio(path, fmt.sr, channels)[:, :n_samples]
         sound = sound[:, : sound.shape[1] // fmt.hop_length * fmt.hop_length]
         image = encode(sound, fmt)
-        timed(image[:, :200], fmt, dmm.decode.CHUNK)  # warm
-        in_chunks, chunks_s = timed(image, fmt, dmm.decode.CHUNK)
+        timed(image[:, :200], fmt, dmm.codec.decode.CHUNK)  # warm
+        in_chunks, chunks_s = timed(image, fmt, dmm.codec.decode.CHUNK)
         at_once, once_s = timed(image, fmt, image.shape[1])
         likeness = [convergence(sound, other, fmt) for other in (in_chunks, at_once)]
         rows.append((chunks_s * fmt.sr / sound.shape[1], chunks_s / once_s, *likeness))

@@ -16,7 +16,7 @@ import riffusion
 import torch
 from PIL import Image
 
-from dmm.audio import read_audio, write_audio
+from dmm.sound.audio import read_audio, write_audio
 
 CLIP_SAMPLES = round(5.12 * riffusion.SR)
 

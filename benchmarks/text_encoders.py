@@ -20,6 +20,7 @@ import torch
 from provenance import provenance
 from torch import Tensor
 
+from dmm.checkpoints.pipeline import load_pipeline
 from dmm.distill.compute import Compute
 from dmm.distill.diffusion import Tokens, train_unet, velocity_errors
 from dmm.distill.latents import cached_latents
@@ -34,7 +35,6 @@ from dmm.distill.nano import (
     vary,
 )
 from dmm.distill.text import TextEncoders, train_text_encoders
-from dmm.pipeline import load_pipeline
 
 CHECKPOINT = Path(__file__).parents[1] / "models" / "nano" / "nano.safetensors"
 TIMESTEPS = tuple(range(50, 1000, 100))

@@ -22,10 +22,10 @@ import torch
 from provenance import provenance
 from torch.profiler import ProfilerActivity, profile
 
+from dmm.checkpoints.network_shapes import TextEncoderShapes
+from dmm.checkpoints.sdxl_shapes import SIZE_EMBEDDING, SdxlShapes
 from dmm.distill.nano import NANO
 from dmm.engine import find_engine
-from dmm.network_shapes import TextEncoderShapes
-from dmm.sdxl_shapes import SIZE_EMBEDDING, SdxlShapes
 from dmm.training.forecast.memory_measure import measure
 from dmm.training.forecast.memory_optimizer import optimizer_bytes
 from dmm.training.forecast.memory_step import Step

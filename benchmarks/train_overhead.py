@@ -27,9 +27,9 @@ import toml
 from PIL import Image
 from provenance import provenance
 
-from dmm.architecture import read_architecture
+from dmm.checkpoints.architecture import read_architecture
+from dmm.checkpoints.tokenizers import tokenizer_folder
 from dmm.engine import engine_environment, find_engine
-from dmm.tokenizers import tokenizer_folder
 
 NANO = Path(__file__).parents[1] / "models" / "nano" / "nano.safetensors"
 HEADER = (

@@ -23,9 +23,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dataset_tools.sources.minimidi import BASE_STYLES, HELD_OUT_STYLES, compose, render
+from dmm.checkpoints.pipeline import load_pipeline
+from dmm.codec.mel import encode, load_format
 from dmm.distill.vae import clip_psnr, reconstruct
-from dmm.mel import encode, load_format
-from dmm.pipeline import load_pipeline
 
 PATCH = 8
 UNSEEN_SEED = 2_000_000

@@ -11,9 +11,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from dmm.codec.image import write_image
+from dmm.codec.mel import encode, load_format
 from dmm.files import sha256_file, write_text
-from dmm.mel import encode, load_format
-from dmm.melimage import write_image
 from dmm.workers import Workers
 
 from .augment import augment, caption_after, spec_augment

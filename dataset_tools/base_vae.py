@@ -20,8 +20,8 @@ def load_vae(base: Path) -> Vae:
     import torch
     from diffusers import AutoencoderKL
 
-    from dmm.architecture import read_architecture
-    from dmm.pipeline import write_configs
+    from dmm.checkpoints.architecture import read_architecture
+    from dmm.checkpoints.pipeline import write_configs
 
     shapes = read_architecture(base)
     with tempfile.TemporaryDirectory() as folder:

@@ -3,7 +3,12 @@
 import numpy as np
 from jaxtyping import Float
 
-from dmm.rhythm import TEMPI_BPM, beat_comb, beat_period, rises
+from dmm.sound.rhythm import (
+    TEMPI_BPM,
+    beat_comb,
+    beat_period,
+    rises,
+)
 
 SR, HOP, N_FFT, N_BANDS = 11025, 64, 512, 24
 """Onsets are placed to within one hop, 6 ms."""
@@ -14,7 +19,7 @@ RISE_FRAMES = 3.4
 def first_beat(audio: Float[np.ndarray, "channels samples"], sr: int) -> int:
     """Samples from the start to the first beat; 0 if no steady pulse is heard.
 
-    Meant for segments of about 3 to 15 s, over which the tempo holds; ``dmm.rhythm`` says how.
+    Meant for segments of about 3 to 15 s, over which the tempo holds: see ``dmm.sound.rhythm``.
     """
     if audio.shape[1] < sr * 120 / TEMPI_BPM[0]:
         return 0  # not two beats

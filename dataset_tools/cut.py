@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from dmm.audio import write_audio
+from dmm.codec.image import write_image
+from dmm.codec.mel import MelFormat, encode, load_format
 from dmm.errors import InputError
 from dmm.files import sha256_file, whole_file
-from dmm.mel import MelFormat, encode, load_format
-from dmm.melimage import write_image
+from dmm.sound.audio import write_audio
 
 from .beats import first_beat
 from .clip_ids import clip_id

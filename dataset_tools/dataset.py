@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from dmm.codec.mel import MelFormat
 from dmm.errors import InputError
-from dmm.mel import MelFormat
 
 from . import tables
 

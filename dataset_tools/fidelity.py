@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from dmm.audio import read_audio
-from dmm.decode import decode
+from dmm.checkpoints.header import read_metadata
+from dmm.codec.decode import decode
+from dmm.codec.mel import MelFormat, encode
 from dmm.errors import InputError
 from dmm.files import sha256_file, write_text
-from dmm.header import read_metadata
-from dmm.loudness import loudness_lufs
-from dmm.mel import MelFormat, encode
 from dmm.progress import progress_bar
+from dmm.sound.audio import read_audio
+from dmm.sound.loudness import loudness_lufs
 
 from .base_vae import Picture, Vae, load_vae
 from .dataset import read_built

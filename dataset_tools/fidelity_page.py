@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
 
-from dmm.audio import audio_bytes
-from dmm.mel import MelFormat
+from dmm.codec.mel import MelFormat
 from dmm.pages import coloured_png, data_uri, template
+from dmm.sound.audio import audio_bytes
 
 TEMPLATE = Path(__file__).with_name("fidelity.html.jinja")
 PICTURE_SIZE = (512, 256)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.progress import Progress
 
-from dmm.mel import load_format
+from dmm.codec.mel import load_format
 
 from .options import BuildOptions
 from .sources import Rejected, SourceRequest, Track, source_tracks

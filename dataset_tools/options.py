@@ -11,9 +11,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from dmm.codec.mel import load_format
 from dmm.errors import InputError
 from dmm.files import write_text
-from dmm.mel import load_format
 
 from .augment import parse_names
 from .captions.clean import DEFAULT_ANCHOR, check_anchor

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from dmm.loudness import loudness_lufs
+from dmm.sound.loudness import loudness_lufs
 
 FULL_SCALE_DB = -1.0
 """Flat tops below this are no clipping: a square wave has them too."""

@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image
 
+from dmm.codec.image import read_image
 from dmm.errors import InputError
-from dmm.melimage import read_image
 from dmm.pages import coloured_png
 
 from .dataset import Dataset, Row
@@ -106,8 +106,8 @@ def clip_sound(
 
     Test clips come with their sound; that of the others is decoded from the picture.
     """
-    from dmm.audio import read_audio
-    from dmm.decode import decode
+    from dmm.codec.decode import decode
+    from dmm.sound.audio import read_audio
 
     flac = dataset.folder / f"{shown.path}.flac"
     if flac.is_file():

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from dmm.audio import audio_bytes
-from dmm.mel import MelFormat
+from dmm.codec.mel import MelFormat
 from dmm.pages import data_uri, template
+from dmm.sound.audio import audio_bytes
 
 from .dataset import Dataset
 from .show import Shown, clip_sound, coloured, word_changes

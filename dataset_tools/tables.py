@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dmm.codec.mel import load_format
 from dmm.files import whole_file, write_text
-from dmm.mel import load_format
 
 from .captions.clean import SEPARATOR, caption_prefix, prompt
 from .options import PLACES, BuildOptions

@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 from library import model_util, sdxl_model_util, sdxl_original_unet
 
-from dmm.sdxl_shapes import SdxlShapes
+from dmm.checkpoints.sdxl_shapes import SdxlShapes
 
 
 @contextmanager

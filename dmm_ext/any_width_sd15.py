@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 from library import model_util, original_unet
 
-from dmm.sd15_shapes import Sd15Shapes
+from dmm.checkpoints.sd15_shapes import Sd15Shapes
 
 
 @contextmanager

@@ -143,8 +143,8 @@ def make_scheduler(sampling: "Sampling", v_prediction: bool) -> Any:
     """The scheduler that ``dmm generate`` would draw with."""
     import diffusers
 
+    from dmm.checkpoints.pipeline import SCHEDULER
     from dmm.generation import sampling as samplers
-    from dmm.pipeline import SCHEDULER
 
     prediction = "v_prediction" if v_prediction else "epsilon"
     own: Any = diffusers.EulerDiscreteScheduler.from_config(

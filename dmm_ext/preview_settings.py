@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from dmm.header import read_metadata
-from dmm.mel import MelFormat, load_format
+from dmm.checkpoints.header import read_metadata
+from dmm.codec.mel import MelFormat, load_format
 
 T = TypeVar("T")
 PROMPTS = 4

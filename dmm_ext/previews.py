@@ -16,11 +16,11 @@ from typing import Any
 
 import torch
 
-from dmm.audio import write_audio
+from dmm.codec.image import write_image
 from dmm.embedders import load_embedder
 from dmm.errors import DmmError
 from dmm.files import whole_folder, write_text
-from dmm.melimage import write_image
+from dmm.sound.audio import write_audio
 
 from .collapse import CollapseAlarm
 from .drawing import Drawer, random_untouched
@@ -119,7 +119,7 @@ class Previews:
 
     def _make(self, folder: Path, facts: dict[str, Any]) -> dict[str, float | str]:
         """Fill an empty folder; returns the scores."""
-        from dmm.decode import decode
+        from dmm.codec.decode import decode
 
         watch = Watch()
         images = self.drawer.draw(self.texts, [request.seed for request in self.requests])

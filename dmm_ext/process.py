@@ -10,7 +10,7 @@ import sdxl_train_network
 import torch
 from library import train_util
 
-from dmm.architecture import read_architecture
+from dmm.checkpoints.architecture import read_architecture
 from dmm.errors import DmmError
 
 from .course import Course

@@ -13,12 +13,12 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from dmm.audio import write_audio
+from dmm.codec.image import read_image
 from dmm.embedders import Embedder, TextEmbedder
 from dmm.errors import InputError
 from dmm.files import sha256_file, whole_file
-from dmm.melimage import read_image
 from dmm.scoring import load_metric
+from dmm.sound.audio import write_audio
 
 from .preview_settings import evenly
 
@@ -99,7 +99,7 @@ def _digest(rows: np.ndarray | None) -> str | None:
 
 
 def _as_sound(image: Path, folder: Path) -> Path:
-    from dmm.decode import decode
+    from dmm.codec.decode import decode
 
     levels, fmt = read_image(image)
     path = folder / f"{image.stem}.flac"

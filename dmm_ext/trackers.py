@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from dmm.audio import read_audio
-from dmm.melimage import read_image
+from dmm.codec.image import read_image
+from dmm.sound.audio import read_audio
 
 
 def show(

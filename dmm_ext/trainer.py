@@ -15,7 +15,7 @@ import torch
 import train_network
 from library import train_util
 
-from dmm.architecture import read_architecture
+from dmm.checkpoints.architecture import read_architecture
 
 from . import any_width, any_width_sd15, captions, huber, losses, spec_augment
 from .course import Course

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from dmm.checkpoints.tokenizers import cache_root
 from dmm.embedders import Embedder
 from dmm.files import whole_file
-from dmm.tokenizers import cache_root
 
 
 def cached_row(key: str, embedder: Embedder) -> Float[np.ndarray, " dim"] | None:

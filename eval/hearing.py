@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from scipy import sparse
 
-from dmm.mel import MelFormat, mel_magnitude, stft
+from dmm.codec.mel import MelFormat, mel_magnitude, stft
 
 from .sound import mono
 from .windows import windows

@@ -6,8 +6,8 @@ Only safetensors, JSON and tokeniser files are ever fetched: a pickle is left wh
 import re
 from pathlib import Path
 
+from dmm.checkpoints.tokenizers import hub_answers
 from dmm.errors import ModelError
-from dmm.tokenizers import hub_answers
 
 NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 CHECKPOINT_FILES = ["*.safetensors", "*.json", "vocab.json", "merges.txt"]

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from dmm.audio import read_audio
-from dmm.audiofile import decode_blocks
+from dmm.checkpoints.tokenizers import cache_root
 from dmm.files import write_text
-from dmm.tokenizers import cache_root
+from dmm.sound.audio import read_audio
+from dmm.sound.files import decode_blocks
 
 SILENT_PEAK = 1e-3
 """-60 dB below full scale: no sample of a silent clip passes it."""
@@ -90,8 +90,8 @@ def _measure(path: Path) -> SoundFacts:
 
 def _decoded(path: Path) -> tuple[Float[np.ndarray, "channels samples"], int]:
     """Sound and rate of a mel image."""
-    from dmm.decode import decode
-    from dmm.melimage import read_image
+    from dmm.codec.decode import decode
+    from dmm.codec.image import read_image
 
     levels, fmt = read_image(path)
     return decode(levels, fmt), fmt.sr

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from dmm.codec.mel import MelFormat, mel_magnitude
 from dmm.embedders import Identity, Way, backend
 from dmm.errors import InputError
-from dmm.mel import MelFormat, mel_magnitude
 
 from .sound import mono
 

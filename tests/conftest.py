@@ -34,8 +34,8 @@ def tiny_checkpoint(tmp_path_factory) -> Path:
     """A checkpoint of nano's sizes with random weights, in full precision."""
     import torch
 
+    from dmm.checkpoints.sdxl_layout import save_checkpoint, single_file_tensors
     from dmm.distill.nano import NANO, build
-    from dmm.sdxl_layout import save_checkpoint, single_file_tensors
 
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("tiny") / "tiny.safetensors"
@@ -47,8 +47,8 @@ def tiny_checkpoint(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_sd15_shapes():
     """SD 1.5's architecture, narrow, in widths that are no multiples of the first."""
-    from dmm.network_shapes import TextEncoderShapes
-    from dmm.sd15_shapes import Sd15Shapes
+    from dmm.checkpoints.network_shapes import TextEncoderShapes
+    from dmm.checkpoints.sd15_shapes import Sd15Shapes
 
     return Sd15Shapes(
         latent_channels=4,
@@ -65,9 +65,9 @@ def tiny_sd15(tiny_sd15_shapes, tmp_path_factory) -> Path:
     """An SD 1.5 checkpoint of a few megabytes with random weights, in full precision."""
     import torch
 
-    from dmm.networks import build
-    from dmm.sd15_layout import single_file_tensors
-    from dmm.sdxl_layout import save_checkpoint
+    from dmm.checkpoints.networks import build
+    from dmm.checkpoints.sd15_layout import single_file_tensors
+    from dmm.checkpoints.sdxl_layout import save_checkpoint
 
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("tiny-sd15") / "tiny-sd15.safetensors"
@@ -82,8 +82,8 @@ def random_lora():
     import torch
     from safetensors.torch import save_file
 
-    from dmm.architecture import read_architecture
-    from dmm.lora_layers import trained_layers
+    from dmm.checkpoints.architecture import read_architecture
+    from dmm.checkpoints.lora_layers import trained_layers
 
     def write(path: Path, base: Path, seed: int = 0, **metadata: str) -> Path:
         generator, tensors = torch.Generator().manual_seed(seed), {}

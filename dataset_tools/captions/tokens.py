@@ -27,11 +27,8 @@ _WORDS = (
 def count_tokens(text: str) -> int:
     """Tokens of a text with start and end, the larger number of the two encoders'.
 
-    The same numbers as ``dmm.tokenizers.load_tokenizers`` gives and the trainer sees, from the
-    same files, without importing torch in every worker process.
-
-    >>> count_tokens("120 bpm")
-    6
+    The same numbers as ``load_tokenizers`` of ``dmm.checkpoints.tokenizers`` gives and the trainer
+    sees, from the same files, without importing torch in every worker process.
     """
     import ftfy
 
@@ -64,7 +61,7 @@ def _without_last(text: str) -> str:
 @cache
 def _tokenizers() -> "tuple[Tokenizer, ...]":
     """The tokenisers of both encoders, which differ in the token that each pads with."""
-    from dmm.tokenizers import SDXL_TOKENIZERS, tokenizer_folder
+    from dmm.checkpoints.tokenizers import SDXL_TOKENIZERS, tokenizer_folder
 
     root = tokenizer_folder()
     return tuple(

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
-from dmm.mel import MelFormat
-from dmm.melimage import CHUNK
+from dmm.codec.image import CHUNK
+from dmm.codec.mel import MelFormat
 
 from ..dataset import Dataset, Row
 from ..leaks import SIDES

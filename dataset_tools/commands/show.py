@@ -41,8 +41,8 @@ def show(
 
 
 def _write(dataset: "Dataset", shown: "Shown", out: Path) -> None:
-    from dmm.audio import write_audio
     from dmm.files import whole_file
+    from dmm.sound.audio import write_audio
 
     from ..show import clip_sound, coloured
 

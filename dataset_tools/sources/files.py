@@ -13,10 +13,10 @@ from pathlib import Path, PurePosixPath
 import mutagen
 import numpy as np
 
-from dmm.audio import stream_audio
-from dmm.audiofile import PROTECTED
 from dmm.errors import InputError
 from dmm.files import sha256_file
+from dmm.sound.audio import stream_audio
+from dmm.sound.files import PROTECTED
 
 from . import Rejected, Stream
 

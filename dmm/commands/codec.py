@@ -39,10 +39,10 @@ def encode(
 
     Example: dmm encode song.mp3 --out images --format sdxl-512
     """
-    from ..audio import read_audio
-    from ..mel import clips, load_format
-    from ..mel import encode as encode_clip
-    from ..melimage import write_image
+    from ..codec.image import write_image
+    from ..codec.mel import clips, load_format
+    from ..codec.mel import encode as encode_clip
+    from ..sound.audio import read_audio
 
     fmt = load_format(format)
 
@@ -81,10 +81,10 @@ def decode(
 
     Example: dmm decode images/song-000.png --out sounds --quality best
     """
-    from ..audio import write_audio
-    from ..decode import decode as decode_image
-    from ..mel import load_format
-    from ..melimage import read_image
+    from ..codec.decode import decode as decode_image
+    from ..codec.image import read_image
+    from ..codec.mel import load_format
+    from ..sound.audio import write_audio
 
     named = load_format(format) if format else None
 

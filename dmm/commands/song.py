@@ -38,7 +38,7 @@ def stitch(
 
     Example: dmm stitch clips --out song.flac --loudness -14
     """
-    from ..mel import load_format
+    from ..codec.mel import load_format
     from ..songs.stitch import Joining, stitch
 
     joining = Joining(overlap, align, match_gain, bpm, loop)

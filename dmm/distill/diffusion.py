@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from ..pipeline import SCHEDULER
+from ..checkpoints.pipeline import SCHEDULER
 from .compute import ON_CPU, Compute
 from .loop import Schedule, fit
 from .state import fingerprint

@@ -14,14 +14,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from .. import networks
-from ..architecture import prediction_type, read_architecture
+from ..checkpoints import networks
+from ..checkpoints.architecture import prediction_type, read_architecture
+from ..checkpoints.network_shapes import TextEncoderShapes
+from ..checkpoints.pipeline import load_pipeline
+from ..checkpoints.sdxl_layout import save_checkpoint, single_file_tensors
+from ..checkpoints.sdxl_shapes import SIZE_EMBEDDING, SdxlShapes
 from ..errors import InputError, ModelError, PresetError
-from ..network_shapes import TextEncoderShapes
-from ..pipeline import load_pipeline
 from ..progress import progress_bar
-from ..sdxl_layout import save_checkpoint, single_file_tensors
-from ..sdxl_shapes import SIZE_EMBEDDING, SdxlShapes
 from .compute import ON_CPU, Compute
 from .diffusion import Tokens, train_unet
 from .latents import cached_latents

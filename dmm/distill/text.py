@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..tokenizers import load_tokenizers
+from ..checkpoints.tokenizers import load_tokenizers
 from .compute import ON_CPU, Compute
 from .loop import Schedule, fit
 from .state import fingerprint

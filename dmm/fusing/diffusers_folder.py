@@ -5,11 +5,11 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
+from ..checkpoints.header import read_metadata
+from ..checkpoints.pipeline import load_pipeline
+from ..checkpoints.tensorfile import main_dtype, open_tensors
 from ..errors import DmmError, InputError
 from ..files import whole_folder, write_text
-from ..header import read_metadata
-from ..pipeline import load_pipeline
-from ..tensorfile import main_dtype, open_tensors
 
 METADATA = "dmm.json"
 """Where the checkpoint's metadata go, for which diffusers has no place."""

@@ -12,13 +12,19 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..architecture import read_architecture
+from ..checkpoints.architecture import read_architecture
+from ..checkpoints.lora_layers import Place, lora_layers
+from ..checkpoints.tensorfile import (
+    Spec,
+    TensorFile,
+    in_order,
+    open_tensors,
+    write_tensors,
+)
 from ..errors import ModelError
 from ..files import refuse_same
 from ..generation.opening import Lora
-from ..lora_layers import Place, lora_layers
 from ..progress import progress_bar
-from ..tensorfile import Spec, TensorFile, in_order, open_tensors, write_tensors
 from .precision import dtype_of
 from .provenance import fused_metadata
 from .weights import Factors, read_factors

@@ -13,12 +13,19 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..architecture import read_architecture
+from ..checkpoints.architecture import read_architecture
+from ..checkpoints.lora_layers import Place, trained_layers
+from ..checkpoints.tensorfile import (
+    Spec,
+    TensorFile,
+    in_order,
+    main_dtype,
+    open_tensors,
+    write_tensors,
+)
 from ..errors import ModelError
 from ..files import refuse_same
-from ..lora_layers import Place, trained_layers
 from ..progress import progress_bar
-from ..tensorfile import Spec, TensorFile, in_order, main_dtype, open_tensors, write_tensors
 from .precision import dtype_of
 from .provenance import extracted_metadata
 from .weights import Factors

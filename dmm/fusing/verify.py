@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from ..checkpoints.tensorfile import main_dtype, open_tensors
 from ..errors import ModelError
 from ..generation.drawing import decode_latent, draw_latents
 from ..generation.opening import Lora, open_pipeline
@@ -15,7 +16,6 @@ from ..generation.recipe import Recipe, make_recipe
 from ..generation.requests import Request
 from ..generation.sampling import Sampling
 from ..progress import progress_bar
-from ..tensorfile import main_dtype, open_tensors
 
 LIMIT = 1e-3
 """Greatest difference of pictures in 0..1 that rounding explains in single precision."""

@@ -6,9 +6,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..checkpoints.lora import check_lora
+from ..checkpoints.tensorfile import open_tensors
 from ..errors import ModelError
-from ..lora import check_lora
-from ..tensorfile import open_tensors
 
 KINDS = {
     ".hada_": "a LoHa",

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from ..audio import write_audio
+from ..codec.image import write_image
+from ..codec.mel import MelFormat
 from ..files import write_text
-from ..mel import MelFormat
-from ..melimage import write_image
+from ..sound.audio import write_audio
 from .drawing import Levels
 
 RESULT = "result"

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..decode import decode
+from ..codec.decode import decode
 from .folder import RESULT, is_made, read_settings, write_clip
 from .opening import Lora, Offload, Precision
 from .ranking import Ranker, Ranking

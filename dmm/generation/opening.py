@@ -12,9 +12,9 @@ from typing import Any, Literal
 
 import torch
 
+from ..checkpoints.lora import check_lora
+from ..checkpoints.pipeline import load_pipeline, quietly
 from ..errors import ModelError, PresetError
-from ..lora import check_lora
-from ..pipeline import load_pipeline, quietly
 
 Precision = Literal["auto", "fp32", "fp16", "bf16"]
 Offload = Literal["none", "model", "sequential"]

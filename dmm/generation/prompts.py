@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..architecture import read_architecture
+from ..checkpoints.architecture import read_architecture
+from ..checkpoints.tokenizers import load_tokenizers
 from ..errors import InputError, PresetError
-from ..tokenizers import load_tokenizers
 from .grammar import load_grammar
 from .words import cut_to_fit
 

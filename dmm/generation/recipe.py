@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from ..architecture import read_architecture
+from ..checkpoints.architecture import read_architecture
+from ..checkpoints.header import read_metadata
+from ..checkpoints.lora import clip_skip
+from ..codec.mel import MelFormat, load_format
 from ..errors import PresetError
-from ..header import read_metadata
-from ..lora import clip_skip
-from ..mel import MelFormat, load_format
 from .opening import Lora
 from .requests import Request
 from .sampling import Sampling
@@ -41,7 +41,7 @@ class Recipe:
     def text(self, prompt: str) -> str:
         """What the model is asked.
 
-        >>> from dmm.mel import load_format
+        >>> from dmm.codec.mel import load_format
         >>> Recipe(load_format("nano"), Sampling(), "mel music").text("slow piano")
         'mel music, slow piano'
         """

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 
-from ..audio import stream_audio
+from ..codec.mel import MelFormat, encode
 from ..errors import InputError, PresetError
 from ..files import sha256_file
-from ..mel import MelFormat, encode
+from ..sound.audio import stream_audio
 
 FADE_S = 0.04
 """From the sound to what replaces it, and back, within the span."""

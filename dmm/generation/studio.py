@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..checkpoints.lora import check_lora
 from ..errors import ModelError
 from ..files import sha256_file
-from ..lora import check_lora
 from .alike import Alike
 from .denoising import Latents, OnStep, Predict, no_step, predict
 from .drawing import decode_levels, draw_latents

@@ -12,11 +12,16 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from ..decode import CHUNK, Quality, soft_limit, stream_decode
+from ..codec.decode import (
+    CHUNK,
+    Quality,
+    soft_limit,
+    stream_decode,
+)
+from ..codec.image import write_image
+from ..codec.mel import MelFormat
 from ..errors import InputError
 from ..files import write_text
-from ..mel import MelFormat
-from ..melimage import write_image
 from ..progress import progress_bar
 from ..scoring import load_seams
 from .joining import to_layers
@@ -145,7 +150,7 @@ def _sound(
     piece: Piece, quality: Quality, device: str
 ) -> Iterator[Float[np.ndarray, "channels _samples"]]:
     if device.startswith("cuda") and not piece.loop:
-        from .. import decode_torch
+        from ..codec import decode_torch
 
         yield from decode_torch.stream_decode(piece.image, piece.fmt, quality, device)
         return

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from ..mel import MelFormat, from_level, to_level
+from ..codec.mel import MelFormat, from_level, to_level
 
 MOST_GAIN_DB = 6.0
 """Levels further apart are meant."""

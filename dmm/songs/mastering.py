@@ -17,10 +17,10 @@ from typing import IO, Any
 import numpy as np
 from jaxtyping import Float
 
+from ..codec.framing import Ends, with_context
 from ..errors import InputError
 from ..files import whole_file
-from ..framing import Ends, with_context
-from ..loudness import LoudnessMeter
+from ..sound.loudness import LoudnessMeter
 
 FORMATS = {
     ".flac": ("FLAC", "PCM_16"),

@@ -5,8 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from ..mel import MelFormat
-from ..rhythm import SHARP_S, beat_comb, beat_period, mel_onsets, smeared
+from ..codec.mel import MelFormat
+from ..sound.rhythm import (
+    SHARP_S,
+    beat_comb,
+    beat_period,
+    mel_onsets,
+    smeared,
+)
 from .joining import Layers
 
 SLACK_S = 0.25

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from ..codec.mel import MelFormat
 from ..errors import InputError
-from ..mel import MelFormat
 from .files import Span
 from .timeline import Timeline
 from .windows import OVERLAP, Windows, lay_windows

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
-from ..decode import Quality
+from ..codec.decode import Quality
 from ..errors import ModelError
 from ..generation.alike import Alike
 from ..generation.denoising import Latents, predict

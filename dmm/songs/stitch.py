@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from ..decode import Quality
+from ..codec.decode import Quality
+from ..codec.image import read_image
+from ..codec.mel import MelFormat
 from ..errors import InputError
-from ..mel import MelFormat
-from ..melimage import read_image
 from .files import Piece, Span, Track, check_out, write_song
 from .joining import (
     Layers,

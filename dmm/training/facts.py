@@ -96,8 +96,8 @@ def read_dataset_facts(dataset: Path) -> DatasetFacts:
 
 def gather(dataset: Path, base: Path) -> Facts:
     """All facts of a run on this machine; InputError or ModelError, in one line, for bad input."""
-    from ..architecture import prediction_type, read_architecture
-    from ..header import read_metadata
+    from ..checkpoints.architecture import prediction_type, read_architecture
+    from ..checkpoints.header import read_metadata
 
     shapes = read_architecture(base)
     return Facts(

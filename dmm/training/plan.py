@@ -10,12 +10,12 @@ from typing import Any
 
 import toml
 
-from ..architecture import Shapes, read_architecture
+from ..checkpoints.architecture import Shapes, read_architecture
+from ..checkpoints.tokenizers import tokenizer_folder
 from ..engine import read_pin
 from ..errors import InputError
 from ..files import sha256_file, write_text
 from ..presets import Resolved, resolve
-from ..tokenizers import tokenizer_folder
 from .card.licences import licences
 from .facts import Facts, gather
 from .launcher import with_dataset_settings

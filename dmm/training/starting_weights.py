@@ -13,10 +13,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from ..checkpoints.header import read_header, read_metadata
+from ..checkpoints.lora import check_lora
 from ..errors import InputError, ModelError, PresetError
 from ..files import whole_file
-from ..header import read_header, read_metadata
-from ..lora import check_lora
 from ..presets import Resolved
 from .rules.network import ENGINES_RANK, network_args, number
 

@@ -11,8 +11,8 @@ from typing import Any
 import soundfile
 from PIL import Image
 
+from ..codec.image import read_image
 from ..errors import InputError
-from ..melimage import read_image
 from ..pages import coloured_png
 
 ID = re.compile(r"\w[\w.-]*")

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..architecture import read_architecture
+from ..checkpoints.architecture import read_architecture
+from ..checkpoints.header import read_header, read_metadata
+from ..checkpoints.lora import check_lora
 from ..errors import ModelError
-from ..header import read_header, read_metadata
-from ..lora import check_lora
 
 PLACES = (Path("models"), Path("runs"))
 """Where to look unless told."""

@@ -14,9 +14,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 
+from ..codec.mel import format_names
 from ..errors import DmmError, InputError
 from ..generation.sampling import SAMPLERS, Sampling
-from ..mel import format_names
 from .clips import ClipsFolder
 from .guard import LOOPBACK, Guard
 from .jobs import Busy, Jobs

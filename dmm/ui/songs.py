@@ -7,9 +7,9 @@ from typing import Any
 import soundfile
 from PIL import Image
 
+from ..codec.image import read_image
 from ..errors import InputError
 from ..generation.requests import slug
-from ..melimage import read_image
 from ..pages import coloured_png
 from ..progress import told_to
 from ..songs.stitch import Joining, stitch

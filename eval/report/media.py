@@ -8,11 +8,11 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image
 
-from dmm.audio import read_audio
-from dmm.decode import decode
-from dmm.mel import encode, load_format
-from dmm.melimage import read_image
+from dmm.codec.decode import decode
+from dmm.codec.image import read_image
+from dmm.codec.mel import encode, load_format
 from dmm.pages import INK, data_uri
+from dmm.sound.audio import read_audio
 
 PLAYED_S = 12.0
 """Of longer sound only so much is played."""

@@ -19,8 +19,8 @@ from dataset_tools.check import check_dataset
 from dataset_tools.cli import app
 from dataset_tools.options import BuildOptions
 from dataset_tools.sources.minimidi import TEST_PAIRS
+from dmm.codec.mel import load_format
 from dmm.errors import DmmError, InputError
-from dmm.mel import load_format
 
 COLUMNS = (
     "id source track title artist album url licence start_s split caption_raw caption "

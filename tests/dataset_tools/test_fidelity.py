@@ -7,10 +7,10 @@ import pytest
 from dataset_tools.commands.fidelity import fidelity
 from dataset_tools.fidelity import compare, measure_fidelity, psnr_db, share_above
 from dataset_tools.fidelity_words import expectations
-from dmm.audio import write_audio
+from dmm.codec.image import write_image
+from dmm.codec.mel import encode, load_format
 from dmm.errors import InputError
-from dmm.mel import encode, load_format
-from dmm.melimage import write_image
+from dmm.sound.audio import write_audio
 
 FMT = load_format("nano")
 

@@ -82,7 +82,7 @@ def test_voices_are_not_brought_back_by_what_is_known_of_the_track():
 
 
 def test_tokens_are_those_of_the_trainers_tokenisers():
-    from dmm.tokenizers import load_tokenizers
+    from dmm.checkpoints.tokenizers import load_tokenizers
 
     texts = [
         "",

@@ -7,8 +7,8 @@ import pytest
 import toml
 from PIL import Image
 
-from dmm.architecture import read_architecture
-from dmm.tokenizers import tokenizer_folder
+from dmm.checkpoints.architecture import read_architecture
+from dmm.checkpoints.tokenizers import tokenizer_folder
 
 DEFAULTS = {
     "network_module": "networks.lora", "network_dim": 2, "network_alpha": 2,

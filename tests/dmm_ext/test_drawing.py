@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from dmm.melimage import read_image
+from dmm.codec.image import read_image
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -21,8 +21,8 @@ def load(inside_engine, tiny_checkpoint, tiny_sd15):
     from accelerate.state import AcceleratorState, GradientState, PartialState
     from networks import lora
 
-    from dmm.architecture import read_architecture
-    from dmm.tokenizers import tokenizer_folder
+    from dmm.checkpoints.architecture import read_architecture
+    from dmm.checkpoints.tokenizers import tokenizer_folder
     from dmm_ext import any_width_sd15, trainer
     from dmm_ext.parts import Parts
     from dmm_ext.process import setup_parser

@@ -32,7 +32,7 @@ def test_the_engine_loads_our_widths_and_is_itself_again_afterwards(inside_engin
 def test_engine_and_diffusers_agree_on_noise_and_pooled_text(inside_engine, tiny_checkpoint):
     from library import sdxl_model_util
 
-    from dmm.pipeline import load_pipeline
+    from dmm.checkpoints.pipeline import load_pipeline
     from dmm_ext.any_width import sizes_of
 
     with sizes_of(NANO):

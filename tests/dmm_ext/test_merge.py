@@ -7,10 +7,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from dmm.architecture import read_architecture
+from dmm.checkpoints.architecture import read_architecture
+from dmm.checkpoints.lora_layers import trained_layers
 from dmm.fusing.fuse import fuse
 from dmm.generation.opening import Lora
-from dmm.lora_layers import trained_layers
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 RATIOS = (0.7, -0.3)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from dmm.mel import load_format
-from dmm.melimage import read_image
+from dmm.codec.image import read_image
+from dmm.codec.mel import load_format
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

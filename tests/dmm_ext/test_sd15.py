@@ -4,13 +4,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from dmm.checkpoints.lora import check_lora, clip_skip
+from dmm.checkpoints.network_shapes import TextEncoderShapes
+from dmm.checkpoints.networks import build
+from dmm.checkpoints.pipeline import load_pipeline
+from dmm.checkpoints.sd15_shapes import Sd15Shapes
+from dmm.checkpoints.tokenizers import tokenizer_folder
 from dmm.generation.words import embed_prompts
-from dmm.lora import check_lora, clip_skip
-from dmm.network_shapes import TextEncoderShapes
-from dmm.networks import build
-from dmm.pipeline import load_pipeline
-from dmm.sd15_shapes import Sd15Shapes
-from dmm.tokenizers import tokenizer_folder
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 CAPTION = "mel music, piano, slow"

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dmm.codec.image import write_image
+from dmm.codec.mel import load_format
 from dmm.errors import InputError
-from dmm.mel import load_format
-from dmm.melimage import write_image
 from dmm_ext.sounds import MAX_REFERENCE, Scorer, reference_rows
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file, save_file
 
-from dmm.audio import read_audio
 from dmm.embedders import Way, load_embedder, load_text_embedder
 from dmm.errors import DmmError, InputError, ModelError
+from dmm.sound.audio import read_audio
 from eval import clap as clap_module
 from eval.clap_folder import projected
 

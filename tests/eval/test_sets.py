@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dmm.codec.image import write_image
+from dmm.codec.mel import encode, load_format
 from dmm.embedders import load_embedder
 from dmm.errors import InputError
-from dmm.mel import encode, load_format
-from dmm.melimage import write_image
 from eval.sets import (
     open_clips,
     open_held_out,

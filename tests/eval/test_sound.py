@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from dmm.decode import decode
+from dmm.codec.decode import decode
+from dmm.codec.image import write_image
+from dmm.codec.mel import encode, load_format
 from dmm.errors import InputError
 from dmm.files import sha256_file
-from dmm.mel import encode, load_format
-from dmm.melimage import write_image
 from eval.sound import facts_of, mono
 
 

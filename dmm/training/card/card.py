@@ -9,8 +9,8 @@ import re
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
+from ...checkpoints.header import read_metadata
 from ...files import sha256_file, write_text
-from ...header import read_metadata
 from ..runs import DONE, Run, read_run
 from .licences import BASES, UNKNOWN, demands, lora_licence
 from .markdown import block, code, escape, plain, table

@@ -4,8 +4,8 @@ import json
 import shlex
 from pathlib import Path, PureWindowsPath
 
+from ...codec.mel import MelFormat, load_format
 from ...errors import DmmError
-from ...mel import MelFormat, load_format
 from ..runs import Run
 from .markdown import block, code, plain
 

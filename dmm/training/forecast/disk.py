@@ -86,7 +86,7 @@ def states(settings: Resolved, steps: int) -> int:
 
 def preview_bytes(settings: Resolved, facts: Facts) -> int:
     """One preview at most: grey pictures and 16-bit sound, as files and in TensorBoard's log."""
-    from ...mel import load_format  # brings SciPy with it
+    from ...codec.mel import load_format  # brings SciPy with it
 
     fmt = load_format((facts.dataset.format if facts.dataset else None) or USUAL_FORMAT)
     clips = (len(set(settings["preview_prompts"] or ())) or PROMPTS) * settings["preview_count"]

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...architecture import Shapes
+from ...checkpoints.architecture import Shapes
 from ...presets import Resolved
 from ..facts import Facts
 from ..lengths import clips_per_epoch, total_steps

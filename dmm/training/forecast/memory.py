@@ -8,7 +8,7 @@ a step is measured on torch's meta device (``memory_measure``). How the two comp
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ...architecture import Shapes
+from ...checkpoints.architecture import Shapes
 from ...presets import Resolved
 from ..facts import Facts
 from ..rules.finding import Finding, in_force

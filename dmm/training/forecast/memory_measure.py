@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from ... import networks
-from ...sdxl_shapes import SdxlShapes
+from ...checkpoints import networks
+from ...checkpoints.sdxl_shapes import SdxlShapes
 from .memory_lora import add_lora
 from .memory_pass import (
     CHECKPOINTED,

@@ -11,10 +11,10 @@ from importlib.metadata import version
 from math import prod
 from typing import Any
 
-from ...architecture import Shapes
+from ...checkpoints.architecture import Shapes
+from ...checkpoints.tokenizers import cache_root
 from ...files import write_text
 from ...presets import Resolved
-from ...tokenizers import cache_root
 from ..facts import Facts
 from ..rules.finding import in_force
 from ..rules.network import ENGINES_RANK, network_args, number

@@ -8,10 +8,10 @@ import pytest
 
 from dataset_tools import tables
 from dataset_tools.options import BuildOptions
-from dmm.audio import write_audio
+from dmm.codec.image import write_image
+from dmm.codec.mel import encode, load_format
 from dmm.files import sha256_file
-from dmm.mel import encode, load_format
-from dmm.melimage import write_image
+from dmm.sound.audio import write_audio
 
 OPTIONS = BuildOptions(format="nano", vocal_classifier="none", class_words="a song")
 FMT = load_format("nano")

@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 
 from dataset_tools.check import check_dataset
 from dataset_tools.commands.check import check
+from dmm.codec.image import write_image
+from dmm.codec.mel import load_format
 from dmm.errors import InputError
-from dmm.mel import load_format
-from dmm.melimage import write_image
 
 FIRST = "song-1-0000000001-0000"
 VAL, TEST, REG = "song-6-0000000006-0000", "song-7-0000000007-0000", "song-4-0000000004-0000"

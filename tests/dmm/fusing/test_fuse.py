@@ -7,13 +7,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from dmm.cards import sha256_of
+from dmm.checkpoints.header import read_header, read_metadata
+from dmm.checkpoints.pipeline import load_pipeline
+from dmm.checkpoints.tensorfile import TensorFile
 from dmm.errors import InputError, ModelError, PresetError
 from dmm.fusing.diffusers_folder import write_diffusers_folder
 from dmm.fusing.fuse import fuse
 from dmm.generation.opening import Lora
-from dmm.header import read_header, read_metadata
-from dmm.pipeline import load_pipeline
-from dmm.tensorfile import TensorFile
 
 PARTS = ("unet", "text_encoder", "text_encoder_2", "vae")
 QUERY = "lora_te2_text_model_encoder_layers_0_self_attn_q_proj"

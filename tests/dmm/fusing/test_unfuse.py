@@ -4,14 +4,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from dmm.architecture import read_architecture
+from dmm.checkpoints.architecture import read_architecture
+from dmm.checkpoints.header import read_metadata
+from dmm.checkpoints.lora_layers import trained_layers
 from dmm.errors import InputError, ModelError
 from dmm.fusing.fuse import fuse
 from dmm.fusing.unfuse import Ranks, strongest, unfuse
 from dmm.fusing.weights import read_factors
 from dmm.generation.opening import Lora
-from dmm.header import read_metadata
-from dmm.lora_layers import trained_layers
 
 RESBLOCK = "model.diffusion_model.input_blocks.1.0."
 

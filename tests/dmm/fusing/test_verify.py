@@ -3,15 +3,15 @@ import json
 import pytest
 from safetensors.torch import save_file
 
+from dmm.checkpoints.header import read_metadata
 from dmm.cli import run
+from dmm.codec.mel import load_format
 from dmm.errors import ModelError
 from dmm.fusing.fuse import fuse
 from dmm.fusing.verify import LIMIT, verify
 from dmm.generate import generate
 from dmm.generation.opening import Lora
 from dmm.generation.sampling import Sampling
-from dmm.header import read_metadata
-from dmm.mel import load_format
 
 SMALL = load_format("nano").model_copy(update={"name": "small", "n_mels": 64, "n_frames": 64})
 TOLD = {

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from dmm.codec.mel import load_format
 from dmm.generation.making import Order
 from dmm.generation.recipe import Recipe
 from dmm.generation.sampling import Sampling
-from dmm.mel import load_format
 
 SMALL = load_format("nano").model_copy(update={"n_frames": 64})
 """1.28 seconds."""

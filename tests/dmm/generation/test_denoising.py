@@ -1,14 +1,14 @@
 import pytest
 import torch
 
+from dmm.checkpoints.pipeline import load_pipeline
+from dmm.codec.mel import load_format
 from dmm.generation.alike import Alike
 from dmm.generation.denoising import predict
 from dmm.generation.drawing import draw_latents
 from dmm.generation.recipe import Recipe
 from dmm.generation.requests import Request, requests
 from dmm.generation.sampling import SAMPLERS, Sampling, make_scheduler
-from dmm.mel import load_format
-from dmm.pipeline import load_pipeline
 
 TINY = load_format("nano").model_copy(update={"n_mels": 64, "n_frames": 64})
 

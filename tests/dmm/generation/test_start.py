@@ -1,15 +1,15 @@
 import numpy as np
 import pytest
 
-from dmm.audio import write_audio
+from dmm.checkpoints.pipeline import load_pipeline
+from dmm.codec.mel import encode, load_format
 from dmm.errors import InputError, PresetError
 from dmm.generation.drawing import draw, draw_latents
 from dmm.generation.recipe import Recipe
 from dmm.generation.requests import Request
 from dmm.generation.sampling import Sampling
 from dmm.generation.start import parse_span, read_start
-from dmm.mel import encode, load_format
-from dmm.pipeline import load_pipeline
+from dmm.sound.audio import write_audio
 
 SMALL = load_format("nano").model_copy(update={"n_frames": 64})
 SR = SMALL.sr

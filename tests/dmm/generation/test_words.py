@@ -1,9 +1,9 @@
 import torch
 
+from dmm.checkpoints.pipeline import load_pipeline
+from dmm.checkpoints.tokenizers import load_tokenizers
 from dmm.generation.prompts import unread
 from dmm.generation.words import cut_to_fit, embed_prompts
-from dmm.pipeline import load_pipeline
-from dmm.tokenizers import load_tokenizers
 
 WORDS = [f"violin{number}" for number in range(60)]
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from dmm.checkpoints.pipeline import SCHEDULER
 from dmm.generation.drawing import sample
 from dmm.generation.sampling import Sampling
 from dmm.generation.words import Conditions, Words
-from dmm.pipeline import SCHEDULER
 from dmm.songs.joint import decode_jointly, draw_jointly
 from dmm.songs.windows import lay_windows
 

@@ -5,8 +5,8 @@ import pytest
 import soundfile
 
 from dmm.errors import DmmError, InputError
-from dmm.loudness import loudness_lufs
 from dmm.songs.mastering import limit, limiter_context, true_peaks, write_sound
+from dmm.sound.loudness import loudness_lufs
 
 SR = 22050
 FULL = Path("/dev/full")

@@ -7,13 +7,13 @@ import torch
 
 import dmm.songs.playing
 from dmm.cli import run
+from dmm.codec.image import read_image
+from dmm.codec.mel import load_format
 from dmm.errors import InputError, ModelError
 from dmm.generation.recipe import make_recipe
 from dmm.generation.sampling import Sampling
 from dmm.generation.studio import Studio
 from dmm.generation.watch import Watch
-from dmm.mel import load_format
-from dmm.melimage import read_image
 from dmm.songs.files import check_out
 from dmm.songs.plan import Take, make_plan
 from dmm.songs.playing import song, stretch_loop

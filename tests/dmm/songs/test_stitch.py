@@ -7,10 +7,10 @@ import pytest
 import soundfile
 from PIL import Image
 
-from dmm.decode import stream_decode
+from dmm.codec.decode import stream_decode
+from dmm.codec.image import read_image, write_image
+from dmm.codec.mel import encode, load_format
 from dmm.errors import InputError
-from dmm.mel import encode, load_format
-from dmm.melimage import read_image, write_image
 from dmm.songs.files import Track, cue_sheet
 from dmm.songs.joining import (
     Layers,

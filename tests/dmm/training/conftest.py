@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import toml
 
-from dmm.mel import load_format
-from dmm.melimage import write_image
+from dmm.codec.image import write_image
+from dmm.codec.mel import load_format
 
 
 @pytest.fixture

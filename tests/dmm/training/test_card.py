@@ -11,8 +11,8 @@ from markdown_it import MarkdownIt
 from safetensors.numpy import save_file
 
 from dmm.cards import verify_card
+from dmm.codec.mel import load_format
 from dmm.errors import InputError, ModelError
-from dmm.mel import load_format
 from dmm.training.card.card import write_card
 from dmm.training.card.licences import BASES
 

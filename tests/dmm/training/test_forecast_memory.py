@@ -11,12 +11,12 @@ from safetensors import safe_open
 from torch.nn import functional as F
 from torch.profiler import ProfilerActivity, profile
 
-from dmm import networks
+from dmm.checkpoints import networks
+from dmm.checkpoints.network_shapes import TextEncoderShapes
+from dmm.checkpoints.sd15_shapes import Sd15Shapes
+from dmm.checkpoints.sdxl_shapes import SdxlShapes
 from dmm.distill.nano import NANO
-from dmm.network_shapes import TextEncoderShapes
 from dmm.presets import resolve
-from dmm.sd15_shapes import Sd15Shapes
-from dmm.sdxl_shapes import SdxlShapes
 from dmm.training.facts import DatasetFacts, Facts
 from dmm.training.forecast import memory_measure, memory_step
 from dmm.training.forecast.disk import lora_file_bytes

@@ -3,9 +3,9 @@ import json
 import numpy as np
 import pytest
 
-from dmm.audio import write_audio
-from dmm.mel import load_format
-from dmm.melimage import write_image
+from dmm.codec.image import write_image
+from dmm.codec.mel import load_format
+from dmm.sound.audio import write_audio
 from dmm.ui.library import find_models
 from dmm.ui.server import open_desk
 

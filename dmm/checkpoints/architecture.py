@@ -1,0 +1,71 @@
+"""Which architecture a checkpoint is, and its sizes: SD 1.5 or SDXL, from the header alone."""
+
+from pathlib import Path
+
+from ..errors import ModelError
+from .header import Header, read_header, read_metadata
+from .network_shapes import UNET
+from .sd15_shapes import TE as SD15_TEXT
+from .sd15_shapes import Sd15Shapes, sd15_shapes
+from .sdxl_shapes import TE2 as SDXL_TEXT
+from .sdxl_shapes import SdxlShapes, sdxl_shapes
+
+Shapes = SdxlShapes | Sd15Shapes
+
+_OTHERS = {
+    "lora_": "a LoRA, not a checkpoint; name the base that it was trained on",
+    "conditioner.embedders.0.model.": "SDXL's refiner, which draws nothing alone; name its base",
+    "cond_stage_model.model.": "SD 2; name an SD 1.5 or SDXL checkpoint",
+    "cond_stage_model.transformer.": (
+        "SD 1 with text encoder names of before 2023 (no text_model); "
+        "save it once with sd-scripts' tools/convert_diffusers20_original_sd.py"
+    ),
+    "double_blocks.": "Flux; name an SD 1.5 or SDXL checkpoint",
+    "joint_blocks.": "SD 3; name an SD 1.5 or SDXL checkpoint",
+    "down_blocks.": "one network in the diffusers layout; name a single file that holds all",
+    "text_model.": "one network in the diffusers layout; name a single file that holds all",
+}
+"""Part of a tensor's name to what a file with such a name is; the first that matches counts."""
+
+
+def read_architecture(checkpoint: Path) -> Shapes:
+    """Sizes of a single-file SD 1.5 or SDXL checkpoint; its ``kind`` says which it is.
+
+    ModelError, in one line, for a missing or damaged file and for every other kind of model.
+    """
+    header = read_header(checkpoint)
+    if any(name.startswith(SDXL_TEXT) for name in header):
+        read, kind = sdxl_shapes, SdxlShapes.name
+    elif any(name.startswith(SD15_TEXT) for name in header):
+        read, kind = sd15_shapes, Sd15Shapes.name
+    else:
+        raise ModelError(f"{checkpoint}: {_other(header)}")
+    try:
+        shapes = read(header)
+    except KeyError as error:
+        raise ModelError(f"{checkpoint}: {kind}, but not all of it (no {error})") from error
+    except (ValueError, IndexError) as error:
+        raise ModelError(f"{checkpoint}: {kind} of other sizes than we know ({error})") from error
+    taken = header[UNET + "input_blocks.0.0.weight"][1]
+    if taken != shapes.latent_channels:
+        raise ModelError(
+            f"{checkpoint}: {kind} for inpainting or editing (its UNet takes {taken} channels, "
+            f"not {shapes.latent_channels}); name a base that draws from text"
+        )
+    return shapes
+
+
+def prediction_type(checkpoint: Path) -> str:
+    """``v_prediction`` if the file's ModelSpec metadata says so, else ``epsilon``."""
+    is_v = read_metadata(checkpoint).get("modelspec.prediction_type") in ("v", "v_prediction")
+    return "v_prediction" if is_v else "epsilon"
+
+
+def _other(header: Header) -> str:
+    for part, sentence in _OTHERS.items():
+        if any(part in name for name in header):
+            return sentence
+    return (
+        "no SD 1.5 or SDXL checkpoint (no text encoder of theirs); "
+        "name the .safetensors file that holds UNet, text encoders and VAE"
+    )

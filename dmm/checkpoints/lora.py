@@ -1,0 +1,56 @@
+"""What a LoRA of sd-scripts needs to know of its base, and whether it fits one.
+
+Names and sizes are compared before any weight is loaded: diffusers would load what happens to fit
+and leave the rest out.
+"""
+
+from pathlib import Path
+
+from ..errors import ModelError
+from .architecture import Shapes, read_architecture
+from .header import Header, read_header, read_metadata
+from .lora_layers import lora_layers
+from .sd15_shapes import Sd15Shapes
+
+
+def check_lora(lora: Path, base: Path) -> None:
+    """ModelError, in one line, if the LoRA has layers that the base lacks or has in other sizes.
+
+    A LoRA with names of other trainers is left for diffusers to read.
+    """
+    header = read_header(lora)
+    if not any("lora" in name for name in header):
+        raise ModelError(f"{lora}: not a LoRA (no tensor of it is named so); name another file")
+    shapes = read_architecture(base)
+    offered, reason = lora_layers(shapes), None
+    for layer, wanted in _lora_sizes(header).items():
+        if layer not in offered:
+            reason = f"which is {shapes.name} and has no {layer}"
+        elif offered[layer].size != wanted:
+            there, here = ("×".join(map(str, size)) for size in (offered[layer].size, wanted))
+            reason = f"where {layer} is {there}, not {here}"
+        if reason:
+            trained_on = read_metadata(lora).get("ss_sd_model_name", "another model")
+            raise ModelError(f"{lora}: was trained on {trained_on}, not on {base}, {reason}")
+
+
+def _lora_sizes(header: Header) -> dict[str, tuple[int, ...]]:
+    """The sizes of the layers that a LoRA's two matrices are for."""
+    down, up = ".lora_down.weight", ".lora_up.weight"
+    layers = [name.removesuffix(down) for name in header if name.endswith(down)]
+    return {
+        layer: (header[layer + up][0], *header[layer + down][1:])
+        for layer in layers
+        if layer + up in header
+    }
+
+
+def clip_skip(metadata: dict[str, str], shapes: Shapes) -> int | None:
+    """The text encoder's layer, counted from the end, that a LoRA was trained on; None is the last.
+
+    SD 1.5 alone: sd-scripts ignores the setting for SDXL, whose layer is fixed.
+    """
+    found = metadata.get("dmm_clip_skip") or metadata.get("ss_clip_skip") or ""
+    if not isinstance(shapes, Sd15Shapes) or not found.isdecimal() or int(found) < 2:
+        return None
+    return int(found)

@@ -1,0 +1,109 @@
+"""An SD 1.5 or SDXL checkpoint of any width as a diffusers pipeline, without the Hub.
+
+diffusers' single-file loader takes its sizes from configuration files; they are written from
+the checkpoint's own header, so nano, SD 1.5 and SDXL 1.0 load by the same call.
+"""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..errors import ModelError
+from .architecture import Shapes, prediction_type, read_architecture
+from .tokenizers import load_tokenizers
+
+SCHEDULER = {
+    "_class_name": "EulerDiscreteScheduler",
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "num_train_timesteps": 1000,
+    "timestep_spacing": "leading",
+    "steps_offset": 1,
+}
+"""The noise schedule of SD 1.5 and SDXL 1.0."""
+_SETTINGS = {
+    "StableDiffusionPipeline": {"requires_safety_checker": False},
+    "StableDiffusionXLPipeline": {"force_zeros_for_empty_prompt": False, "add_watermarker": False},
+}
+
+
+def load_pipeline(checkpoint: Path, dtype: torch.dtype = torch.float32) -> Any:
+    """StableDiffusionPipeline or StableDiffusionXLPipeline on the CPU, as the checkpoint is.
+
+    The VAE is in full precision whatever the others are, because SDXL's overflows in half.
+    ModelError, in one line, if the file is neither or lacks a tensor.
+    """
+    import diffusers
+
+    shapes = read_architecture(checkpoint)
+    names = (_tokenizer(name) for name in shapes.text_configs())
+    tokenizers = dict(zip(names, load_tokenizers(shapes.vocab_size), strict=False))
+    with tempfile.TemporaryDirectory() as folder, quietly():
+        write_configs(Path(folder), shapes, prediction_type(checkpoint))
+        source = {"config": folder, "local_files_only": True}
+        try:
+            vae = diffusers.AutoencoderKL.from_single_file(
+                str(checkpoint), subfolder="vae", torch_dtype=torch.float32, **source
+            )
+            pipeline = getattr(diffusers, shapes.pipeline).from_single_file(
+                str(checkpoint), torch_dtype=dtype, vae=vae, **source, **tokenizers
+            )
+        except (KeyError, ValueError, RuntimeError, OSError) as error:
+            reason = str(error).splitlines()[0][:200]
+            raise ModelError(f"{checkpoint}: does not load as {shapes.name} ({reason})") from error
+    for part in ("unet", "vae", *shapes.text_configs()):
+        for name, tensor in getattr(pipeline, part).named_parameters():
+            if tensor.is_meta:  # where diffusers found nothing in the file
+                raise ModelError(f"{checkpoint}: {shapes.name}, but without {part}.{name}")
+    return pipeline
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Without diffusers' bars, and its warnings of what is meant.
+
+    A LoRA need not hold the text encoders' keys.
+    """
+    from diffusers.utils import logging
+
+    had_bars, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if had_bars:
+            logging.enable_progress_bar()
+
+
+def write_configs(folder: Path, shapes: Shapes, prediction: str) -> None:
+    """Write the configuration tree that diffusers expects beside the weights."""
+    parts = {
+        "unet": {"_class_name": "UNet2DConditionModel", **shapes.unet_config()},
+        "vae": {"_class_name": "AutoencoderKL", **shapes.vae_config()},
+        "scheduler": {**SCHEDULER, "prediction_type": prediction},
+    }
+    index: dict[str, Any] = {
+        part: ["diffusers", config["_class_name"]] for part, config in parts.items()
+    }
+    for part, config in shapes.text_configs().items():
+        parts[part] = {"model_type": "clip_text_model", **config}
+        index[part] = ["transformers", config["architectures"][0]]
+        index[_tokenizer(part)] = ["transformers", "CLIPTokenizer"]
+    for part, config in parts.items():
+        name = "scheduler_config.json" if part == "scheduler" else "config.json"
+        (folder / part).mkdir()
+        (folder / part / name).write_text(json.dumps(config))
+    settings = {"_class_name": shapes.pipeline, **_SETTINGS[shapes.pipeline]}
+    (folder / "model_index.json").write_text(json.dumps(settings | index))
+
+
+def _tokenizer(text_encoder: str) -> str:
+    return text_encoder.replace("text_encoder", "tokenizer")

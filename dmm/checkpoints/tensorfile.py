@@ -1,0 +1,138 @@
+"""Safetensors files a tensor at a time, so that a model larger than the memory can be rewritten.
+
+safetensors' own reader maps the file into memory and its writer takes all tensors at once. Layout:
+https://github.com/huggingface/safetensors#format
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import torch
+from torch import Tensor
+
+from ..errors import ModelError
+from ..files import whole_file
+from .header import read_header
+
+DTYPES = {
+    "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
+    "I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8,
+    "U8": torch.uint8, "BOOL": torch.bool,
+}  # fmt: skip
+_NAMES = {dtype: name for name, dtype in DTYPES.items()}
+HASH = "modelspec.hash_sha256"
+"""ModelSpec's field for the hash of everything behind the header."""
+_UNKNOWN = "0x" + "0" * 64
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a header says of one tensor."""
+
+    dtype: torch.dtype
+    shape: tuple[int, ...]
+    start: int = 0
+    """In bytes, from the beginning of the file."""
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return self.dtype.itemsize * torch.Size(self.shape).numel()
+
+
+@dataclass(frozen=True)
+class TensorFile:
+    """A file open for reading; its tensors are in the order of their bytes."""
+
+    specs: dict[str, Spec]
+    metadata: dict[str, str]
+    file: IO[bytes]
+
+    def read(self, name: str) -> Tensor:
+        """One tensor, in memory of its own."""
+        spec = self.specs[name]
+        tensor = torch.empty(spec.shape, dtype=spec.dtype)
+        self.file.seek(spec.start)
+        self.file.readinto(_bytes(tensor))  # type: ignore[attr-defined]
+        return tensor
+
+
+@contextmanager
+def open_tensors(path: Path) -> Iterator[TensorFile]:
+    """Open a whole safetensors file; ModelError as ``read_header``, or for weights in 8 bits."""
+    read_header(path)
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header: dict[str, Any] = json.loads(file.read(length))
+        metadata = header.pop("__metadata__", None) or {}
+        specs = {}
+        for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
+            if entry["dtype"] not in DTYPES:
+                raise ModelError(
+                    f"{path}: {name} is {entry['dtype']}; name a file of 16 or 32 bits a weight"
+                )
+            start = 8 + length + entry["data_offsets"][0]
+            specs[name] = Spec(DTYPES[entry["dtype"]], tuple(entry["shape"]), start)
+        yield TensorFile(specs, metadata, file)
+
+
+def write_tensors(
+    path: Path,
+    specs: Mapping[str, Spec],
+    tensors: Iterable[tuple[str, Tensor]],
+    metadata: Mapping[str, str],
+) -> None:
+    """Write tensors one after another as they come, a file that is whole or absent.
+
+    ``tensors`` come in the order of ``specs``, as they say; the file's own hash is added to the
+    metadata. DmmError if the disk is full.
+    """
+    told = {**metadata, HASH: _UNKNOWN}
+    with whole_file(path) as partial, partial.open("wb") as file:
+        file.write(_header(specs, told))
+        digest = hashlib.sha256()
+        for (name, tensor), (expected, spec) in zip(tensors, specs.items(), strict=True):
+            assert (name, tensor.dtype, tensor.shape) == (expected, spec.dtype, spec.shape)
+            data = _bytes(tensor.contiguous())
+            digest.update(data)
+            file.write(data)
+        file.seek(0)  # the header again, as long as before, now that the hash is known
+        file.write(_header(specs, told | {HASH: "0x" + digest.hexdigest()}))
+
+
+def main_dtype(file: TensorFile) -> torch.dtype:
+    """What most of the file's bytes are numbers of."""
+    sizes: dict[torch.dtype, int] = {}
+    for spec in file.specs.values():
+        sizes[spec.dtype] = sizes.get(spec.dtype, 0) + spec.size
+    return max(sizes, key=lambda dtype: sizes[dtype])
+
+
+def in_order(specs: Mapping[str, Spec]) -> dict[str, Spec]:
+    """The widest numbers first, so that each tensor begins at a multiple of its numbers' size."""
+    return dict(sorted(specs.items(), key=lambda item: -item[1].dtype.itemsize))
+
+
+def _header(specs: Mapping[str, Spec], metadata: Mapping[str, str]) -> bytes:
+    # sorted: safetensors reads metadata in an order of chance
+    header: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))}
+    position = 0
+    for name, spec in specs.items():
+        header[name] = {
+            "dtype": _NAMES[spec.dtype],
+            "shape": list(spec.shape),
+            "data_offsets": [position, position + spec.size],
+        }
+        position += spec.size
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text
+
+
+def _bytes(tensor: Tensor) -> memoryview:
+    return tensor.reshape(-1).view(torch.uint8).numpy().data

@@ -1,0 +1,223 @@
+"""Waveform to mel image: the one format that everything else reads and writes.
+
+A mel image is an 8-bit picture, low frequency at the bottom, one column for every ``hop_length``
+samples. Levels lie on a fixed mu-law scale below full scale, so loudness survives the picture.
+The way back is ``dmm.codec.decode``; the PNG file around a picture is ``dmm.codec.image``.
+"""
+
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from pydantic import BaseModel, Field
+from scipy import fft, signal, sparse
+
+from ..errors import PresetError
+
+FORMATS = Path(__file__).parents[2] / "presets" / "formats"
+Positive = Annotated[int, Field(gt=0)]
+
+
+class MelFormat(BaseModel, frozen=True, extra="forbid"):
+    """All that is needed to turn sound into a mel image and back; travels inside every image."""
+
+    name: str
+    """The preset's name."""
+    version: Positive = 1
+    """Raised when the meaning of a field changes; decoding refuses versions it does not know."""
+    sr: Positive
+    """Sampling rate, Hz."""
+    hop_length: Positive
+    """Samples per image column."""
+    win_length: Positive
+    """Hann window, samples."""
+    n_fft: Positive
+    """FFT length, samples; 2^a 3^b is fast."""
+    n_mels: Positive
+    """Image rows."""
+    n_frames: Positive
+    """Image columns of one clip."""
+    fmin: float = 0.0
+    """Centre of the lowest row's lower neighbour, Hz."""
+    fmax: float
+    """Upper end of the highest row, Hz."""
+    mel_scale: Literal["htk"] = "htk"
+    """mel = 2595 log10(1 + f/700)."""
+    mel_norm: Literal["area", "width"] = "area"
+    """``area``: a row is the mean under its triangle; ``width``: that times its width in Hz."""
+    level_scale: Literal["mulaw", "power"] = "mulaw"
+    """``mulaw``: value = 255 log(1 + mu a/ref) / log(1 + mu), mu = 10^(range_db/20);
+    ``power``: value = 255 (1 - (a/ref)^exponent), so that black is loud."""
+    range_db: float = 80.0
+    """Span of the mu-law scale below ``ref``, dB."""
+    exponent: float = 0.25
+    """Of the power scale."""
+    ref: float = 1.0
+    """Mel magnitude at the loud end; a full-scale sine has magnitude 1."""
+    stereo: Literal["mid-side", "left-right"] = "mid-side"
+    """Red, green, blue: mid, side, balance; or nothing, left, right."""
+
+    @property
+    def clip_samples(self) -> int:
+        """Length of one clip in samples."""
+        return self.n_frames * self.hop_length
+
+    @property
+    def clip_duration_s(self) -> float:
+        """Length of one clip in seconds."""
+        return self.clip_samples / self.sr
+
+
+def format_names() -> list[str]:
+    """Names of the formats in ``presets/formats``, sorted."""
+    return sorted(path.stem for path in FORMATS.glob("*.toml"))
+
+
+@cache
+def load_format(name: str) -> MelFormat:
+    """The named format; PresetError lists the known names if there is none."""
+    path = FORMATS / f"{name}.toml"
+    if name not in format_names():
+        raise PresetError(f"no mel format {name!r}; known: {', '.join(format_names())}")
+    return MelFormat(name=name, **tomllib.loads(path.read_text(encoding="utf-8")))
+
+
+@cache
+def window(fmt: MelFormat) -> Float[np.ndarray, " n_fft"]:
+    """Periodic Hann window amid the FFT frame, scaled so a full-scale sine has magnitude 1."""
+    hann = np.asarray(signal.get_window("hann", fmt.win_length))
+    left = (fmt.n_fft - fmt.win_length) // 2
+    padded = np.pad(hann, (left, fmt.n_fft - fmt.win_length - left))
+    return (padded * 2 / hann.sum()).astype(np.float32)
+
+
+@cache
+def mel_filterbank(fmt: MelFormat) -> sparse.csr_array:
+    """Triangles of unit area, (n_mels, n_fft // 2 + 1); row 0 is the lowest frequency.
+
+    A triangle is never narrower than one FFT bin to each side, so that no row is empty where
+    rows lie closer together than bins do.
+    """
+    edges_hz = _edges_hz(fmt)
+    bins_hz = fft.rfftfreq(fmt.n_fft, 1 / fmt.sr)
+    low, centre, high = edges_hz[:-2, None], edges_hz[1:-1, None], edges_hz[2:, None]
+    rise = (bins_hz - centre) / np.maximum(centre - low, bins_hz[1])
+    fall = (bins_hz - centre) / np.maximum(high - centre, bins_hz[1])
+    weights = np.clip(1 - np.maximum(-rise, fall), 0, None)
+    return sparse.csr_array((weights / weights.sum(1, keepdims=True)).astype(np.float32))
+
+
+def _edges_hz(fmt: MelFormat) -> Float[np.ndarray, " edges"]:
+    """Corners of the triangles: row i rises from edge i to i + 1 and falls to i + 2."""
+    mel_edges = np.linspace(_hz_to_mel(fmt.fmin), _hz_to_mel(fmt.fmax), fmt.n_mels + 2)
+    return 700 * (10 ** (mel_edges / 2595) - 1)
+
+
+def _row_ref(fmt: MelFormat) -> float | Float[np.ndarray, "mels 1"]:
+    """Mean magnitude at the loud end of the scale, of each row where rows differ."""
+    if fmt.mel_norm == "area":
+        return fmt.ref
+    edges_hz = _edges_hz(fmt)
+    return (2 * fmt.ref / (edges_hz[2:] - edges_hz[:-2]))[:, None].astype(np.float32)
+
+
+def _hz_to_mel(hz: float) -> float:
+    return 2595 * np.log10(1 + hz / 700)
+
+
+def stft(audio: Float[np.ndarray, " samples"], fmt: MelFormat) -> np.ndarray:
+    """Complex STFT (frames, bins): frame t is centred at (t + 0.5) hops, T frames for T hops."""
+    if len(audio) % fmt.hop_length:
+        raise ValueError(
+            f"{len(audio)} samples are no whole number of {fmt.hop_length}-sample hops"
+        )
+    left = (fmt.n_fft - fmt.hop_length) // 2
+    padded = np.pad(audio.astype(np.float32, copy=False), (left, fmt.n_fft - fmt.hop_length - left))
+    frames = np.lib.stride_tricks.sliding_window_view(padded, fmt.n_fft)[:: fmt.hop_length]
+    return np.asarray(fft.rfft(frames * window(fmt), axis=-1))
+
+
+def mel_magnitude(
+    audio: Float[np.ndarray, " samples"], fmt: MelFormat
+) -> Float[np.ndarray, "mels frames"]:
+    """Mean STFT magnitude under each triangle; row 0 is the lowest, 1.0 is a full-scale sine."""
+    return mel_filterbank(fmt) @ np.abs(stft(audio, fmt)).T
+
+
+def to_level(
+    mel: Float[np.ndarray, "mels frames"], fmt: MelFormat
+) -> UInt8[np.ndarray, "mels frames"]:
+    """Magnitudes to image values 0..255 on the format's scale, rounded to nearest."""
+    if fmt.level_scale == "power":
+        values = 255 - 255 * np.minimum(mel / _row_ref(fmt), 1) ** fmt.exponent
+    else:
+        mu = 10 ** (fmt.range_db / 20)
+        values = np.log1p(mel * (mu / _row_ref(fmt))) * np.float32(255 / np.log1p(mu))
+    return np.rint(np.minimum(values, 255)).astype(np.uint8)
+
+
+def from_level(
+    image: UInt8[np.ndarray, "mels frames"], fmt: MelFormat
+) -> Float[np.ndarray, "mels frames"]:
+    """Image values back to mel magnitudes; the inverse of ``to_level`` up to rounding."""
+    return level_table(fmt)[image] * _row_ref(fmt)
+
+
+def level_table(fmt: MelFormat) -> Float[np.ndarray, " 256"]:
+    """Magnitude of each image value, as a share of the loud end."""
+    values = np.arange(256) / 255
+    if fmt.level_scale == "power":
+        return ((1 - values) ** (1 / fmt.exponent)).astype(np.float32)
+    mu = 10 ** (fmt.range_db / 20)
+    return (np.expm1(values * np.log1p(mu)) / mu).astype(np.float32)
+
+
+def encode(
+    audio: Float[np.ndarray, "channels samples"], fmt: MelFormat
+) -> UInt8[np.ndarray, "rows frames"] | UInt8[np.ndarray, "rows frames 3"]:
+    """Mel image of mono (1, n) or stereo (2, n) sound in -1..1; n is a whole number of hops.
+
+    Mono gives (rows, frames); stereo gives RGB, its channels as ``fmt.stereo`` says. ValueError
+    for other channel counts, lengths that are no whole hops, and samples that are not finite.
+    """
+    if not np.isfinite(audio).all():
+        raise ValueError("the sound holds samples that are not finite (NaN or infinity)")
+    if len(audio) == 1:
+        return to_level(mel_magnitude(audio[0], fmt), fmt)[::-1]
+    if len(audio) != 2:
+        raise ValueError(f"mono or stereo expected; got {len(audio)} channels")
+    left, right = (mel_magnitude(x, fmt) for x in audio)
+    if fmt.stereo == "left-right":
+        rows = [np.full(left.shape, 255, np.uint8), to_level(left, fmt), to_level(right, fmt)]
+    else:
+        mid, side = (audio[0] + audio[1]) / 2, (audio[0] - audio[1]) / 2
+        rows = [to_level(mel_magnitude(x, fmt), fmt) for x in (mid, side)]
+        rows.append(balance(left, right))
+    return np.stack(rows, axis=-1)[::-1]
+
+
+def clips(
+    sound: Float[np.ndarray, "channels samples"], fmt: MelFormat, pad: bool = True
+) -> Iterator[Float[np.ndarray, "channels clip_samples"]]:
+    """Consecutive clips of the format's length; a short last one is padded, or left out."""
+    for start in range(0, sound.shape[1], fmt.clip_samples):
+        clip = sound[:, start : start + fmt.clip_samples]
+        short = fmt.clip_samples - clip.shape[1]
+        if short and not pad:
+            return
+        yield np.pad(clip, ((0, 0), (0, short)))
+
+
+def balance(
+    left: Float[np.ndarray, "mels frames"], right: Float[np.ndarray, "mels frames"]
+) -> UInt8[np.ndarray, "mels frames"]:
+    """Where a cell lies between right (1), centre (128) and left (255).
+
+    Magnitudes of mid and side are the same for a sound and its mirror image: this tells which.
+    """
+    lean = (left - right) / np.maximum(left + right, np.float32(1e-9))
+    return np.rint(128 + 127 * lean).astype(np.uint8)

@@ -1,0 +1,125 @@
+"""Sound files in and out, as (channels, samples) of 32-bit floats in -1..1."""
+
+import io
+import math
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from ..errors import InputError
+from ..files import whole_file
+from .files import decode_blocks
+
+CENTRE, LFE = 2, 3
+"""Places in the usual channel order: left, right, centre, low frequency, then surround pairs."""
+
+
+def read_audio(path: Path, sr: int, channels: int) -> Float[np.ndarray, "channels samples"]:
+    """The whole file at ``sr`` Hz as 1 or 2 channels; errors as in ``stream_audio``."""
+    return np.concatenate(list(stream_audio(path, sr, channels)), axis=1)
+
+
+def stream_audio(
+    path: Path, sr: int, channels: int, block_s: float = 2.0
+) -> Iterator[Float[np.ndarray, "channels samples"]]:
+    """Yield the file at ``sr`` Hz as 1 or 2 channels, in blocks of about ``block_s`` seconds.
+
+    However long the file, only a few blocks are held; joined they are the same sound for any
+    ``block_s``. Mono is copied to both sides; to mono goes the mean; more than two channels are
+    mixed down to stereo. InputError, in one line, for a file that is missing, empty, protected,
+    damaged, more than a second shorter than it says, without samples, or with samples that are
+    not finite: flaws further on show only when they are reached.
+    """
+    if channels not in (1, 2):
+        raise ValueError(f"1 or 2 channels; got {channels}")
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; check the path")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path}: empty (0 bytes); copy it again")
+    n_samples = 0
+    for block in _resample(_mixed_blocks(path, channels, block_s), sr):
+        n_samples += block.shape[1]
+        yield block
+    if n_samples == 0:
+        raise InputError(f"{path}: holds no samples; leave it out")
+
+
+def _mixed_blocks(
+    path: Path, channels: int, block_s: float
+) -> Iterator[tuple[Float[np.ndarray, "channels samples"], int]]:
+    for block, file_sr in decode_blocks(path, block_s):
+        if not np.isfinite(block).all():
+            raise InputError(f"{path}: holds NaN or infinite samples; export it again")
+        yield _mix(block, channels), file_sr
+
+
+def _mix(
+    sound: Float[np.ndarray, "file_channels samples"], channels: int
+) -> Float[np.ndarray, "channels samples"]:
+    if channels == len(sound):
+        return sound
+    if channels == 1:
+        return sound.mean(0, keepdims=True)
+    return np.repeat(sound, 2, axis=0) if len(sound) == 1 else _stereo_downmix(len(sound)) @ sound
+
+
+def _stereo_downmix(file_channels: int) -> Float[np.ndarray, "2 file_channels"]:
+    """Centre and surround at -3 dB, no low-frequency channel (ITU-R BS.775), never louder than 1.
+
+    >>> _stereo_downmix(4).round(2)  # four channels are two pairs: front and back
+    array([[0.59, 0.  , 0.41, 0.  ],
+           [0.  , 0.59, 0.  , 0.41]], dtype=float32)
+    """
+    weights = np.zeros((2, file_channels), np.float32)
+    first_pair = 2
+    if file_channels != 4:
+        weights[:, CENTRE], first_pair = math.sqrt(0.5), CENTRE + 1
+    if file_channels >= 6:
+        first_pair = LFE + 1
+    weights[0, 0] = weights[1, 1] = 1
+    for place in range(first_pair, file_channels):
+        weights[(place - first_pair) % 2, place] = math.sqrt(0.5)
+    return weights / weights.sum(1).max()
+
+
+def _resample(
+    blocks: Iterable[tuple[Float[np.ndarray, "channels samples"], int]], sr: int
+) -> Iterator[Float[np.ndarray, "channels resampled"]]:
+    """Bring (block, sample rate) to ``sr``; what comes out is never an empty block."""
+    import soxr
+
+    blocks = iter(blocks)
+    first, file_sr = next(blocks, (None, sr))
+    if first is None:
+        return
+    stream = soxr.ResampleStream(file_sr, sr, len(first), dtype="float32")
+    end = np.zeros((len(first), 0), np.float32)  # brings out what the resampler still holds
+    for block in chain([first], (block for block, _ in blocks), [end]):
+        if file_sr != sr:
+            block = stream.resample_chunk(np.ascontiguousarray(block.T), last=block is end).T
+        if block.shape[1]:
+            yield np.ascontiguousarray(block)
+
+
+def write_audio(path: Path, audio: Float[np.ndarray, "channels samples"], sr: int) -> None:
+    """Write 16-bit .wav or .flac, by the suffix; whole or absent; samples beyond 1 are clipped."""
+    if path.suffix.lower() not in (".wav", ".flac"):
+        raise ValueError(f"{path}: sound is written as .wav or .flac")
+    if not np.isfinite(audio).all():
+        raise ValueError(f"{path}: the sound holds NaN or infinite samples")
+    # libsndfile would hide why writing to a file failed
+    content = audio_bytes(audio, sr, path.suffix[1:].upper())
+    with whole_file(path) as partial:
+        partial.write_bytes(content)
+
+
+def audio_bytes(audio: Float[np.ndarray, "channels samples"], sr: int, kind: str = "FLAC") -> bytes:
+    """Content of a 16-bit "FLAC" or "WAV" file; samples beyond 1 are clipped."""
+    import soundfile
+
+    encoded = io.BytesIO()
+    soundfile.write(encoded, np.clip(audio, -1, 1).T, sr, subtype="PCM_16", format=kind)
+    return encoded.getvalue()
