@@ -1,6 +1,7 @@
 """Fixtures that several folders share, and the line that says what ran without sd-scripts."""
 
 import os
+import shutil
 from pathlib import Path
 
 # Tests run in as many processes as there are cores, so each has one thread, its children too.
@@ -13,6 +14,10 @@ from dmm.engine import find_engine
 from dmm.errors import EngineError
 
 WITHOUT_ENGINE = "sd-scripts is not there"
+CHROMIUM_ARGUMENTS = [
+    "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required",
+]  # fmt: skip
 
 
 @pytest.fixture
@@ -27,6 +32,19 @@ def engine() -> Path:
         return find_engine()
     except EngineError:
         pytest.skip(WITHOUT_ENGINE)
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A headless Chromium; tests that need one are skipped without."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
+    if path is None:
+        pytest.skip("no Chromium (apt-get install chromium)")
+    with playwright.sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")

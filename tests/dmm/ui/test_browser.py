@@ -1,7 +1,6 @@
 """The page in a real browser, a headless Chromium; skipped where there is none."""
 
 import re
-import shutil
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,23 +13,7 @@ import uvicorn
 
 from dmm.ui.server import LOOPBACK, create_app, listen
 
-ARGUMENTS = [
-    "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required",
-]  # fmt: skip
 CARD, PLACED = "#clips .card", "#timeline .track li"
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    playwright = pytest.importorskip("playwright.sync_api")
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
-    if path is None:
-        pytest.skip("no Chromium (apt-get install chromium)")
-    with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @dataclass
