@@ -52,7 +52,7 @@ def minimidi(
     """
     from dmm.embedders import load_embedder
     from dmm.generation.sampling import Sampling
-    from eval.judges import load_judges
+    from eval.listening.judges import load_judges
 
     from .minimidi import Contender, bench
     from .prompts import cases

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from eval.hearing import PER_SEMITONE
+from eval.listening.hearing import PER_SEMITONE
 
 DB = 1 / 80
 

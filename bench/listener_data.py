@@ -20,9 +20,9 @@ from dmm.codec.decode import decode
 from dmm.codec.mel import encode, load_format
 from dmm.files import whole_file
 from dmm.progress import progress_bar
-from eval.hearing import SR, Pictures, hear
-from eval.judges import NO_DRUMS
-from eval.listener import Labels
+from eval.listening.hearing import SR, Pictures, hear
+from eval.listening.judges import NO_DRUMS
+from eval.listening.listener import Labels
 
 from .listener_pieces import Draw
 

@@ -9,7 +9,7 @@ import typer
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from eval.listener import Listener, load_listener
+from eval.listening.listener import Listener, load_listener
 
 from .listener_data import HeardClips, heard_clips, truth_of
 from .listener_pieces import (

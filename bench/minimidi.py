@@ -18,11 +18,11 @@ from dmm.codec.mel import MelFormat, load_format
 from dmm.embedders import Embedder
 from dmm.generate import generate
 from dmm.generation.sampling import Sampling
-from eval.adherence import Adherence, adherence
 from eval.clips import embed_files
-from eval.diversity import diversity_by_prompt, embedding_diversity
-from eval.fad import frechet_distance
-from eval.judges import Judges
+from eval.listening.adherence import Adherence, adherence
+from eval.listening.judges import Judges
+from eval.metrics.diversity import diversity_by_prompt, embedding_diversity
+from eval.metrics.fad import frechet_distance
 
 from .prompts import Case
 from .stand_ins import rendered, through_vae, untrained

@@ -17,7 +17,7 @@ from dataset_tools.sources.minimidi import Piece
 from dataset_tools.sources.minimidi.voice import sing
 from dmm.files import whole_file
 from dmm.progress import progress_bar
-from eval.hearing import SR as LISTENER_SR
+from eval.listening.hearing import SR as LISTENER_SR
 
 from .listener_data import sound_of
 from .listener_pieces import training_piece

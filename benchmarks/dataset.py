@@ -39,8 +39,8 @@ ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENB
 BUILD = """
 import sys
 from pathlib import Path
-from dataset_tools.build import build_dataset
-from dataset_tools.options import BuildOptions
+from dataset_tools.building.build import build_dataset
+from dataset_tools.building.options import BuildOptions
 
 if __name__ == "__main__":
     music, out, jobs = sys.argv[1:]

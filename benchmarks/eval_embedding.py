@@ -28,8 +28,8 @@ HEADER = (
 
 def theirs(checkpoint: Path, files: list[Path]) -> np.ndarray:
     """The package's call on all files, with nothing added."""
-    from eval.clap_checkpoint import read_checkpoint, sizes_of
-    from eval.laion import build_laion_clap
+    from eval.embedders.clap_checkpoint import read_checkpoint, sizes_of
+    from eval.embedders.laion import build_laion_clap
 
     tensors = read_checkpoint(checkpoint)
     module = build_laion_clap(sizes_of(tensors))
@@ -57,9 +57,9 @@ def make_checkpoint(folder: Path, seed: int) -> None:
     """Random weights of HTSAT-base as the package saves them, and the same converted."""
     import torch
 
-    from eval.clap_checkpoint import ClapSizes
-    from eval.convert_clap import convert_clap
-    from eval.laion import build_laion_clap
+    from eval.embedders.clap_checkpoint import ClapSizes
+    from eval.embedders.convert_clap import convert_clap
+    from eval.embedders.laion import build_laion_clap
 
     torch.manual_seed(seed)
     base = ClapSizes(128, (2, 2, 12, 2), (4, 8, 16, 32), 512, 50265, 514, 768, 12, 3072)

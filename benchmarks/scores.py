@@ -23,8 +23,8 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import numpy as np
 from provenance import provenance
 
-from eval.fad import frechet_distance, gaussian_distance, statistics
-from eval.kad import kernel_distance
+from eval.metrics.fad import frechet_distance, gaussian_distance, statistics
+from eval.metrics.kad import kernel_distance
 
 DIM = 512
 CLIPS = (10, 100, 1000, 10_000)

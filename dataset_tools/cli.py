@@ -5,8 +5,14 @@ from typing import Annotated
 
 import typer
 
-from .augment import parse_names
-from .build import build_dataset
+from .augmentation.augment import parse_names
+from .building.build import build_dataset
+from .building.options import (
+    BuildOptions,
+    CaptionMode,
+    UnsureMode,
+    VocalMode,
+)
 from .captions.clean import DEFAULT_ANCHOR
 from .commands import captions as captions_command
 from .commands.check import check
@@ -14,7 +20,6 @@ from .commands.fetch import fetch
 from .commands.fidelity import fidelity
 from .commands.show import show
 from .commands.stats import stats
-from .options import BuildOptions, CaptionMode, UnsureMode, VocalMode
 from .sources import SOURCES
 
 app = typer.Typer(help="Turn audio files into a dataset to train on.", no_args_is_help=True)

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from dmm.codec.mel import MelFormat
 from dmm.errors import InputError
 
-from . import tables
+from .building import tables
 
 Row = dict[str, Any]
 """One clip, by the manifest's column names."""

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from .errors import InputError
 
 PROTOCOLS = ("loop", "legacy")
-"""How a clip fills CLAP's ten seconds; see ``eval.windows``."""
+"""How a clip fills CLAP's ten seconds; see ``eval.embedders.windows``."""
 PRECISIONS = ("fp32", "bf16")
 
 
@@ -128,10 +128,10 @@ class TextEmbedder(Embedder, Protocol):
 
 
 EMBEDDERS = {
-    "mel-stats": "eval.spectral:load_mel_stats",
-    "nano-clap": "eval.nano_clap:load_nano_clap",
-    "clap": "eval.clap_folder:load_clap",
-    "laion-clap": "eval.laion:load_laion_clap",
+    "mel-stats": "eval.embedders.spectral:load_mel_stats",
+    "nano-clap": "eval.embedders.nano_clap:load_nano_clap",
+    "clap": "eval.embedders.clap_folder:load_clap",
+    "laion-clap": "eval.embedders.laion:load_laion_clap",
 }
 """Name to loader; a loader takes where the weights are, or None, and a ``Way``."""
 

@@ -11,8 +11,8 @@ from types import ModuleType
 from .errors import InputError
 
 METRICS = {
-    "diversity": "eval.diversity:embedding_diversity",
-    "fad": "eval.fad:frechet_distance",
+    "diversity": "eval.metrics.diversity:embedding_diversity",
+    "fad": "eval.metrics.fad:frechet_distance",
 }
 """Name to function: of one set of rows, or of clips and a reference."""
 
@@ -27,4 +27,4 @@ def load_metric(name: str) -> Callable[..., float]:
 
 def load_seams() -> ModuleType:
     """The module that says how much joints stand out: its ``band_power`` and ``seam_score``."""
-    return import_module("eval.seams")
+    return import_module("eval.metrics.seams")

@@ -14,12 +14,12 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from eval.diversity import embedding_diversity, participation_ratio
-from eval.fad import frechet_distance
 from eval.intervals import jackknife_interval
-from eval.kad import SCALE, kernel_distance, kernel_sums
-from eval.prdc import MIN_CLIPS, precision_recall_coverage
-from eval.vendi import vendi_score
+from eval.metrics.diversity import embedding_diversity, participation_ratio
+from eval.metrics.fad import frechet_distance
+from eval.metrics.kad import SCALE, kernel_distance, kernel_sums
+from eval.metrics.prdc import MIN_CLIPS, precision_recall_coverage
+from eval.metrics.vendi import vendi_score
 
 DIM, KINDS, REFERENCE = 512, 8, 1000
 DRAWS = {10: 150, 30: 150, 100: 100, 300: 50, 1000: 30}

@@ -16,7 +16,7 @@ from dmm.progress import progress_bar
 from dmm.workers import map_in_order
 
 from .embedding_cache import cached_row, is_direction, keep_row
-from .kad import bandwidth
+from .metrics.kad import bandwidth
 from .sound import content_key
 
 AUDIO_SUFFIXES = {".aif", ".aiff", ".flac", ".m4a", ".mp3", ".ogg", ".opus", ".wav"}

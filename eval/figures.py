@@ -1,7 +1,7 @@
 """Every figure of a set of clips with its interval, what real clips reach, and what belongs to it.
 
-A function for each; the lines that name them are in ``eval.metrics``. A ValueError's text says why
-a figure cannot be had: it is shown in its place.
+A function for each; ``eval.metrics.table`` names them. A ValueError's text says why a figure cannot
+be had: it is shown in its place.
 """
 
 from collections.abc import Callable
@@ -9,14 +9,14 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from .closeness import reference_closeness
-from .diversity import embedding_diversity, participation_ratio
-from .fad import frechet_distance, gaussian_distance, statistics
-from .fad_inf import fad_infinity
 from .intervals import jackknife_interval, real_floor
-from .kad import kernel_distance, kernel_sums, permutation_p
+from .metrics.closeness import reference_closeness
+from .metrics.diversity import embedding_diversity, participation_ratio
+from .metrics.fad import frechet_distance, gaussian_distance, statistics
+from .metrics.fad_inf import fad_infinity
+from .metrics.kad import kernel_distance, kernel_sums, permutation_p
+from .metrics.vendi import vendi_pair
 from .sample import Sample, merged
-from .vendi import vendi_pair
 
 Span = tuple[float | None, float | None]
 

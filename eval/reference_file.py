@@ -15,7 +15,7 @@ from dmm.embedders import Embedder, Identity
 from dmm.errors import InputError
 from dmm.files import whole_file
 
-from .fad import Gaussian, statistics
+from .metrics.fad import Gaussian, statistics
 from .sample import Reference
 from .sets import ClipSet, short_names
 

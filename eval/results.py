@@ -9,7 +9,7 @@ from dmm.embedders import Embedder, TextEmbedder
 from .bands import bands_for, first_model
 from .cautions import cautions, unread
 from .figures import Figure
-from .metrics import METRICS
+from .metrics.table import METRICS
 from .sets import ClipSet, short_names
 
 

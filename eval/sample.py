@@ -7,11 +7,11 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float
 
-from .clap_score import ClapScore, clap_score
-from .diversity import Spread, spread
-from .fad import Gaussian, statistics
 from .intervals import MIN_GROUPS
-from .prdc import Prdc, precision_recall_coverage
+from .metrics.clap_score import ClapScore, clap_score
+from .metrics.diversity import Spread, spread
+from .metrics.fad import Gaussian, statistics
+from .metrics.prdc import Prdc, precision_recall_coverage
 
 MAX_GROUPS = 200
 """Leaving out more groups than this, one at a time, takes long and tells nothing more."""

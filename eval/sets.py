@@ -18,9 +18,9 @@ from .clips import (
     reference_files,
     training_files,
 )
-from .closeness import nearest
 from .facts import Origin, match_pairs, origin
-from .memorising import SAME
+from .metrics.closeness import nearest
+from .metrics.memorising import SAME
 from .sample import Reference, Sample
 
 IMAGE = ".png"

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
-from dataset_tools.build import build_dataset
-from dataset_tools.options import BuildOptions
+from dataset_tools.building.build import build_dataset
+from dataset_tools.building.options import BuildOptions
 from dmm.errors import DmmError, EngineError, InputError, PresetError
 from dmm.generate import generate
 from dmm.generation.sampling import Sampling

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
-from .. import tables
+from ..building import tables
 from ..dataset import Row
 from ..leaks import SIDES
 from .finding import Finding

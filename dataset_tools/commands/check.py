@@ -27,7 +27,7 @@ def check(
     """
     from dmm.progress import progress_bar
 
-    from ..check import check_dataset, count_clips
+    from ..inspection.check import check_dataset, count_clips
 
     with progress_bar("checking", count_clips(dataset)) as advance:
         findings = check_dataset(dataset, advance)

@@ -23,7 +23,7 @@ def fidelity(
 
     Example: dmm data fidelity data/mine --base models/nano/nano.safetensors --out fidelity
     """
-    from ..fidelity import measure_fidelity
+    from ..inspection.fidelity import measure_fidelity
 
     report = measure_fidelity(dataset, base, out, clips, seed)
     if as_json:
@@ -37,7 +37,7 @@ def _print(report: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from ..fidelity_page import STAGES, TITLES
+    from ..inspection.fidelity_page import STAGES, TITLES
 
     table = Table(f"{report['n']} clips", *(STAGES[name] for name in report["stages"]), box=None)
     for name, (title, unit, _) in TITLES.items():

@@ -8,7 +8,7 @@ import typer
 
 if TYPE_CHECKING:
     from ..dataset import Dataset
-    from ..show import Shown
+    from ..inspection.show import Shown
 
 
 def show(
@@ -28,8 +28,8 @@ def show(
     from dmm.files import write_text
 
     from ..dataset import read_dataset
-    from ..show import show_clip
-    from ..show_page import render_page
+    from ..inspection.show import show_clip
+    from ..inspection.show_page import render_page
 
     opened = read_dataset(dataset)
     shown = show_clip(opened, id)
@@ -44,7 +44,7 @@ def _write(dataset: "Dataset", shown: "Shown", out: Path) -> None:
     from dmm.files import whole_file
     from dmm.sound.audio import write_audio
 
-    from ..show import clip_sound, coloured
+    from ..inspection.show import clip_sound, coloured
 
     name = shown.row["id"]
     with whole_file(out / f"{name}.png") as partial:
@@ -53,9 +53,9 @@ def _write(dataset: "Dataset", shown: "Shown", out: Path) -> None:
 
 
 def _lines(dataset: "Dataset", shown: "Shown") -> Iterator[str]:
-    from ..show import word_changes
-    from ..show_page import UNITS, VOTES
-    from ..stats_page import number
+    from ..inspection.show import word_changes
+    from ..inspection.show_page import UNITS, VOTES
+    from ..inspection.stats_page import number
 
     row = shown.row
     start_s, end_s = row["start_s"], row["start_s"] + dataset.fmt.clip_duration_s

@@ -18,8 +18,8 @@ def stats(
     """
     from dmm.files import write_text
 
-    from ..stats import describe
-    from ..stats_page import render_page
+    from ..inspection.stats import describe
+    from ..inspection.stats_page import render_page
 
     facts = describe(dataset)
     if html:
@@ -53,8 +53,8 @@ def _splits(facts: dict[str, Any]) -> Any:
 def _measures(facts: dict[str, Any]) -> Any:
     from rich.table import Table
 
-    from ..stats import MEASURES
-    from ..stats_page import number
+    from ..inspection.stats import MEASURES
+    from ..inspection.stats_page import number
 
     table = Table("\nclips", box=None)
     for name in ("\n5 %", "\nhalf", "\n95 %", "\nmost"):

@@ -116,7 +116,7 @@ def _facts(piece: Piece, mastered: Mastered) -> dict[str, Any]:
 
 
 def score_seams(piece: Piece) -> dict[str, Any]:
-    """How much the joints stand out in the image (``eval.seams``), or why that cannot be said."""
+    """How much joints stand out in the image (``eval.metrics.seams``), or why nobody can say."""
     power = np.concatenate(list(_band_power(piece)), axis=1)
     joints, changes = piece.joints, piece.changes
     if piece.loop:  # its seam is looked at from the middle

@@ -18,7 +18,7 @@ def convert(
 
     Example: dmm eval convert-clap music_audioset_epoch_15_esc_90.14.pt clap-music
     """
-    from ..convert_clap import convert_clap
+    from ..embedders.convert_clap import convert_clap
 
     if not convert_clap(file, out):
         print(

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from ..closeness import cosines_to_reference, nearest
-from ..diversity import embedding_diversity
+from ..metrics.closeness import cosines_to_reference, nearest
+from ..metrics.diversity import embedding_diversity
 from ..sample import Sample
 from ..sets import ClipSet
 

@@ -7,10 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from ..adherence import Adherence, adherence
-from ..judges import HEARD, Heard, Judges, likeliest, load_judges
+from ..listening.adherence import Adherence, adherence
+from ..listening.judges import (
+    HEARD,
+    Heard,
+    Judges,
+    likeliest,
+    load_judges,
+)
+from ..listening.truth import Truth, truths
 from ..sets import ClipSet
-from ..truth import Truth, truths
 
 CHANCE_TURNS = 20
 """So many ways to hand every clip another prompt's truth."""

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from ..closeness import nearest
-from ..likeness import picture_likeness
-from ..memorising import Memorised, memorised
+from ..metrics.closeness import nearest
+from ..metrics.likeness import picture_likeness
+from ..metrics.memorising import Memorised, memorised
 from ..sets import ClipSet, without_leaks
 from ..trust import TRUST
 from .media import picture_of

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ..closeness import cosines_to_reference
+from ..metrics.closeness import cosines_to_reference
 from ..sample import Sample
 from ..sets import ClipSet
 from .clip_rows import own_similarities

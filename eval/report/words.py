@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..metrics import HEADLINE, METRICS
+from ..metrics.table import HEADLINE, METRICS
 from ..numbers import number, share
 
 AIMS = {

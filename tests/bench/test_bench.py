@@ -5,7 +5,7 @@ from bench.prompts import cases
 from bench.table import markdown
 from dataset_tools.sources.minimidi import TEST_PAIRS, prompt
 from dmm.errors import InputError
-from eval.adherence import Adherence
+from eval.listening.adherence import Adherence
 
 
 def test_every_piece_of_a_case_is_what_its_prompt_asks_for():

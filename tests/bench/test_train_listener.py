@@ -9,7 +9,7 @@ from bench.listener_scores import centre, even_cut, retrieval, scores
 from bench.train_listener import caption_loss, labels_of, train
 from dataset_tools.sources.minimidi import compose
 from dataset_tools.sources.minimidi.instruments import INSTRUMENTS
-from eval.listener import Listener, load_listener
+from eval.listening.listener import Listener, load_listener
 
 CLIPS = 6
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from dataset_tools.build import build_dataset
-from dataset_tools.options import BuildOptions
+from dataset_tools.building.build import build_dataset
+from dataset_tools.building.options import BuildOptions
 
 CLIP_S = 5.12
 

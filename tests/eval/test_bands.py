@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from eval.bands import FirstModel, bands_for, first_model
-from eval.fad import frechet_distance
+from eval.metrics.fad import frechet_distance
 
 METRICS = sorted(FirstModel.model_fields.keys() - {"source"})
 

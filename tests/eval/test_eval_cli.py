@@ -4,8 +4,8 @@ import pytest
 from typer.testing import CliRunner
 
 from dmm.errors import InputError
-from eval.clap import IN_WORDS
 from eval.cli import app
+from eval.embedders.clap import IN_WORDS
 
 COMMANDS = ("clap", "diversity", "fad", "kad", "testset", "memorize", "report", "stats", "compare")
 EARS = ("--embedder", "mel-stats")

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from eval.diversity import embedding_diversity
-from eval.fad import frechet_distance
 from eval.intervals import jackknife_interval
-from eval.kad import kernel_distance, kernel_sums
+from eval.metrics.diversity import embedding_diversity
+from eval.metrics.fad import frechet_distance
+from eval.metrics.kad import kernel_distance, kernel_sums
 
 SPREAD = np.arange(1.0, 33.0) ** -0.5
 

@@ -1,6 +1,6 @@
 import pytest
 
-from eval.metrics import METRICS
+from eval.metrics.table import METRICS
 from eval.trust import TRUST
 
 

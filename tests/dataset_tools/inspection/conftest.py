@@ -6,8 +6,8 @@ import shutil
 import numpy as np
 import pytest
 
-from dataset_tools import tables
-from dataset_tools.options import BuildOptions
+from dataset_tools.building import tables
+from dataset_tools.building.options import BuildOptions
 from dmm.codec.image import write_image
 from dmm.codec.mel import encode, load_format
 from dmm.files import sha256_file

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from dataset_tools.attribution import attribution, limits
+from dataset_tools.building.attribution import attribution, limits
 
 
 def headings(text):

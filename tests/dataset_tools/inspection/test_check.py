@@ -11,8 +11,8 @@ import typer
 from PIL import Image, PngImagePlugin
 from typer.testing import CliRunner
 
-from dataset_tools.check import check_dataset
 from dataset_tools.commands.check import check
+from dataset_tools.inspection.check import check_dataset
 from dmm.codec.image import write_image
 from dmm.codec.mel import load_format
 from dmm.errors import InputError

@@ -4,8 +4,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from dataset_tools.build import build_dataset
-from dataset_tools.options import BuildOptions
+from dataset_tools.building.build import build_dataset
+from dataset_tools.building.options import BuildOptions
 from dmm.checkpoints.architecture import read_architecture
 from dmm.checkpoints.network_shapes import UNET, VAE
 from dmm.checkpoints.sdxl_shapes import TE1, TE2

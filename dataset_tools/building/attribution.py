@@ -1,0 +1,95 @@
+"""ATTRIBUTION.md: whose music a dataset holds, by licence, a line a track."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from ..dataset import Row
+
+LIMITS = {
+    "no commercial use": re.compile(r"\bnc\b|non-?\s?commercial", re.IGNORECASE),
+    "no derivatives": re.compile(r"\bnd\b|no-?\s?deriv", re.IGNORECASE),
+}
+"""What a licence may forbid, and how its name or address says so."""
+SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~&-])")
+"""Characters that Markdown might act on."""
+HEAD = """\
+# Attribution
+
+The clips of this dataset were cut from the tracks below, and what is trained on them may be bound
+by their licences. This file was made from `manifest.parquet`; it is no legal advice.
+"""
+UNKNOWN = """\
+## Unknown licence ({n})
+
+**Warning:** nothing says that these tracks may be copied, trained on or passed on. Find out, or
+leave them out: `dmm data build --licence` names the licence of tracks that bear none.
+"""
+
+
+def attribution(rows: Sequence[Row]) -> str:
+    """Markdown that names every track once, grouped by licence; the same rows give the same text.
+
+    Tracks without a licence come first, with a warning; then licences that forbid commercial use
+    or derivatives, which say so; then all others.
+    """
+    groups: dict[str | None, dict[str, Row]] = defaultdict(dict)
+    for row in rows:
+        groups[(row["licence"] or "").strip() or None].setdefault(row["track"], row)
+    parts = [HEAD]
+    for licence in sorted(groups, key=_order):
+        tracks = groups[licence].values()
+        parts.append(f"{_heading(licence, len(tracks))}\n{_lines(tracks)}")
+    return "\n".join(parts)
+
+
+def limits(licence: str) -> list[str]:
+    """What a licence forbids, as far as its name or address tells.
+
+    >>> limits("https://creativecommons.org/licenses/by-nc-nd/4.0/")
+    ['no commercial use', 'no derivatives']
+    """
+    return [words for words, pattern in LIMITS.items() if pattern.search(licence)]
+
+
+def _order(licence: str | None) -> tuple[int, str, str]:
+    if licence is None:
+        return 0, "", ""
+    return (1 if limits(licence) else 2), licence.casefold(), licence
+
+
+def _heading(licence: str | None, n: int) -> str:
+    if licence is None:
+        return UNKNOWN.format(n=n)
+    forbidden = limits(licence)
+    flag = f"\n**Limited:** {' and '.join(forbidden)}.\n" if forbidden else ""
+    return f"## {_link(licence)} ({n})\n{flag}"
+
+
+def _lines(tracks: Iterable[Row]) -> str:
+    def name(row: Row) -> tuple[str, ...]:
+        artist, title = row["artist"] or "", row["title"] or ""
+        return artist.casefold(), title.casefold(), row["track"]
+
+    return "".join(f"- {_line(row)}\n" for row in sorted(tracks, key=name))
+
+
+def _line(row: Row) -> str:
+    title = f"“{_escape(row['title'])}”" if row["title"] else f"untitled ({_escape(row['track'])})"
+    parts = [
+        f"{title} by {_escape(row['artist'])}" if row["artist"] else f"{title}, artist unknown",
+        f"source {_escape(row['source'])}",
+        *([_link(row["url"])] if row["url"] else []),
+        _escape(row["licence"] or "licence unknown"),
+    ]
+    return " · ".join(parts)
+
+
+def _link(text: str) -> str:
+    """Make a web address a link and anything else plain text."""
+    text = " ".join(text.split())
+    return f"<{text}>" if re.fullmatch(r"https?://[^\s<>]+", text) else _escape(text)
+
+
+def _escape(text: str) -> str:
+    return SPECIAL.sub(r"\\\1", " ".join(text.split()))

@@ -1,0 +1,128 @@
+"""The files that describe a dataset: manifest, ImageFolder texts, refusals, sd-scripts config."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dmm.codec.mel import load_format
+from dmm.files import whole_file, write_text
+
+from ..captions.clean import SEPARATOR, caption_prefix, prompt
+from ..sources import Rejected
+from .options import PLACES, BuildOptions
+
+CHANGE = pa.struct([("rule", pa.string()), ("before", pa.string()), ("after", pa.string())])
+SCHEMA = pa.schema(
+    [(name, pa.string()) for name in ("id", "source", "track", "title", "artist", "album")]
+    + [("url", pa.string()), ("licence", pa.string())]
+    + [("start_s", pa.float64()), ("split", pa.string())]
+    + [(name, pa.string()) for name in ("caption_raw", "caption", "caption_origin")]
+    + [("caption_changes", pa.list_(CHANGE)), ("tokens", pa.int32()), ("facets", pa.string())]
+    + [("vocal_probability", pa.float64()), ("vocal_window", pa.float64())]
+    + [("vocal_evidence", pa.string())]
+    + [(name, pa.float64()) for name in ("loudness_lufs", "peak_db", "clipped", "dc", "silence")]
+    + [("bandwidth_hz", pa.float64()), ("gain_db", pa.float64())]
+    + [(name, pa.string()) for name in ("augmentation", "parent", "sha256", "track_sha256")]
+    + [("truth", pa.string())]
+)
+"""``tokens`` are CLIP's of the whole prompt; ``facets``, ``vocal_evidence``, ``augmentation`` and
+``truth`` are JSON; ``sha256`` is of the image; ``parent`` is the clip that a copy was made from."""
+
+
+def write_manifest(out: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Write ``manifest.parquet``: a row a clip, tracks in the source's order."""
+    buffer = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pylist(list(rows), schema=SCHEMA), buffer)
+    with whole_file(out / "manifest.parquet") as partial:
+        partial.write_bytes(buffer.getvalue().to_pybytes())
+
+
+def write_captions(out: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Write every clip's ``ID.txt`` that does not already say so."""
+    for row in rows:
+        path = out / row["split"] / f"{row['id']}.txt"
+        text = row["caption"] + "\n"
+        if not path.is_file() or path.read_bytes() != text.encode():
+            write_text(path, text)
+
+
+def write_metadata(out: Path, rows: Sequence[dict[str, Any]], options: BuildOptions) -> None:
+    """Write each split's ``metadata.jsonl``, for ``load_dataset("imagefolder", data_dir=...)``.
+
+    One file above the splits would be ignored without a word (datasets 5.2): the images would
+    load, the captions would not.
+    """
+    for split in PLACES:
+        mine = [row for row in rows if row["split"] == split]
+        first = options.words_before(split)
+        texts = [(f"{row['id']}.png", prompt(first, row["caption"])) for row in mine]
+        path = out / split / "metadata.jsonl"
+        if texts:
+            _write_jsonl(path, [{"file_name": name, "text": text} for name, text in texts])
+        else:
+            path.unlink(missing_ok=True)
+
+
+def write_rejected(out: Path, rejected: Sequence[Rejected]) -> None:
+    """Write ``rejected.jsonl``: input, reason, and where if only a window was refused."""
+    _write_jsonl(out / "rejected.jsonl", [vars(r) for r in rejected])
+
+
+def _write_jsonl(path: Path, values: list[dict[str, Any]]) -> None:
+    write_text(path, "".join(json.dumps(value, ensure_ascii=False) + "\n" for value in values))
+
+
+def content_sha256(rows: Sequence[dict[str, Any]]) -> str:
+    """Hash all clips: their ids, splits, captions and images."""
+    lines = sorted(json.dumps([r["id"], r["split"], r["caption"], r["sha256"]]) for r in rows)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def write_kohya_config(out: Path, rows: Sequence[dict[str, Any]], options: BuildOptions) -> None:
+    """Write ``dataset.toml``, with a regularisation subset if there are such clips."""
+    n_train, n_reg = (sum(row["split"] == place for row in rows) for place in ("train", "reg"))
+    write_text(out / "dataset.toml", kohya_config(options, n_train, n_reg))
+
+
+def kohya_config(options: BuildOptions, n_train: int, n_reg: int) -> str:
+    """Compose ``dataset.toml``; batch size and validation are the trainer's business.
+
+    sd-scripts takes one regularisation clip for every training clip and leaves the rest unused,
+    so training clips are repeated until all have their turn.
+    """
+    repeats = options.repeats or max(1, ceil(n_reg * options.reg_repeats / max(1, n_train)))
+    fmt = load_format(options.format)
+    lines = [
+        "# sd-scripts dataset config. image_dir is relative to this file: `dmm train` makes it",
+        "# absolute; sd-scripts itself takes it as relative to where it is started.",
+        "[general]",
+        'caption_extension = ".txt"',
+        "shuffle_caption = true",
+        'caption_separator = ","',
+        f'keep_tokens_separator = "{SEPARATOR}"',
+        f'# Without shuffle_caption "{SEPARATOR}" would be read as words: put "," in the prefixes.',
+        "flip_aug = false  # time would run backwards",
+        "random_crop = false",
+        "color_aug = false",
+        "",
+        "[[datasets]]",
+        f"resolution = [{fmt.n_frames}, {fmt.n_mels}]  # width, height",
+        "enable_bucket = false",
+        *_subset("train", options.words_before("train"), repeats),
+    ]
+    if n_reg:
+        words = options.words_before("reg")
+        lines += [*_subset("reg", words, options.reg_repeats), "is_reg = true"]
+    return "\n".join(lines) + "\n"
+
+
+def _subset(folder: str, words: str, repeats: int) -> list[str]:
+    prefix = caption_prefix(words)
+    lines = ["", "[[datasets.subsets]]", f'image_dir = "{folder}"', f"num_repeats = {repeats}"]
+    return lines + [f"caption_prefix = {json.dumps(prefix, ensure_ascii=False)}"] * bool(prefix)

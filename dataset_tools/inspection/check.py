@@ -1,0 +1,66 @@
+"""Every contract that a dataset has to keep, and every trap that it may fall into.
+
+``dmm data check DATASET``. What a contract is, and why, is told where it is checked: ``checks/``
+and ``leaks.py``. Near-duplicates by sound are looked for when the dataset is built.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from dmm.errors import InputError
+
+from ..building.options import MARK
+from ..checks.captions import check_caption, check_metadata
+from ..checks.config import check_config
+from ..checks.files import check_clip_files, check_folders
+from ..checks.finding import REBUILD, Finding
+from ..checks.manifest import check_manifest
+from ..checks.voices import check_voices
+from ..dataset import Dataset, read_built, read_manifest
+from ..leaks import find_leaks
+
+
+def check_dataset(folder: Path, advance: Callable[[int], None] | None = None) -> list[Finding]:
+    """Check a dataset and list what is wrong with it; InputError if ``folder`` is none.
+
+    ``advance`` is told of every clip that is done. Where the manifest cannot be believed, nothing
+    that rests on it is checked.
+    """
+    if not any((folder / name).exists() for name in ("dataset.json", "manifest.parquet", MARK)):
+        raise InputError(f"{folder} is no dataset; make one with `dmm data build --out {folder}`")
+    try:
+        built, fmt = read_built(folder)
+        rows, wrong = read_manifest(folder)
+    except InputError as error:
+        what, _, remedy = str(error).partition("; ")
+        return [Finding("dataset", folder.name, what, remedy or REBUILD)]
+    if wrong:
+        return [Finding("manifest", "manifest.parquet", what, REBUILD) for what in wrong]
+    unsound = list(check_manifest(built, rows))
+    if any(finding.kind == "manifest" for finding in unsound):
+        return unsound
+    return unsound + list(_check_all(Dataset(folder, built, fmt, rows), advance))
+
+
+def count_clips(folder: Path) -> int:
+    """Read how many clips a manifest lists, 0 if it cannot be read: a length for a progress bar."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.read_metadata(folder / "manifest.parquet").num_rows
+    except (pa.ArrowException, OSError):
+        return 0
+
+
+def _check_all(dataset: Dataset, advance: Callable[[int], None] | None) -> Iterator[Finding]:
+    yield from check_config(dataset)
+    yield from find_leaks(dataset.rows, dataset.built.get("splits_grouped_by", "artist"))
+    yield from check_folders(dataset.folder, dataset.rows)
+    yield from check_metadata(dataset, dataset.rows)
+    yield from check_voices(dataset)
+    for row in dataset.rows:
+        yield from check_clip_files(dataset, row)
+        yield from check_caption(dataset, row)
+        if advance:
+            advance(1)

@@ -1,0 +1,194 @@
+"""What a dataset loses on the way a model sees it, with sound: ``dmm data fidelity DATASET``.
+
+Test clips go sound -> mel image -> sound, and, given a base model, image -> VAE -> image -> sound.
+Nothing that is trained can sound better than this: its pictures come out of that VAE, its sound out
+of those pictures.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from dmm.checkpoints.header import read_metadata
+from dmm.codec.decode import decode
+from dmm.codec.mel import MelFormat, encode
+from dmm.errors import InputError
+from dmm.files import sha256_file, write_text
+from dmm.progress import progress_bar
+from dmm.sound.audio import read_audio
+from dmm.sound.loudness import loudness_lufs
+
+from ..dataset import read_built
+from ..sources import Sound
+from .base_vae import Picture, Vae, load_vae
+from .fidelity_page import Heard, render_page
+from .fidelity_words import expectations
+
+SCHEMA = 1
+"""Raised when a key of fidelity.json changes its meaning."""
+N_FFT, CEILING_HZ, FLOOR_DB = 2048, 10_000, -80
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What one clip lost on its way."""
+
+    spectral_convergence: float
+    """||X - Y|| / ||X|| over STFT magnitudes at the gain that fits best; 0 is no loss."""
+    log_spectral_db: float
+    """Mean level difference up to 10 kHz, floored 80 dB below the loudest cell, same gain."""
+    loudness_lu: float | None
+    """Restored less original, BS.1770; None for silence."""
+    centroid_ratio: float
+    """Spectral centroid, restored over original; below 1 is duller."""
+    image_psnr_db: float | None = None
+    """Of the picture after the VAE; None where no picture was changed."""
+
+
+def measure_fidelity(
+    dataset: Path, base: Path | None, out: Path, clips: int = 12, seed: int = 0
+) -> dict[str, Any]:
+    """Write ``fidelity.json`` and ``fidelity.html`` into ``out``; returns the JSON's content.
+
+    ``clips`` test clips are drawn by ``seed``. InputError without a test split with sound,
+    ModelError for a base that is no SDXL checkpoint.
+    """
+    built, fmt = read_built(dataset)
+    channels = 2 if built["options"].get("stereo") else 1
+    found = sorted(p for p in (dataset / "test").glob("*.flac") if p.with_suffix(".png").is_file())
+    if not found:
+        raise InputError(
+            f"{dataset}: no test clips with their sound in test/; build it with --test 0.1 or more"
+        )
+    chosen = sorted(found, key=lambda path: _rank(seed, path.stem))[:clips]
+    vae = load_vae(base) if base else None
+    heard = []
+    with progress_bar("fidelity", len(chosen)) as advance:
+        for path in chosen:
+            heard.append(hear(path, fmt, channels, vae))
+            advance()
+    report = _report(dataset, base, fmt, seed, len(found), heard)
+    report["expect"] = expectations(report)
+    write_text(out / "fidelity.json", json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+    write_text(out / "fidelity.html", render_page(report, heard, fmt))
+    return report
+
+
+def _rank(seed: int, clip_id: str) -> str:
+    return hashlib.sha256(f"{seed} {clip_id}".encode()).hexdigest()
+
+
+def hear(path: Path, fmt: MelFormat, channels: int, vae: Vae | None) -> Heard:
+    """Send one clip all the way; ``path`` is its sound, ``ID.txt`` beside it its caption."""
+    original = read_audio(path, fmt.sr, channels)
+    if original.shape[1] < fmt.clip_samples:
+        raise InputError(f"{path}: shorter than a clip of {fmt.name!r}; build the dataset again")
+    original = original[:, : fmt.clip_samples]
+    image = encode(original, fmt)
+    sounds, pictures = {"original": original}, {"original": image}
+    losses = {}
+    sounds["image"] = decode(image, fmt)
+    pictures["image"] = encode(sounds["image"], fmt)
+    losses["image"] = asdict(compare(original, sounds["image"], fmt.sr))
+    if vae is not None:
+        pictures["vae"] = vae(image)
+        sounds["vae"] = decode(pictures["vae"], fmt)
+        psnr = {"image_psnr_db": psnr_db(image, pictures["vae"])}
+        losses["vae"] = asdict(compare(original, sounds["vae"], fmt.sr)) | psnr
+    text = path.with_suffix(".txt")
+    caption = text.read_text("utf-8").strip() if text.is_file() else path.stem
+    above = share_above(original, fmt.sr, fmt.fmax)
+    return Heard(path.stem, caption, above, losses, sounds, pictures)
+
+
+def compare(original: Sound, restored: Sound, sr: int) -> Loss:
+    """Measure what is lost from ``original``, all channels together; benchmarks/codec.py's terms.
+
+    Not defined for silence, which datasets do not hold.
+    """
+    x, y = magnitudes(original), magnitudes(restored)
+    gain = (x * y).sum() / max((y * y).sum(), 1e-20)
+    floor = x.max() * 10 ** (FLOOR_DB / 20)
+    levels = [20 * np.log10(np.maximum(z, floor)) for z in (x, gain * y)]
+    top = int(CEILING_HZ / sr * N_FFT) + 1
+    change_lu = loudness_lufs(restored, sr) - loudness_lufs(original, sr)
+    return Loss(
+        float(np.linalg.norm(x - gain * y) / np.linalg.norm(x)),
+        float(np.abs(levels[0] - levels[1])[:top].mean()),
+        float(change_lu) if isfinite(change_lu) else None,
+        centroid_hz(y, sr) / max(centroid_hz(x, sr), 1e-9),
+    )
+
+
+def magnitudes(sound: Sound) -> Float[np.ndarray, "bins frames"]:
+    """STFT magnitudes, Hann window, a quarter window apart, the channels one after another."""
+    from scipy import signal
+
+    step = {"noverlap": N_FFT * 3 // 4, "padded": False}
+    return np.concatenate(
+        [np.abs(signal.stft(channel, nperseg=N_FFT, **step)[2]) for channel in sound], axis=1
+    )
+
+
+def centroid_hz(magnitude: Float[np.ndarray, "bins frames"], sr: int) -> float:
+    """Frequency at the mean of the spectrum's magnitude."""
+    spectrum = magnitude.sum(1, dtype=np.float64)
+    return float((np.arange(len(spectrum)) * spectrum).sum() / max(spectrum.sum(), 1e-20)) * (
+        sr / N_FFT
+    )
+
+
+def share_above(sound: Sound, sr: int, hz: float) -> float:
+    """Share of the energy that lies above a frequency, 0..1."""
+    power = np.square(magnitudes(sound), dtype=np.float64).sum(1)
+    above = np.arange(len(power)) * sr / N_FFT > hz
+    return float(power[above].sum() / max(power.sum(), 1e-20))
+
+
+def psnr_db(original: Picture, restored: Picture) -> float:
+    """Peak signal-to-noise ratio of two 8-bit pictures; 100 dB for equal ones."""
+    error = np.mean(np.square(original.astype(np.float64) - restored))
+    return 100.0 if error == 0 else min(100.0, float(10 * np.log10(255**2 / error)))
+
+
+def _report(
+    dataset: Path, base: Path | None, fmt: MelFormat, seed: int, n_test: int, heard: list[Heard]
+) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "dataset": str(dataset),
+        "format": fmt.model_dump(),
+        "base": str(base) if base else None,
+        "base_sha256": sha256_file(base) if base else None,
+        "base_format": read_metadata(base).get("dmm_format") if base else None,
+        "seed": seed,
+        "n": len(heard),
+        "test_clips": n_test,
+        "energy_above_fmax": _spread([clip.above for clip in heard]),
+        "stages": {stage: dict(_summary(stage, heard)) for stage in heard[0].losses},
+        "clips": [
+            {"id": c.id, "caption": c.caption, "energy_above_fmax": c.above, **c.losses}
+            for c in heard
+        ],
+    }
+
+
+def _summary(stage: str, heard: list[Heard]) -> Iterator[tuple[str, dict[str, float]]]:
+    for name in Loss.__annotations__:
+        values = [clip.losses[stage][name] for clip in heard]
+        if known := [value for value in values if value is not None]:
+            yield name, _spread(known)
+
+
+def _spread(values: list[float]) -> dict[str, float]:
+    """Mean, standard deviation between clips (0 for one), least and most."""
+    deviation = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+    mean, least, most = (float(f(values)) for f in (np.mean, np.min, np.max))
+    return {"mean": mean, "std": deviation, "least": least, "most": most}

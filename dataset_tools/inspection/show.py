@@ -1,0 +1,123 @@
+"""One clip and all that is known of it: picture, sound, words and how they came about."""
+
+import difflib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from PIL import Image
+
+from dmm.codec.image import read_image
+from dmm.errors import InputError
+from dmm.pages import coloured_png
+
+from ..dataset import Dataset, Row
+
+QUALITY = ("loudness_lufs", "peak_db", "gain_db", "clipped", "dc", "silence", "bandwidth_hz")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A clip with everything that its row keeps as JSON opened."""
+
+    row: Row
+    prompt: str
+    """What a model trained on the dataset is asked with to get it."""
+    facets: dict[str, dict[str, float]]
+    evidence: dict[str, int]
+    """Labelling function to 1 (vocal), -1 (instrumental) or 0 (silent)."""
+    augmentation: Any
+    relatives: list[Row]
+    """The other clips of its track, as they follow in time."""
+
+    @property
+    def path(self) -> str:
+        """Below the dataset, without a suffix."""
+        return f"{self.row['split']}/{self.row['id']}"
+
+    @property
+    def quality(self) -> dict[str, float]:
+        """What was measured of the sound."""
+        return {name: self.row[name] for name in QUALITY if self.row[name] is not None}
+
+
+def find_clip(rows: Sequence[Row], wanted: str) -> Row:
+    """Find a clip by its id or the beginning of it; InputError names the nearest if there is none.
+
+    The beginning has to be of one clip only.
+    """
+    matches = [row for row in rows if row["id"].startswith(wanted)]
+    exact = [row for row in matches if row["id"] == wanted]
+    if len(exact or matches) == 1:
+        return (exact or matches)[0]
+    ids = [row["id"] for row in matches or rows]
+    if matches:
+        raise InputError(
+            f"{len(ids)} clips begin with {wanted!r}: {', '.join(ids[:3])}, ...; write more of it"
+        )
+    nearest = difflib.get_close_matches(wanted, ids, n=3, cutoff=0.3) or ids[:3]
+    raise InputError(f"no clip {wanted!r}; the nearest: {', '.join(nearest)}")
+
+
+def show_clip(dataset: Dataset, wanted: str) -> Shown:
+    """Gather what is known of a clip; InputError if no clip or several begin with ``wanted``."""
+    from ..captions.clean import prompt
+    from ..checks.config import subset_anchor
+
+    row = find_clip(dataset.rows, wanted)
+    relatives = [
+        other
+        for other in dataset.rows
+        if other["track"] == row["track"] and other["id"] != row["id"]
+    ]
+    return Shown(
+        row=row,
+        prompt=prompt(subset_anchor(dataset.built, row["split"]), row["caption"]),
+        facets=json.loads(row["facets"] or "{}"),
+        evidence=json.loads(row["vocal_evidence"] or "{}"),
+        augmentation=json.loads(row["augmentation"] or "null"),
+        relatives=sorted(relatives, key=lambda other: (other["start_s"], other["id"])),
+    )
+
+
+def word_changes(before: str, after: str) -> list[tuple[str, str]]:
+    """Say which pieces of a text were kept, taken out and put in: ("=", "-" or "+", piece).
+
+    >>> word_changes("slow piano, soft vocals", "slow piano")
+    [('=', 'slow piano'), ('-', ', soft vocals')]
+    """
+    old, new = (re.findall(r"\w+|\s+|[^\w\s]", text) for text in (before, after))
+    pieces = []
+    for kind, i, j, k, n in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        changed = [("=", old[i:j])] if kind == "equal" else [("-", old[i:j]), ("+", new[k:n])]
+        pieces += [(sign, "".join(words)) for sign, words in changed if words]
+    return pieces
+
+
+def clip_sound(
+    dataset: Dataset, shown: Shown
+) -> tuple[Float[np.ndarray, "channels samples"], bool]:
+    """Sound at the format's rate, and whether it is the original's rather than the picture's.
+
+    Test clips come with their sound; that of the others is decoded from the picture.
+    """
+    from dmm.codec.decode import decode
+    from dmm.sound.audio import read_audio
+
+    flac = dataset.folder / f"{shown.path}.flac"
+    if flac.is_file():
+        channels = 2 if dataset.built["options"].get("stereo") else 1
+        return read_audio(flac, dataset.fmt.sr, channels), True
+    image, fmt = read_image(dataset.folder / f"{shown.path}.png")
+    return decode(image, fmt), False
+
+
+def coloured(path: Path) -> bytes:
+    """Content of a PNG that shows a grey mel image in colour; a stereo one as it is."""
+    image, fmt = read_image(path)
+    return coloured_png(Image.fromarray(image), dark_is_loud=fmt.level_scale == "power")

@@ -1,0 +1,57 @@
+"""The page of ``dmm data show --html``: one clip in one file, with a player."""
+
+from pathlib import Path
+
+import numpy as np
+
+from dmm.codec.mel import MelFormat
+from dmm.pages import data_uri, template
+from dmm.sound.audio import audio_bytes
+
+from ..dataset import Dataset
+from .show import Shown, clip_sound, coloured, word_changes
+from .stats_page import number
+
+TEMPLATE = Path(__file__).with_name("show.html.jinja")
+TICKS_HZ = (100, 500, 1000, 2000, 4000, 8000, 16000)
+UNITS = {
+    "loudness_lufs": ("Loudness", "LUFS"),
+    "peak_db": ("Peak", "dBFS"),
+    "gain_db": ("Gain applied", "dB"),
+    "clipped": ("Clipped", "of samples"),
+    "dc": ("DC offset", ""),
+    "silence": ("Silence", "of the clip"),
+    "bandwidth_hz": ("Bandwidth", "Hz"),
+}
+VOTES = {1: "vocal", -1: "instrumental", 0: "silent"}
+
+
+def render_page(dataset: Dataset, shown: Shown) -> str:
+    """Draw a clip's page, its picture and sound inside; everything a file says is escaped."""
+    sound, is_original = clip_sound(dataset, shown)
+    return template(TEMPLATE, number=number).render(
+        shown=shown,
+        row=shown.row,
+        fmt=dataset.fmt,
+        picture=data_uri("image/png", coloured(dataset.folder / f"{shown.path}.png")),
+        audio=data_uri("audio/flac", audio_bytes(sound, dataset.fmt.sr)),
+        is_original=is_original,
+        ticks=frequency_ticks(dataset.fmt),
+        units=UNITS,
+        votes=VOTES,
+        word_changes=word_changes,
+    )
+
+
+def frequency_ticks(fmt: MelFormat) -> list[tuple[str, float]]:
+    """Labels and heights, in percent from the top, of round frequencies on the picture's axis."""
+
+    def mel(hz: int | float) -> float:
+        return float(np.log10(1 + hz / 700))
+
+    low, high = mel(fmt.fmin), mel(fmt.fmax)
+    return [
+        (f"{hz // 1000} kHz" if hz >= 1000 else f"{hz} Hz", 100 * (high - mel(hz)) / (high - low))
+        for hz in TICKS_HZ
+        if fmt.fmin < hz < fmt.fmax * 0.97
+    ]

@@ -1,0 +1,146 @@
+"""What a dataset holds, in numbers and on one page: ``dmm data stats DATASET``."""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..building.options import PLACES as SPLITS
+from ..captions.lexicon import FACETS
+from ..dataset import Dataset, Row, read_dataset
+
+BINS = 24
+TOP = 12
+"""Values shown of a facet."""
+LIKELY = 0.5
+"""A facet's value counts for a track from this probability."""
+MEASURES: dict[str, tuple[str, str, tuple[float, float] | None]] = {
+    "tokens": ("Caption length", "tokens", None),
+    "loudness_lufs": ("Loudness", "LUFS", None),
+    "peak_db": ("Peak", "dBFS", None),
+    "silence": ("Silence", "share of the clip", (0.0, 1.0)),
+    "bandwidth_hz": ("Bandwidth", "Hz", None),
+    "vocal_probability": ("Voice", "probability", (0.0, 1.0)),
+}
+"""Manifest column: what it is called, its unit, and its whole range where it has one."""
+
+
+def describe(folder: Path) -> dict[str, Any]:
+    """Count and measure a dataset; the values are JSON's. InputError if ``folder`` is not whole.
+
+    Hours are of clips, so overlapping windows count twice. Facets count tracks, everything else
+    clips; ``rejected`` counts refusals by the kind that their reason begins with.
+    """
+    dataset = read_dataset(folder)
+    rows, hours = dataset.rows, dataset.fmt.clip_duration_s / 3600
+    clips = _by_split(rows, len)
+    return {
+        "name": folder.resolve().name,
+        "format": dataset.fmt.name,
+        "clip_s": round(dataset.fmt.clip_duration_s, 3),
+        "anchor": dataset.anchor,
+        "splits_grouped_by": dataset.built["splits_grouped_by"],
+        "tracks": dataset.built["tracks"],
+        "clips": clips,
+        "hours": {split: round(n * hours, 4) for split, n in clips.items()},
+        "tracks_of": _by_split(rows, _distinct("track")),
+        "artists_of": _by_split(rows, _distinct("artist")),
+        "augmented": sum(row["augmentation"] is not None for row in rows),
+        "facets": count_facets(rows),
+        "measures": {name: distribution(rows, name) for name in MEASURES},
+        "evidence": _evidence(rows),
+        "caption_origins": _counted(row["caption_origin"] for row in rows),
+        "sources": _counted(row["source"] for row in rows),
+        "licences": _counted(row["licence"] or "unknown" for row in rows),
+        "rejected": _refusals(dataset),
+        "content_sha256": dataset.built["content_sha256"],
+    }
+
+
+def distribution(rows: Sequence[Row], name: str) -> dict[str, Any] | None:
+    """Percentiles of a column and its histogram by split; None where no clip has a value.
+
+    ``edges`` are one more than the counts; clips without a value are ``missing``.
+    """
+    known = [row for row in rows if row[name] is not None]
+    if not known:
+        return None
+    values = np.array([row[name] for row in known], np.float64)
+    edges = _edges(values, MEASURES[name][2])
+    splits = np.array([row["split"] for row in known])
+    low, middle, high = np.percentile(values, (5, 50, 95))
+    return {
+        "missing": len(rows) - len(known),
+        "min": _rounded(values.min()),
+        "p5": _rounded(low),
+        "p50": _rounded(middle),
+        "p95": _rounded(high),
+        "max": _rounded(values.max()),
+        "edges": [_rounded(edge) for edge in edges],
+        "counts": {
+            split: np.histogram(values[splits == split], edges)[0].tolist()
+            for split in SPLITS
+            if (splits == split).any()
+        },
+    }
+
+
+def _edges(values: np.ndarray, whole: tuple[float, float] | None) -> np.ndarray:
+    """Edges of equal bins over the whole range, or over the values; of whole numbers whole ones."""
+    low, high = whole or (float(values.min()), float(values.max()))
+    if high <= low:
+        return np.linspace(low, low + 1, BINS + 1)
+    if whole is None and (values % 1 == 0).all():
+        step = int(np.ceil((high - low + 1) / BINS))
+        return np.arange(low, high + step + 0.5, step)
+    return np.linspace(low, high, BINS + 1)
+
+
+def _rounded(value: float) -> float:
+    return round(float(value), 4)
+
+
+def count_facets(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
+    """Count the tracks that likely have a value, for every facet; the most common come first."""
+    counted: dict[str, Counter[str]] = defaultdict(Counter)
+    first = {row["track"]: row["facets"] for row in reversed(rows)}
+    for text in first.values():
+        for facet, values in json.loads(text or "{}").items():
+            counted[facet].update(value for value, p in values.items() if p >= LIKELY)
+    order = sorted(counted, key=lambda f: (FACETS.index(f) if f in FACETS else len(FACETS), f))
+    return {facet: _counted(counted[facet].elements()) for facet in order if counted[facet]}
+
+
+def _evidence(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
+    """Count, for every labelling function, the tracks it calls vocal, instrumental, or neither."""
+    words = {1: "vocal", -1: "instrumental", 0: "silent"}
+    counted: dict[str, Counter[str]] = defaultdict(Counter)
+    first = {row["track"]: row["vocal_evidence"] for row in reversed(rows)}
+    for text in first.values():
+        for function, vote in json.loads(text or "{}").items():
+            counted[function][words[vote]] += 1
+    return {
+        name: {word: counted[name][word] for word in words.values()} for name in sorted(counted)
+    }
+
+
+def _refusals(dataset: Dataset) -> dict[str, int]:
+    lines = (dataset.folder / "rejected.jsonl").read_text("utf-8").splitlines()
+    return _counted(json.loads(line)["reason"].split(":")[0] for line in lines)
+
+
+def _by_split(rows: Sequence[Row], measure: Callable[[list[Row]], int]) -> dict[str, int]:
+    groups = {split: [row for row in rows if row["split"] == split] for split in SPLITS}
+    return {split: measure(group) for split, group in groups.items() if group}
+
+
+def _distinct(name: str) -> Callable[[list[Row]], int]:
+    return lambda rows: len({row[name] for row in rows if row[name] is not None})
+
+
+def _counted(values: Iterable[str]) -> dict[str, int]:
+    """Count, most first, equal ones by name."""
+    return dict(sorted(Counter(values).items(), key=lambda item: (-item[1], item[0])))

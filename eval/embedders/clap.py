@@ -1,0 +1,132 @@
+"""LAION's CLAP as an embedder (https://arxiv.org/abs/2211.06687), whichever package runs it.
+
+``clap`` runs a checkpoint folder by transformers (``clap_folder.py``), ``laion-clap`` a .pt file by
+its authors' package (``laion.py``): equal to 1e-6 on equal weights. Checkpoints are not
+interchangeable by name, so the weights' SHA-256 is part of the embedder's identity.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float
+
+from dmm.embedders import Identity, Way, load_text_embedder
+from dmm.errors import ModelError
+
+from ..sound import mono, resample
+from .windows import sixteen_bits, windows
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from dmm.distill.compute import Compute
+
+Item = TypeVar("Item")
+
+SR = 48000
+WINDOW_SAMPLES = 480_000
+"""CLAP hears 10 s at a time."""
+BATCH = 8
+"""Windows or texts at once: more takes more memory, and on a CPU more time."""
+MAX_TOKENS = 77
+"""Words after these are cut off, as in CLAP's training."""
+CODE = 2
+"""Raised when this package gives another vector for the same clip, weights and way."""
+IN_WORDS = {
+    "loop": "48 kHz mono, 16 bit, looped to 10 s; longer sound: mean of 10 s windows",
+    "legacy": "48 kHz mono, 16 bit, whole copies then silence to 10 s; longer sound: mean of 10 s "
+    "windows",
+}
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """Two networks with one space; what it returns need not have unit length."""
+
+    dim: int
+    logit_scale: float
+
+    def hear(self, batch: Sequence[Float[np.ndarray, "480000"]]) -> "Tensor":
+        """(windows, dim) of sound at 48 kHz."""
+        ...
+
+    def read(self, texts: list[str]) -> "Tensor":
+        """(texts, dim); ModelError if there is no tokeniser."""
+        ...
+
+
+class Clap:
+    """A loaded checkpoint. Pickled, it is what it was loaded from: a Ray worker loads it anew."""
+
+    def __init__(
+        self, encoder: Encoder, identity: Identity, way: Way, compute: "Compute", weights: Path
+    ) -> None:
+        self.encoder, self.identity, self.compute = encoder, identity, compute
+        self.name, self.version = identity.name, identity.version
+        self.protocol = IN_WORDS[identity.protocol]
+        self.dim, self.logit_scale = encoder.dim, encoder.logit_scale
+        self._recipe = (identity.name, weights, way, identity.version)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _load_again, self._recipe
+
+    def embed(self, audio_files: Sequence[Path]) -> Float[np.ndarray, "n dim"]:
+        """Unit rows, float32; InputError names the first file that cannot be read."""
+        return self._embed(mono(path, SR) for path in audio_files)
+
+    def embed_sounds(
+        self, sounds: Float[np.ndarray, "n samples"], sr: int
+    ) -> Float[np.ndarray, "n dim"]:
+        """Unit rows, float32, of mono sounds at ``sr`` Hz."""
+        return self._embed(resample(sounds.astype(np.float32, copy=False), sr, SR))
+
+    def embed_text(self, texts: Sequence[str]) -> Float[np.ndarray, "n dim"]:
+        """Unit rows, float32; ModelError if the weights came without what reads words."""
+        return self._rows(self.encoder.read, texts)
+
+    def _embed(self, sounds: Iterable[Float[np.ndarray, "_"]]) -> Float[np.ndarray, "n dim"]:
+        counts: list[int] = []
+
+        def all_windows() -> Iterator[np.ndarray]:
+            for sound in sounds:
+                own = windows(sixteen_bits(sound), WINDOW_SAMPLES, self.identity.protocol)
+                counts.append(len(own))
+                yield from own
+
+        rows = self._rows(self.encoder.hear, all_windows())
+        means = [own.mean(0) for own in np.split(rows, np.cumsum(counts)[:-1])]
+        return _unit(np.stack(means))
+
+    def _rows(self, encode: Any, items: Iterable[Any]) -> Float[np.ndarray, "n dim"]:
+        """Unit rows of one network, a batch at a time."""
+        import torch
+
+        # TF32 would take three of seven digits from a GPU's convolutions.
+        exact = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+        with torch.inference_mode(), self.compute.autocast(), exact:
+            rows = [encode(batch).float().cpu() for batch in _batches(items, BATCH)]
+        return _unit(torch.cat(rows).numpy())
+
+
+def _batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    coming = iter(items)
+    while batch := list(islice(coming, size)):
+        yield batch
+
+
+def _unit(rows: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, "n dim"]:
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def _load_again(name: str, weights: Path, way: Way, version: str) -> Any:
+    """The same embedder in another process; ModelError if the weights there are others."""
+    again = load_text_embedder(name, weights, way.protocol, way.precision, way.device)
+    if again.version != version:
+        raise ModelError(
+            f"{weights}: holds other weights on a worker ({again.version}, here {version}); make "
+            "all machines see the same folder"
+        )
+    return again

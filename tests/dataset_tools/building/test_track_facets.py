@@ -1,0 +1,68 @@
+"""Facets of tracks, weighed by what an embedder hears."""
+
+import numpy as np
+import pytest
+
+from dataset_tools.building import track_facets
+from dataset_tools.building.options import BuildOptions
+from dataset_tools.building.records import write_arrays
+from dataset_tools.sources import Track
+from dmm.embedders import Identity
+
+AXES = {"piano": 0, "violin": 1}
+
+
+class Ear:
+    """Hears piano along the first axis, violin along the second, and nothing else."""
+
+    name, version, protocol, dim, logit_scale = "ear", "1", "", 3, 1.0
+    identity = Identity(name, None, "", protocol, "fp32", 1)
+
+    def embed(self, audio_files):
+        raise NotImplementedError
+
+    def embed_sounds(self, sounds, sr):
+        raise NotImplementedError
+
+    def embed_text(self, texts):
+        rows = np.zeros((len(texts), 3), np.float32)
+        for row, text in zip(rows, texts, strict=True):
+            row[AXES.get(text, 2)] = 1
+        return rows
+
+
+@pytest.fixture
+def pianos(tmp_path, monkeypatch):
+    """Thirty tracks, one in six a piano by its sound, all said to be one; and the two options."""
+    monkeypatch.setattr(track_facets, "caption_checker", lambda name: Ear())
+    monkeypatch.setattr("dataset_tools.building.options.embedder_version", lambda name: name)
+    tracks = [
+        Track(f"t{n}", "folder", f"{n}.wav", "piano, calm", "sidecar", f"{n:064d}", len)
+        for n in range(30)
+    ]
+    for n, track in enumerate(tracks):
+        row = np.array([1.0, 0.1, 0.1] if n % 6 == 0 else [0.02 * (n % 5), 1.0, 0.1], np.float32)
+        write_arrays(tmp_path, track.id, [np.zeros(3, np.uint32)], [row / np.linalg.norm(row)])
+    checked = BuildOptions(vocal_classifier="none", check_captions="ear")
+    return tracks, tmp_path, checked
+
+
+def test_without_an_embedder_words_alone_count(pianos):
+    tracks, out, _ = pianos
+    text = track_facets.text_facets(tracks)
+    plain = BuildOptions(vocal_classifier="none")
+    assert track_facets.weigh_facets(out, tracks, text, plain) == text
+    assert all(facets["instrument"].keys() == {"piano"} for facets in text.values())
+
+
+def test_a_word_that_the_sound_denies_is_doubted(pianos):
+    tracks, out, checked = pianos
+    found = track_facets.weigh_facets(out, tracks, track_facets.text_facets(tracks), checked)
+    piano = np.array([found[t.id]["instrument"]["piano"] for t in tracks])
+    assert piano[::6].min() > max(np.delete(piano, np.s_[::6]))
+
+
+def test_what_only_the_listener_denies_is_not_told(pianos):
+    tracks, out, checked = pianos
+    found = track_facets.weigh_facets(out, tracks, track_facets.text_facets(tracks), checked)
+    assert {v for facets in found.values() for v in facets["instrument"]} <= {"piano", "violin"}
