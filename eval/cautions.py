@@ -5,11 +5,12 @@ flatter; only what cannot be read at all has no embedding.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
 
 from dmm.embedders import TextEmbedder
 
@@ -150,12 +151,18 @@ def left_out(own: HeardSet) -> list[Finding]:
 
 
 def unread(
-    clips: EmbeddedClips, prompts: Sequence[str | None], reader: TextEmbedder
+    clips: EmbeddedClips,
+    prompts: Sequence[str | None],
+    texts: Mapping[str, Float[np.ndarray, " dim"]],
+    reader: TextEmbedder,
 ) -> list[Finding]:
-    """Clips whose prompt reads like no words at all: their similarity is that to nothing."""
-    asked = list(dict.fromkeys(prompt for prompt in prompts if prompt))
-    nothing, *rows = reader.embed_text(["", *asked])
-    empty = {p for p, row in zip(asked, rows, strict=True) if np.allclose(row, nothing, atol=1e-6)}
+    """Clips whose prompt reads like no words at all: their similarity is that to nothing.
+
+    ``texts`` holds every prompt as ``reader`` reads it.
+    """
+    nothing = reader.embed_text([""])[0]
+    asked = {prompt for prompt in prompts if prompt}
+    empty = {prompt for prompt in asked if np.allclose(texts[prompt], nothing, atol=1e-6)}
     found = [path for path, own in zip(clips.files, prompts, strict=True) if own in empty]
     text = (
         f"{reader.name} knows no word of their prompts, so that text-audio similarity and "

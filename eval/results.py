@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+from jaxtyping import Float
+
 from dmm.embedders import Embedder, TextEmbedder
 
 from .bands import bands_for, first_model
@@ -36,17 +39,20 @@ def set_json(sets: Mapping[str, ClipSet]) -> dict[str, Any]:
 
 
 def cautions_json(
-    sets: Mapping[str, ClipSet], reader: Embedder | None = None
+    sets: Mapping[str, ClipSet],
+    embedder: Embedder,
+    texts: Mapping[str, Float[np.ndarray, " dim"]] | None,
 ) -> list[dict[str, Any]]:
     """What makes the scores of "clips" doubtful: a sentence each, and the clips it is about.
 
-    Beside them "real" and perhaps "train" clips; ``reader`` is what read the prompts, if any did.
+    Beside them "real" and perhaps "train" clips; ``texts`` are the prompts as the embedder reads
+    them, None if it did not.
     """
     real, train = (sets[role].clips if role in sets else None for role in ("real", "train"))
     own = sets["clips"]
     found = cautions(own.clips, real, train)
-    if isinstance(reader, TextEmbedder):
-        found += unread(own.clips, own.prompts, reader)
+    if texts and isinstance(embedder, TextEmbedder):
+        found += unread(own.clips, own.prompts, texts, embedder)
     names = dict(zip((str(own.folder) for own in sets.values()), _names(sets), strict=True))
     return [
         {"says": one.sentence, "clips": [_without_path(line, names) for line in one.names]}

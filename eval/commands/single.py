@@ -82,7 +82,7 @@ def _tell(
         "sets": set_json(sets) | described,
         "interval_over": interval_groups(own.prompts)[1],
         "scores": figures_json(found, ears.embedder),
-        "cautions": cautions_json(sets, ears.embedder if texts else None),
+        "cautions": cautions_json(sets, ears.embedder, texts),
     }
     if ears.as_json:
         return ears.print_json(content)

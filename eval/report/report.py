@@ -137,7 +137,7 @@ def build_report(report: Report) -> dict[str, Any]:
         "copies": copies_json(clips, report.copies) if report.copies else None,
         "joints": joint_rows(report.sets),
         "judged": judged(report.sets, report.dataset),
-        "cautions": cautions_json(_all_sets(report), report.embedder),
+        "cautions": cautions_json(_all_sets(report), report.embedder, report.texts),
     }
     content["summary"] = {
         "headline": headline(content),

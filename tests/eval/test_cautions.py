@@ -99,7 +99,9 @@ def test_a_sentence_shows_the_first_names_and_counts_the_rest():
 def test_prompts_of_unknown_words_are_told_by_the_shipped_embedder(clips):
     own = embed_files(audio_files(clips), load_embedder("mel-stats"), 1)
     prompts = ["piano, slow", "warzone2100", None, "warzone2100", "flute", "xyzzy quux"]
-    (found,) = unread(own, prompts, load_text_embedder("nano-clap"))
+    reader, asked = load_text_embedder("nano-clap"), ["piano", *filter(None, prompts)]
+    texts = dict(zip(asked, reader.embed_text(asked), strict=True))
+    (found,) = unread(own, prompts, texts, reader)
     assert "knows no word of their prompts" in found.text
     assert [name[-6:-5] for name in found.names] == ["1", "3", "5"]
-    assert unread(own, ["piano"] * 6, load_text_embedder("nano-clap")) == []
+    assert unread(own, ["piano"] * 6, texts, reader) == []
