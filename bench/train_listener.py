@@ -19,12 +19,7 @@ from dataset_tools.sources.minimidi.harmony import KEYS
 from dataset_tools.sources.minimidi.instruments import INSTRUMENTS
 from dmm.distill.loop import Schedule, fit
 from eval.listening.judges import NO_DRUMS
-from eval.listening.listener import (
-    Labels,
-    Listener,
-    save_listener,
-    words_of,
-)
+from eval.listening.listener import Labels, Listener, save_listener, words_of
 
 from .listener_augment import augment, transposed, turned
 from .listener_data import MOMENTS, HeardClips, heard_clips, truth_of

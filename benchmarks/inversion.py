@@ -21,12 +21,7 @@ from provenance import provenance
 
 import dmm.codec.decode
 from dmm.codec.decode import decode, stream_decode
-from dmm.codec.mel import (
-    MelFormat,
-    encode,
-    load_format,
-    stft,
-)
+from dmm.codec.mel import MelFormat, encode, load_format, stft
 from dmm.sound.audio import read_audio
 
 HEADER = (

@@ -3,12 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
-from dmm.sound.rhythm import (
-    TEMPI_BPM,
-    beat_comb,
-    beat_period,
-    rises,
-)
+from dmm.sound.rhythm import TEMPI_BPM, beat_comb, beat_period, rises
 
 SR, HOP, N_FFT, N_BANDS = 11025, 64, 512, 24
 """Onsets are placed to within one hop, 6 ms."""

@@ -7,12 +7,7 @@ import typer
 
 from .augmentation.augment import parse_names
 from .building.build import build_dataset
-from .building.options import (
-    BuildOptions,
-    CaptionMode,
-    UnsureMode,
-    VocalMode,
-)
+from .building.options import BuildOptions, CaptionMode, UnsureMode, VocalMode
 from .captions.clean import DEFAULT_ANCHOR
 from .commands import captions as captions_command
 from .commands.check import check

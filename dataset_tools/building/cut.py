@@ -16,21 +16,9 @@ from dmm.sound.audio import write_audio
 from ..augmentation.mixup import onsets, pulse_s
 from ..beats import first_beat
 from ..fingerprint import fingerprint
-from ..quality import (
-    Quality,
-    gain_for,
-    measure,
-    refusal,
-)
+from ..quality import Quality, gain_for, measure, refusal
 from ..sources import Rejected, Sound, Track
-from ..windows import (
-    LOOK_AHEAD_S,
-    Window,
-    checked,
-    level_db,
-    spread,
-    windows,
-)
+from ..windows import LOOK_AHEAD_S, Window, checked, level_db, spread, windows
 from .clip_ids import clip_id
 from .hearing import caption_checker, vocal_classifier
 from .options import BuildOptions

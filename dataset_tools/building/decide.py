@@ -12,12 +12,7 @@ from ..fingerprint import find_duplicates
 from ..sources import Rejected, Track
 from ..splits import Split, assign_splits, rare_combinations
 from ..vocals.evidence import Evidence
-from ..vocals.gate import (
-    HIGH,
-    judge_tracks,
-    place,
-    vocal_windows,
-)
+from ..vocals.gate import HIGH, judge_tracks, place, vocal_windows
 from .options import BuildOptions
 from .records import Record
 

@@ -16,16 +16,7 @@ import numpy as np
 from dmm.errors import InputError
 
 from . import Rejected, Sound, SourceRequest, Track, text_sha256, track_id
-from .minimidi import (
-    BASE_STYLES,
-    HELD_OUT_STYLES,
-    Piece,
-    caption,
-    compose,
-    render,
-    to_midi,
-    truth,
-)
+from .minimidi import BASE_STYLES, HELD_OUT_STYLES, Piece, caption, compose, render, to_midi, truth
 from .minimidi.drums import KITS
 from .minimidi.instruments import INSTRUMENTS
 from .minimidi.render import PEAK

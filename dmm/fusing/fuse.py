@@ -14,13 +14,7 @@ from torch import Tensor
 
 from ..checkpoints.architecture import read_architecture
 from ..checkpoints.lora_layers import Place, lora_layers
-from ..checkpoints.tensorfile import (
-    Spec,
-    TensorFile,
-    in_order,
-    open_tensors,
-    write_tensors,
-)
+from ..checkpoints.tensorfile import Spec, TensorFile, in_order, open_tensors, write_tensors
 from ..errors import ModelError
 from ..files import refuse_same
 from ..generation.opening import Lora

@@ -12,12 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from ..codec.decode import (
-    CHUNK,
-    Quality,
-    soft_limit,
-    stream_decode,
-)
+from ..codec.decode import CHUNK, Quality, soft_limit, stream_decode
 from ..codec.image import write_image
 from ..codec.mel import MelFormat
 from ..errors import InputError

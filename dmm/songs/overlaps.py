@@ -6,13 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ..codec.mel import MelFormat
-from ..sound.rhythm import (
-    SHARP_S,
-    beat_comb,
-    beat_period,
-    mel_onsets,
-    smeared,
-)
+from ..sound.rhythm import SHARP_S, beat_comb, beat_period, mel_onsets, smeared
 from .joining import Layers
 
 SLACK_S = 0.25

@@ -8,13 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..listening.adherence import Adherence, adherence
-from ..listening.judges import (
-    HEARD,
-    Heard,
-    Judges,
-    likeliest,
-    load_judges,
-)
+from ..listening.judges import HEARD, Heard, Judges, likeliest, load_judges
 from ..listening.truth import Truth, truths
 from ..sets import ClipSet
 

@@ -5,12 +5,7 @@ import numpy as np
 import pytest
 
 from dataset_tools.commands.fidelity import fidelity
-from dataset_tools.inspection.fidelity import (
-    compare,
-    measure_fidelity,
-    psnr_db,
-    share_above,
-)
+from dataset_tools.inspection.fidelity import compare, measure_fidelity, psnr_db, share_above
 from dataset_tools.inspection.fidelity_words import expectations
 from dmm.codec.image import write_image
 from dmm.codec.mel import encode, load_format

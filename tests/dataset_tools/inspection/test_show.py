@@ -11,12 +11,7 @@ from typer.testing import CliRunner
 
 from dataset_tools.commands.show import show
 from dataset_tools.dataset import read_dataset
-from dataset_tools.inspection.show import (
-    clip_sound,
-    find_clip,
-    show_clip,
-    word_changes,
-)
+from dataset_tools.inspection.show import clip_sound, find_clip, show_clip, word_changes
 from dataset_tools.inspection.show_page import frequency_ticks, render_page
 from dmm.codec.mel import load_format, mel_magnitude
 from dmm.errors import InputError

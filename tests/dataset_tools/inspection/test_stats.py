@@ -9,12 +9,7 @@ from typer.testing import CliRunner
 
 from dataset_tools.commands.stats import stats
 from dataset_tools.inspection.stats import count_facets, describe, distribution
-from dataset_tools.inspection.stats_page import (
-    HEIGHT,
-    WIDTH,
-    bars,
-    render_page,
-)
+from dataset_tools.inspection.stats_page import HEIGHT, WIDTH, bars, render_page
 from dmm.errors import InputError
 
 app = typer.Typer()

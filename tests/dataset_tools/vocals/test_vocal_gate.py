@@ -4,13 +4,7 @@ import numpy as np
 import pytest
 
 from dataset_tools.vocals.evidence import Evidence
-from dataset_tools.vocals.gate import (
-    LOW,
-    judge_tracks,
-    place,
-    vocal_windows,
-    window_probabilities,
-)
+from dataset_tools.vocals.gate import LOW, judge_tracks, place, vocal_windows, window_probabilities
 from dataset_tools.vocals.report import markdown, purity_and_recall
 
 SILENT = Evidence(("slow piano",))

@@ -6,14 +6,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from dmm.checkpoints.header import read_metadata
-from dmm.checkpoints.tensorfile import (
-    HASH,
-    Spec,
-    in_order,
-    main_dtype,
-    open_tensors,
-    write_tensors,
-)
+from dmm.checkpoints.tensorfile import HASH, Spec, in_order, main_dtype, open_tensors, write_tensors
 from dmm.errors import DmmError, ModelError
 
 TENSORS = {

@@ -4,14 +4,7 @@ from scipy import fft, signal
 
 from dmm.codec.decode import decode, soft_limit
 from dmm.codec.decode_torch import decode_batch
-from dmm.codec.mel import (
-    encode,
-    from_level,
-    load_format,
-    mel_filterbank,
-    mel_magnitude,
-    stft,
-)
+from dmm.codec.mel import encode, from_level, load_format, mel_filterbank, mel_magnitude, stft
 from dmm.codec.mel_inverse import linear_magnitude
 from dmm.codec.pghi import first_phase
 

@@ -7,13 +7,7 @@ import dmm.codec.decode
 from dmm.codec import decode_torch
 from dmm.codec.decode import decode, stream_decode
 from dmm.codec.framing import stream_stft
-from dmm.codec.mel import (
-    encode,
-    from_level,
-    load_format,
-    mel_magnitude,
-    stft,
-)
+from dmm.codec.mel import encode, from_level, load_format, mel_magnitude, stft
 from dmm.codec.phase import retrieve_phase
 
 NANO = load_format("nano")

@@ -8,13 +8,7 @@ from dmm.embedders import Embedder, load_embedder, load_text_embedder
 from dmm.errors import InputError, ModelError
 from eval.embedders.nano_clap import load_nano_clap
 from eval.listening.hearing import SR, hear
-from eval.listening.listener import (
-    SHIPPED,
-    Labels,
-    Listener,
-    load_listener,
-    save_listener,
-)
+from eval.listening.listener import SHIPPED, Labels, Listener, load_listener, save_listener
 
 LABELS = Labels(
     instruments=("piano", "flute"),

@@ -5,12 +5,7 @@ import soundfile
 from dataset_tools.sources.minimidi import caption, compose, render
 from eval.embedders.nano_clap import load_nano_clap
 from eval.listening.hearing import SR
-from eval.listening.judges import (
-    HEARD,
-    Heard,
-    likeliest,
-    load_judges,
-)
+from eval.listening.judges import HEARD, Heard, likeliest, load_judges
 
 FRESH_SEED = 6_000_000
 """No piece from here on trained the judges or tuned them."""

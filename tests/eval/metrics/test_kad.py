@@ -2,12 +2,7 @@ import numpy as np
 import pytest
 
 from eval.metrics.distances import pair_distances
-from eval.metrics.kad import (
-    bandwidth,
-    kernel_distance,
-    kernel_sums,
-    permutation_p,
-)
+from eval.metrics.kad import bandwidth, kernel_distance, kernel_sums, permutation_p
 
 
 def by_definition(x, y):
