@@ -8,10 +8,10 @@ import typer
 
 from dmm.files import sha256_file, write_text
 
-from .listener_scores import score_listener
-from .train_listener import train_listener
-from .train_vocals import train_vocals
-from .vocals_scores import score_vocals
+from .listener.scores import score_listener
+from .listener.train import train_listener
+from .vocals.scores import score_vocals
+from .vocals.train import train_vocals
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -50,8 +50,8 @@ def minimidi(
 
     Example: dmm bench minimidi --model models/nano/nano.safetensors --out bench-nano
     """
-    from dmm.embedders import load_embedder
     from dmm.generation.sampling import Sampling
+    from dmm.registry import load_embedder
     from eval.listening.judges import load_judges
 
     from .minimidi import Contender, bench

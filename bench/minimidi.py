@@ -16,7 +16,7 @@ from dataset_tools.sources.minimidi import Piece, Prompt
 from dmm.checkpoints.header import read_metadata
 from dmm.codec.mel import MelFormat, load_format
 from dmm.embedders import Embedder
-from dmm.generate import generate
+from dmm.generation.generate import generate
 from dmm.generation.sampling import Sampling
 from eval.clips import embed_files
 from eval.listening.adherence import Adherence, adherence

@@ -39,7 +39,7 @@ def theirs(checkpoint: Path, files: list[Path]) -> np.ndarray:
 
 def ours(folder: Path, files: list[Path], precision: str) -> np.ndarray:
     """What ``dmm eval`` does with files that it has not seen, less the cache."""
-    from dmm.embedders import load_embedder
+    from dmm.registry import load_embedder
 
     clap = load_embedder("clap", folder, "legacy", precision, "cpu")
     return timed(lambda: clap.embed(files))

@@ -30,7 +30,7 @@ from dmm.checkpoints.sdxl_shapes import SIZE_EMBEDDING, SdxlShapes
 from dmm.checkpoints.tensorfile import Spec, write_tensors
 from dmm.fusing.fuse import fuse
 from dmm.fusing.unfuse import Ranks, unfuse
-from dmm.generation.opening import Lora
+from dmm.generation.loading import Lora
 
 RANK = 16
 HEADER = (

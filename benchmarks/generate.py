@@ -30,10 +30,10 @@ from provenance import provenance
 
 from dmm.codec.decode import decode
 from dmm.engine import ROOT
+from dmm.generation.loaded_model import Studio
 from dmm.generation.recipe import Recipe, make_recipe
 from dmm.generation.requests import Request, requests
 from dmm.generation.sampling import Sampling, make_scheduler
-from dmm.generation.studio import Studio
 
 NANO = ROOT / "models" / "nano" / "nano.safetensors"
 PROMPTS = ("piano, happy, slow", "organ and synth bass, energetic, fast")

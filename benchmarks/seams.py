@@ -28,11 +28,11 @@ from provenance import provenance
 
 from dmm.codec.decode import decode
 from dmm.codec.mel import MelFormat, encode
+from dmm.generation.callbacks import Watch
+from dmm.generation.loaded_model import Studio
 from dmm.generation.recipe import Recipe, make_recipe
 from dmm.generation.requests import Request
 from dmm.generation.sampling import Sampling
-from dmm.generation.studio import Studio
-from dmm.generation.watch import Watch
 from dmm.songs.files import Piece, Span, score_seams
 from dmm.songs.plan import Plan, Take, make_plan
 from dmm.songs.playing import draw_song

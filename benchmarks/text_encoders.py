@@ -21,11 +21,11 @@ from provenance import provenance
 from torch import Tensor
 
 from dmm.checkpoints.pipeline import load_pipeline
-from dmm.distill.compute import Compute
-from dmm.distill.diffusion import Tokens, train_unet, velocity_errors
-from dmm.distill.latents import cached_latents
-from dmm.distill.loop import Schedule
-from dmm.distill.nano import (
+from dmm.fitting.compute import Compute
+from dmm.fitting.loop import Schedule
+from dmm.pretraining.diffusion import Tokens, train_unet, velocity_errors
+from dmm.pretraining.latents import cached_latents
+from dmm.pretraining.nano import (
     CAPTION_VARIANTS,
     NANO,
     build,
@@ -34,7 +34,7 @@ from dmm.distill.nano import (
     tokens_of,
     vary,
 )
-from dmm.distill.text import TextEncoders, train_text_encoders
+from dmm.pretraining.text import TextEncoders, train_text_encoders
 
 CHECKPOINT = Path(__file__).parents[1] / "models" / "nano" / "nano.safetensors"
 TIMESTEPS = tuple(range(50, 1000, 100))

@@ -24,11 +24,11 @@ from torch.profiler import ProfilerActivity, profile
 
 from dmm.checkpoints.network_shapes import TextEncoderShapes
 from dmm.checkpoints.sdxl_shapes import SIZE_EMBEDDING, SdxlShapes
-from dmm.distill.nano import NANO
 from dmm.engine import find_engine
-from dmm.training.forecast.memory_measure import measure
-from dmm.training.forecast.memory_optimizer import optimizer_bytes
-from dmm.training.forecast.memory_step import Step
+from dmm.pretraining.nano import NANO
+from dmm.training.forecast.memory.measure import measure
+from dmm.training.forecast.memory.optimizer import optimizer_bytes
+from dmm.training.forecast.memory.step import Step
 
 MIB = 2**20
 TE = TextEncoderShapes(vocab_size=1024, hidden_size=256, intermediate_size=1024, num_layers=2)

@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from dataset_tools.sources.minimidi import BASE_STYLES, HELD_OUT_STYLES, compose, render
 from dmm.checkpoints.pipeline import load_pipeline
 from dmm.codec.mel import encode, load_format
-from dmm.distill.vae import clip_psnr, reconstruct
+from dmm.pretraining.vae import clip_psnr, reconstruct
 
 PATCH = 8
 UNSEEN_SEED = 2_000_000

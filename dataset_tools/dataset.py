@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from dmm.codec.mel import MelFormat
 from dmm.errors import InputError
 
-from .building import tables
+from .manifest_schema import SCHEMA
 
 Row = dict[str, Any]
 """One clip, by the manifest's column names."""
@@ -64,7 +64,7 @@ def read_manifest(folder: Path) -> tuple[list[Row], list[str]]:
         f"no column {column.name!r}"
         if column.name not in table.column_names
         else f"column {column.name!r} holds {table.schema.field(column.name).type}"
-        for column in tables.SCHEMA
+        for column in SCHEMA
         if column.name not in table.column_names
         or table.schema.field(column.name).type != column.type
     ]

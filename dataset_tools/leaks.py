@@ -8,8 +8,8 @@ the build and ``dmm data check`` notice when construction fails.
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
-from .checks.finding import Finding
 from .dataset import Row
+from .finding import Finding
 
 SIDES = {"train": "train", "reg": "train", "val": "val", "test": "test"}
 """Split to side: regularisation clips are trained on too."""

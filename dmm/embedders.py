@@ -1,11 +1,10 @@
-"""What an embedder is, and the ones there are: ``--embedder NAME [--weights DIR]``.
+"""The interface of embedders: networks that turn sound, and some also text, into unit vectors.
 
-They are named as strings and imported when asked for, so that building datasets may use one.
+The implementations are in ``eval.embedders``; ``dmm.registry`` finds them by name.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -16,13 +15,13 @@ from jaxtyping import Float
 from .errors import InputError
 
 PROTOCOLS = ("loop", "legacy")
-"""How a clip fills CLAP's ten seconds; see ``eval.embedders.windows``."""
+"""How a clip fills CLAP's ten seconds; see ``eval.windows``."""
 PRECISIONS = ("fp32", "bf16")
 
 
 @dataclass(frozen=True)
-class Way:
-    """How an embedder works where it has a choice; InputError for what nobody knows."""
+class EmbedderConfig:
+    """Protocol, precision and device of an embedder; InputError for an unknown value."""
 
     protocol: str = PROTOCOLS[0]
     precision: str = PRECISIONS[0]
@@ -125,56 +124,3 @@ class TextEmbedder(Embedder, Protocol):
     def embed_text(self, texts: Sequence[str]) -> Float[np.ndarray, "n dim"]:
         """Unit rows, float32; ModelError if the weights came without what reads words."""
         ...
-
-
-EMBEDDERS = {
-    "mel-stats": "eval.embedders.spectral:load_mel_stats",
-    "nano-clap": "eval.embedders.nano_clap:load_nano_clap",
-    "clap": "eval.embedders.clap_folder:load_clap",
-    "laion-clap": "eval.embedders.laion:load_laion_clap",
-}
-"""Name to loader; a loader takes where the weights are, or None, and a ``Way``."""
-
-
-def usual_embedder(weights: Path | None) -> str:
-    """The embedder that weights are for; without any, the one that needs none.
-
-    >>> [usual_embedder(p and Path(p)) for p in (None, "a.pt", "a.safetensors", "laion/clap")]
-    ['nano-clap', 'laion-clap', 'nano-clap', 'clap']
-    """
-    if weights is None:
-        return "nano-clap"
-    return {".pt": "laion-clap", ".safetensors": "nano-clap"}.get(weights.suffix, "clap")
-
-
-def load_embedder(
-    name: str,
-    weights: Path | None = None,
-    protocol: str = PROTOCOLS[0],
-    precision: str = PRECISIONS[0],
-    device: str = "auto",
-) -> Embedder:
-    """The named embedder, or InputError that lists the known names, protocols and precisions.
-
-    ``weights`` is a file, a folder or, for ``clap``, a name on the Hub.
-    """
-    if name not in EMBEDDERS:
-        raise InputError(f"no embedder {name!r}; known: {', '.join(sorted(EMBEDDERS))}")
-    way = Way(protocol, precision, device)
-    module, attribute = EMBEDDERS[name].split(":")
-    load: Callable[[Path | None, Way], Embedder] = getattr(import_module(module), attribute)
-    return load(weights, way)
-
-
-def load_text_embedder(
-    name: str,
-    weights: Path | None = None,
-    protocol: str = PROTOCOLS[0],
-    precision: str = PRECISIONS[0],
-    device: str = "auto",
-) -> TextEmbedder:
-    """The named embedder of sound and words; InputError if it knows no words."""
-    embedder = load_embedder(name, weights, protocol, precision, device)
-    if not isinstance(embedder, TextEmbedder):
-        raise InputError(f"embedder {name!r} hears but does not read; use nano-clap or clap")
-    return embedder

@@ -20,7 +20,7 @@ from library.strategy_base import TextEncodingStrategy, TokenizeStrategy
 from dmm.errors import ModelError
 from dmm.noise import first_noise
 
-from .parts import Parts
+from .engine_state import Parts
 
 if TYPE_CHECKING:
     from dmm.generation.sampling import Sampling

@@ -17,14 +17,14 @@ from typing import Any
 import torch
 
 from dmm.codec.image import write_image
-from dmm.embedders import load_embedder
 from dmm.errors import DmmError
 from dmm.files import whole_folder, write_text
+from dmm.registry import load_embedder
 from dmm.sound.audio import write_audio
 
 from .collapse import CollapseAlarm
 from .drawing import Drawer, random_untouched
-from .parts import Parts
+from .engine_state import Parts
 from .preview_settings import preview_format, preview_prompts, with_anchor
 from .sounds import Scorer, reference_rows
 from .trackers import show

@@ -13,11 +13,11 @@ from library import train_util
 from dmm.checkpoints.architecture import read_architecture
 from dmm.errors import DmmError
 
-from .course import Course
 from .finite import KEPT
 from .options import add_options
 from .outcome import write_outcome
 from .trainer import TRAINERS
+from .training_run import Course
 
 OUT_OF_MEMORY = (
     "out of memory: lower train_batch_size and raise gradient_accumulation_steps, set "

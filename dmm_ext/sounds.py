@@ -17,7 +17,7 @@ from dmm.codec.image import read_image
 from dmm.embedders import Embedder, TextEmbedder
 from dmm.errors import InputError
 from dmm.files import sha256_file, whole_file
-from dmm.scoring import load_metric
+from dmm.registry import load_metric
 from dmm.sound.audio import write_audio
 
 from .preview_settings import evenly

@@ -18,10 +18,10 @@ from library import train_util
 from dmm.checkpoints.architecture import read_architecture
 
 from . import any_width, any_width_sd15, captions, huber, losses, spec_augment
-from .course import Course
-from .parts import Parts
+from .engine_state import Parts
 from .resume import load_state
 from .stream import as_stream, load_by_stream, seed_of
+from .training_run import Course
 
 
 class MelTraining:

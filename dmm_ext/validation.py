@@ -18,7 +18,7 @@ import torch
 from accelerate.utils import send_to_device
 from library import strategy_base
 
-from .parts import Parts
+from .engine_state import Parts
 from .stream import seed_of, seeded_random
 
 TIMESTEPS = (100, 300, 500, 700, 900)

@@ -1,6 +1,6 @@
 """Every figure of a set of clips with its interval, what real clips reach, and what belongs to it.
 
-A function for each; ``eval.metrics.table`` names them. A ValueError's text says why a figure cannot
+A function for each; ``eval.metric_table`` names them. A ValueError's text says why a figure cannot
 be had: it is shown in its place.
 """
 

@@ -12,7 +12,7 @@ from dmm.embedders import Embedder, TextEmbedder
 from .bands import bands_for, first_model
 from .cautions import cautions, unread
 from .figures import Figure
-from .metrics.table import METRICS
+from .metric_table import METRICS
 from .sets import ClipSet, short_names
 
 

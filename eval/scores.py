@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from .figures import Figure
 from .intervals import jackknife_interval
+from .metric_table import METRICS, Metric
 from .metrics.rows import require_unit_rows
-from .metrics.table import METRICS, Metric
 from .sample import Sample
 
 

@@ -53,7 +53,7 @@ def tiny_checkpoint(tmp_path_factory) -> Path:
     import torch
 
     from dmm.checkpoints.sdxl_layout import save_checkpoint, single_file_tensors
-    from dmm.distill.nano import NANO, build
+    from dmm.pretraining.nano import NANO, build
 
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("tiny") / "tiny.safetensors"

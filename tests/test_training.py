@@ -9,9 +9,9 @@ from safetensors import safe_open
 from dataset_tools.building.build import build_dataset
 from dataset_tools.building.options import BuildOptions
 from dmm.errors import DmmError, EngineError, InputError, PresetError
-from dmm.generate import generate
+from dmm.generation.generate import generate
 from dmm.generation.sampling import Sampling
-from dmm.train import train
+from dmm.training.train import train
 
 SHORT = ("train_batch_size=2", "save_state=true", "save_every_n_steps=2", "huber_curve=cosine")
 
@@ -95,10 +95,10 @@ def test_why_a_run_failed_is_told_though_the_disk_is_full(
         raise DmmError("run.json: the disk is full")
 
     def fails(*_):
-        monkeypatch.setattr("dmm.train.write_text", full)
+        monkeypatch.setattr("dmm.training.train.write_text", full)
         raise EngineError("the trainer's own reason")
 
-    monkeypatch.setattr("dmm.train.run_trainer", fails)
+    monkeypatch.setattr("dmm.training.train.run_trainer", fails)
     with pytest.raises(EngineError, match="own reason"):
         train("nano-cpu", dataset, tiny_checkpoint, tmp_path / "run")
 

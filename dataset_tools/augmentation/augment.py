@@ -16,9 +16,9 @@ from jaxtyping import Float, UInt8
 from dmm.errors import InputError
 
 from ..beats import first_beat
+from .caption_after import caption_after as caption_after
 from .mixup import FADE_S, looped, mix
 from .stretch import change_tempo_and_pitch
-from .words_after import caption_after as caption_after
 
 AUGMENTATIONS = {
     "gain": "louder or softer, -6 to +3 dB, never beyond full scale",

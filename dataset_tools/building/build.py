@@ -23,12 +23,12 @@ from dmm.errors import DmmError, InputError
 from dmm.files import write_text
 from dmm.workers import Workers
 
-from ..augmentation.augmented import add_copies
 from ..dataset import Row
 from ..leaks import leaks
 from ..sources import Rejected, Track
 from . import tables
 from .attribution import attribution
+from .copies import add_copies
 from .cut import Job, cut_track
 from .decide import Facets, Plan, decide, split_tracks
 from .listing import list_tracks, requests

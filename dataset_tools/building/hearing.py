@@ -3,7 +3,8 @@
 from functools import cache
 from pathlib import Path
 
-from dmm.embedders import TextEmbedder, load_text_embedder
+from dmm.embedders import TextEmbedder
+from dmm.registry import load_text_embedder
 
 from ..vocals.classifier import VocalClassifier, load_classifier
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from ..captions.clean import SEPARATOR, prompt
 from ..dataset import Dataset, Row
+from ..finding import REBUILD, Finding
 from ..leaks import SIDES
 from .config import subset_anchor
-from .finding import REBUILD, Finding
 
 MAX_TOKENS = 77
 """CLIP's 75 and its start and end; what lies beyond is not read."""

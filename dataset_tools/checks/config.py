@@ -12,7 +12,7 @@ from typing import Any
 
 from ..captions.clean import SEPARATOR, caption_prefix
 from ..dataset import Dataset
-from .finding import REBUILD, Finding
+from ..finding import REBUILD, Finding
 
 FILE = "dataset.toml"
 REMEDY = f"{REBUILD}, or mend the line"

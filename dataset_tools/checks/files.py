@@ -16,8 +16,8 @@ from dmm.codec.image import CHUNK
 from dmm.codec.mel import MelFormat
 
 from ..dataset import Dataset, Row
+from ..finding import REBUILD, Finding
 from ..leaks import SIDES
-from .finding import REBUILD, Finding
 
 IMAGE_SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".avif", ".jxl"))
 """What sd-scripts' ``glob_images`` takes (library/train_util.py), in small letters."""

@@ -8,8 +8,8 @@ from typing import Any
 
 from ..building import tables
 from ..dataset import Row
+from ..finding import Finding
 from ..leaks import SIDES
-from .finding import Finding
 
 NEVER_NULL = ("id", "source", "track", "split", "start_s", "caption", "sha256", "track_sha256")
 JSON_COLUMNS = ("facets", "vocal_evidence", "augmentation", "truth")

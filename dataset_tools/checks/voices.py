@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from ..captions.lexicon import load_lexicon
 from ..captions.voice import voices
 from ..dataset import Dataset
+from ..finding import Finding
 from ..vocals.gate import place
-from .finding import Finding
 
 REMEDY = "build again, or with --vocals keep if voices are wanted"
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ..checks.finding import Finding
+from ..finding import Finding
 
 SHOWN = 20
 """Findings of one kind that are printed; the others are counted."""

@@ -13,10 +13,10 @@ from ..building.options import MARK
 from ..checks.captions import check_caption, check_metadata
 from ..checks.config import check_config
 from ..checks.files import check_clip_files, check_folders
-from ..checks.finding import REBUILD, Finding
 from ..checks.manifest import check_manifest
 from ..checks.voices import check_voices
 from ..dataset import Dataset, read_built, read_manifest
+from ..finding import REBUILD, Finding
 from ..leaks import find_leaks
 
 

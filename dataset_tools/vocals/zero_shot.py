@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from dmm.embedders import TextEmbedder, load_text_embedder
+from dmm.embedders import TextEmbedder
+from dmm.registry import load_text_embedder
 
 VOCAL = (
     "a song with a person singing",

@@ -46,7 +46,7 @@ def fuse(
     from ..fusing.diffusers_folder import refuse_filled, write_diffusers_folder
     from ..fusing.fuse import fuse as fuse_files
     from ..fusing.verify import verify as compare
-    from ..generation.opening import Lora
+    from ..generation.loading import Lora
 
     loras = [Lora.parse(text) for text in lora]
     if diffusers:

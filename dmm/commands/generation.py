@@ -178,17 +178,18 @@ def generate(
 
     Example: dmm generate "lo-fi piano, slow" --model models/nano/nano.safetensors --out clips
     """
+    from ..devices import pick_device
     from ..generation.clips import make_clips
+    from ..generation.init_audio import parse_span, read_start
+    from ..generation.loading import Lora
     from ..generation.making import Order
-    from ..generation.opening import Lora, pick_device
-    from ..generation.original import read_original
     from ..generation.prompts import gather_prompts
     from ..generation.ranking import Ranking
     from ..generation.recipe import make_recipe
     from ..generation.requests import morph as morph_requests
     from ..generation.requests import requests
     from ..generation.sampling import Sampling
-    from ..generation.start import parse_span, read_start
+    from ..generation.variations import read_original
 
     if sum(map(bool, (prompt or prompts or grammar, morph, variations))) != 1:
         raise typer.BadParameter("what to play: prompts, or --morph, or --variations")

@@ -87,10 +87,10 @@ def song(
 
     Example: dmm song --model models/nano/nano.safetensors --timeline song.toml --out song.mp3
     """
-    from ..generation.opening import Lora
+    from ..generation.loaded_model import Studio
+    from ..generation.loading import Lora
     from ..generation.recipe import make_recipe
     from ..generation.sampling import Sampling
-    from ..generation.studio import Studio
     from ..songs.plan import Take
     from ..songs.playing import song
     from ..songs.timeline import choose_timeline

@@ -68,8 +68,8 @@ def train(
         raise typer.Exit(0 if report.is_good else 1)
     if out is None:
         raise typer.BadParameter("--out RUN is needed: the folder that the run is written to")
-    from ..train import train
     from ..training.runs import newest_state
+    from ..training.train import train
 
     words = settings or []
     try:
@@ -109,8 +109,8 @@ def pretrain(
 
     Example: dmm pretrain minimidi-data --out nano.safetensors
     """
-    from ..distill.compute import Compute
-    from ..distill.nano import pretrain
+    from ..fitting.compute import Compute
+    from ..pretraining.nano import pretrain
 
     compute = Compute(device, precision, compile_, accumulate=accumulate)
     steps = (vae_steps, text_steps, unet_steps)

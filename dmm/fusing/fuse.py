@@ -17,7 +17,7 @@ from ..checkpoints.lora_layers import Place, lora_layers
 from ..checkpoints.tensorfile import Spec, TensorFile, in_order, open_tensors, write_tensors
 from ..errors import ModelError
 from ..files import refuse_same
-from ..generation.opening import Lora
+from ..generation.loading import Lora
 from ..progress import progress_bar
 from .precision import dtype_of
 from .provenance import fused_metadata

@@ -2,8 +2,8 @@
 
 import torch
 
+from ..devices import DTYPES
 from ..errors import PresetError
-from ..generation.opening import DTYPES
 
 
 def dtype_of(precision: str | None) -> torch.dtype | None:

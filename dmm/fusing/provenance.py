@@ -15,7 +15,7 @@ from ..checkpoints.architecture import Shapes, read_architecture
 from ..checkpoints.header import read_metadata
 from ..checkpoints.lora import clip_skip
 from ..errors import ModelError
-from ..generation.opening import Lora
+from ..generation.loading import Lora
 
 _ALIKE = ("dmm_format", "dmm_format_parameters", "dmm_stereo")
 ARCHITECTURES = {"sdxl": "stable-diffusion-xl-v1-base", "sd15": "stable-diffusion-v1"}

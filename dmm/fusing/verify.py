@@ -11,7 +11,7 @@ from jaxtyping import Float
 from ..checkpoints.tensorfile import main_dtype, open_tensors
 from ..errors import ModelError
 from ..generation.drawing import decode_latent, draw_latents
-from ..generation.opening import Lora, open_pipeline
+from ..generation.loading import Lora, open_pipeline
 from ..generation.recipe import Recipe, make_recipe
 from ..generation.requests import Request
 from ..generation.sampling import Sampling

@@ -7,14 +7,14 @@ from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
 
+from ..devices import pick_precision
 from ..progress import progress_bar
 from ..workers import has_gpus, map_in_order
+from .callbacks import Stopped, Watch
+from .loaded_model import Studio
 from .making import Job, Maker, Order
-from .opening import pick_precision
 from .prompts import unread_by
 from .requests import Request
-from .studio import Studio
-from .watch import Stopped, Watch
 
 
 def make_clips(

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from jaxtyping import Float
 
+from .conditioning import Conditions
+from .init_audio import Start
 from .sampling import Sampling, make_scheduler
-from .start import Start
-from .words import Conditions
 
 Latents = Float[torch.Tensor, "n channels latent_rows latent_frames"]
 OnStep = Callable[[int, int], object]

@@ -12,10 +12,10 @@ from jaxtyping import Float, UInt8
 
 from ..errors import ModelError
 from ..noise import first_noise, next_noise, slerp
+from .conditioning import Conditions, Words, embed_prompts
 from .denoising import Latents, OnStep, Predict, no_step, predict, sample
 from .recipe import Recipe
 from .requests import Request
-from .words import Conditions, Words, embed_prompts
 
 Levels = UInt8[np.ndarray, "rows frames"] | UInt8[np.ndarray, "rows frames 3"]
 

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from ..codec.decode import decode
+from ..devices import Precision
+from .callbacks import Stopped, Watch
 from .folder import RESULT, is_made, read_settings, write_clip
-from .opening import Lora, Offload, Precision
+from .loaded_model import Picture, Studio
+from .loading import Lora, Offload
 from .ranking import Ranker, Ranking
 from .recipe import Recipe
 from .requests import Request
-from .studio import Picture, Studio
-from .watch import Stopped, Watch
 
 Job = tuple[Request, ...]
 

@@ -7,8 +7,8 @@ from typing import Any
 from ..checkpoints.architecture import read_architecture
 from ..checkpoints.tokenizers import load_tokenizers
 from ..errors import InputError, PresetError
+from .conditioning import cut_to_fit
 from .grammar import load_grammar
-from .words import cut_to_fit
 
 
 def gather_prompts(

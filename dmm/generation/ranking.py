@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from ..embedders import TextEmbedder, load_text_embedder
+from ..embedders import TextEmbedder
+from ..registry import load_text_embedder
 
 
 @dataclass(frozen=True)

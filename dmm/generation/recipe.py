@@ -13,10 +13,10 @@ from ..checkpoints.header import read_metadata
 from ..checkpoints.lora import clip_skip
 from ..codec.mel import MelFormat, load_format
 from ..errors import PresetError
-from .opening import Lora
+from .init_audio import Start
+from .loading import Lora
 from .requests import Request
 from .sampling import Sampling
-from .start import Start
 
 USUAL_FORMAT = "sdxl-512"
 """Where neither the command nor any file says which."""

@@ -18,9 +18,9 @@ from ..codec.mel import MelFormat
 from ..errors import InputError
 from ..files import write_text
 from ..progress import progress_bar
-from ..scoring import load_seams
 from .joining import to_layers
 from .mastering import Mastered, check_sound_name, write_sound
+from .seams import band_power, seam_score
 
 FRAMES_PER_S = 75
 """Of a cue sheet's times."""
@@ -111,7 +111,7 @@ def _facts(piece: Piece, mastered: Mastered) -> dict[str, Any]:
 
 
 def score_seams(piece: Piece) -> dict[str, Any]:
-    """How much joints stand out in the image (``eval.metrics.seams``), or why nobody can say."""
+    """How much joints stand out in the image (``dmm.songs.seams``), or why nobody can say."""
     power = np.concatenate(list(_band_power(piece)), axis=1)
     joints, changes = piece.joints, piece.changes
     if piece.loop:  # its seam is looked at from the middle
@@ -119,7 +119,7 @@ def score_seams(piece: Piece) -> dict[str, Any]:
         power = np.roll(power, shift, axis=1)
         joints, changes = (_shifted(spans, shift, power.shape[1]) for spans in (joints, changes))
     try:
-        score = load_seams().seam_score(power, joints, piece.rate_hz, changes)
+        score = seam_score(power, joints, piece.rate_hz, changes)
     except ValueError as error:
         return {"unscored": str(error)}
     return {name: round(value, 3) for name, value in (asdict(score) | {"z": score.z}).items()}
@@ -168,10 +168,9 @@ def _told(
 
 
 def _band_power(piece: Piece) -> Iterator[Float[np.ndarray, "bands _frames"]]:
-    seams = load_seams()
     for start in range(0, piece.image.shape[1], CHUNK):
         layers = to_layers(piece.image[:, start : start + CHUNK], piece.fmt)
-        yield np.sum([seams.band_power(layer) for layer in layers.magnitude], axis=0)
+        yield np.sum([band_power(layer) for layer in layers.magnitude], axis=0)
 
 
 def _seconds(spans: Sequence[Span], rate_hz: float) -> list[list[float]]:

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 
+from ..generation.conditioning import Conditions
 from ..generation.denoising import OnStep, Predict, no_step, sample
 from ..generation.drawing import decode_latent, to_levels
 from ..generation.sampling import Sampling
-from ..generation.words import Conditions
 from .windows import OVERLAP, Windows
 
 Long = Float[torch.Tensor, "1 channels latent_rows length"]

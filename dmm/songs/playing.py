@@ -10,15 +10,15 @@ from jaxtyping import UInt8
 
 from ..codec.decode import Quality
 from ..errors import ModelError
-from ..generation.alike import Alike
+from ..generation.callbacks import Stopped, Watch
+from ..generation.conditioning import Conditions, Words, embed_prompts
 from ..generation.denoising import Latents, predict
-from ..generation.opening import open_pipeline
+from ..generation.exact_batching import Alike
+from ..generation.loaded_model import Studio
+from ..generation.loading import open_pipeline
 from ..generation.prompts import unread_by
 from ..generation.recipe import Recipe
 from ..generation.sampling import make_scheduler
-from ..generation.studio import Studio
-from ..generation.watch import Stopped, Watch
-from ..generation.words import Conditions, Words, embed_prompts
 from ..progress import progress_bar
 from .files import Piece, Track, check_out, write_song
 from .joint import decode_jointly, draw_jointly

@@ -12,8 +12,8 @@ from .engine_run import run_trainer
 from .forecast.duration import calibrate
 from .forecast.forecast import Forecast, forecast, table
 from .plan import make_plan
-from .rules.find import find
-from .rules.finding import Finding
+from .rules.base import Finding
+from .rules.check import find
 
 
 @dataclass(frozen=True)

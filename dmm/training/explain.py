@@ -9,11 +9,11 @@ from typing import Any
 
 from ..engine import ROOT
 from ..errors import PresetError
-from ..presets import ABLATIONS, known_options, nearest, preset_names, read_layers, resolve
 from .launcher import OWNED
 from .manifest import Option
+from .presets import ABLATIONS, known_options, nearest, preset_names, read_layers, resolve
+from .rules.base import ARCHITECTURES, shown
 from .rules.engine import OURS_INSTEAD
-from .rules.finding import ARCHITECTURES, shown
 
 PATH = ROOT / "presets" / "explain.toml"
 WIDTH = 100

@@ -2,8 +2,8 @@
 
 from math import ceil
 
-from ..presets import Resolved
 from .facts import DatasetFacts
+from .presets import Resolved
 
 
 def clips_per_epoch(settings: Resolved, data: DatasetFacts) -> int:

@@ -15,11 +15,11 @@ from ..checkpoints.tokenizers import tokenizer_folder
 from ..engine import read_pin
 from ..errors import InputError
 from ..files import sha256_file, write_text
-from ..presets import Resolved, resolve
-from .card.licences import licences
 from .facts import Facts, gather
 from .launcher import with_dataset_settings
 from .lengths import total_steps
+from .presets import Resolved, resolve
+from .run_card.licences import licences
 
 VALIDATION_BATCH = 4
 """Fixed, because the noise of a validation is drawn by batch."""

@@ -17,7 +17,7 @@ from ..checkpoints.header import read_header, read_metadata
 from ..checkpoints.lora import check_lora
 from ..errors import InputError, ModelError, PresetError
 from ..files import whole_file
-from ..presets import Resolved
+from .presets import Resolved
 from .rules.network import ENGINES_RANK, network_args, number
 
 DOWN = ".lora_down.weight"

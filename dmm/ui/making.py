@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import InputError
+from ..generation.callbacks import Watch
 from ..generation.clips import make_clips
 from ..generation.folder import read_settings
+from ..generation.loaded_model import Studio
+from ..generation.loading import Lora
 from ..generation.making import Maker, Order
-from ..generation.opening import Lora
 from ..generation.recipe import make_recipe
 from ..generation.requests import Request, requests
 from ..generation.sampling import Sampling
-from ..generation.studio import Studio
-from ..generation.watch import Watch
 from ..progress import told_to
 from .jobs import Job, Jobs
 from .library import Library

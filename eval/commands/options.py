@@ -10,7 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from dmm.embedders import Embedder, load_embedder, usual_embedder
+from dmm.embedders import Embedder
+from dmm.registry import load_embedder, usual_embedder
 
 Clips = Annotated[Path, typer.Argument(help="CLIPS, a DATASET or any folder of sound.")]
 Real = Annotated[

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ..metrics.table import METRICS
+from ..metric_table import METRICS
 from ..numbers import number
 from ..report.neighbours import COMPARED
 from ..report.words import AIMS, DETAILS, told

@@ -13,17 +13,15 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 import numpy as np
 from jaxtyping import Float
 
-from dmm.embedders import Identity, Way, load_text_embedder
+from dmm.embedders import EmbedderConfig, Identity
 from dmm.errors import ModelError
+from dmm.registry import load_text_embedder
 
 from ..sound import mono, resample
-from .windows import sixteen_bits, windows
+from ..windows import sixteen_bits, windows
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from dmm.distill.compute import Compute
-
 Item = TypeVar("Item")
 
 SR = 48000
@@ -34,7 +32,7 @@ BATCH = 8
 MAX_TOKENS = 77
 """Words after these are cut off, as in CLAP's training."""
 CODE = 2
-"""Raised when this package gives another vector for the same clip, weights and way."""
+"""Raised when this package gives another vector for the same clip, weights and config."""
 IN_WORDS = {
     "loop": "48 kHz mono, 16 bit, looped to 10 s; longer sound: mean of 10 s windows",
     "legacy": "48 kHz mono, 16 bit, whole copies then silence to 10 s; longer sound: mean of 10 s "
@@ -62,13 +60,18 @@ class Clap:
     """A loaded checkpoint. Pickled, it is what it was loaded from: a Ray worker loads it anew."""
 
     def __init__(
-        self, encoder: Encoder, identity: Identity, way: Way, compute: "Compute", weights: Path
+        self,
+        encoder: Encoder,
+        identity: Identity,
+        config: EmbedderConfig,
+        device: str,
+        weights: Path,
     ) -> None:
-        self.encoder, self.identity, self.compute = encoder, identity, compute
+        self.encoder, self.identity, self.device = encoder, identity, device
         self.name, self.version = identity.name, identity.version
         self.protocol = IN_WORDS[identity.protocol]
         self.dim, self.logit_scale = encoder.dim, encoder.logit_scale
-        self._recipe = (identity.name, weights, way, identity.version)
+        self._recipe = (identity.name, weights, config, identity.version)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _load_again, self._recipe
@@ -104,9 +107,12 @@ class Clap:
         """Unit rows of one network, a batch at a time."""
         import torch
 
+        from dmm.devices import bf16_autocast
+
         # TF32 would take three of seven digits from a GPU's convolutions.
         exact = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
-        with torch.inference_mode(), self.compute.autocast(), exact:
+        cast = bf16_autocast(self.device, self.identity.precision == "bf16")
+        with torch.inference_mode(), cast, exact:
             rows = [encode(batch).float().cpu() for batch in _batches(items, BATCH)]
         return _unit(torch.cat(rows).numpy())
 
@@ -121,9 +127,9 @@ def _unit(rows: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, "n dim"]:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def _load_again(name: str, weights: Path, way: Way, version: str) -> Any:
+def _load_again(name: str, weights: Path, config: EmbedderConfig, version: str) -> Any:
     """The same embedder in another process; ModelError if the weights there are others."""
-    again = load_text_embedder(name, weights, way.protocol, way.precision, way.device)
+    again = load_text_embedder(name, weights, config.protocol, config.precision, config.device)
     if again.version != version:
         raise ModelError(
             f"{weights}: holds other weights on a worker ({again.version}, here {version}); make "

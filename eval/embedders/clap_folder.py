@@ -16,14 +16,14 @@ import numpy as np
 from jaxtyping import Float
 
 from dmm.cards import sha256_of
-from dmm.embedders import Identity, Way, backend
+from dmm.embedders import EmbedderConfig, Identity, backend
 from dmm.errors import ModelError
 
 from .clap import CODE, MAX_TOKENS, SR, Clap
 from .hub import checkpoint_folder
 
 if TYPE_CHECKING:
-    from torch import Tensor, device
+    from torch import Tensor
     from transformers import ClapFeatureExtractor, ClapModel, PreTrainedTokenizerBase
 
 DEFAULT_CHECKPOINT = Path("laion/larger_clap_general")
@@ -41,11 +41,11 @@ DERIVED = re.compile(r"position_ids|token_type_ids|relative_position_index|num_b
 """Tensors that some versions of transformers save and others make anew: no weights."""
 
 
-def load_clap(weights: Path | None, way: Way) -> Clap:
+def load_clap(weights: Path | None, config: EmbedderConfig) -> Clap:
     """The checkpoint of a folder or Hub name; ModelError if a part is missing or does not fit."""
     from transformers import ClapFeatureExtractor
 
-    from dmm.distill.compute import Compute
+    from dmm.devices import pick_device
 
     place = weights or DEFAULT_CHECKPOINT
     folder = checkpoint_folder(place)
@@ -56,22 +56,22 @@ def load_clap(weights: Path | None, way: Way) -> Clap:
             "they are made by: dmm eval convert-clap FILE.pt DIR)"
         )
     _check_preprocessing(folder / "preprocessor_config.json")
-    compute = Compute(way.device, way.precision)
+    device = pick_device(config.device)
     encoder = TransformersClap(
-        _load_model(folder, compute.place),
+        _load_model(folder, device),
         ClapFeatureExtractor.from_pretrained(folder, local_files_only=True),
         folder,
-        compute.place,
+        device,
     )
     identity = Identity(
         "clap",
         _hash(files),
         backend("transformers", "torch"),
-        way.protocol,
-        way.precision,
+        config.protocol,
+        config.precision,
         CODE,
     )
-    return Clap(encoder, identity, way, compute, place.absolute() if place.is_dir() else place)
+    return Clap(encoder, identity, config, device, place.absolute() if place.is_dir() else place)
 
 
 class TransformersClap:
@@ -82,22 +82,22 @@ class TransformersClap:
         model: "ClapModel",
         extractor: "ClapFeatureExtractor",
         folder: Path,
-        place: "device",
+        device: str,
     ) -> None:
-        self.model, self.extractor, self.folder, self.place = model, extractor, folder, place
+        self.model, self.extractor, self.folder, self.device = model, extractor, folder, device
         self.dim = int(model.config.projection_dim)
         self.logit_scale = float(model.logit_scale_a.detach().exp())
 
     def hear(self, batch: Sequence[Float[np.ndarray, "480000"]]) -> "Tensor":
         """(windows, dim); the mel features are made on the CPU, in full precision."""
         features = self.extractor(list(batch), sampling_rate=SR, return_tensors="pt")
-        mel = features["input_features"].to(self.place)
+        mel = features["input_features"].to(self.device)
         return projected(self.model.get_audio_features(input_features=mel))
 
     def read(self, texts: list[str]) -> "Tensor":
         """(texts, dim); ModelError if the folder has no tokeniser."""
         words = tokens(self._tokenizer, texts)
-        ids, mask = (words[key].to(self.place) for key in ("input_ids", "attention_mask"))
+        ids, mask = (words[key].to(self.device) for key in ("input_ids", "attention_mask"))
         return projected(self.model.get_text_features(ids, mask))
 
     @cached_property
@@ -124,7 +124,7 @@ def projected(out: Any) -> "Tensor":
     return getattr(out, "pooler_output", out)
 
 
-def _load_model(folder: Path, place: "device") -> "ClapModel":
+def _load_model(folder: Path, device: str) -> "ClapModel":
     """All weights of the configured model and no others, ready to be used."""
     import torch
     from safetensors import SafetensorError
@@ -157,7 +157,7 @@ def _load_model(folder: Path, place: "device") -> "ClapModel":
             f"{folder}: config.json and weights do not fit: {counts} (first {first}); take both "
             "from one checkpoint"
         )
-    return model.eval().requires_grad_(False).to(place)
+    return model.eval().requires_grad_(False).to(device)
 
 
 def _is_weight(key: str) -> bool:

@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Float
 
 from dmm.cards import sha256_of
-from dmm.embedders import Identity, Way, backend
+from dmm.embedders import EmbedderConfig, Identity, backend
 from dmm.errors import InputError, ModelError
 
 from .clap import CODE, Clap
@@ -29,23 +29,23 @@ from .clap_folder import tokens
 from .roberta import load_roberta_tokenizer
 
 if TYPE_CHECKING:
-    from torch import Tensor, device
+    from torch import Tensor
 
 RELEASED = "music_audioset_epoch_15_esc_90.14.pt"
 
 
-def load_laion_clap(weights: Path | None, way: Way) -> Clap:
+def load_laion_clap(weights: Path | None, config: EmbedderConfig) -> Clap:
     """The checkpoint of a .pt file; ModelError if it or the package is missing or does not fit."""
-    from dmm.distill.compute import Compute
+    from dmm.devices import pick_device
 
     if weights is None:
         raise InputError(
             f"the laion-clap embedder needs a checkpoint; name one with --weights ({RELEASED})"
         )
-    if way.precision != "fp32":
+    if config.precision != "fp32":
         raise InputError(
-            f"--precision {way.precision}: laion-clap computes its spectrogram inside the network, "
-            "which needs fp32; convert the checkpoint (dmm eval convert-clap) and use clap"
+            f"--precision {config.precision}: laion-clap computes its spectrogram inside the "
+            "network, which needs fp32; convert the checkpoint (dmm eval convert-clap) and use clap"
         )
     if find_spec("laion_clap") is None:
         raise ModelError(
@@ -53,7 +53,7 @@ def load_laion_clap(weights: Path | None, way: Way) -> Clap:
             "convert the checkpoint (dmm eval convert-clap) and use --embedder clap"
         )
     tensors = read_checkpoint(weights)
-    compute = Compute(way.device, way.precision)
+    device = pick_device(config.device)
     try:
         model = build_laion_clap(sizes_of(tensors)).model
     except ModelError as error:
@@ -64,20 +64,20 @@ def load_laion_clap(weights: Path | None, way: Way) -> Clap:
     except RuntimeError as error:
         reason = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
         raise ModelError(f"{weights}: does not fit laion-clap's networks ({reason})") from error
-    model.eval().requires_grad_(False).to(compute.place)
+    model.eval().requires_grad_(False).to(device)
     packages = backend("laion-clap", "torch", "transformers")
     identity = Identity(
-        "laion-clap", sha256_of(weights), packages, way.protocol, way.precision, CODE
+        "laion-clap", sha256_of(weights), packages, config.protocol, config.precision, CODE
     )
-    encoder = LaionClap(model, weights, compute.place)
-    return Clap(encoder, identity, way, compute, weights.absolute())
+    encoder = LaionClap(model, weights, device)
+    return Clap(encoder, identity, config, device, weights.absolute())
 
 
 class LaionClap:
     """The package's networks and, once words come, RoBERTa's tokeniser."""
 
-    def __init__(self, model: Any, weights: Path, place: "device") -> None:
-        self.model, self.weights, self.place = model, weights, place
+    def __init__(self, model: Any, weights: Path, device: str) -> None:
+        self.model, self.weights, self.device = model, weights, device
         self.dim = int(model.joint_embed_shape)
         self.logit_scale = float(model.logit_scale_a.detach().exp())
 
@@ -91,7 +91,7 @@ class LaionClap:
         """(texts, dim); ModelError if no tokeniser is found."""
         words = tokens(self._tokenizer, texts)
         return self.model.get_text_embedding(
-            {key: words[key].to(self.place) for key in ("input_ids", "attention_mask")}
+            {key: words[key].to(self.device) for key in ("input_ids", "attention_mask")}
         )
 
     @cached_property

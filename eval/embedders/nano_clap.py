@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 
-from dmm.embedders import Identity, Way, backend
+from dmm.embedders import EmbedderConfig, Identity, backend
 
 from ..listening.hearing import SR, read_mono
 from ..sound import resample
@@ -60,13 +60,13 @@ class NanoClap:
         return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def load_nano_clap(weights: Path | None = None, way: Way | None = None) -> NanoClap:
+def load_nano_clap(weights: Path | None = None, config: EmbedderConfig | None = None) -> NanoClap:
     """The shipped embedder, or that of another file; ModelError if the weights do not fit.
 
-    InputError for another way than the only one.
+    InputError for any but the only possible config.
     """
     from ..listening.listener import load_listener
 
-    if way:
-        way.refuse_choice(NanoClap.name)
+    if config:
+        config.refuse_choice(NanoClap.name)
     return NanoClap(*load_listener(weights))

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from dmm.codec.mel import MelFormat, mel_magnitude
-from dmm.embedders import Identity, Way, backend
+from dmm.embedders import EmbedderConfig, Identity, backend
 from dmm.errors import InputError
 
 from ..sound import mono
@@ -61,12 +61,12 @@ class MelStats:
         return np.stack(rows).astype(np.float32)
 
 
-def load_mel_stats(weights: Path | None = None, way: Way | None = None) -> MelStats:
-    """The descriptor, which is the same everywhere; InputError if it is given weights or a way."""
+def load_mel_stats(weights: Path | None = None, config: EmbedderConfig | None = None) -> MelStats:
+    """The descriptor, the same everywhere; InputError if it is given weights or another config."""
     if weights is not None:
         raise InputError(f"{weights}: mel-stats has no weights; leave out --weights")
-    if way:
-        way.refuse_choice(MelStats.name)
+    if config:
+        config.refuse_choice(MelStats.name)
     return MelStats()
 
 

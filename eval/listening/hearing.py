@@ -15,8 +15,8 @@ from scipy import sparse
 
 from dmm.codec.mel import MelFormat, mel_magnitude, stft
 
-from ..embedders.windows import windows
 from ..sound import mono
+from ..windows import windows
 
 SR = 22050
 WINDOW_SAMPLES = 112_896

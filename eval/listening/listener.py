@@ -1,7 +1,7 @@
 """The listener: one small network that hears a window and reads a caption; nano-CLAP and judges.
 
 Sound and words meet in one space, as in CLAP (https://arxiv.org/abs/2206.04769); beside it, one
-output for each attribute. Trained by ``bench/train_listener.py``; its labels and vocabulary travel
+output for each attribute. Trained by ``bench/listener/train.py``; its labels and vocabulary travel
 in the weights file.
 """
 

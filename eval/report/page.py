@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from dmm.pages import template
 
-from ..metrics.table import HEADLINE, METRICS
+from ..metric_table import HEADLINE, METRICS
 from ..numbers import number, share
 from ..sets import ClipSet
 from .neighbours import COMPARED, Copies

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..metrics.table import HEADLINE, METRICS
+from ..metric_table import HEADLINE, METRICS
 from ..numbers import number, share
 
 AIMS = {

@@ -4,8 +4,9 @@ import pytest
 from dataset_tools.similarity import deviations, votes_from_rows
 from dataset_tools.vocals import zero_shot
 from dataset_tools.vocals.zero_shot import INSTRUMENTAL, VOCAL, ZeroShot
-from dmm.embedders import TextEmbedder, load_embedder, load_text_embedder
+from dmm.embedders import TextEmbedder
 from dmm.errors import InputError
+from dmm.registry import load_embedder, load_text_embedder
 
 WORDS = ("flute", "organ", "harp")
 

@@ -24,7 +24,7 @@ def load(inside_engine, tiny_checkpoint, tiny_sd15):
     from dmm.checkpoints.architecture import read_architecture
     from dmm.checkpoints.tokenizers import tokenizer_folder
     from dmm_ext import any_width_sd15, trainer
-    from dmm_ext.parts import Parts
+    from dmm_ext.engine_state import Parts
     from dmm_ext.process import setup_parser
 
     def load(kind):
@@ -91,7 +91,7 @@ def difference(drawn, files):
 @pytest.mark.parametrize("kind", ["sdxl", "sd15"])
 def test_a_preview_is_what_generate_makes_from_the_saved_lora(engine_parts, kind, tmp_path):
     """Engine and diffusers draw alike, with a LoRA on the UNet and on all text encoders."""
-    from dmm.generate import generate
+    from dmm.generation.generate import generate
     from dmm.generation.sampling import Sampling
     from dmm_ext.drawing import Drawer
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from dmm.distill.nano import NANO
+from dmm.pretraining.nano import NANO
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from dmm.checkpoints.architecture import read_architecture
 from dmm.checkpoints.lora_layers import trained_layers
 from dmm.fusing.fuse import fuse
-from dmm.generation.opening import Lora
+from dmm.generation.loading import Lora
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 RATIOS = (0.7, -0.3)

@@ -10,7 +10,7 @@ from dmm.checkpoints.networks import build
 from dmm.checkpoints.pipeline import load_pipeline
 from dmm.checkpoints.sd15_shapes import Sd15Shapes
 from dmm.checkpoints.tokenizers import tokenizer_folder
-from dmm.generation.words import embed_prompts
+from dmm.generation.conditioning import embed_prompts
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 CAPTION = "mel music, piano, slow"

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from dmm.embedders import load_embedder
+from dmm.registry import load_embedder
 
 SR = 22050
 DURATION_S = 1.0

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from dmm.embedders import load_embedder, load_text_embedder
+from dmm.registry import load_embedder, load_text_embedder
 from eval.cautions import Finding, cautions, split_of, unread
 from eval.clips import audio_files, embed_files
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dmm.embedders import load_embedder
 from dmm.errors import InputError
+from dmm.registry import load_embedder
 from eval import clips as clips_module
 from eval.clips import audio_files, embed_files, embed_reference, reference_files, training_files
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from dmm.embedders import load_embedder
 from dmm.errors import InputError
+from dmm.registry import load_embedder
 from eval.reference_file import read_statistics, write_statistics
 from eval.sample import Sample
 from eval.scores import score

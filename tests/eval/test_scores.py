@@ -3,10 +3,10 @@ import pytest
 
 from eval.figures import fad
 from eval.intervals import jackknife_interval, real_floor
+from eval.metric_table import HEADLINE, METRICS
 from eval.metrics.clap_score import clap_score
 from eval.metrics.fad import frechet_distance
 from eval.metrics.kad import kernel_distance, kernel_sums
-from eval.metrics.table import HEADLINE, METRICS
 from eval.sample import MAX_GROUPS, Reference, Sample, interval_groups
 from eval.scores import compare, score
 

@@ -7,8 +7,8 @@ import pytest
 
 from dmm.codec.image import write_image
 from dmm.codec.mel import encode, load_format
-from dmm.embedders import load_embedder
 from dmm.errors import InputError
+from dmm.registry import load_embedder
 from eval.sets import (
     open_clips,
     open_held_out,

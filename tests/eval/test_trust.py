@@ -1,6 +1,6 @@
 import pytest
 
-from eval.metrics.table import METRICS
+from eval.metric_table import METRICS
 from eval.trust import TRUST
 
 

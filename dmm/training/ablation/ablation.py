@@ -20,7 +20,7 @@ from .plan import Planned, Resolve, Settings, Sources, plan, read_sources, state
 from .table import write_table
 
 Trainer = Callable[..., Path]
-"""``dmm.train.train``, or what does the same."""
+"""``dmm.training.train.train``, or what does the same."""
 
 
 def ablate(
@@ -45,7 +45,7 @@ def ablate(
     run, ends the queue.
     """
     if trainer is None:
-        from ...train import train as trainer
+        from ..train import train as trainer
     sources = read_sources(dataset, base)
     queue = plan(presets, out, seeds, settings, resolve)
     for planned in queue:

@@ -60,7 +60,7 @@ class Sources:
 
 def stated_settings(preset: str, words: Sequence[str]) -> Settings:
     """What a preset and words over it state, as ``dmm train`` writes it to ``preset.toml``."""
-    from ...presets import resolve
+    from ..presets import resolve
 
     return resolve(preset, words).stated
 

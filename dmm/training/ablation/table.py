@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...files import write_text
-from ..card.markdown import escape, table
+from ..run_card.markdown import escape, table
 from ..runs import DONE, Run, last, read_run, series
 from .notes import WAITING, not_measured, notes
 from .plan import Planned, Sources

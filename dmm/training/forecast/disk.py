@@ -1,16 +1,16 @@
-"""What a run leaves on disk: LoRA files, states and previews, as ``dmm_ext.course`` saves them."""
+"""Disk space of a run: LoRA files, states and previews, as ``dmm_ext.training_run`` saves them."""
 
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...presets import Resolved
 from ..facts import Facts
 from ..lengths import total_steps
-from ..rules.finding import Finding, said_of_those_stated
-from .memory import in_words
-from .memory_optimizer import optimizer_bytes, optimizer_name
-from .memory_step import BYTES, Measured, Step
+from ..presets import Resolved
+from ..rules.base import Finding, said_of_those_stated
+from .memory.estimate import readable_size
+from .memory.optimizer import optimizer_bytes, optimizer_name
+from .memory.step import BYTES, Measured, Step
 
 SAVED = {"fp16": 2, "bf16": 2, "float": 4}
 """``save_precision`` to bytes a number; unset, a number keeps those it was trained with."""
@@ -118,17 +118,18 @@ def no_space(settings: Resolved, needed: Disk, out: Path) -> Finding | None:
     if needed.total <= needed.free:
         return None
     parts = {
-        f"{needed.states} states of {in_words(needed.state)}": needed.states * needed.state,
-        f"{needed.lora_files} LoRA files of {in_words(needed.lora)}": needed.lora_files
+        f"{needed.states} states of {readable_size(needed.state)}": needed.states * needed.state,
+        f"{needed.lora_files} LoRA files of {readable_size(needed.lora)}": needed.lora_files
         * needed.lora,
-        f"{needed.previews} previews of at most {in_words(needed.preview)}": needed.previews
+        f"{needed.previews} previews of at most {readable_size(needed.preview)}": needed.previews
         * needed.preview,
     }
     keys = ("save_every_n_steps", "save_last_n_steps_state", "preview_every_n_steps")
     stated = said_of_those_stated(settings, *keys)
+    largest = max(parts, key=lambda words: parts[words])
     message = (
-        f"{out}: the run takes {in_words(needed.total)}, {in_words(needed.free)} are free; most "
-        f"is for {max(parts, key=lambda words: parts[words])}; make room, or save less often"
+        f"{out}: the run takes {readable_size(needed.total)}, {readable_size(needed.free)} are "
+        f"free; most is for {largest}; make room, or save less often"
         f"{f' ({stated})' if stated else ''}"
     )
     return Finding("no-space", "error", message)

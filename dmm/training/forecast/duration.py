@@ -18,11 +18,11 @@ import toml
 
 from ...errors import EngineError
 from ...files import write_text
-from ...presets import Resolved
 from ..facts import Facts
 from ..lengths import total_steps
 from ..plan import VALIDATION_BATCH, Plan, write_plan
-from ..rules.finding import in_force
+from ..presets import Resolved
+from ..rules.base import in_force
 from .disk import PROMPTS, moments
 
 STEPS = 3

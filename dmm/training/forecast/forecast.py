@@ -8,14 +8,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...checkpoints.architecture import Shapes
-from ...presets import Resolved
 from ..facts import Facts
 from ..lengths import clips_per_epoch, total_steps
-from ..rules.finding import Finding, in_force
+from ..presets import Resolved
+from ..rules.base import Finding, in_force
 from .disk import Disk, disk, no_space
 from .duration import Calibration, Duration, duration
-from .memory import CUDA, GB, Memory, card_bytes, in_words, memory, too_much
-from .memory_step import measured, step_of
+from .memory.cache import measured
+from .memory.estimate import (
+    CUDA_OVERHEAD_BYTES,
+    GB,
+    MemoryEstimate,
+    estimate_memory,
+    gpu_bytes,
+    memory_warning,
+    readable_size,
+)
+from .memory.step import step_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -35,7 +44,7 @@ class Forecast:
     lora_modules: int
     lora_parameters: int
     disk: Disk
-    memory: Memory
+    memory: MemoryEstimate
     card: int | None
     """Bytes of the GPU that it is held against; None without one."""
     calibration: Calibration | None
@@ -62,10 +71,10 @@ def forecast(
     if data is None:
         raise ValueError("a forecast needs the facts of a dataset")
     step = step_of(settings, facts, shapes)
-    found, needed = measured(step), memory(settings, facts, shapes)
+    found, needed = measured(step), estimate_memory(settings, facts, shapes)
     space = disk(settings, facts, step, found, out)
-    card = int(vram_gb * GB) if vram_gb else card_bytes()
-    small = too_much(settings, facts, shapes, needed, card) if card else None
+    card = int(vram_gb * GB) if vram_gb else gpu_bytes()
+    small = memory_warning(settings, facts, shapes, needed, card) if card else None
     steps = total_steps(settings, data)
     batch = in_force(settings, facts, "train_batch_size")
     clips = steps * batch * settings["gradient_accumulation_steps"]
@@ -93,7 +102,7 @@ def as_json(found: Forecast) -> dict[str, Any]:
     values["disk"]["total"] = found.disk.total
     values["memory"] |= {
         "allocated": found.memory.allocated,
-        "cuda_assumed": CUDA,
+        "cuda_assumed": CUDA_OVERHEAD_BYTES,
         "total": found.memory.total,
         "worst_phase": found.memory.worst_phase,
     }
@@ -119,21 +128,21 @@ def rows(found: Forecast) -> list[tuple[str, str, str]]:
         ("steps", f"{found.steps:,}", f"{found.clips:,} clips, {found.epochs:.1f} epochs"),
         ("each training clip", f"{found.times:.1f} times", ""),
         ("LoRA", f"{found.lora_parameters / 1e6:.2f} M", f"{found.lora_modules} modules"),
-        ("disk", in_words(space.total), f"{in_words(space.free)} are free"),
+        ("disk", readable_size(space.total), f"{readable_size(space.free)} are free"),
         (
             "  LoRA files",
-            in_words(space.lora_files * space.lora),
+            readable_size(space.lora_files * space.lora),
             _each(space.lora_files, space.lora),
         ),
-        ("  states", in_words(space.states * space.state), _each(space.states, space.state)),
+        ("  states", readable_size(space.states * space.state), _each(space.states, space.state)),
         (
             "  previews, at most",
-            in_words(space.previews * space.preview),
+            readable_size(space.previews * space.preview),
             _each(space.previews, space.preview),
         ),
         _memory_row(found),
-        ("  resting", in_words(needed.resting), _resting(needed)),
-        *((f"  {phase}", in_words(size), "") for phase, size in needed.phases.items()),
+        ("  resting", readable_size(needed.resting), _resting(needed)),
+        *((f"  {phase}", readable_size(size), "") for phase, size in needed.phases.items()),
         *(("  not known", "", note) for note in needed.notes),
     ]
     return lines + _time_rows(found)
@@ -141,9 +150,10 @@ def rows(found: Forecast) -> list[tuple[str, str, str]]:
 
 def _memory_row(found: Forecast) -> tuple[str, str, str]:
     if found.card is None:
-        return ("memory", in_words(found.memory.allocated), "no GPU here to hold it against")
-    parts = f"the card has {in_words(found.card)}; {in_words(CUDA)} assumed for CUDA itself"
-    return ("GPU memory, about", in_words(found.memory.total), parts)
+        return ("memory", readable_size(found.memory.allocated), "no GPU here to compare it with")
+    overhead = readable_size(CUDA_OVERHEAD_BYTES)
+    parts = f"the card has {readable_size(found.card)}; {overhead} assumed for CUDA itself"
+    return ("GPU memory, about", readable_size(found.memory.total), parts)
 
 
 def _time_rows(found: Forecast) -> list[tuple[str, str, str]]:
@@ -174,10 +184,10 @@ def hours(seconds: float) -> str:
 
 
 def _each(count: int, size: int) -> str:
-    return f"{count} of {in_words(size)}" if count else "none"
+    return f"{count} of {readable_size(size)}" if count else "none"
 
 
-def _resting(needed: Memory) -> str:
+def _resting(needed: MemoryEstimate) -> str:
     parts = {
         "UNet": needed.unet,
         "text encoders": needed.text_encoders,
@@ -186,4 +196,4 @@ def _resting(needed: Memory) -> str:
         "average": needed.average,
         "VAE": needed.vae,
     }
-    return ", ".join(f"{name} {in_words(size)}" for name, size in parts.items() if size)
+    return ", ".join(f"{name} {readable_size(size)}" for name, size in parts.items() if size)

@@ -1,8 +1,8 @@
 """Rules on the DATASET: captions, image sizes, formats, regularisation, dataset.toml itself."""
 
-from ...presets import Resolved
 from ..facts import DatasetFacts, Facts
-from .finding import Rule, buckets, in_force, regularises, said, shown, shuffles
+from ..presets import Resolved
+from .base import Rule, buckets, in_force, regularises, said, shown, shuffles
 
 INSTEAD = {"shuffle_caption": "dataset_shuffle", "enable_bucket": "dataset_bucketing"}
 """Launcher settings that reach what ``dataset.toml`` says."""

@@ -1,8 +1,8 @@
 """Rules on the engine: what a trainer lacks, what our trainer does itself, precision, packages."""
 
-from ...presets import Resolved, known_options
 from ..facts import Facts
-from .finding import ARCHITECTURES, Rule, said, shown
+from ..presets import Resolved, known_options
+from .base import ARCHITECTURES, Rule, said, shown
 
 OURS_INSTEAD = {
     "save_every_n_epochs": "save_every_n_steps",

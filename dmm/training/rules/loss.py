@@ -2,9 +2,9 @@
 
 from math import prod, sqrt
 
-from ...presets import Resolved
 from ..facts import Facts
-from .finding import ARCHITECTURES, Rule, said, said_of_those_stated
+from ..presets import Resolved
+from .base import ARCHITECTURES, Rule, said, said_of_those_stated
 
 HUBER = ("huber", "smooth_l1")
 SDXL_OFFSET = 0.0357

@@ -1,8 +1,8 @@
 """Rules on the LoRA itself: rank, alpha, its layers, text encoders and their rates."""
 
-from ...presets import Resolved, nearest
 from ..facts import Facts
-from .finding import Rule, said
+from ..presets import Resolved, nearest
+from .base import Rule, said
 
 LORA = "networks.lora"
 LORA_ARGS = (

@@ -2,10 +2,10 @@
 
 import ast
 
-from ...presets import Resolved, nearest
 from ..facts import Facts
 from ..lengths import total_steps
-from .finding import Rule, said, said_of_those_stated
+from ..presets import Resolved, nearest
+from .base import Rule, said, said_of_those_stated
 
 OPTIMIZERS = {
     "AdamW8bit": "bitsandbytes", "SGDNesterov8bit": "bitsandbytes", "Lion8bit": "bitsandbytes",

@@ -1,8 +1,8 @@
 """The range of every number that a preset may hold, where its type says too little."""
 
-from ...presets import Resolved
 from ..facts import Facts
-from .finding import Rule, said
+from ..presets import Resolved
+from .base import Rule, said
 
 ABOVE_ZERO = ("huber_start", "huber_end", "huber_validation", "huber_c", "network_alpha",
               "ema_decay")  # fmt: skip

@@ -1,7 +1,7 @@
 // The clips as cards: picture, prompt, settings, sound.
 
 import { arrange, fromTemplate } from "./dom.js";
-import { attach } from "./player.js";
+import { attach } from "./playback.js";
 import { add, startDrag } from "./timeline.js";
 
 const grid = document.querySelector("#clips .grid");

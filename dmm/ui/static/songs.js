@@ -1,7 +1,7 @@
 // What has been exported: heard here, saved from here.
 
 import { arrange, fromTemplate, seconds } from "./dom.js";
-import { attach } from "./player.js";
+import { attach } from "./playback.js";
 
 export function showSongs(songs) {
   const older = document.getElementById("older");

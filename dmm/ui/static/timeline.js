@@ -2,7 +2,7 @@
 
 import { complain, send, trying, whisper } from "./api.js";
 import { fromTemplate, seconds } from "./dom.js";
-import { silence } from "./player.js";
+import { silence } from "./playback.js";
 import { playFrom } from "./preview.js";
 
 const WIDTH = 42; // pixels a second

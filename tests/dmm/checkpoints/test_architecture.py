@@ -8,8 +8,8 @@ from dmm.checkpoints.network_shapes import TextEncoderShapes
 from dmm.checkpoints.networks import build
 from dmm.checkpoints.sd15_shapes import Sd15Shapes, sd15_shapes
 from dmm.checkpoints.sdxl_shapes import SdxlShapes, sdxl_shapes
-from dmm.distill.nano import NANO
 from dmm.errors import ModelError
+from dmm.pretraining.nano import NANO
 
 UNET = "model.diffusion_model."
 

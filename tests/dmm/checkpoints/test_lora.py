@@ -6,8 +6,8 @@ from safetensors.torch import load_file, save_file
 
 from dmm.checkpoints.lora import check_lora, clip_skip
 from dmm.checkpoints.lora_layers import lora_layers
-from dmm.distill.nano import NANO
 from dmm.errors import ModelError
+from dmm.pretraining.nano import NANO
 
 MODELS = Path(__file__).parents[3] / "models" / "nano"
 MUSIC_BOX = MODELS / "music-box-lora.safetensors"

@@ -13,7 +13,7 @@ from dmm.checkpoints.tensorfile import TensorFile
 from dmm.errors import InputError, ModelError, PresetError
 from dmm.fusing.diffusers_folder import write_diffusers_folder
 from dmm.fusing.fuse import fuse
-from dmm.generation.opening import Lora
+from dmm.generation.loading import Lora
 
 PARTS = ("unet", "text_encoder", "text_encoder_2", "vae")
 QUERY = "lora_te2_text_model_encoder_layers_0_self_attn_q_proj"

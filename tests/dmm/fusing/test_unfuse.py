@@ -11,7 +11,7 @@ from dmm.errors import InputError, ModelError
 from dmm.fusing.fuse import fuse
 from dmm.fusing.unfuse import Ranks, strongest, unfuse
 from dmm.fusing.weights import read_factors
-from dmm.generation.opening import Lora
+from dmm.generation.loading import Lora
 
 RESBLOCK = "model.diffusion_model.input_blocks.1.0."
 

@@ -9,8 +9,8 @@ from dmm.codec.mel import load_format
 from dmm.errors import ModelError
 from dmm.fusing.fuse import fuse
 from dmm.fusing.verify import LIMIT, verify
-from dmm.generate import generate
-from dmm.generation.opening import Lora
+from dmm.generation.generate import generate
+from dmm.generation.loading import Lora
 from dmm.generation.sampling import Sampling
 
 SMALL = load_format("nano").model_copy(update={"name": "small", "n_mels": 64, "n_frames": 64})

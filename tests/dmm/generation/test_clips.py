@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from dmm.errors import DmmError, ModelError
+from dmm.generation.callbacks import Watch
 from dmm.generation.clips import make_clips
 from dmm.generation.requests import requests
-from dmm.generation.watch import Watch
 
 WANTED = requests(["piano", "organ"], 2, 5)
 

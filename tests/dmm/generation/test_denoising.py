@@ -3,9 +3,9 @@ import torch
 
 from dmm.checkpoints.pipeline import load_pipeline
 from dmm.codec.mel import load_format
-from dmm.generation.alike import Alike
 from dmm.generation.denoising import predict
 from dmm.generation.drawing import draw_latents
+from dmm.generation.exact_batching import Alike
 from dmm.generation.recipe import Recipe
 from dmm.generation.requests import Request, requests
 from dmm.generation.sampling import SAMPLERS, Sampling, make_scheduler
@@ -72,7 +72,7 @@ def test_where_a_batch_would_change_bits_clips_are_drawn_alone(pipeline, monkeyp
         return predict(pipeline, noisy, timestep, conditions) + (len(noisy) > 1) * 1e-6
 
     clips, recipe = requests(["piano", "organ"], 1, 5), Recipe(TINY, Sampling("euler", 3))
-    monkeypatch.setattr("dmm.generation.alike.predict", rounding)
+    monkeypatch.setattr("dmm.generation.exact_batching.predict", rounding)
     together = draw_latents(pipeline, clips, recipe, predict=Alike(pipeline))
     assert torch.equal(together[1:], draw_latents(pipeline, clips[1:], recipe))
 

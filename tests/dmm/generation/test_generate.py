@@ -9,12 +9,12 @@ from safetensors.torch import load_file, save_file
 from dmm.checkpoints.pipeline import load_pipeline
 from dmm.codec.mel import load_format
 from dmm.errors import ModelError, PresetError
-from dmm.generate import generate
+from dmm.generation.conditioning import embed_prompts
 from dmm.generation.drawing import draw
+from dmm.generation.generate import generate
 from dmm.generation.recipe import Recipe
 from dmm.generation.requests import Request
 from dmm.generation.sampling import Sampling
-from dmm.generation.words import embed_prompts
 
 QUICK = Sampling(steps=2)
 

@@ -2,9 +2,9 @@ import pytest
 
 from dmm.checkpoints.tokenizers import load_tokenizers
 from dmm.errors import InputError, PresetError
+from dmm.generation.conditioning import cut_to_fit
 from dmm.generation.grammar import Grammar, grammar_names, load_grammar
 from dmm.generation.prompts import gather_prompts, read_prompts
-from dmm.generation.words import cut_to_fit
 
 RULES = Grammar(
     templates=("{a} and {a}, {b}", "{b}, {c}"),

@@ -5,10 +5,11 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from dmm.devices import pick_device, pick_precision
 from dmm.errors import ModelError, PresetError
-from dmm.generate import generate
 from dmm.generation.drawing import draw
-from dmm.generation.opening import Lora, open_pipeline, pick_device, pick_precision
+from dmm.generation.generate import generate
+from dmm.generation.loading import Lora, open_pipeline
 from dmm.generation.recipe import make_recipe
 from dmm.generation.requests import Request
 from dmm.generation.sampling import Sampling

@@ -5,9 +5,9 @@ import torch
 
 from dmm.errors import InputError
 from dmm.generation.clips import make_clips
-from dmm.generation.original import read_original
 from dmm.generation.requests import Request, morph, requests
 from dmm.generation.sampling import Sampling
+from dmm.generation.variations import read_original
 from dmm.noise import first_noise, slerp
 
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from dmm.checkpoints.pipeline import SCHEDULER
+from dmm.generation.conditioning import Conditions, Words
 from dmm.generation.drawing import sample
 from dmm.generation.sampling import Sampling
-from dmm.generation.words import Conditions, Words
 from dmm.songs.joint import decode_jointly, draw_jointly
 from dmm.songs.windows import lay_windows
 

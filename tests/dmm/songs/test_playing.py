@@ -10,10 +10,10 @@ from dmm.cli import run
 from dmm.codec.image import read_image
 from dmm.codec.mel import load_format
 from dmm.errors import InputError, ModelError
+from dmm.generation.callbacks import Watch
+from dmm.generation.loaded_model import Studio
 from dmm.generation.recipe import make_recipe
 from dmm.generation.sampling import Sampling
-from dmm.generation.studio import Studio
-from dmm.generation.watch import Watch
 from dmm.songs.files import check_out
 from dmm.songs.plan import Take, make_plan
 from dmm.songs.playing import song, stretch_loop

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dmm.training.card.curve import moving_median, write_curve
+from dmm.training.run_card.curve import moving_median, write_curve
 from dmm.training.runs import metric_lines, series
 
 

@@ -5,14 +5,14 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from dmm.distill.nano import NANO
-from dmm.presets import resolve
+from dmm.pretraining.nano import NANO
 from dmm.training.facts import DatasetFacts, Facts
 from dmm.training.forecast.disk import Disk, moments, no_space, states
 from dmm.training.forecast.duration import Calibration
 from dmm.training.forecast.forecast import as_json, forecast, rows, table
-from dmm.training.forecast.memory import CUDA, GB
-from dmm.training.forecast.memory_step import Measured
+from dmm.training.forecast.memory.estimate import GB
+from dmm.training.forecast.memory.step import Measured
+from dmm.training.presets import resolve
 
 FOUND = Measured(
     lora=(((32, 1000), 2), ((1000, 32), 2)),
@@ -30,9 +30,9 @@ WORDS = ("max_train_steps=1000", "save_every_n_steps=300", "save_state=true", "s
 
 @pytest.fixture(autouse=True)
 def no_measuring(monkeypatch):
-    for module in ("forecast", "memory"):
+    for module in ("forecast", "memory.estimate"):
         monkeypatch.setattr(f"dmm.training.forecast.{module}.measured", lambda step: FOUND)
-    monkeypatch.setattr("dmm.training.forecast.forecast.card_bytes", lambda: None)
+    monkeypatch.setattr("dmm.training.forecast.forecast.gpu_bytes", lambda: None)
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def test_memory_is_held_against_the_card_that_is_named(make):
     fits, tight = make(vram_gb=24.0), make(vram_gb=1.0)
     assert fits.card == 24 * GB and fits.findings == ()
     assert tight.findings[0].rule == "too-much-memory"
-    assert tight.memory.total == tight.memory.allocated + CUDA > GB
+    assert tight.memory.total == tight.memory.allocated + CUDA_OVERHEAD_BYTES > GB
 
 
 def test_time_is_forecast_once_a_step_was_measured(make):

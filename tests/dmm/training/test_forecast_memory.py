@@ -15,15 +15,16 @@ from dmm.checkpoints import networks
 from dmm.checkpoints.network_shapes import TextEncoderShapes
 from dmm.checkpoints.sd15_shapes import Sd15Shapes
 from dmm.checkpoints.sdxl_shapes import SdxlShapes
-from dmm.distill.nano import NANO
-from dmm.presets import resolve
+from dmm.pretraining.nano import NANO
 from dmm.training.facts import DatasetFacts, Facts
-from dmm.training.forecast import memory_measure, memory_step
 from dmm.training.forecast.disk import lora_file_bytes
-from dmm.training.forecast.memory import GB, memory, too_much
-from dmm.training.forecast.memory_lora import add_lora
-from dmm.training.forecast.memory_pass import LikeGpu, LiveBytes, checkpoint_blocks
-from dmm.training.forecast.memory_step import Measured, Step
+from dmm.training.forecast.memory import measure as memory_measure
+from dmm.training.forecast.memory import step as memory_step
+from dmm.training.forecast.memory.estimate import GB, estimate_memory, memory_warning
+from dmm.training.forecast.memory.lora import add_lora
+from dmm.training.forecast.memory.network_pass import LikeGpu, LiveBytes, checkpoint_blocks
+from dmm.training.forecast.memory.step import Measured, Step
+from dmm.training.presets import resolve
 
 NANO_LORA = Path(__file__).parents[3] / "models" / "nano" / "music-box-lora.safetensors"
 CLIP_L = TextEncoderShapes(49408, 768, 3072, 12)
@@ -207,31 +208,33 @@ def test_sd15_is_measured_too(tiny_sd15_shapes):
 
 def test_a_step_is_measured_once(facts, monkeypatch):
     settings = resolve("nano-cpu")
-    first = memory(settings, facts, NANO)
+    first = estimate_memory(settings, facts, NANO)
     monkeypatch.setattr(memory_measure, "measure", lambda step: pytest.fail("measured again"))
-    assert memory(settings, facts, NANO) == first
+    assert estimate_memory(settings, facts, NANO) == first
 
 
 def test_precision_and_caching_change_what_rests(facts, monkeypatch):
     found = Measured(
         (((32, 320), 4),), 2, unet=1000, text=300, vae=50, step=7, encoding=5, decoding=6
     )
-    monkeypatch.setattr("dmm.training.forecast.memory.measured", lambda step: found)
-    normal = memory(resolve("sdxl-24gb"), facts, SDXL)
+    monkeypatch.setattr("dmm.training.forecast.memory.estimate.measured", lambda step: found)
+    normal = estimate_memory(resolve("sdxl-24gb"), facts, SDXL)
     assert (normal.unet, normal.text_encoders, normal.vae) == (2000, 600, 0)
     assert normal.lora == 4 * 4 * 32 * 320
     assert normal.phases["a step"] == normal.resting + 7
     assert normal.phases["a preview"] == normal.resting + 4 * 50 + 6
-    small = memory(resolve("sdxl-12gb", ["fp8_base_unet=true", "full_bf16=true"]), facts, SDXL)
+    small = estimate_memory(
+        resolve("sdxl-12gb", ["fp8_base_unet=true", "full_bf16=true"]), facts, SDXL
+    )
     assert (small.unet, small.text_encoders, small.lora) == (1000, 0, normal.lora // 2)
     assert "a preview" not in small.phases
 
 
 def test_what_is_not_known_is_said(facts, monkeypatch):
     found = Measured((), 0, 1, 1, 1, 1, 1, 1)
-    monkeypatch.setattr("dmm.training.forecast.memory.measured", lambda step: found)
+    monkeypatch.setattr("dmm.training.forecast.memory.estimate.measured", lambda step: found)
     words = ["optimizer_type=some.Optimizer", "network_module=lycoris.kohya"]
-    notes = memory(resolve("sdxl-24gb", words), facts, SDXL).notes
+    notes = estimate_memory(resolve("sdxl-24gb", words), facts, SDXL).notes
     assert "some.optimizer" in notes[0] and "lycoris.kohya" in notes[1]
 
 
@@ -240,15 +243,15 @@ def test_a_small_card_gets_a_warning_with_what_to_change(facts, monkeypatch):
         activations = GB * step.batch * (1 if step.checkpointing else 10)
         return Measured((), 0, GB, 0, 0, activations, 0, 0)
 
-    monkeypatch.setattr("dmm.training.forecast.memory.measured", fake)
+    monkeypatch.setattr("dmm.training.forecast.memory.estimate.measured", fake)
     settings = resolve("sdxl-24gb", ["gradient_checkpointing=false", "train_batch_size=4"])
-    needed = memory(settings, facts, SDXL)
-    assert too_much(settings, facts, SDXL, needed, 64 * GB) is None
-    finding = too_much(settings, facts, SDXL, needed, 5 * GB)
+    needed = estimate_memory(settings, facts, SDXL)
+    assert memory_warning(settings, facts, SDXL, needed, 64 * GB) is None
+    finding = memory_warning(settings, facts, SDXL, needed, 5 * GB)
     assert finding and finding.severity == "warning"
     words = "--set gradient_checkpointing=true --set train_batch_size=1"
     assert f"{words} --set gradient_accumulation_steps=4 it takes 4.0 GB" in finding.message
-    tight = too_much(settings, facts, SDXL, needed, 2 * GB)
+    tight = memory_warning(settings, facts, SDXL, needed, 2 * GB)
     assert tight and "still too much" in tight.message
 
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from dmm.training.forecast.memory_optimizer import optimizer_bytes
+from dmm.training.forecast.memory.optimizer import optimizer_bytes
 from dmm.training.rules.optimizer import OPTIMIZERS, TORCH_OPTIMIZERS
 
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dmm.distill.nano import NANO
 from dmm.errors import EngineError
-from dmm.presets import resolve
+from dmm.pretraining.nano import NANO
 from dmm.training.facts import DatasetFacts, Facts
 from dmm.training.forecast.duration import Calibration, calibrate, duration, few_clips
 from dmm.training.plan import Plan
+from dmm.training.presets import resolve
 
 OUTCOME = {"status": "finished", "seconds_per_step": 1.5, "peak_memory_mb": 800, "device": "a card"}
 WORDS = (

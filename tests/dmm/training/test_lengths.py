@@ -2,9 +2,9 @@ from math import ceil
 
 import pytest
 
-from dmm.presets import resolve
 from dmm.training.facts import DatasetFacts
 from dmm.training.lengths import clips_per_epoch, steps_per_epoch, total_steps
+from dmm.training.presets import resolve
 
 
 def drawn_one_by_one(n_train, repeats, n_reg, reg_repeats):

@@ -2,7 +2,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dmm.training.card.licences import BASES, demands, licences, lora_licence
+from dmm.training.run_card.licences import BASES, demands, licences, lora_licence
 
 SDXL, SD15 = BASES
 

@@ -4,10 +4,10 @@ import pytest
 
 from dmm.engine import read_pin
 from dmm.errors import EngineError
-from dmm.presets import known_options
 from dmm.training import manifest
 from dmm.training.launcher import LAUNCHER, OWNED
 from dmm.training.manifest import PATH, Option, entries_sha256, manifest_text, read_manifest
+from dmm.training.presets import known_options
 
 
 @pytest.fixture

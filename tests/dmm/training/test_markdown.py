@@ -3,7 +3,7 @@ from pathlib import PurePosixPath
 import pytest
 from markdown_it import MarkdownIt
 
-from dmm.training.card.markdown import block, code, escape, image, link, plain, table
+from dmm.training.run_card.markdown import block, code, escape, image, link, plain, table
 
 NASTY = (
     "a|b *bold* _it_ `tick` [x](http://evil) <script>alert(1)</script>",

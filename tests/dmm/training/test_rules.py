@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 
 from dmm.errors import PresetError
-from dmm.presets import ABLATIONS, preset_names, resolve
 from dmm.training.facts import PACKAGES, BaseFacts, DatasetFacts, Facts
+from dmm.training.presets import ABLATIONS, preset_names, resolve
 from dmm.training.rules import ranges
-from dmm.training.rules.find import FILES, find, refuse
+from dmm.training.rules.check import FILES, find, refuse
 
 DATA = DatasetFacts(
     n_train=200,

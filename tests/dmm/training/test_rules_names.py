@@ -5,7 +5,7 @@ from math import sqrt
 
 import pytest
 
-from dmm.presets import resolve
+from dmm.training.presets import resolve
 from dmm.training.rules.loss import SDXL_OFFSET, hidden_level
 from dmm.training.rules.network import LORA_ARGS
 from dmm.training.rules.optimizer import OPTIMIZERS, READERS, SCHEDULERS, TORCH_OPTIMIZERS
@@ -45,7 +45,7 @@ def test_sdxls_noise_offset_is_the_engines_figure(engine):
 
 def test_the_samplers_of_previews_are_known_to_generate():
     from dmm.generation.sampling import SAMPLERS
-    from dmm.presets import known_options
+    from dmm.training.presets import known_options
 
     assert set(known_options()["preview_sampler"].choices or ()) <= set(SAMPLERS)
 

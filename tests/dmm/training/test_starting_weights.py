@@ -3,7 +3,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from dmm.errors import InputError, ModelError, PresetError
-from dmm.presets import resolve
+from dmm.training.presets import resolve
 from dmm.training.starting_weights import fit_rank, starting_weights
 
 

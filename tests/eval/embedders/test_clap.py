@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file, save_file
 
-from dmm.embedders import Way, load_embedder, load_text_embedder
+from dmm.embedders import EmbedderConfig
 from dmm.errors import DmmError, InputError, ModelError
+from dmm.registry import load_embedder, load_text_embedder
 from dmm.sound.audio import read_audio
 from eval.embedders import clap as clap_module
 from eval.embedders.clap_folder import projected
@@ -235,7 +236,7 @@ def test_a_folder_without_a_checkpoint_is_refused(tmp_path):
 @pytest.mark.parametrize("way", [{"protocol": "pad"}, {"precision": "fp8"}], ids=str)
 def test_an_unknown_way_names_the_known_ones(way):
     with pytest.raises(InputError, match=r"known: (loop, legacy|fp32, bf16)"):
-        Way(**way)
+        EmbedderConfig(**way)
 
 
 def test_a_device_that_is_not_there_is_one_line(tiny_clap):

@@ -9,8 +9,8 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from dmm.embedders import load_embedder
 from dmm.errors import ModelError
+from dmm.registry import load_embedder
 from eval.cli import app
 from eval.embedders import clap_checkpoint
 from eval.embedders.clap_checkpoint import read_checkpoint, sizes_of

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from dmm.embedders import load_embedder
 from dmm.errors import ModelError
+from dmm.registry import load_embedder
 from eval.embedders import hub
 
 NAME = "someone/clap-music"

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from dmm.embedders import load_embedder, load_text_embedder
 from dmm.errors import InputError, ModelError
+from dmm.registry import load_embedder, load_text_embedder
 from eval.embedders import laion
 from eval.embedders.clap_checkpoint import ClapSizes
 from eval.embedders.convert_clap import convert_clap

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from dmm.embedders import Embedder, load_embedder, load_text_embedder
+from dmm.embedders import Embedder
 from dmm.errors import InputError, ModelError
+from dmm.registry import load_embedder, load_text_embedder
 from eval.embedders.nano_clap import load_nano_clap
 from eval.listening.hearing import SR, hear
 from eval.listening.listener import SHIPPED, Labels, Listener, load_listener, save_listener

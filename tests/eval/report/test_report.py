@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dmm.errors import InputError
-from eval.metrics.table import METRICS
+from eval.metric_table import METRICS
 from eval.numbers import number, share
 from eval.report.media import Media
 from eval.report.page import TEMPLATE

@@ -1,0 +1,189 @@
+"""Augmented copies of training clips: cut from the sound again, changed, and written beside them.
+
+A copy of clip ``NAME-HASH-0003`` is ``NAME-HASH-a1-0003``; what was drawn stands in its manifest
+row. As for tracks, a record is written after the files, so a build can go on later.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from dmm.codec.image import write_image
+from dmm.codec.mel import encode, load_format
+from dmm.files import sha256_file, write_text
+from dmm.workers import Workers
+
+from ..augmentation.augment import augment, caption_after, spec_augment
+from ..augmentation.mixup import nearest_rate
+from ..captions.clean import prompt
+from ..captions.tokens import count_tokens, fit
+from ..dataset import Row
+from ..quality import measure
+from ..sources import Sound, Track, text_sha256
+from .clip_ids import copy_id, window_number
+from .cut import amplified, finite, track_windows
+from .options import MARK, BuildOptions
+from .records import record_key
+
+SPARE_S = 1.0
+"""Sound after a clip that a faster tempo may use up."""
+
+
+@dataclass(frozen=True)
+class CopyJob:
+    """A track's training clips, and the clips that are mixed into their copies."""
+
+    track: Track
+    rows: tuple[Row, ...]
+    partners: tuple[tuple[Track, Row] | None, ...]
+    """The clip to mix into each row's copies, and its track; None where none fits."""
+    options: BuildOptions
+    out: Path
+
+    @property
+    def key(self) -> str:
+        """Hash of all that decides the copies."""
+        clips = [*self.rows, *(partner and partner[1] for partner in self.partners)]
+        facts = [row and (row["id"], row["track_sha256"], row["caption"]) for row in clips]
+        return text_sha256(json.dumps([record_key(self.track, self.options), facts]))
+
+
+def add_copies(
+    out: Path,
+    rows: Sequence[Row],
+    tracks: Mapping[str, Track],
+    pulses: Mapping[str, float | None],
+    options: BuildOptions,
+    workers: Workers,
+) -> list[Row]:
+    """Write the copies of all training clips; returns their rows. Nothing where none are asked.
+
+    ``pulses`` are seconds from beat to beat, by clip id.
+    """
+    jobs = list(_jobs(out, rows, tracks, pulses, options)) if options.augment else []
+    kept = {copies_path(out, job.track.id) for job in jobs}
+    for path in (out / MARK).glob("copies-*.json"):
+        if path not in kept:
+            path.unlink()
+    done = {job.track.id: _read_copies(job) for job in jobs}
+    todo = [job for job in jobs if done[job.track.id] is None]
+    task = workers.progress.add_task("augmenting", total=len(todo), visible=bool(todo))
+    for job, made in zip(todo, workers.map(copy_clips, todo), strict=True):
+        workers.progress.advance(task)
+        done[job.track.id] = made
+    return [row for job in jobs for row in done[job.track.id] or ()]
+
+
+def _jobs(
+    out: Path,
+    rows: Sequence[Row],
+    tracks: Mapping[str, Track],
+    pulses: Mapping[str, float | None],
+    options: BuildOptions,
+) -> Iterator[CopyJob]:
+    training = [row for row in rows if row["split"] == "train"]
+    partner_of = _partners(training, tracks, pulses) if "mixup" in options.augment else {}
+    for track, own in groupby(training, key=lambda row: row["track"]):
+        mine = tuple(own)
+        partners = tuple(partner_of.get(row["id"]) for row in mine) if partner_of else ()
+        yield CopyJob(tracks[track], mine, partners, options, out)
+
+
+def _partners(
+    training: Sequence[Row], tracks: Mapping[str, Track], pulses: Mapping[str, float | None]
+) -> dict[str, tuple[Track, Row]]:
+    """For clips, by id, the next one of another track whose tempo ``mix`` accepts.
+
+    The next in the order of the ids' hashes, so that all have their turn, and a clip more changes
+    few pairs.
+    """
+    hashed = sorted(training, key=lambda row: text_sha256(row["id"]))
+    steady = [(row, pulse) for row in hashed if (pulse := pulses[row["id"]])]
+    found: dict[str, tuple[Track, Row]] = {}
+    for n, (row, pulse) in enumerate(steady):
+        others = (steady[(n + k) % len(steady)] for k in range(1, len(steady)))
+        for other, other_pulse in others:
+            if other["track"] != row["track"] and nearest_rate(other_pulse, pulse) is not None:
+                found[row["id"]] = tracks[other["track"]], other
+                break
+    return found
+
+
+def copy_clips(job: CopyJob) -> list[Row]:
+    """Write a track's copies and their record; returns their rows."""
+    parents = {window_number(row["id"]): (n, row) for n, row in enumerate(job.rows)}
+    made: list[Row] = []
+    for window in track_windows(job.track, job.options, SPARE_S):
+        if window.index in parents:
+            n, row = parents[window.index]
+            partner = job.partners[n] if job.partners else None
+            made += _copies(job, row, window.sound, partner)
+    made.sort(key=lambda row: row["id"])
+    write_text(copies_path(job.out, job.track.id), json.dumps([job.key, made], indent=1) + "\n")
+    return made
+
+
+def _copies(
+    job: CopyJob, row: Row, sound: Sound, partner: tuple[Track, Row] | None
+) -> Iterator[Row]:
+    """Write the copies of one clip."""
+    fmt, names = load_format(job.options.format), job.options.augment
+    loud = amplified(sound, row["gain_db"])
+    mixed = _partner_sound(*partner, job.options) if partner else None
+    for name in (copy_id(row["id"], n) for n in range(1, job.options.copies + 1)):
+        seed_text = f"{job.options.seed} {name}"
+        clip, drawn = augment(loud, fmt.sr, fmt.clip_samples, names, seed_text, mixed)
+        if partner and "mixup" in drawn:
+            drawn["mixup"] |= {"partner": partner[1]["id"], "caption": partner[1]["caption"]}
+        image = encode(clip, fmt)
+        if "spec" in names:
+            image, masks = spec_augment(image, seed_text)
+            drawn |= masks
+        path = job.out / "train" / f"{name}.png"
+        write_image(path, image, fmt)
+        measured = finite(measure(clip, fmt.sr)) | {"sha256": sha256_file(path)}
+        yield _copy_row(job, row, name, drawn) | measured
+
+
+def _partner_sound(track: Track, row: Row, options: BuildOptions) -> Sound:
+    number = window_number(row["id"])
+    found = (w.sound for w in track_windows(track, options, SPARE_S) if w.index == number)
+    return amplified(next(found), row["gain_db"])
+
+
+def _copy_row(job: CopyJob, row: Row, name: str, drawn: dict[str, Any]) -> Row:
+    caption, _ = fit(job.options.anchor, caption_after(row["caption"], drawn))
+    if caption == row["caption"]:
+        changes = row["caption_changes"]
+    else:
+        change = {"rule": "augmentation", "before": row["caption"], "after": caption}
+        changes = [*row["caption_changes"], change]
+    return row | {
+        "id": name,
+        "parent": row["id"],
+        "caption": caption,
+        "caption_changes": changes,
+        "tokens": count_tokens(prompt(job.options.anchor, caption)),
+        "augmentation": json.dumps(drawn, sort_keys=True),
+    }
+
+
+def copies_path(out: Path, track: str) -> Path:
+    """Say where the record of a track's copies lies."""
+    return out / MARK / f"copies-{track}.json"
+
+
+def _read_copies(job: CopyJob) -> list[Row] | None:
+    """Rows of copies made before, if they would be made again as they are."""
+    path = copies_path(job.out, job.track.id)
+    if not path.is_file():
+        return None
+    key, rows = json.loads(path.read_text("utf-8"))
+    images = {job.out / "train" / f"{row['id']}.png": row["sha256"] for row in rows}
+    unchanged = key == job.key and all(
+        image.is_file() and sha256_file(image) == sha256 for image, sha256 in images.items()
+    )
+    return rows if unchanged else None

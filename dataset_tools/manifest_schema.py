@@ -1,0 +1,20 @@
+"""Columns of a dataset's ``manifest.parquet``: one row a clip."""
+
+import pyarrow as pa
+
+CHANGE = pa.struct([("rule", pa.string()), ("before", pa.string()), ("after", pa.string())])
+SCHEMA = pa.schema(
+    [(name, pa.string()) for name in ("id", "source", "track", "title", "artist", "album")]
+    + [("url", pa.string()), ("licence", pa.string())]
+    + [("start_s", pa.float64()), ("split", pa.string())]
+    + [(name, pa.string()) for name in ("caption_raw", "caption", "caption_origin")]
+    + [("caption_changes", pa.list_(CHANGE)), ("tokens", pa.int32()), ("facets", pa.string())]
+    + [("vocal_probability", pa.float64()), ("vocal_window", pa.float64())]
+    + [("vocal_evidence", pa.string())]
+    + [(name, pa.float64()) for name in ("loudness_lufs", "peak_db", "clipped", "dc", "silence")]
+    + [("bandwidth_hz", pa.float64()), ("gain_db", pa.float64())]
+    + [(name, pa.string()) for name in ("augmentation", "parent", "sha256", "track_sha256")]
+    + [("truth", pa.string())]
+)
+"""``tokens`` are CLIP's of the whole prompt; ``facets``, ``vocal_evidence``, ``augmentation`` and
+``truth`` are JSON; ``sha256`` is of the image; ``parent`` is the clip that a copy was made from."""

@@ -1,1 +1,0 @@
-"""Small SDXL-architecture models, trained from scratch on a mel dataset."""

@@ -1,0 +1,1 @@
+"""Small SDXL-architecture models, pretrained from scratch on a mel dataset."""

@@ -1,0 +1,136 @@
+"""The UNet of a small model, trained from scratch on cached latents.
+
+v-prediction (Salimans & Ho 2022, https://arxiv.org/abs/2202.00512) with min-SNR weights (Hang et
+al. 2023, https://arxiv.org/abs/2303.09556) on SDXL's noise schedule; captions are dropped at
+random so that classifier-free guidance works.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from ..checkpoints.pipeline import SCHEDULER
+from ..fitting.compute import ON_CPU, Compute
+from ..fitting.loop import Schedule, fit
+from ..fitting.state import fingerprint
+
+MIN_SNR_GAMMA = 5.0
+CAPTION_DROPOUT = 0.1
+TIMESTEPS = 1000
+
+Tokens = tuple[Int[Tensor, "... 77"], Int[Tensor, "... 77"]]
+"""Token ids for the first and the second text encoder."""
+
+
+class Denoiser(nn.Module):
+    """UNet and text encoders as one network: what is learned jointly, or read together."""
+
+    def __init__(self, unet: Any, encoders: Any) -> None:
+        super().__init__()
+        self.unet, self.encoders = unet, encoders
+
+    def forward(
+        self, noisy: Tensor, timesteps: Int[Tensor, " n"], ids1: Tensor, ids2: Tensor
+    ) -> Float[Tensor, "n channels rows frames"]:
+        """Velocity at the noisy latents; the size told to the UNet is their own, uncropped."""
+        context, pooled = self.encoders(ids1, ids2)
+        pixels = [8 * size for size in noisy.shape[2:]]
+        size_ids = torch.tensor([*pixels, 0, 0, *pixels], dtype=torch.float32, device=noisy.device)
+        conditions = {"text_embeds": pooled, "time_ids": size_ids.expand(len(noisy), -1)}
+        return self.unet(noisy, timesteps, context, added_cond_kwargs=conditions).sample.float()
+
+
+def train_unet(
+    unet: Any,
+    latents: Float[Tensor, "n channels rows frames"],
+    encoders: Any,
+    ids: Tokens,
+    empty: Tokens,
+    schedule: Schedule,
+    state: Path,
+    seed: int,
+    compute: Compute = ON_CPU,
+    text_rate: float = 0.0,
+) -> Denoiser:
+    """Train on latents whose captions stand in ``variants`` wordings; returns averaged weights.
+
+    ``ids`` are (variants, n, 77), ``empty`` the tokenised empty caption (77). The text encoders
+    learn too, at ``text_rate`` times the learning rate, unless that is 0.
+    """
+    noise_schedule = v_schedule()
+    weights = min_snr_weights(noise_schedule.alphas_cumprod).to(compute.place)
+    encoders.requires_grad_(text_rate > 0)
+    denoiser = Denoiser(unet, encoders)
+    rows = compute.rows(schedule.batch_size)
+
+    def loss(generator: torch.Generator) -> Tensor:
+        chosen = torch.randint(len(latents), (rows,), generator=generator)
+        wording = torch.randint(len(ids[0]), (rows,), generator=generator)
+        dropped = torch.rand(rows, generator=generator) < CAPTION_DROPOUT
+        tokens = [
+            torch.where(dropped[:, None], blank, variants[wording, chosen]).to(compute.place)
+            for variants, blank in zip(ids, empty, strict=True)
+        ]
+        clean = latents[chosen]
+        noise = torch.randn(clean.shape, generator=generator)
+        timesteps = torch.randint(TIMESTEPS, (rows,), generator=generator)
+        noisy = noise_schedule.add_noise(clean, noise, timesteps).to(compute.place)
+        target = noise_schedule.get_velocity(clean, noise, timesteps).to(compute.place)
+        timesteps = timesteps.to(compute.place)
+        with compute.autocast():
+            velocity = denoiser(noisy, timesteps, *tokens)
+        error = (velocity - target).square().mean((1, 2, 3))
+        return (weights[timesteps] * error).mean()
+
+    data = fingerprint(latents, *ids, *empty)
+    slower = {"encoders": text_rate}
+    trained: Any = fit(
+        "UNet", denoiser, loss, schedule, state, seed, compute, slower=slower, data=data
+    )
+    return trained
+
+
+@torch.no_grad()
+def velocity_errors(
+    denoiser: Denoiser,
+    latents: Float[Tensor, "n channels rows frames"],
+    tokens: Tokens,
+    timesteps: tuple[int, ...],
+    seed: int,
+    compute: Compute = ON_CPU,
+) -> Float[Tensor, " n"]:
+    """Mean squared error of v of each clip over the timesteps; lower is better, about 1 is blind.
+
+    Noise depends on ``seed`` alone, so networks are compared on the same task.
+    """
+    noise_schedule = v_schedule()
+    generator = torch.Generator().manual_seed(seed)
+    denoiser.to(compute.place)
+    errors = torch.zeros(len(latents))
+    for timestep in timesteps:
+        noise = torch.randn(latents.shape, generator=generator)
+        for part in torch.arange(len(latents)).split(32):
+            steps = torch.full((len(part),), timestep)
+            noisy = noise_schedule.add_noise(latents[part], noise[part], steps)
+            target = noise_schedule.get_velocity(latents[part], noise[part], steps)
+            inputs = (x.to(compute.place) for x in (noisy, steps, *(t[part] for t in tokens)))
+            with compute.autocast():
+                velocity = denoiser(*inputs)
+            errors[part] += (velocity.cpu() - target).square().mean((1, 2, 3)) / len(timesteps)
+    return errors
+
+
+def v_schedule() -> Any:
+    """SDXL's noise schedule for v-prediction."""
+    from diffusers import DDPMScheduler
+
+    return DDPMScheduler.from_config({**SCHEDULER, "prediction_type": "v_prediction"})
+
+
+def min_snr_weights(alphas_cumprod: Float[Tensor, " t"]) -> Float[Tensor, " t"]:
+    """Loss weight per timestep for v-prediction: min(SNR, gamma) / (SNR + 1)."""
+    snr = alphas_cumprod / (1 - alphas_cumprod)
+    return snr.clamp(max=MIN_SNR_GAMMA) / (snr + 1)

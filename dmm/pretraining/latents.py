@@ -1,0 +1,57 @@
+"""Latents of a dataset, computed once: every thousand images have a file beside the state.
+
+A file is named by a fingerprint of the VAE's encoder and of its images: another encoder or other
+images make other files, and an encoding that was cut off goes on at the file it stopped in.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, UInt8
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ..files import whole_file
+from ..fitting.compute import ON_CPU, Compute
+from ..fitting.state import fingerprint
+from ..progress import progress_bar
+from .vae import as_pixels
+
+IMAGES_A_FILE = 1024
+BATCH = 16
+
+
+def cached_latents(
+    vae: Any, images: UInt8[Tensor, "n rows frames"], folder: Path, compute: Compute = ON_CPU
+) -> Float[Tensor, "n channels rows/8 frames/8"]:
+    """``encode_latents`` of all images, read from ``folder`` where it holds them.
+
+    Files there that belong to another encoder or to other images are removed.
+    """
+    vae.to(compute.place)
+    encoder = fingerprint(vae.encoder, vae.quant_conv)
+    chunks = images.split(IMAGES_A_FILE)
+    paths = [folder / f"{fingerprint(encoder, chunk)[:32]}.safetensors" for chunk in chunks]
+    with compute.main_first():
+        for path, chunk in zip(paths, chunks, strict=True):
+            if not path.is_file():
+                with whole_file(path) as partial:
+                    save_file({"latents": encode_latents(vae, chunk).contiguous()}, partial)
+        for stale in set(folder.glob("*.safetensors")) - set(paths):
+            stale.unlink()
+    return torch.cat([load_file(path)["latents"] for path in paths])
+
+
+@torch.no_grad()
+def encode_latents(
+    vae: Any, images: UInt8[Tensor, "n rows frames"]
+) -> Float[Tensor, "n channels rows/8 frames/8"]:
+    """Mean latents at unit scale, as the UNet sees them; on the CPU, float32."""
+    parts = []
+    with progress_bar("latents", len(images)) as advance:
+        for part in images.split(BATCH):
+            pixels = as_pixels(part.to(vae.device))
+            parts.append(vae.encode(pixels).latent_dist.mean.cpu())
+            advance(len(part))
+    return torch.cat(parts) * vae.config.scaling_factor

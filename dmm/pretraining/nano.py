@@ -1,0 +1,185 @@
+"""nano: an SDXL-architecture model small enough to commit, trained from scratch on a dataset.
+
+``dmm pretrain DATASET --out nano.safetensors``. The VAE learns pictures, the text encoders learn
+words, then the UNet learns both; each stage keeps its state beside the output and goes on from
+it when run again.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ..checkpoints import networks
+from ..checkpoints.architecture import prediction_type, read_architecture
+from ..checkpoints.network_shapes import TextEncoderShapes
+from ..checkpoints.pipeline import load_pipeline
+from ..checkpoints.sdxl_layout import save_checkpoint, single_file_tensors
+from ..checkpoints.sdxl_shapes import SIZE_EMBEDDING, SdxlShapes
+from ..errors import InputError, ModelError, PresetError
+from ..fitting.compute import ON_CPU, Compute
+from ..fitting.loop import Schedule
+from ..progress import progress_bar
+from .diffusion import Tokens, train_unet
+from .latents import cached_latents
+from .text import TextEncoders, tokenize, train_text_encoders
+from .vae import train_decoder, train_vae
+
+_TE1 = TextEncoderShapes(vocab_size=1024, hidden_size=64, intermediate_size=64, num_layers=12)
+_TE2 = TextEncoderShapes(vocab_size=1024, hidden_size=128, intermediate_size=256, num_layers=2)
+NANO = SdxlShapes(
+    latent_channels=8,
+    model_channels=32,
+    time_embed_dim=128,
+    adm_channels=_TE2.hidden_size + SIZE_EMBEDDING,
+    context_dim=_TE1.hidden_size + _TE2.hidden_size,
+    depths=(1, 1),
+    te1=_TE1,
+    te2=_TE2,
+    vae_channels=(32, 32, 64, 64),
+    vae_layers=1,
+)
+"""As narrow as GroupNorm's 32 groups and CLIP's 64-wide heads allow."""
+
+CAPTION_VARIANTS = 4
+
+
+def pretrain(
+    dataset: Path,
+    out: Path,
+    extra: Path | None = None,
+    start: Path | None = None,
+    vae_steps: int = 1000,
+    text_steps: int = 600,
+    unet_steps: int = 3000,
+    batch_size: int = 32,
+    decoder_only: bool = False,
+    seed: int = 0,
+    compute: Compute = ON_CPU,
+) -> Path:
+    """Train all four networks on a DATASET's train split and write one checkpoint.
+
+    ``extra`` is a second DATASET that only the VAE sees, so that a LoRA can later teach the UNet
+    sounds that the VAE can draw. ``start`` is a checkpoint to begin from; a network of 0 steps
+    then stays as it is, to the bit. ``decoder_only`` leaves the latents as they are and trains
+    the VAE's decoder. ``batch_size`` is the UNet's. InputError if a folder holds no images,
+    ModelError if ``start`` does not fit, PresetError for steps that make no working model.
+    """
+    _check_steps(start, vae_steps, text_steps, unet_steps, decoder_only)
+    torch.manual_seed(seed)
+    unet, te1, te2, vae = read_networks(start) if start else build(NANO)
+    images, captions, anchor = load_images(dataset)
+    state = out.with_suffix(".state")
+    if vae_steps:
+        pictures = torch.cat([images, load_images(extra)[0]]) if extra else images
+        train = train_decoder if decoder_only else train_vae
+        vae = train(vae, pictures, Schedule(vae_steps, 4, 2e-3), state / "vae.pt", seed, compute)
+    wordings = [vary(captions, anchor, seed + i) for i in range(CAPTION_VARIANTS)]
+    encoders = TextEncoders(te1, te2)
+    if text_steps:
+        every_wording = [caption for wording in wordings for caption in wording]
+        schedule = Schedule(text_steps, 64, 2e-3)
+        encoders = train_text_encoders(
+            te1, te2, every_wording, schedule, state / "text.pt", seed, compute
+        )
+    if unet_steps:
+        latents = cached_latents(vae, images, state / "latents", compute)
+        schedule = Schedule(unet_steps, batch_size, 1.5e-3, warmup=100, ema_decay=0.999)
+        tokens, empty = tokens_of(wordings), empty_tokens()
+        unet = train_unet(
+            unet, latents, encoders, tokens, empty, schedule, state / "unet.pt", seed, compute
+        ).unet
+    if compute.is_main:
+        tensors = single_file_tensors(unet, encoders.te1, encoders.te2, vae)
+        metadata = {"modelspec.prediction_type": "v", "dmm_format": "nano"}
+        save_checkpoint(out, tensors, metadata, torch.float16)
+    return out
+
+
+def _check_steps(
+    start: Path | None, vae_steps: int, text_steps: int, unet_steps: int, decoder_only: bool
+) -> None:
+    """PresetError where a network would be left random, or left to what it was not trained on."""
+    if start is None and (decoder_only or not min(vae_steps, text_steps, unet_steps)):
+        what = "--decoder-only" if decoder_only else "0 steps"
+        raise PresetError(f"{what} would keep random weights; name a checkpoint with --from")
+    if not unet_steps and (text_steps or (vae_steps and not decoder_only)):
+        raise PresetError(
+            "0 UNet steps would keep a UNet that knows other latents or texts; give it steps, or "
+            "--text-steps 0 and either --vae-steps 0 or --decoder-only"
+        )
+
+
+def read_networks(checkpoint: Path) -> tuple[Any, Any, Any, Any]:
+    """UNet, both text encoders and VAE of a checkpoint of nano's sizes, in float32.
+
+    ModelError if the sizes are others or the UNet was trained to predict noise.
+    """
+    shapes = read_architecture(checkpoint)
+    if shapes != NANO:
+        names = [name for name in vars(NANO) if getattr(shapes, name, None) != getattr(NANO, name)]
+        raise ModelError(f"{checkpoint}: its {', '.join(names)} are not nano's; name another file")
+    if prediction_type(checkpoint) != "v_prediction":
+        raise ModelError(f"{checkpoint}: predicts noise, not v; name a checkpoint of dmm pretrain")
+    pipeline = load_pipeline(checkpoint)
+    return pipeline.unet, pipeline.text_encoder, pipeline.text_encoder_2, pipeline.vae
+
+
+def build(shapes: SdxlShapes) -> tuple[Any, Any, Any, Any]:
+    """UNet, both text encoders and VAE of these sizes with fresh weights."""
+    unet, te1, te2, vae = networks.build(shapes).values()
+    return unet, te1, te2, vae
+
+
+def load_images(dataset: Path, split: str = "train") -> tuple[Tensor, list[str], str]:
+    """A split's grey images (n, rows, frames) uint8, captions, and the anchor."""
+    anchor = _anchor(dataset)
+    paths = sorted((dataset / split).glob("*.png"))
+    images, captions = [], []
+    with progress_bar(f"read {split}", len(paths)) as advance:
+        for path in paths:
+            images.append(np.asarray(Image.open(path).convert("L")))
+            captions.append(path.with_suffix(".txt").read_text(encoding="utf-8").strip())
+            advance()
+    return torch.from_numpy(np.stack(images)), captions, anchor
+
+
+def _anchor(dataset: Path) -> str:
+    path = dataset / "dataset.json"
+    if not path.is_file():
+        raise InputError(f"{dataset}: not a dataset (no dataset.json); make one: dmm data build")
+    if not any((dataset / "train").glob("*.png")):
+        raise InputError(f"{dataset}: the train split holds no clips; build it from more music")
+    return json.loads(path.read_text(encoding="utf-8"))["options"]["anchor"]
+
+
+def vary(captions: list[str], anchor: str, seed: int) -> list[str]:
+    """Captions with their parts shuffled, some left out, and half of them behind the anchor.
+
+    So the model obeys prompts in any order and length, with and without the anchor.
+    """
+    rng = np.random.default_rng(seed)
+    varied = []
+    for caption in captions:
+        parts = [part.strip() for part in caption.split(",")]
+        kept = [p for p in rng.permutation(parts) if rng.random() > 0.15] or parts
+        varied.append(", ".join([anchor] * int(rng.random() < 0.5) + [str(p) for p in kept]))
+    return varied
+
+
+def tokens_of(wordings: list[list[str]]) -> Tokens:
+    """Token ids (variants, n, 77) of captions in several wordings, for both text encoders."""
+    first, second = zip(
+        *(tokenize(wording, NANO.te1.vocab_size) for wording in wordings), strict=True
+    )
+    return torch.stack(first), torch.stack(second)
+
+
+def empty_tokens() -> Tokens:
+    """Token ids (77) of the empty caption, for both text encoders."""
+    first, second = tokenize([""], NANO.te1.vocab_size)
+    return first[0], second[0]

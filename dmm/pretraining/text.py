@@ -1,0 +1,121 @@
+"""The two text encoders of a small model, taught to say which words a caption holds.
+
+A UNet can only obey what the text encoders tell apart. Each encoder learns, through the layer
+that the UNet will read, to name the set of words of its caption; then it is frozen.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..checkpoints.tokenizers import load_tokenizers
+from ..fitting.compute import ON_CPU, Compute
+from ..fitting.loop import Schedule, fit
+from ..fitting.state import fingerprint
+
+MIN_COUNT = 5
+"""A word enters the target vocabulary when at least this many captions hold it."""
+
+
+def words_of(caption: str) -> set[str]:
+    """Lower-case words and hyphenated words of a caption.
+
+    >>> sorted(words_of("Lo-fi piano, 84 bpm"))
+    ['84', 'bpm', 'lo-fi', 'piano']
+    """
+    return set(re.findall(r"[a-z0-9]+(?:-[a-z0-9]+)*", caption.lower()))
+
+
+def word_targets(captions: list[str]) -> Float[Tensor, "n words"]:
+    """1 where a caption holds a word; columns are the words that occur often enough, sorted."""
+    counts: dict[str, int] = {}
+    for caption in captions:
+        for word in words_of(caption):
+            counts[word] = counts.get(word, 0) + 1
+    column = {w: i for i, w in enumerate(sorted(w for w, n in counts.items() if n >= MIN_COUNT))}
+    targets = torch.zeros(len(captions), len(column))
+    for row, caption in enumerate(captions):
+        targets[row, [column[word] for word in words_of(caption) if word in column]] = 1
+    return targets
+
+
+def tokenize(
+    captions: list[str], vocab_size: int
+) -> tuple[Int[Tensor, "n 77"], Int[Tensor, "n 77"]]:
+    """Token ids for both encoders, padded and cut to 77 as SDXL does."""
+    first, second = (
+        tokenizer(captions, padding="max_length", truncation=True, max_length=77).input_ids
+        for tokenizer in load_tokenizers(vocab_size)
+    )
+    return torch.tensor(first), torch.tensor(second)
+
+
+class TextEncoders(nn.Module):
+    """Both encoders as SDXL reads them."""
+
+    def __init__(self, te1: Any, te2: Any) -> None:
+        super().__init__()
+        self.te1, self.te2 = te1, te2
+
+    def forward(
+        self, ids1: Int[Tensor, "n 77"], ids2: Int[Tensor, "n 77"]
+    ) -> tuple[Float[Tensor, "n 77 context"], Float[Tensor, "n pooled"]]:
+        """Penultimate hidden states side by side, and the second encoder's pooled projection."""
+        first = self.te1(ids1, output_hidden_states=True)
+        second = self.te2(ids2, output_hidden_states=True)
+        context = torch.cat([first.hidden_states[-2], second.hidden_states[-2]], dim=-1)
+        return context, second.text_embeds
+
+
+class WordReader(nn.Module):
+    """Both encoders, and a linear layer on each of their outputs that names words."""
+
+    def __init__(self, encoders: TextEncoders, words: int) -> None:
+        super().__init__()
+        self.encoders = encoders
+        first, second = encoders.te1.config, encoders.te2.config
+        self.widths = (first.hidden_size, second.hidden_size)
+        self.heads = nn.ModuleList(
+            nn.Linear(width, words) for width in (*self.widths, second.projection_dim)
+        )
+
+    def forward(
+        self, ids1: Int[Tensor, "n 77"], ids2: Int[Tensor, "n 77"]
+    ) -> list[Float[Tensor, "n words"]]:
+        """Logits of each word, read from each hidden state at the end of the text and pooled."""
+        context, pooled = self.encoders(ids1, ids2)
+        end = ids1.argmax(-1)  # end-of-text is the largest id
+        at_end = context[torch.arange(len(end), device=end.device), end].split(self.widths, dim=-1)
+        return [head(part) for head, part in zip(self.heads, (*at_end, pooled), strict=True)]
+
+
+def train_text_encoders(
+    te1: Any,
+    te2: Any,
+    captions: list[str],
+    schedule: Schedule,
+    state: Path,
+    seed: int,
+    compute: Compute = ON_CPU,
+) -> TextEncoders:
+    """Train both encoders on word sets, in float32; returns them averaged and frozen."""
+    targets = word_targets(captions)
+    ids1, ids2 = tokenize(captions, te1.config.vocab_size)
+    reader = WordReader(TextEncoders(te1, te2), targets.shape[1])
+    rows = compute.rows(schedule.batch_size)
+
+    def loss(generator: torch.Generator) -> Tensor:
+        chosen = torch.randint(len(captions), (rows,), generator=generator)
+        inputs = (ids[chosen].to(compute.place) for ids in (ids1, ids2))
+        truth = targets[chosen].to(compute.place)
+        answers = [F.binary_cross_entropy_with_logits(x, truth) for x in reader(*inputs)]
+        return torch.stack(answers).sum()
+
+    data = fingerprint(targets, ids1, ids2)
+    trained: Any = fit("text", reader, loss, schedule, state, seed, compute, data=data)
+    return trained.encoders.requires_grad_(False)

@@ -1,0 +1,148 @@
+import copy
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from dataset_tools.building.build import build_dataset
+from dataset_tools.building.options import BuildOptions
+from dmm.checkpoints.architecture import read_architecture
+from dmm.checkpoints.network_shapes import UNET, VAE
+from dmm.checkpoints.sdxl_shapes import TE1, TE2
+from dmm.errors import InputError, ModelError, PresetError
+from dmm.fitting.loop import Schedule
+from dmm.pretraining.diffusion import (
+    Denoiser,
+    min_snr_weights,
+    train_unet,
+    v_schedule,
+    velocity_errors,
+)
+from dmm.pretraining.latents import cached_latents, encode_latents
+from dmm.pretraining.nano import NANO, build, empty_tokens, pretrain, tokens_of
+from dmm.pretraining.text import TextEncoders, word_targets
+from dmm.pretraining.vae import clip_psnr, reconstruction_psnr, train_decoder, train_vae, whiten
+
+
+@pytest.fixture
+def vae():
+    torch.manual_seed(0)
+    return build(NANO)[3].eval()
+
+
+@pytest.fixture
+def images():
+    return torch.randint(256, (4, 64, 64), dtype=torch.uint8, generator=torch.manual_seed(0))
+
+
+def test_whitening_keeps_the_picture_and_gives_latents_unit_scale(vae, images):
+    before = reconstruction_psnr(vae, images)
+    whiten(vae, images)
+    latents = encode_latents(vae, images)
+    assert latents.mean((0, 2, 3)).abs().max() < 1e-3
+    assert latents.std((0, 2, 3)).numpy() == pytest.approx(1, abs=1e-3)
+    assert reconstruction_psnr(vae, images) == pytest.approx(before, abs=1e-3)
+
+
+def test_psnr_of_a_tenth_off_is_20_db():
+    truth = torch.full((2, 8, 8), 0.5)
+    assert clip_psnr(truth + 0.1, truth).numpy() == pytest.approx(20, abs=1e-4)
+
+
+def test_training_the_decoder_keeps_the_latents_to_the_bit(vae, images, tmp_path):
+    before = encode_latents(vae, images)
+    old = vae.decoder.conv_out.weight.detach().clone()
+    trained = train_decoder(vae, images, Schedule(2, 2, 1e-2), tmp_path / "vae.pt", 0)
+    assert torch.equal(encode_latents(trained, images), before)
+    assert not torch.equal(trained.decoder.conv_out.weight, old)
+
+
+def test_a_decoder_does_not_go_on_from_the_state_of_a_whole_vae(vae, images, tmp_path):
+    arguments = (images, Schedule(1, 2, 1e-2), tmp_path / "vae.pt", 0)
+    train_vae(copy.deepcopy(vae), *arguments)
+    with pytest.raises(InputError, match="other learning parameters"):
+        train_decoder(vae, *arguments)
+
+
+def test_latents_are_computed_once_for_each_encoder_and_image(vae, images, tmp_path, monkeypatch):
+    monkeypatch.setattr("dmm.pretraining.latents.IMAGES_A_FILE", 2)
+    first = cached_latents(vae, images, tmp_path)
+    written = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    vae.post_quant_conv.bias.data += 1  # the decoder's side
+    assert torch.equal(cached_latents(vae, images, tmp_path), first)
+    assert written == {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    images[0] += 1
+    cached_latents(vae, images, tmp_path)
+    assert len(written.keys() & set(tmp_path.iterdir())) == 1
+    vae.quant_conv.bias.data += 1
+    assert not torch.equal(cached_latents(vae, images, tmp_path), first)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_min_snr_weights_of_v_prediction_match_the_closed_form():
+    snr = torch.tensor([0.1, 5.0, 20.0])
+    weights = min_snr_weights(snr / (1 + snr))
+    assert weights.numpy() == pytest.approx([0.1 / 1.1, 5 / 6, 5 / 21], rel=1e-4)
+
+
+def test_predicting_nothing_errs_by_the_variance_of_v():
+    unet, te1, te2, _ = build(NANO)
+    for parameter in unet.conv_out.parameters():
+        parameter.data.zero_()
+    tokens = tuple(ids[None].expand(64, -1) for ids in empty_tokens())
+    silence = torch.zeros(64, 8, 8, 8)
+    errors = velocity_errors(Denoiser(unet, TextEncoders(te1, te2)), silence, tokens, (300,), 0)
+    signal = v_schedule().alphas_cumprod[300].item()  # v = sqrt(alphas_cumprod) noise where x is 0
+    assert errors.mean().item() == pytest.approx(signal, rel=0.02)
+
+
+@pytest.mark.parametrize("text_rate", [0.0, 0.1])
+def test_text_encoders_learn_with_the_unet_only_if_told(tmp_path, text_rate):
+    unet, te1, te2, _ = build(NANO)
+    encoders = TextEncoders(te1, te2)
+    before = te2.text_projection.weight.detach().clone()
+    latents, tokens = torch.randn(2, 8, 8, 8), tokens_of([["piano", "flute"]])
+    schedule, state = Schedule(2, 2, 1e-2), tmp_path / "unet.pt"
+    arguments = (unet, latents, encoders, tokens, empty_tokens(), schedule, state, 0)
+    trained = train_unet(*arguments, text_rate=text_rate)
+    after = trained.encoders.te2.text_projection.weight
+    assert torch.equal(after, before) == (text_rate == 0)
+
+
+def test_words_that_are_rare_are_no_targets():
+    targets = word_targets(["piano, slow"] * 5 + ["piano, organ"])
+    assert targets.tolist() == [[1, 1]] * 5 + [[1, 0]]
+
+
+def test_a_base_from_scratch_loads_and_parts_of_it_can_be_kept(tmp_path):
+    options = BuildOptions(source="minimidi", format="nano")
+    build_dataset(tmp_path / "data", options, count=6, jobs=1)
+    once = {"vae_steps": 1, "text_steps": 1, "unet_steps": 1}
+    base = pretrain(tmp_path / "data", tmp_path / "base.safetensors", **once)
+    assert read_architecture(base) == NANO
+    more = {"vae_steps": 0, "text_steps": 0, "unet_steps": 2}
+    out = pretrain(tmp_path / "data", tmp_path / "more.safetensors", start=base, **more)
+    old, new = load_file(base), load_file(out)
+    kept = {key for key in old if torch.equal(old[key], new[key])}
+    assert kept.issuperset(key for key in old if key.startswith((VAE, TE1, TE2)))
+    assert not kept.issuperset(key for key in old if key.startswith(UNET))
+
+
+@pytest.mark.parametrize(
+    ("steps", "reason"),
+    [
+        ({"vae_steps": 0}, "name a checkpoint with --from"),
+        ({"decoder_only": True}, "name a checkpoint with --from"),
+        ({"start": "base", "unet_steps": 0}, "other latents"),
+    ],
+)
+def test_steps_that_make_no_working_model_are_refused(tmp_path, steps, reason):
+    if "start" in steps:
+        steps = {**steps, "start": tmp_path / steps["start"]}
+    with pytest.raises(PresetError, match=reason):
+        pretrain(tmp_path, tmp_path / "out.safetensors", **steps)
+
+
+def test_a_start_that_is_missing_is_refused_by_name(tmp_path):
+    with pytest.raises(ModelError, match=r"none\.safetensors: no such checkpoint"):
+        pretrain(tmp_path, tmp_path / "out.safetensors", start=tmp_path / "none.safetensors")
