@@ -10,7 +10,7 @@ from dmm.training.facts import DatasetFacts, Facts
 from dmm.training.forecast.disk import Disk, moments, no_space, states
 from dmm.training.forecast.duration import Calibration
 from dmm.training.forecast.forecast import as_json, forecast, rows, table
-from dmm.training.forecast.memory.estimate import GB
+from dmm.training.forecast.memory.estimate import CUDA_OVERHEAD_BYTES, GB
 from dmm.training.forecast.memory.step import Measured
 from dmm.training.presets import resolve
 
