@@ -6,7 +6,7 @@ own VAE, the model's clips judged by other clips' prompts, and a model that was 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -104,8 +104,9 @@ def bench(
     def made(folder: str, model: Path, lora: Path | None, sampling: Sampling) -> list[Path]:
         batch_size = contender.batch_size
         return generate(
-            texts, model, out / folder, lora, seeds, sampling=sampling, batch_size=batch_size
-        )
+            texts, model, out / folder, lora or (), count=seeds, batch_size=batch_size,
+            **asdict(sampling),
+        )  # fmt: skip
 
     ours = made("model", contender.model, None, contender.sampling)
     rows = [listening.row("model", ours)]

@@ -30,32 +30,36 @@ from provenance import provenance
 
 from dmm.codec.decode import decode
 from dmm.engine import ROOT
-from dmm.generation.loaded_model import Studio
-from dmm.generation.recipe import Recipe, make_recipe
-from dmm.generation.requests import Request, requests
+from dmm.generation.loaded_model import LoadedModel
+from dmm.generation.requests import ClipRequest, clip_requests
 from dmm.generation.sampling import Sampling, make_scheduler
+from dmm.generation.settings import GenerationSettings, resolve_settings
 
 NANO = ROOT / "models" / "nano" / "nano.safetensors"
 PROMPTS = ("piano, happy, slow", "organ and synth bass, energetic, fast")
 COMMAND_CLIPS = 8
 
 
-def ours(studio: Studio, clips: Sequence[Request], recipe: Recipe) -> list[np.ndarray]:
+def ours(
+    model: LoadedModel, clips: Sequence[ClipRequest], settings: GenerationSettings
+) -> list[np.ndarray]:
     """Mel images by our code, in one batch."""
-    return [picture.levels for picture in studio.draw(clips, recipe)]
+    return [picture.levels for picture in model.generate_images(clips, settings)]
 
 
-def theirs(pipeline: Any, clips: Sequence[Request], recipe: Recipe) -> list[np.ndarray]:
+def theirs(
+    pipeline: Any, clips: Sequence[ClipRequest], settings: GenerationSettings
+) -> list[np.ndarray]:
     """Mel images by one call of the pipeline."""
-    sampling = recipe.sampling
+    sampling = settings.sampling
     pictures = pipeline(
         [clip.prompt for clip in clips],
         negative_prompt=[sampling.negative_prompt] * len(clips),
         num_inference_steps=sampling.steps,
         guidance_scale=sampling.guidance,
         generator=[torch.Generator().manual_seed(clip.seed) for clip in clips],
-        height=recipe.fmt.n_mels,
-        width=recipe.fmt.n_frames,
+        height=settings.fmt.n_mels,
+        width=settings.fmt.n_frames,
         output_type="np",
     ).images
     return [np.rint(picture.mean(-1) * 255).astype(np.uint8) for picture in pictures]
@@ -95,14 +99,14 @@ def main() -> None:
     parser.add_argument("--no-command", action="store_true", help="leave the whole command out")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    recipe = make_recipe(args.model, sampling=Sampling(steps=args.steps))
-    studio, clips = Studio(args.model, device="cpu"), requests(PROMPTS, args.clips, 0)[: args.clips]
-    pipeline = studio.pipeline
-    pipeline.scheduler = make_scheduler(recipe.sampling.sampler, pipeline.scheduler.config)
+    settings = resolve_settings(args.model, sampling=Sampling(steps=args.steps))
+    model = LoadedModel(args.model, device="cpu")
+    clips, pipeline = clip_requests(PROMPTS, args.clips, 0)[: args.clips], model.pipeline
+    pipeline.scheduler = make_scheduler(settings.sampling.sampler, pipeline.scheduler.config)
     ways: dict[str, Callable[[], list[np.ndarray]]] = {
-        "ours": lambda: ours(studio, clips, recipe),
-        "batch": lambda: theirs(pipeline, clips, recipe),
-        "alone": lambda: [theirs(pipeline, [clip], recipe)[0] for clip in clips],
+        "ours": lambda: ours(model, clips, settings),
+        "batch": lambda: theirs(pipeline, clips, settings),
+        "alone": lambda: [theirs(pipeline, [clip], settings)[0] for clip in clips],
     }
     drawn = {name: draw() for name, draw in ways.items()}
     seconds: dict[str, list[float]] = {name: [] for name in ways}
@@ -113,9 +117,9 @@ def main() -> None:
     ratios = [np.divide(seconds["ours"], seconds[name]).tolist() for name in ("batch", "alone")]
     pairs = zip(drawn["ours"], drawn["alone"], strict=True)
     difference = max(int(np.abs(a.astype(int) - b).max()) for a, b in pairs)
-    decode(drawn["ours"][0], recipe.fmt)
-    sound_s, _ = timed(lambda: [decode(levels, recipe.fmt) for levels in drawn["ours"]])
-    sound = sound_s / (len(clips) * recipe.fmt.clip_duration_s)
+    decode(drawn["ours"][0], settings.fmt)
+    sound_s, _ = timed(lambda: [decode(levels, settings.fmt) for levels in drawn["ours"]])
+    sound = sound_s / (len(clips) * settings.fmt.clip_duration_s)
     share = sound_s / np.median(seconds["ours"])
     whole = "" if args.no_command else f"{command_s(args.model, 25):.1f}"
     cells = (

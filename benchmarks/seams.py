@@ -28,16 +28,15 @@ from provenance import provenance
 
 from dmm.codec.decode import decode
 from dmm.codec.mel import MelFormat, encode
-from dmm.generation.callbacks import Watch
-from dmm.generation.loaded_model import Studio
-from dmm.generation.recipe import Recipe, make_recipe
-from dmm.generation.requests import Request
+from dmm.generation.callbacks import Callbacks
+from dmm.generation.loaded_model import LoadedModel
+from dmm.generation.requests import ClipRequest
 from dmm.generation.sampling import Sampling
-from dmm.songs.files import Piece, Span, score_seams
-from dmm.songs.plan import Plan, Take, make_plan
-from dmm.songs.playing import draw_song
-from dmm.songs.stitch import Clip, Joining, render
-from dmm.songs.stitch import make_plan as plan_stitch
+from dmm.generation.settings import GenerationSettings, resolve_settings
+from dmm.songs.layout import SongLayout, SongOptions, lay_out_song
+from dmm.songs.song import generate_song_image
+from dmm.songs.song_files import Song, Span, score_seams
+from dmm.songs.stitch import FinishedClip, StitchOptions, lay_out_clips, render
 from dmm.songs.timeline import Part, Timeline
 
 HEADER = (
@@ -82,7 +81,7 @@ def score(sound: np.ndarray, fmt: MelFormat, joints: Sequence[Span]) -> dict[str
     """Seam score of mono sound."""
     n_frames = sound.shape[1] // fmt.hop_length
     image = encode(sound[:, : n_frames * fmt.hop_length], fmt)
-    return score_seams(Piece(image, fmt, (), tuple(joints), {}))
+    return score_seams(Song(image, fmt, (), tuple(joints), {}))
 
 
 def crossfaded(clips: Sequence[np.ndarray], fmt: MelFormat) -> tuple[np.ndarray, list[Span]]:
@@ -116,15 +115,15 @@ def averaged(clips: Sequence[np.ndarray], fmt: MelFormat) -> tuple[np.ndarray, l
 
 def stitched(clips: Sequence[np.ndarray], fmt: MelFormat) -> tuple[np.ndarray, list[Span]]:
     """By ``dmm stitch``."""
-    read = [Clip(Path(f"{n}.png"), clip, fmt, "", None) for n, clip in enumerate(clips)]
-    plan = plan_stitch(read, Joining())
-    return decode(render(read, plan), fmt), list(plan.joints())
+    read = [FinishedClip(Path(f"{n}.png"), clip, fmt, "", None) for n, clip in enumerate(clips)]
+    layout = lay_out_clips(read, StitchOptions())
+    return decode(render(read, layout), fmt), list(layout.joints())
 
 
-def at_random(plan: Plan, seed: int) -> list[Span]:
+def at_random(layout: SongLayout, seed: int) -> list[Span]:
     """As many places as there are joints, each between two of them."""
     rng = np.random.default_rng(seed)
-    joints, _ = plan.spans()
+    joints, _ = layout.joints_and_changes()
     places = []
     for (_, stop), (start, end) in zip(joints, [*joints[1:], joints[-1]], strict=True):
         width = end - start
@@ -134,29 +133,33 @@ def at_random(plan: Plan, seed: int) -> list[Span]:
     return places
 
 
-def apart(studio: Studio, recipe: Recipe, prompt: str, count: int, seed: int) -> list[np.ndarray]:
+def apart(
+    model: LoadedModel, settings: GenerationSettings, prompt: str, count: int, seed: int
+) -> list[np.ndarray]:
     """Clips of their own, as ``dmm generate`` makes them, four at a time."""
-    wanted = [Request(prompt, 1000 * (seed + 1) + number) for number in range(count)]
+    wanted = [ClipRequest(prompt, 1000 * (seed + 1) + number) for number in range(count)]
     return [
         picture.levels
         for start in range(0, count, 4)
-        for picture in studio.draw(wanted[start : start + 4], recipe)
+        for picture in model.generate_images(wanted[start : start + 4], settings)
     ]
 
 
 def measure(
-    studio: Studio, recipe: Recipe, part: Part, seed: int, found: dict[str, Found]
+    model: LoadedModel, settings: GenerationSettings, part: Part, seed: int, found: dict[str, Found]
 ) -> tuple[float, float]:
     """Score one piece of every kind; returns joint / apart, and times real time of inversion."""
-    fmt = recipe.fmt
-    plan = make_plan(Timeline(part=(part,)), Take(seed), fmt, studio.pipeline.vae_scale_factor)
-    n_windows = len(plan.windows.starts)
-    (image, _), jointly_s = cpu_s(lambda: draw_song(studio, recipe, plan, Watch()))
-    clips, apart_s = cpu_s(lambda: apart(studio, recipe, part.prompt, n_windows, seed))
+    fmt = settings.fmt
+    layout = lay_out_song(
+        Timeline(part=(part,)), SongOptions(seed), fmt, model.pipeline.vae_scale_factor
+    )
+    n_windows = len(layout.windows.starts)
+    (image, _), jointly_s = cpu_s(lambda: generate_song_image(model, settings, layout, Callbacks()))
+    clips, apart_s = cpu_s(lambda: apart(model, settings, part.prompt, n_windows, seed))
     sound, inverting_s = cpu_s(lambda: decode(image, fmt))
     pieces = {
-        "song": (sound, plan.spans()[0]),
-        "chance": (sound, at_random(plan, seed)),
+        "song": (sound, layout.joints_and_changes()[0]),
+        "chance": (sound, at_random(layout, seed)),
         "stitch": stitched(clips, fmt),
         "crossfade": crossfaded(clips, fmt),
         "average": averaged(clips, fmt),
@@ -176,13 +179,13 @@ def main() -> None:
     parser.add_argument("--header", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    studio = Studio(options.model, device="cpu")
-    recipe = make_recipe(options.model, sampling=Sampling(steps=options.steps))
+    model = LoadedModel(options.model, device="cpu")
+    settings = resolve_settings(options.model, sampling=Sampling(steps=options.steps))
     found = {name: Found() for name in ("song", "chance", "stitch", "crossfade", "average")}
-    apart(studio, recipe, PROMPTS[0], 4, 0)  # warm
+    apart(model, settings, PROMPTS[0], 4, 0)  # warm
     costs, speeds = zip(
         *(
-            measure(studio, recipe, Part(start=0, seconds=options.seconds, prompt=p), seed, found)
+            measure(model, settings, Part(start=0, seconds=options.seconds, prompt=p), seed, found)
             for seed in range(options.seeds)
             for p in PROMPTS
         ),

@@ -1,12 +1,14 @@
-"""The command line ``dmm``: names of commands here, the code of the chosen one imported only then.
+"""The command line ``dmm``: runs one of the commands listed here, importing only its code.
 
-Results go to standard output, progress and errors to standard error. Exit code 0 is success, 1 a
-failure told in one line, 2 wrong usage.
+Results go to standard output, progress and errors to standard error. The exit code is 0 for
+success, 1 for a failure reported in one line, 2 for wrong usage.
 """
 
 import difflib
+import inspect
 import sys
 import warnings
+from collections.abc import Callable
 from importlib import import_module
 
 import typer
@@ -16,31 +18,30 @@ from .errors import DmmError
 COMMANDS = {
     "demo": (
         "dmm.commands.demo:demo",
-        "Everything below in minutes, on a CPU, ending in a report.",
+        "Dataset, training, clips and report in minutes, on a CPU.",
     ),
-    "doctor": ("dmm.commands.doctor:doctor", "What this machine has, lacks, and how to mend it."),
+    "doctor": ("dmm.commands.doctor:doctor", "Check this machine, and how to fix what is missing."),
     "setup": ("dmm.commands.training:setup", "Clone the training engine sd-scripts and check it."),
-    "encode": ("dmm.commands.codec:encode", "Sound files to mel images."),
-    "decode": ("dmm.commands.codec:decode", "Mel images to sound."),
-    "data": ("dataset_tools.cli:app", "Build and look at datasets."),
+    "encode": ("dmm.commands.codec:encode", "Turn audio files into mel images."),
+    "decode": ("dmm.commands.codec:decode", "Turn mel images into audio files."),
+    "data": ("dataset_tools.cli:app", "Build and inspect datasets."),
     "train": ("dmm.commands.training:train", "Train a LoRA on a dataset."),
-    "ablate": ("dmm.commands.ablation:ablate", "Train presets under several seeds, compare them."),
-    "generate": ("dmm.commands.generation:app", "Make clips from prompts."),
-    "stitch": ("dmm.commands.song:stitch", "Join finished clips to one long piece."),
-    "song": ("dmm.commands.song:song", "Make a long piece, or a loop, from prompts."),
-    "ui": ("dmm.commands.ui:ui", "A page in the browser: prompts, clips, a timeline."),
-    "fuse": ("dmm.commands.fusing:fuse", "Add LoRAs to their base: one checkpoint."),
+    "ablate": ("dmm.commands.ablation:ablate", "Train presets with several seeds, compare them."),
+    "generate": ("dmm.commands.generation:generate", "Generate clips from prompts."),
+    "stitch": ("dmm.commands.songs:stitch", "Join clips to one song."),
+    "song": ("dmm.commands.songs:song", "Generate a song of any length, or a loop."),
+    "ui": ("dmm.commands.ui:ui", "Open a page in the browser: prompts, clips, a timeline."),
+    "fuse": ("dmm.commands.fusing:fuse", "Merge LoRAs into their base model."),
     "unfuse": ("dmm.commands.fusing:unfuse", "Extract a LoRA from two checkpoints."),
     "eval": ("eval.cli:app", "Score clips against a dataset."),
-    "bench": ("bench.cli:app", "Hold a model against music whose truth is known."),
+    "bench": ("bench.cli:app", "Test models on music whose properties are known."),
     "pretrain": ("dmm.commands.training:pretrain", "Train a small base model from scratch."),
 }
-"""Command name: where it is, and its line of help."""
-
+"""Command name to ``module:attribute`` and a line of help."""
 
 INTERRUPTED = 130
-"""The code with which typer ends on ctrl-C."""
-USAGE = "Usage: dmm COMMAND [ARGUMENTS]...   (dmm COMMAND --help says more)"
+"""Exit code of typer after ctrl-C."""
+USAGE = "Usage: dmm COMMAND [ARGUMENTS]...   (dmm COMMAND --help explains a command)"
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -59,7 +60,7 @@ def run(arguments: list[str]) -> int:
         hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
         print(f"{USAGE}\nerror: no command {name!r}{hint}", file=sys.stderr)
         return 2
-    warnings.filterwarnings("ignore", "CUDA is not available")  # of diffusers, on every import
+    warnings.filterwarnings("ignore", "CUDA is not available")  # from every import of diffusers
     try:
         load(name)(arguments[1:], prog_name=f"dmm {name}")
     except DmmError as error:
@@ -74,7 +75,7 @@ def run(arguments: list[str]) -> int:
 
 
 def overview() -> str:
-    """Usage and one line for every command."""
+    """Usage and one line for each command."""
     lines = [f"  {name:<10}{summary}" for name, (_, summary) in COMMANDS.items()]
     about = "Train your own music model: mel images, an SDXL LoRA, sound."
     return "\n".join([USAGE, "", about, "", *lines])
@@ -86,6 +87,18 @@ def load(name: str) -> typer.Typer:
     found = getattr(import_module(module), attribute)
     if isinstance(found, typer.Typer):
         return found
-    app = typer.Typer(add_completion=False, rich_markup_mode=None)
-    app.command()(found)
+    app = typer.Typer(add_completion=False)
+    add_command(app, found)
     return app
+
+
+def add_command(app: typer.Typer, function: Callable[..., object], name: str | None = None) -> None:
+    """Add a function as a command: its docstring is the help, which ends in the example.
+
+    The docstring's last paragraph begins with ``Example:``. Options are grouped by their
+    ``rich_help_panel``.
+    """
+    about, _, example = inspect.cleandoc(function.__doc__ or "").rpartition("\n\nExample: ")
+    paragraphs = (" ".join(paragraph.split()) for paragraph in about.split("\n\n"))
+    last = f"Example: {' '.join(example.split())}"
+    app.command(name, help="\n\n".join(paragraphs), epilog=last)(function)

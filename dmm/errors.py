@@ -1,15 +1,15 @@
-"""What a user can mend: one tree of errors, each printed by the command line as a single line.
+"""Errors that a user can fix; the command line prints each as a single line.
 
-DmmError            base: message = what, where, remedy
-├── InputError      a file or folder of the user's that cannot be used
-├── PresetError     a preset or a key=value setting that does not hold
+DmmError            base: the message says what, where and the remedy
+├── InputError      a file or folder of the user that cannot be used
+├── PresetError     an unknown or invalid preset, format or setting
 ├── EngineError     sd-scripts is missing, at the wrong commit, or failed
 └── ModelError      a checkpoint or LoRA that cannot be loaded
 """
 
 
 class DmmError(Exception):
-    """A failure the user can mend; ``str(error)`` says what, where and the remedy in one line."""
+    """A failure the user can fix; ``str(error)`` says what, where and the remedy in one line."""
 
 
 class InputError(DmmError):

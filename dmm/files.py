@@ -1,4 +1,4 @@
-"""Files and folders that are whole or absent: write beside the target, then rename."""
+"""Write files and folders completely or not at all: beside the target, then renamed."""
 
 import errno
 import hashlib
@@ -13,14 +13,14 @@ from .errors import DmmError, InputError
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a path beside ``path`` to write to; it takes the final name only if the block succeeds.
+    """Yield a path beside ``path`` to write to; it is renamed only if the block succeeds.
 
-    The suffix is kept, so that writers which look at it (soundfile, Pillow) still work. A full
-    disk or a folder that cannot be written raises DmmError and leaves nothing behind.
+    The suffix is kept for writers that depend on it (soundfile, Pillow). DmmError, and no file, for
+    a full disk or a folder that cannot be written.
     """
     partial = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
     try:
-        with _told(path):
+        with _readable_os_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             yield partial
             os.replace(partial, path)
@@ -30,14 +30,14 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_folder(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder beside; it takes the name, and the place of an old one, at the end.
+    """Yield an empty folder to fill; if the block succeeds, it replaces ``folder``.
 
-    DmmError as ``whole_file``.
+    DmmError as for ``whole_file``.
     """
     part = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     try:
-        with _told(folder):
+        with _readable_os_errors(folder):
             part.mkdir(parents=True)
             yield part
             shutil.rmtree(folder, ignore_errors=True)
@@ -47,8 +47,8 @@ def whole_folder(folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """A disk that is full or read-only is told as a user's matter."""
+def _readable_os_errors(path: Path) -> Iterator[None]:
+    """Raise a full disk and missing permissions as DmmError."""
     try:
         yield
     except OSError as error:
@@ -60,14 +60,14 @@ def _told(path: Path) -> Iterator[None]:
 
 
 def refuse_same(out: Path, *sources: Path) -> None:
-    """InputError if a file is to be written over one that it is made from."""
+    """InputError if the output file is one of the files it is made from."""
     for source in sources:
         if out.exists() and source.exists() and out.samefile(source):
-            raise InputError(f"{out}: is read for this; name another file to write")
+            raise InputError(f"{out}: is an input of this command; name another file to write")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text whole or not at all."""
+    """Write UTF-8 text completely or not at all."""
     with whole_file(path) as partial:
         partial.write_text(text, encoding="utf-8", newline="\n")
 

@@ -1,4 +1,4 @@
-"""The noise that a clip begins with: its seed alone decides it, whatever draws it and where."""
+"""Initial noise of diffusion: decided by the seed alone, on every device."""
 
 from collections.abc import Sequence
 
@@ -9,10 +9,10 @@ from jaxtyping import Float
 def first_noise(
     seeds: Sequence[int], shape: tuple[int, int, int]
 ) -> Float[torch.Tensor, "clips channels rows frames"]:
-    """Standard normal noise on the CPU in full precision, each clip's from its own seed.
+    """Standard normal noise on the CPU in float32, each clip's from its own seed.
 
-    This is what diffusers draws from CPU generators in float32. In bfloat16 it would draw noise
-    that has nothing in common with it, never beyond 3.4: so cast what comes from here.
+    Equal to diffusers' noise from CPU generators in float32. In bfloat16 diffusers gets unrelated
+    noise with values up to 3.4 only, so cast this noise instead.
     """
     return next_noise([torch.Generator().manual_seed(seed) for seed in seeds], shape)
 
@@ -20,21 +20,21 @@ def first_noise(
 def next_noise(
     generators: Sequence[torch.Generator], shape: tuple[int, int, int]
 ) -> Float[torch.Tensor, "clips channels rows frames"]:
-    """The same from generators on the CPU, which may then go on to make a sampler's own noise."""
+    """The same from CPU generators, which can afterwards supply a sampler's own noise."""
     return torch.stack([torch.randn(shape, generator=generator) for generator in generators])
 
 
 def slerp(
-    a: Float[torch.Tensor, "*shape"], b: Float[torch.Tensor, "*shape"], amount: float
+    a: Float[torch.Tensor, "*shape"], b: Float[torch.Tensor, "*shape"], share: float
 ) -> Float[torch.Tensor, "*shape"]:
-    """The way from ``a`` (0) to ``b`` (1) along a great circle, which keeps noise as loud as it is.
+    """Spherical interpolation from ``a`` (0) to ``b`` (1), which keeps the noise level.
 
-    A straight line would pass through noise that is too weak by up to 3 dB.
+    Linear interpolation would weaken the noise by up to 3 dB.
     """
-    if amount in (0, 1):
-        return b.clone() if amount else a.clone()
+    if share in (0, 1):
+        return b.clone() if share else a.clone()
     cosine = torch.dot(a.flatten(), b.flatten()) / (a.norm() * b.norm())
     angle = torch.acos(cosine.clamp(-1, 1))
     if angle < 1e-3:
-        return torch.lerp(a, b, amount)
-    return (torch.sin((1 - amount) * angle) * a + torch.sin(amount * angle) * b) / torch.sin(angle)
+        return torch.lerp(a, b, share)
+    return (torch.sin((1 - share) * angle) * a + torch.sin(share * angle) * b) / torch.sin(angle)

@@ -1,4 +1,4 @@
-"""The one progress bar: on standard error, so that results on standard output stay clean."""
+"""Progress bars on standard error, or progress reports to a listener instead."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,13 +8,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 Listener = Callable[[str, int, int], object]
-"""Hears a bar's name, steps done and steps in all; what it raises ends what is under way."""
+"""Called with a bar's name, finished steps and all steps; an exception in it ends the work."""
 _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
 
 @contextmanager
-def told_to(listener: Listener) -> Iterator[None]:
-    """Within the block, and in this thread, progress is told to ``listener`` and not drawn."""
+def progress_to(listener: Listener) -> Iterator[None]:
+    """Report progress to ``listener`` instead of showing bars, in this block and thread."""
     token = _listener.set(listener)
     try:
         yield
@@ -24,9 +24,12 @@ def told_to(listener: Listener) -> Iterator[None]:
 
 @contextmanager
 def progress_bar(name: str, total: int) -> Iterator[Callable[..., None]]:
-    """Show ``name`` and a bar of ``total`` steps; yields ``advance(note="")``."""
+    """Show a bar of ``total`` steps, or report to the listener that ``progress_to`` set.
+
+    Yields ``advance(steps=1, note="")``; a listener receives no notes.
+    """
     if listener := _listener.get():
-        yield _teller(listener, name, total)
+        yield _advance_for(listener, name, total)
         return
     columns = (
         TextColumn("{task.description}"),
@@ -44,7 +47,7 @@ def progress_bar(name: str, total: int) -> Iterator[Callable[..., None]]:
         yield advance
 
 
-def _teller(listener: Listener, name: str, total: int) -> Callable[..., None]:
+def _advance_for(listener: Listener, name: str, total: int) -> Callable[..., None]:
     done = 0
 
     def advance(steps: int = 1, note: str = "") -> None:

@@ -1,8 +1,8 @@
 """Map a function over jobs, in order: in several processes, or as tasks of a Ray cluster.
 
-Jobs may be endless and are asked for as they are handed out; what is under way at a time is
-bounded, so memory does not grow with their number. Jobs must bear being done twice (they write
-whole files under fixed names): a lost Ray worker's job goes to another one.
+Jobs may be an endless iterator: they are fetched as needed, and the number of running jobs is
+bounded, so memory does not grow. A job may run twice, because a lost Ray worker's job goes to
+another one; so jobs write complete files under fixed names.
 """
 
 import logging
@@ -34,18 +34,18 @@ Result = TypeVar("Result")
 Ticket = TypeVar("Ticket")
 
 IN_FLIGHT = 4
-"""Jobs handed out for each process: one long job does not soon leave the others idle."""
+"""Jobs submitted ahead for each process, so that one long job leaves the others busy."""
 RETRIES = 3
-"""How often Ray gives a job to another worker after losing one; the job's own errors count once."""
+"""Times that Ray repeats a job whose worker was lost; errors of the job itself are final."""
 ANSWER_S = 3.0
-"""How long a cluster may take to accept a connection; Ray itself would try for minutes."""
+"""Seconds that a cluster has to accept a connection; Ray itself would try for minutes."""
 RAY_SETTINGS = {
-    "RAY_USAGE_STATS_ENABLED": "0",  # sends nothing to Ray's makers
-    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # or `uv run` would upload the working directory
-    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # or every lost worker is told of, on standard output
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # what Ray announces as its future default
+    "RAY_USAGE_STATS_ENABLED": "0",  # no usage statistics to Ray's developers
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # else `uv run` uploads the working directory
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # else lost workers are reported on standard output
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the announced future default of Ray
 }
-"""Environment variables that Ray reads when it is imported; those that are set are kept."""
+"""Environment variables that Ray reads on import; variables already set are kept."""
 
 
 def map_in_order(
@@ -55,13 +55,12 @@ def map_in_order(
     ray: str | None = None,
     on_gpu: bool = False,
 ) -> Iterator[Result]:
-    """Yield results in the order of the jobs; one process means this one.
+    """Yield results in the order of the jobs; with one process, in this process.
 
-    ``ray`` is the address of a cluster, "auto" for the one that RAY_ADDRESS names or that runs on
-    this machine, or "local" to start one here with so many ``processes``. There, jobs' paths must
-    be absolute and mean the same on all machines; ``on_gpu`` gives each job a GPU. Ctrl-C or an
-    error drops the jobs that have not begun; processes finish theirs. DmmError if a worker dies,
-    or a cluster does not answer.
+    ``ray`` is a cluster's address; "auto" takes the cluster of RAY_ADDRESS or of this machine,
+    "local" starts one here with ``processes`` CPUs. On a cluster, paths in jobs must be absolute
+    and valid on all machines; ``on_gpu`` gives each job a GPU. Ctrl-C and errors cancel jobs that
+    have not started; processes finish theirs. DmmError if a worker dies or no cluster answers.
     """
     if ray is not None:
         yield from _by_ray(function, jobs, ray, processes, on_gpu)
@@ -77,16 +76,16 @@ def map_in_order(
 
 @dataclass(frozen=True)
 class Workers:
-    """Who does the work, and where the user is told of it."""
+    """Number and place of workers, and the progress display."""
 
     processes: int
     ray: str | None
-    """Address of a cluster, as ``map_in_order`` takes it."""
+    """A cluster's address, as for ``map_in_order``; None means processes."""
     progress: Progress
 
     @property
     def console(self) -> Console:
-        """Lines printed here do not tear the progress bars."""
+        """The console to print to without breaking the progress bars."""
         return self.progress.console
 
     def map(self, function: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[Result]:
@@ -101,17 +100,17 @@ def _in_order(
     jobs: Iterable[Job],
     limit: int,
 ) -> Iterator[Result]:
-    """Hand out at most ``limit`` jobs ahead of the result that comes next."""
-    under_way: deque[Ticket] = deque()
+    """Yield results in order, with at most ``limit`` jobs submitted at a time."""
+    pending: deque[Ticket] = deque()
     try:
         for job in jobs:
-            if len(under_way) >= limit:
-                yield wait(under_way.popleft())
-            under_way.append(submit(job))
-        while under_way:
-            yield wait(under_way.popleft())
+            if len(pending) >= limit:
+                yield wait(pending.popleft())
+            pending.append(submit(job))
+        while pending:
+            yield wait(pending.popleft())
     finally:
-        for ticket in under_way:
+        for ticket in pending:
             cancel(ticket)
 
 
@@ -125,14 +124,14 @@ def _by_processes(
         yield from _in_order(submit, Future.result, Future.cancel, jobs, IN_FLIGHT * processes)
     except BrokenProcessPool as error:
         raise DmmError(
-            "a worker process died, likely for lack of memory; run again with fewer --jobs"
+            "a worker process died, likely out of memory; run again with fewer --jobs"
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
 
 
 def _follow_parent() -> None:
-    """Leave Ctrl-C to the parent, and end with it even if it is killed."""
+    """Ignore Ctrl-C, which the parent handles, and exit with the parent even if it is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_exit_after_parent, daemon=True).start()
 
@@ -145,7 +144,7 @@ def _exit_after_parent() -> None:
 
 
 def has_gpus(address: str, processes: int) -> bool:
-    """Whether a cluster, addressed as for ``map_in_order``, has GPUs; DmmError if none answers."""
+    """Whether a cluster has GPUs; ``address`` as for ``map_in_order``. DmmError if none answers."""
     return _connected_ray(address, processes).cluster_resources().get("GPU", 0) >= 1
 
 
@@ -156,11 +155,11 @@ def _by_ray(
     processes: int,
     on_gpu: bool,
 ) -> Iterator[Result]:
-    """Results of Ray tasks, a processor or a GPU each; the connection stays for the next call."""
+    """Results of Ray tasks with one CPU or GPU each; the connection stays open."""
     ray = _connected_ray(address, processes)
     from ray.exceptions import RayError, RayTaskError
 
-    def task(job: Job) -> Result:  # Ray takes no partial or builtin as it is
+    def task(job: Job) -> Result:  # Ray rejects partials and builtins
         return function(job)
 
     def wait(ticket: Any) -> Result:
@@ -179,7 +178,7 @@ def _by_ray(
 
 
 def _connected_ray(address: str, processes: int) -> ModuleType:
-    """Ray, quiet and connected, or DmmError within seconds."""
+    """The Ray module, without logging and connected; DmmError within seconds if that fails."""
     if find_spec("ray") is None:
         raise DmmError("--ray: Ray is not installed; run: pip install -e '.[ray]'")
     if address == "auto":
@@ -194,15 +193,15 @@ def _connected_ray(address: str, processes: int) -> ModuleType:
         own = {"num_cpus": processes, "include_dashboard": False} if address == "local" else {}
         try:
             ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **own)
-        except (Exception, SystemExit) as error:  # it raises both bare
+        except (Exception, SystemExit) as error:  # Ray raises both without a subclass
             raise _no_cluster(address, str(error).strip().partition("\n")[0]) from error
     return ray
 
 
 def _running_here() -> str | None:
-    """The address of the cluster that is set or was last started here, as ``ray start`` notes it.
+    """The cluster address in RAY_ADDRESS, else in the file that ``ray start`` writes here.
 
-    It may have ended without removing its note.
+    The file may remain after the cluster has ended.
     """
     if address := os.environ.get("RAY_ADDRESS"):
         return address

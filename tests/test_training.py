@@ -10,7 +10,6 @@ from dataset_tools.building.build import build_dataset
 from dataset_tools.building.options import BuildOptions
 from dmm.errors import DmmError, EngineError, InputError, PresetError
 from dmm.generation.generate import generate
-from dmm.generation.sampling import Sampling
 from dmm.training.train import train
 
 SHORT = ("train_batch_size=2", "save_state=true", "save_every_n_steps=2", "huber_curve=cosine")
@@ -104,10 +103,9 @@ def test_why_a_run_failed_is_told_though_the_disk_is_full(
 
 
 def test_the_lora_changes_what_is_drawn(run, tiny_checkpoint, tmp_path):
-    sampling = Sampling(steps=2)
-    (plain,) = generate(["piano"], tiny_checkpoint, tmp_path / "a", sampling=sampling)
+    (plain,) = generate(["piano"], tiny_checkpoint, tmp_path / "a", steps=2)
     lora = run / "lora.safetensors"
-    (tuned,) = generate(["piano"], tiny_checkpoint, tmp_path / "b", lora, sampling=sampling)
+    (tuned,) = generate(["piano"], tiny_checkpoint, tmp_path / "b", lora, steps=2)
     assert plain.name == tuned.name == "piano-0.flac"
     assert plain.with_suffix(".png").read_bytes() != tuned.with_suffix(".png").read_bytes()
 

@@ -1,0 +1,1 @@
+"""The commands of ``dmm``: options, help texts and output; the work is in the other packages."""

@@ -1,4 +1,4 @@
-"""``dmm ablate``."""
+"""The command ``dmm ablate``."""
 
 import json
 from collections.abc import Mapping
@@ -10,25 +10,32 @@ import typer
 
 def ablate(
     presets: Annotated[
-        list[str], typer.Argument(help="Presets; the first is what the others are held against.")
+        list[str], typer.Argument(help="Presets; the others are compared with the first.")
     ],
     dataset: Annotated[Path, typer.Option(help="DATASET folder with a val split.")],
     base: Annotated[Path, typer.Option(help="Checkpoint that all runs start from.")],
-    out: Annotated[Path, typer.Option(help="Folder of all runs; the same again goes on.")],
-    seeds: Annotated[int, typer.Option(min=1, help="Runs of each preset, seeds 0, 1, 2 ...")] = 3,
+    out: Annotated[Path, typer.Option(help="Folder of all runs; repeat it to continue.")],
+    seeds: Annotated[
+        int, typer.Option(min=1, help="Runs of each preset, with seeds 0, 1, 2 ...")
+    ] = 3,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", help="key=value over all presets; repeatable.")
+        list[str] | None,
+        typer.Option("--set", help="key=value to change in all presets; repeatable."),
     ] = None,
     metrics: Annotated[
         list[str] | None,
-        typer.Option("--metric", help="Compare this score instead of the usual; repeatable."),
+        typer.Option(
+            "--metric",
+            help="Score to compare; repeatable.",
+            show_default="those the presets measure",
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
 ) -> None:
-    """Train presets under the same seeds and compare them: means, intervals, paired tests.
+    """Train presets with the same seeds and compare them: means, intervals, paired tests.
 
-    Interrupted, it goes on where it was when run again. Presets without validation are validated
-    ten times a run. Exit code 1 if a run failed; the others are compared all the same.
+    The same command continues after an interruption. Presets without validation are validated ten
+    times a run. The exit code is 1 if a run failed; the others are compared nevertheless.
 
     Example: dmm ablate nano-cpu nano-cpu+mse --dataset data --base nano.safetensors --out ablation
     """
@@ -44,8 +51,8 @@ def ablate(
     failed = sum(run["status"] == "failed" for run in found["runs"])
     if failed:
         raise EngineError(
-            f"{failed} of {len(found['runs'])} runs failed, their reasons stand in "
-            f"{out / 'ablation.md'}; run the same command again to try them once more"
+            f"{failed} of {len(found['runs'])} runs failed, for reasons in {out / 'ablation.md'}; "
+            "run the same command again to retry them"
         )
 
 

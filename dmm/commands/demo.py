@@ -1,4 +1,4 @@
-"""``dmm demo``: the whole way once, on a CPU, each step as the command one would type."""
+"""The command ``dmm demo``: from dataset to report on a CPU, by the commands a user would type."""
 
 import shlex
 import sys
@@ -14,24 +14,23 @@ from ..errors import DmmError, EngineError
 NANO = ROOT / "models" / "nano" / "nano.safetensors"
 SHIPPED_LORA = ROOT / "models" / "nano" / "music-box-lora.safetensors"
 STYLE = "music box"
-"""A style of MiniMIDI that nano's UNet never saw."""
+"""A style of MiniMIDI that nano's UNet was not trained on."""
 SEEDS = 2
-"""Clips of a prompt."""
+"""Clips of each prompt."""
 REG_PIECES = 320
-"""Pieces in the styles that nano knows: with fewer it forgets more of them."""
+"""Regularisation pieces in nano's own styles: with fewer it forgets more of them."""
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for all that the demo makes.")] = Path("demo"),
+    out: Annotated[Path, typer.Option(help="Folder for all files of the demo.")] = Path("demo"),
     steps: Annotated[int, typer.Option(min=1, help="Training steps of the LoRA.")] = 250,
-    pieces: Annotated[int, typer.Option(min=10, help="Pieces of music to build from.")] = 60,
+    pieces: Annotated[int, typer.Option(min=10, help="Pieces of music in the dataset.")] = 60,
 ) -> None:
-    """Build a dataset, train a LoRA, make clips without and with it, score both, write a report.
+    """Build a dataset, train a LoRA, generate clips with and without it, score both, and report.
 
-    The style is one that the nano base was not trained on. Needs no GPU; run it again after an
-    interruption and it goes on. Prints the report's path.
-
-    Clips of styles that the base knows are trained on beside it, so that it forgets little.
+    The style is one that the nano base was not trained on; clips of its own styles are added, so
+    that it forgets little. No GPU is needed. Run it again after an interruption to continue. Prints
+    the report's path.
 
     Example: dmm demo
     """
@@ -50,7 +49,7 @@ def demo(
 
 
 def _train(data: Path, out: Path, steps: int) -> Path:
-    """Train with the real engine; where it cannot be had, say so and use the shipped LoRA."""
+    """Train with sd-scripts; if it cannot be cloned, say so and use the shipped LoRA."""
     lora = out / "lora.safetensors"
     if lora.is_file():
         return lora
@@ -58,20 +57,20 @@ def _train(data: Path, out: Path, steps: int) -> Path:
         set_up_engine()
     except EngineError as error:
         print(
-            f"\n{error}\nThe demo goes on WITHOUT training, with a LoRA that the project ships "
-            f"for this style: {SHIPPED_LORA}\n",
+            f"\n{error}\nThe demo continues WITHOUT training, with a shipped LoRA of this style: "
+            f"{SHIPPED_LORA}\n",
             file=sys.stderr,
         )
         return SHIPPED_LORA
     length = ["--set", f"max_train_steps={steps}"]
-    if any((out / "state").glob("step-*")):  # left by an interruption
+    if any((out / "state").glob("step-*")):  # from an interrupted demo
         length.append("--resume")
     _dmm("train", "nano-cpu", "--dataset", data, "--base", NANO, "--out", out, *length)
     return lora
 
 
 def _prompts(data: Path) -> list[str]:
-    """Captions of every other test piece: two seeds of each show if a prompt repeats itself."""
+    """Captions of every other test piece; two seeds of each show whether clips repeat."""
     captions = [path.read_text("utf-8").strip() for path in sorted((data / "test").glob("*.txt"))]
     return list(dict.fromkeys(captions))[::SEEDS]
 
@@ -82,4 +81,4 @@ def _dmm(*words: object) -> None:
     shown = command if len(command) < 300 else f"{command[:200]} ... {command[-90:]}"
     print(f"\n$ dmm {shown}", file=sys.stderr)
     if run(arguments):
-        raise DmmError("the step above did not end well; run dmm demo again to go on from there")
+        raise DmmError("the step above failed; run dmm demo again to continue from there")

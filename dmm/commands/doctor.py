@@ -1,4 +1,4 @@
-"""``dmm doctor``: what this machine has, what is missing, and the command that mends it."""
+"""The command ``dmm doctor``: what this machine has, what is missing, and how to fix it."""
 
 import json
 import platform
@@ -18,8 +18,8 @@ FREE_GB_FOR_SDXL = 20
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One row: what was looked at, what was found, and what to do if it is not enough."""
+class PartCheck:
+    """One row of the table: a part, what was found, and the remedy if that is not enough."""
 
     what: str
     found: str
@@ -28,24 +28,24 @@ class Finding:
 
 
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, not a table.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Look at Python, torch, GPU, sd-scripts, sound decoding, models and disk; exit 1 if one fails.
+    """Check Python, torch, GPU, sd-scripts, audio decoding, model and disk; exit code 1 on failure.
 
     Example: dmm doctor
     """
-    findings = examine()
+    checked = check_parts()
     if as_json:
-        print(json.dumps([asdict(finding) for finding in findings], indent=2))
+        print(json.dumps([asdict(part) for part in checked], indent=2))
     else:
-        _print_table(findings)
-    if not all(finding.is_fine for finding in findings):
+        _print_table(checked)
+    if not all(part.is_fine for part in checked):
         raise typer.Exit(1)
 
 
-def examine() -> list[Finding]:
-    """Every finding, in the order in which a new user meets the parts."""
-    checks: tuple[Callable[[], Iterator[Finding]], ...] = (
+def check_parts() -> list[PartCheck]:
+    """Check all parts, in the order in which a new user needs them."""
+    checks: tuple[Callable[[], Iterator[PartCheck]], ...] = (
         _python,
         _torch,
         _engine,
@@ -53,27 +53,29 @@ def examine() -> list[Finding]:
         _model,
         _disk,
     )
-    return [finding for check in checks for finding in check()]
+    return [part for check in checks for part in check()]
 
 
-def _python() -> Iterator[Finding]:
+def _python() -> Iterator[PartCheck]:
     fine = (3, 11) <= sys.version_info < (3, 13)
-    yield Finding("Python", platform.python_version(), fine, "use 3.11 or 3.12: uv python install")
+    yield PartCheck(
+        "Python", platform.python_version(), fine, "use 3.11 or 3.12: uv python install"
+    )
 
 
-def _torch() -> Iterator[Finding]:
+def _torch() -> Iterator[PartCheck]:
     import torch
 
-    yield Finding("torch", torch.__version__)
+    yield PartCheck("torch", torch.__version__)
     if not torch.cuda.is_available():
-        yield Finding(
+        yield PartCheck(
             "GPU", "none: nano trains on the CPU; SDXL needs CUDA with 12 GB or more", True
         )
         return
     for number in range(torch.cuda.device_count()):
         card = torch.cuda.get_device_properties(number)
         memory_gb = card.total_memory / 2**30
-        yield Finding(
+        yield PartCheck(
             f"GPU {number}",
             f"{card.name}, {memory_gb:.0f} GB",
             memory_gb > 11,
@@ -81,46 +83,48 @@ def _torch() -> Iterator[Finding]:
         )
 
 
-def _engine() -> Iterator[Finding]:
+def _engine() -> Iterator[PartCheck]:
     from ..engine import checkout_folder, find_engine, read_pin
 
-    yield Finding("git", shutil.which("git") or "missing", bool(shutil.which("git")), "install git")
+    yield PartCheck(
+        "git", shutil.which("git") or "missing", bool(shutil.which("git")), "install git"
+    )
     try:
-        yield Finding("sd-scripts", f"{read_pin().tag} at {find_engine()}")
+        yield PartCheck("sd-scripts", f"{read_pin().tag} at {find_engine()}")
     except DmmError as error:
         remedy = str(error).rpartition("; ")[2]
-        yield Finding("sd-scripts", f"not usable at {checkout_folder()}", False, remedy)
+        yield PartCheck("sd-scripts", f"not usable at {checkout_folder()}", False, remedy)
 
 
-def _sound() -> Iterator[Finding]:
-    """Nothing here calls ffmpeg; what libsndfile cannot read goes through PyAV's own libraries."""
+def _sound() -> Iterator[PartCheck]:
+    """libsndfile, and PyAV for what it cannot read; no ffmpeg program is called."""
     import av
     import soundfile
 
     formats = soundfile.available_formats()
     known = [name for name in ("WAV", "FLAC", "OGG", "MP3") if name in formats]
     version = soundfile.__libsndfile_version__
-    yield Finding(
+    yield PartCheck(
         "libsndfile",
         f"{version}: {', '.join(known)}",
         len(known) == 4,
         "pip install -U soundfile (MP3 needs libsndfile 1.1)",
     )
-    yield Finding("PyAV", f"{av.__version__}: m4a, aac and others, no ffmpeg program needed")
+    yield PartCheck("PyAV", f"{av.__version__}: m4a, aac and others, no ffmpeg program needed")
 
 
-def _model() -> Iterator[Finding]:
+def _model() -> Iterator[PartCheck]:
     from .demo import NANO
 
     if NANO.is_file():
-        yield Finding("nano model", f"{_short(NANO)}, sha256 {sha256_file(NANO)[:12]}")
+        yield PartCheck("nano model", f"{_short(NANO)}, sha256 {sha256_file(NANO)[:12]}")
     else:
-        yield Finding("nano model", "missing", False, "git checkout models/nano")
+        yield PartCheck("nano model", "missing", False, "git checkout models/nano")
 
 
-def _disk() -> Iterator[Finding]:
+def _disk() -> Iterator[PartCheck]:
     free_gb = shutil.disk_usage(Path.cwd()).free / 1e9
-    yield Finding(
+    yield PartCheck(
         "disk",
         f"{free_gb:.0f} GB free here",
         free_gb > FREE_GB_FOR_SDXL,
@@ -132,12 +136,12 @@ def _short(path: Path) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
-def _print_table(findings: list[Finding]) -> None:
+def _print_table(checked: list[PartCheck]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("", "part", "found", "to mend it", box=None, pad_edge=False)
-    for finding in findings:
-        mark = "[green]ok[/]" if finding.is_fine else "[red]no[/]"
-        table.add_row(mark, finding.what, finding.found, "" if finding.is_fine else finding.remedy)
+    table = Table("", "part", "found", "remedy", box=None, pad_edge=False)
+    for part in checked:
+        mark = "[green]ok[/]" if part.is_fine else "[red]no[/]"
+        table.add_row(mark, part.what, part.found, "" if part.is_fine else part.remedy)
     Console().print(table)

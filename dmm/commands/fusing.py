@@ -1,42 +1,45 @@
-"""``dmm fuse`` and ``dmm unfuse``."""
+"""The commands ``dmm fuse`` and ``dmm unfuse``."""
 
 import json as json_format
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ..choices import WeightPrecision
 
-class Precision(StrEnum):
-    """How weights are written."""
-
-    fp16 = "fp16"
-    bf16 = "bf16"
-    fp32 = "fp32"
+CHECK, RANKS = "Verification", "Ranks"
 
 
 def fuse(
     base: Annotated[Path, typer.Argument(help="SD 1.5 or SDXL checkpoint, one .safetensors file.")],
     lora: Annotated[
         list[str],
-        typer.Option(help="LoRA of that base, with :RATIO where it is not 1; repeatable."),
+        typer.Option(help="LoRA of that base, as FILE or FILE:RATIO; repeatable."),
     ],
     out: Annotated[Path, typer.Option(help="Checkpoint to write, a .safetensors file.")],
     precision: Annotated[
-        Precision | None, typer.Option(help="fp16, bf16 or fp32; default: the base's own.")
+        WeightPrecision | None,
+        typer.Option(help="Type of the weights written.", show_default="the base's"),
     ] = None,
     diffusers: Annotated[
-        Path | None, typer.Option(help="Also write a folder for diffusers there.")
+        Path | None, typer.Option(help="Also write a diffusers folder here.")
     ] = None,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Draw with base and LoRA, and with the fused file.")
+        bool,
+        typer.Option(
+            "--verify",
+            help="Compare an image of base and LoRA with one of the fused file.",
+            rich_help_panel=CHECK,
+        ),
     ] = False,
-    prompt: Annotated[str, typer.Option(help="With --verify: what to draw.")] = "piano, slow",
-    seed: Annotated[int, typer.Option(help="With --verify: from which noise.")] = 0,
-    steps: Annotated[int, typer.Option(min=1, help="With --verify: sampling steps.")] = 4,
+    prompt: Annotated[
+        str, typer.Option(help="Prompt of the images.", rich_help_panel=CHECK)
+    ] = "piano, slow",
+    seed: Annotated[int, typer.Option(help="Seed of the images.", rich_help_panel=CHECK)] = 0,
+    steps: Annotated[int, typer.Option(min=1, help="Sampling steps.", rich_help_panel=CHECK)] = 4,
 ) -> None:
-    """Add LoRAs to a base: one checkpoint that needs none any more; prints its path.
+    """Merge LoRAs into a base: one checkpoint that needs no LoRA; prints its path.
 
     Memory holds the LoRAs and one tensor at a time, except for --diffusers and --verify.
 
@@ -51,7 +54,7 @@ def fuse(
     loras = [Lora.parse(text) for text in lora]
     if diffusers:
         refuse_filled(diffusers)
-    fuse_files(base, loras, out, precision.value if precision else None)
+    fuse_files(base, loras, out, precision)
     print(out)
     if diffusers:
         write_diffusers_folder(out, diffusers)
@@ -61,20 +64,33 @@ def fuse(
 
 
 def unfuse(
-    base: Annotated[Path, typer.Argument(help="Checkpoint before.")],
-    fused: Annotated[Path, typer.Argument(help="Checkpoint after, of the same sizes.")],
+    base: Annotated[Path, typer.Argument(help="Checkpoint before training or fusing.")],
+    fused: Annotated[Path, typer.Argument(help="Checkpoint after it, of the same sizes.")],
     out: Annotated[Path, typer.Option(help="LoRA to write, a .safetensors file.")],
-    rank: Annotated[int, typer.Option(min=1, help="Of matrices and 1x1 convolutions.")] = 32,
+    rank: Annotated[
+        int,
+        typer.Option(
+            min=1, help="Rank of linear layers and 1x1 convolutions.", rich_help_panel=RANKS
+        ),
+    ] = 32,
     conv_rank: Annotated[
         int | None,
-        typer.Option(min=0, help="Of wider convolutions; 0 leaves them out; default: --rank."),
+        typer.Option(
+            min=0,
+            help="Rank of wider convolutions; 0 leaves them out.",
+            show_default="--rank",
+            rich_help_panel=RANKS,
+        ),
     ] = None,
     precision: Annotated[
-        Precision | None, typer.Option(help="fp16, bf16 or fp32; default: as the fused file.")
+        WeightPrecision | None,
+        typer.Option(help="Type of the weights written.", show_default="the fused file's"),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Every layer's figures as JSON.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print each layer's figures as JSON.")
+    ] = False,
 ) -> None:
-    """Extract a LoRA from two checkpoints, a tensor at a time; prints what it keeps of each layer.
+    """Extract a LoRA from two checkpoints, a tensor at a time; prints each layer's kept share.
 
     Example: dmm unfuse sd_xl_base_1.0.safetensors tuned.safetensors --out tuned-lora.safetensors
     """
@@ -84,7 +100,7 @@ def unfuse(
     from ..fusing.unfuse import unfuse as extract
 
     ranks = Ranks(rank, rank if conv_rank is None else conv_rank)
-    found = extract(base, fused, out, ranks, precision.value if precision else None)
+    found = extract(base, fused, out, ranks, precision)
     if json:
         print(json_format.dumps(asdict(found), indent=2))
         return
@@ -92,6 +108,5 @@ def unfuse(
         print(f"{layer.energy:9.4%}  rank {layer.rank:<4}{layer.name}")
     print(f"{out}: {len(found.layers)} layers, {found.energy:.2%} of all that differs in them")
     if found.left_out:
-        print(
-            f"{len(found.left_out)} changed tensors are in no LoRA: {', '.join(found.left_out[:5])}"
-        )
+        names = ", ".join(found.left_out[:5])
+        print(f"{len(found.left_out)} changed tensors are not in the LoRA: {names}")

@@ -1,234 +1,200 @@
-"""``dmm generate``."""
+"""The command ``dmm generate``."""
 
-from dataclasses import replace
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-WORDS, DRAWING, SOUND = "What to play", "How it is drawn", "From a sound"
-BEST, MACHINE = "The best of many", "Machine"
+from .options import (
+    MACHINE,
+    PROMPTS,
+    AnchorOption,
+    DeviceOption,
+    FormatOption,
+    GuidanceOption,
+    LoraOption,
+    ModelOption,
+    NegativePromptOption,
+    NoAnchorOption,
+    OffloadOption,
+    PrecisionOption,
+    SamplerOption,
+    StepsOption,
+    StereoOption,
+)
+
+SOUND, BEST = "Start from a sound", "Best of many"
 
 
-class PrecisionName(StrEnum):
-    """What UNet and text encoders compute in; the VAE is always in fp32."""
-
-    auto = "auto"
-    fp32 = "fp32"
-    fp16 = "fp16"
-    bf16 = "bf16"
-
-
-class OffloadName(StrEnum):
-    """What waits in main memory while something else computes on the card."""
-
-    none = "none"
-    model = "model"
-    sequential = "sequential"
-
-
-app = typer.Typer(add_completion=False)
-
-
-@app.command()
 def generate(
-    model: Annotated[Path, typer.Option(help="SD 1.5 or SDXL checkpoint, one .safetensors file.")],
-    out: Annotated[Path, typer.Option(help="CLIPS folder to write, or to go on with.")],
-    prompt: Annotated[list[str] | None, typer.Argument(help="One prompt an argument.")] = None,
-    lora: Annotated[
-        list[str] | None, typer.Option(help="FILE or FILE:WEIGHT; may be given several times.")
+    model: ModelOption,
+    out: Annotated[Path, typer.Option(help="CLIPS folder to write to, new or existing.")],
+    prompt: Annotated[
+        list[str] | None, typer.Argument(help="Prompts, each in quotation marks.")
     ] = None,
-    count: Annotated[int, typer.Option(min=1, help="Clips of every prompt.")] = 1,
+    lora: LoraOption = None,
+    count: Annotated[int, typer.Option(min=1, help="Clips of each prompt.")] = 1,
     seed: Annotated[
-        int | None, typer.Option(help="Of the first clip; they count up. Default: 0.")
+        int | None, typer.Option(help="Seed of the first clip; seeds count up.", show_default="0")
     ] = None,
+    steps: StepsOption = None,
+    guidance: GuidanceOption = None,
+    sampler: SamplerOption = None,
+    negative_prompt: NegativePromptOption = None,
     prompts: Annotated[
         Path | None,
-        typer.Option(help="Text file, a prompt a line; # begins a comment.", rich_help_panel=WORDS),
+        typer.Option(
+            help="Text file with one prompt a line; # begins a comment.", rich_help_panel=PROMPTS
+        ),
     ] = None,
     grammar: Annotated[
         str | None,
-        typer.Option(help="Of presets/prompts, or a TOML file like them.", rich_help_panel=WORDS),
+        typer.Option(
+            help="Grammar of presets/prompts, or a TOML file, to take random prompts from.",
+            rich_help_panel=PROMPTS,
+        ),
     ] = None,
     draw: Annotated[
         int | None,
-        typer.Option(min=1, help="Prompts to draw from the grammar.", rich_help_panel=WORDS),
+        typer.Option(
+            min=1, help="Number of random prompts from --grammar.", rich_help_panel=PROMPTS
+        ),
     ] = None,
     morph: Annotated[
         tuple[str, str] | None,
-        typer.Option(help="From one prompt to another in --count clips.", rich_help_panel=WORDS),
+        typer.Option(
+            help="Two prompts: --count clips in even steps from one to the other.",
+            rich_help_panel=PROMPTS,
+        ),
     ] = None,
     variations: Annotated[
         str | None,
-        typer.Option(help="ID of a clip in --out to make others near.", rich_help_panel=WORDS),
+        typer.Option(
+            help="ID of a clip in --out: --count clips that resemble it.", rich_help_panel=PROMPTS
+        ),
     ] = None,
     variation_strength: Annotated[
         float,
-        typer.Option(min=0, max=1, help="How far from it: 1 is no nearer.", rich_help_panel=WORDS),
+        typer.Option(
+            min=0,
+            max=1,
+            help="Distance of --variations: 0 is the same clip, 1 like any other seed.",
+            rich_help_panel=PROMPTS,
+        ),
     ] = 0.2,
-    negative_prompt: Annotated[
-        str | None, typer.Option(help="What to stay away from.", rich_help_panel=WORDS)
-    ] = None,
-    anchor: Annotated[
-        str | None,
-        typer.Option(
-            help="Words before every prompt. Default: those the LoRA was trained with.",
-            rich_help_panel=WORDS,
-        ),
-    ] = None,
-    no_anchor: Annotated[
-        bool, typer.Option("--no-anchor", help="Nothing before it.", rich_help_panel=WORDS)
-    ] = False,
-    steps: Annotated[
-        int | None, typer.Option(min=1, help="Default: 25.", rich_help_panel=DRAWING)
-    ] = None,
-    guidance: Annotated[
-        float | None,
-        typer.Option(help="Classifier-free; 1 is none. Default: 5.", rich_help_panel=DRAWING),
-    ] = None,
-    sampler: Annotated[
-        str | None,
-        typer.Option(
-            help="euler, euler-a, heun, lms, dpm2, dpm2-a, dpm++-2m, dpm++-2m-sde, dpm++-2s, "
-            "dpm++-sde, deis, unipc, pndm, ddim, ddpm, lcm; some with -karras. "
-            "Default: dpm++-2m-karras.",
-            rich_help_panel=DRAWING,
-        ),
-    ] = None,
-    format: Annotated[  # noqa: A002 - the option's name
-        str | None,
-        typer.Option(
-            help="Mel format. Default: the LoRA's, the model's, or sdxl-512.",
-            rich_help_panel=DRAWING,
-        ),
-    ] = None,
-    stereo: Annotated[
-        bool | None,
-        typer.Option(
-            "--stereo/--mono",
-            help="Colours as mid and side, or averaged. Default: as trained.",
-            rich_help_panel=DRAWING,
-        ),
-    ] = None,
+    anchor: AnchorOption = None,
+    no_anchor: NoAnchorOption = False,
     init: Annotated[
         Path | None,
-        typer.Option(help="Sound to begin from instead of noise.", rich_help_panel=SOUND),
+        typer.Option(help="Audio file to start from instead of noise.", rich_help_panel=SOUND),
     ] = None,
     init_start: Annotated[
         float,
-        typer.Option(min=0, help="Second of it where the clip begins.", rich_help_panel=SOUND),
+        typer.Option(min=0, help="Second of --init at which clips begin.", rich_help_panel=SOUND),
     ] = 0.0,
     strength: Annotated[
         float | None,
         typer.Option(
-            help="How much is drawn anew, over 0 to 1. Default: 0.6, with --mask 1.",
+            help="Share of --init to replace, over 0 to 1.",
+            show_default="0.6, with --mask 1",
             rich_help_panel=SOUND,
         ),
     ] = None,
     mask: Annotated[
         str | None,
         typer.Option(
-            help="START-END in the clip's seconds: only this is replaced.", rich_help_panel=SOUND
+            help="START-END in seconds of the clip: replace only this span of --init.",
+            rich_help_panel=SOUND,
         ),
     ] = None,
     rank: Annotated[
         str | None,
         typer.Option(
-            help="nano-clap or clap: keep what answers a prompt best.", rich_help_panel=BEST
+            help="nano-clap or clap: embedder that compares clips with their prompt.",
+            rich_help_panel=BEST,
         ),
     ] = None,
     keep: Annotated[
-        int | None, typer.Option(min=1, help="Of the --count of each prompt.", rich_help_panel=BEST)
+        int | None,
+        typer.Option(min=1, help="Clips of each prompt to keep, of --count.", rich_help_panel=BEST),
     ] = None,
     floor: Annotated[
         float,
         typer.Option(
             min=0,
-            help="Least distance between those kept, by the mean between all.",
+            help="Minimum distance between kept clips, relative to the mean between all.",
             rich_help_panel=BEST,
         ),
     ] = 0.5,
     weights: Annotated[
-        Path | None, typer.Option(help="Folder of the embedder's weights.", rich_help_panel=BEST)
+        Path | None,
+        typer.Option(help="Folder of the embedder's weights, for clap.", rich_help_panel=BEST),
     ] = None,
+    format: FormatOption = None,  # noqa: A002 - the option's name
+    stereo: StereoOption = None,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "auto",
+    offload: OffloadOption = "none",
     batch: Annotated[
-        int, typer.Option(min=1, help="Clips drawn at once.", rich_help_panel=MACHINE)
+        int, typer.Option(min=1, help="Clips generated at once.", rich_help_panel=MACHINE)
     ] = 4,
-    device: Annotated[
-        str, typer.Option(help="auto, cpu, cuda or mps.", rich_help_panel=MACHINE)
-    ] = "auto",
-    precision: Annotated[
-        PrecisionName,
-        typer.Option(help="auto: fp32 on a CPU, bf16 or fp16 on a GPU.", rich_help_panel=MACHINE),
-    ] = PrecisionName.auto,
-    offload: Annotated[
-        OffloadName,
-        typer.Option(help="For small cards: model, or sequential.", rich_help_panel=MACHINE),
-    ] = OffloadName.none,
     ray: Annotated[
         str | None,
-        typer.Option(help="auto, local or ray://HOST:PORT: a cluster.", rich_help_panel=MACHINE),
+        typer.Option(
+            help="Ray cluster to use: auto, local or ray://HOST:PORT.", rich_help_panel=MACHINE
+        ),
     ] = None,
 ) -> None:
-    """Make clips from prompts: a picture, its sound and its settings each; prints the sounds.
+    """Generate clips from prompts: mel image, FLAC and settings of each; prints the FLAC paths.
 
-    A clip that is there with the same settings is not made again, so that an interrupted command
-    goes on where it stopped. The same seed gives the same clip, whatever else is made with it.
+    Clips that exist with the same settings are not generated again, so the same command continues
+    after an interruption. A seed gives the same clip, whatever else is generated with it.
 
-    Example: dmm generate "lo-fi piano, slow" --model models/nano/nano.safetensors --out clips
+    Example: dmm generate "piano, slow" --model models/nano/nano.safetensors --out clips
     """
-    from ..devices import pick_device
-    from ..generation.clips import make_clips
-    from ..generation.init_audio import parse_span, read_start
-    from ..generation.loading import Lora
-    from ..generation.making import Order
+    from ..generation.generate import generate as generate_clips
+    from ..generation.init_audio import parse_span
     from ..generation.prompts import gather_prompts
-    from ..generation.ranking import Ranking
-    from ..generation.recipe import make_recipe
-    from ..generation.requests import morph as morph_requests
-    from ..generation.requests import requests
-    from ..generation.sampling import Sampling
-    from ..generation.variations import read_original
 
     if sum(map(bool, (prompt or prompts or grammar, morph, variations))) != 1:
-        raise typer.BadParameter("what to play: prompts, or --morph, or --variations")
+        raise typer.BadParameter("name what to play: prompts, or --morph, or --variations")
     if morph and (count < 2 or rank):
-        raise typer.BadParameter("--morph takes --count 2 or more, and no --rank")
+        raise typer.BadParameter("--morph needs --count 2 or more, and no --rank")
     if bool(rank) != bool(keep) or (keep or 0) > count:
         raise typer.BadParameter("--rank and --keep go together, and --keep is at most --count")
     if draw and not grammar:
-        raise typer.BadParameter("--draw takes prompts from a --grammar")
+        raise typer.BadParameter("--draw takes prompts from a --grammar; name one")
     if not init and (mask or strength is not None or init_start):
-        raise typer.BadParameter("--strength, --mask and --init-start say how --init is used")
-
-    original = read_original(out, variations) if variations else None
-    drawing = {
-        "sampler": sampler, "steps": steps, "guidance": guidance, "negative_prompt": negative_prompt
-    }  # fmt: skip
-    stated = {key: value for key, value in drawing.items() if value is not None}
-    sampling = replace(original.sampling if original else Sampling(), **stated)
-    if no_anchor:
-        anchor = ""
-    elif anchor is None and original:
-        anchor = original.anchor
-    loras = tuple(map(Lora.parse, lora or ()))
-    recipe = make_recipe(model, loras, sampling, format, anchor, stereo)
-    if init:
-        span = parse_span(mask) if mask else None
-        share = strength if strength is not None else 1.0 if mask else 0.6
-        start = read_start(init, recipe.fmt, recipe.stereo, share, span, init_start)
-        recipe = replace(recipe, start=start)
-    ranking = Ranking(rank, keep, floor, weights) if rank and keep else None
-    place = device if ray else pick_device(device)
-    order = Order(model, recipe, out, loras, place, precision.value, offload.value, batch, ranking)
-    studio = order.studio()
-    if morph:
-        wanted = morph_requests(*morph, count, seed or 0)
-    elif original:
-        original.check_same(order, studio)
-        wanted = original.variations(count, seed, variation_strength)
-    else:
-        texts = gather_prompts(prompt or (), prompts, grammar, draw, seed or 0)
-        wanted = requests(texts, count, seed or 0)
-    print(*make_clips(wanted, order, studio, ray=ray), sep="\n")
+        raise typer.BadParameter("--strength, --mask and --init-start need --init")
+    sounds = generate_clips(
+        gather_prompts(prompt or (), prompts, grammar, draw, seed or 0),
+        model,
+        out,
+        lora or (),
+        count=count,
+        seed=seed,
+        steps=steps,
+        guidance=guidance,
+        sampler=sampler,
+        negative_prompt=negative_prompt,
+        anchor="" if no_anchor else anchor,
+        format=format,
+        stereo=stereo,
+        morph=morph,
+        variations=variations,
+        variation_strength=variation_strength,
+        init=init,
+        init_start=init_start,
+        strength=strength,
+        mask=parse_span(mask) if mask else None,
+        rank=rank,
+        keep=keep or 1,
+        floor=floor,
+        weights=weights,
+        batch_size=batch,
+        device=device,
+        precision=precision,
+        offload=offload,
+        ray=ray,
+    )
+    print(*sounds, sep="\n")

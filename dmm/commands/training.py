@@ -1,4 +1,4 @@
-"""``dmm setup``, ``dmm train`` and ``dmm pretrain``."""
+"""The commands ``dmm setup``, ``dmm train`` and ``dmm pretrain``."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,6 +6,10 @@ from typing import Annotated
 import typer
 
 from ..errors import DmmError
+from .options import MACHINE, DeviceOption
+
+CHECK, CONTINUE = "Check without training", "Continue"
+NETWORKS = "Training of each network"
 
 
 def setup() -> None:
@@ -20,7 +24,7 @@ def setup() -> None:
 
 def train(
     preset: Annotated[
-        str | None, typer.Argument(help="Preset, e.g. sdxl-24gb, nano-cpu, sdxl-24gb+rank-64.")
+        str | None, typer.Argument(help="Preset, such as sdxl-24gb, nano-cpu or sdxl-24gb+rank-64.")
     ] = None,
     dataset: Annotated[Path | None, typer.Option(help="DATASET folder of dmm data build.")] = None,
     base: Annotated[
@@ -28,28 +32,55 @@ def train(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="RUN folder to write.")] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", help="key=value over the preset; repeatable.")
+        list[str] | None, typer.Option("--set", help="key=value to change in it; repeatable.")
     ] = None,
     name: Annotated[str, typer.Option(help="Name of the LoRA file.")] = "lora",
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the newest state in the RUN.")
+        bool,
+        typer.Option(
+            "--resume",
+            help="Continue from the newest state in --out.",
+            rich_help_panel=CONTINUE,
+        ),
     ] = False,
     from_weights: Annotated[
-        Path | None, typer.Option(help="LoRA to begin from, of any rank.")
+        Path | None,
+        typer.Option(help="LoRA to start from, of any rank.", rich_help_panel=CONTINUE),
     ] = None,
-    processes: Annotated[int, typer.Option(min=1, help="GPUs, or CPU processes.")] = 1,
+    processes: Annotated[
+        int,
+        typer.Option(min=1, help="Number of GPUs, or CPU processes.", rich_help_panel=MACHINE),
+    ] = 1,
     check: Annotated[
-        bool, typer.Option("--check", help="Say what is wrong and what it will cost; train not.")
+        bool,
+        typer.Option(
+            "--check",
+            help="Report faults, steps, disk and memory, and do not train.",
+            rich_help_panel=CHECK,
+        ),
     ] = False,
     calibrate: Annotated[
-        bool, typer.Option("--calibrate", help="With --check: time three real steps.")
+        bool,
+        typer.Option(
+            "--calibrate", help="With --check: time three real steps.", rich_help_panel=CHECK
+        ),
     ] = False,
     vram: Annotated[
-        float | None, typer.Option(help="With --check: GB of a card that is not in this machine.")
+        float | None,
+        typer.Option(
+            help="With --check: GPU memory in GB.",
+            show_default="this machine's",
+            rich_help_panel=CHECK,
+        ),
     ] = None,
-    explain: Annotated[str | None, typer.Option(help="Say all about one setting.")] = None,
+    explain: Annotated[
+        str | None,
+        typer.Option(help="Name of a setting to explain, and do not train.", rich_help_panel=CHECK),
+    ] = None,
 ) -> None:
     """Train a LoRA on a dataset with sd-scripts; prints the LoRA's path.
+
+    PRESET, --dataset, --base and --out are needed, except with --check or --explain.
 
     Example: dmm train sdxl-24gb --dataset data --base sd_xl_base_1.0.safetensors --out runs/one
     """
@@ -81,31 +112,50 @@ def train(
 
 
 def pretrain(
-    dataset: Annotated[Path, typer.Argument(help="DATASET folder to learn from.")],
+    dataset: Annotated[Path, typer.Argument(help="DATASET folder to train on.")],
     out: Annotated[Path, typer.Option(help="Checkpoint to write, .safetensors.")],
     extra: Annotated[
-        Path | None, typer.Option(help="A second DATASET that only the VAE learns from.")
+        Path | None, typer.Option(help="Second DATASET folder, for the VAE only.")
     ] = None,
     start: Annotated[
         Path | None,
-        typer.Option("--from", help="Checkpoint to begin from; 0 steps keep a network of it."),
+        typer.Option("--from", help="Checkpoint to start from; 0 steps keep its network."),
     ] = None,
-    vae_steps: Annotated[int, typer.Option(help="Training steps of the VAE.")] = 1000,
-    text_steps: Annotated[int, typer.Option(help="Training steps of the text encoders.")] = 600,
-    unet_steps: Annotated[int, typer.Option(help="Training steps of the UNet.")] = 3000,
-    batch_size: Annotated[int, typer.Option(help="Clips of a UNet step.", min=1)] = 32,
+    seed: Annotated[int, typer.Option(help="Seed of weights, batches and noise.")] = 0,
+    vae_steps: Annotated[
+        int, typer.Option(help="Training steps of the VAE.", rich_help_panel=NETWORKS)
+    ] = 1000,
+    text_steps: Annotated[
+        int, typer.Option(help="Training steps of the text encoders.", rich_help_panel=NETWORKS)
+    ] = 600,
+    unet_steps: Annotated[
+        int, typer.Option(help="Training steps of the UNet.", rich_help_panel=NETWORKS)
+    ] = 3000,
+    batch_size: Annotated[
+        int, typer.Option(help="Clips in a UNet step.", min=1, rich_help_panel=NETWORKS)
+    ] = 32,
     decoder_only: Annotated[
-        bool, typer.Option("--decoder-only", help="Keep the latents: the VAE's decoder learns.")
+        bool,
+        typer.Option(
+            "--decoder-only",
+            help="Train only the VAE's decoder, so that latents stay the same.",
+            rich_help_panel=NETWORKS,
+        ),
     ] = False,
-    seed: Annotated[int, typer.Option(help="Decides weights, batches and noise.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    precision: Annotated[str, typer.Option(help="bf16 or fp32.")] = "bf16",
+    device: DeviceOption = "auto",
+    precision: Annotated[str, typer.Option(help="bf16 or fp32.", rich_help_panel=MACHINE)] = "bf16",
     compile_: Annotated[
-        bool, typer.Option("--compile", help="torch.compile; no gain on a CPU.")
+        bool,
+        typer.Option(
+            "--compile", help="Use torch.compile; no gain on a CPU.", rich_help_panel=MACHINE
+        ),
     ] = False,
-    accumulate: Annotated[int, typer.Option(help="Micro-batches that share a batch.")] = 1,
+    accumulate: Annotated[
+        int,
+        typer.Option(help="Micro-batches that a batch is split into.", rich_help_panel=MACHINE),
+    ] = 1,
 ) -> None:
-    """Train a small SDXL-architecture base from scratch, as models/nano was; hours on a CPU.
+    """Train a small base of SDXL's architecture from scratch, as models/nano was; hours on a CPU.
 
     Example: dmm pretrain minimidi-data --out nano.safetensors
     """

@@ -1,4 +1,4 @@
-"""``dmm ui``."""
+"""The command ``dmm ui``."""
 
 import webbrowser
 from pathlib import Path
@@ -6,35 +6,50 @@ from typing import Annotated
 
 import typer
 
+from .options import DeviceOption
+
+SERVER = "Server"
+
 
 def ui(
     models: Annotated[
         list[Path] | None,
-        typer.Argument(help="Checkpoints, LoRAs, or folders of them; default: models and runs."),
+        typer.Argument(
+            help="Checkpoints, LoRAs, or folders of them.", show_default="models and runs"
+        ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="CLIPS folder, read and written.")] = Path("clips"),
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any that is free.")] = 8377,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    out: Annotated[Path, typer.Option(help="CLIPS folder to show and write to.")] = Path("clips"),
+    port: Annotated[
+        int,
+        typer.Option(
+            min=0, max=65535, help="Port to serve on; 0 takes a free one.", rich_help_panel=SERVER
+        ),
+    ] = 8377,
+    device: DeviceOption = "auto",
     no_open: Annotated[
         bool,
-        typer.Option("--no-open", help="Open no browser, whose command line others here may see."),
+        typer.Option(
+            "--no-open",
+            help="Only print the address: other users can see a browser's command line.",
+            rich_help_panel=SERVER,
+        ),
     ] = False,
 ) -> None:
-    """A page in the browser to type prompts, hear clips, join them and save the piece.
+    """Open a page in the browser: generate clips, listen, join them and save the song.
 
-    It is served to this machine alone, under the address that is printed; ctrl-C ends it.
+    It is served to this machine only, at the address that is printed; ctrl-C ends it.
 
     Example: dmm ui models/nano --out clips
     """
-    from ..ui.library import PLACES, find_models
-    from ..ui.server import listen, open_desk, serve
+    from ..ui.model_library import PLACES, find_models
+    from ..ui.server import listen, open_workspace, serve
 
     server = listen(port)
     library = find_models(models or [place for place in PLACES if place.is_dir()])
 
-    def tell(address: str) -> None:
+    def show(address: str) -> None:
         print(address, flush=True)
         if not no_open:
             webbrowser.open(address)
 
-    serve(open_desk(library, out, device), server, tell)
+    serve(open_workspace(library, out, device), server, show)

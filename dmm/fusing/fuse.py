@@ -17,7 +17,7 @@ from ..checkpoints.lora_layers import Place, lora_layers
 from ..checkpoints.tensorfile import Spec, TensorFile, in_order, open_tensors, write_tensors
 from ..errors import ModelError
 from ..files import refuse_same
-from ..generation.loading import Lora
+from ..generation.loading import Lora, LoraArgument, as_loras
 from ..progress import progress_bar
 from .precision import dtype_of
 from .provenance import fused_metadata
@@ -31,11 +31,17 @@ class _Change:
     ratio: float
 
 
-def fuse(base: Path, loras: Sequence[Lora], out: Path, precision: str | None = None) -> None:
+def fuse(
+    base: str | Path,
+    lora: LoraArgument | Sequence[LoraArgument],
+    out: str | Path,
+    precision: str | None = None,
+) -> None:
     """Write ``base`` with the LoRAs added to ``out``; ``precision`` None keeps every tensor's own.
 
     ModelError for a LoRA of another base or kind and for a weight that the precision cannot hold.
     """
+    base, loras, out = Path(base), as_loras(lora), Path(out)
     if not loras:
         raise ValueError("name a LoRA to fuse")
     dtype = dtype_of(precision)

@@ -10,11 +10,11 @@ from jaxtyping import Float
 
 from ..checkpoints.tensorfile import main_dtype, open_tensors
 from ..errors import ModelError
-from ..generation.drawing import decode_latent, draw_latents
 from ..generation.loading import Lora, open_pipeline
-from ..generation.recipe import Recipe, make_recipe
-from ..generation.requests import Request
+from ..generation.mel_images import decode_latent, generate_latents
+from ..generation.requests import ClipRequest
 from ..generation.sampling import Sampling
+from ..generation.settings import GenerationSettings, resolve_settings
 from ..progress import progress_bar
 
 LIMIT = 1e-3
@@ -48,12 +48,12 @@ def verify(
 
     ModelError if exact weights draw pictures that differ by more than LIMIT.
     """
-    recipe = make_recipe(fused, sampling=Sampling(steps=steps))
-    request = Request(prompt, seed)
+    settings = resolve_settings(fused, sampling=Sampling(steps=steps))
+    request = ClipRequest(prompt, seed)
     with progress_bar("verify", 3) as advance:
         pictures = []
         for model, added in ((base, ()), (base, loras), (fused, ())):
-            pictures.append(_draw(model, added, request, recipe))
+            pictures.append(_draw(model, added, request, settings))
             advance()
     plain, expected, found = pictures
     apart = np.abs(found - expected)
@@ -67,8 +67,8 @@ def verify(
 
 
 def _draw(
-    model: Path, loras: Sequence[Lora], request: Request, recipe: Recipe
+    model: Path, loras: Sequence[Lora], request: ClipRequest, settings: GenerationSettings
 ) -> Float[np.ndarray, "rows frames 3"]:
     """One model is in memory at a time."""
     pipeline = open_pipeline(model, loras, device="cpu", precision="fp32")
-    return decode_latent(pipeline, draw_latents(pipeline, [request], recipe))
+    return decode_latent(pipeline, generate_latents(pipeline, [request], settings))

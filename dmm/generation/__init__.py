@@ -1,0 +1,1 @@
+"""Clips from prompts: sampling by a diffusion model, then sound from the mel image."""

@@ -1,16 +1,18 @@
-"""What a caller may see of clips in the making, and how it may end it."""
+"""Progress callbacks and cancellation for clip generation."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .requests import ClipRequest
+
 
 class Stopped(Exception):
-    """The caller asked for an end between two steps."""
+    """The caller asked to stop between two sampling steps."""
 
 
-def _tell(line: str) -> None:
+def _print_note(line: str) -> None:
     print(f"note: {line}", file=sys.stderr)
 
 
@@ -18,15 +20,27 @@ def _ignore(*_: object) -> None:
     return None
 
 
-@dataclass(frozen=True)
-class Watch:
-    """Functions that are called along the way; by default notes go to standard error."""
+def _never() -> bool:
+    return False
 
-    on_clip: Callable[[Path], object] = _ignore
-    """With the sound of every clip that is made, once it is whole."""
+
+@dataclass(frozen=True)
+class Callbacks:
+    """Functions called during generation; by default notes go to standard error, no more."""
+
+    on_batch: Callable[[Sequence[ClipRequest]], object] = _ignore
+    """Receives the clips of each batch before its first sampling step."""
     on_step: Callable[[int, int], object] = _ignore
-    """With the steps taken and all there are, of the clips under way, before each step."""
-    on_note: Callable[[str], object] = _tell
-    """With a line that the user should read."""
-    should_stop: Callable[[], bool] = bool
-    """Asked before every step; if it says yes, clips that are whole stay and no more are made."""
+    """Receives the number of finished steps and of all steps before each sampling step."""
+    on_clip: Callable[[Path], object] = _ignore
+    """Receives the FLAC path of each finished clip."""
+    on_note: Callable[[str], object] = _print_note
+    """Receives one line for the user, such as a truncated prompt."""
+    should_stop: Callable[[], bool] = _never
+    """Asked before each step; True keeps the finished clips and starts no others."""
+
+    def before_step(self, done: int, total: int) -> None:
+        """Report a sampling step; Stopped if the caller wants to stop."""
+        if self.should_stop():
+            raise Stopped
+        self.on_step(done, total)

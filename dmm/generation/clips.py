@@ -1,101 +1,211 @@
-"""Make the clips that are wanted and not there yet, here or on a cluster."""
+"""Generate the clips of a CLIPS folder that do not exist yet, here or on a Ray cluster."""
 
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
-from ..devices import pick_precision
+from ..codec.decode import decode
 from ..progress import progress_bar
-from ..workers import has_gpus, map_in_order
-from .callbacks import Stopped, Watch
-from .loaded_model import Studio
-from .making import Job, Maker, Order
-from .prompts import unread_by
-from .requests import Request
+from ..workers import map_in_order
+from .callbacks import Callbacks, Stopped
+from .clip_files import RESULT, has_clip, read_clip_json, write_clip
+from .loaded_model import GeneratedImage, LoadedModel
+from .prompts import truncation_notes_of
+from .ranking import Ranking
+from .requests import ClipRequest
+from .settings import GenerationSettings
+
+Batch = tuple[ClipRequest, ...]
+"""Clips generated together; with a ranking, all candidates of one prompt."""
+
+
+@dataclass(frozen=True)
+class ClipMaker:
+    """Generates clips into a CLIPS folder with one model and one set of settings."""
+
+    model: LoadedModel
+    settings: GenerationSettings
+    out: Path
+    batch_size: int = 4
+    """Clips generated at once."""
+    ranking: Ranking | None = None
+    """Choice of the best clips of each prompt; None keeps all."""
+
+    def batches(self, requests: Sequence[ClipRequest]) -> list[Batch]:
+        """The requests in batches, or by prompt if the best of each prompt are kept."""
+        if not self.ranking:
+            return _split(tuple(requests), self.batch_size)
+        by_prompt: dict[str, list[ClipRequest]] = {}
+        for request in requests:
+            by_prompt.setdefault(request.prompt, []).append(request)
+        return [tuple(found) for found in by_prompt.values()]
+
+    def clip_json(self, request: ClipRequest, candidates: int) -> dict[str, Any]:
+        """Everything that decides a clip, as in its JSON file."""
+        return {
+            **request.as_json(),
+            **asdict(self.settings.sampling),
+            "anchor": self.settings.anchor,
+            **self.model.identity,
+            **self.settings.as_json(),
+            **({"rank": self.ranking.as_json() | {"of": candidates}} if self.ranking else {}),
+        }
+
+    def missing(self, batch: Batch) -> Batch:
+        """The clips of a batch that have to be generated; with a ranking, all of them or none."""
+        existing = self._existing(batch)
+        if not self.ranking:
+            return tuple(request for request in batch if request not in existing)
+        names = {request.clip_id for request in existing}
+        complete = any(set(self._kept_with(request)) <= names for request in existing)
+        return () if complete else batch
+
+    def sounds(self, batch: Batch) -> list[Path]:
+        """FLAC files of a batch's existing clips."""
+        return [self.out / f"{request.clip_id}.flac" for request in self._existing(batch)]
+
+    def make(self, batch: Batch, callbacks: Callbacks) -> Iterator[Path]:
+        """Generate a batch and yield its FLAC files; Stopped if the caller asks for it.
+
+        DmmError and interruptions leave only complete clips.
+        """
+        if self.ranking:
+            yield from self._make_best(batch, self.ranking, callbacks)
+            return
+        for request, image in zip(batch, self._generate(batch, callbacks), strict=True):
+            audio = decode(image.levels, self.settings.fmt)
+            yield self._write(request, len(batch), image, audio, {})
+
+    def _make_best(self, batch: Batch, ranking: Ranking, callbacks: Callbacks) -> Iterator[Path]:
+        fmt = self.settings.fmt
+        parts = _split(batch, self.batch_size)
+        images = [image for part in parts for image in self._generate(part, callbacks)]
+        sounds = [decode(image.levels, fmt) for image in images]
+        chosen = ranking.select(batch[0].prompt, sounds, fmt.sr)
+        candidates = [
+            {"id": request.clip_id, "seed": request.seed, "score": score, "kept": i in chosen.kept}
+            for i, (request, score) in enumerate(zip(batch, chosen.scores, strict=True))
+        ]
+        for place, i in enumerate(chosen.kept):
+            own = {"score": chosen.scores[i], "place": place + 1, "filled": i in chosen.filled}
+            shared = {"least_distance": chosen.least_distance, "drawn": candidates}
+            result = {"ranking": own | shared}
+            yield self._write(batch[i], len(batch), images[i], sounds[i], result)
+
+    def _generate(self, batch: Batch, callbacks: Callbacks) -> list[GeneratedImage]:
+        callbacks.on_batch(batch)
+        images = self.model.generate_images(batch, self.settings, callbacks.before_step)
+        for request, image in zip(batch, images, strict=True):
+            if image.overflowed:
+                reason = f"{self.model.precision} overflowed, so it was generated in fp32"
+                callbacks.on_note(f"{request.clip_id}: {reason}")
+        return images
+
+    def _write(
+        self,
+        request: ClipRequest,
+        candidates: int,
+        image: GeneratedImage,
+        audio: Any,
+        result: dict[str, Any],
+    ) -> Path:
+        if image.overflowed:
+            result = result | {"drawn_in": "fp32"}
+        facts = self.clip_json(request, candidates) | ({RESULT: result} if result else {})
+        fmt = self.settings.fmt
+        return write_clip(self.out, request.clip_id, image.levels, audio, fmt, facts)
+
+    def _existing(self, batch: Batch) -> Batch:
+        return tuple(
+            request
+            for request in batch
+            if has_clip(self.out, request.clip_id, self.clip_json(request, len(batch)))
+        )
+
+    def _kept_with(self, request: ClipRequest) -> list[str]:
+        """IDs of the clips that were kept when this one was."""
+        stored = read_clip_json(self.out, request.clip_id) or {}
+        return [row["id"] for row in stored[RESULT]["ranking"]["drawn"] if row["kept"]]
+
+
+def missing_clips(requests: Sequence[ClipRequest], maker: ClipMaker) -> list[ClipRequest]:
+    """The requests whose clips do not exist with these settings."""
+    return [request for batch in maker.batches(requests) for request in maker.missing(batch)]
 
 
 def make_clips(
-    wanted: Sequence[Request],
-    order: Order,
-    studio: Studio | None = None,
-    watch: Watch | None = None,
+    requests: Sequence[ClipRequest],
+    maker: ClipMaker,
+    callbacks: Callbacks | None = None,
     ray: str | None = None,
 ) -> list[Path]:
-    """Make what of the clips is not there; returns the sounds of all that are, in order.
+    """Generate missing clips; returns the FLAC files of all that exist then, in order.
 
-    The model is loaded only if something is missing. ``studio`` is one that is open already;
-    ``ray`` the address of a cluster, as ``dmm.workers`` takes it, whose machines see the same
-    paths. DmmError, in one line, and an interruption leave whole clips and no halves.
+    The model is loaded only if a clip is missing. ``ray`` is a cluster's address, as
+    ``dmm.workers`` takes it; its machines need the same files under the same absolute paths.
+    DmmError and interruptions leave only complete clips.
     """
-    watch = watch or Watch()
-    if ray is not None:
-        order = _for_cluster(order, ray)
-    maker = Maker(order, studio)
-    jobs = order.jobs(wanted)
-    missing = order.jobs([request for job in jobs for request in maker.missing(job)])
+    callbacks = callbacks or Callbacks()
+    missing = maker.batches(missing_clips(requests, maker))
     if missing:
-        _tell_of_unread(missing, order, watch)
-        made = _on_cluster(missing, order, watch, ray) if ray else _here(missing, maker, watch)
+        _note_truncation(missing, maker, callbacks)
+        if ray:
+            made = _on_cluster(missing, maker, callbacks, ray)
+        else:
+            made = _here(missing, maker, callbacks)
         with progress_bar("generate", sum(map(len, missing))) as advance, suppress(Stopped):
-            for job in made:
-                advance(len(job))
-    return [sound for job in jobs for sound in maker.sounds(job)]
+            for batch in made:
+                advance(len(batch))
+    return [sound for batch in maker.batches(requests) for sound in maker.sounds(batch)]
 
 
-def _here(jobs: Sequence[Job], maker: Maker, watch: Watch) -> Iterator[Job]:
-    for job in jobs:
-        for sound in maker.make(job, watch):
-            watch.on_clip(sound)
-        yield job
+def _here(batches: Sequence[Batch], maker: ClipMaker, callbacks: Callbacks) -> Iterator[Batch]:
+    for batch in batches:
+        for sound in maker.make(batch, callbacks):
+            callbacks.on_clip(sound)
+        yield batch
 
 
-def _on_cluster(jobs: Sequence[Job], order: Order, watch: Watch, address: str) -> Iterator[Job]:
-    """A task a job; each worker keeps its model for the next."""
-    task, processes = partial(_make_there, order), os.cpu_count() or 1
-    on_gpu = order.device != "cpu"
-    done = map_in_order(task, jobs, processes, address, on_gpu)
-    for job, (sounds, notes) in zip(jobs, done, strict=True):
+def _on_cluster(
+    batches: Sequence[Batch], maker: ClipMaker, callbacks: Callbacks, address: str
+) -> Iterator[Batch]:
+    """One Ray task a batch; each worker keeps its model for the next task."""
+    task, processes = partial(_make_on_worker, maker), os.cpu_count() or 1
+    on_gpu = maker.model.device != "cpu"
+    done = map_in_order(task, batches, processes, address, on_gpu)
+    for batch, (sounds, notes) in zip(batches, done, strict=True):
         for note in notes:
-            watch.on_note(note)
+            callbacks.on_note(note)
         for sound in sounds:
-            watch.on_clip(sound)
-        yield job
-        if watch.should_stop():
+            callbacks.on_clip(sound)
+        yield batch
+        if callbacks.should_stop():
             raise Stopped
 
 
-def _make_there(order: Order, job: Job) -> tuple[list[Path], list[str]]:
-    """On a worker: the sounds of a job, and notes."""
+def _make_on_worker(maker: ClipMaker, batch: Batch) -> tuple[list[Path], list[str]]:
+    """On a Ray worker: the FLAC files of a batch, and notes for the user."""
     notes: list[str] = []
-    sounds = list(_maker(order).make(job, Watch(on_note=notes.append)))
+    sounds = list(_kept_by_worker(maker).make(batch, Callbacks(on_note=notes.append)))
     return sounds, notes
 
 
 @lru_cache(maxsize=1)
-def _maker(order: Order) -> Maker:
-    return Maker(order)
+def _kept_by_worker(maker: ClipMaker) -> ClipMaker:
+    """The first maker equal to this one, with its model loaded already."""
+    return maker
 
 
-def _for_cluster(order: Order, address: str) -> Order:
-    """The order in words that mean the same on every machine, whatever this one has."""
-    device = order.device
-    if device == "auto":
-        device = "cuda" if has_gpus(address, os.cpu_count() or 1) else "cpu"
-    return replace(
-        order,
-        model=order.model.resolve(),
-        out=order.out.resolve(),
-        loras=tuple(replace(lora, path=lora.path.resolve()) for lora in order.loras),
-        device=device,
-        precision=pick_precision(order.precision, device),
-    )
+def _split(requests: Batch, size: int) -> list[Batch]:
+    return [requests[start : start + size] for start in range(0, len(requests), size)]
 
 
-def _tell_of_unread(jobs: Sequence[Job], order: Order, watch: Watch) -> None:
-    """A note for every text that is longer than what CLIP reads."""
-    texts = [text for job in jobs for request in job for text in order.recipe.texts(request)]
-    for line in unread_by(order.model, [order.recipe.sampling.negative_prompt, *texts]):
-        watch.on_note(line)
+def _note_truncation(batches: Sequence[Batch], maker: ClipMaker, callbacks: Callbacks) -> None:
+    texts = [t for batch in batches for request in batch for t in maker.settings.texts(request)]
+    negative = maker.settings.sampling.negative_prompt
+    for line in truncation_notes_of(maker.model.path, [negative, *texts]):
+        callbacks.on_note(line)

@@ -1,4 +1,4 @@
-"""Prompts as the UNet hears them, and what of a long prompt it does not hear."""
+"""Prompt embeddings for the UNet, and truncation of prompts that are too long for CLIP."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,79 +7,78 @@ from typing import Any
 import torch
 from jaxtyping import Float
 
-USUAL_TOKENS = 75
-"""What CLIP reads of a prompt: 77 places, less those of its beginning and end."""
-
 
 @dataclass(frozen=True)
-class Words:
-    """What the text encoders make of prompts, a row each."""
+class PromptEmbeddings:
+    """Text encoder output, one row a prompt."""
 
     tokens: Float[torch.Tensor, "n places width"]
     pooled: Float[torch.Tensor, "n pooled_width"] | None
-    """SDXL alone: the whole prompt in one vector."""
+    """SDXL only: one vector for the whole prompt."""
 
     def __len__(self) -> int:
         return len(self.tokens)
 
-    def rows(self, numbers: Sequence[int]) -> "Words":
-        """Some of the rows, in this order; one may stand twice."""
+    def rows(self, numbers: Sequence[int]) -> "PromptEmbeddings":
+        """The rows with these indices, in this order; an index may occur twice."""
         pooled = None if self.pooled is None else self.pooled[list(numbers)]
-        return Words(self.tokens[list(numbers)], pooled)
+        return PromptEmbeddings(self.tokens[list(numbers)], pooled)
 
     @classmethod
-    def joined(cls, parts: "Sequence[Words]") -> "Words":
-        """The rows of all, one after the other."""
+    def concatenate(cls, parts: "Sequence[PromptEmbeddings]") -> "PromptEmbeddings":
+        """The rows of all parts, one part after the other."""
         pooled = [part.pooled for part in parts if part.pooled is not None]
         return cls(
             torch.cat([part.tokens for part in parts]), torch.cat(pooled) if pooled else None
         )
 
-    def toward(self, other: "Words", amount: float) -> "Words":
-        """The straight way from these rows (0) to those (1)."""
+    def interpolate(self, other: "PromptEmbeddings", share: float) -> "PromptEmbeddings":
+        """Linear interpolation, row by row, from these embeddings (0) to the others (1)."""
         pooled = None
         if self.pooled is not None and other.pooled is not None:
-            pooled = torch.lerp(self.pooled, other.pooled, amount)
-        return Words(torch.lerp(self.tokens, other.tokens, amount), pooled)
+            pooled = torch.lerp(self.pooled, other.pooled, share)
+        return PromptEmbeddings(torch.lerp(self.tokens, other.tokens, share), pooled)
 
-    def beside(self, other: "Words") -> "Words":
-        """A row of these, a row of those, in turn."""
+    def interleave(self, other: "PromptEmbeddings") -> "PromptEmbeddings":
+        """Rows of both in turn, beginning with these."""
         pooled = None
         if self.pooled is not None and other.pooled is not None:
             pooled = torch.stack([self.pooled, other.pooled], 1).flatten(0, 1)
-        return Words(torch.stack([self.tokens, other.tokens], 1).flatten(0, 1), pooled)
+        return PromptEmbeddings(torch.stack([self.tokens, other.tokens], 1).flatten(0, 1), pooled)
 
 
 @dataclass(frozen=True)
-class Conditions:
-    """What the UNet is asked for, a row a clip, and how strongly."""
+class Conditioning:
+    """Inputs of classifier-free guidance, one row a clip."""
 
-    words: Words
-    negative: Words
+    prompts: PromptEmbeddings
+    negative: PromptEmbeddings
     guidance: float
-    """Classifier-free guidance scale; up to 1 there is none, and ``negative`` is not heard."""
+    """Guidance scale; at 1 or less there is no guidance, and ``negative`` is unused."""
 
     @property
-    def guided(self) -> bool:
-        """Whether each clip takes two rows of the UNet."""
+    def is_guided(self) -> bool:
+        """Whether the UNet computes two rows for each clip."""
         return self.guidance > 1
 
-    def clip(self, number: int) -> "Conditions":
-        """Those of one clip alone."""
-        return Conditions(self.words.rows([number]), self.negative.rows([number]), self.guidance)
+    def rows(self, numbers: Sequence[int]) -> "Conditioning":
+        """Conditioning of the clips with these indices, in this order."""
+        return Conditioning(self.prompts.rows(numbers), self.negative.rows(numbers), self.guidance)
 
 
 @torch.no_grad()
-def embed_prompts(pipeline: Any, prompts: Sequence[str], clip_skip: int | None = None) -> Words:
-    """Each prompt read alone, so that its row is the same to the bit whatever stands beside it.
+def embed_prompts(
+    pipeline: Any, prompts: Sequence[str], clip_skip: int | None = None
+) -> PromptEmbeddings:
+    """Embed each prompt on its own, so that its row is the same bits in any company.
 
-    A negative prompt is one like all others. ``clip_skip`` is the text encoder's layer that SD 1.5
+    Negative prompts are embedded alike. ``clip_skip`` is the text encoder's layer that SD 1.5
     attends to, counted from the end; None is the last. sd-scripts counts the last layer as 1,
-    diffusers as 0. A prompt beyond 75 tokens loses its end (``cut_to_fit``).
+    diffusers as 0. Prompts beyond 75 tokens lose their end (``truncate_prompt``).
     """
     tokens, pooled = [], []
     for prompt in prompts:
-        kept, _ = cut_to_fit(prompt, pipeline.tokenizer)
+        kept, _ = truncate_prompt(prompt, pipeline.tokenizer)
         found = pipeline.encode_prompt(
             kept,
             device=pipeline._execution_device,
@@ -88,14 +87,14 @@ def embed_prompts(pipeline: Any, prompts: Sequence[str], clip_skip: int | None =
             clip_skip=clip_skip - 1 if clip_skip else None,
         )
         tokens.append(found[0])
-        pooled += found[2:3]  # SD 1.5 gives two things, SDXL four
-    return Words(torch.cat(tokens), torch.cat(pooled) if pooled else None)
+        pooled += found[2:3]  # SD 1.5 returns two values, SDXL four
+    return PromptEmbeddings(torch.cat(tokens), torch.cat(pooled) if pooled else None)
 
 
-def cut_to_fit(prompt: str, tokenizer: Any) -> tuple[str, list[str]]:
-    """What of the prompt fits, in whole words, and the words that do not."""
+def truncate_prompt(prompt: str, tokenizer: Any) -> tuple[str, list[str]]:
+    """The longest beginning that fits CLIP, in whole words, and the words cut off."""
     words = prompt.split()
-    room = tokenizer.model_max_length - 2
+    room = tokenizer.model_max_length - 2  # less the tokens that mark beginning and end
 
     def fits(count: int) -> bool:
         text = " ".join(words[:count])
@@ -103,7 +102,7 @@ def cut_to_fit(prompt: str, tokenizer: Any) -> tuple[str, list[str]]:
 
     if fits(len(words)):
         return prompt, []
-    low, high = 0, len(words)  # so many fit; so many do not
+    low, high = 0, len(words)  # ``low`` words fit, ``high`` words do not
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if fits(middle) else (low, middle)

@@ -1,10 +1,9 @@
-"""Batches on a CPU that change no bit of a clip.
+"""Bit-exact CPU batching: a clip's latents never depend on the rest of its batch.
 
-A batch changes sums by rounding wherever the library picks another routine for it. In these
-networks that is where a layer has a row a clip and no more: the embeddings of time and size. Such
-layers are fed clip by clip here, and what comes of a batch is held once against its clips drawn
-alone; only a size at which not a bit differs is drawn together. In quick succession to one another
-small networks are a tenth slower alone than four at a time; large ones are no slower.
+A batch size may select another matrix routine, whose sums round differently. In these networks
+that happens in linear layers with one row a clip: the time and size embeddings. Those layers run
+clip by clip here. A batch shape is used only after its first result equalled the unbatched one;
+other shapes run unbatched. Small networks gain a tenth from batches of four, large ones nothing.
 """
 
 from collections.abc import Iterator
@@ -16,39 +15,39 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from .conditioning import Conditions
+from .conditioning import Conditioning
 from .denoising import Latents, predict
 
 
-class Alike:
-    """``predict`` for a pipeline on a CPU, the same bits for a clip whatever is drawn with it."""
+class BatchInvariantUNet:
+    """``predict`` for a pipeline on a CPU, with the same bits for a clip in any batch."""
 
     def __init__(self, pipeline: Any) -> None:
         modules = pipeline.unet.modules()
         self._layers = [module for module in modules if type(module) is nn.Linear]
-        self._holds: dict[tuple[object, ...], bool] = {}
-        """Whether a batch of this shape is what its clips are alone."""
+        self._is_exact: dict[tuple[object, ...], bool] = {}
+        """Whether batches of this shape equal their clips computed one by one."""
 
     def __call__(
-        self, pipeline: Any, noisy: Latents, timestep: torch.Tensor, conditions: Conditions
+        self, pipeline: Any, noisy: Latents, timestep: torch.Tensor, conditioning: Conditioning
     ) -> Latents:
         """As ``predict``."""
-        key = conditions.guided, *noisy.shape
-        if len(noisy) == 1 or self._holds.get(key) is False:
-            return _alone(pipeline, noisy, timestep, conditions)
-        with self._clip_by_clip(rows=2 if conditions.guided else 1):
-            together = predict(pipeline, noisy, timestep, conditions)
-        if key not in self._holds:
-            alone = _alone(pipeline, noisy, timestep, conditions)
-            self._holds[key] = torch.equal(together, alone)
-            return alone
-        return together
+        key = conditioning.is_guided, *noisy.shape
+        if len(noisy) == 1 or self._is_exact.get(key) is False:
+            return _one_by_one(pipeline, noisy, timestep, conditioning)
+        with self._linear_layers_by_clip(rows=2 if conditioning.is_guided else 1):
+            batched = predict(pipeline, noisy, timestep, conditioning)
+        if key not in self._is_exact:
+            separate = _one_by_one(pipeline, noisy, timestep, conditioning)
+            self._is_exact[key] = torch.equal(batched, separate)
+            return separate
+        return batched
 
     @contextmanager
-    def _clip_by_clip(self, rows: int) -> Iterator[None]:
-        """Layers with one row for each UNet input take those of one clip at a time."""
+    def _linear_layers_by_clip(self, rows: int) -> Iterator[None]:
+        """Split the input of linear layers with one row for each UNet input, ``rows`` a clip."""
         for layer in self._layers:
-            layer.forward = partial(_in_parts, layer, rows)  # pyright: ignore[reportAttributeAccessIssue]
+            layer.forward = partial(_linear_by_clip, layer, rows)  # pyright: ignore[reportAttributeAccessIssue]
         try:
             yield
         finally:
@@ -56,14 +55,14 @@ class Alike:
                 del layer.forward
 
 
-def _alone(
-    pipeline: Any, noisy: Latents, timestep: torch.Tensor, conditions: Conditions
+def _one_by_one(
+    pipeline: Any, noisy: Latents, timestep: torch.Tensor, conditioning: Conditioning
 ) -> Latents:
     clips = enumerate(noisy.split(1))
-    return torch.cat([predict(pipeline, x, timestep, conditions.clip(i)) for i, x in clips])
+    return torch.cat([predict(pipeline, x, timestep, conditioning.rows([i])) for i, x in clips])
 
 
-def _in_parts(layer: nn.Linear, rows: int, x: torch.Tensor) -> torch.Tensor:
+def _linear_by_clip(layer: nn.Linear, rows: int, x: torch.Tensor) -> torch.Tensor:
     if x.ndim != 2:
         return functional.linear(x, layer.weight, layer.bias)
     return torch.cat([functional.linear(part, layer.weight, layer.bias) for part in x.split(rows)])

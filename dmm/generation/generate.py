@@ -1,43 +1,114 @@
-"""Make clips from prompts: diffusers draws mel images, the codec turns them into sound.
+"""Generate clips from prompts: the library's ``generate()``, behind ``dmm generate`` and the page.
 
-Every clip has a seed of its own. CLIPS contract: ``ID.png``, ``ID.flac`` and ``ID.json`` for each;
-a clip that is there already with the same settings is not made again, so an interrupted run goes on
-where it stopped. The parts are in ``dmm.generation``.
+A CLIPS folder holds ``ID.png``, ``ID.flac`` and ``ID.json`` for each clip. A clip that exists with
+the same settings is not generated again, so a repeated call continues an interrupted one.
 """
 
+import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from .clips import make_clips
-from .loading import Lora
-from .making import Order
-from .recipe import make_recipe
-from .requests import requests
+from ..choices import Offload, Precision
+from ..devices import pick_device
+from ..workers import has_gpus
+from .callbacks import Callbacks
+from .clips import ClipMaker, make_clips, missing_clips
+from .init_audio import read_init_audio
+from .loaded_model import LoadedModel
+from .loading import Lora, LoraArgument, as_loras
+from .ranking import Ranking
+from .requests import clip_requests, morph_requests
 from .sampling import Sampling
+from .settings import resolve_settings
+from .variations import read_original
 
 
 def generate(
-    prompts: Sequence[str],
-    model: Path,
-    out: Path,
-    lora: Path | None = None,
+    prompts: str | Sequence[str],
+    model: str | Path | LoadedModel,
+    out: str | Path,
+    lora: LoraArgument | Sequence[LoraArgument] = (),
+    *,
     count: int = 1,
-    seed: int = 0,
-    format_name: str | None = None,
-    sampling: Sampling | None = None,
+    seed: int | None = None,
+    steps: int | None = None,
+    guidance: float | None = None,
+    sampler: str | None = None,
+    negative_prompt: str | None = None,
     anchor: str | None = None,
+    format: str | None = None,  # noqa: A002 - as the option is called
+    stereo: bool | None = None,
+    morph: tuple[str, str] | None = None,
+    variations: str | None = None,
+    variation_strength: float = 0.2,
+    init: str | Path | None = None,
+    init_start: float = 0.0,
+    strength: float | None = None,
+    mask: tuple[float, float] | None = None,
+    rank: str | None = None,
+    keep: int = 1,
+    floor: float = 0.5,
+    weights: str | Path | None = None,
     batch_size: int = 4,
     device: str = "auto",
+    precision: Precision = "auto",
+    offload: Offload = "none",
+    ray: str | None = None,
+    callbacks: Callbacks | None = None,
+    dry_run: bool = False,
 ) -> list[Path]:
-    """Make ``count`` clips of every prompt; returns the FLAC files, those made before included.
+    """Generate ``count`` clips of each prompt into the folder ``out``; returns their FLAC files.
 
-    ``anchor`` goes in front of every prompt; None takes the one that the LoRA was trained with, or
-    that was fused into the model. The format is the one that the LoRA was trained with, else the
-    model's own, where their metadata names one, else ``sdxl-512``. Deterministic by seed on one
-    device. ModelError for a checkpoint that is neither SD 1.5 nor SDXL, and for a LoRA of another
-    base.
+    Parameters are the options of ``dmm generate``, which explains them. A ``morph`` of two prompts
+    or ``variations`` of the clip with that ID need no prompts. Sampler settings that are None are
+    those of ``Sampling``, for variations the original's; anchor, format and stereo those that the
+    LoRAs or the model were trained with. Seeds count up from ``seed``, by default 0; a seed gives
+    the same clip in any batch. A ``LoadedModel`` has its own LoRAs and device. ``dry_run`` only
+    returns the files that would be generated. InputError, PresetError or ModelError for input that
+    cannot be used.
     """
-    loras = (Lora(lora),) if lora else ()
-    recipe = make_recipe(model, loras, sampling, format_name, anchor)
-    order = Order(model, recipe, out, loras, device, batch_size=batch_size)
-    return make_clips(requests(prompts, count, seed), order)
+    out = Path(out)
+    if not isinstance(model, LoadedModel):
+        model = _model(Path(model), as_loras(lora), device, precision, offload, ray)
+    original = read_original(out, variations) if variations else None
+    sampling = original.sampling if original else Sampling()
+    sampling = sampling.override(sampler, steps, guidance, negative_prompt)
+    if anchor is None and original:
+        anchor = original.anchor
+    settings = resolve_settings(model.path, model.loras, sampling, format, anchor, stereo)
+    if init:
+        image = read_init_audio(
+            Path(init), settings.fmt, settings.stereo, strength, mask, init_start
+        )
+        settings = replace(settings, init=image)
+    ranking = Ranking(rank, keep, floor, Path(weights) if weights else None) if rank else None
+    maker = ClipMaker(model, settings, out.resolve() if ray else out, batch_size, ranking)
+    if original:
+        original.check_same(maker)
+        requests = original.variations(count, seed, variation_strength)
+    elif morph:
+        requests = morph_requests(*morph, count, seed or 0)
+    else:
+        texts = [prompts] if isinstance(prompts, str) else prompts
+        requests = clip_requests(texts, count, seed or 0)
+    if dry_run:
+        return [maker.out / f"{r.clip_id}.flac" for r in missing_clips(requests, maker)]
+    return make_clips(requests, maker, callbacks, ray)
+
+
+def _model(
+    path: Path,
+    loras: tuple[Lora, ...],
+    device: str,
+    precision: Precision,
+    offload: Offload,
+    ray: str | None,
+) -> LoadedModel:
+    """The model, not loaded yet; for a cluster with absolute paths and a device that it has."""
+    if not ray:
+        return LoadedModel(path, loras, pick_device(device), precision, offload)
+    if device == "auto":
+        device = "cuda" if has_gpus(ray, os.cpu_count() or 1) else "cpu"
+    loras = tuple(replace(lora, path=lora.path.resolve()) for lora in loras)
+    return LoadedModel(path.resolve(), loras, device, precision, offload)

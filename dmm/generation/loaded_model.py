@@ -1,7 +1,7 @@
-"""A model that is loaded once, when first needed, and draws clips."""
+"""A checkpoint with LoRAs on one device, loaded when first needed, that generates mel images."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,51 +10,61 @@ import numpy as np
 import torch
 
 from ..checkpoints.lora import check_lora
-from ..devices import Precision, pick_device, pick_precision
+from ..choices import Offload, Precision
+from ..devices import pick_device, pick_precision
 from ..errors import ModelError
 from ..files import sha256_file
-from .denoising import Latents, OnStep, Predict, no_step, predict
-from .drawing import decode_levels, draw_latents
-from .exact_batching import Alike
-from .loading import Lora, Offload, open_pipeline
-from .recipe import Recipe
-from .requests import Request
+from .denoising import Latents, OnStep, Predict, ignore_step, predict
+from .exact_batching import BatchInvariantUNet
+from .loading import Lora, open_pipeline
+from .mel_images import decode_images, generate_latents
+from .requests import ClipRequest
+from .settings import GenerationSettings
 
 
 @dataclass(frozen=True)
-class Picture:
+class GeneratedImage:
     """A clip's mel image."""
 
     levels: np.ndarray
     """(rows, frames) or (rows, frames, 3), uint8."""
-    rescued: bool = False
-    """Half precision overflowed, so it was drawn in full precision."""
+    overflowed: bool = False
+    """Half precision overflowed, so the image was generated in full precision."""
 
 
-class Studio:
-    """A checkpoint with LoRAs on it and the machine it computes on."""
+@dataclass(frozen=True)
+class LoadedModel:
+    """A checkpoint with LoRAs on one device; its weights are loaded at first use and kept.
 
-    def __init__(
-        self,
-        model: Path,
-        loras: Sequence[Lora] = (),
-        device: str = "auto",
-        precision: Precision = "auto",
-        offload: Offload = "none",
-    ) -> None:
-        """Loads nothing yet; ModelError, in one line, for a LoRA of another base."""
-        self.model, self.loras, self.offload = model, tuple(loras), offload
-        self.device = pick_device(device) if device == "auto" else device
-        self.precision = pick_precision(precision, self.device)
-        for lora in loras:
-            check_lora(lora.path, model)
+    Pickles without the weights, so a Ray worker loads its own. ModelError for a LoRA of another
+    base.
+    """
+
+    path: Path
+    loras: tuple[Lora, ...] = ()
+    device: str = "auto"
+    """``auto`` is resolved at once, so this names a device afterwards."""
+    precision: Precision = "auto"
+    """Resolved likewise."""
+    offload: Offload = "none"
+
+    def __post_init__(self) -> None:
+        """Resolve ``auto`` and compare the LoRAs' layers with the checkpoint's."""
+        if self.device == "auto":
+            object.__setattr__(self, "device", pick_device("auto"))
+        object.__setattr__(self, "precision", pick_precision(self.precision, self.device))
+        for lora in self.loras:
+            check_lora(lora.path, self.path)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return LoadedModel, (self.path, self.loras, self.device, self.precision, self.offload)
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """What a clip's settings say of the model."""
+        """The model's part of a clip's JSON file."""
         loras = [{"sha256": sha256_file(lora.path), "weight": lora.weight} for lora in self.loras]
         return {
-            "model_sha256": sha256_file(self.model),
+            "model_sha256": sha256_file(self.path),
             "loras": loras,
             "precision": self.precision,
         }
@@ -62,46 +72,46 @@ class Studio:
     @cached_property
     def pipeline(self) -> Any:
         """The diffusers pipeline."""
-        return self._open(self.precision, self.offload)
+        return open_pipeline(self.path, self.loras, self.device, self.precision, self.offload)
 
     @cached_property
-    def _full(self) -> Any:
-        """The pipeline in full precision; on a card layer by layer, there is another one there."""
-        return self._open("fp32", "none" if self.device == "cpu" else "sequential")
+    def predict(self) -> Predict:
+        """The UNet's guided prediction; on a CPU it is the same bits in any batch."""
+        return BatchInvariantUNet(self.pipeline) if self.device == "cpu" else predict
 
     @cached_property
-    def _predict(self) -> Predict:
-        return Alike(self.pipeline) if self.device == "cpu" else predict
+    def in_full_precision(self) -> "LoadedModel":
+        """The same model in fp32; on a GPU layer by layer, since this one stays there too."""
+        offload = "none" if self.device == "cpu" else "sequential"
+        return replace(self, precision="fp32", offload=offload)
 
-    def _open(self, precision: Any, offload: Any) -> Any:
-        return open_pipeline(self.model, self.loras, self.device, precision, offload)
-
-    def draw(
+    def generate_images(
         self,
-        batch: Sequence[Request],
-        recipe: Recipe,
-        on_step: OnStep = no_step,
-    ) -> list[Picture]:
-        """A picture for every request, the same whatever the batch: on a GPU but for rounding.
+        batch: Sequence[ClipRequest],
+        settings: GenerationSettings,
+        on_step: OnStep = ignore_step,
+    ) -> list[GeneratedImage]:
+        """One image a request, the same in any batch; on a GPU up to rounding.
 
-        Where half precision overflows, the clip is drawn again in full precision; ModelError if
-        that does, too.
+        A clip that overflows in half precision is generated again in full precision. ModelError if
+        that overflows too.
         """
-        latents = draw_latents(self.pipeline, batch, recipe, on_step, self._predict)
-        broken = _broken(latents)
+        latents = generate_latents(self.pipeline, batch, settings, on_step, self.predict)
+        overflowed = _not_finite(latents)
         if self.precision != "fp32":
-            for number in broken:  # one by one, so that here, too, a batch changes nothing
-                latents[number] = draw_latents(self._full, [batch[number]], recipe, on_step)[0]
-        if _broken(latents):
+            for number in overflowed:  # one by one, so that a batch changes nothing here either
+                pipeline, request = self.in_full_precision.pipeline, batch[number]
+                latents[number] = generate_latents(pipeline, [request], settings, on_step)[0]
+        if _not_finite(latents):
             raise ModelError(
-                f"{batch[_broken(latents)[0]].clip_id}: the picture holds NaN in full precision, "
-                "too: a LoRA has diverged or is too strong, or the weights are damaged"
+                f"{batch[_not_finite(latents)[0]].clip_id}: NaN even in full precision: a LoRA has "
+                "diverged or is too strong, or the weights are damaged"
             )
-        levels = decode_levels(self.pipeline, latents, recipe)
-        return [Picture(x, number in broken) for number, x in enumerate(levels)]
+        images = decode_images(self.pipeline, latents, settings)
+        return [GeneratedImage(x, number in overflowed) for number, x in enumerate(images)]
 
 
-def _broken(latents: Latents) -> list[int]:
-    """Rows that are not finite."""
+def _not_finite(latents: Latents) -> list[int]:
+    """Indices of rows with NaN or infinity."""
     finite = torch.isfinite(latents).flatten(1).all(1)
     return (~finite).nonzero().flatten().tolist()

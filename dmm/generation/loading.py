@@ -1,41 +1,40 @@
-"""A checkpoint with LoRAs on it, ready to draw on whatever there is: CPU, CUDA or Apple's GPU.
+"""Load a checkpoint with LoRAs as a diffusers pipeline on a CPU, CUDA or Apple's GPU.
 
-The VAE computes in full precision wherever it is: in half precision SDXL's overflows. LoRAs are
-merged into the base where that loses nothing, in full precision; else they stay beside it.
+The VAE always computes in full precision: SDXL's overflows in half precision. LoRAs are merged
+into the base in full precision, where that loses nothing, and stay separate in half precision.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
 from ..checkpoints.lora import check_lora
 from ..checkpoints.pipeline import load_pipeline, quietly
-from ..devices import DTYPES, Precision, pick_device, pick_precision
+from ..choices import Offload, Precision
+from ..devices import DTYPES, pick_device, pick_precision
 from ..errors import ModelError, PresetError
-
-Offload = Literal["none", "model", "sequential"]
 
 
 @dataclass(frozen=True)
 class Lora:
-    """A LoRA file and how strongly it counts."""
+    """A LoRA file and its weight."""
 
     path: Path
     weight: float = 1.0
-    """1 is as it was trained, less than 0 the opposite."""
+    """1 is the strength it was trained with; negative values reverse it."""
 
     def __post_init__(self) -> None:
-        """PresetError for a weight that is no number."""
+        """PresetError for a weight that is not finite."""
         if not math.isfinite(self.weight):
             raise PresetError(f"--lora {self.path}: {self.weight} is no weight; write FILE:0.5")
 
     @classmethod
     def parse(cls, text: str) -> "Lora":
-        """A LoRA as one types it, ``FILE`` or ``FILE:WEIGHT``.
+        """Parse ``FILE`` or ``FILE:WEIGHT``.
 
         >>> Lora.parse("box.safetensors:0.5").weight, Lora.parse("C:/box.safetensors").weight
         (0.5, 1.0)
@@ -47,6 +46,20 @@ class Lora:
             return cls(Path(text))
 
 
+LoraArgument = str | Path | Lora
+"""``FILE``, ``FILE:WEIGHT`` or a ``Lora``."""
+
+
+def as_loras(given: LoraArgument | Sequence[LoraArgument]) -> tuple[Lora, ...]:
+    """One LoRA or several, in any of the forms that ``LoraArgument`` allows.
+
+    >>> [lora.weight for lora in as_loras(["a.safetensors:0.5", Path("b.safetensors")])]
+    [0.5, 1.0]
+    """
+    several = [given] if isinstance(given, str | Path | Lora) else given
+    return tuple(x if isinstance(x, Lora) else Lora.parse(str(x)) for x in several)
+
+
 def open_pipeline(
     model: Path,
     loras: Sequence[Lora] = (),
@@ -54,18 +67,18 @@ def open_pipeline(
     precision: Precision = "auto",
     offload: Offload = "none",
 ) -> Any:
-    """The checkpoint as a diffusers pipeline, LoRAs in place, in evaluation mode on its device.
+    """Load a checkpoint with its LoRAs as a diffusers pipeline, in evaluation mode on the device.
 
-    ``offload`` keeps on the card only the network that computes (``model``) or only the layer
-    that does (``sequential``, slow). ModelError, in one line, for files that do not load or do
-    not fit each other; PresetError for a device or precision that this machine does not have.
+    ``offload`` keeps only the running network (``model``) or layer (``sequential``, slow) in GPU
+    memory. ModelError for files that do not load or do not fit each other; PresetError for a device
+    or precision that this machine lacks.
     """
     device = pick_device(device)
     dtype = DTYPES[pick_precision(precision, device)]
     for lora in loras:
         check_lora(lora.path, model)
     if offload != "none" and device == "cpu":
-        raise PresetError(f"--offload {offload} spares a graphics card, and this runs on the CPU")
+        raise PresetError(f"--offload {offload} saves GPU memory, but this runs on the CPU")
     pipeline = load_pipeline(model, dtype)
     pipeline.set_progress_bar_config(disable=True)
     _load_loras(pipeline, loras, merge=dtype == torch.float32)

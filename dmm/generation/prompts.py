@@ -1,4 +1,4 @@
-"""Prompts as one types them, from a file or a grammar, and words that CLIP would not read."""
+"""Prompts from the command line, a text file or a grammar; notes on those too long for CLIP."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -7,17 +7,17 @@ from typing import Any
 from ..checkpoints.architecture import read_architecture
 from ..checkpoints.tokenizers import load_tokenizers
 from ..errors import InputError, PresetError
-from .conditioning import cut_to_fit
+from .conditioning import truncate_prompt
 from .grammar import load_grammar
 
 
 def gather_prompts(
     typed: Sequence[str], file: Path | None, grammar: str | None, draw: int | None, seed: int
 ) -> list[str]:
-    """Prompts of all three kinds, in this order; a grammar's are ``draw`` by chance, or all.
+    """Typed prompts, then those of a text file, then ``draw`` random ones of a grammar.
 
-    InputError or PresetError, in one line, for what cannot be read, and where a grammar is named
-    without saying how many.
+    InputError or PresetError for a file or grammar that cannot be read, and for a grammar without
+    ``draw``.
     """
     found = [*typed, *(read_prompts(file) if file else ())]
     if grammar:
@@ -32,33 +32,32 @@ def gather_prompts(
 
 
 def read_prompts(path: Path) -> list[str]:
-    """One prompt a line; empty lines and what follows a ``#`` at a line's start are left out.
+    """Prompts of a UTF-8 text file, one a line, without empty lines and comments (# at the start).
 
-    InputError, in one line, for a file that is missing, is no UTF-8 text or holds no prompt.
+    InputError for a missing file, other encodings, and a file without a prompt.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file; name a text file with a prompt a line")
     try:
         lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: no UTF-8 text; save it as one") from error
+        raise InputError(f"{path}: not UTF-8 text; save it as UTF-8") from error
     found = [line for line in lines if line and not line.startswith("#")]
     if not found:
         raise InputError(f"{path}: holds no prompt; write one a line")
     return found
 
 
-def unread_by(checkpoint: Path, texts: Iterable[str]) -> Iterator[str]:
-    """``unread`` by the tokeniser that goes with a checkpoint."""
+def truncation_notes_of(checkpoint: Path, texts: Iterable[str]) -> Iterator[str]:
+    """``truncation_notes`` with the checkpoint's own tokeniser."""
     tokenizer, _ = load_tokenizers(read_architecture(checkpoint).vocab_size)
-    return unread(texts, tokenizer)
+    return truncation_notes(texts, tokenizer)
 
 
-def unread(texts: Iterable[str], tokenizer: Any) -> Iterator[str]:
-    """A line for every text of which CLIP reads only the beginning, each once."""
+def truncation_notes(texts: Iterable[str], tokenizer: Any) -> Iterator[str]:
+    """One line for each distinct text that CLIP truncates, with the words cut off."""
     for text in dict.fromkeys(texts):
-        _, cut = cut_to_fit(text, tokenizer)
+        _, cut = truncate_prompt(text, tokenizer)
         if cut:
-            shown = " ".join(cut)
             read = f"CLIP reads {tokenizer.model_max_length - 2} tokens"
-            yield f'{read}; of "{text[:40]} ..." it does not read: "{shown}"'
+            yield f'{read}; of "{text[:40]} ..." it does not read: "{" ".join(cut)}"'

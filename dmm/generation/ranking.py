@@ -1,12 +1,13 @@
-"""Best of N: keep the clips that answer a prompt best, but none too like one that is kept.
+"""Best of N: keep the clips that match their prompt best, but none too similar to a better one.
 
-Taking the best scores alone would keep near-copies of one clip (an embedder likes one sound best).
-So a clip must be some distance from every one that is kept before: a share of the mean distance
-between all that were drawn, which needs no number that fits one embedder only.
+The best scores alone would often be near-copies of one clip. So each kept clip has a minimum
+distance from the others: a share of the mean distance between all candidates, which needs no
+constant that fits only one embedder.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,61 +19,58 @@ from ..registry import load_text_embedder
 
 
 @dataclass(frozen=True)
-class Ranking:
-    """How clips of one prompt are chosen from."""
-
-    embedder: str
-    keep: int
-    """Clips of each prompt to keep."""
-    floor: float = 0.5
-    """Least distance between those kept, as a share of the mean between all that were drawn."""
-    weights: Path | None = None
-    """Folder with the embedder's weights, where it needs one."""
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Which of some clips are kept."""
+class Selection:
+    """The clips that are kept of one prompt's candidates, by index."""
 
     kept: tuple[int, ...]
     """Best first."""
     scores: tuple[float, ...]
-    """Cosine of sound and words, of each."""
-    floor: float
-    """Cosine distance that lies between those kept."""
+    """Cosine between audio and prompt of every candidate."""
+    least_distance: float
+    """Minimum cosine distance between kept clips."""
     filled: tuple[int, ...] = ()
-    """Kept though nearer, for want of others: the farthest there were."""
+    """Kept although too near: no other candidate was farther from the clips kept before."""
 
 
-class Ranker:
-    """An embedder that was loaded to choose clips by."""
+@dataclass(frozen=True)
+class Ranking:
+    """Choice of the best clips of each prompt; its embedder is loaded at first use."""
 
-    def __init__(self, ranking: Ranking) -> None:
-        """InputError for an embedder that is unknown, knows no words or lacks its weights."""
-        self.ranking = ranking
-        self.embedder: TextEmbedder = load_text_embedder(ranking.embedder, ranking.weights)
+    embedder_name: str
+    keep: int
+    """Clips of each prompt to keep."""
+    floor: float = 0.5
+    """Minimum distance between kept clips, as a share of the mean between all candidates."""
+    weights: Path | None = None
+    """Folder of the embedder's weights, if it needs one."""
 
-    @property
-    def settings(self) -> dict[str, Any]:
-        """What a clip's settings say of it; fit for JSON."""
-        own = self.ranking
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Ranking, (self.embedder_name, self.keep, self.floor, self.weights)
+
+    @cached_property
+    def embedder(self) -> TextEmbedder:
+        """The embedder; InputError if it is unknown, reads no text or lacks its weights."""
+        return load_text_embedder(self.embedder_name, self.weights)
+
+    def as_json(self) -> dict[str, Any]:
+        """The ranking's part of a clip's JSON file."""
         embedder = f"{self.embedder.name} {self.embedder.version}"
-        return {"embedder": embedder, "keep": own.keep, "floor": own.floor}
+        return {"embedder": embedder, "keep": self.keep, "floor": self.floor}
 
-    def choose(self, prompt: str, sounds: Sequence[np.ndarray], sr: int) -> Choice:
-        """Choose among sounds, (channels, samples) each and of one length."""
-        heard = self.embedder.embed_sounds(np.stack([sound.mean(0) for sound in sounds]), sr)
+    def select(self, prompt: str, sounds: Sequence[np.ndarray], sr: int) -> Selection:
+        """Select among waveforms, (channels, samples) each and of equal length."""
+        embedded = self.embedder.embed_sounds(np.stack([sound.mean(0) for sound in sounds]), sr)
         asked = self.embedder.embed_text([prompt])
-        return choose(heard @ asked[0], heard, self.ranking.keep, self.ranking.floor)
+        return select(embedded @ asked[0], embedded, self.keep, self.floor)
 
 
-def choose(
+def select(
     scores: Float[np.ndarray, " n"], rows: Float[np.ndarray, "n dim"], keep: int, floor: float
-) -> Choice:
-    """The best scores first, each at least the floor away from those before it.
+) -> Selection:
+    """Select the best scores first, each at least the minimum distance from those before it.
 
-    Where no clip is so far from them, the one that is farthest comes next, so that ``keep`` clips
-    are kept if there are as many. Rows have unit length; of equal scores the first wins.
+    If no candidate is far enough, the farthest is taken, so ``keep`` clips or all are kept. Rows
+    have unit length; among equal scores the first wins.
     """
     distance = 1 - rows @ rows.T
     n = len(scores)
@@ -90,4 +88,4 @@ def choose(
             kept.append(max(left, key=lambda i: nearest[i]))
             filled.append(kept[-1])
     rounded = tuple(round(float(score), 4) for score in scores)
-    return Choice(tuple(kept), rounded, round(least, 4), tuple(filled))
+    return Selection(tuple(kept), rounded, round(least, 4), tuple(filled))

@@ -1,4 +1,4 @@
-"""Which clips to make: prompts and seeds, mixtures of them, and what each clip is called."""
+"""Which clips to generate: prompt, seed, interpolations and file name of each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,65 +8,79 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Request:
-    """One clip to make."""
+class ClipRequest:
+    """One clip to generate."""
 
     prompt: str
     seed: int
-    toward: tuple[str, float] | None = None
-    """Another prompt, and how far to it: 1 is there."""
-    drift: tuple[tuple[int, float], ...] = ()
-    """Other seeds, and how far the noise goes to each, one after the other."""
+    toward_prompt: tuple[str, float] | None = None
+    """Second prompt and its share: embeddings are interpolated, 1 is the second prompt alone."""
+    toward_seeds: tuple[tuple[int, float], ...] = ()
+    """Seeds to interpolate the noise to, one after the other, and the share of each."""
     name: str = ""
-    """What the clip is called, if not by its prompt and seed."""
+    """File name without suffix; by default prompt and seed."""
 
     @property
     def clip_id(self) -> str:
-        """Words of the prompt and the seed, fit for a file name.
+        """File name without suffix: the given name, else words of the prompt and the seed.
 
-        >>> Request("Piano, slow!", 7).clip_id
+        >>> ClipRequest("Piano, slow!", 7).clip_id
         'piano-slow-7'
         """
         return self.name or f"{slug(self.prompt)}-{self.seed}"
 
-    def settings(self) -> dict[str, Any]:
-        """What is the clip's own among its settings; fit for JSON."""
+    def as_json(self) -> dict[str, Any]:
+        """The clip's own part of its JSON file."""
         found: dict[str, Any] = {"prompt": self.prompt, "seed": self.seed}
-        if self.toward:
-            found["toward"] = list(self.toward)
-        if self.drift:
-            found["drift"] = [list(step) for step in self.drift]
+        if self.toward_prompt:
+            found["toward"] = list(self.toward_prompt)
+        if self.toward_seeds:
+            found["drift"] = [list(step) for step in self.toward_seeds]
         return found
 
 
-def requests(prompts: Sequence[str], count: int, seed: int) -> list[Request]:
-    """``count`` clips for every prompt, seeds counting up from ``seed`` over all of them."""
+def clip_requests(prompts: Sequence[str], count: int, seed: int) -> list[ClipRequest]:
+    """``count`` clips of every prompt; seeds count up from ``seed`` over all of them.
+
+    ValueError for a count below 1.
+    """
     if count < 1:
         raise ValueError(f"count is 1 or more; got {count}")
     return [
-        Request(prompt, seed + len(prompts) * repeat + number)
+        ClipRequest(prompt, seed + len(prompts) * repeat + number)
         for repeat in range(count)
         for number, prompt in enumerate(prompts)
     ]
 
 
-def morph(first: str, last: str, count: int, seed: int) -> list[Request]:
+def morph_requests(first: str, last: str, count: int, seed: int) -> list[ClipRequest]:
     """``count`` clips in even steps from one prompt and ``seed`` to the other and ``seed`` + 1.
 
-    >>> [r.toward for r in morph("piano", "organ", 3, 7)]
+    ValueError for a count below 2.
+
+    >>> [r.toward_prompt for r in morph_requests("piano", "organ", 3, 7)]
     [('organ', 0.0), ('organ', 0.5), ('organ', 1.0)]
     """
     if count < 2:
         raise ValueError(f"a morph has 2 steps or more; got {count}")
     name = f"{slug(f'{first} to {last}')}-{seed}"
     return [
-        Request(first, seed, (last, amount), ((seed + 1, amount),), f"{name}-{number:03}")
-        for number, amount in enumerate(np.linspace(0, 1, count).tolist())
+        ClipRequest(first, seed, (last, share), ((seed + 1, share),), f"{name}-{number:03}")
+        for number, share in enumerate(np.linspace(0, 1, count).tolist())
     ]
 
 
+def with_anchor(anchor: str | None, prompt: str) -> str:
+    """The text that the model reads: the anchor, if there is one, in front of the prompt.
+
+    >>> with_anchor("mel music", "slow piano"), with_anchor(None, "slow piano")
+    ('mel music, slow piano', 'slow piano')
+    """
+    return ", ".join(filter(None, (anchor, prompt)))
+
+
 def slug(text: str) -> str:
-    """A text's words in at most 60 characters that any file system takes.
+    """Words of a text as a file name of at most 60 characters, valid on every file system.
 
     >>> slug("Lo-fi piano, slow"), slug("!")
     ('lo-fi-piano-slow', 'clip')

@@ -1,8 +1,8 @@
-"""How pictures are drawn: diffusers' samplers by the names that people know them by."""
+"""Sampling settings, and diffusers' schedulers by the usual names of samplers."""
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import PresetError
@@ -37,31 +37,43 @@ SAMPLERS: dict[str, tuple[str, dict[str, Any]]] = {
     "ddim": ("DDIMScheduler", {"clip_sample": False}),
     "ddpm": ("DDPMScheduler", {"clip_sample": False}),
     "lcm": ("LCMScheduler", {"clip_sample": False}),
-    "dpmsolver++": (_2M, KARRAS),  # what clips and presets call dpm++-2m-karras since early days
+    "dpmsolver++": (_2M, KARRAS),  # the name of dpm++-2m-karras in the first clips and presets
 }
-"""Name to diffusers' class and what it is told beside the model's own noise schedule."""
+"""Sampler name to diffusers' class and its settings beside the model's noise schedule."""
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How the pictures are drawn."""
+    """Sampler, steps and guidance of a generation."""
 
     sampler: str = "dpmsolver++"
     steps: int = 25
     guidance: float = 5.0
-    """Classifier-free guidance scale; 1 is none."""
+    """Classifier-free guidance scale; 1 means none."""
     negative_prompt: str = ""
 
     def __post_init__(self) -> None:
-        """PresetError for a sampler that there is not, and for guidance that is no number."""
+        """PresetError for an unknown sampler and for guidance that is not finite."""
         if self.sampler not in SAMPLERS:
             raise PresetError(f"no sampler {self.sampler!r}; known: {', '.join(SAMPLERS)}")
         if not math.isfinite(self.guidance):
             raise PresetError(f"--guidance {self.guidance}: a number is needed, such as 5")
 
+    def override(
+        self,
+        sampler: str | None = None,
+        steps: int | None = None,
+        guidance: float | None = None,
+        negative_prompt: str | None = None,
+    ) -> "Sampling":
+        """A copy with the values that are not None."""
+        given = {"sampler": sampler, "steps": steps, "guidance": guidance,
+                 "negative_prompt": negative_prompt}  # fmt: skip
+        return replace(self, **{name: x for name, x in given.items() if x is not None})
+
 
 def make_scheduler(sampler: str, config: Mapping[str, Any]) -> Any:
-    """A fresh scheduler of that name, on a model's noise schedule."""
+    """A new scheduler for a sampler, with the noise schedule of a model's scheduler config."""
     import diffusers
 
     name, settings = SAMPLERS[sampler]

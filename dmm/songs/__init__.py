@@ -1,0 +1,1 @@
+"""Songs longer than a clip: generated as a whole, or joined from clips."""

@@ -1,8 +1,8 @@
-"""Sound that comes in blocks, to a file at a wanted loudness, without a peak beyond the ceiling.
+"""Write audio block by block at a target loudness, with true peaks below a ceiling.
 
-Loudness is only known at the end, so the sound goes to a temporary file first. Where the gain
-would lift peaks over the ceiling, a limiter with look-ahead turns them down; the gain is then
-raised until the limited sound is as loud as wanted.
+Loudness is only known at the end, so the audio goes to a temporary file first. If the gain would
+lift peaks over the ceiling, a limiter with look-ahead reduces them, and the gain is raised until
+the limited audio reaches the target.
 """
 
 import math
@@ -27,17 +27,21 @@ FORMATS = {
     ".wav": ("WAV", "PCM_16"),
     ".mp3": ("MP3", "MPEG_LAYER_III"),
 }
-"""Suffix to libsndfile's names; MP3 needs its version 1.1 or later."""
+"""File suffix to libsndfile's format and subtype; MP3 needs libsndfile 1.1."""
 CEILING_DBTP = -1.0
-"""Highest true peak (BS.1770-4, annex 2) once a loudness is asked for, as streaming services do."""
+"""Highest true peak (BS.1770-4, annex 2) at a target loudness, as streaming services require."""
 LOOK_AHEAD_S = 0.005
-"""The limiter turns down and up again so long around a peak."""
-TOLERANCE_LU, ATTEMPTS, LEAST_YIELD = 0.05, 6, 0.2
-"""How near is near enough, how often the gain is corrected, and the least it counts for."""
+"""Seconds before and after a peak over which the limiter's gain changes."""
+TOLERANCE_LU = 0.05
+"""Accepted distance from the target."""
+MAX_CORRECTIONS = 6
+"""Corrections of the gain before the limiter."""
+MIN_SLOPE = 0.2
+"""Lower bound on the loudness (LU) assumed to be gained by a decibel of gain."""
 OVERSAMPLING = 4
-"""Of BS.1770-4's true peak."""
+"""Oversampling of BS.1770-4's true peak meter."""
 CONTEXT = 32
-"""Samples to each side that the oversampled values of a block depend on."""
+"""Samples at each side that a block's oversampled values depend on."""
 BLOCK_SAMPLES = 1 << 16
 
 Blocks = Iterable[Float[np.ndarray, "channels _samples"]]
@@ -45,22 +49,22 @@ Blocks = Iterable[Float[np.ndarray, "channels _samples"]]
 
 @dataclass(frozen=True)
 class Mastered:
-    """What was written."""
+    """Measurements of the audio file written."""
 
     duration_s: float
     loudness_lufs: float
-    """Integrated; -inf for silence."""
+    """Integrated loudness; -inf for silence."""
     gain_db: float
-    """Before the limiter."""
+    """Gain in front of the limiter."""
 
 
-def check_sound_name(path: Path) -> None:
-    """InputError for a name that does not say how to write sound."""
+def check_suffix(path: Path) -> None:
+    """InputError for a file suffix that is not .flac, .wav or .mp3."""
     if path.suffix.lower() not in FORMATS:
-        raise InputError(f"{path}: sound is written as {', '.join(FORMATS)}; name it so")
+        raise InputError(f"{path}: sound is written as {', '.join(FORMATS)}; change the suffix")
 
 
-def write_sound(
+def write_mastered(
     path: Path,
     blocks: Blocks,
     sr: int,
@@ -68,35 +72,35 @@ def write_sound(
     loudness_lufs: float | None = None,
     loop: bool = False,
 ) -> Mastered:
-    """Write .flac, .wav or .mp3 block by block; the file is whole or absent.
+    """Write .flac, .wav or .mp3 block by block; the file is complete or absent.
 
-    Without ``loudness_lufs`` samples are written as they are, clipped at full scale. With it,
-    integrated loudness comes within 0.1 LU where the limiter allows; silence stays silence. Of a
-    ``loop`` the limiter hears the end before the beginning.
+    Without ``loudness_lufs`` samples are written unchanged, clipped at full scale. With it,
+    integrated loudness is within 0.1 LU of the target as far as the limiter allows; silence stays
+    silence. In a ``loop`` the limiter takes the end as the audio before the beginning.
     """
-    check_sound_name(path)
+    check_suffix(path)
     with whole_file(path) as partial:
         if loudness_lufs is None:
             meter = LoudnessMeter(sr, channels)
-            n = _write(partial, _heard(blocks, meter), sr, channels)
+            n = _write(partial, _metered(blocks, meter), sr, channels)
             return Mastered(n / sr, meter.integrated_lufs(), 0.0)
         with tempfile.TemporaryFile(dir=path.parent) as file:
             spool = _Spool(file, sr, channels, loop)
             spool.fill(blocks)
             gain_db, limited = spool.gain_db(loudness_lufs)
             meter = LoudnessMeter(sr, channels)
-            n = _write(partial, _heard(spool.played(gain_db, limited), meter), sr, channels)
+            n = _write(partial, _metered(spool.amplified(gain_db, limited), meter), sr, channels)
     return Mastered(n / sr, meter.integrated_lufs(), gain_db)
 
 
-def _heard(blocks: Blocks, meter: LoudnessMeter) -> Iterator[np.ndarray]:
+def _metered(blocks: Blocks, meter: LoudnessMeter) -> Iterator[np.ndarray]:
     for block in blocks:
         meter.add(block)
         yield block
 
 
 def _write(path: Path, blocks: Blocks, sr: int, channels: int) -> int:
-    """Samples written; OSError if the disk refuses, which libsndfile would not tell."""
+    """Write and return the number of samples; OSError for a full disk, which libsndfile hides."""
     import soundfile
 
     kind, subtype = FORMATS[path.suffix.lower()]
@@ -113,9 +117,9 @@ def _write(path: Path, blocks: Blocks, sr: int, channels: int) -> int:
 
 
 class _Sink:
-    """A file whose refusals are kept: libsndfile calls from C, where an exception would be lost.
+    """A file that keeps write errors for later: libsndfile's C code would lose the exception.
 
-    The file has no buffer, so that nothing but ``write`` is refused.
+    The file is unbuffered, so only ``write`` can fail.
     """
 
     def __init__(self, file: FileIO) -> None:
@@ -123,7 +127,7 @@ class _Sink:
         self.seek, self.tell, self.read = file.seek, file.tell, file.read
 
     def write(self, data: bytes) -> int:
-        """Write, or remember why not."""
+        """Write all bytes, or keep the error."""
         left = memoryview(data)
         try:
             while left and not self.error:
@@ -133,14 +137,14 @@ class _Sink:
         return len(data)
 
     def check(self) -> None:
-        """Raise what was remembered."""
+        """Raise the error that was kept."""
         if self.error:
             raise self.error
 
 
 @dataclass
 class _Spool:
-    """A whole sound as 32-bit floats in a temporary file, and how loud it is."""
+    """All of the audio as 32-bit floats in a temporary file, with its loudness and true peak."""
 
     file: IO[bytes]
     sr: int
@@ -150,45 +154,45 @@ class _Spool:
     true_peak: float = 0.0
 
     def fill(self, blocks: Blocks) -> None:
-        """Keep the sound, and hear it."""
+        """Store the audio and measure it."""
         meter = LoudnessMeter(self.sr, self.channels)
 
-        def kept() -> Iterator[np.ndarray]:
-            for block in _heard(blocks, meter):
+        def stored() -> Iterator[np.ndarray]:
+            for block in _metered(blocks, meter):
                 self.file.write(np.ascontiguousarray(block.T, dtype=np.float32).tobytes())
                 yield block
 
-        for around in with_context(kept(), CONTEXT):
+        for around in with_context(stored(), CONTEXT):
             peak = float(true_peaks(around)[CONTEXT:-CONTEXT].max())
             self.true_peak = max(self.true_peak, peak)
         self.loudness_lufs = meter.integrated_lufs()
 
     def gain_db(self, target_lufs: float) -> tuple[float, bool]:
-        """The gain that makes the sound as loud as wanted, and whether it needs the limiter."""
+        """The gain that reaches the target loudness, and whether it needs the limiter."""
         if not math.isfinite(self.loudness_lufs):
             return 0.0, False
         gain_db = target_lufs - self.loudness_lufs
         if self.true_peak * 10 ** (gain_db / 20) <= 10 ** (CEILING_DBTP / 20):
             return gain_db, False
         before_db, before_lufs = 0.0, self.loudness_lufs
-        for _ in range(ATTEMPTS):
+        for _ in range(MAX_CORRECTIONS):
             meter = LoudnessMeter(self.sr, self.channels)
-            for _ in _heard(self.played(gain_db, limited=True), meter):
+            for _ in _metered(self.amplified(gain_db, limited=True), meter):
                 pass
             reached_lufs = meter.integrated_lufs()
             if abs(target_lufs - reached_lufs) < TOLERANCE_LU:
                 break
-            # Against a limiter a decibel of gain buys less than one of loudness.
+            # The limiter takes away part of each added decibel.
             step_db = gain_db - before_db
-            yields = (reached_lufs - before_lufs) / step_db if step_db else 1
+            slope = (reached_lufs - before_lufs) / step_db if step_db else 1
             before_db, before_lufs = gain_db, reached_lufs
-            gain_db += (target_lufs - reached_lufs) / min(max(yields, LEAST_YIELD), 1)
+            gain_db += (target_lufs - reached_lufs) / min(max(slope, MIN_SLOPE), 1)
         return gain_db, True
 
-    def played(
+    def amplified(
         self, gain_db: float, limited: bool
     ) -> Iterator[Float[np.ndarray, "channels _samples"]]:
-        """The kept sound with gain, through the limiter where it is needed."""
+        """The stored audio with gain, through the limiter if needed."""
         gain = np.float32(10 ** (gain_db / 20))
         blocks = (gain * block for block in self._blocks())
         if not limited:
@@ -202,7 +206,7 @@ class _Spool:
             yield self._sound(data)
 
     def _around(self, n: int, gain: np.float32) -> Ends:
-        """What sounds before and after a loop, which is its own end and its own beginning."""
+        """The samples before and after a loop: its own last and first ones."""
         self.file.seek(0)
         head = self._sound(self.file.read(4 * self.channels * n))
         self.file.seek(-4 * self.channels * head.shape[1], os.SEEK_END)
@@ -213,7 +217,7 @@ class _Spool:
 
 
 def limiter_context(sr: int) -> int:
-    """Samples to each side that the limiter's gain depends on."""
+    """Samples at each side that the limiter's gain depends on."""
     return 2 * _half(sr) + CONTEXT
 
 
@@ -227,11 +231,11 @@ def limit(
     ceiling: float = 10 ** (CEILING_DBTP / 20),
     around: Ends | None = None,
 ) -> Iterator[Float[np.ndarray, "channels _samples"]]:
-    """Turn down what passes the ceiling, smoothly and from just before it does.
+    """Reduce peaks over the ceiling by a smooth gain that begins to fall just before them.
 
-    The gain is the least that any true peak within the look-ahead asks for, averaged over as long:
-    each average holds only values that its own sample's peak allows. ``around`` is what sounds
-    before and after, ``limiter_context`` samples or fewer; None is silence.
+    The gain is the minimum that any true peak within the look-ahead allows, averaged over the same
+    time; so each average contains only gains that its own sample's peak allows. ``around`` holds
+    the audio before and after, ``limiter_context`` samples or fewer; None is silence.
     """
     from scipy.ndimage import minimum_filter1d
 
@@ -246,7 +250,7 @@ def limit(
 
 
 def true_peaks(sound: Float[np.ndarray, "channels samples"]) -> Float[np.ndarray, " samples"]:
-    """The highest of the four values from each sample to the next, over all channels."""
+    """The largest magnitude of the four oversampled values at each sample, over all channels."""
     from scipy.signal import resample_poly
 
     finer = np.asarray(resample_poly(sound, OVERSAMPLING, 1, axis=1))

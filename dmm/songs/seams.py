@@ -1,15 +1,15 @@
-"""How much the joints of a long piece stand out: flux, level and mel distance there, as z-scores.
+"""Seam score: z-scores of flux, level and mel distance at the joints of a song.
 
-A joint is a span of frames in which one clip, window or part gives way to the next. The same three
-numbers are taken at every joint and at every other place of the same piece and width:
+A joint is a span of frames in which one clip, window or part changes into the next. Three numbers
+are measured at each joint and at every other place of the same song and width:
 
-- flux: mean change of the band levels from frame to frame within the span, less that beside it; a
-  cut raises it, a blur or a double onset lowers or raises it,
-- level: mean level within the span, less that beside it; a crossfade of sounds out of phase dips,
-- mel distance: between the mean band levels before and after; different clips differ.
+- flux: mean change of the band levels from frame to frame in the span, minus that beside it; a cut
+  raises it, a blur lowers it, a doubled onset can do either,
+- level: mean level in the span, minus that beside it; crossfading audio out of phase lowers it,
+- mel distance: distance of the mean band levels before and after; different clips differ.
 
-A score is (mean at the joints - mean elsewhere) / standard deviation elsewhere: 0 where joints are
-like any other place, whatever the music. Nothing is fitted, and gain does not matter.
+A score is (mean at the joints - mean elsewhere) / standard deviation elsewhere. It is 0 if joints
+resemble other places of the same music. No constant is fitted, and gain has no influence.
 """
 
 from collections.abc import Sequence
@@ -19,25 +19,25 @@ import numpy as np
 from jaxtyping import Float
 
 N_BANDS = 32
-"""Neighbouring mel rows whose power is added up; single rows jump with every vibrato."""
+"""Groups of neighbouring mel rows; single rows change with every vibrato."""
 FLOOR_DB = 60.0
-"""Levels lie no further below the piece's loudest band."""
+"""Floor of the levels, relative to the song's loudest band."""
 CONTEXT_S = 0.5
-"""Length of what counts as beside, before or after."""
+"""Seconds before and after a span that it is compared with."""
 LEAST_S = 0.06
-"""A shorter joint is looked at so wide: a cut shows between two frames."""
+"""Minimum width of a joint in seconds: a cut lies between two frames."""
 LEAST_PLACES, MOST_PLACES = 10, 5000
-"""With fewer other places their spread says nothing; more say nothing new."""
+"""Bounds on the number of other places: fewer give no usable spread, more add nothing."""
 LEAST_SPREAD_DB = 1e-3
-"""Places of a piece without change count as so different, far below what is heard."""
+"""Minimum standard deviation, for songs without any change; far below audibility."""
 
 Span = tuple[int, int]
-"""First frame, and the one after the last."""
+"""Frames: first, and one past the last."""
 
 
 @dataclass(frozen=True)
 class SeamScore:
-    """Three z-scores, each 0 where joints are like other places, and how many places were seen."""
+    """Three z-scores, each 0 if joints resemble other places, and the numbers of both."""
 
     flux: float
     level: float
@@ -47,12 +47,12 @@ class SeamScore:
 
     @property
     def z(self) -> float:
-        """The one furthest from 0."""
+        """The z-score farthest from 0."""
         return max((self.flux, self.level, self.distance), key=abs)
 
 
 def band_power(mel: Float[np.ndarray, "mels frames"]) -> Float[np.ndarray, "bands frames"]:
-    """Power of mel magnitudes in ``N_BANDS`` groups of rows; long pieces come in parts."""
+    """Power of mel magnitudes in ``N_BANDS`` groups of rows; long songs can be passed in parts."""
     edges = np.linspace(0, len(mel), min(N_BANDS, len(mel)) + 1).round().astype(int)
     return np.add.reduceat(np.square(mel), edges[:-1], axis=0)
 
@@ -63,10 +63,10 @@ def seam_score(
     frames_per_s: float,
     ignored: Sequence[Span] = (),
 ) -> SeamScore:
-    """Score the joints of a piece from its ``band_power``; no place touches an ``ignored`` span.
+    """Score the joints of a song from its ``band_power``, compared with places outside ``ignored``.
 
-    Joints too near an end to have a before and an after are left out. Raises ValueError without
-    joints, or if fewer than ten other places remain.
+    Joints nearer than ``CONTEXT_S`` to an end are skipped. ValueError without joints, and for fewer
+    than ten other places.
     """
     context = max(1, round(CONTEXT_S * frames_per_s))
     n_frames = power.shape[1]
@@ -88,7 +88,7 @@ def seam_score(
 
 
 def _free_places(taken: Sequence[Span], width: int, context: int, n_frames: int) -> list[int]:
-    """First frames of spans of that width, with context, that touch none of those taken."""
+    """First frames of spans of that width, with context, that touch none of ``taken``."""
     is_taken = np.zeros(n_frames, bool)
     for start, stop in taken:
         is_taken[max(0, start) : max(0, stop)] = True

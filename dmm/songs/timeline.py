@@ -1,6 +1,6 @@
-"""What a long piece plays when: a TOML file of parts, each with its prompt.
+"""The timeline of a song: a TOML file of parts, each with its prompt.
 
-crossfade_s = 2            # how long one prompt gives way to the next
+crossfade_s = 2            # seconds over which one prompt changes into the next
 
 [[part]]
 start = 0
@@ -28,23 +28,23 @@ from pydantic import BaseModel, Field, ValidationError
 from ..errors import InputError
 
 EQUAL_S = 1e-3
-"""Parts that meet within a millisecond meet."""
+"""Tolerance for the end of one part and the beginning of the next."""
 BEATS_PER_BAR = 4
 
 
 class Part(BaseModel, frozen=True, extra="forbid"):
-    """A span of the piece."""
+    """A span of the song with one prompt."""
 
     start: Annotated[float, Field(ge=0, allow_inf_nan=False)]
-    """Seconds from the beginning of the piece."""
+    """Seconds from the beginning of the song."""
     seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    """Length."""
+    """Length in seconds."""
     prompt: Annotated[str, Field(min_length=1)]
-    """What to play."""
+    """Prompt of the part."""
 
     @property
     def stop(self) -> float:
-        """Seconds from the beginning of the piece."""
+        """Its end, in seconds from the beginning of the song."""
         return self.start + self.seconds
 
 
@@ -53,22 +53,22 @@ class Timeline(BaseModel, frozen=True, extra="forbid"):
 
     part: Annotated[tuple[Part, ...], Field(min_length=1)]
     crossfade_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
-    """How long one prompt gives way to the next, around the border."""
+    """Seconds over which one prompt changes into the next, centred on the border."""
 
     @property
     def seconds(self) -> float:
-        """Length of the piece."""
+        """Length of the song."""
         return self.part[-1].stop
 
     @property
     def borders_s(self) -> list[float]:
-        """Where one part ends and the next begins."""
+        """Times at which one part ends and the next begins."""
         return [part.start for part in self.part[1:]]
 
     def weights(
         self, times_s: Sequence[float], loop: bool = False
     ) -> Float[np.ndarray, "times parts"]:
-        """How much of each part's prompt counts at these times; each row adds up to 1.
+        """Share of each part's prompt at these times; each row adds up to 1.
 
         >>> parts = [Part(start=0, seconds=4, prompt="a"), Part(start=4, seconds=4, prompt="b")]
         >>> Timeline(part=parts, crossfade_s=2.0).weights([1.0, 3.5, 4.0, 7.0]).tolist()
@@ -87,7 +87,7 @@ class Timeline(BaseModel, frozen=True, extra="forbid"):
         return weights
 
     def _passed(self, beyond_s: Float[np.ndarray, " times"]) -> Float[np.ndarray, " times"]:
-        """0 before a border, 1 behind it, a slope across the crossfade."""
+        """0 before a border, 1 after it, rising linearly across the crossfade."""
         if self.crossfade_s == 0:
             return (beyond_s >= 0).astype(float)
         return (beyond_s / self.crossfade_s + 0.5).clip(0, 1)
@@ -100,9 +100,9 @@ def choose_timeline(
     bars: int | None = None,
     bpm: float | None = None,
 ) -> Timeline:
-    """A timeline from a file, or of one prompt for so many seconds or bars.
+    """The timeline of a file, or one part with the prompt, in seconds or in bars of four beats.
 
-    InputError, in one line, for none of these, or for more than one.
+    InputError for none of these, and for more than one.
     """
     if path is not None:
         if any(given is not None for given in (prompt, seconds, bars, bpm)):
@@ -116,12 +116,12 @@ def choose_timeline(
         seconds = bars * BEATS_PER_BAR * 60 / bpm
     assert seconds is not None
     if not math.isfinite(seconds):
-        raise InputError(f"--seconds {seconds}: a piece has an end; name its length")
+        raise InputError(f"--seconds {seconds}: not a finite length; name the song's seconds")
     return Timeline(part=(Part(start=0, seconds=seconds, prompt=prompt),))
 
 
 def read_timeline(path: Path) -> Timeline:
-    """A timeline from TOML; InputError, in one line, for what does not hold and where."""
+    """Read a timeline from TOML; InputError that names the faulty part and setting."""
     try:
         stated = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -139,7 +139,7 @@ def read_timeline(path: Path) -> Timeline:
 def _first_fault(error: ValidationError) -> str:
     faults = error.errors()
     mistyped = (fault for fault in faults if fault["type"] == "extra_forbidden")
-    fault = next(mistyped, faults[0])  # a key that is missing, too, may be the one mistyped
+    fault = next(mistyped, faults[0])  # a missing key may only be misspelt
     *place, name = fault["loc"]
     where = f"part {int(place[1]) + 1}: " if len(place) > 1 else ""
     if fault["type"] == "extra_forbidden":
@@ -154,7 +154,7 @@ def _first_fault(error: ValidationError) -> str:
 
 
 def _check_order(path: Path, timeline: Timeline) -> None:
-    """Refuse gaps and overlaps."""
+    """InputError for gaps between parts and for overlaps."""
     if timeline.part[0].start > EQUAL_S:
         raise InputError(
             f"{path}: nothing plays before {timeline.part[0].start:g} s; begin part 1 at 0"

@@ -22,13 +22,13 @@ from .rules.check import refuse
 
 def train(
     preset: str,
-    dataset: Path,
-    base: Path,
-    out: Path,
+    dataset: str | Path,
+    base: str | Path,
+    out: str | Path,
     settings: Sequence[str] = (),
     name: str = "lora",
     resume: bool = False,
-    from_weights: Path | None = None,
+    from_weights: str | Path | None = None,
     processes: int = 1,
 ) -> Path:
     """Train a LoRA on a DATASET folder's train and reg splits; returns the LoRA's path.
@@ -39,6 +39,8 @@ def train(
     InputError, ModelError or EngineError in one line if something does not hold; KeyboardInterrupt
     after ctrl-C, with a state saved if a step was through.
     """
+    dataset, base, out = Path(dataset), Path(base), Path(out)
+    from_weights = Path(from_weights) if from_weights else None
     plan = make_plan(preset, dataset, base, settings)
     for finding in refuse(plan.settings, plan.facts):
         print(finding, file=sys.stderr)

@@ -1,0 +1,1 @@
+"""The page of ``dmm ui``: a local web server and its JavaScript."""

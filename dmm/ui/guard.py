@@ -1,9 +1,8 @@
-"""Who may talk to the page: this machine's own browser, with the address that was printed.
+"""Access control of the page: only this machine's browser, with the address that was printed.
 
-Any site that a browser visits can send requests to the loopback, and a name that it owns may
-resolve to 127.0.0.1 (DNS rebinding). So a request must name this address as its host, must not come
-from another origin, and must bear a token that only the printed address holds, which also keeps
-out other users of the machine.
+Any site in a browser can send requests to the loopback, and its host name may resolve to 127.0.0.1
+(DNS rebinding). So a request must name this address as its host, must not come from another origin,
+and must carry the token of the printed address, which also excludes other users of the machine.
 """
 
 import secrets
@@ -17,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOOPBACK = "127.0.0.1"
 MAX_BODY = 1 << 20
-"""Bytes of a request; the longest timeline takes a hundredth."""
+"""Largest request body in bytes; the longest timeline takes a hundredth of it."""
 SAFE_METHODS = ("GET", "HEAD")
 HEADERS = {
     "content-security-policy": (
@@ -30,11 +29,11 @@ HEADERS = {
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
 }
-"""Of every answer: nothing from elsewhere is loaded, and nobody else may embed what is here."""
+"""Headers of every response: the page loads nothing from elsewhere, and no site may embed it."""
 
 
 class Guard:
-    """ASGI middleware that refuses everything but the page's own requests."""
+    """ASGI middleware that refuses all requests but the page's own."""
 
     def __init__(self, app: ASGIApp, port: int, token: str) -> None:
         self.app, self.token = app, token
@@ -42,12 +41,12 @@ class Guard:
         self.cookie = f"dmm-{port}"  # browsers share cookies between the ports of a host
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 403, or pass the request on."""
+        """Respond with 403, or pass the request on."""
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
         if scope["type"] != "http":
-            return  # a websocket: closed unanswered
+            return  # a websocket is closed without a response
         key = self._key(scope)
         reason = self._refusal(scope, key)
 
@@ -65,13 +64,13 @@ class Guard:
         await answer(scope, receive, guarded)
 
     def _key(self, scope: Scope) -> str | None:
-        """The token in the printed address."""
+        """The token in the address, if the request is for the page itself."""
         if scope["path"] != "/":
             return None
         return parse_qs(scope["query_string"].decode("latin-1")).get("token", [None])[0]
 
     def _refusal(self, scope: Scope, key: str | None) -> str | None:
-        """Why a request is refused; None lets it pass."""
+        """The reason to refuse a request; None accepts it."""
         headers = Headers(scope=scope)
         host, origin = headers.get("host", ""), headers.get("origin")
         if host not in self.hosts:
@@ -89,7 +88,7 @@ class Guard:
 
 
 def _is_own_or_typed(headers: Mapping[str, str], path: str) -> bool:
-    """Whether the page itself asks, or somebody opens it; a link elsewhere may lead to it."""
+    """Whether the page sent the request or a user opened it, if only by a link on another site."""
     site = headers.get("sec-fetch-site", "none")
     is_opened = headers.get("sec-fetch-mode") == "navigate" and path == "/"
     return site in ("same-origin", "none") or is_opened

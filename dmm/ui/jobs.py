@@ -1,4 +1,4 @@
-"""One job at a time, in a thread of its own, with progress and a way to stop it."""
+"""Background jobs, one at a time, each in a thread, with progress and cancellation."""
 
 import sys
 import threading
@@ -11,46 +11,46 @@ from ..errors import DmmError
 
 
 class Busy(DmmError):
-    """Another job is under way."""
+    """Another job is running."""
 
 
 class Cancelled(Exception):
-    """Raised within a job that is to stop."""
+    """Raised inside a job that was cancelled."""
 
 
 @dataclass
 class Job:
-    """What is being done and how far it has come."""
+    """A job and its progress."""
 
     kind: Literal["clips", "song"]
     total: int
-    """Of whatever it counts; ``done`` reaches it."""
+    """Value of ``done`` at the end."""
     done: int | float = 0
     note: str = ""
     notes: list[str] = field(default_factory=list)
-    """What the user should read afterwards."""
+    """Lines to show the user at the end."""
     state: Literal["running", "done", "cancelled", "failed"] = "running"
     _stop: threading.Event = field(default_factory=threading.Event)
 
-    def go_on(self, done: int | float | None = None, note: str | None = None) -> None:
-        """Tell how far it is; raises Cancelled if it is to stop here."""
+    def report(self, done: int | float | None = None, note: str | None = None) -> None:
+        """Update the progress; raises Cancelled if the job was cancelled."""
         if self._stop.is_set():
             raise Cancelled
         self.done = self.done if done is None else done
         self.note = self.note if note is None else note
 
     def cancel(self) -> None:
-        """Ask it to stop at its next step."""
+        """Stop the job at its next ``report``."""
         self._stop.set()
 
     def as_json(self) -> dict[str, Any]:
-        """For the page."""
+        """The job's state for the page."""
         names = ("kind", "total", "done", "note", "notes", "state")
         return {name: getattr(self, name) for name in names} | {"stopping": self._stop.is_set()}
 
 
 class Jobs:
-    """Runs a job in the background; the last one stays to be asked about."""
+    """Runs jobs in the background, one at a time, and keeps the last one's state."""
 
     def __init__(self) -> None:
         self.last: Job | None = None
@@ -58,12 +58,12 @@ class Jobs:
         self._lock = threading.Lock()
 
     def refuse_if_busy(self) -> None:
-        """Busy while something is under way."""
+        """Busy if a job is running."""
         if self.last and self.last.state == "running":
-            raise Busy("something else is being made; wait for it or cancel it")
+            raise Busy("another job is running; wait for it or cancel it")
 
     def start(self, job: Job, work: Callable[[Job], str]) -> None:
-        """Begin ``work(job)``, which returns a last note; Busy while another is under way."""
+        """Run ``work(job)``, which returns the final note, in a thread; Busy if one is running."""
         with self._lock:
             self.refuse_if_busy()
             self.last = job
@@ -71,12 +71,12 @@ class Jobs:
             self._thread.start()
 
     def cancel(self) -> None:
-        """Stop what is under way; what is finished of it stays."""
+        """Cancel the running job; finished clips stay."""
         if self.last:
             self.last.cancel()
 
     def wait(self, timeout_s: float | None = None) -> None:
-        """Until nothing is under way."""
+        """Wait for the end of the running job."""
         if self._thread:
             self._thread.join(timeout_s)
 
@@ -89,8 +89,8 @@ def _run(job: Job, work: Callable[[Job], str]) -> None:
         note, state = "cancelled", "cancelled"
     except DmmError as error:
         note, state = str(error), "failed"
-    except Exception as error:  # the thread's end: whatever it is, the page must hear of it
+    except Exception as error:  # the end of the thread: the page has to show any failure
         traceback.print_exc(file=sys.stderr)
         note, state = f"{type(error).__name__}: {error}; the terminal says more", "failed"
     job.note = note
-    job.state = state  # last: with it the next one may begin
+    job.state = state  # set last: from here on the next job may start

@@ -1,4 +1,4 @@
-"""The page's server: what each address answers, on the loopback only."""
+"""The page's web server, on the loopback only: routes, errors and start."""
 
 import os
 import secrets
@@ -17,55 +17,55 @@ from fastapi.staticfiles import StaticFiles
 from ..codec.mel import format_names
 from ..errors import DmmError, InputError
 from ..generation.sampling import SAMPLERS, Sampling
-from .clips import ClipsFolder
+from .clip_jobs import ClipJobs, WouldReplace
 from .guard import LOOPBACK, Guard
 from .jobs import Busy, Jobs
-from .library import Library
-from .making import ClipMaking, Replaces
-from .orders import ClipsOrder, SongOrder, Timeline
-from .songs import Songs
-from .timeline import TimelineFile
+from .model_library import LoraFile, Model, ModelLibrary
+from .request_bodies import ClipsBody, SongBody, TimelineBody
+from .stored_clips import ClipsFolder
+from .stored_songs import StoredSongs
+from .timeline_file import TimelineFile
 
 STATIC = Path(__file__).parent / "static"
 SHOWN = 200
-"""Clips on the page: the newest, and those on the timeline."""
-FOREVER = {"cache-control": "private, max-age=31536000, immutable"}
-"""For addresses that change when what they name does."""
+"""Newest clips on the page, beside those on the timeline."""
+IMMUTABLE = {"cache-control": "private, max-age=31536000, immutable"}
+"""Headers of files whose address changes with their content."""
 
 
 @dataclass(frozen=True)
-class Desk:
-    """Everything that the page works with."""
+class Workspace:
+    """A CLIPS folder with its songs and timeline, the models, and the running job."""
 
     clips: ClipsFolder
     timeline: TimelineFile
-    songs: Songs
-    making: ClipMaking
+    songs: StoredSongs
+    clip_jobs: ClipJobs
     jobs: Jobs
-    library: Library
+    library: ModelLibrary
 
 
-def open_desk(library: Library, out: Path, device: str) -> Desk:
-    """The page's things over a CLIPS folder."""
+def open_workspace(library: ModelLibrary, out: Path, device: str) -> Workspace:
+    """The workspace of the CLIPS folder ``out``."""
     jobs, clips = Jobs(), ClipsFolder(out)
-    making, songs = ClipMaking(library, out, device, jobs), Songs(clips, jobs)
-    return Desk(clips, TimelineFile(out), songs, making, jobs, library)
+    clip_jobs, songs = ClipJobs(library, out, device, jobs), StoredSongs(clips, jobs)
+    return Workspace(clips, TimelineFile(out), songs, clip_jobs, jobs, library)
 
 
-def create_app(desk: Desk, port: int, token: str) -> FastAPI:
-    """The application, which answers nobody but the page."""
+def create_app(workspace: Workspace, port: int, token: str) -> FastAPI:
+    """The FastAPI application, which accepts only the page's own requests."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(Guard, port=port, token=token)
     for kind, status in ((RequestValidationError, 422), (Busy, 409), (DmmError, 400)):
-        app.add_exception_handler(kind, _teller(status))
-    _add_pages(app, desk)
-    _add_orders(app, desk)
+        app.add_exception_handler(kind, _error_response(status))
+    _add_reading_routes(app, workspace)
+    _add_changing_routes(app, workspace)
     app.mount("/static", StaticFiles(directory=STATIC))
     return app
 
 
-def _add_pages(app: FastAPI, desk: Desk) -> None:
-    """What is looked at and heard."""
+def _add_reading_routes(app: FastAPI, workspace: Workspace) -> None:
+    """Routes for the page, its data, images and sound."""
 
     @app.get("/")
     def page() -> FileResponse:
@@ -73,94 +73,103 @@ def _add_pages(app: FastAPI, desk: Desk) -> None:
 
     @app.get("/api/state")
     def state() -> dict[str, Any]:
-        return {**_offers(desk.library), **shown(), "timeline": desk.timeline.read(), "job": job()}
+        return {
+            **_choices(workspace.library),
+            **shown(),
+            "timeline": workspace.timeline.read(),
+            "job": job(),
+        }
 
     @app.get("/api/clips")
     def shown() -> dict[str, Any]:
-        clips, count = desk.clips.newest(SHOWN, also=desk.timeline.read().clips)
-        return {"clips": clips, "n_clips": count, "songs": desk.songs.newest()}
+        clips, count = workspace.clips.newest(SHOWN, also=workspace.timeline.read().clips)
+        return {"clips": clips, "n_clips": count, "songs": workspace.songs.newest()}
 
     @app.get("/api/job")
     def job() -> dict[str, Any] | None:
-        return desk.jobs.last.as_json() if desk.jobs.last else None
+        return workspace.jobs.last.as_json() if workspace.jobs.last else None
 
     @app.get("/clips/{clip_id}.png")
-    def picture(clip_id: str) -> Response:
-        return Response(desk.clips.picture(clip_id), media_type="image/png", headers=FOREVER)
+    def image(clip_id: str) -> Response:
+        return Response(
+            workspace.clips.coloured_image(clip_id), media_type="image/png", headers=IMMUTABLE
+        )
 
     @app.get("/clips/{clip_id}.flac")
     def sound(clip_id: str) -> FileResponse:
-        return FileResponse(desk.clips.file(clip_id, ".flac"), headers=FOREVER)
+        return FileResponse(workspace.clips.file(clip_id, ".flac"), headers=IMMUTABLE)
 
     @app.get("/songs/{name}/picture")
-    def song_picture(name: str) -> Response:
-        return Response(desk.songs.picture(name), media_type="image/png", headers=FOREVER)
+    def song_image(name: str) -> Response:
+        return Response(
+            workspace.songs.coloured_image(name), media_type="image/png", headers=IMMUTABLE
+        )
 
     @app.get("/songs/{name}")
     def song(name: str) -> FileResponse:
-        return FileResponse(desk.songs.file(name), headers=FOREVER)
+        return FileResponse(workspace.songs.file(name), headers=IMMUTABLE)
 
 
-def _add_orders(app: FastAPI, desk: Desk) -> None:
-    """What changes something."""
+def _add_changing_routes(app: FastAPI, workspace: Workspace) -> None:
+    """Routes that start jobs or save the timeline."""
 
     @app.post("/api/clips", status_code=202)
-    def make(order: ClipsOrder) -> dict[str, Any] | None:
-        desk.making.start(order)
+    def make(body: ClipsBody) -> dict[str, Any]:
+        workspace.clip_jobs.start(body)
         return {}
 
     @app.post("/api/cancel")
     def cancel() -> dict[str, Any]:
-        desk.jobs.cancel()
+        workspace.jobs.cancel()
         return {}
 
     @app.post("/api/timeline")
-    def keep(timeline: Timeline) -> dict[str, Any]:
-        desk.timeline.write(timeline)
+    def save(timeline: TimelineBody) -> dict[str, Any]:
+        workspace.timeline.write(timeline)
         return {}
 
     @app.post("/api/songs", status_code=202)
-    def export(order: SongOrder) -> dict[str, Any]:
-        desk.songs.start(order)
+    def export(body: SongBody) -> dict[str, Any]:
+        workspace.songs.start(body)
         return {}
 
 
-def _offers(library: Library) -> dict[str, Any]:
-    """What the form lets one choose from."""
+def _choices(library: ModelLibrary) -> dict[str, Any]:
+    """The choices and defaults of the page's form."""
     return {
-        "models": {name: _told(model) for name, model in library.models.items()},
-        "loras": {name: _told(lora) for name, lora in library.loras.items()},
+        "models": {name: _as_json(model) for name, model in library.models.items()},
+        "loras": {name: _as_json(lora) for name, lora in library.loras.items()},
         "formats": format_names(),
         "samplers": list(SAMPLERS),
         "defaults": asdict(Sampling()),
     }
 
 
-def _told(thing: Any) -> dict[str, Any]:
-    return {**asdict(thing), "path": str(thing.path)}
+def _as_json(file: Model | LoraFile) -> dict[str, Any]:
+    return {**asdict(file), "path": str(file.path)}
 
 
-def _teller(status: int) -> Callable[[Request, Any], JSONResponse]:
-    def tell(_: Request, error: Any) -> JSONResponse:
-        if isinstance(error, Replaces):
+def _error_response(status: int) -> Callable[[Request, Any], JSONResponse]:
+    def respond(_: Request, error: Any) -> JSONResponse:
+        if isinstance(error, WouldReplace):
             return JSONResponse({"detail": str(error), "replaces": error.clip_ids}, 409)
         if isinstance(error, RequestValidationError):
             first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"][1:]) or "order"
+            where = ".".join(str(part) for part in first["loc"][1:]) or "request"
             return JSONResponse({"detail": f"{where}: {first['msg']}"}, status)
         return JSONResponse({"detail": str(error)}, status)
 
-    return tell
+    return respond
 
 
 def listen(port: int) -> socket.socket:
-    """A socket of the loopback alone; 0 takes any free port. InputError if it is taken."""
+    """A listening socket on the loopback only; port 0 takes a free one. InputError if taken."""
     server = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    if os.name == "posix":  # elsewhere it would let two programs share the port
+    if os.name == "posix":  # on Windows it would let two programs share the port
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         server.bind((LOOPBACK, port))
-        server.listen()  # from here on a browser waits, even if it is quicker than the server
+        server.listen()  # a browser may connect from here on, before the server runs
     except OSError as error:
         server.close()
         raise InputError(
@@ -169,18 +178,18 @@ def listen(port: int) -> socket.socket:
     return server
 
 
-def serve(desk: Desk, server: socket.socket, on_start: Callable[[str], object]) -> None:
-    """Serve the page until ctrl-C; ``on_start`` gets its address, which holds the key."""
+def serve(workspace: Workspace, server: socket.socket, on_start: Callable[[str], object]) -> None:
+    """Serve the page until ctrl-C; ``on_start`` receives its address, which holds the token."""
     port, token = server.getsockname()[1], secrets.token_urlsafe(32)
     config = uvicorn.Config(
-        create_app(desk, port, token), log_level="warning", server_header=False,
+        create_app(workspace, port, token), log_level="warning", server_header=False,
         timeout_graceful_shutdown=2,
     )  # fmt: skip
     on_start(f"http://{LOOPBACK}:{port}/?token={token}")
     try:
         uvicorn.Server(config).run(sockets=[server])
-    except KeyboardInterrupt:  # how one ends it
+    except KeyboardInterrupt:  # the usual end
         pass
     finally:
-        desk.jobs.cancel()
-        desk.jobs.wait(60.0)
+        workspace.jobs.cancel()
+        workspace.jobs.wait(60.0)

@@ -11,7 +11,7 @@ from PIL import Image
 from dmm.codec.decode import decode
 from dmm.codec.image import read_image
 from dmm.codec.mel import encode, load_format
-from dmm.pages import INK, data_uri
+from dmm.pages import COLOUR_MAP, data_uri
 from dmm.sound.audio import read_audio
 
 PLAYED_S = 12.0
@@ -87,7 +87,7 @@ def _mp3(sound: Float[np.ndarray, "channels samples"], sr: int) -> bytes:
 def _webp(levels: Image.Image) -> bytes:
     """The levels at the page's size, in colour: a sixth of what a PNG would take."""
     small = np.asarray(levels.resize(PICTURE_SIZE, Image.Resampling.BOX))
-    stops, colours = np.linspace(0, 255, len(INK)), np.array(INK)
+    stops, colours = np.linspace(0, 255, len(COLOUR_MAP)), np.array(COLOUR_MAP)
     mixed = [np.interp(small, stops, colours[:, channel]) for channel in range(3)]
     buffer = io.BytesIO()
     Image.fromarray(np.rint(np.stack(mixed, axis=2)).astype(np.uint8)).save(

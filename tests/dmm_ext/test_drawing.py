@@ -2,6 +2,7 @@
 
 import random
 from contextlib import nullcontext
+from dataclasses import asdict
 from functools import cache
 from unittest.mock import patch
 
@@ -101,7 +102,7 @@ def test_a_preview_is_what_generate_makes_from_the_saved_lora(engine_parts, kind
     drawer = Drawer(parts, trainer, texts, (256, 256), sampling)
     plain = drawer.draw(texts, [5, 6])
     made = generate(
-        prompts, checkpoint, tmp_path / "a", seed=5, sampling=sampling, anchor="mel music"
+        prompts, checkpoint, tmp_path / "a", seed=5, anchor="mel music", **asdict(sampling)
     )
     assert difference(plain, made) <= 1
     torch.manual_seed(1)
@@ -111,7 +112,7 @@ def test_a_preview_is_what_generate_makes_from_the_saved_lora(engine_parts, kind
     assert difference(tuned, made) > 5
     lora = tmp_path / "lora.safetensors"
     parts.network.save_weights(str(lora), torch.float32, {"dmm_anchor": "mel music"})
-    again = generate(prompts, checkpoint, tmp_path / "b", lora, seed=5, sampling=sampling)
+    again = generate(prompts, checkpoint, tmp_path / "b", lora, seed=5, **asdict(sampling))
     assert difference(tuned, again) <= 1
 
 

@@ -11,7 +11,6 @@ from dmm.fusing.fuse import fuse
 from dmm.fusing.verify import LIMIT, verify
 from dmm.generation.generate import generate
 from dmm.generation.loading import Lora
-from dmm.generation.sampling import Sampling
 
 SMALL = load_format("nano").model_copy(update={"name": "small", "n_mels": 64, "n_frames": 64})
 TOLD = {
@@ -47,10 +46,10 @@ def test_clips_take_anchor_format_and_clip_skip_from_a_fused_model(
     tiny_sd15, random_lora, tmp_path
 ):
     lora = random_lora(tmp_path / "lora.safetensors", tiny_sd15, **TOLD)
-    fused, sampling = tmp_path / "fused.safetensors", Sampling(steps=1)
+    fused = tmp_path / "fused.safetensors"
     fuse(tiny_sd15, [Lora(lora)], fused)
-    (by_lora,) = generate(["x"], tiny_sd15, tmp_path / "a", lora, sampling=sampling)
-    (by_fused,) = generate(["x"], fused, tmp_path / "b", sampling=sampling)
+    (by_lora,) = generate(["x"], tiny_sd15, tmp_path / "a", lora, steps=1)
+    (by_fused,) = generate(["x"], fused, tmp_path / "b", steps=1)
     facts = [json.loads(clip.with_suffix(".json").read_text()) for clip in (by_lora, by_fused)]
     for key, value in (("anchor", "mel music"), ("format", "small"), ("clip_skip", 2)):
         assert facts[0][key] == facts[1][key] == value

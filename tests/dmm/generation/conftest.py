@@ -1,28 +1,30 @@
-"""A small recipe, and an order of it that tests vary."""
+"""Small generation settings, and a clip maker that tests vary."""
 
 from dataclasses import replace
 
 import pytest
 
 from dmm.codec.mel import load_format
-from dmm.generation.making import Order
-from dmm.generation.recipe import Recipe
+from dmm.generation.clips import ClipMaker
+from dmm.generation.loaded_model import LoadedModel
 from dmm.generation.sampling import Sampling
+from dmm.generation.settings import GenerationSettings
 
 SMALL = load_format("nano").model_copy(update={"n_frames": 64})
 """1.28 seconds."""
 
 
 @pytest.fixture
-def recipe():
-    return Recipe(SMALL, Sampling("euler", steps=2))
+def settings():
+    return GenerationSettings(SMALL, Sampling("euler", steps=2))
 
 
 @pytest.fixture
-def order(tiny_checkpoint, recipe, tmp_path):
-    """``order(recipe=..., ranking=...)``: clips of the tiny model in ``tmp_path / "clips"``."""
+def maker(tiny_checkpoint, settings, tmp_path):
+    """``maker(batch_size=..., ranking=...)``: the tiny model, writing to ``tmp_path / "clips"``."""
 
-    def make(**changes) -> Order:
-        return replace(Order(tiny_checkpoint, recipe, tmp_path / "clips"), **changes)
+    def make(model=tiny_checkpoint, precision="auto", **changes) -> ClipMaker:
+        loaded = LoadedModel(model, device="cpu", precision=precision)
+        return replace(ClipMaker(loaded, settings, tmp_path / "clips"), **changes)
 
     return make

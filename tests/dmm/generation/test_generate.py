@@ -10,23 +10,21 @@ from dmm.checkpoints.pipeline import load_pipeline
 from dmm.codec.mel import load_format
 from dmm.errors import ModelError, PresetError
 from dmm.generation.conditioning import embed_prompts
-from dmm.generation.drawing import draw
 from dmm.generation.generate import generate
-from dmm.generation.recipe import Recipe
-from dmm.generation.requests import Request
+from dmm.generation.mel_images import generate_images
+from dmm.generation.requests import ClipRequest
 from dmm.generation.sampling import Sampling
-
-QUICK = Sampling(steps=2)
+from dmm.generation.settings import GenerationSettings
 
 
 @pytest.fixture(scope="module")
 def clips(tiny_checkpoint, tmp_path_factory):
     out = tmp_path_factory.mktemp("clips")
-    generate(["piano, slow", "organ"], tiny_checkpoint, out, count=2, seed=5, sampling=QUICK)
+    generate(["piano, slow", "organ"], tiny_checkpoint, out, count=2, seed=5, steps=2)
     return out
 
 
-def test_every_clip_is_picture_sound_and_settings(clips):
+def test_every_clip_is_image_audio_and_settings(clips):
     ids = {"piano-slow-5", "organ-6", "piano-slow-7", "organ-8"}
     assert {p.stem for p in clips.iterdir()} == ids and len(list(clips.iterdir())) == 12
     facts = json.loads((clips / "organ-6.json").read_text())
@@ -35,32 +33,32 @@ def test_every_clip_is_picture_sound_and_settings(clips):
 
 
 def test_the_same_command_gives_the_same_bytes(clips, tiny_checkpoint, tmp_path):
-    generate(["piano, slow", "organ"], tiny_checkpoint, tmp_path, count=2, seed=5, sampling=QUICK)
+    generate(["piano, slow", "organ"], tiny_checkpoint, tmp_path, count=2, seed=5, steps=2)
     for path in clips.iterdir():
         assert (tmp_path / path.name).read_bytes() == path.read_bytes()
 
 
 def test_a_clip_does_not_depend_on_its_batch(clips, tiny_checkpoint, tmp_path):
-    (alone,) = generate(["organ"], tiny_checkpoint, tmp_path, seed=6, sampling=QUICK)
+    (alone,) = generate(["organ"], tiny_checkpoint, tmp_path, seed=6, steps=2)
     for kind in (".png", ".flac", ".json"):
         assert alone.with_suffix(kind).read_bytes() == (clips / f"organ-6{kind}").read_bytes()
 
 
-def test_clips_that_are_there_are_not_made_again(clips, tiny_checkpoint):
+def test_existing_clips_are_not_generated_again(clips, tiny_checkpoint):
     before = {path: path.stat().st_mtime_ns for path in clips.iterdir()}
-    generate(["piano, slow", "organ"], tiny_checkpoint, clips, count=2, seed=5, sampling=QUICK)
+    generate(["piano, slow", "organ"], tiny_checkpoint, clips, count=2, seed=5, steps=2)
     assert before == {path: path.stat().st_mtime_ns for path in clips.iterdir()}
 
 
-def test_an_unknown_sampler_and_a_missing_lora_are_told(tiny_checkpoint, tmp_path):
+def test_an_unknown_sampler_and_a_missing_lora_are_errors(tiny_checkpoint, tmp_path):
     with pytest.raises(PresetError, match=r"dpmsolver\+\+"):
-        generate(["x"], tiny_checkpoint, tmp_path, sampling=Sampling(sampler="magic"))
+        generate(["x"], tiny_checkpoint, tmp_path, sampler="magic")
     with pytest.raises(ModelError, match="no such"):
         generate(["x"], tiny_checkpoint, tmp_path, lora=tmp_path / "no.safetensors")
 
 
-def test_sd15_draws_clips_too_and_says_its_format(tiny_sd15, tmp_path):
-    made = generate(["piano", "organ"], tiny_sd15, tmp_path, seed=1, sampling=QUICK)
+def test_sd15_generates_clips_in_its_own_format(tiny_sd15, tmp_path):
+    made = generate(["piano", "organ"], tiny_sd15, tmp_path, seed=1, steps=2)
     assert [path.name for path in made] == ["piano-1.flac", "organ-2.flac"]
     assert _size(made[0]) == (256, 256)
     assert soundfile.info(made[1]).duration == pytest.approx(5.12)
@@ -84,18 +82,18 @@ def lora(tmp_path):
     return write
 
 
-def test_a_lora_says_anchor_and_format_before_the_base_does(tiny_sd15, lora, tmp_path):
+def test_anchor_and_format_come_from_the_lora_before_the_base(tiny_sd15, lora, tmp_path):
     base, file = tmp_path / "base.safetensors", lora(dmm_anchor="mel music", dmm_format="nano")
     save_file(load_file(tiny_sd15), base, {"dmm_format": "sdxl-512"})
-    (clip,) = generate(["x"], base, tmp_path, file, sampling=QUICK)
+    (clip,) = generate(["x"], base, tmp_path, file, steps=2)
     facts = json.loads(clip.with_suffix(".json").read_text())
     assert (facts["anchor"], facts["format"]) == ("mel music", "nano") and _size(clip) == (256, 256)
 
 
-def test_clip_skip_of_the_lora_changes_the_picture(tiny_sd15, lora, tmp_path):
+def test_clip_skip_of_the_lora_changes_the_image(tiny_sd15, lora, tmp_path):
     pictures = []
     for skip in ("1", "2"):
-        (clip,) = generate(["x"], tiny_sd15, tmp_path, lora(ss_clip_skip=skip), sampling=QUICK)
+        (clip,) = generate(["x"], tiny_sd15, tmp_path, lora(ss_clip_skip=skip), steps=2)
         pictures.append(clip.with_suffix(".png").read_bytes())
     assert json.loads(clip.with_suffix(".json").read_text())["clip_skip"] == 2
     assert pictures[0] != pictures[1]
@@ -108,15 +106,17 @@ def test_clip_skip_holds_for_the_negative_prompt_too(tiny_sd15):
     hook = lambda unet, args, named: seen.append(named["encoder_hidden_states"])  # noqa: E731
     pipeline.unet.register_forward_pre_hook(hook, with_kwargs=True)
     sampling = Sampling(steps=1, negative_prompt="noise")
-    draw(pipeline, [Request("piano", 0)], Recipe(load_format("nano"), sampling, clip_skip=2))
+    generate_images(
+        pipeline,
+        [ClipRequest("piano", 0)],
+        GenerationSettings(load_format("nano"), sampling, clip_skip=2),
+    )
     assert torch.equal(seen[0], expected)
 
 
-def test_a_lora_of_another_base_is_refused_before_anything_is_drawn(
-    tiny_checkpoint, lora, tmp_path
-):
+def test_a_lora_of_another_base_is_refused_before_generation(tiny_checkpoint, lora, tmp_path):
     with pytest.raises(ModelError, match=r"trained on tiny-sd15\.safetensors") as error:
-        generate(["x"], tiny_checkpoint, tmp_path, lora(), sampling=QUICK)
+        generate(["x"], tiny_checkpoint, tmp_path, lora(), steps=2)
     assert "\n" not in str(error.value) and not list(tmp_path.glob("*.flac"))
 
 

@@ -34,8 +34,8 @@ def generate(tiny_sd15, tmp_path, capsys):
     ],
 )
 def test_options_that_do_not_go_together_are_wrong_usage(generate, words, said):
-    code, _, told = generate(*words)
-    assert code == 2 and said in told
+    code, _, error = generate(*words)
+    assert code == 2 and said in error
 
 
 @pytest.mark.parametrize(
@@ -53,20 +53,20 @@ def test_options_that_do_not_go_together_are_wrong_usage(generate, words, said):
     ],
 )
 def test_a_mistake_is_one_line(generate, words, said):
-    code, _, told = generate(*words)
-    assert code == 1 and said in told and told.count("\n") == 1
+    code, _, error = generate(*words)
+    assert code == 1 and said in error and error.count("\n") == 1
 
 
-def test_libraries_say_nothing_beside_our_bar(generate):
-    code, _, told = generate("piano", "--steps", "1")
-    assert code == 0 and told.startswith("generate") and told.count("\n") == 1
+def test_libraries_print_nothing_beside_the_progress_bar(generate):
+    code, _, error = generate("piano", "--steps", "1")
+    assert code == 0 and error.startswith("generate") and error.count("\n") == 1
 
 
 def settings(sound):
     return json.loads(Path(sound).with_suffix(".json").read_text())
 
 
-def test_variations_take_the_clips_own_way_of_drawing(generate):
+def test_variations_take_the_originals_sampler_settings(generate):
     _, (sound,), _ = generate("piano", "--seed", "3", "--steps", "2", "--sampler", "ddim")
     code, (other,), _ = generate("--variations", "piano-3", "--variation-strength", "0.1")
     first, second = settings(sound), settings(other)
@@ -74,7 +74,7 @@ def test_variations_take_the_clips_own_way_of_drawing(generate):
     assert second.pop("drift") == [[4, 0.1]] and first == second
 
 
-def test_a_grammar_a_mask_and_a_ranking_go_together(generate):
+def test_a_grammar_a_mask_and_a_ranking_combine(generate):
     _, (sound,), _ = generate("piano", "--steps", "1")
     code, kept, _ = generate(
         "--grammar", "minimidi", "--draw", "1", "--count", "2", "--seed", "5", "--steps", "1",

@@ -2,7 +2,7 @@ import pytest
 
 from dmm.checkpoints.tokenizers import load_tokenizers
 from dmm.errors import InputError, PresetError
-from dmm.generation.conditioning import cut_to_fit
+from dmm.generation.conditioning import truncate_prompt
 from dmm.generation.grammar import Grammar, grammar_names, load_grammar
 from dmm.generation.prompts import gather_prompts, read_prompts
 
@@ -19,7 +19,7 @@ def test_every_prompt_has_one_number():
         RULES.prompt(16)
 
 
-def test_drawing_repeats_nothing_and_goes_on_where_a_smaller_one_ended():
+def test_random_prompts_are_distinct_and_begin_like_a_smaller_number():
     drawn = RULES.draw(15, seed=3)
     assert len(set(drawn)) == 15 and drawn[:4] == RULES.draw(4, seed=3) != RULES.draw(4, seed=4)
     assert RULES.draw(99, seed=3) == [RULES.prompt(number) for number in range(16)]
@@ -38,7 +38,7 @@ def test_shipped_grammars_fit_clip_behind_an_anchor(name):
         load_tokenizers(1024 if name == "minimidi" else 49408),
     )
     for prompt in grammar.draw(300, seed=0):
-        assert not cut_to_fit(f"mel spectrogram music, {prompt}", tokenizer)[1]
+        assert not truncate_prompt(f"mel spectrogram music, {prompt}", tokenizer)[1]
 
 
 @pytest.mark.parametrize(
@@ -51,14 +51,14 @@ def test_shipped_grammars_fit_clip_behind_an_anchor(name):
         ('template = "{a}"\n[words]\na = ["x"]', "template"),
     ],
 )
-def test_a_grammar_that_does_not_hold_is_told_in_one_line(tmp_path, text, said):
+def test_an_invalid_grammar_is_an_error_of_one_line(tmp_path, text, said):
     (tmp_path / "mine.toml").write_text(text)
     with pytest.raises(PresetError, match=said) as error:
         load_grammar(str(tmp_path / "mine.toml"))
     assert "mine.toml" in str(error.value) and "\n" not in str(error.value)
 
 
-def test_an_unknown_grammar_names_those_there_are():
+def test_an_unknown_grammar_lists_the_known_ones():
     with pytest.raises(PresetError, match="minimidi, music"):
         load_grammar("jazz")
 
@@ -79,7 +79,7 @@ def test_a_file_has_a_prompt_a_line_and_comments(tmp_path):
     ]
 
 
-def test_a_file_without_prompts_is_told(tmp_path):
+def test_a_file_without_prompts_is_an_error(tmp_path):
     (tmp_path / "empty.txt").write_text("# nothing\n")
     (tmp_path / "latin.txt").write_bytes(b"caf\xe9")
     for name, said in (("empty.txt", "holds no prompt"), ("latin.txt", "UTF-8"), ("no", "no such")):

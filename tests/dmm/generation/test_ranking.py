@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from dmm.generation.clips import make_clips
-from dmm.generation.ranking import Ranking, choose
-from dmm.generation.requests import requests
+from dmm.generation.ranking import Ranking, select
+from dmm.generation.requests import clip_requests
 
 
 def at(*degrees):
@@ -16,32 +16,35 @@ def at(*degrees):
 
 def test_without_a_floor_the_best_scores_are_kept():
     scores = np.array([0.1, 0.4, 0.2, 0.3])
-    assert choose(scores, at(0, 0, 0, 0), keep=3, floor=0.0).kept == (1, 3, 2)
+    assert select(scores, at(0, 0, 0, 0), keep=3, floor=0.0).kept == (1, 3, 2)
 
 
-def test_a_near_copy_of_the_best_gives_way_to_one_that_differs():
-    choice = choose(np.array([0.9, 0.89, 0.1]), at(0, 1, 90), keep=2, floor=0.5)
-    assert choice.kept == (0, 2) and not choice.filled
-    assert choice.floor == pytest.approx((1 - np.cos(np.radians([1, 90, 89]))).mean() / 2, abs=1e-4)
+def test_a_near_copy_of_the_best_is_passed_over_for_a_different_one():
+    chosen = select(np.array([0.9, 0.89, 0.1]), at(0, 1, 90), keep=2, floor=0.5)
+    assert chosen.kept == (0, 2) and not chosen.filled
+    assert chosen.least_distance == pytest.approx(
+        (1 - np.cos(np.radians([1, 90, 89]))).mean() / 2, abs=1e-4
+    )
 
 
 def test_where_none_is_far_enough_the_farthest_fills_the_place():
-    choice = choose(np.array([0.9, 0.8, 0.1]), at(0, 3, 10), keep=2, floor=5.0)
-    assert choice.kept == (0, 2) and choice.filled == (2,)
+    chosen = select(np.array([0.9, 0.8, 0.1]), at(0, 3, 10), keep=2, floor=5.0)
+    assert chosen.kept == (0, 2) and chosen.filled == (2,)
 
 
-def test_the_order_in_which_clips_were_drawn_does_not_matter(rng):
+def test_the_order_of_candidates_does_not_matter(rng):
     scores, rows = rng.normal(size=9), rng.normal(size=(9, 4))
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     order = rng.permutation(9)
-    kept = choose(scores, rows, 4, 0.8).kept
-    assert [order[i] for i in choose(scores[order], rows[order], 4, 0.8).kept] == list(kept)
+    kept = select(scores, rows, 4, 0.8).kept
+    assert [order[i] for i in select(scores[order], rows[order], 4, 0.8).kept] == list(kept)
 
 
 class Loudness:
-    """Hears how loud a sound is, and wants it loud."""
+    """Embeds only loudness, and every text as loud."""
 
     name, version, dim, protocol, logit_scale = "loudness", "1", 2, "", 1.0
+    identity = None
 
     def embed(self, audio_files):
         raise NotImplementedError
@@ -60,10 +63,10 @@ def loudness(monkeypatch):
     return Ranking("loudness", keep=2, floor=0.0)
 
 
-def test_of_each_prompt_the_best_are_kept_and_the_rest_is_only_told_of(order, loudness):
-    wanted = requests(["piano", "organ"], 3, 0)
-    sounds = make_clips(wanted, order(ranking=loudness))
-    out = order().out
+def test_of_each_prompt_the_best_clips_are_kept_and_the_others_only_listed(maker, loudness):
+    wanted = clip_requests(["piano", "organ"], 3, 0)
+    sounds = make_clips(wanted, maker(ranking=loudness))
+    out = maker().out
     assert len(sounds) == 4 and len(list(out.iterdir())) == 12
     for prompt in ("piano", "organ"):
         facts = [
@@ -75,8 +78,8 @@ def test_of_each_prompt_the_best_are_kept_and_the_rest_is_only_told_of(order, lo
         assert min(fact["score"] for fact in facts) >= max(dropped)
 
 
-def test_a_ranked_prompt_is_made_again_only_if_a_kept_clip_is_missing(order, loudness):
-    wanted, ranked = requests(["piano"], 3, 0), order(ranking=loudness)
+def test_a_ranked_prompt_is_made_again_only_if_a_kept_clip_is_missing(maker, loudness):
+    wanted, ranked = clip_requests(["piano"], 3, 0), maker(ranking=loudness)
     sounds = make_clips(wanted, ranked)
     before = [path.stat().st_mtime_ns for path in sounds]
     assert make_clips(wanted, ranked) == sounds

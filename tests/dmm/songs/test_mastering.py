@@ -5,7 +5,7 @@ import pytest
 import soundfile
 
 from dmm.errors import DmmError, InputError
-from dmm.songs.mastering import limit, limiter_context, true_peaks, write_sound
+from dmm.songs.mastering import limit, limiter_context, true_peaks, write_mastered
 from dmm.sound.loudness import loudness_lufs
 
 SR = 22050
@@ -26,9 +26,9 @@ def drums(rng):
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".flac", ".mp3"])
-def test_every_kind_of_file_holds_the_sound(tmp_path, suffix):
+def test_every_file_type_holds_the_audio(tmp_path, suffix):
     sound = 0.4 * np.sin(2 * np.pi * 500 * np.arange(2 * SR) / SR, dtype=np.float32)[None]
-    written = write_sound(tmp_path / f"x{suffix}", blocks(sound), SR, 1)
+    written = write_mastered(tmp_path / f"x{suffix}", blocks(sound), SR, 1)
     back, sr = soundfile.read(tmp_path / f"x{suffix}", dtype="float32", always_2d=True)
     assert sr == SR and written.duration_s == 2.0
     assert loudness_lufs(back.T, SR) == pytest.approx(written.loudness_lufs, abs=0.1)
@@ -36,14 +36,14 @@ def test_every_kind_of_file_holds_the_sound(tmp_path, suffix):
 
 @pytest.mark.parametrize("target", [-30.0, -14.0])
 def test_loudness_is_met_below_the_ceiling(tmp_path, drums, target):
-    written = write_sound(tmp_path / "x.wav", blocks(drums), SR, 2, target)
+    written = write_mastered(tmp_path / "x.wav", blocks(drums), SR, 2, target)
     back = soundfile.read(tmp_path / "x.wav", dtype="float32")[0].T
     assert loudness_lufs(back, SR) == pytest.approx(target, abs=0.1)
     assert written.loudness_lufs == pytest.approx(target, abs=0.1)
     assert true_peaks(back).max() <= 10 ** (-1 / 20) + 0.005
 
 
-def test_the_limiter_leaves_quiet_sound_alone(rng):
+def test_the_limiter_leaves_quiet_audio_unchanged(rng):
     sound = np.clip(0.1 * rng.normal(size=(1, 30000)), -0.3, 0.3).astype(np.float32)
     limited = np.concatenate(list(limit(blocks(sound), SR)), axis=1)
     np.testing.assert_allclose(limited, sound, rtol=1e-6)
@@ -66,41 +66,43 @@ def test_a_loop_is_limited_the_same_wherever_it_begins(drums):
     np.testing.assert_allclose(*turned, atol=1e-5)
 
 
-def test_a_peak_at_the_end_of_a_loop_turns_down_its_beginning(tmp_path, rng):
+def test_a_peak_at_the_end_of_a_loop_attenuates_its_beginning(tmp_path, rng):
     sound = 0.05 * rng.normal(size=(1, 2 * SR)).astype(np.float32)
     sound[:, -40:] += 0.9
     beginnings = []
     for loop in (False, True):
-        write_sound(tmp_path / "x.wav", blocks(sound), SR, 1, -20.0, loop)
+        write_mastered(tmp_path / "x.wav", blocks(sound), SR, 1, -20.0, loop)
         beginnings.append(np.square(soundfile.read(tmp_path / "x.wav")[0][:40]).sum())
     assert beginnings[1] < 0.7 * beginnings[0]
 
 
-def test_silence_stays_silence_whatever_loudness_is_wanted(tmp_path):
-    written = write_sound(tmp_path / "x.flac", [np.zeros((1, SR), np.float32)], SR, 1, -14.0)
+def test_silence_stays_silence_at_any_target_loudness(tmp_path):
+    written = write_mastered(tmp_path / "x.flac", [np.zeros((1, SR), np.float32)], SR, 1, -14.0)
     assert not soundfile.read(tmp_path / "x.flac")[0].any()
     assert written.gain_db == 0
 
 
-def test_an_unknown_kind_of_file_is_refused(tmp_path):
+def test_an_unknown_file_type_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"x\.ogg: sound is written as \.flac, \.wav, \.mp3"):
-        write_sound(tmp_path / "x.ogg", [], SR, 1)
+        write_mastered(tmp_path / "x.ogg", [], SR, 1)
 
 
 @pytest.mark.parametrize("target", [None, -14.0])
 @pytest.mark.skipif(not FULL.exists(), reason="a disk that is always full is Linux's")
-def test_a_full_disk_is_told_in_one_line_and_leaves_nothing(tmp_path, monkeypatch, drums, target):
+def test_a_full_disk_is_an_error_of_one_line_and_leaves_no_file(
+    tmp_path, monkeypatch, drums, target
+):
     monkeypatch.setattr(Path, "open", lambda _, *how, **more: open(FULL, *how, **more))
     with pytest.raises(DmmError, match=r"x\.flac: the disk is full"):
-        write_sound(tmp_path / "x.flac", blocks(drums), SR, 2, target)
+        write_mastered(tmp_path / "x.flac", blocks(drums), SR, 2, target)
     assert not list(tmp_path.iterdir())
 
 
-def test_an_interrupted_stream_leaves_nothing(tmp_path):
+def test_an_interrupted_stream_leaves_no_file(tmp_path):
     def stopped():
         yield np.zeros((1, 100), np.float32)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        write_sound(tmp_path / "x.wav", stopped(), SR, 1, -14.0)
+        write_mastered(tmp_path / "x.wav", stopped(), SR, 1, -14.0)
     assert not list(tmp_path.iterdir())

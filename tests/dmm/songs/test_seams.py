@@ -25,7 +25,7 @@ def score(mel, spans, **more):
     return seam_score(band_power(mel), spans, RATE, **more)
 
 
-def test_places_like_any_other_score_near_0_on_average(rng):
+def test_ordinary_places_score_near_0_on_average(rng):
     scores = [score(piece(rng), joints()) for _ in range(8)]
     for name in ("flux", "level", "distance"):
         # The mean of 13 joints scatters by 1 / sqrt(13), that of eight pieces by a third of it.
@@ -49,7 +49,7 @@ def test_blur_lowers_the_flux_and_a_click_raises_it(rng):
     assert score(blurred, joints()).flux < -2 < 2 < score(clicked, joints()).flux
 
 
-def test_another_piece_after_each_joint_is_a_distance(rng):
+def test_different_music_after_each_joint_is_a_distance(rng):
     one, other = piece(rng), piece(rng)
     other *= np.geomspace(0.1, 10, 64)[:, None]
     mixed = one.copy()
@@ -64,7 +64,7 @@ def test_gain_changes_nothing(rng):
     assert score(mel, joints()).z == pytest.approx(score(mel * 0.01, joints()).z, rel=1e-3)
 
 
-def test_what_is_ignored_is_no_place_to_compare_with(rng):
+def test_ignored_spans_are_not_compared_with(rng):
     mel = piece(rng)
     plain = score(mel, joints()[:3], ignored=[(950, 1250)])
     mel[:, 1000:1200] = mel[:, 1000:1200][::-1]
@@ -72,7 +72,7 @@ def test_what_is_ignored_is_no_place_to_compare_with(rng):
     assert score(mel, joints()[:3]) != plain
 
 
-def test_a_piece_without_joints_or_other_places_is_refused(rng):
+def test_a_song_without_joints_or_other_places_is_refused(rng):
     with pytest.raises(ValueError, match="no joint"):
         score(piece(rng), [(0, 10)])
     with pytest.raises(ValueError, match="0 places"):

@@ -11,19 +11,19 @@ from dmm.codec.decode import stream_decode
 from dmm.codec.image import read_image, write_image
 from dmm.codec.mel import encode, load_format
 from dmm.errors import InputError
-from dmm.songs.files import Track, cue_sheet
-from dmm.songs.joining import (
-    Layers,
+from dmm.songs.mel_crossfade import (
+    Mel,
     as_stereo,
     crossfade,
-    gain_between,
-    levelled,
+    matching_gain_db,
     power_at_ends,
     to_image,
-    to_layers,
+    to_mel,
+    with_gain_ramps,
 )
-from dmm.songs.overlaps import choose_overlap, hear_pulse
-from dmm.songs.stitch import Joining, make_plan, read_clips, render, stitch
+from dmm.songs.overlap import choose_overlap, detect_beats
+from dmm.songs.song_files import Track, cue_sheet
+from dmm.songs.stitch import StitchOptions, lay_out_clips, read_clips, render, stitch
 
 NANO = load_format("nano")
 SMALL = NANO.model_copy(
@@ -53,16 +53,16 @@ def clips(tmp_path):
     return paths
 
 
-def test_layers_are_the_image_again(rng):
+def test_magnitudes_become_the_same_image_again(rng):
     for shape in ((64, 20), (64, 20, 3)):
         image = rng.integers(0, 256, shape, dtype=np.uint8)
         for fmt in (SMALL, SMALL.model_copy(update={"stereo": "left-right"})):
             if fmt.stereo == "left-right" and image.ndim == 3:
                 image[..., 0] = 255
-            assert (to_image(to_layers(image, fmt), fmt) == image).all()
+            assert (to_image(to_mel(image, fmt), fmt) == image).all()
 
 
-def test_a_grey_image_in_stereo_sounds_the_same():
+def test_a_mono_image_as_stereo_sounds_the_same():
     image = encode(beats(60), SMALL)
     mono, both = (
         np.concatenate(list(stream_decode(x, SMALL)), axis=1)
@@ -72,28 +72,28 @@ def test_a_grey_image_in_stereo_sounds_the_same():
 
 
 def test_a_crossfade_of_two_equally_loud_clips_is_as_loud_throughout(rng):
-    one, two = (Layers(np.full((1, 4, 30), 0.3, np.float32)) for _ in range(2))
+    one, two = (Mel(np.full((1, 4, 30), 0.3, np.float32)) for _ in range(2))
     np.testing.assert_allclose(crossfade(one, two).magnitude, 0.3, rtol=1e-6)
-    silent = Layers(np.zeros((1, 4, 30), np.float32))
+    silent = Mel(np.zeros((1, 4, 30), np.float32))
     fade = crossfade(one, silent).magnitude[0, 0] ** 2 / 0.09
     np.testing.assert_allclose(fade + fade[::-1], 1, rtol=1e-5)
 
 
 def test_levels_meet_half_way_and_the_middle_stays():
-    one, two = (Layers(np.full((1, 64, 101), level, np.float32)) for level in (0.2, 0.1))
-    gain_db = gain_between(power_at_ends(one, SMALL)[1], power_at_ends(two, SMALL)[0])
+    one, two = (Mel(np.full((1, 64, 101), level, np.float32)) for level in (0.2, 0.1))
+    gain_db = matching_gain_db(power_at_ends(one, SMALL)[1], power_at_ends(two, SMALL)[0])
     assert gain_db == pytest.approx(np.full(64, 6.0), abs=0.03)
     none = np.zeros(64)
-    end = levelled(one, none, -gain_db / 2).magnitude[0, 0]
-    start = levelled(two, gain_db / 2, none).magnitude[0, 0]
+    end = with_gain_ramps(one, none, -gain_db / 2).magnitude[0, 0]
+    start = with_gain_ramps(two, gain_db / 2, none).magnitude[0, 0]
     assert end[-1] == pytest.approx(start[0], rel=0.01)
     assert end[:51] == pytest.approx(0.2) and start[50:] == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize("first_s", [0.1, 0.2, 0.33, 0.45])
-def test_overlaps_go_on_with_the_beat(first_s):
+def test_overlaps_continue_the_beat(first_s):
     left, right = (
-        hear_pulse(to_layers(encode(beats(345, first_s=s), SMALL), SMALL), SMALL)
+        detect_beats(to_mel(encode(beats(345, first_s=s), SMALL), SMALL), SMALL)
         for s in (0.1, first_s)
     )
     overlap = choose_overlap(left, right, wanted=90, most=172, rate_hz=RATE)
@@ -117,10 +117,10 @@ def test_clips_are_joined_to_one_sound_without_a_gap(clips, tmp_path):
     assert 'TITLE "clip-2"' in out.with_suffix(".cue").read_text()
 
 
-def test_what_lies_between_joints_is_untouched(clips):
-    joining = Joining(match_gain=False)
+def test_clips_are_unchanged_between_joints(clips):
+    options = StitchOptions(match_gain=False)
     read = read_clips(clips)
-    plan = make_plan(read, joining)
+    plan = lay_out_clips(read, options)
     wide = render(read, plan)
     (_, first), (second, _) = plan.joints()
     start = plan.starts[1]
@@ -128,7 +128,7 @@ def test_what_lies_between_joints_is_untouched(clips):
 
 
 def test_a_loop_of_clips_joins_the_last_to_the_first(clips, tmp_path):
-    paths = stitch(clips, tmp_path / "loop.wav", Joining(loop=True), quality="fast")
+    paths = stitch(clips, tmp_path / "loop.wav", StitchOptions(loop=True), quality="fast")
     facts = json.loads(paths[-1].read_text())
     assert len(facts["joined"]) == 3 and facts["joints_s"][-1][0] == 0
     # 120 beats a minute: a loop on the beat has a whole number of half seconds.
@@ -143,7 +143,7 @@ def test_stereo_and_mono_clips_become_stereo(clips, tmp_path):
     assert soundfile.info(paths[0]).channels == 2
 
 
-def test_images_that_name_no_format_join_by_the_one_stated(rng, tmp_path):
+def test_images_without_a_format_join_by_the_given_one(rng, tmp_path):
     for name in "ab":
         plain = Image.fromarray(rng.integers(0, 256, (256, 256), dtype=np.uint8))
         plain.save(tmp_path / f"{name}.png")
@@ -185,12 +185,12 @@ def cue_sheet_lines(tracks):
     return cue_sheet(Path("x.flac"), tracks).splitlines()
 
 
-def test_memory_grows_by_the_pictures_alone(clips):
+def test_memory_grows_with_the_images_only(clips):
     peaks, pixels = [], []
     for copies in (4, 12):
         tracemalloc.start()
         read = read_clips(clips * copies)
-        pixels.append(render(read, make_plan(read, Joining())).size)
+        pixels.append(render(read, lay_out_clips(read, StitchOptions())).size)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     # Bytes a pixel: the clips, the wide image, and what is known of each clip's onsets.

@@ -37,7 +37,7 @@ def test_a_timeline_is_read_in_order(written):
         ([], "part: field required"),
     ],
 )
-def test_gaps_overlaps_and_nonsense_are_refused_in_one_line(written, parts, message):
+def test_gaps_overlaps_and_invalid_values_are_errors_of_one_line(written, parts, message):
     with pytest.raises(InputError, match=message) as refusal:
         read_timeline(written(*parts))
     assert "\n" not in str(refusal.value) and "t.toml" in str(refusal.value)
@@ -60,7 +60,7 @@ def test_an_unknown_key_names_its_nearest_neighbour(written, tmp_path):
         read_timeline(tmp_path / "none.toml")
 
 
-def test_prompts_cross_over_around_their_borders(written):
+def test_prompts_crossfade_around_their_borders(written):
     timeline = read_timeline(
         written((0, 10, "a"), (10, 10, "b"), (20, 10, "c"), head="crossfade_s = 4\n")
     )
@@ -86,6 +86,6 @@ def test_bars_are_four_beats_long():
         ({"prompt": "a", "seconds": 4.0, "bars": 4, "bpm": 90.0}, "how long"),
     ],
 )
-def test_a_piece_needs_words_and_one_length(said, message):
+def test_a_song_needs_a_prompt_and_one_length(said, message):
     with pytest.raises(InputError, match=message):
         choose_timeline(**said)

@@ -6,15 +6,15 @@ import pytest
 from dmm.codec.image import write_image
 from dmm.codec.mel import load_format
 from dmm.sound.audio import write_audio
-from dmm.ui.library import find_models
-from dmm.ui.server import open_desk
+from dmm.ui.model_library import find_models
+from dmm.ui.server import open_workspace
 
 FACTS = {"steps": 4, "guidance": 5.0, "sampler": "euler", "negative_prompt": "", "format": "nano"}
 
 
 @pytest.fixture
 def put_clip():
-    """``put_clip(folder, prompt, seed)``: a clip of nano's format that nobody had to draw."""
+    """``put_clip(folder, prompt, seed)``: a clip of nano's format, of random noise."""
     fmt = load_format("nano")
 
     def put(folder, prompt, seed):
@@ -31,10 +31,10 @@ def put_clip():
 
 
 @pytest.fixture
-def desk(tiny_checkpoint, tmp_path):
-    """The page's things over an empty CLIPS folder, with a model of random weights."""
-    desk = open_desk(find_models([tiny_checkpoint]), tmp_path / "clips", "cpu")
+def workspace(tiny_checkpoint, tmp_path):
+    """A workspace with an empty CLIPS folder and a model of random weights."""
+    workspace = open_workspace(find_models([tiny_checkpoint]), tmp_path / "clips", "cpu")
     (tmp_path / "clips").mkdir()
-    yield desk
-    desk.jobs.cancel()
-    desk.jobs.wait(30.0)
+    yield workspace
+    workspace.jobs.cancel()
+    workspace.jobs.wait(30.0)

@@ -26,10 +26,10 @@ class Open:
 
 
 @contextmanager
-def serving(desk):
+def serving(workspace):
     with listen(0) as server:
         port = server.getsockname()[1]
-        config = uvicorn.Config(create_app(desk, port, "key"), log_level="error")
+        config = uvicorn.Config(create_app(workspace, port, "key"), log_level="error")
         running = uvicorn.Server(config)
         thread = threading.Thread(target=running.run, kwargs={"sockets": [server]})
         thread.start()
@@ -60,11 +60,11 @@ class QuietHandler(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture
-def opened(chromium, desk, put_clip):
+def opened(chromium, workspace, put_clip):
     """The page, with two clips in the folder."""
     for seed in (1, 2):
-        put_clip(desk.clips.folder, "organ", seed)
-    with serving(desk) as address:
+        put_clip(workspace.clips.folder, "organ", seed)
+    with serving(workspace) as address:
         context = chromium.new_context(viewport={"width": 1280, "height": 860})
         page, complaints = context.new_page(), []
         page.set_default_timeout(60_000)
@@ -93,9 +93,11 @@ def test_the_key_leaves_the_address_and_a_stranger_has_none(opened, chromium):
     assert stranger.goto(opened.address).status == 403
 
 
-def test_a_page_of_another_port_can_neither_order_nor_embed(opened, desk, monkeypatch, tmp_path):
+def test_a_page_of_another_port_can_neither_order_nor_embed(
+    opened, workspace, monkeypatch, tmp_path
+):
     reached = []
-    monkeypatch.setattr(type(desk.jobs), "cancel", lambda jobs: reached.append(jobs))
+    monkeypatch.setattr(type(workspace.jobs), "cancel", lambda jobs: reached.append(jobs))
     (tmp_path / "evil").mkdir()
     (tmp_path / "evil" / "index.html").write_text("<title>evil</title>")
     with other_site(tmp_path / "evil") as address:
@@ -116,7 +118,7 @@ def test_a_page_of_another_port_can_neither_order_nor_embed(opened, desk, monkey
     assert sent == "not answered" and not shown and not reached
 
 
-def test_clips_are_made_heard_joined_and_found_again(opened, desk):
+def test_clips_are_made_heard_joined_and_found_again(opened, workspace):
     page = opened.page
     page.get_by_label("Prompts, one a line").fill("piano, slow\nharp")
     page.get_by_label("Clips of each").fill("1")
@@ -133,7 +135,7 @@ def test_clips_are_made_heard_joined_and_found_again(opened, desk):
         page.get_by_role("button", name=f"Add {name} to the timeline").click()
     page.get_by_role("button", name="Export").click()
     page.locator(".song").wait_for()
-    assert (desk.clips.folder / "songs" / "song.flac").is_file()
+    assert (workspace.clips.folder / "songs" / "song.flac").is_file()
     page.locator("#job").wait_for(state="hidden")
     page.get_by_role("button", name="Export").click(trial=True)  # enabled again
 
@@ -172,7 +174,7 @@ def test_the_timeline_is_worked_by_drag(opened):
     assert labels(page) == [1, 2, 1]
 
 
-def test_the_timeline_is_worked_by_keys_alone(opened, desk):
+def test_the_timeline_is_worked_by_keys_alone(opened, workspace):
     page = opened.page
     for name in ("organ-1", "organ-2", "organ-1"):
         page.get_by_role("button", name=f"Add {name} to the timeline").press("Enter")
@@ -192,10 +194,10 @@ def test_the_timeline_is_worked_by_keys_alone(opened, desk):
     assert "2 clips, 8.7 s" in page.locator("#timeline-title").inner_text()
     page.reload()
     page.locator(PLACED).nth(1).wait_for()
-    assert labels(page) == [2, 1] and desk.timeline.read().overlap_s == 1.5
+    assert labels(page) == [2, 1] and workspace.timeline.read().overlap_s == 1.5
 
 
-def test_a_job_is_followed_after_a_reload_and_can_be_cancelled(opened, desk):
+def test_a_job_is_followed_after_a_reload_and_can_be_cancelled(opened, workspace):
     page = opened.page
     page.get_by_label("Prompts, one a line").fill("piano")
     page.get_by_label("Clips of each").fill("64")
@@ -206,7 +208,7 @@ def test_a_job_is_followed_after_a_reload_and_can_be_cancelled(opened, desk):
     page.reload()
     page.get_by_role("button", name="Cancel").click()
     page.get_by_text("Clips: cancelled").wait_for()
-    assert desk.jobs.last.state == "cancelled"
+    assert workspace.jobs.last.state == "cancelled"
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (820, "dark"), (1280, "light")])

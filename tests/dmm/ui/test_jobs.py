@@ -14,11 +14,11 @@ def jobs():
     jobs.wait(10.0)
 
 
-def test_a_job_tells_how_far_it_is_and_what_came_of_it(jobs):
+def test_a_job_reports_progress_and_its_result(jobs):
     seen = []
 
     def work(job):
-        job.go_on(1, "half")
+        job.report(1, "half")
         seen.append(job.as_json())
         return "2 made"
 
@@ -46,7 +46,7 @@ def test_a_cancelled_job_stops_at_its_next_step(jobs):
 
     def work(job):
         while True:
-            job.go_on()
+            job.report()
             reached.set()
 
     jobs.start(Job("clips", 9), work)
@@ -56,7 +56,7 @@ def test_a_cancelled_job_stops_at_its_next_step(jobs):
     assert jobs.last.state == "cancelled" and jobs.last.done < 9
 
 
-def test_what_went_wrong_is_told(jobs, capsys):
+def test_a_failure_is_reported(jobs, capsys):
     def users(job):
         raise InputError("no such clip")
 

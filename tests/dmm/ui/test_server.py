@@ -1,39 +1,42 @@
 import json
 import re
 import socket
+from dataclasses import replace
 
 import pytest
 import soundfile
 from fastapi.testclient import TestClient
 
 from dmm.errors import InputError
-from dmm.ui.clips import ClipsFolder
 from dmm.ui.server import create_app, listen
+from dmm.ui.stored_clips import ClipsFolder
 
 HOME = "http://127.0.0.1:8377"
 ORDER = {"prompts": ["piano"], "count": 2, "seed": 3, "sampler": "euler", "steps": 1, "guidance": 1}
 
 
 @pytest.fixture
-def page(desk):
+def page(workspace):
     """The page in a browser that has its key."""
-    client = TestClient(create_app(desk, 8377, "secret"), base_url=HOME, headers={"origin": HOME})
+    client = TestClient(
+        create_app(workspace, 8377, "secret"), base_url=HOME, headers={"origin": HOME}
+    )
     assert "What shall it play?" in client.get("/?token=secret").text
     return client
 
 
 @pytest.fixture
-def order(desk):
-    return {**ORDER, "model": next(iter(desk.library.models))}
+def order(workspace):
+    return {**ORDER, "model": next(iter(workspace.library.models))}
 
 
-def finished(page, desk):
-    desk.jobs.wait(60.0)
+def finished(page, workspace):
+    workspace.jobs.wait(60.0)
     return page.get("/api/job").json()
 
 
-def test_the_state_offers_what_there_is(page, put_clip, desk):
-    put_clip(desk.clips.folder, "organ", 1)
+def test_the_state_lists_models_formats_and_clips(page, put_clip, workspace):
+    put_clip(workspace.clips.folder, "organ", 1)
     state = page.get("/api/state").json()
     (model,) = state["models"].values()
     assert (model["label"], model["kind"], model["format"]) == ("tiny", "SDXL", "nano")
@@ -44,9 +47,9 @@ def test_the_state_offers_what_there_is(page, put_clip, desk):
     assert clip["duration_s"] == pytest.approx(5.12)
 
 
-def test_an_order_becomes_clips(page, desk, order):
+def test_an_order_becomes_clips(page, workspace, order):
     assert page.post("/api/clips", json=order).status_code == 202
-    job = finished(page, desk)
+    job = finished(page, workspace)
     assert (job["state"], job["note"], job["done"]) == ("done", "2 made", 2)
     clips = page.get("/api/clips").json()["clips"]
     assert [clip["id"] for clip in clips] == ["piano-4", "piano-3"]  # the newest first
@@ -56,35 +59,36 @@ def test_an_order_becomes_clips(page, desk, order):
     assert sound.status_code == 206 and sound.content == b"fLaC"
 
 
-def test_the_same_order_again_makes_nothing_and_another_asks_first(page, desk, order):
+def test_a_repeated_order_generates_nothing_and_a_changed_one_asks_first(page, workspace, order):
     page.post("/api/clips", json=order)
-    finished(page, desk)
+    finished(page, workspace)
     page.post("/api/clips", json=order)
-    assert finished(page, desk)["note"] == "all of them were there already"
+    assert finished(page, workspace)["note"] == "all of them were there already"
     other = {**order, "guidance": 2}
     answer = page.post("/api/clips", json=other)
     assert answer.status_code == 409 and answer.json()["replaces"] == ["piano-3", "piano-4"]
     page.post("/api/clips", json={**other, "replace": True})
-    assert finished(page, desk)["note"] == "2 made"
-    assert desk.clips.facts("piano-3")["guidance"] == 2
+    assert finished(page, workspace)["note"] == "2 made"
+    assert workspace.clips.facts("piano-3")["guidance"] == 2
 
 
-def test_cancelling_keeps_what_is_finished(page, desk, order, monkeypatch):
-    from dmm.ui import making
+def test_cancelling_keeps_finished_clips(page, workspace, order, monkeypatch):
+    from dmm.ui import clip_jobs
 
-    made = making.make_clips
+    generate = clip_jobs.generate
 
-    def slow(*arguments):
-        watch = arguments[-1]
-        on_clip = watch.on_clip
-        object.__setattr__(watch, "on_clip", lambda path: (desk.jobs.cancel(), on_clip(path)))
-        return made(*arguments)
+    def cancelled_after_one(*arguments, callbacks=None, **named):
+        if callbacks:
+            on_clip = callbacks.on_clip
+            cancelling = lambda path: (workspace.jobs.cancel(), on_clip(path))  # noqa: E731
+            callbacks = replace(callbacks, on_clip=cancelling)
+        return generate(*arguments, callbacks=callbacks, **named)
 
-    monkeypatch.setattr(making, "make_clips", slow)
+    monkeypatch.setattr(clip_jobs, "generate", cancelled_after_one)
     page.post("/api/clips", json={**order, "count": 9})
-    assert finished(page, desk)["state"] == "cancelled"
+    assert finished(page, workspace)["state"] == "cancelled"
     assert [clip["id"] for clip in page.get("/api/clips").json()["clips"]] == ["piano-3"]
-    assert len(list(desk.clips.folder.iterdir())) == 3
+    assert len(list(workspace.clips.folder.iterdir())) == 3
 
 
 @pytest.mark.parametrize(
@@ -102,10 +106,10 @@ def test_cancelling_keeps_what_is_finished(page, desk, order, monkeypatch):
         ({"sampler": "magic"}, 400, "no sampler"),
     ],
 )
-def test_what_cannot_be_made_is_told_in_one_line(page, desk, order, change, status, told):
+def test_an_invalid_order_is_an_error_of_one_line(page, workspace, order, change, status, told):
     answer = page.post("/api/clips", json=order | change)
     if answer.status_code == 202:  # known only once the model is asked
-        job = finished(page, desk)
+        job = finished(page, workspace)
         assert job["state"] == "failed" and told in job["note"]
         return
     detail = answer.json()["detail"]
@@ -116,8 +120,8 @@ def test_what_cannot_be_made_is_told_in_one_line(page, desk, order, change, stat
     "name",
     ["../secret", "..%2Fsecret", "%2e%2e/secret", "..\\secret", ".hidden", "/etc/passwd", ""],
 )
-def test_no_file_outside_the_folder_is_reached(page, desk, put_clip, name):
-    for folder in (desk.clips.folder, desk.clips.folder.parent):
+def test_no_file_outside_the_folder_is_served(page, workspace, put_clip, name):
+    for folder in (workspace.clips.folder, workspace.clips.folder.parent):
         put_clip(folder, "secret", 1)
         (folder / ".hidden.png").touch()
     for path in (
@@ -128,41 +132,41 @@ def test_no_file_outside_the_folder_is_reached(page, desk, put_clip, name):
     ):
         assert page.get(path).status_code in (400, 404, 405)
     with pytest.raises(InputError, match="no such clip"):
-        desk.clips.file(name, ".png")
+        workspace.clips.file(name, ".png")
 
 
-def test_the_timeline_outlasts_the_server(page, desk, put_clip):
-    ids = [put_clip(desk.clips.folder, prompt, 1) for prompt in ("organ", "piano")]
+def test_the_timeline_survives_a_restart(page, workspace, put_clip):
+    ids = [put_clip(workspace.clips.folder, prompt, 1) for prompt in ("organ", "piano")]
     page.post("/api/timeline", json={"clips": ids, "overlap_s": 0.7})
-    again = TestClient(create_app(desk, 8377, "other"), base_url=HOME)
+    again = TestClient(create_app(workspace, 8377, "other"), base_url=HOME)
     again.get("/?token=other")
     assert again.get("/api/state").json()["timeline"] == {"clips": ids, "overlap_s": 0.7}
 
 
-def test_a_timeline_becomes_a_song(page, desk, put_clip):
-    ids = [put_clip(desk.clips.folder, prompt, 1) for prompt in ("organ", "piano")]
+def test_a_timeline_becomes_a_song(page, workspace, put_clip):
+    ids = [put_clip(workspace.clips.folder, prompt, 1) for prompt in ("organ", "piano")]
     song = {"clips": [*ids, ids[0]], "overlap_s": 0.5, "name": "../My Song", "align": False}
     for number in (1, 2):
         assert page.post("/api/songs", json=song).status_code == 202
-        assert finished(page, desk)["state"] == "done", number
+        assert finished(page, workspace)["state"] == "done", number
     newest, first = page.get("/api/clips").json()["songs"]
     assert (first["name"], newest["name"]) == ("my-song.flac", "my-song-2.flac")
     assert first["duration_s"] == pytest.approx(3 * 5.12 - 2 * 0.5, abs=0.05)
     saved = page.get("/songs/my-song.flac")
     assert saved.content[:4] == b"fLaC"
     assert page.get("/songs/my-song.flac/picture").content[:4] == b"\x89PNG"
-    assert soundfile.info(desk.clips.folder / "songs" / "my-song.flac").duration > 10
+    assert soundfile.info(workspace.clips.folder / "songs" / "my-song.flac").duration > 10
 
 
-def test_songs_that_cannot_be_are_told(page, desk, put_clip):
-    clip = put_clip(desk.clips.folder, "organ", 1)
+def test_impossible_songs_are_errors(page, workspace, put_clip):
+    clip = put_clip(workspace.clips.folder, "organ", 1)
     for clips, told in (([], "empty"), ([clip, "gone"], "gone: no such clip")):
         answer = page.post("/api/songs", json={"clips": clips, "overlap_s": 0})
         assert answer.status_code == 400 and told in answer.json()["detail"]
 
 
-def test_a_damaged_clip_is_passed_over(desk, put_clip):
-    folder = desk.clips.folder
+def test_a_damaged_clip_is_skipped(workspace, put_clip):
+    folder = workspace.clips.folder
     for seed in (1, 2, 3):
         put_clip(folder, "organ", seed)
     (folder / "organ-1.json").write_text("{")
@@ -171,14 +175,14 @@ def test_a_damaged_clip_is_passed_over(desk, put_clip):
     assert [clip["id"] for clip in clips] == ["organ-3"] and count == 3
 
 
-def test_the_newest_come_and_those_asked_for(desk, put_clip):
+def test_the_newest_clips_and_the_requested_ones_are_listed(workspace, put_clip):
     for seed in (1, 2, 3):
-        put_clip(desk.clips.folder, "organ", seed)
-    clips, count = desk.clips.newest(1, also=["organ-1", "gone"])
+        put_clip(workspace.clips.folder, "organ", seed)
+    clips, count = workspace.clips.newest(1, also=["organ-1", "gone"])
     assert [clip["id"] for clip in clips] == ["organ-3", "organ-1"] and count == 3
 
 
-def test_it_listens_on_the_loopback_alone():
+def test_it_listens_on_the_loopback_only():
     with listen(0) as server:
         address, port = server.getsockname()
         assert address == "127.0.0.1" and port > 0
@@ -187,7 +191,7 @@ def test_it_listens_on_the_loopback_alone():
         assert server.family == socket.AF_INET
 
 
-def test_the_page_holds_nothing_from_elsewhere(page):
+def test_the_page_loads_nothing_from_elsewhere(page):
     html = page.get("/").text
     assert not re.search(r"(src|href)=\"(https?:)?//", html)
     assert not re.search(r"<script(?![^>]*src)|\son\w+=|style=", html)

@@ -7,12 +7,11 @@ from safetensors.torch import load_file, save_file
 
 from dmm.devices import pick_device, pick_precision
 from dmm.errors import ModelError, PresetError
-from dmm.generation.drawing import draw
 from dmm.generation.generate import generate
 from dmm.generation.loading import Lora, open_pipeline
-from dmm.generation.recipe import make_recipe
-from dmm.generation.requests import Request
-from dmm.generation.sampling import Sampling
+from dmm.generation.mel_images import generate_images
+from dmm.generation.requests import ClipRequest
+from dmm.generation.settings import resolve_settings
 
 LAYER = "lora_unet_input_blocks_4_1_proj_in"
 
@@ -36,32 +35,34 @@ def lora(tmp_path, tiny_checkpoint):
     return write
 
 
-def picture(model, loras, recipe, precision="fp32"):
+def picture(model, loras, settings, precision="fp32"):
     pipeline = open_pipeline(model, loras, "cpu", precision)
-    return draw(pipeline, [Request("organ", 3)], recipe)[0].astype(int)
+    return generate_images(pipeline, [ClipRequest("organ", 3)], settings)[0].astype(int)
 
 
-def test_several_loras_count_by_their_weights(tiny_checkpoint, lora, recipe):
+def test_several_loras_are_applied_by_their_weights(tiny_checkpoint, lora, settings):
     one, half = lora(), Lora(lora().path, 0.5)
-    whole = picture(tiny_checkpoint, [one], recipe)
-    assert np.abs(picture(tiny_checkpoint, [half, half], recipe) - whole).max() <= 1
-    assert np.abs(picture(tiny_checkpoint, [half], recipe) - whole).max() > 1
-    without = picture(tiny_checkpoint, [Lora(one.path, 0.0)], recipe)
-    assert (without == picture(tiny_checkpoint, [], recipe)).all()
+    whole = picture(tiny_checkpoint, [one], settings)
+    assert np.abs(picture(tiny_checkpoint, [half, half], settings) - whole).max() <= 1
+    assert np.abs(picture(tiny_checkpoint, [half], settings) - whole).max() > 1
+    without = picture(tiny_checkpoint, [Lora(one.path, 0.0)], settings)
+    assert (without == picture(tiny_checkpoint, [], settings)).all()
 
 
-def test_half_precision_draws_nearly_the_same_with_the_lora_beside(tiny_checkpoint, lora, recipe):
-    halves, whole = (picture(tiny_checkpoint, [lora()], recipe, p) for p in ("bf16", "fp32"))
+def test_half_precision_gives_nearly_the_same_with_the_lora_unmerged(
+    tiny_checkpoint, lora, settings
+):
+    halves, whole = (picture(tiny_checkpoint, [lora()], settings, p) for p in ("bf16", "fp32"))
     assert 0 < np.abs(halves - whole).mean() < 8
     pipeline = open_pipeline(tiny_checkpoint, [lora()], "cpu", "bf16")
     assert pipeline.unet.dtype == torch.bfloat16 and pipeline.vae.dtype == torch.float32
 
 
-def test_loras_of_one_kind_say_how_to_draw(tiny_checkpoint, lora):
+def test_loras_that_agree_decide_the_settings(tiny_checkpoint, lora):
     said = {"dmm_anchor": "mel music", "dmm_format": "sdxl-1024", "dmm_stereo": "true"}
-    recipe = make_recipe(tiny_checkpoint, [lora("a", **said), lora("b", **said), lora("c")])
-    assert (recipe.anchor, recipe.fmt.name, recipe.stereo) == ("mel music", "sdxl-1024", True)
-    assert make_recipe(tiny_checkpoint).fmt.name == "nano"
+    settings = resolve_settings(tiny_checkpoint, [lora("a", **said), lora("b", **said), lora("c")])
+    assert (settings.anchor, settings.fmt.name, settings.stereo) == ("mel music", "sdxl-1024", True)
+    assert resolve_settings(tiny_checkpoint).fmt.name == "nano"
 
 
 @pytest.mark.parametrize(
@@ -72,27 +73,27 @@ def test_loras_of_one_kind_say_how_to_draw(tiny_checkpoint, lora):
         ("dmm_stereo", ("true", "false"), "--mono", {"stereo": False}),
     ],
 )
-def test_two_loras_that_differ_need_a_word(tiny_checkpoint, lora, key, values, remedy, stated):
+def test_two_loras_that_disagree_need_an_option(tiny_checkpoint, lora, key, values, remedy, stated):
     loras = [lora(name, **{key: value}) for name, value in zip("ab", values, strict=True)]
     with pytest.raises(PresetError, match=r"a\.safetensors .*b\.safetensors") as error:
-        make_recipe(tiny_checkpoint, loras)
+        resolve_settings(tiny_checkpoint, loras)
     assert remedy in str(error.value) and "\n" not in str(error.value)
-    make_recipe(tiny_checkpoint, loras, **stated)
+    resolve_settings(tiny_checkpoint, loras, **stated)
 
 
-def test_a_format_that_is_none_of_ours_comes_from_its_parameters(tiny_checkpoint, lora):
-    recipe = make_recipe(tiny_checkpoint)
-    own = recipe.fmt.model_copy(update={"name": "mine", "n_frames": 96})
-    found = make_recipe(tiny_checkpoint, [lora(dmm_format_parameters=own.model_dump_json())])
+def test_an_unknown_format_is_read_from_its_parameters(tiny_checkpoint, lora):
+    settings = resolve_settings(tiny_checkpoint)
+    own = settings.fmt.model_copy(update={"name": "mine", "n_frames": 96})
+    found = resolve_settings(tiny_checkpoint, [lora(dmm_format_parameters=own.model_dump_json())])
     assert found.fmt == own
     with pytest.raises(PresetError, match="damaged"):
-        make_recipe(tiny_checkpoint, [lora(dmm_format_parameters='{"name": "x"}')])
+        resolve_settings(tiny_checkpoint, [lora(dmm_format_parameters='{"name": "x"}')])
 
 
 def test_a_stereo_model_makes_colours_and_two_channels(tiny_sd15, tmp_path):
     base = tmp_path / "base.safetensors"
     save_file(load_file(tiny_sd15), base, {"dmm_format": "nano", "dmm_stereo": "true"})
-    (sound,) = generate(["x"], base, tmp_path / "clips", sampling=Sampling(steps=1))
+    (sound,) = generate(["x"], base, tmp_path / "clips", steps=1)
     with Image.open(sound.with_suffix(".png")) as image:
         assert image.mode == "RGB"
     assert soundfile.info(sound).channels == 2
@@ -103,7 +104,7 @@ def test_a_lora_of_another_base_names_both(tiny_sd15, lora):
         open_pipeline(tiny_sd15, [lora()], "cpu")
 
 
-def test_what_this_machine_has_not_is_told(tiny_checkpoint):
+def test_an_unavailable_device_or_precision_is_an_error(tiny_checkpoint):
     with pytest.raises(PresetError, match="known: auto, cpu"):
         pick_device("gpu")
     with pytest.raises(PresetError, match="bf16"):

@@ -1,4 +1,4 @@
-"""How far two clips are laid over each other, so that the beat goes on and onsets meet."""
+"""Choose the overlap of two clips, so that the beat continues and onsets coincide."""
 
 from dataclasses import dataclass
 
@@ -7,56 +7,56 @@ from jaxtyping import Float
 
 from ..codec.mel import MelFormat
 from ..sound.rhythm import SHARP_S, beat_comb, beat_period, mel_onsets, smeared
-from .joining import Layers
+from .mel_crossfade import Mel
 
 SLACK_S = 0.25
-"""How much an overlap may change for the sake of onsets where no beat is known."""
+"""Range around the wanted overlap, in seconds, where no common beat is known."""
 OFF_BEAT_FRAMES = 1.0
-"""Beats are not known better."""
+"""Accuracy of the detected beats."""
 EQUAL_TEMPO = 0.06
-"""Beats this much apart are still one tempo; others cannot be brought together."""
+"""Largest log ratio of two beat periods that count as one tempo."""
 
 
 @dataclass(frozen=True)
-class Pulse:
-    """When things happen in a clip."""
+class Beats:
+    """Onsets and beats of a clip."""
 
     onsets: Float[np.ndarray, " frames"]
     first_beat: float = 0.0
-    """Frames; without meaning where there is no period."""
+    """Frame of the first beat; meaningless without a period."""
     period: float | None = None
-    """Frames from beat to beat; None where no beat is heard."""
+    """Frames from beat to beat; None if no beat was found."""
 
 
-def hear_pulse(layers: Layers, fmt: MelFormat, tempo_bpm: float | None = None) -> Pulse:
-    """Onsets, and beats of the tempo stated or heard."""
+def detect_beats(mel: Mel, fmt: MelFormat, tempo_bpm: float | None = None) -> Beats:
+    """Onsets, and beats at the stated tempo or else at the detected one."""
     rate_hz = fmt.sr / fmt.hop_length
-    onsets = mel_onsets(layers.magnitude.sum(0))
+    onsets = mel_onsets(mel.magnitude.sum(0))
     period = 60 * rate_hz / tempo_bpm if tempo_bpm else beat_period(onsets, rate_hz)
     if period is None or len(onsets) < 2 * period:
-        return Pulse(onsets)
+        return Beats(onsets)
     first, exact = beat_comb(onsets, period, rate_hz)
-    return Pulse(onsets, float(first), exact)
+    return Beats(onsets, float(first), exact)
 
 
 @dataclass(frozen=True)
 class Overlap:
-    """How far two clips are laid over each other."""
+    """Overlap of two clips."""
 
     frames: int
     agreement: float
-    """Correlation of the onsets within the overlap; 0 where one has none."""
+    """Correlation of both clips' onsets within the overlap; 0 if either has none."""
     off_beat_s: float | None
-    """From one clip's beats to the other's; None where no common beat is known."""
+    """Distance of one clip's beats from the other's; None without a common beat."""
 
 
 def choose_overlap(
-    left: Pulse, right: Pulse, wanted: int, most: int, rate_hz: float, align: bool = True
+    left: Beats, right: Beats, wanted: int, most: int, rate_hz: float, align: bool = True
 ) -> Overlap:
-    """The overlap near ``wanted`` frames, at most ``most``, at which onsets agree best.
+    """The overlap near ``wanted`` frames, at most ``most``, with the best agreement of onsets.
 
-    Where both have beats of one tempo (or one twice the other), only overlaps that go on with the
-    beat are looked at, up to half a beat longer or shorter; else a quarter of a second.
+    If both clips share a tempo (or one's is twice the other's), only overlaps that keep the beat
+    are tried, up to half a beat longer or shorter; otherwise up to a quarter of a second.
     """
     grid = _common_period(left, right) if align else None
     slack = round(SLACK_S * rate_hz) if grid is None else int(np.ceil(grid / 2))
@@ -75,7 +75,7 @@ def choose_overlap(
     return Overlap(lengths[best], float(agreement[best]), float(off[best] / rate_hz))
 
 
-def _common_period(left: Pulse, right: Pulse) -> float | None:
+def _common_period(left: Beats, right: Beats) -> float | None:
     if left.period is None or right.period is None:
         return None
     for ratio in (1.0, 2.0, 0.5):

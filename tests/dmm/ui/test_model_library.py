@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import save_file
 
 from dmm.errors import ModelError
-from dmm.ui.library import find_models
+from dmm.ui.model_library import find_models
 
 LAYER = "lora_te_text_model_encoder_layers_0_mlp_fc1"
 
@@ -42,6 +42,6 @@ def test_a_file_that_is_named_must_be_a_model(folder):
         find_models([folder / "small.safetensors", folder / "other.safetensors"])
 
 
-def test_no_checkpoint_is_told(folder):
+def test_no_checkpoint_is_an_error(folder):
     with pytest.raises(ModelError, match=r"no SD 1\.5 or SDXL checkpoint in .*jazz"):
         find_models([folder / "runs" / "jazz"])

@@ -1,11 +1,11 @@
-"""What the page may ask for: checked here, once, and plain values from here on."""
+"""Request bodies of the page's API, validated by pydantic."""
 
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 MOST_CLIPS = 256
-"""Of one order; it can be given again."""
+"""Most clips of one request."""
 Prompt = Annotated[str, Field(min_length=1, max_length=1000)]
 ClipId = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -15,20 +15,20 @@ class _Body(BaseModel):
 
 
 class LoraChoice(_Body):
-    """A LoRA by the name that the page was given, and how strongly it counts."""
+    """A LoRA, by its key in ``ModelLibrary.loras``, and its weight."""
 
     name: str
     weight: float = Field(1.0, ge=-4, le=4)
 
 
-class ClipsOrder(_Body):
-    """Clips to make; what is None is as the model and its LoRAs say."""
+class ClipsBody(_Body):
+    """Clips to generate; None takes format and anchor from the LoRAs' or model's metadata."""
 
     prompts: list[Prompt] = Field(min_length=1, max_length=64)
     count: int = Field(1, ge=1, le=64)
     """Clips of every prompt."""
     seed: int = Field(0, ge=0, lt=2**53)
-    """Of the first clip; they count up."""
+    """Seed of the first clip; seeds count up."""
     model: str
     loras: list[LoraChoice] = Field(default=[], max_length=8)
     format: str | None = None
@@ -38,27 +38,27 @@ class ClipsOrder(_Body):
     steps: int = Field(ge=1, le=200)
     guidance: float = Field(ge=1, le=30)
     replace: bool = False
-    """Make clips anew whose ID is there with other settings."""
+    """Replace clips of the same ID that have other settings."""
 
     @model_validator(mode="after")
-    def _within_reason(self) -> "ClipsOrder":
+    def _within_reason(self) -> "ClipsBody":
         if (total := len(self.prompts) * self.count) > MOST_CLIPS:
             raise ValueError(f"{total} clips at once; {MOST_CLIPS} at most")
         return self
 
 
-class Timeline(_Body):
-    """Clips in the order in which they are heard."""
+class TimelineBody(_Body):
+    """Clips in the order they are played."""
 
     clips: list[ClipId] = Field(max_length=1000)
     overlap_s: float = Field(ge=0, le=4)
 
 
-class SongOrder(Timeline):
-    """A timeline to join into one piece."""
+class SongBody(TimelineBody):
+    """A timeline to join into one song."""
 
     name: str = Field("song", max_length=60)
     type: Literal["flac", "wav", "mp3"] = "flac"
     align: bool = True
-    """Let beats meet, by overlaps up to half a beat longer or shorter."""
+    """Change overlaps by up to half a beat, so that beats coincide."""
     loop: bool = False

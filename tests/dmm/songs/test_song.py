@@ -5,45 +5,43 @@ import pytest
 import soundfile
 import torch
 
-import dmm.songs.playing
+import dmm.songs.song
 from dmm.cli import run
 from dmm.codec.image import read_image
 from dmm.codec.mel import load_format
 from dmm.errors import InputError, ModelError
-from dmm.generation.callbacks import Watch
-from dmm.generation.loaded_model import Studio
-from dmm.generation.recipe import make_recipe
-from dmm.generation.sampling import Sampling
-from dmm.songs.files import check_out
-from dmm.songs.plan import Take, make_plan
-from dmm.songs.playing import song, stretch_loop
+from dmm.generation.callbacks import Callbacks
+from dmm.generation.loaded_model import LoadedModel
+from dmm.songs.layout import SongOptions, lay_out_song
+from dmm.songs.song import song, stretch_loop
+from dmm.songs.song_files import check_out
 from dmm.songs.timeline import Part, Timeline
 
 
 @pytest.fixture(scope="module")
-def studio(tiny_checkpoint):
-    return Studio(tiny_checkpoint, device="cpu")
+def model(tiny_checkpoint):
+    return LoadedModel(tiny_checkpoint, device="cpu")
 
 
 @pytest.fixture
-def play(studio, tiny_checkpoint, tmp_path):
-    """Play a timeline of prompts in two steps; returns the paths of its files."""
+def play(model, tmp_path):
+    """Generate a song of (prompt, seconds) parts in two steps; returns the paths of its files."""
 
-    def playing(*parts, name="song.flac", steps=2, watch=None, **take):
-        recipe = make_recipe(tiny_checkpoint, sampling=Sampling("euler", steps, guidance=1.0))
+    def playing(*parts, name="song.flac", steps=2, **options):
         start, made = 0.0, []
         for prompt, seconds in parts:
             made.append(Part(start=start, seconds=seconds, prompt=prompt))
             start += seconds
-        take = Take(**take)
+        timeline, options = Timeline(part=tuple(made)), {"model": model} | options
         return song(
-            Timeline(part=tuple(made)), studio, recipe, tmp_path / name, take, "fast", watch=watch
-        )
+            None, out=tmp_path / name, timeline=timeline, steps=steps, sampler="euler",
+            guidance=1.0, quality="fast", **options,
+        )  # fmt: skip
 
     return playing
 
 
-def test_a_song_is_as_long_as_its_timeline_and_says_what_plays_when(play):
+def test_a_song_has_the_length_and_tracks_of_its_timeline(play):
     out, picture, cue, facts = play(("a", 6.0), ("b", 4.5))
     stated = json.loads(facts.read_text())
     sound, _ = soundfile.read(out)
@@ -56,14 +54,12 @@ def test_a_song_is_as_long_as_its_timeline_and_says_what_plays_when(play):
     assert len(stated["changes_s"]) == 1 and "seams" in stated
 
 
-def test_sd_15_plays_too(tiny_sd15, tmp_path):
-    recipe = make_recipe(tiny_sd15, sampling=Sampling("dpmsolver++", 2))
-    timeline = Timeline(part=(Part(start=0, seconds=7, prompt="a"),))
-    paths = song(timeline, Studio(tiny_sd15, device="cpu"), recipe, tmp_path / "x.wav")
+def test_sd15_generates_songs_too(tiny_sd15, tmp_path):
+    paths = song("a", tiny_sd15, tmp_path / "x.wav", seconds=7, steps=2, device="cpu")
     assert soundfile.info(paths[0]).duration == 7
 
 
-def test_the_same_seed_plays_the_same_whatever_the_batch(play):
+def test_a_seed_gives_the_same_song_in_any_batch(play):
     images = [
         read_image(play(("a", 9.0), name=f"{batch}.wav", batch_size=batch, seed=seed)[1])[0]
         for batch, seed in ((1, 0), (3, 0), (3, 1))
@@ -88,69 +84,71 @@ def test_a_loop_is_stretched_without_an_edge():
     np.testing.assert_allclose(stretched, np.tile(expected, (8, 1)), atol=1.5)
 
 
-def test_windows_play_the_prompt_of_their_middle():
+def test_windows_have_the_prompt_of_their_middle():
     parts = tuple(Part(start=s, seconds=8, prompt=p) for s, p in ((0, "a"), (8, "b")))
-    plan = make_plan(Timeline(part=parts), Take(), load_format("nano"), 8)
-    assert plan.weights.tolist() == [[1, 0], [1, 0], [0, 1], [0, 1]]
-    joints, changes = plan.spans()
+    layout = lay_out_song(Timeline(part=parts), SongOptions(), load_format("nano"), 8)
+    assert layout.weights.tolist() == [[1, 0], [1, 0], [0, 1], [0, 1]]
+    joints, changes = layout.joints_and_changes()
     assert len(joints) == 2 and len(changes) == 1
 
 
-def test_half_precision_that_overflows_is_told_and_drawn_again(monkeypatch, play, studio):
-    told, drawn = [], dmm.songs.playing._latents
+def test_a_song_that_overflows_in_half_precision_is_generated_in_full(
+    monkeypatch, play, tiny_checkpoint
+):
+    notes, latents = [], dmm.songs.song._latents
     answers = [torch.full((1, 8, 32, 57), torch.nan)]
     monkeypatch.setattr(
-        dmm.songs.playing, "_latents", lambda *given: answers.pop() if answers else drawn(*given)
+        dmm.songs.song, "_latents", lambda *given: answers.pop() if answers else latents(*given)
     )
-    monkeypatch.setattr(studio, "precision", "bf16")
-    facts = play(("a", 9.0), watch=Watch(on_note=told.append))[-1]
+    half = LoadedModel(tiny_checkpoint, device="cpu", precision="bf16")
+    facts = play(("a", 9.0), model=half, callbacks=Callbacks(on_note=notes.append))[-1]
     assert json.loads(facts.read_text())["drawn_in"] == "fp32"
-    assert told == ["bf16 overflowed, so the piece is drawn in fp32"]
+    assert notes == ["bf16 overflowed, so the song is generated in fp32"]
 
 
-def test_what_is_nan_in_full_precision_too_is_refused(monkeypatch, play, tmp_path):
+def test_nan_in_full_precision_is_an_error(monkeypatch, play, tmp_path):
     monkeypatch.setattr(
-        dmm.songs.playing, "_latents", lambda *_: torch.full((1, 8, 32, 57), torch.nan)
+        dmm.songs.song, "_latents", lambda *_: torch.full((1, 8, 32, 57), torch.nan)
     )
     with pytest.raises(ModelError, match="NaN in full precision"):
         play(("a", 9.0))
     assert not list(tmp_path.iterdir())
 
 
-def test_words_that_are_not_read_are_told(play):
+def test_truncated_prompts_are_noted(play):
     notes = []
-    play(("violin " * 80 + "lastword", 1.0), steps=1, watch=Watch(on_note=notes.append))
+    play(("violin " * 80 + "lastword", 1.0), steps=1, callbacks=Callbacks(on_note=notes.append))
     assert len(notes) == 1 and "lastword" in notes[0] and notes[0].startswith("CLIP reads 75")
 
 
-def test_a_piece_that_is_stopped_leaves_nothing(play, tmp_path):
-    assert play(("a", 6.0), watch=Watch(should_stop=lambda: True)) == []
+def test_a_stopped_song_leaves_no_files(play, tmp_path):
+    assert play(("a", 6.0), callbacks=Callbacks(should_stop=lambda: True)) == []
 
     def interrupted(*_):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        play(("a", 6.0), watch=Watch(on_step=interrupted))
+        play(("a", 6.0), callbacks=Callbacks(on_step=interrupted))
     assert not list(tmp_path.iterdir())
 
 
-def test_interrupted_while_it_is_written_no_file_stays(play, monkeypatch, tmp_path):
+def test_an_interruption_while_writing_leaves_no_files(play, monkeypatch, tmp_path):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("dmm.songs.files.cue_sheet", interrupted)
+    monkeypatch.setattr("dmm.songs.song_files.cue_sheet", interrupted)
     with pytest.raises(KeyboardInterrupt):
         play(("a", 2.0), steps=1)
     assert not list(tmp_path.iterdir())
 
 
-def test_overlaps_that_make_no_sense_are_refused():
+def test_overlaps_out_of_range_are_refused():
     for overlap in (0.0, 0.6):
         with pytest.raises(InputError, match="is needed"):
-            Take(overlap=overlap)
+            SongOptions(overlap=overlap)
 
 
-def test_the_commands_say_what_is_missing_in_one_line(tiny_checkpoint, tmp_path, capsys):
+def test_the_commands_report_missing_options_in_one_line(tiny_checkpoint, tmp_path, capsys):
     arguments = ["song", "--model", str(tiny_checkpoint), "--out", str(tmp_path / "x.flac")]
     assert run([*arguments, "--prompt", "a"]) == 1
     assert "error: how long?" in capsys.readouterr().err
@@ -172,6 +170,6 @@ def test_the_command_plays_a_timeline(tiny_checkpoint, tmp_path, capsys):
     assert soundfile.info(out).duration == pytest.approx(3, abs=0.1)
 
 
-def test_a_name_that_is_no_sound_is_refused_before_anything_is_drawn(tmp_path):
+def test_an_unknown_audio_suffix_is_refused_before_generation(tmp_path):
     with pytest.raises(InputError, match=r"\.flac, \.wav, \.mp3"):
         check_out(tmp_path / "x.ogg")

@@ -1,4 +1,4 @@
-"""The models and LoRAs that the page offers; nothing else can be named from a browser."""
+"""The checkpoints and LoRAs that the page offers; a browser can name no others."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -10,23 +10,23 @@ from ..checkpoints.lora import check_lora
 from ..errors import ModelError
 
 PLACES = (Path("models"), Path("runs"))
-"""Where to look unless told."""
+"""Folders to search by default."""
 
 
 @dataclass(frozen=True)
 class LoraFile:
-    """A LoRA, and what it says of itself; empty where it does not."""
+    """A LoRA file; format and anchor are empty if its metadata lack them."""
 
     path: Path
     label: str
-    """For people."""
+    """Name shown to the user."""
     format: str
     anchor: str
 
 
 @dataclass(frozen=True)
 class Model:
-    """A checkpoint, and what it says of itself; empty where it does not."""
+    """A checkpoint; format and anchor are empty if its metadata lack them."""
 
     path: Path
     label: str
@@ -35,21 +35,21 @@ class Model:
     kind: str
     """SDXL or SD 1.5."""
     loras: tuple[str, ...]
-    """Those made for it, by the names that the page uses."""
+    """LoRAs that fit it, as keys of ``ModelLibrary.loras``."""
 
 
 @dataclass(frozen=True)
-class Library:
-    """What was found, by the names that the page uses."""
+class ModelLibrary:
+    """The checkpoints and LoRAs found, by path."""
 
     models: dict[str, Model]
     loras: dict[str, LoraFile]
 
 
-def find_models(places: Iterable[Path]) -> Library:
+def find_models(places: Iterable[Path]) -> ModelLibrary:
     """All checkpoints and LoRAs in files and folders; ModelError if there is no checkpoint.
 
-    A file that is named itself must be one or the other; others in folders are passed over.
+    Other files are skipped in folders; ModelError if they are named themselves.
     """
     places = list(places)
     bases: dict[str, tuple[Path, str, str]] = {}
@@ -57,7 +57,7 @@ def find_models(places: Iterable[Path]) -> Library:
     for path, label, is_named in _files(places):
         try:
             if any(".lora_" in name for name in read_header(path)):
-                loras[path.as_posix()] = LoraFile(path, label, *_told(path))
+                loras[path.as_posix()] = LoraFile(path, label, *_format_and_anchor(path))
             else:
                 bases[path.as_posix()] = path, label, read_architecture(path).name
         except ModelError:
@@ -67,16 +67,16 @@ def find_models(places: Iterable[Path]) -> Library:
         looked = ", ".join(map(str, places)) or "no folder"
         raise ModelError(f"no SD 1.5 or SDXL checkpoint in {looked}; name one or its folder")
     models = {
-        name: Model(path, label, *_told(path), kind, _fitting(loras, path))
+        name: Model(path, label, *_format_and_anchor(path), kind, _fitting(loras, path))
         for name, (path, label, kind) in bases.items()
     }
-    return Library(models, loras)
+    return ModelLibrary(models, loras)
 
 
 def _files(places: Iterable[Path]) -> Iterator[tuple[Path, str, bool]]:
-    """Model files, what to call them, and whether each was named itself.
+    """Model files, their labels, and whether each was named itself.
 
-    The states of training runs are passed over.
+    States of training runs and hidden files are skipped.
     """
     for place in places:
         if not place.is_dir():
@@ -88,7 +88,7 @@ def _files(places: Iterable[Path]) -> Iterator[tuple[Path, str, bool]]:
                 yield path, inside.with_suffix("").as_posix(), False
 
 
-def _told(path: Path) -> tuple[str, str]:
+def _format_and_anchor(path: Path) -> tuple[str, str]:
     metadata = read_metadata(path)
     return metadata.get("dmm_format", ""), metadata.get("dmm_anchor", "")
 

@@ -5,17 +5,17 @@ import pytest
 import torch
 
 from dmm.checkpoints.pipeline import SCHEDULER
-from dmm.generation.conditioning import Conditions, Words
-from dmm.generation.drawing import sample
+from dmm.generation.conditioning import Conditioning, PromptEmbeddings
+from dmm.generation.denoising import sample
 from dmm.generation.sampling import Sampling
-from dmm.songs.joint import decode_jointly, draw_jointly
-from dmm.songs.windows import lay_windows
+from dmm.songs.joint_diffusion import decode_windows, sample_jointly
+from dmm.songs.latent_windows import lay_windows
 
 CHANNELS, ROWS, WIDTH, FACTOR = 3, 4, 8, 2
 
 
 class LocalVae:
-    """Shows each latent column as two of the image: what it sees beside it does not matter."""
+    """Decodes each latent column to two image columns, whatever its neighbours are."""
 
     dtype = torch.float32
     config = SimpleNamespace(scaling_factor=1.0)
@@ -36,39 +36,41 @@ def pipeline():
     )
 
 
-def conditions(n):
-    words = Words(torch.zeros(n, 1, 1), None)
-    return Conditions(words, words, 1.0)
+def conditioning(n):
+    embedded = PromptEmbeddings(torch.zeros(n, 1, 1), None)
+    return Conditioning(embedded, embedded, 1.0)
 
 
-def local(_, noisy, timestep, asked):
-    """A prediction that looks at nothing but its own cell."""
-    assert len(asked.words) == len(noisy)
+def local(_, noisy, timestep, conditioning):
+    """A prediction that depends on nothing but its own cell."""
+    assert len(conditioning.prompts) == len(noisy)
     return 0.3 * noisy.sin() + 0.001 * timestep
 
 
 @pytest.mark.parametrize("sampler", ["euler", "ddim", "dpmsolver++", "dpm++-2m", "heun", "unipc"])
 @pytest.mark.parametrize("loop", [False, True])
-def test_windows_leave_no_trace_in_what_is_local(pipeline, sampler, loop):
+def test_windows_leave_no_trace_in_a_local_prediction(pipeline, sampler, loop):
     windows = lay_windows(29, WIDTH, loop=loop)
     sampling = Sampling(sampler, steps=6)
     n = len(windows.starts)
-    jointly = draw_jointly(pipeline, windows, conditions(n), sampling, ROWS, 5, local, batch_size=3)
+    jointly = sample_jointly(
+        pipeline, windows, conditioning(n), sampling, ROWS, 5, local, batch_size=3
+    )
     noise = torch.randn((29, CHANNELS, ROWS), generator=torch.Generator().manual_seed(5))
     noise = noise.permute(1, 2, 0)[None]
-    at_once = sample(pipeline, noise, conditions(1), sampling, [torch.Generator()], predict=local)
+    at_once = sample(pipeline, noise, conditioning(1), sampling, [torch.Generator()], predict=local)
     torch.testing.assert_close(jointly, at_once)
 
 
-def test_a_longer_piece_begins_with_the_noise_of_a_shorter_one(pipeline):
+def test_a_longer_song_begins_with_the_noise_of_a_shorter_one(pipeline):
     noises = []
     for length in (14, 29):
         windows = lay_windows(length, WIDTH)
         views = []
-        draw_jointly(
+        sample_jointly(
             pipeline,
             windows,
-            conditions(len(windows.starts)),
+            conditioning(len(windows.starts)),
             Sampling("euler", steps=1),
             ROWS,
             3,
@@ -80,10 +82,10 @@ def test_a_longer_piece_begins_with_the_noise_of_a_shorter_one(pipeline):
 
 @pytest.mark.parametrize(("length", "loop"), [(29, False), (8, False), (29, True), (5, True)])
 @pytest.mark.parametrize("stereo", [False, True])
-def test_pictures_of_windows_fit_together(pipeline, rng, length, loop, stereo):
+def test_images_of_windows_fit_together(pipeline, rng, length, loop, stereo):
     windows = lay_windows(length, WIDTH, loop=loop)
     latents = torch.from_numpy(rng.uniform(-1, 1, (1, CHANNELS, ROWS, length)).astype(np.float32))
-    wide = decode_jointly(pipeline, latents, windows, stereo)
+    wide = decode_windows(pipeline, latents, windows, stereo)
     shown = pipeline.vae.decode(latents, return_dict=False)[0][0].permute(1, 2, 0).numpy() / 2 + 0.5
     expected = 255 * (shown if stereo else shown.mean(-1))
     np.testing.assert_allclose(wide, expected, atol=0.51)

@@ -1,4 +1,4 @@
-"""A CLIPS folder as the page sees it: what is in it, its pictures in colour, its sound."""
+"""The clips of a CLIPS folder for the page: settings, coloured images, sound files."""
 
 import json
 import re
@@ -16,20 +16,20 @@ from ..errors import InputError
 from ..pages import coloured_png
 
 ID = re.compile(r"\w[\w.-]*")
-"""What clips are called: never a path, never hidden."""
+"""Valid clip IDs: no path separators, no leading dot."""
 PARTS = (".json", ".png", ".flac")
 
 
 @dataclass(frozen=True)
 class ClipsFolder:
-    """Clips by their IDs; InputError for any that is not there."""
+    """Access to clips by ID; InputError for an ID that does not exist."""
 
     folder: Path
 
     def newest(self, limit: int, also: Sequence[str] = ()) -> tuple[list[dict[str, Any]], int]:
-        """What the newest clips are, newest first, and how many there are in all.
+        """Settings of the newest clips, newest first, and the number of all clips.
 
-        Clips that are ``also`` wanted come too, however old; damaged ones are passed over.
+        Clips in ``also`` are included whatever their age; damaged clips are skipped.
         """
         made = {path.stem: path.stat().st_mtime_ns for path in self.folder.glob("*.json")}
         whole = [clip_id for clip_id in made if self._is_whole(clip_id)]
@@ -42,7 +42,7 @@ class ClipsFolder:
         return clips, len(whole)
 
     def facts(self, clip_id: str) -> dict[str, Any]:
-        """A clip's settings, its ID and seconds, and a number that changes when it is made anew."""
+        """A clip's settings, ID, duration and ``made``, a number that changes with its files."""
         path, sound = self.file(clip_id, ".json"), self.file(clip_id, ".flac")
         try:
             facts = json.loads(path.read_text(encoding="utf-8"))
@@ -52,19 +52,19 @@ class ClipsFolder:
         made = path.stat().st_mtime_ns // 1_000_000
         return {**facts, "id": clip_id, "duration_s": duration_s, "made": made}
 
-    def picture(self, clip_id: str) -> bytes:
-        """The mel image in the colours of all our pages, as PNG; of stereo, the middle."""
+    def coloured_image(self, clip_id: str) -> bytes:
+        """The mel image in the pages' colours, as PNG; the mid channel of stereo images."""
         levels, _ = read_image(self.file(clip_id, ".png"))
         return coloured_png(Image.fromarray(levels if levels.ndim == 2 else levels[..., 0]))
 
     def file(self, clip_id: str, suffix: str) -> Path:
-        """One of a clip's three files."""
+        """Path of one of a clip's three files."""
         if not self._is_whole(clip_id):
             raise InputError(f"{clip_id}: no such clip in {self.folder}")
         return self.folder / f"{clip_id}{suffix}"
 
     def _is_whole(self, clip_id: str) -> bool:
-        """The files are asked for by name only once the name is no path."""
+        """Whether all files exist; the ID is checked first, so no path outside is looked up."""
         return bool(ID.fullmatch(clip_id)) and all(
             (self.folder / f"{clip_id}{suffix}").is_file() for suffix in PARTS
         )

@@ -1,4 +1,4 @@
-"""Windows on a long latent: where they lie, and which of two that overlap is believed."""
+"""Overlapping windows on a long latent: their places, and which of two supplies a column."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,23 +7,23 @@ import numpy as np
 from jaxtyping import Int
 
 OVERLAP = 0.25
-"""Share of a window that the next one covers, too."""
+"""Share of a window that the next one covers too."""
 
 
 @dataclass(frozen=True)
 class Windows:
-    """Equally wide windows that cover ``length`` columns; in a loop they go round."""
+    """Windows of equal width that cover ``length`` columns; in a loop they wrap around."""
 
     width: int
     starts: tuple[int, ...]
     length: int
 
     def columns(self, number: int) -> Int[np.ndarray, " width"]:
-        """Columns that a window sees; a loop shorter than it, more than once."""
+        """Columns of a window; a loop shorter than a window occurs in it more than once."""
         return (self.starts[number] + np.arange(self.width)) % self.length
 
     def joints(self) -> tuple[tuple[int, int], ...]:
-        """First column, and the one after the last, in which a window gives way to the next."""
+        """Overlaps of a window with the next: first column, and one past the last."""
         last = self.starts[-1] + self.width
         follows = [*self.starts[1:], *([self.length] if last > self.length else [])]
         spans = zip(follows, (start + self.width for start in self.starts), strict=False)
@@ -31,25 +31,25 @@ class Windows:
 
     @cached_property
     def _sources(self) -> list[Int[np.ndarray, " views"]]:
-        """Of each column: where it stands among the windows' columns put side by side."""
+        """For each column, its indices among the windows' columns laid side by side."""
         seen = np.concatenate([self.columns(number) for number in range(len(self.starts))])
         order = np.argsort(seen, kind="stable")
         return np.split(order, np.searchsorted(seen[order], np.arange(1, self.length)))
 
-    def swapped(self, turn: int) -> Int[np.ndarray, " length"]:
-        """Which of the windows' columns, put side by side, stands for each column in this turn.
+    def sources(self, turn: int) -> Int[np.ndarray, " length"]:
+        """For each column, the index that supplies it among the windows' columns side by side.
 
-        Where windows overlap they take turns from column to column, and from turn to turn: that
-        is the self-loop latent swap of Dai et al. 2025 (https://arxiv.org/abs/2502.05130).
-        Nothing is averaged, so nothing is blurred.
+        Overlapping windows alternate from column to column and from turn to turn: the self-loop
+        latent swap of Dai et al. 2025 (https://arxiv.org/abs/2502.05130). Nothing is averaged, so
+        nothing is blurred.
         """
         return np.array([s[(c + turn) % len(s)] for c, s in enumerate(self._sources)])
 
 
 def lay_windows(length: int, width: int, overlap: float = OVERLAP, loop: bool = False) -> Windows:
-    """The fewest windows that overlap by at least that share, evenly spread.
+    """The fewest windows, evenly spaced, that overlap by at least that share of their width.
 
-    A piece shorter than one window, and no loop, becomes as long as it.
+    Unless it is a loop, a length below one window is extended to one.
 
     >>> lay_windows(56, 32).starts, lay_windows(60, 32).starts
     ((0, 24), (0, 14, 28))

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dmm.songs.windows import lay_windows
+from dmm.songs.latent_windows import lay_windows
 
 LAYOUTS = {
     "length": st.integers(1, 300),
@@ -14,15 +14,15 @@ LAYOUTS = {
 
 
 @given(**LAYOUTS)
-def test_every_column_is_taken_from_a_window_that_sees_it(length, width, overlap, loop):
+def test_every_column_comes_from_a_window_that_covers_it(length, width, overlap, loop):
     windows = lay_windows(length, width, overlap, loop)
     seen = np.concatenate([windows.columns(i) for i in range(len(windows.starts))])
     for turn in (0, 1, 2):
-        assert (seen[windows.swapped(turn)] == np.arange(windows.length)).all()
+        assert (seen[windows.sources(turn)] == np.arange(windows.length)).all()
 
 
 @given(**LAYOUTS)
-def test_windows_overlap_enough_and_are_as_few_as_can_be(length, width, overlap, loop):
+def test_windows_overlap_enough_and_are_as_few_as_possible(length, width, overlap, loop):
     windows = lay_windows(length, width, overlap, loop)
     stride = round(width * (1 - overlap))
     ends = [windows.length + windows.starts[0]] if loop else []
@@ -36,11 +36,11 @@ def test_windows_overlap_enough_and_are_as_few_as_can_be(length, width, overlap,
     )
 
 
-def test_overlapping_windows_take_turns_by_column_and_by_step():
+def test_overlapping_windows_alternate_by_column_and_by_step():
     windows = lay_windows(56, 32)
     (first, stop), *_ = windows.joints()
     assert (first, stop) == (24, 32)
-    source = np.array([windows.swapped(turn)[first:stop] // 32 for turn in (0, 1)])
+    source = np.array([windows.sources(turn)[first:stop] // 32 for turn in (0, 1)])
     assert (source[0] + source[1] == 1).all() and (np.diff(source[0]) != 0).all()
 
 

@@ -1,0 +1,124 @@
+"""How clips are generated, and what LoRAs' and checkpoints' metadata say about it."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from ..checkpoints.architecture import read_architecture
+from ..checkpoints.header import read_metadata
+from ..checkpoints.lora import clip_skip
+from ..choices import DEFAULT_FORMAT
+from ..codec.mel import MelFormat, load_format
+from ..errors import PresetError
+from .init_image import InitImage
+from .loading import Lora
+from .requests import ClipRequest, with_anchor
+from .sampling import Sampling
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class GenerationSettings:
+    """How clips are generated, apart from the model and each clip's prompt and seed."""
+
+    fmt: MelFormat
+    sampling: Sampling
+    anchor: str = ""
+    """Text in front of every prompt."""
+    clip_skip: int | None = None
+    """The text encoder's layer that SD 1.5 attends to, from the end; None is the last."""
+    stereo: bool = False
+    """Keep the colour channels, which are mid, side and balance; else their mean is used."""
+    init: InitImage | None = None
+    """Image to start from instead of noise alone."""
+
+    def texts(self, request: ClipRequest) -> list[str]:
+        """The texts that the model reads for a clip: its prompt, and the one it morphs toward.
+
+        >>> settings = GenerationSettings(load_format("nano"), Sampling(), "mel music")
+        >>> settings.texts(ClipRequest("slow piano", 0))
+        ['mel music, slow piano']
+        """
+        prompts = [request.prompt, *(request.toward_prompt or ())[:1]]
+        return [with_anchor(self.anchor, prompt) for prompt in prompts]
+
+    def as_json(self) -> dict[str, Any]:
+        """Format, channels and what follows of a clip's JSON file."""
+        return {
+            "format": self.fmt.name,
+            "stereo": self.stereo,
+            **({"clip_skip": self.clip_skip} if self.clip_skip else {}),
+            **(self.init.as_json() if self.init else {}),
+        }
+
+
+def resolve_settings(
+    model: Path,
+    loras: Sequence[Lora] = (),
+    sampling: Sampling | None = None,
+    format_name: str | None = None,
+    anchor: str | None = None,
+    stereo: bool | None = None,
+) -> GenerationSettings:
+    """Settings from the arguments, else the LoRAs' metadata, else the base's, else defaults.
+
+    PresetError where two LoRAs disagree and no argument decides.
+    """
+    metadata = {str(lora.path): read_metadata(lora.path) for lora in loras}
+    base = read_metadata(model)
+    if format_name:
+        fmt = load_format(format_name)
+    else:
+        formats = {path: found for path in metadata if (found := _format(metadata[path], path))}
+        fmt = _common(formats, "the mel format", "--format NAME", lambda fmt: fmt.name)
+        fmt = fmt or _format(base, str(model)) or load_format(DEFAULT_FORMAT)
+    if anchor is None:
+        anchors = {path: found for path in metadata if (found := metadata[path].get("dmm_anchor"))}
+        anchor = _common(anchors, "the anchor", '--anchor "WORDS" or --no-anchor', repr)
+        anchor = anchor or base.get("dmm_anchor", "")
+    if stereo is None:
+        stated = {path: metadata[path].get("dmm_stereo") for path in metadata}
+        stereos = {path: value == "true" for path, value in stated.items() if value}
+        found = _common(stereos, "sound in", "--stereo or --mono", _channels)
+        stereo = base.get("dmm_stereo") == "true" if found is None else found
+    shapes = read_architecture(model)
+    layers = {path: clip_skip(metadata[path], shapes) for path in metadata}
+    layer = _common(layers, "clip skip", "only one of them", lambda layer: str(layer or 1))
+    layer = layer or clip_skip(base, shapes)
+    return GenerationSettings(fmt, sampling or Sampling(), anchor, layer, stereo)
+
+
+def _common(values: Mapping[str, T], what: str, remedy: str, show: Callable[[T], str]) -> T | None:
+    """The value that all LoRAs share, None if there is none; PresetError if two differ."""
+    for path, value in values.items():
+        first, expected = next(iter(values.items()))
+        if value != expected:
+            raise PresetError(
+                f"{first} was trained for {what} {show(expected)}, {path} for {show(value)}; "
+                f"use {remedy}"
+            )
+    return next(iter(values.values()), None)
+
+
+def _format(metadata: Mapping[str, str], path: str) -> MelFormat | None:
+    """The mel format in a file's metadata: by its parameters, else by its name."""
+    parameters = json.loads(metadata.get("dmm_format_parameters") or "{}")
+    if not parameters:
+        name = metadata.get("dmm_format")
+        return load_format(name) if name else None
+    try:
+        return MelFormat(**parameters)
+    except ValidationError as error:
+        raise PresetError(
+            f"{path}: its mel format is damaged; name one with --format ({error.error_count()} "
+            "faults)"
+        ) from error
+
+
+def _channels(stereo: bool) -> str:
+    return "stereo" if stereo else "mono"

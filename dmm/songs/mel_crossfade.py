@@ -1,0 +1,114 @@
+"""Crossfade mel images: match levels, then add power rather than pixels.
+
+Phases are found only afterwards, for the whole song at once. So a joint shows neither the dips nor
+the comb filtering of crossfaded sound.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from ..codec.mel import MelFormat, from_level, to_level
+
+MOST_GAIN_DB = 6.0
+"""Cap on gain matching; larger differences are assumed intentional."""
+GAIN_S = 2.5
+"""Seconds at each side of a joint whose levels are compared."""
+GAIN_SMOOTHING = 1 / 24
+"""Width of the smoothing, as a share of the rows: registers are matched, not single notes."""
+QUIET = 1e-5
+"""Power relative to the loudest row below which levels are not matched."""
+
+
+@dataclass(frozen=True)
+class Mel:
+    """Linear magnitudes of a mel image, low rows first."""
+
+    magnitude: Float[np.ndarray, "channels mels frames"]
+    """Mono; mid and side; or left and right."""
+    balance: Float[np.ndarray, "mels frames"] | None = None
+    """For mid and side: 0 right, 128 centre, 255 left."""
+
+
+def to_mel(image: UInt8[np.ndarray, "rows frames *rgb"], fmt: MelFormat) -> Mel:
+    """Magnitudes of an image's channels."""
+    levels = image[::-1]
+    if image.ndim == 2:
+        return Mel(from_level(levels, fmt)[None])
+    channels = (1, 2) if fmt.stereo == "left-right" else (0, 1)
+    magnitude = np.stack([from_level(levels[..., i], fmt) for i in channels])
+    if fmt.stereo == "left-right":
+        return Mel(magnitude)
+    return Mel(magnitude, levels[..., 2].astype(np.float32))
+
+
+def to_image(mel: Mel, fmt: MelFormat) -> UInt8[np.ndarray, "rows frames *rgb"]:
+    """The image of magnitudes; the inverse of ``to_mel`` up to rounding."""
+    levels = [to_level(channel, fmt) for channel in mel.magnitude]
+    if len(levels) == 1:
+        return levels[0][::-1]
+    if fmt.stereo == "left-right":
+        return np.stack([np.full_like(levels[0], 255), *levels], axis=-1)[::-1]
+    assert mel.balance is not None
+    return np.stack([*levels, np.rint(mel.balance).astype(np.uint8)], axis=-1)[::-1]
+
+
+def as_stereo(
+    image: UInt8[np.ndarray, "rows frames"], fmt: MelFormat
+) -> UInt8[np.ndarray, "rows frames 3"]:
+    """A mono image as an RGB stereo image that sounds the same."""
+    if fmt.stereo == "left-right":
+        return np.stack([np.full_like(image, 255), image, image], axis=-1)
+    return np.stack([image, np.zeros_like(image), np.full_like(image, 128)], axis=-1)
+
+
+def power_at_ends(
+    mel: Mel, fmt: MelFormat
+) -> tuple[Float[np.ndarray, " mels"], Float[np.ndarray, " mels"]]:
+    """Mean power of each row in the first and in the last ``GAIN_S`` seconds."""
+    n = max(1, round(GAIN_S * fmt.sr / fmt.hop_length))
+    ends = (mel.magnitude[..., :n], mel.magnitude[..., -n:])
+    first, last = (np.square(end).sum(0).mean(1) for end in ends)
+    return first, last
+
+
+def matching_gain_db(
+    end: Float[np.ndarray, " mels"], start: Float[np.ndarray, " mels"]
+) -> Float[np.ndarray, " mels"]:
+    """Gain in dB that lifts a clip's start to the previous clip's end, smoothed over rows."""
+    from scipy.ndimage import gaussian_filter1d
+
+    smooth = [
+        gaussian_filter1d(power, GAIN_SMOOTHING * len(power), mode="nearest")
+        for power in (end, start)
+    ]
+    floor = max(QUIET * max(float(p.max()) for p in smooth), np.finfo(np.float32).tiny)
+    gain_db = 10 * np.log10((smooth[0] + floor) / (smooth[1] + floor))
+    return gain_db.clip(-MOST_GAIN_DB, MOST_GAIN_DB)
+
+
+def with_gain_ramps(
+    mel: Mel, at_start_db: Float[np.ndarray, " mels"], at_end_db: Float[np.ndarray, " mels"]
+) -> Mel:
+    """Apply one gain at the start, the other at the end, and ramp both to 0 dB in the middle."""
+    place = np.linspace(-1, 1, mel.magnitude.shape[-1])
+    gain_db = np.outer(at_start_db, (-place).clip(0)) + np.outer(at_end_db, place.clip(0))
+    return Mel(mel.magnitude * (10 ** (gain_db / 20)).astype(np.float32), mel.balance)
+
+
+def crossfade(end: Mel, start: Mel) -> Mel:
+    """Equal-power crossfade of two spans of equal width."""
+    place = (np.arange(end.magnitude.shape[-1]) + 0.5) / max(1, end.magnitude.shape[-1])
+    share = np.square(np.sin(0.5 * np.pi * place)).astype(np.float32)
+    power = (1 - share) * np.square(end.magnitude) + share * np.square(start.magnitude)
+    balance = None
+    if end.balance is not None and start.balance is not None:
+        balance = (1 - share) * end.balance + share * start.balance
+    return Mel(np.sqrt(power), balance)
+
+
+def cut(mel: Mel, start: int, stop: int) -> Mel:
+    """Columns from ``start`` to before ``stop``."""
+    balance = None if mel.balance is None else mel.balance[:, start:stop]
+    return Mel(mel.magnitude[..., start:stop], balance)

@@ -1,0 +1,97 @@
+"""Generate clips for the page, in the background and with the last model kept loaded."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from ..errors import InputError
+from ..generation.callbacks import Callbacks
+from ..generation.generate import generate
+from ..generation.loaded_model import LoadedModel
+from ..generation.loading import Lora
+from ..generation.requests import ClipRequest
+from ..progress import progress_to
+from .jobs import Job, Jobs
+from .model_library import ModelLibrary
+from .request_bodies import ClipsBody
+
+
+class WouldReplace(InputError):
+    """Clips of the same IDs exist with other settings."""
+
+    def __init__(self, clip_ids: Sequence[str]) -> None:
+        super().__init__(f"{', '.join(clip_ids)}: there with other settings")
+        self.clip_ids = list(clip_ids)
+
+
+class ClipJobs:
+    """Starts jobs that generate clips; the last model stays loaded for the next job."""
+
+    def __init__(self, library: ModelLibrary, out: Path, device: str, jobs: Jobs) -> None:
+        self.library, self.out, self.device, self.jobs = library, out, device, jobs
+        self._model: LoadedModel | None = None
+
+    def start(self, body: ClipsBody) -> None:
+        """Generate clips in the background; Busy, WouldReplace or another DmmError at once."""
+        self.jobs.refuse_if_busy()
+        model = self._open(body)
+        make = partial(
+            generate,
+            body.prompts,
+            model,
+            self.out,
+            count=body.count,
+            seed=body.seed,
+            steps=body.steps,
+            guidance=body.guidance,
+            sampler=body.sampler,
+            negative_prompt=body.negative_prompt,
+            anchor=body.anchor,
+            format=body.format,
+            batch_size=1 if model.device == "cpu" else 4,  # on a CPU the first clip comes sooner
+        )
+        missing = make(dry_run=True)
+        existing = [path.stem for path in missing if path.with_suffix(".json").is_file()]
+        if existing and not body.replace:
+            raise WouldReplace(existing)
+        job = Job("clips", max(len(missing), 1))
+        self.jobs.start(job, lambda job: _generate(job, make, len(missing)))
+
+    def _open(self, body: ClipsBody) -> LoadedModel:
+        """The requested model; the loaded one if it is the same. InputError if not offered."""
+        model = self.library.models.get(body.model)
+        if model is None:
+            raise InputError(f"{body.model}: no such model here; reload the page")
+        for choice in body.loras:
+            if choice.name not in model.loras:
+                raise InputError(f"{choice.name}: no LoRA for {body.model}; reload the page")
+        loras = tuple(Lora(self.library.loras[c.name].path, c.weight) for c in body.loras)
+        loaded = self._model
+        if loaded is None or (loaded.path, loaded.loras) != (model.path, loras):
+            loaded = self._model = None  # free the last model before the next one is loaded
+            loaded = self._model = LoadedModel(model.path, loras, self.device)
+        return loaded
+
+
+def _generate(job: Job, make: Callable[..., list[Path]], n_missing: int) -> str:
+    finished = 0
+    batch: Sequence[ClipRequest] = ()
+
+    def on_batch(requests: Sequence[ClipRequest]) -> None:
+        nonlocal batch
+        batch = requests
+
+    def on_step(done: int, total: int) -> None:
+        share = min(0.99, len(batch) * done / total)  # whole numbers count finished clips
+        job.report(finished + share, f"{finished + 1} of {n_missing}: {batch[0].prompt}")
+
+    def on_clip(_: Path) -> None:
+        nonlocal finished
+        finished += 1
+        job.report(finished)
+
+    job.report(note="loading the model")
+    callbacks = Callbacks(on_batch, on_step, on_clip, job.notes.append)
+    with progress_to(lambda *_: job.report()):
+        make(callbacks=callbacks)
+    return f"{n_missing} made" if n_missing else "all of them were there already"
