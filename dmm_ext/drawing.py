@@ -18,7 +18,7 @@ from library.device_utils import clean_memory_on_device
 from library.strategy_base import TextEncodingStrategy, TokenizeStrategy
 
 from dmm.errors import ModelError
-from dmm.noise import first_noise
+from dmm.noise import next_noise
 
 from .engine_state import Parts
 
@@ -77,10 +77,15 @@ class Drawer:
         self, conditions: list[torch.Tensor], rows: list[int], seeds: Sequence[int]
     ) -> list[torch.Tensor]:
         """Latents of a batch, without noise, on the CPU."""
+        from dmm.generation.denoising import step_arguments
+
         device, guided = self.parts.accelerator.device, self.sampling.guidance > 1
         scheduler = make_scheduler(self.sampling, self.parts.args.v_parameterization)
         scheduler.set_timesteps(self.sampling.steps, device=device)
-        latents = first_noise(seeds, self._latent_shape()).to(device) * scheduler.init_noise_sigma
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        noise = next_noise(generators, self._latent_shape())
+        latents = noise.to(device) * scheduler.init_noise_sigma
+        extra = step_arguments(scheduler, generators)
         asked = [0] * len(rows) + rows if guided else rows
         own = [c[asked].to(device, dtype=self.parts.weight_dtype) for c in conditions]
         with resting([self.unet, self.parts.network]):
@@ -90,7 +95,7 @@ class Drawer:
                 if guided:
                     without, asked_for = found.chunk(2)
                     found = without + self.sampling.guidance * (asked_for - without)
-                latents = scheduler.step(found, timestep, latents, return_dict=False)[0]
+                latents = scheduler.step(found, timestep, latents, return_dict=False, **extra)[0]
         return list(latents.cpu())
 
     def _predict(

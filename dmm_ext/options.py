@@ -6,8 +6,9 @@ more about each (``presets/explain.toml``).
 
 import argparse
 
+from dmm.generation.sampling import SAMPLERS
+
 CURVES = ("linear", "cosine", "exponential", "step")
-SAMPLERS = ("dpmsolver++", "euler", "ddim")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -108,7 +109,10 @@ def _previews(group: argparse._ArgumentGroup) -> None:
         "--preview_guidance", type=float, default=5.0, help="guidance scale; 1 is none"
     )
     group.add_argument(
-        "--preview_sampler", choices=SAMPLERS, default="dpmsolver++", help="sampler of the previews"
+        "--preview_sampler",
+        choices=tuple(SAMPLERS),
+        default="dpmsolver++",
+        help="sampler of the previews",
     )
     group.add_argument("--preview_seed", type=int, default=0, help="seed of the first preview clip")
     group.add_argument(

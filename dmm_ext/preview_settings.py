@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from dmm.checkpoints.header import read_metadata
+from dmm.choices import DEFAULT_FORMAT
 from dmm.codec.mel import MelFormat, load_format
 
 T = TypeVar("T")
 PROMPTS = 4
 """Captions that are taken for prompts where none are given."""
-USUAL_FORMAT = "sdxl-512"
-"""What ``dmm generate`` draws where nothing says otherwise."""
 
 
 def preview_prompts(args: argparse.Namespace) -> list[str]:
@@ -69,13 +68,4 @@ def preview_format(args: argparse.Namespace) -> MelFormat:
     stated = dict(pair.split("=", 1) for pair in args.lora_metadata or ())
     if "dmm_format" not in stated:
         stated = read_metadata(Path(args.pretrained_model_name_or_path))
-    return load_format(stated.get("dmm_format", USUAL_FORMAT))
-
-
-def with_anchor(anchor: str | None, prompt: str) -> str:
-    """What the model is asked: the anchor first, as ``dmm generate`` joins them.
-
-    >>> with_anchor("mel music", "slow piano"), with_anchor(None, "slow piano")
-    ('mel music, slow piano', 'slow piano')
-    """
-    return ", ".join(filter(None, (anchor, prompt)))
+    return load_format(stated.get("dmm_format", DEFAULT_FORMAT))

@@ -25,7 +25,7 @@ from dmm.sound.audio import write_audio
 from .collapse import CollapseAlarm
 from .drawing import Drawer, random_untouched
 from .engine_state import Parts
-from .preview_settings import preview_format, preview_prompts, with_anchor
+from .preview_settings import preview_format, preview_prompts
 from .sounds import Scorer, reference_rows
 from .trackers import show
 
@@ -38,7 +38,7 @@ class Previews:
 
     def __init__(self, parts: Parts, trainer: Any, folder: Path) -> None:
         """``folder`` is RUN/previews. SystemExit, in one line, for settings that do not hold."""
-        from dmm.generation.requests import requests
+        from dmm.generation.requests import clip_requests, with_anchor
         from dmm.generation.sampling import Sampling
 
         args = parts.args
@@ -46,7 +46,7 @@ class Previews:
         self.sampling = Sampling(args.preview_sampler, args.preview_steps, args.preview_guidance)
         prompts = preview_prompts(args)
         try:
-            self.requests = requests(prompts, args.preview_count, args.preview_seed)
+            self.requests = clip_requests(prompts, args.preview_count, args.preview_seed)
             self.alarm = CollapseAlarm(
                 args.collapse_floor, args.collapse_patience, args.collapse_stop
             )

@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 
+from ..choices import DEFAULT_FORMAT
 from ..codec.mel import format_names
 from ..errors import DmmError, InputError
 from ..generation.sampling import SAMPLERS, Sampling
@@ -140,6 +141,7 @@ def _choices(library: ModelLibrary) -> dict[str, Any]:
         "models": {name: _as_json(model) for name, model in library.models.items()},
         "loras": {name: _as_json(lora) for name, lora in library.loras.items()},
         "formats": format_names(),
+        "default_format": DEFAULT_FORMAT,
         "samplers": list(SAMPLERS),
         "defaults": asdict(Sampling()),
     }

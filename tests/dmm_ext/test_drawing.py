@@ -11,7 +11,10 @@ import pytest
 import torch
 
 from dmm.codec.image import read_image
+from dmm.codec.mel import load_format
+from dmm.generation.sampling import SAMPLERS, Sampling
 
+TINY = load_format("nano").model_copy(update={"n_mels": 64, "n_frames": 64})
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
@@ -93,7 +96,6 @@ def difference(drawn, files):
 def test_a_preview_is_what_generate_makes_from_the_saved_lora(engine_parts, kind, tmp_path):
     """Engine and diffusers draw alike, with a LoRA on the UNet and on all text encoders."""
     from dmm.generation.generate import generate
-    from dmm.generation.sampling import Sampling
     from dmm_ext.drawing import Drawer
 
     trainer, checkpoint, parts = engine_parts(kind)
@@ -116,8 +118,33 @@ def test_a_preview_is_what_generate_makes_from_the_saved_lora(engine_parts, kind
     assert difference(tuned, again) <= 1
 
 
+@pytest.fixture(scope="module")
+def pipeline(tiny_checkpoint):
+    from dmm.checkpoints.pipeline import load_pipeline
+
+    loaded = load_pipeline(tiny_checkpoint)
+    loaded.set_progress_bar_config(disable=True)
+    return loaded
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_every_sampler_of_previews_gives_what_it_gives_in_generate(sdxl, pipeline, sampler):
+    from dmm.generation.mel_images import generate_images
+    from dmm.generation.requests import ClipRequest
+    from dmm.generation.settings import GenerationSettings
+    from dmm_ext.drawing import Drawer
+
+    trainer, _, parts = sdxl
+    for layer in parts.network.unet_loras + parts.network.text_encoder_loras:
+        torch.nn.init.zeros_(layer.lora_up.weight)
+    sampling = Sampling(sampler, steps=3)
+    (preview,) = Drawer(parts, trainer, ["organ"], (64, 64), sampling).draw(["organ"], [5])
+    settings = GenerationSettings(TINY, sampling)
+    (made,) = generate_images(pipeline, [ClipRequest("organ", 5)], settings)
+    assert np.abs(preview.astype(int) - made).max() <= 1
+
+
 def test_drawing_leaves_models_and_random_states_as_they_were(sdxl):
-    from dmm.generation.sampling import Sampling
     from dmm_ext.drawing import Drawer, random_untouched
 
     trainer, _, parts = sdxl
@@ -138,7 +165,6 @@ def test_drawing_leaves_models_and_random_states_as_they_were(sdxl):
 
 @pytest.mark.parametrize("learning", [False, True])
 def test_words_are_read_again_only_while_text_encoders_train(sdxl, learning):
-    from dmm.generation.sampling import Sampling
     from dmm_ext.drawing import Drawer
 
     trainer, _, parts = sdxl
@@ -154,7 +180,6 @@ def test_words_are_read_again_only_while_text_encoders_train(sdxl, learning):
 
 def test_a_picture_that_is_not_finite_is_refused(sdxl):
     from dmm.errors import ModelError
-    from dmm.generation.sampling import Sampling
     from dmm_ext.drawing import Drawer
 
     trainer, _, parts = sdxl

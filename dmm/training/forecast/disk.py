@@ -4,6 +4,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...choices import DEFAULT_FORMAT
 from ..facts import Facts
 from ..lengths import total_steps
 from ..presets import Resolved
@@ -18,7 +19,6 @@ HEADER, RECORD = 150, 800
 """Bytes that come with a tensor: its name in a LoRA file, all records of it in an optimizer's."""
 TENSORS = 3
 """Of a LoRA's module: down, up, alpha."""
-USUAL_FORMAT = "sdxl-512"
 PROMPTS = 4
 """Captions that previews take for prompts where none are given."""
 
@@ -88,7 +88,7 @@ def preview_bytes(settings: Resolved, facts: Facts) -> int:
     """One preview at most: grey pictures and 16-bit sound, as files and in TensorBoard's log."""
     from ...codec.mel import load_format  # brings SciPy with it
 
-    fmt = load_format((facts.dataset.format if facts.dataset else None) or USUAL_FORMAT)
+    fmt = load_format((facts.dataset.format if facts.dataset else None) or DEFAULT_FORMAT)
     clips = (len(set(settings["preview_prompts"] or ())) or PROMPTS) * settings["preview_count"]
     return clips * 2 * (fmt.n_mels * fmt.n_frames + 2 * fmt.clip_samples)
 

@@ -1,4 +1,4 @@
-// What the page asks of dmm, and how it tells the user what came of it.
+// Requests to the server of dmm ui, and messages to the user.
 
 export async function get(path) {
   return answer(await fetch(path, { cache: "no-store" }));
@@ -12,16 +12,16 @@ export async function send(path, body = {}) {
 async function answer(response) {
   if (response.ok) return response.json();
   const text = await response.text();
-  let told;
+  let failure;
   try {
-    told = JSON.parse(text);
+    failure = JSON.parse(text);
   } catch {
-    told = { detail: text };
+    failure = { detail: text };
   }
-  throw Object.assign(new Error(told.detail), told, { status: response.status });
+  throw Object.assign(new Error(failure.detail), failure, { status: response.status });
 }
 
-/** Runs what may fail, and shows why it did. */
+/** Runs an action and shows the error if it fails. */
 export async function trying(action) {
   try {
     return await action();
@@ -34,7 +34,7 @@ export async function trying(action) {
 export const say = (text) => show("says", text, 6000);
 export const complain = (text) => show("alert", text, 20000);
 
-/** For screen readers alone, where everybody else sees it happen. */
+/** Message for screen readers only; others see the change itself. */
 export const whisper = (text) => (document.getElementById("whispers").textContent = text);
 
 function show(region, text, milliseconds) {

@@ -1,18 +1,18 @@
-// The clips as cards: picture, prompt, settings, sound.
+// The clips as cards: image, prompt, settings, sound.
 
 import { arrange, fromTemplate } from "./dom.js";
 import { attach } from "./playback.js";
 import { add, startDrag } from "./timeline.js";
 
 const grid = document.querySelector("#clips .grid");
-let known = null; // id -> when it was made, once the first ones are shown
+let known = null; // keys of the clips shown so far; null before the first
 
-/** Shows the clips; onVary gets the one whose settings are wanted again. */
+/** Shows the clips; onVary receives the clip whose settings go into the form. */
 export function showClips(clips, count, onVary) {
   arrange(grid, clips, key, (clip) => card(clip, onVary));
   document.querySelector("#clips .empty").hidden = clips.length > 0;
-  const told = clips.length < count ? `the newest ${clips.length} of ${count}` : `${count || ""}`;
-  document.querySelector("#clips-title small").textContent = told;
+  const shown = clips.length < count ? `the newest ${clips.length} of ${count}` : `${count || ""}`;
+  document.querySelector("#clips-title small").textContent = shown;
   known = new Set(clips.map(key));
 }
 

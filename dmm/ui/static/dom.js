@@ -1,10 +1,10 @@
-// Elements from templates, and lists that change without losing focus or sound.
+// Elements from templates, and lists that update without losing focus or stopping sound.
 
 export const seconds = (s) => (s < 60 ? `${s.toFixed(1)} s` : `${Math.floor(s / 60)}:${String(Math.floor(s % 60)).padStart(2, "0")}`);
 
 export const fromTemplate = (id) => document.getElementById(id).content.firstElementChild.cloneNode(true);
 
-/** Brings a parent's children into the order of things; what is there already is not touched. */
+/** Makes a parent's children match the things, in order; existing children are kept. */
 export function arrange(parent, things, key, make) {
   const there = new Map([...parent.children].map((child) => [child.dataset.key, child]));
   things.forEach((thing, place) => {

@@ -1,4 +1,4 @@
-// Joins the parts of the page. All that lasts lies with dmm, so a reload loses nothing.
+// Connects the parts of the page. All state is on the server, so a reload loses nothing.
 
 import { complain, get, say, send, trying } from "./api.js";
 import { showClips } from "./cards.js";
@@ -6,11 +6,11 @@ import * as order from "./order.js";
 import { showSongs } from "./songs.js";
 import * as timeline from "./timeline.js";
 
-const EVERY = 400; // milliseconds between questions while something is being made
-const WHAT = { clips: "Clips", song: "Song" };
+const POLL_MS = 400; // between requests while a job runs
+const JOB_NAMES = { clips: "Clips", song: "Song" };
 const elements = Object.fromEntries(["job", "job-note", "cancel", "order", "export"].map((id) => [id, document.getElementById(id)]));
 
-history.replaceState(null, "", "/"); // the key is a cookie by now, and no longer in the address
+history.replaceState(null, "", "/"); // the key is in a cookie now, so remove it from the address
 
 function show({ clips, n_clips: count, songs }) {
   showClips(clips, count, order.take);
@@ -20,21 +20,21 @@ function show({ clips, n_clips: count, songs }) {
 
 const refresh = async () => show(await get("/api/clips"));
 
-/** Follows a job to its end, showing clips as they come. */
+/** Follows a job to its end and shows clips as they are finished. */
 async function follow(finished = 0) {
   for (;;) {
     const job = await get("/api/job");
-    tell(job);
+    showJob(job);
     if (job?.state !== "running") return end(job);
     if (job.kind === "clips" && Math.floor(job.done) > finished) {
       finished = Math.floor(job.done);
       await refresh();
     }
-    await new Promise((resolve) => setTimeout(resolve, EVERY));
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
 }
 
-function tell(job) {
+function showJob(job) {
   const runs = job?.state === "running";
   elements.job.hidden = !runs;
   elements.order.querySelector("button.main").disabled = runs;
@@ -50,7 +50,7 @@ async function end(job) {
   await refresh();
   if (job?.notes.length) complain(job.notes.join("\n"));
   if (job?.state === "failed") complain(job.note);
-  else if (job) say(`${WHAT[job.kind]}: ${job.note}`);
+  else if (job) say(`${JOB_NAMES[job.kind]}: ${job.note}`);
 }
 
 elements.order.onsubmit = (event) => {

@@ -1,4 +1,4 @@
-// The form: what to make, and with which model.
+// The form: prompts, model and settings of the clips to generate.
 
 import { send } from "./api.js";
 
@@ -6,8 +6,8 @@ const form = document.getElementById("order");
 const KEY = "dmm-order";
 let state = null;
 
-export function setUp(told) {
-  state = told;
+export function setUp(initial) {
+  state = initial;
   fill(form.model, Object.entries(state.models).map(([name, model]) => [name, `${model.label} (${model.kind})`]));
   fill(form.sampler, state.samplers.map((name) => [name, name]));
   for (const [name, value] of Object.entries(state.defaults)) form[name].value = value;
@@ -22,7 +22,7 @@ export function setUp(told) {
   }
   form.oninput = () => {
     remember();
-    tellCount();
+    showCount();
   };
 }
 
@@ -37,10 +37,10 @@ function fill(select, pairs) {
   select.replaceChildren(...pairs.map(([value, text]) => new Option(text, value)));
 }
 
-/** What fits the chosen model: its LoRAs and its own format. */
+/** Offers the LoRAs and the format of the chosen model. */
 function onModel() {
   const model = state.models[form.model.value];
-  const own = model.format || "sdxl-512";
+  const own = model.format || state.default_format;
   fill(form.format, [["", `as trained (${own})`], ...state.formats.map((name) => [name, name])]);
   const fieldset = document.getElementById("loras");
   fieldset.hidden = model.loras.length === 0;
@@ -48,7 +48,7 @@ function onModel() {
   const chosen = JSON.parse(localStorage.getItem(KEY) ?? "{}").loras ?? [];
   for (const { name, weight } of chosen) chooseLora(name, weight);
   onLoras();
-  tellCount();
+  showCount();
 }
 
 function choice(name) {
@@ -82,7 +82,7 @@ const loras = () =>
     .filter((row) => row.querySelector("[type=checkbox]").checked)
     .map((row) => ({ name: row.querySelector("[type=checkbox]").value, weight: Number(row.querySelector("[type=number]").value) }));
 
-/** The words that the model or the first LoRA was trained with stand there unless others do. */
+/** Shows the first LoRA's anchor, else the model's, as the default. */
 function onLoras() {
   const anchors = [...loras().map(({ name }) => state.loras[name].anchor), state.models[form.model.value].anchor];
   form.anchor.placeholder = anchors.find(Boolean) ?? "none";
@@ -91,7 +91,7 @@ function onLoras() {
 
 const prompts = () => form.prompts.value.split("\n").map((line) => line.trim()).filter(Boolean);
 
-function tellCount() {
+function showCount() {
   const count = prompts().length * Number(form.count.value);
   form.querySelector("button.main").textContent = count ? `Make ${count} clip${count === 1 ? "" : "s"}` : "Make clips";
 }
@@ -102,7 +102,7 @@ function remember() {
   localStorage.setItem(KEY, JSON.stringify({ ...kept, fresh: form.fresh.checked, loras: loras() }));
 }
 
-/** Sends the order; true if it is being made. */
+/** Sends the form; true if the job was started. */
 export async function place() {
   const order = {
     prompts: prompts(), model: form.model.value, loras: loras(), format: form.format.value || null,
@@ -115,7 +115,7 @@ export async function place() {
   } catch (error) {
     if (!error.replaces) throw error;
     const which = `${error.replaces.slice(0, 3).join(", ")}${error.replaces.length > 3 ? " …" : ""}`;
-    if (!confirm(`${which}: there already, made with other settings. Make anew and replace?`)) return false;
+    if (!confirm(`${which}: already exist, with other settings. Replace them?`)) return false;
     await send("/api/clips", { ...order, replace: true });
   }
   if (form.fresh.checked) form.seed.value = order.seed + order.count * order.prompts.length;
@@ -123,12 +123,12 @@ export async function place() {
   return true;
 }
 
-/** A clip's prompt and settings, to be changed a little. */
+/** Puts a clip's prompt and settings into the form, to be varied. */
 export function take(clip) {
   put("prompts", clip.prompt);
   for (const name of ["seed", "steps", "guidance", "sampler", "negative_prompt"]) put(name, clip[name]);
   remember();
-  tellCount();
+  showCount();
   form.prompts.focus();
   form.prompts.select();
 }

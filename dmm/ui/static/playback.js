@@ -1,26 +1,26 @@
-// One sound at a time. A mel picture is its time axis: click to play from there.
+// Plays one sound at a time. Its mel image is the time axis: a click plays from there.
 
 import { complain } from "./api.js";
 
 const audio = new Audio();
-let current = null; // {url, button, picture, duration}
+let current = null; // {url, button, image, duration}
 
-/** Makes a picture and a button play what lies at url; returns how to let go of it again. */
-export function attach(picture, button, url, duration, name) {
-  const player = { url, button, picture, duration };
-  picture.setAttribute("aria-label", `Time in ${name}`);
-  picture.setAttribute("aria-valuemax", duration.toFixed(2));
+/** Makes an image and a button play the sound at url. */
+export function attach(image, button, url, duration, name) {
+  const player = { url, button, image, duration };
+  image.setAttribute("aria-label", `Time in ${name}`);
+  image.setAttribute("aria-valuemax", duration.toFixed(2));
   place(player, 0);
   if (current?.url === url) {
-    current = player; // drawn anew while it plays
+    current = player; // shown again while it plays
     if (!audio.paused) audio.onplay();
   }
   button.onclick = () => (isPlaying(player) ? audio.pause() : play(player));
-  picture.onclick = (event) => {
-    const box = picture.getBoundingClientRect();
+  image.onclick = (event) => {
+    const box = image.getBoundingClientRect();
     play(player, (duration * (event.clientX - box.left)) / box.width);
   };
-  picture.onkeydown = (event) => {
+  image.onkeydown = (event) => {
     const step = { ArrowLeft: -0.25, ArrowRight: 0.25, PageDown: -2, PageUp: 2, Home: -duration, End: duration }[event.key];
     if (event.key === " " || event.key === "Enter") button.onclick();
     else if (step === undefined) return;
@@ -59,16 +59,16 @@ function play(player, at) {
   audio.play().catch((error) => error.name === "AbortError" || complain(`cannot play: ${error.message}`));
 }
 
-function place({ picture, duration }, at) {
-  const line = picture.querySelector("i");
+function place({ image, duration }, at) {
+  const line = image.querySelector("i");
   line.style.left = `${(100 * at) / duration}%`;
-  picture.setAttribute("aria-valuenow", at.toFixed(2));
-  picture.setAttribute("aria-valuetext", `${at.toFixed(1)} of ${duration.toFixed(1)} seconds`);
+  image.setAttribute("aria-valuenow", at.toFixed(2));
+  image.setAttribute("aria-valuetext", `${at.toFixed(1)} of ${duration.toFixed(1)} seconds`);
 }
 
 function rest(player) {
   player.button.setAttribute("aria-pressed", "false");
-  player.picture.querySelector("i").style.opacity = 0;
+  player.image.querySelector("i").style.opacity = 0;
 }
 
 function follow() {
@@ -79,7 +79,7 @@ function follow() {
 
 audio.onplay = () => {
   current.button.setAttribute("aria-pressed", "true");
-  current.picture.querySelector("i").style.opacity = 1;
+  current.image.querySelector("i").style.opacity = 1;
   follow();
 };
 audio.onpause = () => current?.button.setAttribute("aria-pressed", "false");

@@ -16,7 +16,7 @@ const rise = Float32Array.from({ length: STEPS }, (_, i) => Math.sin((Math.PI / 
 const fall = rise.slice().reverse();
 
 /**
- * Plays parts {url, start, duration} from a second on; tells where it is until it ends.
+ * Plays parts {url, start, duration} from a second on; reports its position until it ends.
  * Returns a function that stops it.
  */
 export async function playFrom(parts, overlap, from, onTime, onEnd) {

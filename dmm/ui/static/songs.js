@@ -1,4 +1,4 @@
-// What has been exported: heard here, saved from here.
+// Exported songs: play and save.
 
 import { arrange, fromTemplate, seconds } from "./dom.js";
 import { attach } from "./playback.js";

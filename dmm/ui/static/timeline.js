@@ -1,4 +1,4 @@
-// The timeline: an order of clips, moved by drag or by keys, kept on disk by dmm.
+// The timeline: clips in order, moved by drag or by keys, saved by the server.
 
 import { complain, send, trying, whisper } from "./api.js";
 import { fromTemplate, seconds } from "./dom.js";
@@ -13,7 +13,7 @@ const timeline = { ids: [], overlap_s: 0 };
 let clips = new Map();
 let dragged = null; // {id, from} where from is null for a card
 let stopPreview = null;
-let drawn = null;
+let shown = null; // key of the timeline as it is shown
 let isBusy = false;
 
 export function setUp(state) {
@@ -24,17 +24,17 @@ export function setUp(state) {
 
 export function show(known) {
   clips = new Map(known.map((clip) => [clip.id, clip]));
-  if (picture() !== drawn) draw(); // else focus and what is playing stay
+  if (contentKey() !== shown) draw(); // unchanged, it keeps focus and sound
 }
 
-/** While something is made, no song can be. */
+/** Disables the export while a job runs. */
 export function setBusy(is) {
   isBusy = is;
   document.getElementById("export").disabled = is || timeline.ids.length < 2;
 }
 
-/** What the timeline looks like, to tell whether it would look otherwise. */
-const picture = () => JSON.stringify(timeline.ids.map((id) => [id, clips.get(id)?.made]));
+/** Key that changes whenever the timeline would look different. */
+const contentKey = () => JSON.stringify(timeline.ids.map((id) => [id, clips.get(id)?.made]));
 
 export const current = () => ({ clips: [...timeline.ids], overlap_s: timeline.overlap_s });
 
@@ -76,7 +76,7 @@ function changed(text) {
   trying(() => send("/api/timeline", current()));
 }
 
-/** Where every clip begins, in seconds; overlaps never reach beyond half of a clip. */
+/** Each clip with its start in seconds. */
 function parts() {
   let start = 0;
   return timeline.ids.map((id) => {
@@ -90,7 +90,7 @@ function parts() {
 function draw() {
   stopPreview?.();
   timeline.ids = timeline.ids.filter((id) => clips.has(id));
-  drawn = picture();
+  shown = contentKey();
   const placed = parts();
   const last = placed.at(-1);
   const length = last ? `${timeline.ids.length} clips, ${seconds(last.start + last.duration)}` : "empty";

@@ -55,7 +55,7 @@ def test_a_song_has_the_length_and_tracks_of_its_timeline(play):
 
 
 def test_sd15_generates_songs_too(tiny_sd15, tmp_path):
-    paths = song("a", tiny_sd15, tmp_path / "x.wav", seconds=7, steps=2, device="cpu")
+    paths = song("a", tiny_sd15, tmp_path / "x.wav", seconds=7.0, steps=2, device="cpu")
     assert soundfile.info(paths[0]).duration == 7
 
 
