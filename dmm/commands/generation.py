@@ -150,7 +150,7 @@ def generate(
     Clips that exist with the same settings are not generated again, so the same command continues
     after an interruption. A seed gives the same clip, whatever else is generated with it.
 
-    Example: dmm generate "piano, slow" --model models/nano/nano.safetensors --out clips
+    Example: dmm generate "piano" --model models/nano/nano.safetensors --out clips
     """
     from ..generation.generate import generate as generate_clips
     from ..generation.init_audio import parse_span

@@ -6,11 +6,10 @@ from typing import Annotated
 import typer
 
 from ..choices import DEFAULT_FORMAT, Offload, Precision, Quality
-from ..generation.sampling import SAMPLERS, Sampling
+from ..generation.sampling import Sampling
 
 PROMPTS, IMAGE, MACHINE = "Prompts", "Mel images", "Machine"
 DEFAULT = Sampling()
-_NAMES = [name for name in SAMPLERS if not name.endswith(("-karras", "dpmsolver++"))]
 
 ModelOption = Annotated[
     Path, typer.Option(help="SD 1.5 or SDXL checkpoint, one .safetensors file.")
@@ -31,7 +30,8 @@ GuidanceOption = Annotated[
 SamplerOption = Annotated[
     str | None,
     typer.Option(
-        help=f"{', '.join(_NAMES)}; several also with -karras.", show_default="dpm++-2m-karras"
+        help="Sampler, such as euler-a, ddim or unipc; an unknown name lists all.",
+        show_default="dpm++-2m-karras",
     ),
 ]
 NegativePromptOption = Annotated[

@@ -24,7 +24,7 @@ from .options import (
     StereoOption,
 )
 
-JOINTS, LENGTH = "Joints", "Prompt and length"
+JOINTS, LENGTH = "Joints", "Length and windows"
 SoundOption = Annotated[Path, typer.Option(help="Audio file to write: .flac, .wav or .mp3.")]
 
 
@@ -83,20 +83,19 @@ def stitch(
 def song(
     model: ModelOption,
     out: SoundOption,
+    prompt: Annotated[str | None, typer.Option(help="Prompt of the whole song.")] = None,
+    seconds: Annotated[float | None, typer.Option(min=0.1, help="Length in seconds.")] = None,
+    timeline: Annotated[
+        Path | None,
+        typer.Option(
+            help="Instead: TOML file of parts with start, seconds and prompt; see docs/songs.md."
+        ),
+    ] = None,
     lora: LoraOption = None,
     seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 0,
     steps: StepsOption = None,
     guidance: GuidanceOption = None,
-    sampler: SamplerOption = None,
-    negative_prompt: NegativePromptOption = None,
-    quality: QualityOption = "default",
     loudness: LoudnessOption = None,
-    prompt: Annotated[
-        str | None, typer.Option(help="Prompt of the whole song.", rich_help_panel=LENGTH)
-    ] = None,
-    seconds: Annotated[
-        float | None, typer.Option(min=0.1, help="Length in seconds.", rich_help_panel=LENGTH)
-    ] = None,
     bars: Annotated[
         int | None,
         typer.Option(min=1, help="Length in bars of four beats.", rich_help_panel=LENGTH),
@@ -105,40 +104,36 @@ def song(
         float | None,
         typer.Option(min=20, max=400, help="Tempo that --bars count in.", rich_help_panel=LENGTH),
     ] = None,
-    timeline: Annotated[
-        Path | None,
-        typer.Option(
-            help="TOML file of parts, each with start, seconds and prompt: docs/songs.md.",
-            rich_help_panel=LENGTH,
-        ),
-    ] = None,
     loop: Annotated[
         bool,
         typer.Option("--loop", help="Let the end lead into the beginning.", rich_help_panel=LENGTH),
     ] = False,
-    anchor: AnchorOption = None,
-    no_anchor: NoAnchorOption = False,
-    format: FormatOption = None,  # noqa: A002 - the option's name
-    stereo: StereoOption = None,
+    sampler: SamplerOption = None,
+    negative_prompt: NegativePromptOption = None,
     overlap: Annotated[
         float,
         typer.Option(
             help="Share of a window that the next one covers too, up to 0.5.",
-            rich_help_panel=MACHINE,
+            rich_help_panel=LENGTH,
         ),
     ] = 0.25,
-    batch: Annotated[
-        int, typer.Option(min=1, help="Windows predicted at once.", rich_help_panel=MACHINE)
-    ] = 4,
+    anchor: AnchorOption = None,
+    no_anchor: NoAnchorOption = False,
+    format: FormatOption = None,  # noqa: A002 - the option's name
+    stereo: StereoOption = None,
+    quality: QualityOption = "default",
     device: DeviceOption = "auto",
     precision: PrecisionOption = "auto",
     offload: OffloadOption = "none",
+    batch: Annotated[
+        int, typer.Option(min=1, help="Windows predicted at once.", rich_help_panel=MACHINE)
+    ] = 4,
 ) -> None:
     """Generate a song of any length by joint diffusion: audio, wide mel image, cue sheet, JSON.
 
     Name a --prompt with its length, or a --timeline of prompts.
 
-    Example: dmm song --prompt "jazz, piano" --seconds 60 --model sdxl.safetensors --out song.mp3
+    Example: dmm song --model nano.safetensors --prompt "jazz" --seconds 60 --out a.mp3
     """
     from ..songs.song import song as generate_song
 

@@ -32,7 +32,8 @@ def train(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="RUN folder to write.")] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", help="key=value to change in it; repeatable.")
+        list[str] | None,
+        typer.Option("--set", help="key=value to change in the preset; repeatable."),
     ] = None,
     name: Annotated[str, typer.Option(help="Name of the LoRA file.")] = "lora",
     resume: Annotated[
@@ -75,12 +76,12 @@ def train(
     ] = None,
     explain: Annotated[
         str | None,
-        typer.Option(help="Name of a setting to explain, and do not train.", rich_help_panel=CHECK),
+        typer.Option(help="Explain this setting, and do not train.", rich_help_panel=CHECK),
     ] = None,
 ) -> None:
     """Train a LoRA on a dataset with sd-scripts; prints the LoRA's path.
 
-    PRESET, --dataset, --base and --out are needed, except with --check or --explain.
+    Training needs PRESET, --dataset, --base and --out; --check all but --out; --explain none.
 
     Example: dmm train sdxl-24gb --dataset data --base sd_xl_base_1.0.safetensors --out runs/one
     """

@@ -54,3 +54,24 @@ def test_a_machine_without_cuda_is_not_warned_of_it(monkeypatch):
 
     monkeypatch.setattr("dmm.engine.set_up_engine", importing_diffusers)
     assert run(["setup"]) == 0  # here a warning is an error
+
+
+OURS = [name for name, (target, _) in COMMANDS.items() if target.startswith("dmm.")]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_help_ends_in_an_example_of_the_command(name, capsys):
+    run([name, "--help"])
+    *_, last = re.split(r"\n\s*\n", capsys.readouterr().out.strip())
+    assert last.strip().startswith(f"Example: dmm {name}")
+
+
+def test_generate_shows_ten_options_first(capsys):
+    run(["generate", "--help"])
+    (first,) = re.findall(r"─ Options ─.*?╰", capsys.readouterr().out, re.S)
+    assert len(re.findall(r"^│ [* ]  --", first, re.M)) == 10
+
+
+def test_help_of_the_command_line_stays_without_rich():
+    code = "import sys, dmm.cli; dmm.cli.overview(); assert 'rich' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -69,5 +69,7 @@ def test_the_page_shows_them_with_their_timeline():
 
 
 def test_they_are_stitched(tmp_path):
-    paths = stitch([EARLIER], tmp_path / "song.wav", StitchOptions(0.1, align=False), quality="fast")
+    paths = stitch(
+        [EARLIER], tmp_path / "song.wav", StitchOptions(0.1, align=False), quality="fast"
+    )
     assert all(path.is_file() for path in paths)
