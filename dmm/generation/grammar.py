@@ -1,4 +1,4 @@
-"""Prompts from a grammar: templates, and the words that go into them (``presets/prompts``)."""
+"""Prompt grammars: templates and the words that fill them (``presets/prompts``)."""
 
 import random
 import tomllib
@@ -17,16 +17,16 @@ GRAMMARS = ROOT / "presets" / "prompts"
 
 
 class Grammar(BaseModel, frozen=True, extra="forbid"):
-    """Every prompt that templates and words allow, numbered from 0."""
+    """All prompts that the templates and words allow, numbered from 0."""
 
     about: str = ""
     templates: tuple[str, ...] = Field(min_length=1)
-    """``{slot}`` stands for one word of that slot; twice in a template, for two different ones."""
+    """``{slot}`` is replaced by one of its words; two of them in a template by different words."""
     words: dict[str, tuple[str, ...]]
-    """Slot to what may stand there."""
+    """Slot to the words that may fill it."""
 
     def size(self) -> int:
-        """How many prompts there are.
+        """The number of prompts.
 
         >>> Grammar(templates=("{a} and {a}, {b}",), words={"a": [*"xyz"], "b": [*"12"]}).size()
         6
@@ -34,7 +34,9 @@ class Grammar(BaseModel, frozen=True, extra="forbid"):
         return sum(self._sizes())
 
     def prompt(self, number: int) -> str:
-        """One of the prompts; a slot that stands twice keeps the order of its words.
+        """The prompt with that number; words of a slot that occurs twice stay in their order.
+
+        ValueError for a number out of range.
 
         >>> grammar = Grammar(templates=("{a} and {a}, {b}",), words={"a": [*"xyz"], "b": [*"12"]})
         >>> [grammar.prompt(number) for number in (0, 1, 5)]
@@ -47,9 +49,9 @@ class Grammar(BaseModel, frozen=True, extra="forbid"):
         raise ValueError(f"prompts are numbered up to {self.size() - 1}")
 
     def draw(self, count: int, seed: int) -> list[str]:
-        """``count`` different prompts by chance, or all of them in their order if there are fewer.
+        """``count`` distinct random prompts, or all in order if there are no more.
 
-        The same seed draws the same, and with a larger count the same first ones.
+        The same seed gives the same prompts; a larger count, below all, begins with them.
         """
         size = self.size()
         if count >= size:
@@ -78,7 +80,7 @@ def grammar_names() -> list[str]:
 
 
 def load_grammar(name: str) -> Grammar:
-    """The grammar of that name, or in that file; PresetError, in one line, if it does not hold."""
+    """The grammar of that name, or in that file; PresetError if it is invalid."""
     path = GRAMMARS / f"{name}.toml" if name in grammar_names() else Path(name)
     if not path.is_file():
         raise PresetError(f"no grammar {name!r}; known: {', '.join(grammar_names())}, or a file")
@@ -89,7 +91,7 @@ def load_grammar(name: str) -> Grammar:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise PresetError(f"{path}: {place}: {first['msg'].lower()}") from error
-    except ValueError as error:  # no UTF-8, no TOML, an open brace
+    except ValueError as error:  # not UTF-8, not TOML, or an unclosed brace
         raise PresetError(f"{path}: no grammar ({error})") from error
     for slot in asked:
         if slot not in grammar.words:
@@ -101,13 +103,13 @@ def load_grammar(name: str) -> Grammar:
 
 
 def _slots(template: str) -> dict[str, int]:
-    """The slots of a template, in their order, and how often each stands in it."""
+    """The slots of a template in order, and how often each occurs."""
     found = [slot for _, slot, _, _ in Formatter().parse(template) if slot is not None]
     return {slot: found.count(slot) for slot in found}
 
 
 def _shuffled(size: int, count: int, rng: random.Random) -> Sequence[int]:
-    """The first numbers of a shuffled range, without holding it: of few counts in a large size."""
+    """The first ``count`` numbers of a shuffled range, in memory for ``count`` numbers only."""
     moved: dict[int, int] = {}
     chosen = []
     for place in range(count):

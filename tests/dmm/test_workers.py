@@ -44,7 +44,7 @@ def test_one_job_is_done_in_this_process():
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_jobs_are_asked_for_only_as_results_are_taken(processes):
+def test_jobs_are_fetched_only_as_results_are_consumed(processes):
     jobs = CountedJobs()
     results = map_in_order(math.sqrt, jobs, processes)
     taken = [next(results) for _ in range(30)]
@@ -58,7 +58,7 @@ def test_a_process_that_dies_is_an_error_in_one_line():
         list(map_in_order(os._exit, [3, 3], 2))
 
 
-def test_an_error_of_a_job_comes_out_in_its_place():
+def test_a_jobs_error_is_raised_in_its_place():
     results = map_in_order(math.sqrt, [4, -1, 9], 2)
     assert next(results) == 2
     with pytest.raises(ValueError, match="math domain"):
@@ -92,7 +92,7 @@ def closed_port():
 
 
 @pytest.mark.parametrize("named", [True, False], ids=["ray://", "auto"])
-def test_a_cluster_that_does_not_answer_is_told_at_once(named, closed_port, monkeypatch):
+def test_a_cluster_that_does_not_answer_is_an_error_at_once(named, closed_port, monkeypatch):
     address = f"ray://127.0.0.1:{closed_port}"
     monkeypatch.setenv("RAY_ADDRESS", address)
     start = time.monotonic()
@@ -155,20 +155,20 @@ def fake_ray(monkeypatch):
     return fake
 
 
-def test_tasks_under_way_are_bounded_by_the_clusters_processors(fake_ray):
+def test_running_tasks_are_bounded_by_the_clusters_processors(fake_ray):
     results = map_in_order(math.sqrt, itertools.count(), 1, ray="local")
     assert [next(results) for _ in range(30)] == [math.sqrt(n) for n in range(30)]
     assert fake_ray.peak == 2 * IN_FLIGHT
 
 
-def test_leaving_early_cancels_what_was_handed_out(fake_ray):
+def test_leaving_early_cancels_submitted_jobs(fake_ray):
     results = map_in_order(math.sqrt, range(20), 1, ray="local")
     next(results)
     results.close()
     assert len(fake_ray.cancelled) == 2 * IN_FLIGHT - 1
 
 
-def test_a_tasks_own_error_is_what_it_was(fake_ray):
+def test_a_tasks_own_error_keeps_its_type(fake_ray):
     def refuse(job):
         raise InputError(f"{job}: no sound")
 
@@ -212,7 +212,7 @@ for function in (refuse, os._exit):
 
 
 @pytest.mark.slow
-def test_ray_loses_no_job_and_doubles_none_when_its_workers_are_killed(tmp_path):
+def test_ray_neither_loses_nor_repeats_jobs_when_its_workers_are_killed(tmp_path):
     command = [sys.executable, "-c", BY_RAY, tmp_path]
     found = subprocess.run(command, capture_output=True, text=True, check=True)
     results, refused, lost = found.stdout.splitlines()

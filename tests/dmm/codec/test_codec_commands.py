@@ -46,7 +46,7 @@ def test_a_file_shorter_than_a_clip_says_how_to_extend_it(tmp_path, capsys):
     assert "1.00 s; format 'nano' needs 5.12 s or more (--pad to extend)" in one_line(capsys)
 
 
-def test_a_silent_file_is_told(tmp_path, capsys):
+def test_a_silent_file_is_an_error(tmp_path, capsys):
     write_audio(tmp_path / "hush.wav", np.zeros((1, 6 * NANO.sr)), NANO.sr)
     assert encode(tmp_path / "hush.wav", "--out", tmp_path) == 1
     assert "hush.wav: silent throughout" in one_line(capsys)

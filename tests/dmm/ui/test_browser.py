@@ -87,7 +87,7 @@ def labels(page):
     return [int(re.search(r"seed (\d+)", label)[1]) for label in found]
 
 
-def test_the_key_leaves_the_address_and_a_stranger_has_none(opened, chromium):
+def test_the_key_leaves_the_address_and_other_browsers_are_refused(opened, chromium):
     assert opened.page.url == f"{opened.address}/"
     stranger = chromium.new_context().new_page()
     assert stranger.goto(opened.address).status == 403
@@ -118,7 +118,7 @@ def test_a_page_of_another_port_can_neither_order_nor_embed(
     assert sent == "not answered" and not shown and not reached
 
 
-def test_clips_are_made_heard_joined_and_found_again(opened, workspace):
+def test_clips_are_generated_joined_and_shown_after_a_reload(opened, workspace):
     page = opened.page
     page.get_by_label("Prompts, one a line").fill("piano, slow\nharp")
     page.get_by_label("Clips of each").fill("1")
@@ -145,7 +145,7 @@ def test_clips_are_made_heard_joined_and_found_again(opened, workspace):
     assert page.get_by_label("Prompts, one a line").input_value() == "piano, slow\nharp"
 
 
-def test_the_picture_is_the_time_axis_by_mouse_and_by_keys(opened):
+def test_the_image_is_the_time_axis_by_mouse_and_by_keys(opened):
     page = opened.page
     picture = page.get_by_role("slider", name="Time in organ-2")
     box = picture.bounding_box()
@@ -160,7 +160,7 @@ def test_the_picture_is_the_time_axis_by_mouse_and_by_keys(opened):
     assert picture.get_attribute("aria-valuetext") == "0.5 of 5.1 seconds"
 
 
-def test_the_timeline_is_worked_by_drag(opened):
+def test_the_timeline_works_by_drag(opened):
     page = opened.page
     first, second = page.locator(CARD).nth(0), page.locator(CARD).nth(1)  # seeds 2 and 1
     first.drag_to(page.locator(".track"))
@@ -174,7 +174,7 @@ def test_the_timeline_is_worked_by_drag(opened):
     assert labels(page) == [1, 2, 1]
 
 
-def test_the_timeline_is_worked_by_keys_alone(opened, workspace):
+def test_the_timeline_works_by_keys_only(opened, workspace):
     page = opened.page
     for name in ("organ-1", "organ-2", "organ-1"):
         page.get_by_role("button", name=f"Add {name} to the timeline").press("Enter")
@@ -212,7 +212,7 @@ def test_a_job_is_followed_after_a_reload_and_can_be_cancelled(opened, workspace
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (820, "dark"), (1280, "light")])
-def test_nothing_runs_out_of_the_window(opened, chromium, scheme, width):
+def test_nothing_is_wider_than_the_window(opened, chromium, scheme, width):
     context = chromium.new_context(
         viewport={"width": width, "height": 844}, color_scheme=scheme, bypass_csp=True
     )

@@ -32,7 +32,7 @@ def test_the_printed_address_opens_the_page_and_gives_the_key(page):
 
 
 @pytest.mark.parametrize("path", ["/", "/?token=", "/?token=guess", "/order?token=secret"])
-def test_without_the_key_nobody_gets_in(app, path):
+def test_requests_without_the_key_are_refused(app, path):
     answer = TestClient(app, base_url=HOME).get(path)
     assert answer.status_code == 403 and "open the address" in answer.text
     assert "set-cookie" not in answer.headers
@@ -48,12 +48,12 @@ def test_a_name_that_only_resolves_to_this_machine_is_refused(page):
 @pytest.mark.parametrize(
     "origin", ["http://evil.example", "null", "http://127.0.0.1:9999", "https://127.0.0.1:8377"]
 )
-def test_other_origins_change_nothing_and_read_nothing(page, origin):
+def test_other_origins_can_neither_change_nor_read(page, origin):
     assert page.post("/order", headers={"origin": origin}).status_code == 403
     assert page.get("/", headers={"origin": origin}).status_code == 403
 
 
-def test_what_changes_something_must_say_where_it_comes_from(page):
+def test_changing_requests_must_state_their_origin(page):
     assert page.post("/order").status_code == 403
 
 
@@ -74,12 +74,12 @@ def test_every_answer_forbids_frames_and_foreign_content(page, app):
         assert answer.headers["cache-control"] == "no-store"
 
 
-def test_too_much_is_refused(page):
+def test_too_large_a_request_is_refused(page):
     headers = {"origin": HOME, "content-length": str(MAX_BODY + 1)}
     assert page.post("/order", headers=headers).status_code == 403
 
 
-def test_a_broken_cookie_is_no_key(app):
+def test_a_broken_cookie_is_refused(app):
     client = TestClient(app, base_url=HOME)
     for cookie in ("dmm-8377", "\x80=;;", "dmm-1=secret", "dmm-8377=sécret"):
         assert client.get("/", headers={"cookie": cookie.encode()}).status_code == 403

@@ -29,7 +29,7 @@ def test_a_job_reports_progress_and_its_result(jobs):
     assert (last["done"], last["note"], last["state"]) == (2, "2 made", "done")
 
 
-def test_one_at_a_time(jobs):
+def test_only_one_job_runs_at_a_time(jobs):
     release = threading.Event()
     jobs.start(Job("clips", 1), lambda job: release.wait(10) and "")
     with pytest.raises(Busy, match="wait for it or cancel"):

@@ -27,7 +27,7 @@ def folder(tiny_checkpoint, tiny_sd15, tmp_path):
     return tmp_path
 
 
-def test_a_folder_gives_its_checkpoints_and_their_loras(folder):
+def test_a_folder_lists_its_checkpoints_and_their_loras(folder):
     found = find_models([folder])
     models = {model.label: model for model in found.models.values()}
     assert models.keys() == {"big", "small"} and models["big"].kind == "SDXL"
