@@ -41,9 +41,9 @@ def demo(
     _dmm("data", "check", data)
     lora = _train(data, out / "run", steps)
     prompts = _prompts(data)
-    drawing = [*prompts, "--count", SEEDS, "--model", NANO, "--anchor", "mel spectrogram music"]
-    _dmm("generate", *drawing, "--out", before)
-    _dmm("generate", *drawing, "--lora", lora, "--out", after)
+    options = [*prompts, "--count", SEEDS, "--model", NANO, "--anchor", "mel spectrogram music"]
+    _dmm("generate", *options, "--out", before)
+    _dmm("generate", *options, "--lora", lora, "--out", after)
     beside = ["--baseline", before, "--train", data]
     _dmm("eval", "report", after, data, *beside, "--out", out / "report")
 

@@ -65,9 +65,11 @@ def generate(
     those of ``Sampling``, for variations the original's; anchor, format and stereo those that the
     LoRAs or the model were trained with. Seeds count up from ``seed``, by default 0; a seed gives
     the same clip in any batch. A ``LoadedModel`` has its own LoRAs and device. ``dry_run`` only
-    returns the files that would be generated. InputError, PresetError or ModelError for input that
-    cannot be used.
+    returns the files that would be generated. ValueError unless exactly one of prompts, ``morph``
+    and ``variations`` is given; InputError, PresetError or ModelError for unusable input.
     """
+    if sum(map(bool, (prompts, morph, variations))) != 1:
+        raise ValueError("give prompts, or a morph of two, or the clip to make variations of")
     out = Path(out)
     if not isinstance(model, LoadedModel):
         model = _model(Path(model), as_loras(lora), device, precision, offload, ray)

@@ -114,3 +114,19 @@ def test_a_cluster_makes_the_same_clips(tiny_checkpoint, tmp_path, monkeypatch):
     assert all(path.is_absolute() for path in there)
     for one, other in zip(here, there, strict=True):
         assert one.read_bytes() == other.read_bytes()
+
+
+def test_clips_of_a_cluster_with_gpus_state_its_precision(tiny_checkpoint, tmp_path, monkeypatch):
+    makers = []
+
+    def on_cluster(function, jobs, *_):
+        makers.extend(function.args)
+        return (([], []) for _ in jobs)
+
+    monkeypatch.setattr("dmm.generation.clips.map_in_order", on_cluster)
+    monkeypatch.setattr("dmm.generation.generate.has_gpus", lambda *_: True)
+    generate("organ", tiny_checkpoint, tmp_path, ray="local")
+    assert makers[0].model.device == "cuda"
+    assert (
+        makers[0].clip_json(WANTED[0], 1)["precision"] == "fp16"
+    )  # torch here knows no CUDA with bf16

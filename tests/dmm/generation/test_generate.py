@@ -120,6 +120,11 @@ def test_a_lora_of_another_base_is_refused_before_generation(tiny_checkpoint, lo
     assert "\n" not in str(error.value) and not list(tmp_path.glob("*.flac"))
 
 
+def test_prompts_and_variations_together_are_refused(tiny_sd15, tmp_path):
+    with pytest.raises(ValueError, match="prompts, or a morph"):
+        generate("organ", tiny_sd15, tmp_path, variations="organ-1")
+
+
 def _size(clip):
     with Image.open(clip.with_suffix(".png")) as picture:
         return picture.size
