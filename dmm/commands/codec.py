@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -31,9 +32,8 @@ def encode(
     from ..codec.mel import load_format
 
     load_format(format)  # an unknown format is one error, not one for each file
-    _convert_all("encode", audio, lambda path: encode_file(
-        path, out, format=format, stereo=stereo, pad=pad
-    ))  # fmt: skip
+    convert = partial(encode_file, out=out, format=format, stereo=stereo, pad=pad)
+    _convert_all("encode", audio, convert)
 
 
 def decode(
@@ -57,9 +57,8 @@ def decode(
 
     if format:
         load_format(format)  # an unknown format is one error, not one for each file
-    _convert_all("decode", images, lambda path: [
-        decode_file(path, out, quality=quality, format=format, type=type)
-    ])  # fmt: skip
+    convert = partial(decode_file, out=out, quality=quality, format=format, type=type)
+    _convert_all("decode", images, lambda path: [convert(path)])
 
 
 def _convert_all(name: str, paths: list[Path], convert: Callable[[Path], list[Path]]) -> None:
