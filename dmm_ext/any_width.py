@@ -6,14 +6,15 @@ the engine compares classes by identity and by name.
 """
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
-from unittest.mock import patch
 
 from library import model_util, sdxl_model_util, sdxl_original_unet
 
 from dmm.checkpoints.sdxl_shapes import SdxlShapes
+
+from .patches import replaced
 
 
 @contextmanager
@@ -38,13 +39,11 @@ def sizes_of(shapes: SdxlShapes) -> Iterator[None]:
     clip: dict[str, Any] = {
         "CLIPTextConfig": partial(_text_config, sdxl_model_util.CLIPTextConfig, shapes)
     }
-    with ExitStack() as stack:
-        for module, values in (
-            (sdxl_original_unet, unet),
-            (model_util, vae),
-            (sdxl_model_util, clip),
-        ):
-            stack.enter_context(patch.multiple(module, **values))
+    with (
+        replaced(sdxl_original_unet, **unet),
+        replaced(model_util, **vae),
+        replaced(sdxl_model_util, **clip),
+    ):
         yield
 
 

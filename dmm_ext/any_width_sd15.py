@@ -6,14 +6,15 @@ of a call, so that call is replaced. Afterwards everything is as it was.
 """
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
-from unittest.mock import patch
 
 from library import model_util, original_unet
 
 from dmm.checkpoints.sd15_shapes import Sd15Shapes
+
+from .patches import replaced
 
 
 @contextmanager
@@ -35,9 +36,7 @@ def sizes_of(shapes: Sd15Shapes) -> Iterator[None]:
         "VAE_PARAMS_Z_CHANNELS": shapes.latent_channels,
         "CLIPTextConfig": partial(_text_config, model_util.CLIPTextConfig, shapes),
     }
-    with ExitStack() as stack:
-        stack.enter_context(patch.multiple(original_unet, **unet))
-        stack.enter_context(patch.multiple(model_util, **loader))
+    with replaced(original_unet, **unet), replaced(model_util, **loader):
         yield
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from library import train_util
 
+from .patches import replace_class
+
 SEPARATOR = "|||"
 
 
@@ -33,4 +35,4 @@ def anchor(datasets: list[Any]) -> None:
     """Turn the engine's datasets into anchored ones, in place."""
     for dataset in datasets:
         if type(dataset) is train_util.DreamBoothDataset:
-            dataset.__class__ = AnchoredDataset
+            replace_class(dataset, AnchoredDataset)

@@ -17,6 +17,8 @@ import torch
 from library import train_util
 from torch.utils.data import DataLoader, Sampler
 
+from .patches import replace_class, replace_method
+
 
 class Stream(Sampler[int]):
     """The numbers of the batches, one engine epoch at a time; every process walks all of them."""
@@ -85,7 +87,7 @@ class StreamGroup(train_util.DatasetGroup):
 
 def as_stream(group: Any, seed: int, batches_per_step: int) -> Stream:
     """Take the engine's training group over, in place; returns the order to load it in."""
-    group.__class__ = StreamGroup
+    replace_class(group, StreamGroup)
     group.seed, group.batches_per_step = seed, batches_per_step
     for dataset in group.datasets:
         dataset.set_seed(seed)
@@ -104,7 +106,7 @@ def load_by_stream(accelerator: Any, stream: Stream) -> None:
     def prepare_in_order(*objects: Any, **named: Any) -> Any:
         return prepare(*(_in_order(thing, stream) for thing in objects), **named)
 
-    accelerator.prepare = prepare_in_order
+    replace_method("accelerator.prepare", accelerator, prepare_in_order)
 
 
 def _in_order(thing: Any, stream: Stream) -> Any:

@@ -5,10 +5,8 @@ What a run does between its steps is in ``course.py``.
 
 import argparse
 import random
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import sdxl_train_network
 import torch
@@ -17,7 +15,7 @@ from library import train_util
 
 from dmm.checkpoints.architecture import read_architecture
 
-from . import any_width, any_width_sd15, captions, huber, losses, spec_augment
+from . import any_width, any_width_sd15, captions, huber, losses, patches, spec_augment
 from .engine_state import Parts
 from .resume import load_state
 from .stream import as_stream, load_by_stream, seed_of
@@ -35,13 +33,12 @@ class MelTraining:
         """Train with the engine's functions that have no hook replaced meanwhile."""
         engine: Any = super()
         self.engines_threshold = train_util.get_huber_threshold_if_needed
-        with ExitStack() as stack:
-            for name, ours in (
-                ("get_huber_threshold_if_needed", self._threshold),
-                ("resume_from_local_or_hf_if_specified", self._resume),
-                ("save_state_on_train_end", lambda *_: None),  # saved with the last step
-            ):
-                stack.enter_context(patch.object(train_util, name, ours))
+        with patches.replaced(
+            train_util,
+            get_huber_threshold_if_needed=self._threshold,
+            resume_from_local_or_hf_if_specified=self._resume,
+            save_state_on_train_end=lambda *_: None,
+        ):
             engine.train(args)
 
     def assert_extra_args(self, args: Any, train_group: Any, val_group: Any) -> None:
@@ -92,7 +89,7 @@ class MelTraining:
         """Every LoRA, the engine's last one too, is saved by us."""
         self.network = network
         self.save_weights = network.save_weights
-        network.save_weights = self.course.save_last
+        patches.replace_method("network.save_weights", network, self.course.save_last)
 
     def on_step_start(
         self, args: Any, accelerator: Any, network: Any, text_encoders: Any, unet: Any,

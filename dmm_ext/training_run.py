@@ -15,6 +15,7 @@ from .ema import Ema
 from .engine_state import Parts
 from .finite import StepLosses, check_weights
 from .lora_file import LoraFile
+from .patches import replace_method
 from .records import Records
 from .resume import read_facts, readable
 from .steps import Steps
@@ -177,7 +178,7 @@ class Course:
         self.args.max_train_steps = self.steps.since
         self.stream.stopped = True
         self.accelerator.print(f"\nstopping at step {self.steps.done}: {self.stopping.reason}")
-        self.accelerator.print = lambda *_, **__: None  # the engine names its empty epochs
+        replace_method("accelerator.print", self.accelerator, lambda *_, **__: None)
 
     def save_last(self, file: str, dtype: Any, metadata: dict[str, str]) -> None:
         """In place of the network's own saving: the best weights if we looked for them."""

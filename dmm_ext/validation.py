@@ -12,13 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import torch
 from accelerate.utils import send_to_device
 from library import strategy_base
 
 from .engine_state import Parts
+from .patches import changed_settings
 from .stream import seed_of, seeded_random
 
 TIMESTEPS = (100, 300, 500, 700, 900)
@@ -102,7 +102,7 @@ def scored_alike(args: argparse.Namespace) -> Iterator[None]:
     """Within the block the loss is the one that all runs are compared by."""
     fixed = {**SCORING, "huber_c": args.huber_validation}
     fixed |= {"min_timestep": args.min_timestep, "max_timestep": args.max_timestep}
-    with patch.multiple(args, **fixed):
+    with changed_settings(args, **fixed):
         yield
 
 
