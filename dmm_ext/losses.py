@@ -19,6 +19,7 @@ error of x0 instead would weigh pure noise (t = 999) 214 times, for a prediction
 
 import argparse
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -30,42 +31,6 @@ SCALES = (2, 4, 8)
 """Latents to a side of the averaged squares: 16, 32 and 64 pixels of the mel image."""
 Measure = Callable[[Tensor], Tensor]
 """The size of residuals, one value a clip: (batch, channels, rows, frames) to (batch,)."""
-
-
-def extra_loss(
-    residual: Tensor,
-    timesteps: Tensor,
-    alphas_cumprod: Tensor,
-    args: argparse.Namespace,
-    *,
-    threshold: Tensor | None = None,
-    weighting: Tensor | None = None,
-) -> Tensor | None:
-    """What is added to the main loss of every clip, (batch,); None while no weight is set.
-
-    ``threshold`` (batch,) is the Huber threshold of the main loss. ``weighting`` is what the main
-    loss is multiplied with, see there: its root scales the residual, so that a square is weighed
-    by it, and what is masked is no error.
-    """
-    if not is_on(args):
-        return None
-    for name in ("gradient_weight", "multires_weight"):
-        if not getattr(args, name) >= 0:
-            raise PresetError(f"{name} is {getattr(args, name)}; a weight is 0 or more")
-    if weighting is not None:
-        residual = residual * weighting.sqrt()
-    size = measure(args.loss_type, threshold)
-    total = residual.new_zeros(len(residual))
-    if args.gradient_weight:
-        total = total + args.gradient_weight * gradient_loss(residual, size)
-    if args.multires_weight:
-        total = total + args.multires_weight * multires_loss(residual, SCALES, size)
-    return total if args.snr_gate is None else total * _gate(timesteps, alphas_cumprod, args)
-
-
-def is_on(args: argparse.Namespace) -> bool:
-    """Whether ``extra_loss`` is wanted; if not, nobody needs to keep the residual."""
-    return bool(args.gradient_weight or args.multires_weight)
 
 
 def weighting(
@@ -140,6 +105,61 @@ def multires_loss(
         )
     pooled = (F.avg_pool2d(residual, scale, ceil_mode=True) for scale in scales)
     return torch.stack([measure(part) for part in pooled]).mean(0)
+
+
+class AddedLoss(NamedTuple):
+    """A loss that is added to the main one, by the weight that its setting states."""
+
+    function: Callable[..., Tensor]
+    """Residual (batch, channels, rows, frames) and ``measure=`` to one value per clip (batch,)."""
+    help: str
+    """Of the setting; ``dmm train --explain`` shows it too."""
+
+
+LOSSES: dict[str, AddedLoss] = {
+    "gradient_weight": AddedLoss(
+        gradient_loss, "weight of the error of differences along time and frequency; 0 is off"
+    ),
+    "multires_weight": AddedLoss(
+        multires_loss, "weight of the error averaged over squares of 16, 32 and 64 pixels; 0 is off"
+    ),
+}
+"""By setting. Options, validation and (by ``engine-options.json``) rules derive from this table."""
+
+
+def is_on(args: argparse.Namespace) -> bool:
+    """Whether any added loss has a weight, so that the residual is needed."""
+    return any(getattr(args, name) for name in LOSSES)
+
+
+def extra_loss(
+    residual: Tensor,
+    timesteps: Tensor,
+    alphas_cumprod: Tensor,
+    args: argparse.Namespace,
+    *,
+    threshold: Tensor | None = None,
+    weighting: Tensor | None = None,
+) -> Tensor | None:
+    """Weighted sum of all added losses per clip, (batch,); None while no weight is set.
+
+    ``threshold`` (batch,) is the Huber threshold of the main loss. ``weighting`` is the weight map
+    of the main loss (see ``weighting``). Its root scales the residual, so squared residuals are
+    weighted by the map and masked places are no error. PresetError for a negative weight.
+    """
+    if not is_on(args):
+        return None
+    if weighting is not None:
+        residual = residual * weighting.sqrt()
+    size = measure(args.loss_type, threshold)
+    total = residual.new_zeros(len(residual))
+    for name, loss in LOSSES.items():
+        weight = getattr(args, name)
+        if not weight >= 0:
+            raise PresetError(f"{name} is {weight}; a weight is 0 or more")
+        if weight:
+            total = total + weight * loss.function(residual, measure=size)
+    return total if args.snr_gate is None else total * _gate(timesteps, alphas_cumprod, args)
 
 
 def mel_row_weights(rows: int, tilt: float, device: torch.device | None = None) -> Tensor:

@@ -2,7 +2,7 @@
 
 ``python -m dmm_ext.manifest --write``, run with sd-scripts and this repository on ``PYTHONPATH``,
 writes ``presets/engine-options.json``; without ``--write`` it is printed. Only facts are taken from
-the parsers, none of their help texts.
+the engine's parsers, none of its help texts.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from dmm.engine import read_pin
 from dmm.files import write_text
 from dmm.training.manifest import PATH, Option, manifest_text
 
+from .losses import LOSSES
 from .options import add_options
 
 TRAINERS = {"sd15": train_network, "sdxl": sdxl_train_network}
@@ -66,11 +67,16 @@ def _merged(key: str, known: Option | None, found: Option) -> Option:
     return merged
 
 
+def loss_helps() -> dict[str, str]:
+    """Every loss weight with its line of help."""
+    return {name: loss.help for name, loss in LOSSES.items()}
+
+
 def main() -> None:
     """Print the manifest, or write it to its place."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--write", action="store_true", help=f"write {PATH}")
-    text = manifest_text(manifest(), read_pin())
+    text = manifest_text(manifest(), read_pin(), loss_helps())
     if parser.parse_args().write:
         write_text(PATH, text)
     else:

@@ -5,6 +5,9 @@ more about each (``presets/explain.toml``).
 """
 
 import argparse
+from typing import Any
+
+from .losses import LOSSES
 
 from dmm.generation.sampling import SAMPLERS
 
@@ -15,6 +18,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add every option of the plugin to a parser of the engine's."""
     for title, add in GROUPS.items():
         add(parser.add_argument_group(title))
+
+
+def loss_defaults() -> dict[str, Any]:
+    """Defaults of all settings that change the loss beside the threshold; each of them is off."""
+    parser = argparse.ArgumentParser(add_help=False)
+    for title in CHANGE_THE_LOSS:
+        GROUPS[title](parser.add_argument_group(title))
+    return vars(parser.parse_args([]))
 
 
 def _huber(group: argparse._ArgumentGroup) -> None:
@@ -42,18 +53,11 @@ def _huber(group: argparse._ArgumentGroup) -> None:
 
 
 def _losses(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--gradient_weight",
-        type=float,
-        default=0.0,
-        help="weight of the error of differences along time and frequency; 0 is off",
-    )
-    group.add_argument(
-        "--multires_weight",
-        type=float,
-        default=0.0,
-        help="weight of the error at halved and quartered resolutions; 0 is off",
-    )
+    for name, loss in LOSSES.items():
+        group.add_argument(f"--{name}", type=float, default=0.0, help=loss.help)
+
+
+def _mel_rows(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--mel_tilt",
         type=float,
@@ -157,10 +161,17 @@ def _identity(group: argparse._ArgumentGroup) -> None:
 
 GROUPS = {
     "Huber threshold": _huber,
-    "spectrogram losses": _losses,
+    "added losses": _losses,
+    "mel rows and timesteps of the loss": _mel_rows,
     "SpecAugment in latent space": _spec_augment,
     "averaging and early stopping": _stopping,
     "previews": _previews,
     "collapse alarm": _collapse,
     "identity": _identity,
 }
+CHANGE_THE_LOSS = (
+    "added losses",
+    "mel rows and timesteps of the loss",
+    "SpecAugment in latent space",
+)
+"""Groups of ``GROUPS`` that validation switches off."""

@@ -18,6 +18,7 @@ from accelerate.utils import send_to_device
 from library import strategy_base
 
 from .engine_state import Parts
+from .options import loss_defaults
 from .patches import changed_settings
 from .stream import seed_of, seeded_random
 
@@ -36,12 +37,8 @@ SCORING: dict[str, Any] = {
     "v_pred_like_loss": None,
     "debiased_estimation_loss": False,
     "masked_loss": False,
-    "gradient_weight": 0.0,
-    "multires_weight": 0.0,
-    "mel_tilt": 0.0,
-    "spec_augment": 0.0,
 }
-"""The engine's and our settings while validating; ``huber_c`` is ``huber_validation``."""
+"""The engine's settings while validating; ``huber_c`` is ``huber_validation``, ours are off."""
 
 
 @torch.no_grad()
@@ -100,7 +97,7 @@ def _models(parts: Parts) -> tuple[Any, ...]:
 @contextmanager
 def scored_alike(args: argparse.Namespace) -> Iterator[None]:
     """Within the block the loss is the one that all runs are compared by."""
-    fixed = {**SCORING, "huber_c": args.huber_validation}
+    fixed = {**loss_defaults(), **SCORING, "huber_c": args.huber_validation}
     fixed |= {"min_timestep": args.min_timestep, "max_timestep": args.max_timestep}
     with changed_settings(args, **fixed):
         yield

@@ -10,7 +10,7 @@ from typing import Any
 from ..engine import ROOT
 from ..errors import PresetError
 from .launcher import OWNED
-from .manifest import Option
+from .manifest import Option, loss_weights
 from .presets import ABLATIONS, known_options, nearest, preset_names, read_layers, resolve
 from .rules.base import ARCHITECTURES, shown
 from .rules.engine import OURS_INSTEAD
@@ -74,7 +74,9 @@ def explain(key: str) -> Explanation:
 
 
 def _what(key: str, words: Mapping[str, str]) -> str:
-    sentences = [words["what"]] if words else []
+    help_line = loss_weights().get(key, "")
+    what = words["what"] if words else f"{help_line[:1].upper()}{help_line[1:]}." * bool(help_line)
+    sentences = [what] if what else []
     if key in OWNED:
         sentences.append(f"Not for a preset: it is said by {OWNED[key]}.")
     elif key in OURS_INSTEAD and not words:

@@ -40,8 +40,7 @@ def read_manifest() -> dict[str, Option]:
 
     EngineError if the file was edited by hand or made for another commit than the pinned one.
     """
-    found = json.loads(PATH.read_text(encoding="utf-8"))
-    pin = read_pin()
+    found, pin = _read(), read_pin()
     if found["commit"] != pin.commit:
         raise EngineError(
             f"{PATH}: lists the options of sd-scripts {found['commit'][:12]}, "
@@ -52,13 +51,26 @@ def read_manifest() -> dict[str, Option]:
     return {key: _option(entry) for key, entry in found["options"].items()}
 
 
-def manifest_text(options: Mapping[str, Option], pin: Pin) -> str:
+def loss_weights() -> dict[str, str]:
+    """Settings that each weigh a loss of ``dmm_ext.losses``, with a line on what it does."""
+    return _read()["loss_weights"]
+
+
+def _read() -> dict[str, Any]:
+    return json.loads(PATH.read_text(encoding="utf-8"))
+
+
+def manifest_text(
+    options: Mapping[str, Option], pin: Pin, loss_weights: Mapping[str, str] | None = None
+) -> str:
     """The file's text, one option a line, so that an upgrade of the engine reads as a diff."""
     entries = {key: vars(options[key]) for key in sorted(options)}
     lines = ",\n".join(f"    {json.dumps(key)}: {json.dumps(e)}" for key, e in entries.items())
     return (
         f'{{\n  "tag": {json.dumps(pin.tag)},\n  "commit": {json.dumps(pin.commit)},\n'
-        f'  "sha256": "{entries_sha256(entries)}",\n  "options": {{\n{lines}\n  }}\n}}\n'
+        f'  "sha256": "{entries_sha256(entries)}",\n'
+        f'  "loss_weights": {json.dumps(dict(loss_weights or {}))},\n'
+        f'  "options": {{\n{lines}\n  }}\n}}\n'
     )
 
 

@@ -10,12 +10,13 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 def test_the_committed_manifest_is_what_the_parsers_say(inside_engine):
     from dmm.engine import read_pin
     from dmm.training.manifest import PATH, manifest_text
-    from dmm_ext.manifest import manifest
+    from dmm_ext.manifest import loss_helps, manifest
 
     found = json.loads(manifest_text(manifest(), read_pin()))
     committed = json.loads(PATH.read_text(encoding="utf-8"))
     assert found["options"] == committed["options"]
     assert found["sha256"] == committed["sha256"] and found["commit"] == committed["commit"]
+    assert committed["loss_weights"] == loss_helps()
 
 
 def test_an_option_that_two_trainers_read_differently_is_refused(inside_engine):

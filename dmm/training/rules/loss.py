@@ -3,6 +3,7 @@
 from math import prod, sqrt
 
 from ..facts import Facts
+from ..manifest import loss_weights
 from ..presets import Resolved
 from .base import ARCHITECTURES, Rule, said, said_of_those_stated
 
@@ -131,7 +132,7 @@ def noise_setting_alone(settings: Resolved, facts: Facts) -> str | None:
 
 def gate_without_losses(settings: Resolved, facts: Facts) -> str | None:
     """The gate is of the spectrogram losses alone."""
-    others = ("gradient_weight", "multires_weight", "mel_tilt")
+    others = (*loss_weights(), "mel_tilt")
     if settings["snr_gate"] is None or any(settings[key] for key in others):
         return None
     return (

@@ -1,6 +1,7 @@
 """The range of every number that a preset may hold, where its type says too little."""
 
 from ..facts import Facts
+from ..manifest import loss_weights
 from ..presets import Resolved
 from .base import Rule, said
 
@@ -8,7 +9,7 @@ ABOVE_ZERO = ("huber_start", "huber_end", "huber_validation", "huber_c", "networ
               "ema_decay")  # fmt: skip
 NOT_NEGATIVE = (
     "learning_rate", "unet_lr", "noise_offset", "min_snr_gamma", "max_grad_norm",
-    "gradient_weight", "multires_weight", "snr_gate", "early_stop_min_delta", "collapse_floor",
+    "snr_gate", "early_stop_min_delta", "collapse_floor",
     "preview_guidance", "spec_augment", "spec_augment_time", "spec_augment_mel",
     "caption_dropout_rate", "caption_tag_dropout_rate", "network_dropout",
     "max_data_loader_n_workers",
@@ -28,7 +29,7 @@ def out_of_range(settings: Resolved, facts: Facts) -> str | None:
     """Numbers that are of the right type and mean nothing."""
     bounds = (
         (ABOVE_ZERO, "above 0", lambda x: x > 0),
-        (NOT_NEGATIVE, "0 or more", lambda x: x >= 0),
+        ((*NOT_NEGATIVE, *loss_weights()), "0 or more", lambda x: x >= 0),
         (AT_MOST_ONE, "1 or less", lambda x: x <= 1),
         (BELOW_ONE, "below 1", lambda x: x < 1),
         (ONE_OR_MORE, "1 or more", lambda x: x >= 1),
