@@ -71,7 +71,7 @@ def row(size: tuple[int, ...]) -> str:
     cells = (
         *provenance("1 thread"),
         " x ".join(map(str, size)),
-        microseconds(lambda: huber.threshold(HUBER, timesteps, ALPHAS, 0.5)),
+        microseconds(lambda: huber.huber_threshold(HUBER, timesteps, ALPHAS, 0.5)),
         microseconds(off),
         microseconds(lambda: losses.weighting(size[2], timesteps, ALPHAS, ON)),
         microseconds(both_ways),

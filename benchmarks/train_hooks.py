@@ -72,12 +72,12 @@ def train(config: Path) -> str:
     from library import train_util
     from torch.utils.data import ConcatDataset
 
+    from dmm_ext.batches import NumberedBatches
     from dmm_ext.process import setup_parser
-    from dmm_ext.stream import StreamGroup
     from dmm_ext.trainer import MelTraining, SdxlMelTrainer
 
     clock = Clock()
-    clock.hook(StreamGroup, "__getitem__")
+    clock.hook(NumberedBatches, "__getitem__")
     clock.beneath(ConcatDataset, "__getitem__")
     ours = {name for name, value in vars(MelTraining).items() if callable(value)}
     for name in ours - {"train", "load_target_model", "_resume"}:

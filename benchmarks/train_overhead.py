@@ -92,7 +92,7 @@ def train_one(config: Path, kind: str, own: int, other: int) -> None:
 
     class Stock(sdxl_train_network.SdxlNetworkTrainer):
         def load_target_model(self, args: Any, *rest: Any) -> Any:
-            with any_width.sizes_of(read_architecture(NANO)):  # type: ignore[arg-type]
+            with any_width.engine_sizes(read_architecture(NANO)):  # type: ignore[arg-type]
                 return super().load_target_model(args, *rest)
 
     trainer: Any = Stock() if kind == "stock" else SdxlMelTrainer()

@@ -1,10 +1,10 @@
-"""Where the trainer's process begins: ``python -m dmm_ext --config_file RUN/engine.toml``."""
+"""Entry point of the trainer's process: ``python -m dmm_ext --config_file RUN/engine.toml``."""
 
 import signal
 
 
 def main() -> None:
-    """Train. Until the training listens, ctrl-C ends the process at once and without a word."""
+    """Train; until signals are handled, ctrl-C ends the process at once without a message."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # the engine's imports take seconds
     from .process import main
 

@@ -1,8 +1,8 @@
-"""Load checkpoints of any width into sd-scripts, whose loader has SDXL's sizes written into it.
+"""Load SDXL checkpoints of any width into sd-scripts, whose loader has full size written into it.
 
-The sizes come from the checkpoint's header. While a model is being built, the constants and the
-three constructors that carry literals are replaced; afterwards everything is as it was, because
-the engine compares classes by identity and by name.
+The sizes come from the checkpoint's header. The constants and the two constructors that contain
+literals are replaced only while a model is built, because the engine compares classes by identity
+and by name.
 """
 
 from collections.abc import Iterator
@@ -18,8 +18,8 @@ from .patches import replaced
 
 
 @contextmanager
-def sizes_of(shapes: SdxlShapes) -> Iterator[None]:
-    """Within the block, sd-scripts builds its four SDXL networks with these sizes."""
+def engine_sizes(shapes: SdxlShapes) -> Iterator[None]:
+    """Within the block sd-scripts builds its four SDXL networks with these sizes."""
     unet: dict[str, Any] = {
         "IN_CHANNELS": shapes.latent_channels,
         "OUT_CHANNELS": shapes.latent_channels,
@@ -48,7 +48,7 @@ def sizes_of(shapes: SdxlShapes) -> Iterator[None]:
 
 
 def _transformer(original: Any, shapes: SdxlShapes, **settings: Any) -> Any:
-    """The engine writes depth 2 for its second level and 10 for its third."""
+    """Replace the depths: the engine's literals are 2 on its second level and 10 on its third."""
     depth = shapes.depths[0] if settings["num_transformer_layers"] == 2 else shapes.depths[1]
     return original(
         **settings | {"num_transformer_layers": depth, "cross_attention_dim": shapes.context_dim}
@@ -56,6 +56,6 @@ def _transformer(original: Any, shapes: SdxlShapes, **settings: Any) -> Any:
 
 
 def _text_config(original: Any, shapes: SdxlShapes, **settings: Any) -> Any:
-    """The engine's first text encoder is the one that it writes 768 wide."""
+    """Replace the sizes of a text encoder: the one with literal width 768 is the first."""
     encoder = shapes.te1 if settings["hidden_size"] == 768 else shapes.te2
     return original(**settings | encoder.config(hidden_act=settings["hidden_act"]))

@@ -1,8 +1,8 @@
-"""Load SD 1.5 checkpoints of any width into sd-scripts, whose loader has SD 1.5's sizes in it.
+"""Load SD 1.5 checkpoints of any width into sd-scripts; ``any_width`` does the same for SDXL.
 
-The counterpart of ``any_width`` for SDXL. The UNet's widths are module constants here, and heads
-(8 at every level) and depth (1) are the engine's own; only the text encoder's sizes are literals
-of a call, so that call is replaced. Afterwards everything is as it was.
+The UNet's widths are module constants here; its heads (8 at every level) and depth (1) stay as in
+the engine. Only the text encoder's sizes are literals of a call, so that call is replaced. All is
+restored after a model was built.
 """
 
 from collections.abc import Iterator
@@ -18,8 +18,8 @@ from .patches import replaced
 
 
 @contextmanager
-def sizes_of(shapes: Sd15Shapes) -> Iterator[None]:
-    """Within the block, sd-scripts builds its three SD 1.5 networks with these sizes."""
+def engine_sizes(shapes: Sd15Shapes) -> Iterator[None]:
+    """Within the block sd-scripts builds its three SD 1.5 networks with these sizes."""
     unet: dict[str, Any] = {
         "IN_CHANNELS": shapes.latent_channels,
         "OUT_CHANNELS": shapes.latent_channels,

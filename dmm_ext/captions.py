@@ -1,8 +1,7 @@
-"""Captions with an anchor that stays in front while the rest is shuffled.
+"""Strip the caption separator before tokenising; sd-scripts already keeps the anchor in front.
 
-A dataset gives the anchor as ``caption_prefix = "anchor |||"``. sd-scripts keeps what stands
-before the separator in place, but strips the separator only when it shuffles; here it never
-reaches the tokeniser.
+A dataset gives the anchor as ``caption_prefix = "anchor |||"``. sd-scripts keeps everything before
+the separator in place while it shuffles, but strips the separator only then.
 """
 
 from typing import Any
@@ -23,16 +22,16 @@ def without_separator(caption: str, separator: str = SEPARATOR) -> str:
     return ", ".join(part.strip() for part in caption.split(separator) if part.strip())
 
 
-class AnchoredDataset(train_util.DreamBoothDataset):
-    """The engine's dataset of images with caption files; takes an existing one over by class."""
+class SeparatorFreeDataset(train_util.DreamBoothDataset):
+    """The engine's dataset of images with caption files, whose captions have no separator."""
 
     def process_caption(self, subset: Any, caption: str) -> str:
-        """Shuffle and drop as the subset says, the anchor first, without separators."""
+        """Shuffle and drop parts as the subset states, then strip the separator."""
         return without_separator(super().process_caption(subset, caption))
 
 
-def anchor(datasets: list[Any]) -> None:
-    """Turn the engine's datasets into anchored ones, in place."""
+def strip_separators_in(datasets: list[Any]) -> None:
+    """Turn the engine's image datasets into ``SeparatorFreeDataset``, in place."""
     for dataset in datasets:
         if type(dataset) is train_util.DreamBoothDataset:
-            replace_class(dataset, AnchoredDataset)
+            replace_class(dataset, SeparatorFreeDataset)

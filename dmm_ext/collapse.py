@@ -1,8 +1,8 @@
-"""An alarm for mode collapse: clips of one prompt that sound more and more alike.
+"""Alarm for mode collapse: clips of one prompt that become more and more alike.
 
-Fed with each preview's diversity within a prompt (``preview/prompt_diversity``), it goes off after
-several previews in a row under a floor. One preview is a handful of clips: a single low value says
-little. What diversity is usual differs from embedder to embedder, and with it a fitting floor.
+It takes each preview's diversity within a prompt (``preview/prompt_diversity``), and goes off after
+several previews in a row below a floor. One preview is a handful of clips: a single low value says
+little. Usual diversity differs between embedders, and so does a fitting floor.
 """
 
 from typing import Any
@@ -15,41 +15,42 @@ REMEDY = (
 
 
 class CollapseAlarm:
-    """Counts previews in a row under ``floor`` and goes off at ``patience`` of them."""
+    """Counts previews in a row below ``floor`` and goes off at ``patience`` of them."""
 
-    line: str | None = None
-    """What to tell the user while the alarm is on."""
+    message: str | None = None
+    """Warning for the user while the alarm is on."""
 
     def __init__(self, floor: float, patience: int, stops: bool = False) -> None:
+        """ValueError for a patience below 1."""
         if patience < 1:
             raise ValueError(f"patience is 1 preview or more; got {patience}")
         self.floor, self.patience, self.stops = floor, patience, stops
         self.low: list[float] = []
         self.last_good: int | None = None
 
-    def hear(self, step: int, prompt_diversity: float) -> str | None:
-        """Take in a preview; returns the line for the user if the alarm is on, else None."""
+    def update(self, step: int, prompt_diversity: float) -> str | None:
+        """Record a preview; returns the warning for the user if the alarm is on, else None."""
         if prompt_diversity < self.floor:
             self.low = [*self.low, prompt_diversity][-self.patience :]
         else:
             self.low, self.last_good = [], step
-        self.line = self._line(step) if len(self.low) == self.patience else None
-        return self.line
+        self.message = self._warning(step) if len(self.low) == self.patience else None
+        return self.message
 
-    def _line(self, step: int) -> str:
+    def _warning(self, step: int) -> str:
         values = ", ".join(f"{value:.3f}" for value in self.low)
         good = "" if self.last_good is None else f", last above it at step {self.last_good}"
         end = "training stops" if self.stops else "training goes on (collapse_stop would end it)"
         return (
             f"mode collapse at step {step}: diversity within a prompt is {values} in the last "
-            f"{self.patience} previews, under the floor of {self.floor:g}{good}; {end}; {REMEDY}"
+            f"{self.patience} previews, below the floor of {self.floor:g}{good}; {end}; {REMEDY}"
         )
 
     def state(self) -> dict[str, Any]:
-        """What a resumed run needs to go on counting; fit for JSON."""
+        """The counts to save for a resume, as JSON values."""
         return {"low": self.low, "last_good": self.last_good}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a state's values; floor and patience are today's."""
+        """Continue from a state's counts; floor and patience are those of the current settings."""
         self.low = [float(value) for value in state["low"]][-self.patience :]
         self.last_good = state["last_good"]

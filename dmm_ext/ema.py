@@ -1,6 +1,6 @@
-"""Exponential moving average of the LoRA's weights (Polyak averaging).
+"""Exponential moving average (EMA) of the LoRA's weights.
 
-The average follows quickly at first: its decay at step ``n`` is ``min(decay, (1 + n) / (10 + n))``.
+The decay grows at the start: at step ``n`` it is ``min(decay, (1 + n) / (10 + n))``.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ FILE = "ema.safetensors"
 
 
 class Ema:
-    """Averages in float32 beside the weights they belong to, on the same device."""
+    """Averages of a network's weights, in float32 on the weights' device."""
 
     def __init__(self, network: Any, decay: float) -> None:
         self.decay = decay
@@ -25,7 +25,7 @@ class Ema:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Take in the weights after one optimizer step."""
+        """Update the averages with the weights after an optimizer step."""
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         now = [weight.detach().float() for weight in self.weights.values()]
@@ -54,7 +54,10 @@ class Ema:
         save_file(tensors, folder / FILE, {"updates": str(self.updates)})
 
     def load(self, folder: Path, updates: int) -> None:
-        """Take the averages of a state; one saved without any starts from its weights."""
+        """Load the averages of a state after ``updates`` steps.
+
+        Without saved averages they start from the current weights.
+        """
         self.updates = updates
         if (folder / FILE).is_file():
             saved = load_file(folder / FILE)

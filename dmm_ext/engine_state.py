@@ -1,4 +1,4 @@
-"""What the engine has loaded, gathered from its hooks: all that validation and previews work on."""
+"""The models and settings that the engine has loaded, as validation and previews need them."""
 
 import argparse
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ import torch
 
 
 @dataclass(frozen=True)
-class Parts:
-    """Models and settings of the run in progress."""
+class EngineState:
+    """Models and settings of the current run."""
 
     args: argparse.Namespace
     accelerator: Any
@@ -17,7 +17,7 @@ class Parts:
     """The LoRA network, unwrapped; it is hooked into the UNet."""
     unet: Any
     vae: Any
-    """On the CPU while latents are cached; whoever needs it moves it and moves it back."""
+    """On the CPU while latents are cached; code that needs it moves it and moves it back."""
     text_encoders: list[Any]
     noise_scheduler: Any
     """The engine's DDPM scheduler; ``alphas_cumprod`` has 1000 entries."""

@@ -1,14 +1,8 @@
-"""The Huber threshold over diffusion timesteps and over training; ``docs/huber.md`` explains both.
+"""Huber threshold that varies over diffusion timesteps and over training (``docs/huber.md``).
 
 The engine's loss of a residual r at threshold d is 2d(sqrt(r^2 + d^2) - d): r^2 where |r| << d,
 2d|r| where |r| >> d. Its own schedules vary d over the timestep only. Scheduled pseudo-Huber
 losses: Khrapov et al. 2024, https://arxiv.org/abs/2403.16728.
-
-The trainer puts this in front of the engine's function::
-
-    def in_force(args, timesteps, noise_scheduler):
-        ours = threshold(args, timesteps, noise_scheduler.alphas_cumprod, progress())
-        return engines_own(args, timesteps, noise_scheduler) if ours is None else ours
 """
 
 import argparse
@@ -22,16 +16,16 @@ from dmm.errors import PresetError
 from .options import CURVES
 
 
-def threshold(
+def huber_threshold(
     args: argparse.Namespace, timesteps: Tensor, alphas_cumprod: Tensor, progress: float
 ) -> Tensor | None:
-    """Threshold of every clip, (batch,) float32 on the device of ``timesteps``.
+    """Threshold per clip, (batch,) float32 on the device of ``timesteps``.
 
-    None where the engine decides: ``huber_start`` is unset, or the loss has no threshold. With
-    ``huber_over = "training"`` it is ``progress_value`` times ``timestep_factor``; the factor is 1
-    for the schedule "constant". With "timestep" it goes from ``huber_start`` at t = 0 to
-    ``huber_end`` at t = T and ``progress`` is without effect; so is ``huber_c``. ``huber_scale``
-    is not read at all. ``progress`` is the share of the training that is done, 0..1.
+    None where the engine's own function decides: ``huber_start`` is unset, or the loss has no
+    threshold. ``progress`` is the share of the training that is done, 0..1. With ``huber_over =
+    "training"`` the result is ``value_over_training`` times ``timestep_factor``. With "timestep" it
+    goes from ``huber_start`` at t = 0 to ``huber_end`` at t = T; ``progress`` and ``huber_c`` then
+    do nothing. ``huber_scale`` is never read. PresetError for a value out of range.
     """
     if args.huber_start is None or args.loss_type not in ("huber", "smooth_l1"):
         return None
@@ -46,18 +40,18 @@ def threshold(
             )
         # start * (1 - c) / (1 + sigma)^2 + start * c is (start - end) / (1 + sigma)^2 + end
         return start * timestep_factor(timesteps, schedule, end / start, alphas_cumprod)
-    level = progress_value(start, end, progress, args.huber_curve)
+    level = value_over_training(start, end, progress, args.huber_curve)
     return level * timestep_factor(timesteps, schedule, args.huber_c, alphas_cumprod)
 
 
-def progress_value(start: float, end: float, progress: float, curve: str) -> float:
+def value_over_training(start: float, end: float, progress: float, curve: str) -> float:
     """Value after a share ``progress`` (clamped to 0..1) of the training; both ends are above 0.
 
     "step" is ``start`` in the first half and ``end`` from the middle on.
 
-    >>> [round(progress_value(0.15, 0.05, p, "linear"), 3) for p in (0, 0.5, 1)]
+    >>> [round(value_over_training(0.15, 0.05, p, "linear"), 3) for p in (0, 0.5, 1)]
     [0.15, 0.1, 0.05]
-    >>> round(progress_value(0.15, 0.05, 0.5, "exponential"), 4)  # the geometric mean
+    >>> round(value_over_training(0.15, 0.05, 0.5, "exponential"), 4)  # the geometric mean
     0.0866
     """
     progress = min(max(progress, 0.0), 1.0)
@@ -73,11 +67,11 @@ def progress_value(start: float, end: float, progress: float, curve: str) -> flo
 
 
 def timestep_factor(timesteps: Tensor, schedule: str, c: float, alphas_cumprod: Tensor) -> Tensor:
-    """Factor of every clip by its timestep, (batch,) float32; the engine's formulas at scale 1.
+    """Factor per clip by its timestep, (batch,) float32: the engine's formulas at scale 1.
 
-    "exponential" is c^(t/T), from 1 at t = 0. "snr" is (1 - c) / (1 + sigma)^2 + c, with sigma the
-    noise's share over the signal's, sqrt((1 - a) / a) of ``alphas_cumprod`` a; .94 (1 - c) + c at
-    Stable Diffusion's t = 0, since sigma is .029 there. "constant" is 1, where the engine has c.
+    "exponential" is c^(t/T), from 1 at t = 0. "snr" is (1 - c) / (1 + sigma)^2 + c with sigma =
+    sqrt((1 - a) / a) of ``alphas_cumprod`` a; at Stable Diffusion's t = 0 sigma is .029 and the
+    factor .94 (1 - c) + c. "constant" is 1, where the engine has c.
     """
     if schedule == "constant":
         return torch.ones(timesteps.shape, device=timesteps.device)

@@ -1,7 +1,7 @@
-"""LoRA files: the weights to use, and metadata that says all one needs to use them.
+"""LoRA files: which weights they hold, and the metadata that generation needs.
 
-The engine's ``ss_*`` fields are kept, those corrected that it cannot know here; ``dmm_*`` fields
-from the launcher (format, anchor, dataset) say how to decode what the LoRA draws.
+The engine's ``ss_*`` fields are kept, and corrected where its counters are wrong. The ``dmm_*``
+fields from the launcher (format, anchor, dataset) say how to decode the LoRA's images.
 """
 
 import argparse
@@ -14,27 +14,29 @@ from typing import Any
 
 from library import train_util
 
-from .cadence import Every
-from .checkpoints import whole
+from .batches import BatchNumbers
 from .ema import Ema
-from .steps import Steps
-from .stream import Stream
+from .intervals import Intervals
+from .run_files import complete_lora
+from .steps import StepCounter
 
 
 class LoraFile:
-    """Writes the network as it is now, or its average where one is kept."""
+    """Writer of LoRA files: of the network's weights, or of their average where one is kept."""
 
     metadata: dict[str, Any]
-    """The engine's own dictionary, complete when training begins."""
-    stream: Stream
+    """The engine's own dictionary, complete when training starts."""
+    batches: BatchNumbers
     ema: Ema | None = None
 
-    def __init__(self, trainer: Any, args: argparse.Namespace, steps: Steps, every: Every) -> None:
-        self.trainer, self.args, self.steps, self.every = trainer, args, steps, every
+    def __init__(
+        self, trainer: Any, args: argparse.Namespace, steps: StepCounter, intervals: Intervals
+    ) -> None:
+        self.trainer, self.args, self.steps, self.intervals = trainer, args, steps, intervals
 
     @contextmanager
-    def weights_to_use(self) -> Iterator[None]:
-        """Within the block the network has the weights that are validated, heard and saved."""
+    def averaged_weights(self) -> Iterator[None]:
+        """Within the block the network has its averaged weights, if an average is kept."""
         if self.ema is None:
             yield
         else:
@@ -42,14 +44,14 @@ class LoraFile:
                 yield
 
     def save(self, path: Path) -> None:
-        """Write the LoRA, whole or not at all."""
+        """Write the LoRA, completely or not at all."""
         dtype = train_util.prepare_dtype(self.args)[1]
-        with self.weights_to_use(), whole(path) as partial:
+        with self.averaged_weights(), complete_lora(path) as partial:
             self.trainer.save_weights(str(partial), dtype, self._metadata())
 
     def copy(self, source: Path, path: Path) -> None:
-        """Give a LoRA that was saved before another name."""
-        with whole(path) as partial:
+        """Copy a saved LoRA to ``path``, completely or not at all."""
+        with complete_lora(path) as partial:
             shutil.copyfile(source, partial)
 
     def _metadata(self) -> dict[str, str]:
@@ -60,15 +62,15 @@ class LoraFile:
         return metadata | dict(pair.split("=", 1) for pair in self.args.lora_metadata or ())
 
     def _corrections(self) -> dict[str, str]:
-        """Where the engine errs: its counters are switched off, and start again at a resume."""
+        """Fields that the engine gets wrong: its counters are off, and restart at a resume."""
         done, total = self.steps.done, self.steps.total
         images = self.trainer.train_group.datasets[0]
         return {
             "ss_steps": str(done),
             "ss_max_train_steps": str(total),
-            "ss_epoch": str(self.stream.turns(done)),
-            "ss_num_epochs": str(self.stream.turns(total)),
-            "ss_validate_every_n_steps": str(self.every.validate),
+            "ss_epoch": str(self.batches.epochs(done)),
+            "ss_num_epochs": str(self.batches.epochs(total)),
+            "ss_validate_every_n_steps": str(self.intervals.validate),
             "ss_validate_every_n_epochs": "None",
             "modelspec.resolution": f"{images.width}x{images.height}",
         }

@@ -1,8 +1,8 @@
-"""Spectrogram-aware losses: what is heard as edges, as structure and as bass may count more.
+"""Spectrogram-aware losses, added to the main loss: of edges, of structure, weighted by mel row.
 
 All work on the residual r = prediction - target, (batch, channels, rows, frames): columns are
 time, rows are mel bands with the lowest frequency in the last row; a latent is 8 pixels wide.
-Each gives one value a clip, lower is better, by the ``measure`` that the main loss has too.
+Each gives one value per clip, lower is better, by the same ``measure`` as the main loss.
 
 Which residual? With x_t = a x0 + s e, a^2 + s^2 = 1, SNR = a^2 / s^2, and v = a e - s x0, an error
 d = x0' - x0 in the clean latents is, for the same x_t, the residual
@@ -10,11 +10,11 @@ d = x0' - x0 in the clean latents is, for the same x_t, the residual
     e' - e = -(a / s) d        v' - v = -(1 / s) d
 
 The losses here take a linear map of r (differences, averages), so in the latents, in the noise and
-in v they see the same shape; squared, they differ by one factor a clip, SNR or SNR + 1. Min-SNR
-weighs by min(SNR, g) / SNR or min(SNR, g) / (SNR + 1): after it both are min(SNR, g) |map(d)|^2.
+in v they see the same shape; squared, they differ by one factor per clip, SNR or SNR + 1. Min-SNR
+weights by min(SNR, g) / SNR or min(SNR, g) / (SNR + 1): after it both are min(SNR, g) |map(d)|^2.
 So they are taken of the prediction as it is and added before min-SNR: in proportion to the main
 loss at every timestep, by the same Huber threshold, for either kind of prediction. Scaling to the
-error of x0 instead would weigh pure noise (t = 999) 214 times, for a prediction of the noise.
+error of x0 instead would weight pure noise (t = 999) 214 times, for a prediction of the noise.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from dmm.errors import PresetError
 SCALES = (2, 4, 8)
 """Latents to a side of the averaged squares: 16, 32 and 64 pixels of the mel image."""
 Measure = Callable[[Tensor], Tensor]
-"""The size of residuals, one value a clip: (batch, channels, rows, frames) to (batch,)."""
+"""The size of residuals, one value per clip: (batch, channels, rows, frames) to (batch,)."""
 
 
 def weighting(
@@ -40,10 +40,10 @@ def weighting(
     args: argparse.Namespace,
     unmasked: Tensor | None = None,
 ) -> Tensor | None:
-    """What the loss of every latent is multiplied with; None while nothing is weighed.
+    """Weight map of the main loss; None if all weights are 1.
 
-    (batch or 1, 1, rows, 1) by ``mel_tilt``, all 1 where the gate is shut; times ``unmasked``, the
-    weights of SpecAugment (batch, 1, rows, frames). Mean 1 a clip, so that the loss keeps its size.
+    (batch or 1, 1, rows, 1) by ``mel_tilt``, all 1 where the gate is closed; times ``unmasked``,
+    the weights of SpecAugment (batch, 1, rows, frames). Mean 1 per clip: the loss keeps its size.
     """
     if not args.mel_tilt:
         return unmasked
@@ -58,7 +58,7 @@ def weighting(
 
 
 def measure(loss_type: str, threshold: Tensor | None = None) -> Measure:
-    """The engine's loss, its mean over each clip: l2, l1, huber or smooth_l1.
+    """The engine's loss as a function of residuals: mean l2, l1, huber or smooth_l1 per clip.
 
     The last two need a ``threshold`` d (batch,): 2d(sqrt(r^2 + d^2) - d), and that over d.
     """
@@ -68,20 +68,20 @@ def measure(loss_type: str, threshold: Tensor | None = None) -> Measure:
         return lambda residual: residual.abs().mean((1, 2, 3))
     assert threshold is not None, f"{loss_type} needs a threshold"
     d, scale = threshold.view(-1, 1, 1, 1), 2 * threshold if loss_type == "huber" else 2
-    # What is constant in a clip comes after the mean: fewer passes over the latents.
+    # Factors that are constant within a clip follow the mean: fewer passes over the latents.
     return lambda residual: scale * (torch.hypot(residual, d).mean((1, 2, 3)) - threshold)
 
 
 def mean_square(residual: Tensor) -> Tensor:
-    """Mean square of every clip, (batch,)."""
+    """Mean square per clip, (batch,)."""
     return residual.square().mean((1, 2, 3))
 
 
 def gradient_loss(residual: Tensor, measure: Measure = mean_square) -> Tensor:
     """Size of half the differences between neighbours in time and in mel, (batch,).
 
-    The mean of both directions. Onsets and partials are such differences; an error that is alike
-    everywhere costs nothing. Halved, a checkerboard (the sharpest error there is) costs as much as
+    The mean of both directions. Onsets and partials are such differences; a constant error costs
+    nothing. Halved, a checkerboard (the sharpest error there is) costs as much as
     in the main loss, so a weight w counts the sharpest 1 + w times and the smoothest once.
     """
     half = residual / 2
@@ -163,9 +163,10 @@ def extra_loss(
 
 
 def mel_row_weights(rows: int, tilt: float, device: torch.device | None = None) -> Tensor:
-    """Weight of every mel row, (rows,), mean 1: exponential from the first row to the last.
+    """Weight per mel row, (rows,), mean 1: exponential from the first row to the last.
 
-    The last row, the lowest frequency, weighs e^tilt times the first: a tilt above 0 favours bass.
+    The last row, the lowest frequency, has e^tilt times the weight of the first: above 0 favours
+    bass.
     """
     place = torch.linspace(-0.5, 0.5, rows, device=device)  # symmetric: large tilts stay finite
     return rows * torch.softmax(tilt * place, dim=0)
@@ -174,7 +175,7 @@ def mel_row_weights(rows: int, tilt: float, device: torch.device | None = None) 
 def snr_gate(timesteps: Tensor, alphas_cumprod: Tensor, gate: float) -> Tensor:
     """1 for clips whose signal-to-noise ratio a / (1 - a) is ``gate`` or more, else 0; (batch,).
 
-    Of Stable Diffusion's 1000 timesteps 147 pass a gate of 5, 354 of 1 and 687 of 0.1.
+    Of Stable Diffusion's 1000 timesteps, 147 pass a gate of 5, 354 of 1 and 687 of 0.1.
     """
     # The small table goes to the timesteps: moving these would wait for the GPU.
     signal = alphas_cumprod.to(timesteps.device, non_blocking=True)[timesteps]

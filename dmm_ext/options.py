@@ -1,15 +1,15 @@
 """Settings that our plugin adds to those of sd-scripts, grouped by concern.
 
-Each is an argument of the trainer's parser and a key of a preset; ``dmm train --explain KEY`` says
-more about each (``presets/explain.toml``).
+Each is an argument of the trainer's parser and a key of a preset; ``dmm train --explain KEY``
+explains it (``presets/explain.toml``).
 """
 
 import argparse
 from typing import Any
 
-from .losses import LOSSES
-
 from dmm.generation.sampling import SAMPLERS
+
+from .losses import LOSSES
 
 CURVES = ("linear", "cosine", "exponential", "step")
 
@@ -21,7 +21,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def loss_defaults() -> dict[str, Any]:
-    """Defaults of all settings that change the loss beside the threshold; each of them is off."""
+    """Defaults of the settings that change the loss: added losses, weights and masks are off."""
     parser = argparse.ArgumentParser(add_help=False)
     for title in CHANGE_THE_LOSS:
         GROUPS[title](parser.add_argument_group(title))
@@ -39,16 +39,19 @@ def _huber(group: argparse._ArgumentGroup) -> None:
         "--huber_over",
         choices=("training", "timestep"),
         default="training",
-        help="what start and end are the ends of: the run, or the diffusion timesteps",
+        help="range that start and end refer to: the run, or the diffusion timesteps",
     )
     group.add_argument(
-        "--huber_curve", choices=CURVES, default="linear", help="how it goes over training"
+        "--huber_curve",
+        choices=CURVES,
+        default="linear",
+        help="curve of the threshold over training",
     )
     group.add_argument(
         "--huber_validation",
         type=float,
         default=0.1,
-        help="the one threshold that validation is scored with, whatever the training loss",
+        help="threshold of the validation loss, whatever the training loss",
     )
 
 
@@ -62,12 +65,12 @@ def _mel_rows(group: argparse._ArgumentGroup) -> None:
         "--mel_tilt",
         type=float,
         default=0.0,
-        help="how much more low mel rows weigh than high ones; 0 weighs all alike",
+        help="log of the lowest mel row's weight over the highest row's; 0 weights all equally",
     )
     group.add_argument(
         "--snr_gate",
         type=float,
-        help="spectrogram losses only at timesteps whose signal-to-noise ratio is above this",
+        help="added losses and mel_tilt only at timesteps with at least this signal-to-noise ratio",
     )
 
 
@@ -102,13 +105,13 @@ def _stopping(group: argparse._ArgumentGroup) -> None:
 
 def _previews(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
-        "--preview_every_n_steps", type=int, help="draw, hear and score clips every so many steps"
+        "--preview_every_n_steps", type=int, help="generate and score clips every so many steps"
     )
     group.add_argument(
         "--preview_prompts", type=str, nargs="+", help="prompts of the previews, without the anchor"
     )
-    group.add_argument("--preview_count", type=int, default=2, help="clips of each prompt")
-    group.add_argument("--preview_steps", type=int, default=20, help="steps of the sampler")
+    group.add_argument("--preview_count", type=int, default=2, help="clips per prompt")
+    group.add_argument("--preview_steps", type=int, default=20, help="sampler steps")
     group.add_argument(
         "--preview_guidance", type=float, default=5.0, help="guidance scale; 1 is none"
     )
@@ -127,7 +130,7 @@ def _previews(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--preview_weights", type=str, help="folder of the embedder's weights")
     group.add_argument(
-        "--preview_reference", type=str, help="folder of mel images that previews are held against"
+        "--preview_reference", type=str, help="folder of mel images that previews are compared with"
     )
 
 
@@ -136,13 +139,13 @@ def _collapse(group: argparse._ArgumentGroup) -> None:
         "--collapse_floor",
         type=float,
         default=0.05,
-        help="diversity of a preview under which it counts as collapsed",
+        help="diversity within a prompt below which a preview counts as collapsed",
     )
     group.add_argument(
         "--collapse_patience",
         type=int,
         default=3,
-        help="previews in a row under the floor before the alarm",
+        help="previews in a row below the floor before the alarm",
     )
     group.add_argument(
         "--collapse_stop", action="store_true", help="end the run when the alarm goes off"
@@ -150,7 +153,7 @@ def _collapse(group: argparse._ArgumentGroup) -> None:
 
 
 def _identity(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--anchor", type=str, help="words in front of every caption")
+    group.add_argument("--anchor", type=str, help="text before every caption")
     group.add_argument(
         "--lora_metadata",
         type=str,

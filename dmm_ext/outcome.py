@@ -1,4 +1,4 @@
-"""How a training ended, for the launcher: ``outcome.json`` in the RUN folder."""
+"""``outcome.json`` in the RUN folder: how a training ended, for the launcher."""
 
 import json
 import os
@@ -12,25 +12,25 @@ import torch
 from dmm.files import write_text
 
 
-def write_outcome(run: Path, facts: dict[str, Any]) -> None:
-    """Write ``outcome.json``: status, reason, steps, best validation, speed, memory, device.
+def write_outcome(run: Path, outcome: dict[str, Any]) -> None:
+    """Write ``outcome.json``: an outcome with peak memory and device added.
 
-    Of several processes the first one speaks, and any that knows why the training failed: the
+    Of several processes the first one writes, and any that knows why the training failed: the
     first may only have seen that another one was gone.
     """
     path = run / "outcome.json"
-    knows_failure = facts["status"] == "failed" and facts["reason"]
+    knows_failure = outcome["status"] == "failed" and outcome["reason"]
     is_first = os.environ.get("RANK", "0") == "0"
-    if not knows_failure and (not is_first or (facts["status"] == "failed" and path.is_file())):
+    if not knows_failure and (not is_first or (outcome["status"] == "failed" and path.is_file())):
         return
     on_gpu = torch.cuda.is_available()
     device = torch.cuda.get_device_name() if on_gpu else f"CPU, {torch.get_num_threads()} threads"
-    values = {**facts, "peak_memory_mb": round(peak_memory_mb()), "device": device}
+    values = {**outcome, "peak_memory_mb": round(peak_memory_mb()), "device": device}
     write_text(path, json.dumps(values, indent=2) + "\n")
 
 
 def peak_memory_mb() -> float:
-    """Most memory ever in use: of the GPU if there is one, else of this process."""
+    """Peak memory in MiB: reserved on the GPU if there is one, else of this process."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_reserved() / 2**20
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

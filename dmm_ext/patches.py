@@ -4,9 +4,9 @@ Methods that the engine offers as hooks are overridden in ``trainer.py``. Code w
 replaced by the functions below, which refuse names that ``REPLACED`` does not list. A line is that
 of the definition in the pinned commit, or of the call for methods that the engine does not define.
 
-Values that are corrected without replacing anything: intervals (``cadence.py``), the number of
+Values that are corrected without replacing anything: intervals (``intervals.py``), the number of
 steps that are left (``steps.py``), warm-up steps and the pooled text projection (``trainer.py``),
-accumulation across epochs (``stream.py``), hyperparameters of a loaded state (``resume.py``).
+accumulation across epochs (``batches.py``), hyperparameters of a loaded state (``resume.py``).
 """
 
 import argparse
@@ -29,7 +29,7 @@ UTIL, TRAINER = "library/train_util.py", "train_network.py"
 SDXL_UNET, SDXL_LOADER = "library/sdxl_original_unet.py", "library/sdxl_model_util.py"
 UNET, LOADER = "library/original_unet.py", "library/model_util.py"
 SIZES = "full size is written into the loader; checkpoints may be narrower (any_width*.py)"
-ORDER = "a resumed run must see the batches of an uninterrupted one (stream.py)"
+ORDER = "a resumed run must see the batches of an uninterrupted one (batches.py)"
 
 REPLACED = {
     "train_util.get_huber_threshold_if_needed": Source(

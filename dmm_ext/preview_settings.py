@@ -1,4 +1,4 @@
-"""What a run's previews draw: prompts and mel format, by the settings or by what lies there."""
+"""Prompts and mel format of a run's previews, from the settings or from the dataset."""
 
 import argparse
 from collections.abc import Iterable, Sequence
@@ -8,18 +8,17 @@ from typing import TypeVar
 from dmm.checkpoints.header import read_metadata
 from dmm.choices import DEFAULT_FORMAT
 from dmm.codec.mel import MelFormat, load_format
+from dmm.training.trainer_constants import PROMPTS_FROM_CAPTIONS
 
 T = TypeVar("T")
-PROMPTS = 4
-"""Captions that are taken for prompts where none are given."""
 
 
 def preview_prompts(args: argparse.Namespace) -> list[str]:
-    """``preview_prompts``, or else captions (*.txt) of ``preview_reference``; none twice.
+    """``preview_prompts``, or else captions (*.txt) of ``preview_reference``; each once.
 
-    ``PROMPTS`` captions are taken, evenly from the sorted files, whose first ones are often of one
-    style or track.
-    SystemExit if there are none either way.
+    ``PROMPTS_FROM_CAPTIONS`` captions are taken at equal distances from the sorted files, because
+    the first ones are often of one style or track. SystemExit if there are neither prompts nor
+    captions.
     """
     given = distinct(args.preview_prompts or ())
     if given:
@@ -36,13 +35,13 @@ def preview_prompts(args: argparse.Namespace) -> list[str]:
             f"{args.preview_reference}: no captions (*.txt) to take prompts from; set "
             "preview_prompts"
         )
-    return evenly(found, PROMPTS)
+    return evenly_spaced(found, PROMPTS_FROM_CAPTIONS)
 
 
-def evenly(things: Sequence[T], count: int) -> list[T]:
+def evenly_spaced(things: Sequence[T], count: int) -> list[T]:
     """``count`` of the things at equal distances, or all if there are fewer.
 
-    >>> evenly("abcdefghij", 4)
+    >>> evenly_spaced("abcdefghij", 4)
     ['a', 'c', 'f', 'h']
     """
     if len(things) <= count:
@@ -60,10 +59,10 @@ def distinct(texts: Iterable[str]) -> list[str]:
 
 
 def preview_format(args: argparse.Namespace) -> MelFormat:
-    """The mel format of what is drawn, by the rule of ``dmm generate``.
+    """The mel format of the preview images, by the rule of ``dmm generate``.
 
     ``dmm_format`` in the LoRA's metadata (``lora_metadata``), else in the checkpoint's, else the
-    usual one. PresetError if it is none that we know.
+    default format. PresetError for an unknown one.
     """
     stated = dict(pair.split("=", 1) for pair in args.lora_metadata or ())
     if "dmm_format" not in stated:

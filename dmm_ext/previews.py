@@ -1,9 +1,9 @@
-"""Previews: a fixed set of prompts drawn, heard and scored while a LoRA trains.
+"""Previews: a fixed set of prompts, generated and scored while a LoRA trains.
 
-A preview is a folder ``previews/step-000200`` with a picture and a sound for each clip, named as
-``dmm generate`` names them, and ``preview.json``: what was drawn by which weights, the scores and
-the seconds. It is written beside and renamed, so a killed one leaves nothing half; one that is
-there already, by the same weights and settings, is not drawn again.
+A preview is a folder ``previews/step-000200`` with a mel image and a sound for each clip, named as
+by ``dmm generate``, and ``preview.json``: inputs, weights, scores and seconds. It is written beside
+and renamed, so a killed process leaves no partial one. A preview of the same weights and settings
+that exists already is not generated again.
 """
 
 import hashlib
@@ -23,26 +23,26 @@ from dmm.registry import load_embedder
 from dmm.sound.audio import write_audio
 
 from .collapse import CollapseAlarm
-from .drawing import Drawer, random_untouched
-from .engine_state import Parts
+from .engine_state import EngineState
+from .preview_images import ImageGenerator, preserved_random_states
+from .preview_scores import PreviewScorer, reference_embeddings
 from .preview_settings import preview_format, preview_prompts
-from .sounds import Scorer, reference_rows
-from .trackers import show
+from .trackers import log_preview
 
 FILE = "preview.json"
 logger = logging.getLogger(__name__)
 
 
 class Previews:
-    """The previews of one run; the main process alone draws them."""
+    """The previews of one run, with their collapse alarm; the main process makes them."""
 
-    def __init__(self, parts: Parts, trainer: Any, folder: Path) -> None:
+    def __init__(self, engine: EngineState, trainer: Any, folder: Path) -> None:
         """``folder`` is RUN/previews. SystemExit, in one line, for settings that do not hold."""
         from dmm.generation.requests import clip_requests, with_anchor
         from dmm.generation.sampling import Sampling
 
-        args = parts.args
-        self.parts, self.folder = parts, folder
+        args = engine.args
+        self.engine, self.folder = engine, folder
         self.sampling = Sampling(args.preview_sampler, args.preview_steps, args.preview_guidance)
         prompts = preview_prompts(args)
         try:
@@ -53,115 +53,117 @@ class Previews:
         except ValueError as error:
             raise SystemExit(f"previews: {error}") from error
         self.texts = [with_anchor(args.anchor, request.prompt) for request in self.requests]
-        if parts.accelerator.is_main_process:
+        if engine.accelerator.is_main_process:
             try:
-                with random_untouched(parts.accelerator.device):
-                    self._prepare(trainer, prompts)
+                with preserved_random_states(engine.accelerator.device):
+                    self._load(trainer, prompts)
             except DmmError as error:
                 raise SystemExit(str(error)) from error
 
-    def _prepare(self, trainer: Any, prompts: list[str]) -> None:
-        """Load and hear what stays the same for all previews."""
-        args = self.parts.args
+    def _load(self, trainer: Any, prompts: list[str]) -> None:
+        """Load the embedder and compute the embeddings that all previews share."""
+        args = self.engine.args
         self.fmt = preview_format(args)
         weights = Path(args.preview_weights) if args.preview_weights else None
         embedder = load_embedder(args.preview_embedder, weights)
         reference = None
         if args.preview_reference:
             cache = self.folder / "reference.npz"
-            reference = reference_rows(Path(args.preview_reference), embedder, cache)
-        self.scorer = Scorer(embedder, prompts, reference)
+            reference = reference_embeddings(Path(args.preview_reference), embedder, cache)
+        self.scorer = PreviewScorer(embedder, prompts, reference)
         size = self.fmt.n_mels, self.fmt.n_frames
-        self.drawer = Drawer(self.parts, trainer, self.texts, size, self.sampling)
+        self.generator = ImageGenerator(self.engine, trainer, self.texts, size, self.sampling)
 
-    def draw(self, step: int) -> dict[str, float | str]:
-        """Draw, hear, score and show the prompts; returns the scores by their names.
+    def preview_at(self, step: int) -> dict[str, float | str]:
+        """Generate, decode, score and log all clips at a step; returns the scores by name.
 
-        ``preview/seconds`` is what it took. DmmError if a picture is not finite or cannot be
-        written; the folder is then not there.
+        Also feeds the collapse alarm, whose warning is logged. ``preview/seconds`` is the time
+        taken. DmmError, and no folder, if an image is not finite or cannot be written.
         """
         folder = self.folder / f"step-{step:06d}"
-        facts = self._facts()
-        scores = made_before(folder, facts)
+        inputs = self._inputs()
+        scores = scores_if_unchanged(folder, inputs)
         if scores is None:
-            with random_untouched(self.parts.accelerator.device), whole_folder(folder) as part:
-                scores = self._make(part, facts)
+            device = self.engine.accelerator.device
+            with preserved_random_states(device), whole_folder(folder) as part:
+                scores = self._write_preview(part, inputs)
         images = [folder / f"{request.clip_id}.png" for request in self.requests]
-        show(self.parts.accelerator.trackers, step, images, scores)
+        log_preview(self.engine.accelerator.trackers, step, images, scores)
         diversity = scores.get("preview/prompt_diversity")
-        line = None if diversity is None else self.alarm.hear(step, float(diversity))
-        if line and not self.alarm.stops:  # else it is the reason that the run ends by
-            logger.warning(line)
+        warning = None if diversity is None else self.alarm.update(step, float(diversity))
+        if warning and not self.alarm.stops:  # otherwise it is the reason for the run's end
+            logger.warning(warning)
         return scores
 
     def reason_to_stop(self) -> str | None:
-        """The alarm's line if it is on and is meant to end the run."""
-        return self.alarm.line if self.alarm.stops else None
+        """The alarm's warning, if the alarm is on and is set to end the run."""
+        return self.alarm.message if self.alarm.stops else None
 
     def state(self) -> dict[str, Any]:
-        """What a resumed run needs of the alarm; fit for JSON."""
+        """The alarm's counts to save for a resume, as JSON values."""
         return self.alarm.state()
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on counting where a state was saved."""
+        """Continue from the alarm's counts in a state."""
         self.alarm.restore(state)
 
-    def _facts(self) -> dict[str, Any]:
-        """All that the clips and their scores depend on."""
+    def _inputs(self) -> dict[str, Any]:
+        """Everything that the clips and their scores depend on."""
         seeds = [request.seed for request in self.requests]
         return {
             "clips": [list(clip) for clip in zip(self.texts, seeds, strict=True)],
             **asdict(self.sampling),
             "format": self.fmt.name,
-            "weights_sha256": fingerprint(self.parts.network),
+            "weights_sha256": weights_sha256(self.engine.network),
             "scored_by": self.scorer.identity,
         }
 
-    def _make(self, folder: Path, facts: dict[str, Any]) -> dict[str, float | str]:
-        """Fill an empty folder; returns the scores."""
+    def _write_preview(self, folder: Path, inputs: dict[str, Any]) -> dict[str, float | str]:
+        """Write clips and ``preview.json`` into an empty folder; returns the scores."""
         from dmm.codec.decode import decode
 
-        watch = Watch()
-        images = self.drawer.draw(self.texts, [request.seed for request in self.requests])
-        watch.passed("drawing")
+        timer = StageTimer()
+        seeds = [request.seed for request in self.requests]
+        images = self.generator.generate(self.texts, seeds)
+        timer.end_stage("drawing")
         sounds = []
         for request, image in zip(self.requests, images, strict=True):
             sounds.append(folder / f"{request.clip_id}.flac")
             write_image(sounds[-1].with_suffix(".png"), image, self.fmt)
             write_audio(sounds[-1], decode(image, self.fmt), self.fmt.sr)
-        watch.passed("decoding")
+        timer.end_stage("decoding")
         scores = self.scorer.scores(sounds, [request.prompt for request in self.requests])
-        watch.passed("scoring")
-        scores["preview/seconds"] = round(sum(watch.seconds.values()), 3)
-        record = {"drawn": facts, "scores": scores, "seconds": watch.seconds}
+        timer.end_stage("scoring")
+        scores["preview/seconds"] = round(sum(timer.seconds.values()), 3)
+        record = {"drawn": inputs, "scores": scores, "seconds": timer.seconds}
         write_text(folder / FILE, json.dumps(record, indent=2) + "\n")
         return scores
 
 
-class Watch:
-    """Seconds that the parts of something took."""
+class StageTimer:
+    """Seconds that each stage of a task took."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self._since = time.monotonic()
 
-    def passed(self, name: str) -> None:
-        """What was done since the last call, or since the beginning, was this."""
+    def end_stage(self, name: str) -> None:
+        """Record the seconds since the previous call, or the creation, under ``name``."""
         now = time.monotonic()
         self.seconds[name], self._since = round(now - self._since, 3), now
 
 
-def made_before(folder: Path, facts: dict[str, Any]) -> dict[str, float | str] | None:
-    """Scores of a folder that is there, if it was made from the same facts."""
+def scores_if_unchanged(folder: Path, inputs: dict[str, Any]) -> dict[str, float | str] | None:
+    """Scores of an existing preview, if it was made from the same inputs."""
     path = folder / FILE
     if not path.is_file():
         return None
     record = json.loads(path.read_text(encoding="utf-8"))
-    return record["scores"] if record["drawn"] == facts else None
+    return record["scores"] if record["drawn"] == inputs else None
 
 
-def fingerprint(network: torch.nn.Module) -> str:
-    """SHA-256 of the network's weights."""
+def weights_sha256(network: torch.nn.Module) -> str:
+    """SHA-256 of the network's weights and their names."""
     digest = hashlib.sha256()
     for name, tensor in network.state_dict().items():
         digest.update(name.encode())

@@ -1,4 +1,4 @@
-"""The trainer's process: its settings, the training, and how that ended."""
+"""The trainer's process: parse settings, train, record how it ended, choose the exit code."""
 
 import argparse
 import errno
@@ -13,23 +13,23 @@ from library import train_util
 from dmm.checkpoints.architecture import read_architecture
 from dmm.errors import DmmError
 
-from .finite import KEPT
+from .finite import SAVED_IS_INTACT
 from .options import add_options
 from .outcome import write_outcome
 from .trainer import TRAINERS
-from .training_run import Course
+from .training_run import TrainingRun
 
 OUT_OF_MEMORY = (
     "out of memory: lower train_batch_size and raise gradient_accumulation_steps, set "
     "gradient_checkpointing, or take a preset for a smaller card"
 )
-FULL_DISK = f"the disk is full; {KEPT}: make room and go on with --resume"
-CODES = {"failed": 1, "interrupted": 130}
-"""With what the process ends; 0 for any other status."""
+FULL_DISK = f"the disk is full; {SAVED_IS_INTACT}: make room and continue with --resume"
+EXIT_CODES = {"failed": 1, "interrupted": 130}
+"""By status; 0 for any other one."""
 
 
 def main() -> None:
-    """Train as the engine's own script does."""
+    """Read the configuration and train, as the engine's own script does."""
     parser = setup_parser()
     args = parser.parse_args()
     train_util.verify_command_line_training_args(args)
@@ -46,7 +46,7 @@ def setup_parser() -> argparse.ArgumentParser:
 
 
 def run(trainer: Any, args: argparse.Namespace) -> int:
-    """Train, and leave ``outcome.json`` in any case; returns the exit code."""
+    """Train and write ``outcome.json``, however it ends; returns the exit code."""
     ended: dict[str, Any] = {"status": "failed", "reason": None}
     try:
         trainer.train(args)
@@ -62,12 +62,12 @@ def run(trainer: Any, args: argparse.Namespace) -> int:
     except (SystemExit, DmmError) as error:
         ended["reason"] = str(error)
     finally:
-        course: Course | None = getattr(trainer, "course", None)
-        if course:
-            course.stopping.listen_no_more()
-        facts = (course.outcome() if course else {}) | ended
+        training_run: TrainingRun | None = getattr(trainer, "training_run", None)
+        if training_run:
+            training_run.stopping.restore_signals()
+        outcome = (training_run.outcome() if training_run else {}) | ended
         try:
-            write_outcome(Path(args.output_dir), facts)
-        except DmmError as error:  # a full disk: the launcher has to be told here
-            print(f"\n{facts['reason'] or error}", file=sys.stderr)
-    return CODES.get(ended.get("status", ""), 0)
+            write_outcome(Path(args.output_dir), outcome)
+        except DmmError as error:  # a full disk: there is no file to hold the reason
+            print(f"\n{outcome['reason'] or error}", file=sys.stderr)
+    return EXIT_CODES.get(ended.get("status", ""), 0)

@@ -1,7 +1,7 @@
-"""Why and how a training ends before its last step: ctrl-C, early stopping, collapse.
+"""Ends of a training before its last step: ctrl-C, early stopping, mode collapse.
 
-The first ctrl-C (or a cluster's SIGTERM) lets the step finish and a state be saved; the second
-one ends at once. Processes that train together stop at the same step.
+The first ctrl-C (or a cluster's SIGTERM) lets the current step finish and a state be saved; the
+second one ends at once. Processes that train together stop at the same step.
 """
 
 import signal
@@ -10,45 +10,45 @@ from typing import Any
 import torch
 
 STATUSES = ("finished", "stopped", "interrupted")
-"""Later ones win where processes differ."""
+"""Where processes differ, the later one in this list wins."""
 
 
 class Stopping:
-    """How the run ends, ``finished`` unless something asks for another end.
+    """How the run ends: ``finished`` unless another end was requested.
 
-    A signal comes at any moment, in each process at another one. What is asked for holds only once
-    it is ``agreed``; until then no process acts on it alone and leaves the others waiting.
+    A signal comes at any moment, and at another moment in each process. So a request counts only
+    after ``agree``: no process acts on one alone, which would leave the others waiting.
     """
 
     def __init__(self) -> None:
         self.status = "finished"
         self.reason: str | None = None
-        self._asked: tuple[str, str | None] = ("finished", None)
-        self._training = False
-        self._before: dict[int, Any] = {}
+        self._requested: tuple[str, str | None] = ("finished", None)
+        self._saves_first = False
+        self._handlers: dict[int, Any] = {}
 
-    def listen(self) -> None:
-        """Catch ctrl-C and SIGTERM from here on."""
+    def catch_signals(self) -> None:
+        """Handle ctrl-C and SIGTERM from here on."""
         for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._caught)
+            self._handlers[number] = signal.signal(number, self._caught)
 
-    def listen_no_more(self) -> None:
-        """Give the signals back to whoever had them."""
-        for number, handler in self._before.items():
+    def restore_signals(self) -> None:
+        """Restore the handlers from before ``catch_signals``."""
+        for number, handler in self._handlers.items():
             signal.signal(number, handler)
 
-    def training_begins(self) -> None:
-        """Until here a ctrl-C ends at once, because there is nothing to save."""
-        self._training = True
+    def finish_steps_first(self) -> None:
+        """From here on ctrl-C waits for the step; before, there is nothing to save."""
+        self._saves_first = True
 
-    def ask(self, status: str, reason: str) -> None:
-        """End after the running step."""
-        if STATUSES.index(status) > STATUSES.index(self._asked[0]):
-            self._asked = status, reason
+    def request(self, status: str, reason: str) -> None:
+        """Ask for an end after the current step."""
+        if STATUSES.index(status) > STATUSES.index(self._requested[0]):
+            self._requested = status, reason
 
-    def agreed(self, accelerator: Any) -> bool:
-        """Whether to stop now, asked for in any process; sets ``status`` and ``reason``."""
-        status, reason = self._asked
+    def agree(self, accelerator: Any) -> bool:
+        """Whether any process requested an end; sets ``status`` and ``reason`` in all of them."""
+        status, reason = self._requested
         if accelerator.num_processes > 1:
             mine = torch.tensor([STATUSES.index(status)], device=accelerator.device)
             highest = STATUSES[int(accelerator.gather(mine).max())]
@@ -58,6 +58,6 @@ class Stopping:
         return status != "finished"
 
     def _caught(self, _number: int, _frame: Any) -> None:
-        if not self._training or self._asked[0] == "interrupted":
+        if not self._saves_first or self._requested[0] == "interrupted":
             raise KeyboardInterrupt
-        self.ask("interrupted", "interrupted")
+        self.request("interrupted", "interrupted")

@@ -1,6 +1,6 @@
-"""Preview clips and scores in TensorBoard and Weights & Biases, to be heard and seen there.
+"""Log preview clips and scores to TensorBoard and Weights & Biases, with their sound.
 
-sd-scripts logs pictures to Weights & Biases alone, and no sound.
+sd-scripts logs images to Weights & Biases only, and no sound at all.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,7 @@ from dmm.codec.image import read_image
 from dmm.sound.audio import read_audio
 
 
-def show(
+def log_preview(
     trackers: Iterable[Any], step: int, images: Sequence[Path], scores: dict[str, float | str]
 ) -> None:
     """Log mel images, the sound (.flac) beside each, and the scores that are numbers."""

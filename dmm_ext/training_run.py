@@ -1,7 +1,7 @@
-"""The course of a training: what happens before the first step, after each, and at the end.
+"""One training run: what happens before the first step, after each step, and at the end.
 
-The engine calls back once a step; averaging, validation, previews, saving and stopping are done
-here at true step numbers, because the engine's own counters start again after a resume.
+The engine calls back once per step. Averaging, validation, previews, saving and stopping are done
+here at true step numbers, because the engine's own counters restart after a resume.
 """
 
 import argparse
@@ -9,124 +9,128 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from .cadence import due, take_over
-from .checkpoints import Checkpoints
+from .batches import BatchNumbers
 from .ema import Ema
-from .engine_state import Parts
-from .finite import StepLosses, check_weights
+from .engine_state import EngineState
+from .finite import StepLosses, require_finite_weights
+from .intervals import disable_engine_intervals, is_due
 from .lora_file import LoraFile
+from .metrics_log import MetricsLog
 from .patches import replace_method
-from .records import Records
-from .resume import read_facts, readable
-from .steps import Steps
+from .resume import one_line_errors, read_state_record
+from .run_files import RunFiles
+from .steps import StepCounter
 from .stopping import Stopping
-from .stream import Stream
-from .validation import EarlyStop, validation_loss, yardstick
+from .validation import EarlyStop, validation_fingerprint, validation_loss
 
 logger = logging.getLogger(__name__)
 CHATTY = ("accelerate", "library.train_util", "train_network")
-"""Loggers with a line for every file of a state and for every turn through the data."""
+"""Loggers with a line for every file of a state and for every epoch."""
+FINGERPRINT = "yardstick"
+"""Key of the validation fingerprint in ``dmm_state.json``."""
 
 
-class Course:
-    """One run's bookkeeping; ``trainer`` is whose hooks call it."""
+class TrainingRun:
+    """State and files of one run; the hooks of ``trainer`` call it."""
 
-    parts: Parts
+    engine: EngineState
     accelerator: Any
-    stream: Stream
+    batches: BatchNumbers
 
     def __init__(self, trainer: Any, args: argparse.Namespace, val_group: Any) -> None:
         self.trainer, self.args, self.val_group = trainer, args, val_group
-        self.run = Path(args.output_dir)
-        self.every = take_over(args)
-        self.steps = Steps(args)
+        self.folder = Path(args.output_dir)
+        self.intervals = disable_engine_intervals(args)
+        self.steps = StepCounter(args)
         self.stopping = Stopping()
         self.losses = StepLosses()
-        self.records = Records(self.run / "metrics.jsonl")
-        self.checkpoints = Checkpoints(self.run, args.output_name, args.save_last_n_steps_state)
+        self.metrics = MetricsLog(self.folder / "metrics.jsonl")
+        self.files = RunFiles(self.folder, args.output_name, args.save_last_n_steps_state)
         self.early_stop = EarlyStop(args.early_stop_patience, args.early_stop_min_delta)
-        self.yardstick = yardstick(args, val_group) if val_group else None
-        self.lora = LoraFile(trainer, args, self.steps, self.every)
+        self.fingerprint = validation_fingerprint(args, val_group) if val_group else None
+        self.lora = LoraFile(trainer, args, self.steps, self.intervals)
         self.ema: Ema | None = None
         self.previews: Any = None
         self.resumed_from: Path | None = None
-        self.saved: dict[str, Any] = {}
+        self.state_record: dict[str, Any] = {}
         self.leaving = False
 
-    def begin(self, accelerator: Any, stream: Stream) -> None:
-        """The accelerator is there; nothing is loaded yet."""
-        self.accelerator, self.stream = accelerator, stream
-        self.lora.stream = stream
-        self.stopping.listen()
+    def prepare(self, accelerator: Any, batches: BatchNumbers) -> None:
+        """Handle signals and clean the RUN folder, before any model is loaded."""
+        self.accelerator, self.batches = accelerator, batches
+        self.lora.batches = batches
+        self.stopping.catch_signals()
         if accelerator.is_main_process:
-            self.checkpoints.sweep()
+            self.files.remove_partial()
             if not self.args.resume:
-                self.records.begin()
+                self.metrics.start_new()
 
     def resume(self, state: Path) -> None:
-        """A state was loaded: go on with its counts, order of batches and best weights."""
+        """Continue from a loaded state: its counts, order of batches and best weights."""
         self.resumed_from = state
         self.steps.restore(state)
-        self.stream.position = self.steps.restored * self.stream.batches_per_step
+        self.batches.position = self.steps.restored * self.batches.batches_per_step
         if self.accelerator.is_main_process:
-            self.checkpoints.take_back(state)
-            self.records.rewind(self.steps.restored)
-        self.saved = read_facts(state)
-        if self.saved.get("yardstick", self.yardstick) == self.yardstick:
-            self.early_stop.restore(self.saved.get("early_stop") or self.early_stop.state())
+            self.files.restore_best(state)
+            self.metrics.truncate(self.steps.restored)
+        self.state_record = read_state_record(state)
+        if self.state_record.get(FINGERPRINT, self.fingerprint) == self.fingerprint:
+            saved = self.state_record.get("early_stop")
+            self.early_stop.restore(saved or self.early_stop.state())
         elif self.accelerator.is_main_process:
-            logger.warning("validation is by other clips or settings: the best so far is forgotten")
-            self.checkpoints.best.unlink(missing_ok=True)
+            logger.warning("validation uses other clips or settings: the best so far is discarded")
+            self.files.best.unlink(missing_ok=True)
 
-    def training_begins(self, parts: Parts) -> None:
-        """Everything is loaded; a first preview shows the base."""
-        self.parts = parts
+    def training_starts(self, engine: EngineState) -> None:
+        """Set up averaging and previews; a new run starts with a preview of the base."""
+        self.engine = engine
         if self.args.ema_decay:
-            self.ema = self.lora.ema = Ema(parts.network, self.args.ema_decay)
+            self.ema = self.lora.ema = Ema(engine.network, self.args.ema_decay)
             if self.resumed_from:
-                with readable(self.resumed_from):
+                with one_line_errors(self.resumed_from):
                     self.ema.load(self.resumed_from, self.steps.restored)
-        if self.every.preview:
-            from .previews import Previews  # brings an embedder with it
+        if self.intervals.preview:
+            from .previews import Previews  # imports an embedder
 
-            self.previews = Previews(parts, self.trainer, self.run / "previews")
+            self.previews = Previews(engine, self.trainer, self.folder / "previews")
             if self.resumed_from:
-                self.previews.restore(self.saved.get("collapse") or self.previews.state())
+                saved = self.state_record.get("collapse")
+                self.previews.restore(saved or self.previews.state())
             else:
                 self._preview()
         for name in CHATTY:
             logging.getLogger(name).setLevel(logging.WARNING)
-        self.stopping.training_begins()
+        self.stopping.finish_steps_first()
 
-    def step_ends(self) -> None:
-        """An optimizer step is through."""
-        self.steps.finish()
-        self.losses.check(self.accelerator, self.steps.done)
+    def step_ended(self) -> None:
+        """After an optimizer step: average, validate, preview, save and stop where due."""
+        self.steps.step_ended()
+        self.losses.require_finite(self.accelerator, self.steps.done)
         if self.ema:
             self.ema.update()
-        step, last = self.steps.done, self.steps.done >= self.steps.total
-        if self.val_group and (due(step, self.every.validate) or (last and self.every.validate)):
+        step, last, every = self.steps.done, self.steps.done >= self.steps.total, self.intervals
+        if self.val_group and (is_due(step, every.validate) or (last and every.validate)):
             self._validate()
-        if due(step, self.every.preview) or (last and self.every.preview):
+        if is_due(step, every.preview) or (last and every.preview):
             self._preview()
-        stop = self.stopping.agreed(self.accelerator)
-        self._save(due(step, self.every.save), last or stop)
+        stop = self.stopping.agree(self.accelerator)
+        self._save(is_due(step, every.save), last or stop)
         if stop:
             self._stop()
 
     def _validate(self) -> None:
-        with self.lora.weights_to_use():
-            loss = validation_loss(self.parts, self.trainer, self.val_group)
+        with self.lora.averaged_weights():
+            loss = validation_loss(self.engine, self.trainer, self.val_group)
         step = self.steps.done
-        best = self.early_stop.hear(step, loss)
+        is_best = self.early_stop.update(step, loss)
         if self.accelerator.is_main_process:
-            self.records.write(step, {"validation_loss": loss})
+            self.metrics.write(step, {"validation_loss": loss})
             self.trainer.log(self.accelerator, {"loss/validation": loss}, step)
-            if best:
-                check_weights(self.parts.network, step)
-                self.lora.save(self.checkpoints.best)
-        if self.early_stop.is_over:
-            self.stopping.ask(
+            if is_best:
+                require_finite_weights(self.engine.network, step)
+                self.lora.save(self.files.best)
+        if self.early_stop.should_stop:
+            self.stopping.request(
                 "stopped",
                 f"no better validation loss than {self.early_stop.best_loss:.5f} of step "
                 f"{self.early_stop.best_step} in {self.early_stop.waited} validations",
@@ -134,55 +138,57 @@ class Course:
 
     def _preview(self) -> None:
         if self.previews and self.accelerator.is_main_process:
-            with self.lora.weights_to_use():
-                scores = self.previews.draw(self.steps.done)
-            self.records.write(self.steps.done, scores)
+            with self.lora.averaged_weights():
+                scores = self.previews.preview_at(self.steps.done)
+            self.metrics.write(self.steps.done, scores)
             if reason := self.previews.reason_to_stop():
-                self.stopping.ask("stopped", reason)
+                self.stopping.request("stopped", reason)
         self.accelerator.wait_for_everyone()
 
     def _save(self, lora_due: bool, ending: bool) -> None:
-        """The LoRA of this step and a state; after ctrl-C a state in any case."""
+        """Save this step's LoRA and a state where due; after ctrl-C a state in any case."""
         args = self.args
         if lora_due or ending:
-            check_weights(self.parts.network, self.steps.done)
+            require_finite_weights(self.engine.network, self.steps.done)
         if lora_due and self.accelerator.is_main_process:
-            self.lora.save(self.checkpoints.step_file(self.steps.done))
+            self.lora.save(self.files.lora_of_step(self.steps.done))
         keeps_states = args.save_state or (ending and args.save_state_on_train_end)
         if (keeps_states and (lora_due or ending)) or self.stopping.status == "interrupted":
-            self.checkpoints.save_state(
-                self.accelerator, self.steps.done, self._facts(), self._add_to_state
+            self.files.save_state(
+                self.accelerator, self.steps.done, self._state_record(), self._save_average
             )
 
-    def _facts(self) -> dict[str, Any]:
-        alarm = self.previews.state() if self.previews else None
+    def _state_record(self) -> dict[str, Any]:
         return {
             "step": self.steps.done,
             "total": self.steps.total,
             "early_stop": self.early_stop.state(),
-            "yardstick": self.yardstick,
-            "collapse": alarm,
+            FINGERPRINT: self.fingerprint,
+            "collapse": self.previews.state() if self.previews else None,
         }
 
-    def _add_to_state(self, folder: Path) -> None:
+    def _save_average(self, folder: Path) -> None:
         if self.ema:
             self.ema.save(folder)
 
     def _stop(self) -> None:
-        """Leave soon when interrupted; else let the engine end as after its last step."""
+        """When interrupted, leave soon; otherwise let the engine end as after its last step."""
         if self.stopping.status == "interrupted":
             if not self.accelerator.is_main_process:
                 raise KeyboardInterrupt
-            self.leaving = True  # when the step is logged
+            self.leaving = True  # after the step is logged
             return
-        self.args.max_train_steps = self.steps.since
-        self.stream.stopped = True
+        self.args.max_train_steps = self.steps.since_resume
+        self.batches.stopped = True
         self.accelerator.print(f"\nstopping at step {self.steps.done}: {self.stopping.reason}")
         replace_method("accelerator.print", self.accelerator, lambda *_, **__: None)
 
-    def save_last(self, file: str, dtype: Any, metadata: dict[str, str]) -> None:
-        """In place of the network's own saving: the best weights if we looked for them."""
-        best = self.checkpoints.best
+    def save_final_lora(self, file: str, dtype: Any, metadata: dict[str, str]) -> None:
+        """Save the last weights, or with early stopping the best ones.
+
+        Called in place of the network's own ``save_weights``, whose arguments it takes.
+        """
+        best = self.files.best
         if self.early_stop.patience is not None and best.is_file():
             self.lora.copy(best, Path(file))
         else:
@@ -190,12 +196,12 @@ class Course:
 
     def outcome(self) -> dict[str, Any]:
         """How the run went, for ``run.json``."""
-        found = self.early_stop.best_step > 0
+        validated = self.early_stop.best_step > 0
         return {
             "status": self.stopping.status,
             "reason": self.stopping.reason,
             "step": self.steps.done,
-            "best_step": self.early_stop.best_step if found else None,
-            "best_validation_loss": self.early_stop.best_loss if found else None,
+            "best_step": self.early_stop.best_step if validated else None,
+            "best_validation_loss": self.early_stop.best_loss if validated else None,
             "seconds_per_step": self.steps.median_seconds(),
         }

@@ -1,8 +1,8 @@
-"""Validation that can be compared: the same clips, noise, timesteps and loss, whatever is trained.
+"""Comparable validation: the same clips, noise, timesteps and loss for every run.
 
 sd-scripts validates with the training loss and the training's noise settings, so its figure moves
-with the Huber threshold and cannot be held beside that of another preset. Here every clip of the
-val split is scored at the same timesteps, with noise seeded by its batch, by one Huber loss.
+with the Huber threshold and cannot be compared between presets. Here every clip of the val split is
+scored at the same timesteps, with noise seeded by its batch, by one Huber loss.
 """
 
 import argparse
@@ -17,14 +17,14 @@ import torch
 from accelerate.utils import send_to_device
 from library import strategy_base
 
-from .engine_state import Parts
+from dmm.training.trainer_constants import VALIDATION_TIMESTEPS
+
+from .batches import derive_seed, seeded_random
+from .engine_state import EngineState
 from .options import loss_defaults
 from .patches import changed_settings
-from .stream import seed_of, seeded_random
 
-TIMESTEPS = (100, 300, 500, 700, 900)
-"""Evenly over the 1000 of the schedule."""
-SCORING: dict[str, Any] = {
+ENGINE_SETTINGS: dict[str, Any] = {
     "loss_type": "huber",
     "huber_schedule": "constant",
     "huber_scale": 1.0,
@@ -38,38 +38,44 @@ SCORING: dict[str, Any] = {
     "debiased_estimation_loss": False,
     "masked_loss": False,
 }
-"""The engine's settings while validating; ``huber_c`` is ``huber_validation``, ours are off."""
+"""In force while validating. Beside these ``huber_c`` is ``huber_validation``, and our own losses
+and SpecAugment are off."""
 
 
 @torch.no_grad()
-def validation_loss(parts: Parts, trainer: Any, group: Any) -> float:
-    """Mean loss over the val split's batches and ``TIMESTEPS``; lower is better.
+def validation_loss(engine: EngineState, trainer: Any, group: Any) -> float:
+    """Mean loss over the val split's batches and ``VALIDATION_TIMESTEPS``; lower is better.
 
-    At most ``max_validation_steps`` batches. Processes share them. The network is in evaluation
-    mode meanwhile, and the global random states are as before afterwards.
+    At most ``max_validation_steps`` batches, shared between processes. The network is in evaluation
+    mode meanwhile; torch's and Python's random states are restored.
     """
-    accelerator, args = parts.accelerator, parts.args
+    accelerator, args = engine.accelerator, engine.args
     flags = {
         "train_text_encoder": trainer.is_train_text_encoder(args),
         "train_unet": not args.network_train_text_encoder_only,
     }
     count = min(len(group), args.max_validation_steps or len(group))
     losses = torch.zeros(2, device=accelerator.device)
-    with scored_alike(args), evaluating(parts.network), torch.random.fork_rng():
+    with fixed_loss(args), evaluating(engine.network), torch.random.fork_rng():
         for number in range(accelerator.process_index, count, accelerator.num_processes):
             with seeded_random("validation", number):
                 batch = send_to_device(group[number], accelerator.device)
-            for timestep in TIMESTEPS:
-                torch.manual_seed(seed_of("validation", number, timestep))
+            for timestep in VALIDATION_TIMESTEPS:
+                torch.manual_seed(derive_seed("validation", number, timestep))
                 args.min_timestep = args.max_timestep = timestep
-                loss = trainer.process_batch(batch, *_models(parts), is_train=False, **flags)
+                loss = trainer.process_batch(
+                    batch, *_process_batch_arguments(engine), is_train=False, **flags
+                )
                 losses += torch.stack([loss.detach(), torch.ones_like(loss)])
     total, scored = accelerator.reduce(losses, reduction="sum").tolist()
     return total / scored
 
 
-def yardstick(args: argparse.Namespace, group: Any) -> str:
-    """What a loss is measured by: only under the same clips and settings are two comparable."""
+def validation_fingerprint(args: argparse.Namespace, group: Any) -> str:
+    """Hash of all that a validation loss depends on beside the weights: clips and settings.
+
+    Clips count by file name and size, wherever they lie. Losses with equal hashes are comparable.
+    """
     infos = [info for dataset in group.datasets for info in dataset.image_data.values()]
     files = [Path(info.absolute_path) for info in infos]
     clips = sorted((file.name, file.stat().st_size) for file in files)
@@ -77,35 +83,35 @@ def yardstick(args: argparse.Namespace, group: Any) -> str:
     return hashlib.sha256(words.encode()).hexdigest()
 
 
-def _models(parts: Parts) -> tuple[Any, ...]:
-    """What the engine hands to ``process_batch`` between the batch and its flags."""
+def _process_batch_arguments(engine: EngineState) -> tuple[Any, ...]:
+    """What the engine passes to ``process_batch`` between the batch and its flags."""
     return (
-        parts.text_encoders,
-        parts.unet,
-        parts.network,
-        parts.vae,
-        parts.noise_scheduler,
-        parts.vae_dtype,
-        parts.weight_dtype,
-        parts.accelerator,
-        parts.args,
+        engine.text_encoders,
+        engine.unet,
+        engine.network,
+        engine.vae,
+        engine.noise_scheduler,
+        engine.vae_dtype,
+        engine.weight_dtype,
+        engine.accelerator,
+        engine.args,
         strategy_base.TextEncodingStrategy.get_strategy(),
         strategy_base.TokenizeStrategy.get_strategy(),
     )
 
 
 @contextmanager
-def scored_alike(args: argparse.Namespace) -> Iterator[None]:
-    """Within the block the loss is the one that all runs are compared by."""
-    fixed = {**loss_defaults(), **SCORING, "huber_c": args.huber_validation}
-    fixed |= {"min_timestep": args.min_timestep, "max_timestep": args.max_timestep}
-    with changed_settings(args, **fixed):
+def fixed_loss(args: argparse.Namespace) -> Iterator[None]:
+    """Within the block the loss is the one that all runs are validated with."""
+    fixed = {**loss_defaults(), **ENGINE_SETTINGS, "huber_c": args.huber_validation}
+    timesteps = {"min_timestep": args.min_timestep, "max_timestep": args.max_timestep}
+    with changed_settings(args, **fixed, **timesteps):  # timesteps only to be restored
         yield
 
 
 @contextmanager
 def evaluating(network: Any) -> Iterator[None]:
-    """Without the network's dropouts."""
+    """Within the block the network is in evaluation mode: its dropouts are off."""
     was_training = network.training
     network.eval()
     try:
@@ -116,7 +122,7 @@ def evaluating(network: Any) -> Iterator[None]:
 
 @dataclass
 class EarlyStop:
-    """Watches the validation loss; without ``patience`` it only remembers the best."""
+    """Tracks the best validation loss; ``patience`` None never stops."""
 
     patience: int | None
     min_delta: float = 0.0
@@ -124,8 +130,8 @@ class EarlyStop:
     best_step: int = 0
     waited: int = 0
 
-    def hear(self, step: int, loss: float) -> bool:
-        """Take in a validation; true if it is the best so far, by ``min_delta`` or more."""
+    def update(self, step: int, loss: float) -> bool:
+        """Record a validation; whether it is the best so far, by more than ``min_delta``."""
         if loss >= self.best_loss - self.min_delta:
             self.waited += 1
             return False
@@ -133,12 +139,12 @@ class EarlyStop:
         return True
 
     @property
-    def is_over(self) -> bool:
-        """No improvement for ``patience`` validations in a row."""
+    def should_stop(self) -> bool:
+        """Whether ``patience`` validations in a row brought no improvement."""
         return self.patience is not None and self.waited >= self.patience
 
     def state(self) -> dict[str, float]:
-        """What a resumed run needs to go on watching."""
+        """The values to save for a resume."""
         return {
             "best_loss": self.best_loss,
             "best_step": self.best_step,
@@ -146,6 +152,6 @@ class EarlyStop:
         }
 
     def restore(self, state: dict[str, float]) -> None:
-        """Go on from a state's values."""
+        """Continue from a state's values."""
         self.best_loss = float(state["best_loss"])
         self.best_step, self.waited = int(state["best_step"]), int(state["waited"])

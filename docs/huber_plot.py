@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from dmm.engine import find_engine
-from dmm_ext.huber import CURVES, progress_value, threshold
+from dmm_ext.huber import CURVES, huber_threshold, value_over_training
 
 T = 1000
 STEPS = torch.arange(T)
@@ -49,7 +49,7 @@ def ours(schedule: str, start: float = 0.15, end: float = 0.05) -> Tensor:
     """Our threshold at every timestep with ``huber_over = "timestep"``."""
     ends = {"huber_start": start, "huber_end": end, "huber_over": "timestep"}
     args = Namespace(loss_type="huber", huber_schedule=schedule, **ends)
-    values = threshold(args, STEPS, ALPHAS, progress=0.0)
+    values = huber_threshold(args, STEPS, ALPHAS, progress=0.0)
     assert values is not None
     return values
 
@@ -99,7 +99,7 @@ def over_training(panel: Axes) -> None:
     """The four curves."""
     progress = torch.linspace(0, 1, 1001).tolist()
     for curve, colour in zip(CURVES, COLOURS, strict=True):
-        values = [progress_value(0.15, 0.05, p, curve) for p in progress]
+        values = [value_over_training(0.15, 0.05, p, curve) for p in progress]
         panel.plot(progress, values, color=colour, lw=2, label=curve)
     panel.set(title="Over training, .15 to .05", xlabel="share of the training that is done")
     panel.set(ylabel="threshold, the same at every t", ylim=(0, 0.2))
@@ -137,7 +137,7 @@ def print_numbers(theirs: Engine) -> None:
     for name, values in lines.items():
         print(name, *(f"{values[t]:.4f}" for t in SHOWN), sep="\t")
     for curve in CURVES:
-        shown = (progress_value(0.15, 0.05, p, curve) for p in (0, 0.25, 0.5, 0.75, 1))
+        shown = (value_over_training(0.15, 0.05, p, curve) for p in (0, 0.25, 0.5, 0.75, 1))
         print(f"training {curve}", *(f"{value:.4f}" for value in shown), sep="\t")
     residual = torch.tensor([0.02, 0.05, 0.1, 0.3, 1.0])
     print("pull of", *(f"{value:g}" for value in residual.tolist()), sep="\t")

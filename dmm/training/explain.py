@@ -9,8 +9,8 @@ from typing import Any
 
 from ..engine import ROOT
 from ..errors import PresetError
+from .engine_options import Option, loss_weights
 from .launcher import OWNED
-from .manifest import Option, loss_weights
 from .presets import ABLATIONS, known_options, nearest, preset_names, read_layers, resolve
 from .rules.base import ARCHITECTURES, shown
 from .rules.engine import OURS_INSTEAD

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-from .manifest import Option
+from .engine_options import Option
 
 LAUNCHER = {
     "dataset_repeats": Option("int", owner="launcher"),

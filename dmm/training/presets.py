@@ -2,7 +2,7 @@
 
 sd-scripts pours a configuration file into its arguments unchecked: a misspelt key is silently
 ignored and a value's type never tried. Here every key and value is held against the committed list
-of options (``dmm.training.manifest``), in a fraction of a second and without importing torch.
+of options (``dmm.training.engine_options``), in a fraction of a second and without importing torch.
 
 A table is a prefix: ``[huber] start = 0.15`` is ``huber_start = 0.15``. ``extends`` names the
 preset underneath, ``unset`` lists settings of it that go back to their defaults. Several presets
@@ -20,8 +20,8 @@ from typing import Any
 
 from ..engine import ROOT
 from ..errors import PresetError
+from .engine_options import Option, read_options
 from .launcher import LAUNCHER, OWNED
-from .manifest import Option, read_manifest
 from .values import typed
 
 PRESETS = ROOT / "presets" / "train"
@@ -74,7 +74,7 @@ class Resolved:
 @cache
 def known_options() -> dict[str, Option]:
     """Every setting that a preset may hold: the engine's, the plugin's, the launcher's."""
-    return read_manifest() | LAUNCHER
+    return read_options() | LAUNCHER
 
 
 def preset_names(folder: Path = PRESETS) -> list[str]:

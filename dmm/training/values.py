@@ -5,7 +5,7 @@ import tomllib
 from typing import Any
 
 from ..errors import PresetError
-from .manifest import Option
+from .engine_options import Option
 
 NEEDED = {
     "flag": "true or false",

@@ -5,34 +5,34 @@ import pytest
 from dmm_ext.collapse import CollapseAlarm
 
 
-def heard(alarm, values):
-    return [alarm.hear(100 * n, value) for n, value in enumerate(values, 1)]
+def updated(alarm, values):
+    return [alarm.update(100 * n, value) for n, value in enumerate(values, 1)]
 
 
-def test_it_goes_off_after_patience_previews_in_a_row_under_the_floor():
-    lines = heard(CollapseAlarm(0.05, 3), [0.04, 0.03, 0.06, 0.04, 0.03, 0.02, 0.01, 0.05])
+def test_it_goes_off_after_patience_previews_in_a_row_below_the_floor():
+    lines = updated(CollapseAlarm(0.05, 3), [0.04, 0.03, 0.06, 0.04, 0.03, 0.02, 0.01, 0.05])
     assert [line is not None for line in lines] == [False] * 5 + [True, True, False]
 
 
 def test_its_line_has_the_numbers_and_what_helps():
-    line = heard(CollapseAlarm(0.05, 2), [0.2, 0.04, 0.03])[-1]
+    line = updated(CollapseAlarm(0.05, 2), [0.2, 0.04, 0.03])[-1]
     assert line.startswith("mode collapse at step 300") and "\n" not in line
     for part in ("0.040, 0.030", "floor of 0.05", "step 100", "goes on", "learning rate", "noise"):
         assert part in line
 
 
 def test_it_says_so_if_training_stops():
-    assert "training stops" in heard(CollapseAlarm(0.05, 1, stops=True), [0.0])[0]
+    assert "training stops" in updated(CollapseAlarm(0.05, 1, stops=True), [0.0])[0]
 
 
 @pytest.mark.parametrize("at", range(6))
 def test_a_resumed_count_goes_on_as_if_never_interrupted(at):
     values = [0.2, 0.04, 0.03, 0.06, 0.01, 0.02]
     whole, before, after = (CollapseAlarm(0.05, 2) for _ in range(3))
-    heard(before, values[:at])
+    updated(before, values[:at])
     after.restore(json.loads(json.dumps(before.state())))
-    rest = [after.hear(100 * n, value) for n, value in enumerate(values[at:], at + 1)]
-    assert heard(whole, values)[at:] == rest
+    rest = [after.update(100 * n, value) for n, value in enumerate(values[at:], at + 1)]
+    assert updated(whole, values)[at:] == rest
 
 
 def test_a_patience_of_nothing_is_refused():

@@ -16,10 +16,10 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 def test_the_engine_loads_our_widths_and_is_itself_again_afterwards(inside_engine, tiny_checkpoint):
     from library import sdxl_model_util, sdxl_original_unet
 
-    from dmm_ext.any_width import sizes_of
+    from dmm_ext.any_width import engine_sizes
 
     original = sdxl_original_unet.Transformer2DModel
-    with sizes_of(NANO):
+    with engine_sizes(NANO):
         te1, _, vae, unet, *_ = sdxl_model_util.load_models_from_sdxl_checkpoint(
             "sdxl_base_v1-0", str(tiny_checkpoint), "cpu"
         )
@@ -33,9 +33,9 @@ def test_engine_and_diffusers_agree_on_noise_and_pooled_text(inside_engine, tiny
     from library import sdxl_model_util
 
     from dmm.checkpoints.pipeline import load_pipeline
-    from dmm_ext.any_width import sizes_of
+    from dmm_ext.any_width import engine_sizes
 
-    with sizes_of(NANO):
+    with engine_sizes(NANO):
         _, te2, _, unet, *_ = sdxl_model_util.load_models_from_sdxl_checkpoint(
             "sdxl_base_v1-0", str(tiny_checkpoint), "cpu"
         )
@@ -76,12 +76,12 @@ def test_dropout_takes_parts_of_a_caption_but_not_the_anchor_or_takes_all(inside
 def _anchored_dataset():
     from library import train_util
 
-    from dmm_ext.captions import anchor
+    from dmm_ext.captions import strip_separators_in
 
     dataset = train_util.DreamBoothDataset.__new__(train_util.DreamBoothDataset)
     dataset.current_epoch = dataset.current_step = 0
     dataset.max_train_steps, dataset.replacements = 1, {}
-    anchor([dataset])
+    strip_separators_in([dataset])
     return dataset
 
 
@@ -94,7 +94,7 @@ def _subset(shuffle_caption):
     )  # fmt: skip
 
 
-def test_a_stock_state_tells_its_step_by_its_scheduler(inside_engine, tmp_path):
+def test_the_step_of_a_stock_state_is_its_schedulers(inside_engine, tmp_path):
     from dmm_ext.steps import step_of_state
 
     torch.save({"last_epoch": 8}, tmp_path / "scheduler.bin")
@@ -104,10 +104,10 @@ def test_a_stock_state_tells_its_step_by_its_scheduler(inside_engine, tmp_path):
 
 
 def test_a_state_at_the_end_has_nothing_left_to_train(inside_engine, tmp_path):
-    from dmm_ext.steps import Steps
+    from dmm_ext.steps import StepCounter
 
     (tmp_path / "dmm_state.json").write_text(json.dumps({"step": 20, "total": 20}))
-    steps = Steps(argparse.Namespace(max_train_steps=20))
+    steps = StepCounter(argparse.Namespace(max_train_steps=20))
     with pytest.raises(SystemExit, match="nothing is left to train"):
         steps.restore(tmp_path)
 
@@ -115,24 +115,24 @@ def test_a_state_at_the_end_has_nothing_left_to_train(inside_engine, tmp_path):
 def test_values_carry_their_true_step_in_every_tracker(inside_engine):
     from dmm_ext.trainer import SdxlMelTrainer
 
-    heard = []
+    logged = []
     kinds = ("tensorboard", "wandb")
     trackers = {
-        name: SimpleNamespace(name=name, log=lambda *v, name=name, **n: heard.append((name, v, n)))
+        name: SimpleNamespace(name=name, log=lambda *v, name=name, **n: logged.append((name, v, n)))
         for name in kinds
     }
     accelerator = SimpleNamespace(trackers=list(trackers.values()), get_tracker=trackers.get)
     trainer = SdxlMelTrainer()
-    trainer.stream = SimpleNamespace(turns=lambda step: 3)
+    trainer.batches = SimpleNamespace(epochs=lambda step: 3)
     trainer.log(accelerator, {"loss/validation": 0.5}, 40)
-    (board, values, step), (wandb, ours, own) = heard
+    (board, values, step), (wandb, ours, own) = logged
     assert (board, step, wandb) == ("tensorboard", {"step": 40}, "wandb")
     # W&B drops a step behind its own count, which goes up with every call
     assert ours[0]["global_step"] == 40 and not own and values[0]["loss/validation"] == 0.5
 
 
-def test_a_resume_puts_todays_rate_of_each_group_in_place(inside_engine):
-    from dmm_ext.resume import todays_hyperparameters
+def test_a_resume_puts_the_current_rate_of_each_group_in_place(inside_engine):
+    from dmm_ext.resume import current_hyperparameters
 
     def training(unet, text, decay):
         groups = [{"params": [torch.nn.Parameter(torch.zeros(1))], "lr": lr} for lr in (unet, text)]
@@ -145,7 +145,7 @@ def test_a_resume_puts_todays_rate_of_each_group_in_place(inside_engine):
     saved.step()
     saved_schedule.step()
     optimizer, schedule, accelerator = training(4e-3, 1e-4, 0.02)
-    with todays_hyperparameters(accelerator):
+    with current_hyperparameters(accelerator):
         optimizer.load_state_dict(saved.state_dict())
         schedule.load_state_dict(saved_schedule.state_dict())
     assert [group["lr"] for group in optimizer.param_groups] == [4e-3 / 2, 1e-4 / 2]
@@ -155,16 +155,18 @@ def test_a_resume_puts_todays_rate_of_each_group_in_place(inside_engine):
     assert schedule.get_last_lr() == [4e-3 / 3, 1e-4 / 3]
 
 
-def test_clips_of_all_processes_are_named_whose_loss_is_no_number(inside_engine, monkeypatch):
+def test_clips_of_all_processes_are_named_whose_loss_is_not_finite(inside_engine, monkeypatch):
     from dmm_ext import finite
 
     accelerator = SimpleNamespace(num_processes=2, reduce=lambda count, reduction: count + 1)
     monkeypatch.setattr(finite, "gather_object", lambda ours: [*ours, "from-another"])
     losses = finite.StepLosses()
-    losses.hear(["a", "b"], torch.tensor([0.1, torch.inf]))
-    losses.hear(["c"], torch.tensor([torch.nan]))
-    with pytest.raises(SystemExit, match=r"step 7: .* not finite for b, c, from-another; what"):
-        losses.check(accelerator, 7)
+    losses.add(["a", "b"], torch.tensor([0.1, torch.inf]))
+    losses.add(["c"], torch.tensor([torch.nan]))
+    with pytest.raises(
+        SystemExit, match=r"step 7: .* not finite for b, c, from-another; everything"
+    ):
+        losses.require_finite(accelerator, 7)
 
 
 def test_the_engine_still_offers_every_hook_we_override(inside_engine):

@@ -1,4 +1,4 @@
-"""The threshold against closed forms and against the engine's own function."""
+"""The Huber threshold against closed forms and against the engine's own function."""
 
 from argparse import Namespace
 from types import SimpleNamespace
@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dmm.errors import PresetError
-from dmm_ext.huber import progress_value, threshold, timestep_factor
+from dmm_ext.huber import huber_threshold, timestep_factor, value_over_training
 from dmm_ext.options import CURVES
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the engine's own, when it is imported
@@ -34,21 +34,21 @@ def settings(**changed):
 
 @pytest.mark.parametrize("curve", CURVES)
 def test_every_curve_falls_from_start_to_end_and_stays_there(curve):
-    values = [progress_value(0.15, 0.05, step / 20, curve) for step in range(21)]
+    values = [value_over_training(0.15, 0.05, step / 20, curve) for step in range(21)]
     assert values[0] == pytest.approx(0.15) and values[-1] == pytest.approx(0.05)
     assert values == sorted(values, reverse=True)
-    assert progress_value(0.15, 0.05, 1.5, curve) == pytest.approx(0.05)
-    assert progress_value(0.15, 0.05, -1, curve) == pytest.approx(0.15)
+    assert value_over_training(0.15, 0.05, 1.5, curve) == pytest.approx(0.05)
+    assert value_over_training(0.15, 0.05, -1, curve) == pytest.approx(0.15)
 
 
 def test_a_quarter_of_the_way_each_curve_is_where_its_formula_says():
-    found = [progress_value(0.16, 0.01, 0.25, curve) for curve in CURVES]
+    found = [value_over_training(0.16, 0.01, 0.25, curve) for curve in CURVES]
     assert found == pytest.approx([0.1225, 0.01 + 0.15 * (2 + 2**0.5) / 4, 0.08, 0.16])
 
 
 def test_a_step_is_half_way():
-    assert progress_value(0.15, 0.05, 0.499, "step") == 0.15
-    assert progress_value(0.15, 0.05, 0.5, "step") == 0.05
+    assert value_over_training(0.15, 0.05, 0.499, "step") == 0.15
+    assert value_over_training(0.15, 0.05, 0.5, "step") == 0.05
 
 
 @pytest.mark.parametrize("schedule", ["constant", "exponential", "snr"])
@@ -65,8 +65,8 @@ def test_the_engines_snr_schedule_ignores_huber_scale(inside_engine, schedule, r
     torch.testing.assert_close(twice, ratio * once)
 
 
-def test_timesteps_can_be_had_from_the_engine_by_scale_and_quotient(inside_engine):
-    ours = threshold(over_timestep("exponential"), TIMESTEPS, ALPHAS, 0.5)
+def test_timesteps_are_the_engines_by_scale_and_quotient(inside_engine):
+    ours = huber_threshold(over_timestep("exponential"), TIMESTEPS, ALPHAS, 0.5)
     torch.testing.assert_close(ours, from_engine("exponential", 0.05 / 0.15, scale=0.15))
 
 
@@ -81,11 +81,11 @@ def from_engine(schedule, c, scale):
 
 @pytest.mark.parametrize("changed", [{"huber_start": None}, {"loss_type": "l2"}])
 def test_the_engine_decides_without_a_start_or_a_loss_with_a_threshold(changed):
-    assert threshold(settings(**changed), TIMESTEPS, ALPHAS, 0.5) is None
+    assert huber_threshold(settings(**changed), TIMESTEPS, ALPHAS, 0.5) is None
 
 
 def test_over_training_every_timestep_has_the_same_threshold():
-    values = threshold(settings(), TIMESTEPS, ALPHAS, 0.25)
+    values = huber_threshold(settings(), TIMESTEPS, ALPHAS, 0.25)
     torch.testing.assert_close(values, torch.full((6,), 0.125))
 
 
@@ -93,7 +93,7 @@ def test_over_training_every_timestep_has_the_same_threshold():
 def test_training_and_timestep_multiply(schedule):
     args = settings(huber_schedule=schedule, huber_curve="exponential")
     product = (0.15 * 0.05) ** 0.5 * timestep_factor(TIMESTEPS, schedule, 0.1, ALPHAS)
-    torch.testing.assert_close(threshold(args, TIMESTEPS, ALPHAS, 0.5), product)
+    torch.testing.assert_close(huber_threshold(args, TIMESTEPS, ALPHAS, 0.5), product)
 
 
 def over_timestep(schedule):
@@ -101,21 +101,21 @@ def over_timestep(schedule):
 
 
 def test_over_timesteps_exponential_goes_from_start_to_end():
-    values = threshold(over_timestep("exponential"), torch.tensor([0, 500, T]), ALPHAS, 0.9)
+    values = huber_threshold(over_timestep("exponential"), torch.tensor([0, 500, T]), ALPHAS, 0.9)
     assert values.tolist() == pytest.approx([0.15, (0.15 * 0.05) ** 0.5, 0.05])
 
 
 def test_over_timesteps_snr_is_start_without_noise_and_end_without_signal():
     alphas = torch.tensor([1.0, 0.5, 0.0])  # sigma 0, 1 and infinite
-    values = threshold(over_timestep("snr"), torch.arange(3), alphas, 0.9)
+    values = huber_threshold(over_timestep("snr"), torch.arange(3), alphas, 0.9)
     assert values.tolist() == pytest.approx([0.15, 0.05 + 0.1 / 4, 0.05])
 
 
-def test_over_timesteps_progress_and_huber_c_are_without_effect():
+def test_over_timesteps_progress_and_huber_c_do_nothing():
     args = over_timestep("snr")
-    first = threshold(args, TIMESTEPS, ALPHAS, 0.0)
+    first = huber_threshold(args, TIMESTEPS, ALPHAS, 0.0)
     args.huber_c = 0.9
-    assert torch.equal(first, threshold(args, TIMESTEPS, ALPHAS, 1.0))
+    assert torch.equal(first, huber_threshold(args, TIMESTEPS, ALPHAS, 1.0))
 
 
 @pytest.mark.parametrize(
@@ -129,4 +129,4 @@ def test_over_timesteps_progress_and_huber_c_are_without_effect():
 )
 def test_what_makes_no_sense_is_refused(changed, complaint):
     with pytest.raises(PresetError, match=complaint):
-        threshold(settings(**changed), TIMESTEPS, ALPHAS, 0.5)
+        huber_threshold(settings(**changed), TIMESTEPS, ALPHAS, 0.5)

@@ -73,7 +73,7 @@ def test_row_weights_average_one_and_grow_by_e_to_the_tilt_down_to_the_lowest_ro
     torch.testing.assert_close(steps, torch.full((15,), tilt / 15))
 
 
-def test_an_absurd_tilt_weighs_one_row_alone():
+def test_an_absurd_tilt_weights_one_row_alone():
     assert losses.mel_row_weights(16, 5000.0).tolist() == [0.0] * 15 + [16.0]
 
 
@@ -96,7 +96,7 @@ def test_the_measure_is_the_engines_loss(inside_engine, loss_type):
 
 
 @pytest.mark.parametrize("loss", [losses.gradient_loss, losses.multires_loss])
-def test_after_the_engines_min_snr_noise_and_v_weigh_the_error_of_clean_latents_alike(
+def test_after_the_engines_min_snr_noise_and_v_weight_the_error_of_clean_latents_equally(
     inside_engine, loss
 ):
     from library.custom_train_functions import apply_snr_weight
@@ -159,7 +159,7 @@ def test_a_smooth_error_gets_no_gradient_from_differences():
     assert residual.grad is not None and not residual.grad.any()
 
 
-def test_hidden_latents_weigh_nothing_and_are_no_error():
+def test_masked_latents_have_no_weight_and_are_no_error():
     args = settings(mel_tilt=1.0, gradient_weight=1.0, multires_weight=1.0)
     unmasked = torch.ones(2, 1, 16, 24)
     unmasked[0, :, :, 5:11] = 0
@@ -173,7 +173,7 @@ def test_hidden_latents_weigh_nothing_and_are_no_error():
     assert found[0] == 0 and found[1] > 0
 
 
-def test_a_shut_gate_leaves_the_rows_alike():
+def test_a_closed_gate_weights_all_rows_equally():
     args = settings(mel_tilt=1.0, snr_gate=1.0)
     weights = losses.weighting(16, torch.tensor([0, 999]), ALPHAS, args)
     assert weights is not None and weights.shape == (2, 1, 16, 1)

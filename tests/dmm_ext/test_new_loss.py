@@ -7,9 +7,9 @@ import torch
 
 from dmm.engine import read_pin
 from dmm.errors import PresetError
+from dmm.training.engine_options import options_text, read_options
 from dmm.training.explain import explain
 from dmm.training.facts import Facts
-from dmm.training.manifest import manifest_text, read_manifest
 from dmm.training.presets import known_options, resolve
 from dmm.training.rules.check import find
 from dmm_ext import losses
@@ -34,15 +34,15 @@ def added(monkeypatch):
 @pytest.fixture
 def rewritten(added, inside_engine, tmp_path, monkeypatch):
     """The committed list of options as it is written from the parsers afterwards."""
-    from dmm_ext.manifest import loss_helps, manifest
+    from dmm_ext.list_options import list_options, loss_weights
 
     path = tmp_path / "engine-options.json"
-    path.write_text(manifest_text(manifest(), read_pin(), loss_helps()))
-    monkeypatch.setattr("dmm.training.manifest.PATH", path)
-    for cached in (read_manifest, known_options):
+    path.write_text(options_text(list_options(), read_pin(), loss_weights()))
+    monkeypatch.setattr("dmm.training.engine_options.PATH", path)
+    for cached in (read_options, known_options):
         cached.cache_clear()
     yield
-    for cached in (read_manifest, known_options):
+    for cached in (read_options, known_options):
         cached.cache_clear()
 
 
@@ -63,12 +63,14 @@ def test_the_trainer_has_its_option_and_adds_it(added):
 
 
 def test_validation_leaves_it_out(added, inside_engine):
-    from dmm_ext.validation import SCORING, scored_alike
+    from dmm_ext.validation import ENGINE_SETTINGS, fixed_loss
 
     args = arguments(f"--{NAME}=3", "--gradient_weight=2", "--mel_tilt=1", "--spec_augment=0.5")
-    vars(args).update(dict.fromkeys(SCORING), huber_c=0.1, min_timestep=0, max_timestep=1000)
+    vars(args).update(
+        dict.fromkeys(ENGINE_SETTINGS), huber_c=0.1, min_timestep=0, max_timestep=1000
+    )
     args.loss_type = "l2"
-    with scored_alike(args):
+    with fixed_loss(args):
         assert not losses.is_on(args) and args.mel_tilt == args.spec_augment == 0
     assert getattr(args, NAME) == 3 and args.spec_augment == 0.5
 

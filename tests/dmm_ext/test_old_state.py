@@ -21,7 +21,9 @@ def test_a_state_of_an_earlier_commit_keeps_its_counts_averages_and_best(
         json.loads((OLD / "state/step-000002/dmm_state.json").read_text()),
     )
     shutil.copytree(OLD, run)
-    monkeypatch.setattr("dmm_ext.training_run.yardstick", lambda *_: saved["yardstick"])
+    monkeypatch.setattr(
+        "dmm_ext.training_run.validation_fingerprint", lambda *_: saved["yardstick"]
+    )
     monkeypatch.setattr("dmm_ext.training_run.validation_loss", lambda *_: 1.0)
     settings = toml.loads((OLD / "preset.toml").read_text()) | {"preview_every_n_steps": None}
     settings |= {"max_train_steps": 4, "save_precision": "float"}
@@ -30,7 +32,7 @@ def test_a_state_of_an_earlier_commit_keeps_its_counts_averages_and_best(
     assert (code, outcome["step"], outcome["best_step"]) == (0, 4, saved["early_stop"]["best_step"])
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if "loss" in line] == [1, 2, 3, 4]
-    assert trainer.course.ema.updates == 4
+    assert trainer.training_run.ema.updates == 4
     best, kept = (
         load_file(f) for f in (run / "lora.safetensors", OLD / "state/step-000002/best.safetensors")
     )
@@ -39,9 +41,9 @@ def test_a_state_of_an_earlier_commit_keeps_its_counts_averages_and_best(
         assert len(file.keys()) == 36
 
 
-def test_a_preview_of_an_earlier_commit_is_not_drawn_again(inside_engine):
-    from dmm_ext.previews import made_before
+def test_a_preview_of_an_earlier_commit_is_not_generated_again(inside_engine):
+    from dmm_ext.previews import scores_if_unchanged
 
     folder = OLD / "previews" / "step-000002"
     record = json.loads((folder / "preview.json").read_text())
-    assert made_before(folder, record["drawn"]) == record["scores"]
+    assert scores_if_unchanged(folder, record["drawn"]) == record["scores"]

@@ -1,4 +1,4 @@
-"""Folders of previews, what they are made by, and where they are shown; the pictures are noise."""
+"""Folders of previews, their settings and trackers; the images are noise."""
 
 import sys
 from pathlib import Path
@@ -26,8 +26,8 @@ def settings(**changed):
     return {**defaults, **changed}
 
 
-class FakeDrawer:
-    """Noise from each seed; counts how often it is asked, and fails when told to."""
+class FakeGenerator:
+    """Noise from each seed; counts how often it is called, and fails if set to."""
 
     calls = 0
     fails = False
@@ -35,8 +35,8 @@ class FakeDrawer:
     def __init__(self, *_):
         pass
 
-    def draw(self, texts, seeds):
-        FakeDrawer.calls += 1
+    def generate(self, texts, seeds):
+        FakeGenerator.calls += 1
         if self.fails:
             raise KeyboardInterrupt
         return [
@@ -46,26 +46,26 @@ class FakeDrawer:
 
 @pytest.fixture
 def make(inside_engine, tmp_path, monkeypatch):
-    """``make(**settings)``: Previews of a network of one layer that draw noise."""
+    """``make(**settings)``: Previews of a network of one layer that generate noise."""
     from dmm_ext import previews
 
-    monkeypatch.setattr(previews, "Drawer", FakeDrawer)
-    monkeypatch.setattr(FakeDrawer, "calls", 0)
+    monkeypatch.setattr(previews, "ImageGenerator", FakeGenerator)
+    monkeypatch.setattr(FakeGenerator, "calls", 0)
     accelerator = SimpleNamespace(device=torch.device("cpu"), is_main_process=True, trackers=[])
     network = torch.nn.Linear(2, 2)
 
     def make(trackers=(), **changed):
         accelerator.trackers = list(trackers)
         args = SimpleNamespace(**settings(**changed))
-        parts = SimpleNamespace(args=args, accelerator=accelerator, network=network)
-        return previews.Previews(parts, None, tmp_path / "previews")
+        engine = SimpleNamespace(args=args, accelerator=accelerator, network=network)
+        return previews.Previews(engine, None, tmp_path / "previews")
 
     return make
 
 
-def test_a_preview_is_a_folder_of_pictures_sounds_and_scores(make):
+def test_a_preview_is_a_folder_of_images_sounds_and_scores(make):
     previews = make()
-    scores = previews.draw(200)
+    scores = previews.preview_at(200)
     folder = previews.folder / "step-000200"
     ids = {"piano-slow-5", "organ-6", "piano-slow-7", "organ-8"}
     names = {f"{clip}{suffix}" for clip in ids for suffix in (".png", ".flac")}
@@ -77,49 +77,49 @@ def test_a_preview_is_a_folder_of_pictures_sounds_and_scores(make):
     assert "preview/similarity" not in scores and "preview/fad" not in scores
 
 
-def test_a_preview_is_drawn_again_only_if_the_weights_have_changed(make):
+def test_a_preview_is_generated_again_only_if_the_weights_have_changed(make):
     previews = make()
-    scores = previews.draw(200)
-    assert make().draw(200) == scores and FakeDrawer.calls == 1
-    torch.nn.init.ones_(previews.parts.network.weight)
-    make().draw(200)
-    assert FakeDrawer.calls == 2
-    make(preview_guidance=3.0).draw(200)
-    assert FakeDrawer.calls == 3
+    scores = previews.preview_at(200)
+    assert make().preview_at(200) == scores and FakeGenerator.calls == 1
+    torch.nn.init.ones_(previews.engine.network.weight)
+    make().preview_at(200)
+    assert FakeGenerator.calls == 2
+    make(preview_guidance=3.0).preview_at(200)
+    assert FakeGenerator.calls == 3
 
 
-def test_a_killed_preview_leaves_nothing_half(make, monkeypatch):
+def test_a_killed_preview_leaves_no_partial_folder(make, monkeypatch):
     previews = make()
     (previews.folder / ".step-000200.part").mkdir(parents=True)  # of a process that was killed
     (previews.folder / ".step-000200.part" / "old.png").touch()
     with monkeypatch.context() as during, pytest.raises(KeyboardInterrupt):
-        during.setattr(FakeDrawer, "fails", True)
-        previews.draw(200)
+        during.setattr(FakeGenerator, "fails", True)
+        previews.preview_at(200)
     assert list(previews.folder.iterdir()) == []
-    previews.draw(200)
+    previews.preview_at(200)
     assert not (previews.folder / "step-000200" / "old.png").exists()
 
 
 def test_other_processes_prepare_nothing(make):
     previews = make()
-    previews.parts.accelerator.is_main_process = False
+    previews.engine.accelerator.is_main_process = False
     from dmm_ext.previews import Previews
 
-    assert not hasattr(Previews(previews.parts, None, previews.folder), "scorer")
+    assert not hasattr(Previews(previews.engine, None, previews.folder), "scorer")
 
 
 def test_the_alarm_is_fed_and_can_end_the_run(make, caplog):
     previews = make(collapse_floor=2.0, collapse_patience=2, collapse_stop=True)
-    previews.draw(1)
+    previews.preview_at(1)
     state = previews.state()
     assert previews.reason_to_stop() is None
     resumed = make(collapse_floor=2.0, collapse_patience=2, collapse_stop=True)
     resumed.restore(state)
-    resumed.draw(2)
+    resumed.preview_at(2)
     assert resumed.reason_to_stop().startswith("mode collapse at step 2")
     assert "mode collapse" not in caplog.text
     goes_on = make(collapse_floor=2.0, collapse_patience=1)
-    goes_on.draw(2)
+    goes_on.preview_at(2)
     assert goes_on.reason_to_stop() is None and "mode collapse at step 2" in caplog.text
 
 
@@ -134,7 +134,7 @@ def test_the_alarm_is_fed_and_can_end_the_run(make, caplog):
         ({"lora_metadata": ["dmm_format=sdxl-9"]}, "no mel format 'sdxl-9'"),
     ],
 )
-def test_settings_that_do_not_hold_are_told_in_one_line(make, changed, message, tmp_path):
+def test_settings_that_do_not_hold_are_reported_in_one_line(make, changed, message, tmp_path):
     if changed.get("preview_reference") == ".":
         changed = {**changed, "preview_reference": str(tmp_path)}
     with pytest.raises(SystemExit, match=message) as error:
@@ -142,7 +142,7 @@ def test_settings_that_do_not_hold_are_told_in_one_line(make, changed, message, 
     assert "\n" not in str(error.value)
 
 
-def test_prompts_are_captions_from_all_over_where_none_are_given(tmp_path):
+def test_prompts_are_evenly_spaced_captions_where_none_are_given(tmp_path):
     from dmm_ext.preview_settings import preview_prompts
 
     for n, caption in enumerate(["a", "b", "b", "", "c\n", "d", "e", "f"]):
@@ -168,13 +168,13 @@ def test_the_format_is_the_loras_else_the_checkpoints(tiny_checkpoint, tmp_path)
         assert preview_format(args).name == name
 
 
-def test_tensorboard_gets_sound_picture_and_scores(make, tmp_path):
+def test_tensorboard_gets_sound_image_and_scores(make, tmp_path):
     from accelerate.tracking import TensorBoardTracker
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     tracker = TensorBoardTracker("run", str(tmp_path))
     tracker.start()
-    scores = make([tracker]).draw(200)
+    scores = make([tracker]).preview_at(200)
     tracker.finish()
     events = EventAccumulator(str(tmp_path / "run"))
     events.Reload()
@@ -186,13 +186,13 @@ def test_tensorboard_gets_sound_picture_and_scores(make, tmp_path):
     assert (picture.step, picture.height, picture.width) == (200, 256, 256)
 
 
-def test_wandb_gets_sound_picture_and_scores_where_it_is_on(make, monkeypatch):
+def test_wandb_gets_sound_image_and_scores_where_it_is_on(make, monkeypatch):
     logged = []
     tracker = SimpleNamespace(name="wandb", log=logged.append)
     fake = SimpleNamespace(Audio=lambda path: ("audio", path), Image=lambda path: ("image", path))
     monkeypatch.setitem(sys.modules, "wandb", fake)
     previews = make([tracker])
-    scores = previews.draw(200)
+    scores = previews.preview_at(200)
     (values,) = logged
     kind, path = values["preview/organ-6/sound"]
     assert kind == "audio" and path.endswith("organ-6.flac") and Path(path).is_file()

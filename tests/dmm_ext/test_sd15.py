@@ -21,9 +21,9 @@ def loaded(inside_engine, tiny_sd15, tiny_sd15_shapes):
     """The engine's text encoder, VAE and UNet of the tiny checkpoint."""
     from library import model_util
 
-    from dmm_ext.any_width_sd15 import sizes_of
+    from dmm_ext.any_width_sd15 import engine_sizes
 
-    with sizes_of(tiny_sd15_shapes):
+    with engine_sizes(tiny_sd15_shapes):
         return model_util.load_models_from_stable_diffusion_checkpoint(False, str(tiny_sd15))
 
 
@@ -35,10 +35,10 @@ def pipeline(tiny_sd15):
 def test_the_engine_is_itself_again_afterwards(inside_engine, tiny_sd15_shapes):
     from library import model_util, original_unet
 
-    from dmm_ext.any_width_sd15 import sizes_of
+    from dmm_ext.any_width_sd15 import engine_sizes
 
     before = {module: dict(vars(module)) for module in (model_util, original_unet)}
-    with pytest.raises(KeyboardInterrupt), sizes_of(tiny_sd15_shapes):
+    with pytest.raises(KeyboardInterrupt), engine_sizes(tiny_sd15_shapes):
         assert original_unet.BLOCK_OUT_CHANNELS == tiny_sd15_shapes.channels
         raise KeyboardInterrupt
     assert all(vars(module) == names for module, names in before.items())

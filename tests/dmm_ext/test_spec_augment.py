@@ -12,7 +12,7 @@ def generator():
     return torch.Generator().manual_seed(0)
 
 
-def test_hidden_latents_have_the_clips_channel_mean_and_weight_nothing(generator):
+def test_masked_latents_have_the_clips_channel_mean_and_weight_nothing(generator):
     latents = torch.randn(32, 4, 16, 24)
     masked, weights = mask(latents, 1.0, 0.4, 0.4, generator)
     assert weights is not None and weights.shape == (32, 1, 16, 24)
@@ -22,7 +22,7 @@ def test_hidden_latents_have_the_clips_channel_mean_and_weight_nothing(generator
     assert torch.equal(masked[~hidden], latents[~hidden])
 
 
-def test_weights_average_one_in_every_clip_and_are_alike_where_seen(generator):
+def test_weights_average_one_in_every_clip_and_are_equal_where_unmasked(generator):
     _, weights = mask(torch.randn(64, 4, 16, 24), 0.5, 0.6, 0.6, generator)
     assert weights is not None
     torch.testing.assert_close(weights.mean((1, 2, 3)), torch.ones(64))
@@ -30,7 +30,7 @@ def test_weights_average_one_in_every_clip_and_are_alike_where_seen(generator):
         assert len(clip[clip > 0].unique()) == 1
 
 
-def test_what_is_hidden_is_one_strip_of_time_and_one_of_mel_no_wider_than_asked(generator):
+def test_what_is_masked_is_one_strip_of_time_and_one_of_mel_no_wider_than_asked(generator):
     _, weights = mask(torch.randn(200, 4, 20, 40), 1.0, 0.25, 0.5, generator)
     assert weights is not None
     widest = [0, 0]

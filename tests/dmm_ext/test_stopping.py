@@ -18,27 +18,27 @@ def together(other="finished"):
 
 def test_a_signal_after_the_agreement_waits_for_the_next_one():
     stopping = Stopping()
-    stopping.training_begins()
-    assert not stopping.agreed(together())
+    stopping.finish_steps_first()
+    assert not stopping.agree(together())
     stopping._caught(2, None)
     assert stopping.status == "finished"  # or this process alone would save a state
-    assert stopping.agreed(together()) and stopping.status == "interrupted"
+    assert stopping.agree(together()) and stopping.status == "interrupted"
 
 
-def test_what_one_process_asks_for_all_do():
+def test_a_request_of_one_process_stops_all():
     stopping = Stopping()
-    assert stopping.agreed(together("interrupted"))
+    assert stopping.agree(together("interrupted"))
     assert (stopping.status, stopping.reason) == ("interrupted", "another process stopped")
     stopping = Stopping()
-    stopping.ask("stopped", "mode collapse")
-    assert stopping.agreed(together("stopped")) and stopping.reason == "mode collapse"
+    stopping.request("stopped", "mode collapse")
+    assert stopping.agree(together("stopped")) and stopping.reason == "mode collapse"
 
 
 def test_ctrl_c_ends_at_once_before_the_training_and_the_second_time():
     stopping = Stopping()
     with pytest.raises(KeyboardInterrupt):
         stopping._caught(2, None)
-    stopping.training_begins()
+    stopping.finish_steps_first()
     stopping._caught(2, None)
     with pytest.raises(KeyboardInterrupt):
         stopping._caught(2, None)

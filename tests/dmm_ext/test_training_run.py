@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from dmm.errors import DmmError
 from dmm.files import write_text
-from dmm_ext.checkpoints import one_line
+from dmm_ext.run_files import one_line_errors
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 SHORT = {"max_train_steps": 4, "save_state": True, "save_every_n_steps": 1}
@@ -97,7 +97,7 @@ def test_ctrl_c_finishes_the_step_and_saves_a_state(whole, train_here, tmp_path)
     assert all(ours[key].equal(theirs[key]) for key in theirs)
 
 
-def test_a_loss_that_is_no_number_stops_and_names_the_clip(train_here, tmp_path):
+def test_a_loss_that_is_not_finite_stops_and_names_the_clip(train_here, tmp_path):
     named = []
 
     def spoil(trainer):
@@ -119,7 +119,7 @@ def test_a_loss_that_is_no_number_stops_and_names_the_clip(train_here, tmp_path)
 
 
 @pytest.mark.parametrize(("times", "states"), [(1, [1, 2, 3]), (2, [1])])
-def test_ctrl_c_during_a_save_keeps_whole_states_only(train_here, tmp_path, times, states):
+def test_ctrl_c_during_a_save_keeps_complete_states_only(train_here, tmp_path, times, states):
     def interrupt():
         for _ in range(times):
             os.kill(os.getpid(), signal.SIGINT)
@@ -139,7 +139,9 @@ def test_a_full_disk_loses_nothing_saved_before(train_here, tmp_path):
     assert sorted(s.name for s in (tmp_path / "state").iterdir()) == ["step-000001", "step-000002"]
 
 
-def test_a_disk_too_full_to_say_so_is_told_in_one_line(train_here, tmp_path, monkeypatch, capsys):
+def test_a_disk_too_full_to_say_so_is_reported_in_one_line(
+    train_here, tmp_path, monkeypatch, capsys
+):
     def full(path, *_):
         raise DmmError(f"{path}: the disk is full")
 
@@ -147,23 +149,23 @@ def test_a_disk_too_full_to_say_so_is_told_in_one_line(train_here, tmp_path, mon
         monkeypatch.setattr("dmm_ext.outcome.write_text", full)
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("dmm_ext.records.Records.write", no_room)
+    monkeypatch.setattr("dmm_ext.metrics_log.MetricsLog.write", no_room)
     code, _ = train_here(tmp_path, **SHORT)
     last = capsys.readouterr().err.splitlines()[-1]
-    assert code == 1 and last.startswith("the disk is full; what was saved before is whole")
+    assert code == 1 and last.startswith("the disk is full; everything saved before is intact")
     assert not (tmp_path / "outcome.json").exists()
 
 
-def test_what_torch_hides_of_a_full_disk_is_said(tmp_path, monkeypatch):
+def test_a_full_disk_is_named_where_torch_does_not(tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=4096))
     with (
         pytest.raises(SystemExit, match=r"cannot be saved \(the disk is full\)"),
-        one_line(tmp_path / "state" / "step-000001", "the state"),
+        one_line_errors(tmp_path / "state" / "step-000001", "the state"),
     ):
         raise RuntimeError("[enforce fail at inline_container.cc:668] . unexpected pos 2 vs 1")
 
 
-def test_a_damaged_state_is_told_in_one_line(whole, train_here, tmp_path):
+def test_a_damaged_state_is_reported_in_one_line(whole, train_here, tmp_path):
     state = from_step(whole, tmp_path / "run", 2)
     (state / "optimizer.bin").write_bytes(bytes((state / "optimizer.bin").stat().st_size))
     code, _ = train_here(tmp_path / "run", resume=str(state), **SHORT)
@@ -184,7 +186,7 @@ def test_a_file_cut_short_is_named_before_anything_is_loaded(whole, tmp_path, na
         load_state(None, state)
 
 
-def test_a_resumed_run_takes_todays_rate_threshold_and_length(whole, train_here, tmp_path):
+def test_a_resumed_run_takes_the_current_rate_threshold_and_length(whole, train_here, tmp_path):
     state = from_step(whole, tmp_path / "run", 2)
     changed = {
         "learning_rate": 5e-3,
@@ -217,7 +219,7 @@ def test_early_stopping_gives_back_the_best_weights(train_here, tmp_path, monkey
         assert file.metadata()["ss_steps"] == "2"
 
 
-def test_a_best_by_another_measure_is_forgotten(train_here, tmp_path):
+def test_a_best_of_another_fingerprint_is_discarded(train_here, tmp_path):
     settings = SHORT | {"max_train_steps": 1, "validate_every_n_steps": 1}
     train_here(tmp_path, **settings)
     state, changed = tmp_path / "state" / "step-000001", {"huber_validation": 1.0}
@@ -226,15 +228,17 @@ def test_a_best_by_another_measure_is_forgotten(train_here, tmp_path):
     assert losses[2] > losses[1] and outcome(tmp_path)["best_step"] == 2
 
 
-def test_other_clips_are_another_measure_wherever_they_lie(inside_engine, tmp_path):
-    from dmm_ext.validation import yardstick
+def test_other_clips_have_another_fingerprint_wherever_they_lie(inside_engine, tmp_path):
+    from dmm_ext.validation import validation_fingerprint
 
     def measured(folder, **clips):
         for name, content in clips.items():
             write_text(folder / f"{name}.png", content)
         data = {f: SimpleNamespace(absolute_path=str(f)) for f in folder.iterdir()}
         group = SimpleNamespace(datasets=[SimpleNamespace(image_data=data)])
-        return yardstick(SimpleNamespace(max_validation_steps=None, huber_validation=0.1), group)
+        return validation_fingerprint(
+            SimpleNamespace(max_validation_steps=None, huber_validation=0.1), group
+        )
 
     first = measured(tmp_path / "a", x="1", y="22")
     assert measured(tmp_path / "b", y="22", x="1") == first
@@ -255,8 +259,8 @@ def test_validation_is_the_same_for_every_loss_and_leaves_training_alone(train_h
     assert metrics(tmp_path / "huber", "loss") == metrics(tmp_path / "none", "loss")
 
 
-def test_averaged_weights_are_what_is_saved_and_heard(train_here, tmp_path):
-    from dmm_ext.previews import fingerprint
+def test_averaged_weights_are_saved_and_previewed(train_here, tmp_path):
+    from dmm_ext.previews import weights_sha256
 
     settings = {"max_train_steps": 3, "ema_decay": 0.5, "save_state": True, "save_every_n_steps": 1}
     previews = {"preview_every_n_steps": 3, "preview_steps": 1, "preview_prompts": ["piano"]}
@@ -270,10 +274,10 @@ def test_averaged_weights_are_what_is_saved_and_heard(train_here, tmp_path):
     assert not all(lora[key].equal(weights[key]) for key in average)
     drawn = json.loads((tmp_path / "previews" / "step-000003" / "preview.json").read_text())
     trainer.network.load_state_dict(lora)
-    assert drawn["drawn"]["weights_sha256"] == fingerprint(trainer.network)
+    assert drawn["drawn"]["weights_sha256"] == weights_sha256(trainer.network)
 
 
-def test_a_lora_file_says_how_it_came_about(train_here, tmp_path):
+def test_a_lora_file_says_how_it_was_made(train_here, tmp_path):
     (tmp_path / "metrics.jsonl").write_text('{"step": 1, "loss": 9.0}\n')  # of a run without state
     train_here(tmp_path, max_train_steps=1, lora_metadata=["dmm_format=nano", "dmm_anchor=a=b"])
     with safe_open(tmp_path / "lora.safetensors", framework="numpy") as file:
@@ -284,7 +288,7 @@ def test_a_lora_file_says_how_it_came_about(train_here, tmp_path):
     assert metadata["ss_network_dim"] == "2" and "modelspec.architecture" in metadata
 
 
-def test_sd15_trains_resumes_and_previews_by_the_same_mixin(
+def test_sd15_trains_resumes_and_previews_with_the_same_hooks(
     train_here, tiny_sd15, small_data, tmp_path
 ):
     settings = SHORT | {"max_train_steps": 2, "v_parameterization": False, "clip_skip": 2}

@@ -2,8 +2,8 @@
 
 from math import prod, sqrt
 
+from ..engine_options import loss_weights
 from ..facts import Facts
-from ..manifest import loss_weights
 from ..presets import Resolved
 from .base import ARCHITECTURES, Rule, said, said_of_those_stated
 

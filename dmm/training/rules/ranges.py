@@ -1,7 +1,7 @@
 """The range of every number that a preset may hold, where its type says too little."""
 
+from ..engine_options import loss_weights
 from ..facts import Facts
-from ..manifest import loss_weights
 from ..presets import Resolved
 from .base import Rule, said
 

@@ -3,8 +3,8 @@ import re
 import pytest
 
 from dmm.errors import PresetError
+from dmm.training.engine_options import loss_weights
 from dmm.training.explain import explain, explained
-from dmm.training.manifest import loss_weights
 from dmm.training.presets import ABLATIONS, known_options, preset_names, read_layers, resolve
 from dmm.training.rules.engine import OURS_INSTEAD
 

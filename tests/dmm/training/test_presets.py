@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from dmm.errors import PresetError
-from dmm.training.manifest import Option
+from dmm.training.engine_options import Option
 from dmm.training.presets import ABLATIONS, PRESETS, preset_names, resolve
 from dmm.training.values import typed
 

@@ -7,21 +7,21 @@ import pytest
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
-def test_the_committed_manifest_is_what_the_parsers_say(inside_engine):
+def test_the_committed_list_is_what_the_parsers_say(inside_engine):
     from dmm.engine import read_pin
-    from dmm.training.manifest import PATH, manifest_text
-    from dmm_ext.manifest import loss_helps, manifest
+    from dmm.training.engine_options import PATH, options_text
+    from dmm_ext.list_options import list_options, loss_weights
 
-    found = json.loads(manifest_text(manifest(), read_pin()))
+    found = json.loads(options_text(list_options(), read_pin()))
     committed = json.loads(PATH.read_text(encoding="utf-8"))
     assert found["options"] == committed["options"]
     assert found["sha256"] == committed["sha256"] and found["commit"] == committed["commit"]
-    assert committed["loss_weights"] == loss_helps()
+    assert committed["loss_weights"] == loss_weights()
 
 
 def test_an_option_that_two_trainers_read_differently_is_refused(inside_engine):
-    from dmm.training.manifest import Option
-    from dmm_ext.manifest import _merged
+    from dmm.training.engine_options import Option
+    from dmm_ext.list_options import _merged
 
     assert _merged(
         "x", Option("int", trainers=("a",)), Option("int", trainers=("b",))

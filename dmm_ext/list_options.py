@@ -1,8 +1,8 @@
-"""Write every option of the engine's LoRA trainers and of our plugin to a committed file.
+"""List every option of the engine's LoRA trainers and of our plugin in a committed file.
 
-``python -m dmm_ext.manifest --write``, run with sd-scripts and this repository on ``PYTHONPATH``,
-writes ``presets/engine-options.json``; without ``--write`` it is printed. Only facts are taken from
-the engine's parsers, none of its help texts.
+``python -m dmm_ext.list_options --write``, with sd-scripts and this repository on ``PYTHONPATH``,
+writes ``presets/engine-options.json``; without ``--write`` it prints the text. Only facts are taken
+from the engine's parsers, none of its help texts.
 """
 
 import argparse
@@ -15,18 +15,18 @@ import train_network
 
 from dmm.engine import read_pin
 from dmm.files import write_text
-from dmm.training.manifest import PATH, Option, manifest_text
+from dmm.training.engine_options import PATH, Option, options_text
 
 from .losses import LOSSES
 from .options import add_options
 
 TRAINERS = {"sd15": train_network, "sdxl": sdxl_train_network}
 KINDS: dict[Any, str] = {int: "int", float: "float", str: "str", Path: "str", None: "str"}
-"""Any other type is the engine's own reading of steps or, below 1, a share of them: a number."""
+"""Any other type is the engine's parser of a number of steps or, below 1, a share of them."""
 
 
-def manifest() -> dict[str, Option]:
-    """Every option of every trainer by its name in a preset."""
+def list_options() -> dict[str, Option]:
+    """Every option of every trainer, by its name in a preset."""
     ours = argparse.ArgumentParser(add_help=False)
     add_options(ours)
     options = _options(ours, "plugin", tuple(TRAINERS))
@@ -58,7 +58,7 @@ def _options(
 
 
 def _merged(key: str, known: Option | None, found: Option) -> Option:
-    """One entry for an option that several trainers have alike."""
+    """One entry for an option that several trainers share."""
     if known is None:
         return found
     merged = replace(found, trainers=(*known.trainers, *found.trainers))
@@ -67,16 +67,16 @@ def _merged(key: str, known: Option | None, found: Option) -> Option:
     return merged
 
 
-def loss_helps() -> dict[str, str]:
-    """Every loss weight with its line of help."""
+def loss_weights() -> dict[str, str]:
+    """Setting that weights each added loss, with its line of help."""
     return {name: loss.help for name, loss in LOSSES.items()}
 
 
 def main() -> None:
-    """Print the manifest, or write it to its place."""
+    """Print the list of options, or write it to its file."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--write", action="store_true", help=f"write {PATH}")
-    text = manifest_text(manifest(), read_pin(), loss_helps())
+    text = options_text(list_options(), read_pin(), loss_weights())
     if parser.parse_args().write:
         write_text(PATH, text)
     else:

@@ -8,43 +8,43 @@ from typing import Any
 from dmm.files import write_text
 
 
-class Records:
-    """Appended to; after a resume, lines past the restored step are dropped."""
+class MetricsLog:
+    """Writer of ``metrics.jsonl``, in which every step occurs once, also after a resume."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._losses: list[float] = []
 
-    def begin(self) -> None:
-        """Forget a run in the same folder that left no state to resume."""
+    def start_new(self) -> None:
+        """Delete the log of a run in the same folder that left no state to resume."""
         self.path.unlink(missing_ok=True)
 
-    def rewind(self, step: int) -> None:
-        """Keep only the lines up to a step, so that a resumed run has each step once."""
+    def truncate(self, step: int) -> None:
+        """Keep only the lines up to a step; a last line without its end is dropped."""
         if self.path.is_file():
             lines = self.path.read_text().splitlines(keepends=True)
             kept = [line for line in lines if line.endswith("\n") and _step(line) <= step]
             write_text(self.path, "".join(kept))
 
-    def hear(self, loss: float) -> None:
-        """The loss of one micro-batch of the running step."""
+    def add_loss(self, loss: float) -> None:
+        """Record the loss of one micro-batch of the current step."""
         self._losses.append(loss)
 
     def write_step(self, step: int, logs: dict[str, Any]) -> None:
-        """Append a training step: the mean loss of its micro-batches, rates, threshold."""
+        """Append a training step: mean loss of its micro-batches, learning rates, threshold."""
         loss = math.fsum(self._losses) / len(self._losses)
         self._losses = []
         kept = ("lr/", "huber_threshold", "norm/", "max_norm/")
-        again = "lr/group"  # the engine names every group once more so
+        duplicate = "lr/group"  # the engine's second name for every parameter group
         values = {
             key: float(value)
             for key, value in logs.items()
-            if key.startswith(kept) and not key.startswith(again)
+            if key.startswith(kept) and not key.startswith(duplicate)
         }
         self.write(step, {"loss": loss, "loss_average": logs["loss/average"]} | values)
 
     def write(self, step: int, values: dict[str, Any]) -> None:
-        """Append what was measured at a step."""
+        """Append the values of a step."""
         with self.path.open("a") as file:
             file.write(json.dumps({"step": step, **values}) + "\n")
 

@@ -1,8 +1,7 @@
-"""Every setting that a preset may hold, read from a committed file: no torch, no engine.
+"""The options of sd-scripts and of our plugin, read from a committed file without importing them.
 
-``presets/engine-options.json`` has the facts of the engine's and our parsers (``dmm_ext.manifest``
-writes it, a test regenerates it). The settings that only ``dmm train`` itself reads are in
-``launcher.py``.
+``dmm_ext.list_options`` writes ``presets/engine-options.json`` from the parsers; a test compares
+both. The settings that ``dmm train`` itself reads are in ``launcher.py``.
 """
 
 import hashlib
@@ -16,27 +15,27 @@ from ..engine import ROOT, Pin, read_pin
 from ..errors import EngineError
 
 PATH = ROOT / "presets" / "engine-options.json"
-REMEDY = "write it anew: python -m dmm_ext.manifest --write (CONTRIBUTING.md)"
+REMEDY = "write it again: python -m dmm_ext.list_options --write (CONTRIBUTING.md)"
 
 
 @dataclass(frozen=True)
 class Option:
-    """What a parser says of one setting."""
+    """One option of a parser."""
 
     kind: str
-    """``flag``, ``int``, ``float``, ``str``, or ``number``: whole or not as it is written."""
+    """``flag``, ``int``, ``float``, ``str``, or ``number``: int or float, as it is written."""
     is_list: bool = False
     choices: tuple[str, ...] | None = None
     default: Any = None
     owner: str = "engine"
-    """Who reads it: ``engine``, ``plugin`` (``dmm_ext``) or ``launcher`` (``dmm train``)."""
+    """What reads it: ``engine``, ``plugin`` (``dmm_ext``) or ``launcher`` (``dmm train``)."""
     trainers: tuple[str, ...] = ("sd15", "sdxl")
     """Architectures whose trainer has it."""
 
 
 @cache
-def read_manifest() -> dict[str, Option]:
-    """The engine's and the plugin's settings by name.
+def read_options() -> dict[str, Option]:
+    """The options of the engine and of the plugin, by name.
 
     EngineError if the file was edited by hand or made for another commit than the pinned one.
     """
@@ -52,18 +51,14 @@ def read_manifest() -> dict[str, Option]:
 
 
 def loss_weights() -> dict[str, str]:
-    """Settings that each weigh a loss of ``dmm_ext.losses``, with a line on what it does."""
+    """Settings that each weight a loss of ``dmm_ext.losses``, with one line on what it does."""
     return _read()["loss_weights"]
 
 
-def _read() -> dict[str, Any]:
-    return json.loads(PATH.read_text(encoding="utf-8"))
-
-
-def manifest_text(
+def options_text(
     options: Mapping[str, Option], pin: Pin, loss_weights: Mapping[str, str] | None = None
 ) -> str:
-    """The file's text, one option a line, so that an upgrade of the engine reads as a diff."""
+    """The file's text, one option per line, so that an upgrade of the engine reads as a diff."""
     entries = {key: vars(options[key]) for key in sorted(options)}
     lines = ",\n".join(f"    {json.dumps(key)}: {json.dumps(e)}" for key, e in entries.items())
     return (
@@ -75,8 +70,12 @@ def manifest_text(
 
 
 def entries_sha256(entries: Mapping[str, Any]) -> str:
-    """Hash of the entries, whatever their order and layout."""
+    """Hash of the entries, independent of their order and layout."""
     return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()
+
+
+def _read() -> dict[str, Any]:
+    return json.loads(PATH.read_text(encoding="utf-8"))
 
 
 def _option(entry: Mapping[str, Any]) -> Option:

@@ -1,9 +1,9 @@
-"""Batches as one numbered stream: what a batch holds depends on the seed and its number alone.
+"""Numbered batches: the seed and a batch's number decide its clips, captions and noise.
 
-The engine shuffles with global random states, one batch ahead of training, so a resumed run meets
-other batches than an uninterrupted one. Here batch ``n`` has its place in the shuffled order of
-pass ``n // batches``, its captions are shuffled by a generator seeded with ``n``, and the trainer
-draws its noise from a seed of ``n``; worker processes and restarts change nothing.
+The engine shuffles with global random states, one batch ahead of training, so a resumed run would
+see other batches than an uninterrupted one. Here batch ``n`` has a place in the shuffled order of
+epoch ``n // batches``, its captions are shuffled by a generator seeded with ``n``, and the trainer
+seeds the noise with ``n``. Worker processes and restarts change nothing.
 """
 
 import hashlib
@@ -20,8 +20,8 @@ from torch.utils.data import DataLoader, Sampler
 from .patches import replace_class, replace_method
 
 
-class Stream(Sampler[int]):
-    """The numbers of the batches, one engine epoch at a time; every process walks all of them."""
+class BatchNumbers(Sampler[int]):
+    """The numbers of the batches, one engine epoch per pass; every process passes over all."""
 
     def __init__(self, batches: int, batches_per_step: int) -> None:
         self.batches, self.batches_per_step = batches, batches_per_step
@@ -30,10 +30,10 @@ class Stream(Sampler[int]):
         self.position = 0
         self.stopped = False
 
-    def turns(self, steps: int) -> int:
-        """Passes through the data in so many steps, a begun one counted.
+    def epochs(self, steps: int) -> int:
+        """Passes over the data within this many optimizer steps, rounded up.
 
-        >>> Stream(batches=5, batches_per_step=2).turns(6)
+        >>> BatchNumbers(batches=5, batches_per_step=2).epochs(6)
         3
         """
         return -(-steps * self.batches_per_step // self.batches)
@@ -43,25 +43,25 @@ class Stream(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         for _ in range(self.length):
-            if self.stopped:  # the engine goes through its other epochs without a batch
+            if self.stopped:  # the engine's remaining epochs are empty
                 return
             self.position += 1
             yield self.position - 1
 
 
-class StreamGroup(train_util.DatasetGroup):
-    """The engine's group of datasets, asked for batches by their number in the stream."""
+class NumberedBatches(train_util.DatasetGroup):
+    """The engine's group of datasets, indexed by the number of a batch over all epochs."""
 
     seed: int
     batches_per_step: int
 
     def __getitem__(self, number: int) -> dict[str, Any]:
-        """The batch with its number and the clips in it."""
-        turn, place = divmod(number, len(self))
-        index = shuffled(len(self), self.seed, turn)[place]
+        """The engine's batch, with its ``number`` and the names of its ``clips``."""
+        epoch, place = divmod(number, len(self))
+        index = shuffled(len(self), self.seed, epoch)[place]
         with seeded_random():
             for dataset in self.datasets:
-                dataset.set_current_epoch(turn + 1)  # shuffles with a seed of its own, in turn
+                dataset.set_current_epoch(epoch + 1)  # shuffles with a seed of its own
                 dataset.set_current_step(number // self.batches_per_step)
         with seeded_random(self.seed, number):
             batch: dict[str, Any] = super().__getitem__(index)
@@ -79,60 +79,60 @@ class StreamGroup(train_util.DatasetGroup):
         return []
 
     def set_current_epoch(self, epoch: int) -> None:
-        """The engine's count starts again after a resume; ours follows the batch's number."""
+        """Ignore the engine's epoch, which restarts on a resume; ours follows from the number."""
 
     def set_current_step(self, step: int) -> None:
-        """See ``set_current_epoch``."""
+        """Ignore the engine's step, which restarts on a resume; ours follows from the number."""
 
 
-def as_stream(group: Any, seed: int, batches_per_step: int) -> Stream:
-    """Take the engine's training group over, in place; returns the order to load it in."""
-    replace_class(group, StreamGroup)
+def number_batches(group: Any, seed: int, batches_per_step: int) -> BatchNumbers:
+    """Turn the engine's training group into ``NumberedBatches``; returns the order to load."""
+    replace_class(group, NumberedBatches)
     group.seed, group.batches_per_step = seed, batches_per_step
     for dataset in group.datasets:
         dataset.set_seed(seed)
-    return Stream(len(group), batches_per_step)
+    return BatchNumbers(len(group), batches_per_step)
 
 
-def load_by_stream(accelerator: Any, stream: Stream) -> None:
-    """Give the training loader our order when the engine hands it to the accelerator.
+def load_in_order(accelerator: Any, numbers: BatchNumbers) -> None:
+    """Give the training loader our order when the engine passes it to the accelerator.
 
-    Gradients are accumulated across the borders of epochs, so that every optimizer step has as
-    many batches, wherever a resumed run begins to count.
+    Gradients are accumulated across the ends of epochs, so that every optimizer step has equally
+    many batches, wherever a resumed run starts.
     """
     accelerator.gradient_state.plugin_kwargs["sync_with_dataloader"] = False
     prepare = accelerator.prepare
 
     def prepare_in_order(*objects: Any, **named: Any) -> Any:
-        return prepare(*(_in_order(thing, stream) for thing in objects), **named)
+        return prepare(*(_in_order(thing, numbers) for thing in objects), **named)
 
     replace_method("accelerator.prepare", accelerator, prepare_in_order)
 
 
-def _in_order(thing: Any, stream: Stream) -> Any:
-    if not (isinstance(thing, DataLoader) and isinstance(thing.dataset, StreamGroup)):
+def _in_order(thing: Any, numbers: BatchNumbers) -> Any:
+    if not (isinstance(thing, DataLoader) and isinstance(thing.dataset, NumberedBatches)):
         return thing
     return DataLoader(
         thing.dataset,
         batch_size=1,  # the engine's items are whole batches
-        sampler=stream,
+        sampler=numbers,
         collate_fn=thing.collate_fn,
         num_workers=thing.num_workers,
         persistent_workers=thing.persistent_workers,
-        generator=torch.Generator(),  # else every epoch would draw from the global one
+        generator=torch.Generator(),  # else every epoch would take numbers from the global one
     )
 
 
-def shuffled(count: int, seed: int, turn: int) -> list[int]:
-    """The order of all batches in one turn through the data."""
-    generator = torch.Generator().manual_seed(seed_of(seed, "turn", turn))
+def shuffled(count: int, seed: int, epoch: int) -> list[int]:
+    """The order of all batches in one epoch."""
+    generator = torch.Generator().manual_seed(derive_seed(seed, "turn", epoch))
     return torch.randperm(count, generator=generator).tolist()
 
 
-def seed_of(*words: object) -> int:
+def derive_seed(*words: object) -> int:
     """A seed of 63 bits that differs for different words.
 
-    >>> seed_of(0, 1) == seed_of(0, 1) != seed_of(0, 2)
+    >>> derive_seed(0, 1) == derive_seed(0, 1) != derive_seed(0, 2)
     True
     """
     digest = hashlib.blake2b(repr(words).encode(), digest_size=8).digest()
@@ -141,9 +141,9 @@ def seed_of(*words: object) -> int:
 
 @contextmanager
 def seeded_random(*words: object) -> Iterator[None]:
-    """Python's global generator starts from these words, then goes on as before the block."""
+    """Within the block Python's ``random`` is seeded by these words; then its state is restored."""
     before = random.getstate()
-    random.seed(seed_of(*words))
+    random.seed(derive_seed(*words))
     try:
         yield
     finally:

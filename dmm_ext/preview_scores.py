@@ -1,7 +1,7 @@
-"""Scores of preview clips: how varied they are, how near to their prompts and to real clips.
+"""Scores of preview clips: their diversity, similarity to the prompts, and FAD to real clips.
 
-Real clips are mel images of the val split, decoded to sound as the previews are, so that the codec
-is on both sides. They are heard once for a run and kept beside the previews.
+Real clips are mel images of the val split, decoded to audio like the previews, so that the codec
+affects both sides. They are embedded once per run and cached beside the previews.
 """
 
 import hashlib
@@ -20,27 +20,29 @@ from dmm.files import sha256_file, whole_file
 from dmm.registry import load_metric
 from dmm.sound.audio import write_audio
 
-from .preview_settings import evenly
+from .preview_settings import evenly_spaced
 
 MAX_REFERENCE = 64
-"""Real clips that previews are held against: decoding a large one takes seconds."""
+"""Real clips that previews are compared with: decoding a large one takes seconds."""
 
 
-class Scorer:
-    """An embedder with what does not change over a run: embedded prompts and real clips."""
+class PreviewScorer:
+    """An embedder with the embeddings that are constant in a run: of prompts and real clips."""
 
     def __init__(
         self, embedder: Embedder, prompts: Sequence[str], reference: np.ndarray | None
     ) -> None:
+        """``reference`` are embeddings (n, dim) of real clips."""
         self.embedder, self.reference = embedder, reference
         self.identity = [embedder.name, embedder.version, _digest(reference)]
         self.diversity, self.distance = load_metric("diversity"), load_metric("fad")
-        self.words: dict[str, np.ndarray] = {}
+        self.prompt_embeddings: dict[str, np.ndarray] = {}
         if isinstance(embedder, TextEmbedder):
-            self.words = dict(zip(prompts, embedder.embed_text(prompts), strict=True))
+            embeddings = embedder.embed_text(prompts)
+            self.prompt_embeddings = dict(zip(prompts, embeddings, strict=True))
 
     def scores(self, files: Sequence[Path], prompts: Sequence[str]) -> dict[str, float | str]:
-        """Scores of clips, one prompt each; those for which there are too few clips are left out.
+        """Scores of clips, each with its prompt; scores that need more clips are left out.
 
         ``diversity`` over all pairs, ``prompt_diversity`` over pairs of one prompt, ``similarity``
         the mean cosine of clip and prompt, ``fad`` to the real clips.
@@ -49,34 +51,34 @@ class Scorer:
         found: dict[str, float | str] = {"preview/embedder": self.embedder.name}
         if len(rows) > 1:
             found["preview/diversity"] = self.diversity(rows)
-        by_prompt = [rows[own] for own in _indices(prompts) if len(own) > 1]
+        by_prompt = [rows[own] for own in _indices_by_prompt(prompts) if len(own) > 1]
         if by_prompt:
             found["preview/prompt_diversity"] = float(np.mean([*map(self.diversity, by_prompt)]))
-        if self.words:
-            words = np.stack([self.words[prompt] for prompt in prompts])
-            found["preview/similarity"] = float((rows * words).sum(1).mean())
+        if self.prompt_embeddings:
+            own = np.stack([self.prompt_embeddings[prompt] for prompt in prompts])
+            found["preview/similarity"] = float((rows * own).sum(1).mean())
         if self.reference is not None and len(rows) > 1:
             found["preview/fad"] = self.distance(rows, self.reference)
         return found
 
 
-def _indices(prompts: Sequence[str]) -> list[list[int]]:
-    """Which clips belong to each prompt.
+def _indices_by_prompt(prompts: Sequence[str]) -> list[list[int]]:
+    """Indices of the clips of each prompt.
 
-    >>> _indices(["a", "b", "a"])
+    >>> _indices_by_prompt(["a", "b", "a"])
     [[0, 2], [1]]
     """
     order = sorted(range(len(prompts)), key=lambda i: prompts[i])
     return [list(own) for _, own in groupby(order, key=lambda i: prompts[i])]
 
 
-def reference_rows(folder: Path, embedder: Embedder, cache: Path) -> np.ndarray:
-    """Embeddings (n, dim) of up to ``MAX_REFERENCE`` mel images of a folder, evenly chosen.
+def reference_embeddings(folder: Path, embedder: Embedder, cache: Path) -> np.ndarray:
+    """Embeddings (n, dim) of up to ``MAX_REFERENCE`` mel images of a folder, evenly spaced.
 
-    They are kept in ``cache`` and read from there while embedder and images are the same.
-    InputError if the folder has fewer than two images, or one cannot be read.
+    They are read from ``cache`` while embedder and images are the same. InputError if the folder
+    has fewer than two images, or an image cannot be read.
     """
-    images = evenly(sorted(folder.glob("*.png")), MAX_REFERENCE)
+    images = evenly_spaced(sorted(folder.glob("*.png")), MAX_REFERENCE)
     if len(images) < 2:
         raise InputError(
             f"preview_reference {folder}: {len(images)} mel images (*.png); 2 or more are needed: "
@@ -84,11 +86,11 @@ def reference_rows(folder: Path, embedder: Embedder, cache: Path) -> np.ndarray:
         )
     key = _key(embedder, images)
     if cache.is_file():
-        with np.load(cache) as kept:
-            if str(kept["key"]) == key:
-                return kept["rows"]
-    with TemporaryDirectory() as sounds:
-        rows = embedder.embed([_as_sound(image, Path(sounds)) for image in images])
+        with np.load(cache) as cached:
+            if str(cached["key"]) == key:
+                return cached["rows"]
+    with TemporaryDirectory() as decoded:
+        rows = embedder.embed([_decoded(image, Path(decoded)) for image in images])
     with whole_file(cache) as partial:
         np.savez(partial, rows=rows, key=np.array(key))
     return rows
@@ -98,7 +100,7 @@ def _digest(rows: np.ndarray | None) -> str | None:
     return None if rows is None else hashlib.sha256(rows.tobytes()).hexdigest()
 
 
-def _as_sound(image: Path, folder: Path) -> Path:
+def _decoded(image: Path, folder: Path) -> Path:
     from dmm.codec.decode import decode
 
     levels, fmt = read_image(image)

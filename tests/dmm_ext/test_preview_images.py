@@ -1,4 +1,4 @@
-"""What the engine's own networks draw, beside what ``dmm generate`` makes through diffusers."""
+"""Images of the engine's own networks are those that ``dmm generate`` makes through diffusers."""
 
 import random
 from contextlib import nullcontext
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 @pytest.fixture(scope="module")
 def load(inside_engine, tiny_checkpoint, tiny_sd15):
-    """``load(kind)``: trainer, checkpoint and Parts as in training, with gradient checkpointing."""
+    """``load(kind)``: trainer, checkpoint and EngineState as in training, with checkpointing."""
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState, GradientState, PartialState
     from networks import lora
@@ -28,7 +28,7 @@ def load(inside_engine, tiny_checkpoint, tiny_sd15):
     from dmm.checkpoints.architecture import read_architecture
     from dmm.checkpoints.tokenizers import tokenizer_folder
     from dmm_ext import any_width_sd15, trainer
-    from dmm_ext.engine_state import Parts
+    from dmm_ext.engine_state import EngineState
     from dmm_ext.process import setup_parser
 
     def load(kind):
@@ -45,7 +45,7 @@ def load(inside_engine, tiny_checkpoint, tiny_sd15):
             state._reset_state()
         accelerator = Accelerator(cpu=True)
         engine = of_kind.__class__.__mro__[2]
-        own_sizes = any_width_sd15.sizes_of(shapes) if kind == "sd15" else nullcontext()
+        own_sizes = any_width_sd15.engine_sizes(shapes) if kind == "sd15" else nullcontext()
         with (
             own_sizes,
             patch.object(trainer.MelTraining, "load_target_model", engine.load_target_model),
@@ -57,10 +57,10 @@ def load(inside_engine, tiny_checkpoint, tiny_sd15):
         unet.enable_gradient_checkpointing()
         unet.train()
         vae.eval()
-        parts = Parts(
+        engine = EngineState(
             args, accelerator, network, unet, vae, text, None, torch.float32, torch.float32
         )
-        return of_kind, checkpoint, parts
+        return of_kind, checkpoint, engine
 
     return cache(load)
 
@@ -71,12 +71,12 @@ def engine_parts(load, monkeypatch):
     from library import strategy_base
 
     def engine_parts(kind):
-        trainer, checkpoint, parts = load(kind)
-        tokenize = trainer.get_tokenize_strategy(parts.args)
-        encoding = trainer.get_text_encoding_strategy(parts.args)
+        trainer, checkpoint, engine = load(kind)
+        tokenize = trainer.get_tokenize_strategy(engine.args)
+        encoding = trainer.get_text_encoding_strategy(engine.args)
         monkeypatch.setattr(strategy_base.TokenizeStrategy, "_strategy", tokenize)
         monkeypatch.setattr(strategy_base.TextEncodingStrategy, "_strategy", encoding)
-        return trainer, checkpoint, parts
+        return trainer, checkpoint, engine
 
     return engine_parts
 
@@ -94,26 +94,26 @@ def difference(drawn, files):
 
 @pytest.mark.parametrize("kind", ["sdxl", "sd15"])
 def test_a_preview_is_what_generate_makes_from_the_saved_lora(engine_parts, kind, tmp_path):
-    """Engine and diffusers draw alike, with a LoRA on the UNet and on all text encoders."""
+    """Engine and diffusers generate alike, with a LoRA on the UNet and on all text encoders."""
     from dmm.generation.generate import generate
-    from dmm_ext.drawing import Drawer
+    from dmm_ext.preview_images import ImageGenerator
 
-    trainer, checkpoint, parts = engine_parts(kind)
+    trainer, checkpoint, engine = engine_parts(kind)
     sampling, prompts = Sampling(steps=4), ["piano, slow", "organ"]
     texts = [f"mel music, {prompt}" for prompt in prompts]
-    drawer = Drawer(parts, trainer, texts, (256, 256), sampling)
-    plain = drawer.draw(texts, [5, 6])
+    generator = ImageGenerator(engine, trainer, texts, (256, 256), sampling)
+    plain = generator.generate(texts, [5, 6])
     made = generate(
         prompts, checkpoint, tmp_path / "a", seed=5, anchor="mel music", **asdict(sampling)
     )
     assert difference(plain, made) <= 1
     torch.manual_seed(1)
-    for layer in parts.network.unet_loras + parts.network.text_encoder_loras:
+    for layer in engine.network.unet_loras + engine.network.text_encoder_loras:
         torch.nn.init.normal_(layer.lora_up.weight, std=0.05)
-    tuned = drawer.draw(texts, [5, 6])
+    tuned = generator.generate(texts, [5, 6])
     assert difference(tuned, made) > 5
     lora = tmp_path / "lora.safetensors"
-    parts.network.save_weights(str(lora), torch.float32, {"dmm_anchor": "mel music"})
+    engine.network.save_weights(str(lora), torch.float32, {"dmm_anchor": "mel music"})
     again = generate(prompts, checkpoint, tmp_path / "b", lora, seed=5, **asdict(sampling))
     assert difference(tuned, again) <= 1
 
@@ -132,60 +132,63 @@ def test_every_sampler_of_previews_gives_what_it_gives_in_generate(sdxl, pipelin
     from dmm.generation.mel_images import generate_images
     from dmm.generation.requests import ClipRequest
     from dmm.generation.settings import GenerationSettings
-    from dmm_ext.drawing import Drawer
+    from dmm_ext.preview_images import ImageGenerator
 
-    trainer, _, parts = sdxl
-    for layer in parts.network.unet_loras + parts.network.text_encoder_loras:
+    trainer, _, engine = sdxl
+    for layer in engine.network.unet_loras + engine.network.text_encoder_loras:
         torch.nn.init.zeros_(layer.lora_up.weight)
     sampling = Sampling(sampler, steps=3)
-    (preview,) = Drawer(parts, trainer, ["organ"], (64, 64), sampling).draw(["organ"], [5])
+    generator = ImageGenerator(engine, trainer, ["organ"], (64, 64), sampling)
+    (preview,) = generator.generate(["organ"], [5])
     settings = GenerationSettings(TINY, sampling)
     (made,) = generate_images(pipeline, [ClipRequest("organ", 5)], settings)
     assert np.abs(preview.astype(int) - made).max() <= 1
 
 
-def test_drawing_leaves_models_and_random_states_as_they_were(sdxl):
-    from dmm_ext.drawing import Drawer, random_untouched
+def test_generating_leaves_models_and_random_states_as_they_were(sdxl):
+    from dmm_ext.preview_images import ImageGenerator, preserved_random_states
 
-    trainer, _, parts = sdxl
-    parts.vae.decoder.train()
-    models = (parts.unet, parts.network, parts.vae, *parts.text_encoders)
+    trainer, _, engine = sdxl
+    engine.vae.decoder.train()
+    models = (engine.unet, engine.network, engine.vae, *engine.text_encoders)
     before = [module.training for model in models for module in model.modules()]
     state = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()
-    with random_untouched(torch.device("cpu")):  # a first import may draw a number, too
-        Drawer(parts, trainer, ["organ"], (64, 64), Sampling(steps=1)).draw(["organ"], [0])
+    with preserved_random_states(torch.device("cpu")):  # a first import may draw a number, too
+        ImageGenerator(engine, trainer, ["organ"], (64, 64), Sampling(steps=1)).generate(
+            ["organ"], [0]
+        )
     assert before == [module.training for model in models for module in model.modules()]
     assert {True, False} == set(before) and torch.is_grad_enabled()
     assert torch.equal(state[0], torch.get_rng_state())
-    with random_untouched(torch.device("cpu")):
+    with preserved_random_states(torch.device("cpu")):
         torch.rand(1), random.random(), np.random.rand()
     assert torch.equal(state[0], torch.get_rng_state())
     assert state[1:] == (random.getstate(), np.random.get_state()[1].tolist())
 
 
 @pytest.mark.parametrize("learning", [False, True])
-def test_words_are_read_again_only_while_text_encoders_train(sdxl, learning):
-    from dmm_ext.drawing import Drawer
+def test_texts_are_encoded_again_only_while_text_encoders_train(sdxl, learning):
+    from dmm_ext.preview_images import ImageGenerator
 
-    trainer, _, parts = sdxl
+    trainer, _, engine = sdxl
     with patch.object(trainer, "is_train_text_encoder", lambda _: learning):
-        drawer = Drawer(parts, trainer, ["organ"], (64, 64), Sampling(steps=2))
-    first = drawer.draw(["organ"], [0])
-    words = parts.text_encoders[0].text_model.embeddings.token_embedding.weight
-    words.data = words.data.flip(0)
-    second = drawer.draw(["organ"], [0])
-    words.data = words.data.flip(0)
+        generator = ImageGenerator(engine, trainer, ["organ"], (64, 64), Sampling(steps=2))
+    first = generator.generate(["organ"], [0])
+    vectors = engine.text_encoders[0].text_model.embeddings.token_embedding.weight
+    vectors.data = vectors.data.flip(0)
+    second = generator.generate(["organ"], [0])
+    vectors.data = vectors.data.flip(0)
     assert (first[0] != second[0]).any() == learning
 
 
-def test_a_picture_that_is_not_finite_is_refused(sdxl):
+def test_an_image_that_is_not_finite_is_refused(sdxl):
     from dmm.errors import ModelError
-    from dmm_ext.drawing import Drawer
+    from dmm_ext.preview_images import ImageGenerator
 
-    trainer, _, parts = sdxl
-    drawer = Drawer(parts, trainer, ["organ"], (64, 64), Sampling(steps=1))
+    trainer, _, engine = sdxl
+    generator = ImageGenerator(engine, trainer, ["organ"], (64, 64), Sampling(steps=1))
     with (
         patch.object(trainer, "vae_scale_factor", float("nan")),
         pytest.raises(ModelError, match="diverged"),
     ):
-        drawer.draw(["organ"], [0])
+        generator.generate(["organ"], [0])

@@ -1,0 +1,8 @@
+"""Constants of the trainer (``dmm_ext``) that the forecast of a run depends on too."""
+
+PROMPTS_FROM_CAPTIONS = 4
+"""Captions that previews use as prompts where none are given."""
+VALIDATION_BATCH = 4
+"""Clips per batch; fixed, because the noise of a validation is generated per batch."""
+VALIDATION_TIMESTEPS = (100, 300, 500, 700, 900)
+"""Where a clip is scored; evenly over the schedule's 1000."""
