@@ -28,7 +28,7 @@ from dmm.engine import find_engine
 from dmm.pretraining.nano import NANO
 from dmm.training.forecast.memory.measure import measure
 from dmm.training.forecast.memory.optimizer import optimizer_bytes
-from dmm.training.forecast.memory.step import Step
+from dmm.training.forecast.memory.step import TrainingStep
 
 MIB = 2**20
 TE = TextEncoderShapes(vocab_size=1024, hidden_size=256, intermediate_size=1024, num_layers=2)
@@ -45,7 +45,7 @@ NARROW = SdxlShapes(
     vae_layers=1,
 )
 CASES = [
-    (name, Step(shapes, size, size, batch, 16, 8, checkpointing=checkpointing))
+    (name, TrainingStep(shapes, size, size, batch, 16, 8, checkpointing=checkpointing))
     for name, shapes, size, batches in (
         ("nano", NANO, 256, (1, 2, 4)),
         ("narrow SDXL", NARROW, 512, (1, 2)),
@@ -64,7 +64,7 @@ HEADER = (
 class RealStep:
     """The engine's UNet with its LoRA, and a batch."""
 
-    def __init__(self, step: Step) -> None:
+    def __init__(self, step: TrainingStep) -> None:
         from library import sdxl_original_unet
         from networks import lora
 
@@ -132,7 +132,7 @@ def engine_modules() -> Iterator[None]:
         sys.path.pop(0)
 
 
-def row(name: str, step: Step) -> str:
+def row(name: str, step: TrainingStep) -> str:
     """The Markdown row of one case."""
     began = time.monotonic()
     forecast = measure(step)

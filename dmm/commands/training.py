@@ -93,11 +93,11 @@ def train(
     if preset is None or dataset is None or base is None:
         raise typer.BadParameter("PRESET, --dataset and --base are needed (or --explain KEY)")
     if check:
-        from ..training.check import check_run, print_report
+        from ..training.check_run import check_run, print_report
 
         report = check_run(preset, dataset, base, out, settings or [], calibrate, vram)
         print_report(report)
-        raise typer.Exit(0 if report.is_good else 1)
+        raise typer.Exit(0 if report.may_start else 1)
     if out is None:
         raise typer.BadParameter("--out RUN is needed: the folder that the run is written to")
     from ..training.runs import newest_state

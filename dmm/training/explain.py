@@ -1,4 +1,4 @@
-"""What a setting does here, its default, our presets' values and why: ``--explain KEY``."""
+"""Explain a setting: what it does, default, values in presets and reasons (``--explain KEY``)."""
 
 import textwrap
 import tomllib
@@ -10,10 +10,11 @@ from typing import Any
 from ..engine import ROOT
 from ..errors import PresetError
 from .engine_options import Option, loss_weights
-from .launcher import OWNED
-from .presets import ABLATIONS, known_options, nearest, preset_names, read_layers, resolve
-from .rules.base import ARCHITECTURES, shown
+from .launcher import STATED_ELSEWHERE
+from .presets import ABLATIONS, did_you_mean, known_options, preset_names, read_layers, resolve
+from .rules.base import ARCHITECTURES
 from .rules.engine import OURS_INSTEAD
+from .values import toml_value
 
 PATH = ROOT / "presets" / "explain.toml"
 WIDTH = 100
@@ -28,21 +29,21 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Explanation:
-    """All that is known of a setting."""
+    """All that is known about a setting."""
 
     key: str
     option: Option
     what: str
     why: str | None
     presets: Mapping[str, tuple[str, ...]]
-    """Each value that our presets state to those that do."""
+    """Each value that shipped presets state, with the names of these presets."""
     ablations: Mapping[str, tuple[str, ...]]
 
     def __str__(self) -> str:
-        """Some lines, the first with the key."""
+        """Several lines, the first with the key."""
         lines = [f"{self.key}: {self.what}", f"  takes: {_takes(self.option)}"]
         lines.append(f"  read by: {_owner(self.option)}")
-        lines.append(f"  default: {shown(self.option.default)}")
+        lines.append(f"  default: {toml_value(self.option.default)}")
         lines += [f"  {value} in {', '.join(names)}" for value, names in self.presets.items()]
         lines += [f"  ablation: {value} in {', '.join(n)}" for value, n in self.ablations.items()]
         lines += [f"  why: {self.why}"] if self.why else []
@@ -52,20 +53,20 @@ class Explanation:
 
 @cache
 def explained() -> dict[str, dict[str, str]]:
-    """Key to ``what`` and ``why``, for the settings that have words of their own."""
+    """``what`` and ``why`` by setting, for the settings in ``presets/explain.toml``."""
     return tomllib.loads(PATH.read_text(encoding="utf-8"))
 
 
 def explain(key: str) -> Explanation:
-    """Explain a setting; PresetError names the nearest one, or those that begin alike.
+    """Explain a setting, also in the spelling of a table (``huber.start``).
 
-    A table's spelling is understood too: ``huber.start``.
+    PresetError, for an unknown one, names those with this prefix or else the most similar one.
     """
     key = key.strip().replace(".", "_")
     options = known_options()
     if key not in options:
-        alike = sorted(name for name in options if name.startswith(f"{key}_"))
-        hint = f"; there are {', '.join(alike)}" if alike else nearest(key, options)
+        similar = sorted(name for name in options if name.startswith(f"{key}_"))
+        hint = f"; there are {', '.join(similar)}" if similar else did_you_mean(key, options)
         raise PresetError(f"no setting {key!r} in the engine or its plugin{hint}")
     words = explained().get(key, {})
     return Explanation(
@@ -77,11 +78,11 @@ def _what(key: str, words: Mapping[str, str]) -> str:
     help_line = loss_weights().get(key, "")
     what = words["what"] if words else f"{help_line[:1].upper()}{help_line[1:]}." * bool(help_line)
     sentences = [what] if what else []
-    if key in OWNED:
-        sentences.append(f"Not for a preset: it is said by {OWNED[key]}.")
+    if key in STATED_ELSEWHERE:
+        sentences.append(f"Not for a preset: it is given by {STATED_ELSEWHERE[key]}.")
     elif key in OURS_INSTEAD and not words:
         instead = f"; use {OURS_INSTEAD[key]}" if OURS_INSTEAD[key] else ""
-        sentences.append(f"Does nothing here, because dmm train does this itself{instead}.")
+        sentences.append(f"Does nothing here, because our trainer does this itself{instead}.")
     return " ".join(sentences) or "Passed through to sd-scripts unchanged."
 
 
@@ -98,7 +99,7 @@ def _ablations(key: str) -> dict[str, tuple[str, ...]]:
 def _by_value(values: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for name, value in values.items():
-        found[shown(value)] = (*found.get(shown(value), ()), name)
+        found[toml_value(value)] = (*found.get(toml_value(value), ()), name)
     return found
 
 

@@ -1,6 +1,6 @@
-"""What the checks need to know of a DATASET, a base model and this machine, gathered once.
+"""Facts about a DATASET, a base model and this machine, which the checks need; gathered once.
 
-Headers and tables are read, no image and no tensor: a second for ten thousand clips.
+Only headers and tables are read, no pixels and no tensors: a second for ten thousand clips.
 """
 
 import json
@@ -14,26 +14,28 @@ from typing import Any
 
 from ..errors import InputError
 
-PACKAGES = ("bitsandbytes", "xformers", "wandb", "lion_pytorch", "prodigyopt", "dadaptation",
-            "schedulefree", "deepspeed")  # fmt: skip
-"""What the engine imports only when a setting asks for it."""
+OPTIONAL_PACKAGES = (
+    "bitsandbytes", "xformers", "wandb", "lion_pytorch", "prodigyopt", "dadaptation",
+    "schedulefree", "deepspeed",
+)  # fmt: skip
+"""Packages that the engine imports only for certain settings."""
 
 
 @dataclass(frozen=True)
 class BaseFacts:
-    """The checkpoint that is trained on."""
+    """Facts about the checkpoint that is trained on."""
 
     prediction_type: str = "epsilon"
     """``epsilon`` or ``v_prediction``, by the file's metadata."""
     format: str | None = None
-    """The mel format it was made for, if it says one."""
+    """The mel format that it was made for, if its metadata states one."""
     width: int | None = None
     """Channels of the UNet's first level, its narrowest layer."""
 
 
 @dataclass(frozen=True)
 class DatasetFacts:
-    """The DATASET as it lies there, before the launcher's settings change its configuration."""
+    """Facts about the DATASET, before the launcher's settings change its configuration."""
 
     n_train: int
     n_reg: int = 0
@@ -42,34 +44,35 @@ class DatasetFacts:
     reg_repeats: int = 1
     format: str | None = None
     resolution: tuple[int, int] | None = None
-    """Width and height in pixels that sd-scripts makes of every image."""
+    """Width and height in pixels to which sd-scripts resizes images."""
     sizes: frozenset[tuple[int, int]] = frozenset()
     """Widths and heights of the images."""
     tokens: tuple[int, ...] = ()
-    """CLIP's count for each clip's caption with its anchor, start and end included."""
+    """CLIP tokens per caption with its anchor, start and end included."""
     stated: Mapping[str, Any] = field(default_factory=dict)
-    """What ``dataset.toml`` says anywhere, by the engine's option names; it wins over a preset."""
+    """Options stated in ``dataset.toml``, by the engine's names; they override presets."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """All that rules may ask for; what is not known is None and silences the rules that need it."""
+    """All facts for the rules; an unknown one is None and silences the rules that need it."""
 
     architecture: str
     """``sdxl`` or ``sd15``."""
     dataset: DatasetFacts | None = None
     base: BaseFacts | None = None
     packages: frozenset[str] | None = None
-    """Those of ``PACKAGES`` that are installed."""
+    """The installed ones of ``OPTIONAL_PACKAGES``."""
 
 
 OPTION_NAMES = {"batch_size": "train_batch_size", "num_repeats": "dataset_repeats"}
-"""Where ``dataset.toml`` and the engine's parser name one thing differently."""
-FOLDERS = ("image_dir", "is_reg", "class_tokens", "subsets")
+"""Key in ``dataset.toml`` to the engine's option, where the names differ."""
+NOT_OPTIONS = ("image_dir", "is_reg", "class_tokens", "subsets")
+"""Keys of ``dataset.toml`` that are no options."""
 
 
 def read_dataset_facts(dataset: Path) -> DatasetFacts:
-    """A DATASET folder's facts; InputError in one line for what is missing or damaged."""
+    """Read a DATASET folder's facts; InputError, in one line, for a missing or damaged file."""
     built = _read(dataset / "dataset.json", json.loads)
     config = _read(dataset / "dataset.toml", tomllib.loads)
     try:
@@ -94,8 +97,8 @@ def read_dataset_facts(dataset: Path) -> DatasetFacts:
         ) from error
 
 
-def gather(dataset: Path, base: Path) -> Facts:
-    """All facts of a run on this machine; InputError or ModelError, in one line, for bad input."""
+def gather_facts(dataset: Path, base: Path) -> Facts:
+    """Gather all facts of a run; InputError or ModelError, in one line, for unreadable input."""
     from ..checkpoints.architecture import prediction_type, read_architecture
     from ..checkpoints.header import read_metadata
 
@@ -108,12 +111,12 @@ def gather(dataset: Path, base: Path) -> Facts:
             format=read_metadata(base).get("dmm_format"),
             width=shapes.model_channels,
         ),
-        packages=frozenset(name for name in PACKAGES if find_spec(name)),
+        packages=frozenset(name for name in OPTIONAL_PACKAGES if find_spec(name)),
     )
 
 
 def png_size(path: Path) -> tuple[int, int]:
-    """Width and height of a PNG from its first 24 bytes; InputError if it is none."""
+    """Width and height of a PNG, from its first 24 bytes; InputError for another file."""
     with path.open("rb") as file:
         head = file.read(24)
     if len(head) < 24 or head[:8] != b"\x89PNG\r\n\x1a\n":
@@ -143,16 +146,16 @@ def _resolution(config: Mapping[str, Any]) -> tuple[int, int] | None:
 
 
 def _stated(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Later tables win: that of a subset over its dataset's over the general one."""
+    """Options from all tables: a subset's override its dataset's, those the general ones."""
     found: dict[str, Any] = dict(config.get("general", {}))
     for entry in config["datasets"]:
         for table in (entry, *entry["subsets"]):
-            found |= {key: value for key, value in table.items() if key not in FOLDERS}
+            found |= {key: value for key, value in table.items() if key not in NOT_OPTIONS}
     return {OPTION_NAMES.get(key, key): value for key, value in found.items()}
 
 
 def _tokens(manifest: Path) -> tuple[int, ...]:
-    """Of the clips that are trained on; none if there is no table."""
+    """Token counts of the clips that are trained on; empty without a manifest."""
     if not manifest.is_file():
         return ()
     import pyarrow as pa

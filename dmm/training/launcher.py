@@ -1,7 +1,7 @@
-"""Settings that ``dmm train`` itself reads: what it does to the DATASET's configuration.
+"""Settings that ``dmm train`` itself reads: they change the DATASET's configuration for a run.
 
-A DATASET's ``dataset.toml`` says how sd-scripts reads it, and what it says wins over the engine's
-options of the same meaning. So these settings change the copy of it in the RUN folder.
+A DATASET's ``dataset.toml`` overrides the engine's options of the same meaning. So these settings
+change the copy of that file in the RUN folder.
 """
 
 from collections.abc import Mapping
@@ -10,16 +10,16 @@ from typing import Any
 
 from .engine_options import Option
 
-LAUNCHER = {
+LAUNCHER_OPTIONS = {
     "dataset_repeats": Option("int", owner="launcher"),
     "dataset_regularisation": Option("flag", default=True, owner="launcher"),
     "dataset_bucketing": Option("flag", owner="launcher"),
     "dataset_shuffle": Option("flag", owner="launcher"),
 }
-"""Without a default: as ``dataset.toml`` says. The engine has a ``dataset_repeats`` of its own,
-which ``dataset.toml`` always overrides; here the name does what it says."""
+"""Unset, ``dataset.toml`` decides. The engine has a ``dataset_repeats`` too, which
+``dataset.toml`` always overrides; here it takes effect."""
 
-OWNED = {
+STATED_ELSEWHERE = {
     "pretrained_model_name_or_path": "--base",
     "dataset_config": "--dataset",
     "train_data_dir": "--dataset",
@@ -40,14 +40,14 @@ OWNED = {
     "huggingface_token": "the variable HF_TOKEN, because RUN keeps every setting",
     "wandb_api_key": "the variable WANDB_API_KEY, because RUN keeps every setting",
 }
-"""Settings that may not stand in a preset, and what says them instead."""
+"""Settings that cannot stand in a preset, and where they are given instead."""
 
 
-def with_dataset_settings(config: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """A ``dataset.toml`` as the launcher's settings change it; the one passed in stays as it is.
+def change_dataset_config(config: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """A changed copy of a ``dataset.toml``.
 
-    ``settings`` has a value for every key of ``LAUNCHER``. ``dataset_repeats`` is how often each
-    training clip comes in an epoch (clips for regularisation keep theirs); without
+    ``settings`` has a value for every key of ``LAUNCHER_OPTIONS``. ``dataset_repeats`` sets how
+    often each training clip occurs in an epoch; regularisation clips keep their number. Without
     ``dataset_regularisation`` their subsets are left out.
     """
     changed = deepcopy(dict(config))

@@ -1,34 +1,33 @@
-"""How long a training is: clips, batches and steps, counted as sd-scripts counts them."""
+"""Length of a training in clips, batches and steps, counted as sd-scripts counts them."""
 
 from math import ceil
 
 from .facts import DatasetFacts
-from .presets import Resolved
+from .presets import RunSettings
 
 
-def clips_per_epoch(settings: Resolved, data: DatasetFacts) -> int:
-    """Clips that an epoch goes through, regularisation and repeats included.
+def clips_per_epoch(settings: RunSettings, data: DatasetFacts) -> int:
+    """Clips in an epoch, regularisation and repeats included.
 
-    sd-scripts draws as many regularisation clips as training clips: too many are left out, too few
-    are drawn again (``train_util.DreamBoothDataset``).
+    sd-scripts uses as many regularisation clips as training clips: surplus ones are left out, too
+    few are repeated (``train_util.DreamBoothDataset``).
     """
     repeats = data.repeats if settings["dataset_repeats"] is None else settings["dataset_repeats"]
     train = data.n_train * repeats
     if not (data.n_reg and settings["dataset_regularisation"]):
         return train
-    drawn_alone = ceil(train / data.reg_repeats)
-    enough = drawn_alone <= data.n_reg
-    return train + (drawn_alone * data.reg_repeats if enough else train)
+    needed = ceil(train / data.reg_repeats)
+    return train + (needed * data.reg_repeats if needed <= data.n_reg else train)
 
 
-def steps_per_epoch(settings: Resolved, data: DatasetFacts) -> int:
+def steps_per_epoch(settings: RunSettings, data: DatasetFacts) -> int:
     """Optimizer steps in an epoch, for images of one size in one process."""
     batches = ceil(clips_per_epoch(settings, data) / settings["train_batch_size"])
     return ceil(batches / settings["gradient_accumulation_steps"])
 
 
-def total_steps(settings: Resolved, data: DatasetFacts | None) -> int:
-    """Optimizer steps of the run: ``max_train_epochs`` wins where it is set, as in the engine."""
+def total_steps(settings: RunSettings, data: DatasetFacts | None) -> int:
+    """Optimizer steps of the run; ``max_train_epochs`` overrides ``max_train_steps``."""
     epochs = settings["max_train_epochs"]
     if epochs is None or data is None:
         return settings["max_train_steps"]

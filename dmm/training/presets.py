@@ -1,13 +1,13 @@
-"""Training presets: TOML files put on top of one another, checked before anything heavy starts.
+"""Training presets: layered TOML files, checked before anything heavy starts.
 
-sd-scripts pours a configuration file into its arguments unchecked: a misspelt key is silently
-ignored and a value's type never tried. Here every key and value is held against the committed list
-of options (``dmm.training.engine_options``), in a fraction of a second and without importing torch.
+sd-scripts copies a configuration file into its arguments unchecked: a misspelt key is silently
+ignored, a value of the wrong type accepted. Here every key and value is checked against the list
+of options (``engine_options.py``), in a fraction of a second and without importing torch.
 
 A table is a prefix: ``[huber] start = 0.15`` is ``huber_start = 0.15``. ``extends`` names the
-preset underneath, ``unset`` lists settings of it that go back to their defaults. Several presets
-are joined by ``+``, later ones on top: ``sdxl-24gb+rank-64``; what follows the first states a
-difference only.
+preset below, ``unset`` lists its settings that return to their defaults. Presets are joined by
+``+``, later ones on top: in ``sdxl-24gb+rank-64`` the first is complete, and the others state
+differences only.
 """
 
 import difflib
@@ -21,96 +21,107 @@ from typing import Any
 from ..engine import ROOT
 from ..errors import PresetError
 from .engine_options import Option, read_options
-from .launcher import LAUNCHER, OWNED
-from .values import typed
+from .launcher import LAUNCHER_OPTIONS, STATED_ELSEWHERE
+from .values import parse_value, toml_value
 
 PRESETS = ROOT / "presets" / "train"
 ABLATIONS = PRESETS / "ablations"
-WHOLE = "network_module"
-"""What every preset that can be trained alone states, by way of ``base.toml``."""
+COMPLETE_KEY = "network_module"
+"""Stated (in ``base.toml``) by every preset that can be trained alone, and by no difference."""
 
 
 @dataclass(frozen=True)
-class Layer:
-    """What one file, or ``--set``, states; None is back to the default."""
+class PresetLayer:
+    """The settings that one file, or ``--set``, states; None restores the default."""
 
     name: str
     values: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Resolved:
-    """All settings of a run: those stated, and the defaults of all others."""
+class RunSettings:
+    """All settings of a run: the stated ones, and the defaults of all others."""
 
     name: str
-    """The presets as they were named, joined by ``+``."""
-    layers: tuple[Layer, ...]
+    """The presets as the user named them, joined by ``+``."""
+    layers: tuple[PresetLayer, ...]
     """Lowest first."""
     stated: Mapping[str, Any]
 
     def __getitem__(self, key: str) -> Any:
-        """The value in force, stated or default; KeyError for an unknown key."""
+        """The stated value or the default; KeyError for an unknown key."""
         return self.stated[key] if key in self.stated else known_options()[key].default
 
     def states(self, *keys: str) -> bool:
-        """Whether any of these is stated, be it as its default."""
+        """Whether any of these is stated, even with its default value."""
         return any(key in self.stated for key in keys)
 
     def origin(self, key: str) -> str:
-        """The file that states it, ``--set``, or ``default``."""
+        """Where a setting is stated: a file, ``--set``, or ``default``."""
         if key not in self.stated:
             return "default"
         return next(layer.name for layer in reversed(self.layers) if key in layer.values)
 
+    def quote(self, *keys: str) -> str:
+        """Settings as text, with values and where these are stated: ``clip_skip = 2 (--set)``."""
+        return ", ".join(f"{key} = {toml_value(self[key])} ({self.origin(key)})" for key in keys)
+
+    def quote_stated(self, *keys: str) -> str:
+        """``quote`` without the settings that are left at their default; empty if all are."""
+        return self.quote(*(key for key in keys if self.states(key)))
+
     def engine_settings(self) -> dict[str, Any]:
-        """What goes into the engine's configuration: all that is stated but the launcher's own."""
-        return {key: value for key, value in self.stated.items() if key not in LAUNCHER}
+        """The stated settings for the engine's configuration, without the launcher's own."""
+        return {key: value for key, value in self.stated.items() if key not in LAUNCHER_OPTIONS}
 
     def launcher_settings(self) -> dict[str, Any]:
-        """Every launcher setting's value, for ``with_dataset_settings``."""
-        return {key: self[key] for key in LAUNCHER}
+        """The value of every launcher setting, for ``change_dataset_config``."""
+        return {key: self[key] for key in LAUNCHER_OPTIONS}
 
 
 @cache
 def known_options() -> dict[str, Option]:
-    """Every setting that a preset may hold: the engine's, the plugin's, the launcher's."""
-    return read_options() | LAUNCHER
+    """Every setting that a preset may state: the engine's, the plugin's, the launcher's."""
+    return read_options() | LAUNCHER_OPTIONS
 
 
 def preset_names(folder: Path = PRESETS) -> list[str]:
-    """Names of the presets in a folder, sorted; ``base`` is no preset of its own."""
+    """Names of the presets in a folder, sorted, without ``base``."""
     return sorted(path.stem for path in folder.glob("*.toml") if path.stem != "base")
 
 
-def resolve(preset: str, settings: Iterable[str] = ()) -> Resolved:
-    """The settings of presets joined by ``+``, with ``key=value`` words on top.
+def resolve(preset: str, settings: Iterable[str] = ()) -> RunSettings:
+    """Resolve presets joined by ``+``, with ``key=value`` words on top.
 
-    Every key and value is checked. PresetError says in one line what does not hold and where: an
-    unknown name or key with its nearest neighbour, a type, a choice, a difference without a base.
+    Every key and value is checked. PresetError, in one line, for an unknown name or key (with the
+    most similar one), a wrong type or choice, or a difference without a complete preset.
     """
-    layers: list[Layer] = []
+    layers: list[PresetLayer] = []
     is_path = preset.endswith(".toml") and Path(preset).is_file()
     for part in [preset] if is_path else preset.split("+"):
         found = read_layers(part)
-        if layers and any(WHOLE in layer.values for layer in found):
+        if layers and any(COMPLETE_KEY in layer.values for layer in found):
             raise PresetError(
-                f"{part!r} is a whole preset: it comes first, and differences follow it, "
+                f"{part!r} is a complete preset: put it first and differences after it, "
                 f"as in {part}+{preset.split('+')[0]}"
             )
         layers += found
-        if not any(WHOLE in layer.values for layer in layers):
+        if not any(COMPLETE_KEY in layer.values for layer in layers):
             raise PresetError(
                 f"{part!r} states a difference only; put it on a preset, as in sdxl-24gb+{part}"
             )
-    layers.append(Layer("--set", parse_settings(settings)))
+    layers.append(PresetLayer("--set", parse_settings(settings)))
     stated: dict[str, Any] = {}
     for layer in layers:
         stated = {k: v for k, v in (stated | dict(layer.values)).items() if v is not None}
-    return Resolved(preset, tuple(layers), stated)
+    return RunSettings(preset, tuple(layers), stated)
 
 
-def read_layers(name: str, above: tuple[Path, ...] = ()) -> list[Layer]:
-    """A preset by name or path as layers, those it extends first; ``above`` are those on it."""
+def read_layers(name: str, above: tuple[Path, ...] = ()) -> list[PresetLayer]:
+    """Read a preset by name or path as layers, the lowest first.
+
+    ``above`` are the files that extend it. PresetError as ``resolve``.
+    """
     path = find_preset(name, above[-1].parent if above else None)
     if path in above:
         chain = " -> ".join(step.name for step in (*above, path))
@@ -121,26 +132,26 @@ def read_layers(name: str, above: tuple[Path, ...] = ()) -> list[Layer]:
         raise PresetError(f"{_place(path)}: extends = {base!r}: the name of one preset is needed")
     values = _flat(content, _place(path)) | _unset(unset, _place(path))
     below = read_layers(base, (*above, path)) if base is not None else []
-    return [*below, Layer(_place(path), _checked(values, _place(path)))]
+    return [*below, PresetLayer(_place(path), _checked(values, _place(path)))]
 
 
 def find_preset(name: str, beside: Path | None = None) -> Path:
-    """The file of a preset: a path, beside the file extending it, or one of ours by its name."""
+    """The file of a preset: at a path, beside the file that extends it, or a shipped one."""
     stem = name.removesuffix(".toml")
     places = [Path(name), *([beside / f"{stem}.toml"] if beside else [])]
     places = places if name.endswith(".toml") else places[1:]
     for path in (*places, PRESETS / f"{stem}.toml", ABLATIONS / f"{stem}.toml"):
         if path.is_file():
             return path.resolve()
-    whole, differences = preset_names(), preset_names(ABLATIONS)
+    complete, differences = preset_names(), preset_names(ABLATIONS)
     raise PresetError(
-        f"no preset {name!r}; known are {', '.join(whole)}, and to put on one with +: "
-        f"{', '.join(differences)}{nearest(stem, [*whole, *differences])}"
+        f"no preset {name!r}; known are {', '.join(complete)}, and differences after a +: "
+        f"{', '.join(differences)}{did_you_mean(stem, [*complete, *differences])}"
     )
 
 
 def parse_settings(pairs: Iterable[str]) -> dict[str, Any]:
-    """``key=value`` words, checked; ``key=`` is back to the default, ``huber.start`` huber_start.
+    """Parse ``key=value`` words; ``key=`` restores the default, ``huber.start`` is huber_start.
 
     >>> parse_settings(["max_train_steps=20", "huber.start=0.2", "min_snr_gamma="])
     {'max_train_steps': 20, 'huber_start': 0.2, 'min_snr_gamma': None}
@@ -162,7 +173,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _flat(content: Mapping[str, Any], place: str, prefix: str = "") -> dict[str, Any]:
-    """Tables as prefixes of their keys; a key that two spellings state is refused."""
+    """Turn tables into prefixes of their keys; PresetError for a key that is stated twice."""
     flat: dict[str, Any] = {}
     for key, value in content.items():
         name = f"{prefix}{key}"
@@ -176,7 +187,7 @@ def _flat(content: Mapping[str, Any], place: str, prefix: str = "") -> dict[str,
 
 
 def _misplaced(key: str, name: str) -> str | None:
-    """What to say of a setting that slipped into a table, where TOML puts all that follows it."""
+    """Error text for a setting that stands after a table's head and so became part of it."""
     options = known_options()
     if name in options or key not in options:
         return None
@@ -196,22 +207,24 @@ def _checked(values: Mapping[str, Any], place: str) -> dict[str, Any]:
     options = known_options()
     for key in values:
         if key not in options:
-            hint = nearest(key, options)
+            hint = did_you_mean(key, options)
             raise PresetError(f"{place}: no setting {key!r} in the engine or its plugin{hint}")
-        if key in OWNED:
-            raise PresetError(f"{place}: {key} is not for a preset; it is said by {OWNED[key]}")
+        if key in STATED_ELSEWHERE:
+            raise PresetError(
+                f"{place}: {key} cannot stand in a preset; it is given by {STATED_ELSEWHERE[key]}"
+            )
     try:
-        return {k: None if v is None else typed(k, v, options[k]) for k, v in values.items()}
+        return {k: None if v is None else parse_value(k, v, options[k]) for k, v in values.items()}
     except PresetError as error:
         raise PresetError(f"{place}: {error}") from error
 
 
-def nearest(word: str, words: Iterable[str]) -> str:
-    """A hint at the word that may have been meant, or nothing."""
+def did_you_mean(word: str, words: Iterable[str]) -> str:
+    """Text that suggests the most similar word; empty if none is similar."""
     found = difflib.get_close_matches(word, words, n=1, cutoff=0.5)
     return f"; did you mean {found[0]!r}?" if found else ""
 
 
 def _place(path: Path) -> str:
-    """A file as it is named in messages: ours by its stem, others by their path."""
+    """A file's name in messages: its stem for shipped presets, else its path."""
     return path.stem if path.is_relative_to(PRESETS) else str(path)

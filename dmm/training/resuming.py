@@ -1,4 +1,4 @@
-"""What a resumed run may change, what it may not, and what it did change."""
+"""Resume a run: the settings that may change, those that may not, and a record of changes."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,11 +7,11 @@ from typing import Any
 from ..errors import InputError, PresetError
 from .runs import newest_state, read_record, read_settings
 
-FIXED = (
+FIXED_IN_STATES = (
     "network_module", "network_dim", "network_alpha", "network_args", "network_train_unet_only",
     "network_train_text_encoder_only", "optimizer_type",
 )  # fmt: skip
-"""A state holds weights and moments of just these sizes and kinds."""
+"""Settings that a state's weights and moments depend on."""
 REMEDIES = {
     "base": "name that one with --base",
     "format": "resume with a dataset of that format, or start another run",
@@ -30,64 +30,64 @@ def state_to_resume(run: Path) -> Path:
 
 
 def refuse_to_overwrite(run: Path) -> None:
-    """InputError if the folder holds a run already."""
+    """InputError if the folder already holds a run."""
     if any(run.glob("*.safetensors")) or newest_state(run):
         raise InputError(f"{run}: holds a run already; add --resume or name another folder")
 
 
 def resumed_record(
-    run: Path, state: Path, facts: Mapping[str, Any], settings: Mapping[str, Any]
+    run: Path, state: Path, now: Mapping[str, Any], settings: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What ``run.json`` says, over today's ``facts``, of a run that goes on: all that changed.
+    """Entries of ``run.json`` that a resume changes; they override the new record ``now``.
 
-    ``resumed`` has an entry for each resume, ``from`` which state and what ``changed``, as
-    ``{key: [before, after]}``; None is unset. Licences are those of all datasets. InputError or
-    PresetError for what a state cannot take.
+    ``resumed`` has an entry per resume: the state it continued ``from``, and what ``changed`` as
+    ``{key: [before, after]}``, None for unset. Licences are those of all datasets. InputError or
+    PresetError for a change that a state does not allow.
     """
     before = read_record(run)
-    _refuse_another("base", before, facts, run)
-    _refuse_another("format", before, facts, run)
+    _refuse_another("base", before, now, run)
+    _refuse_another("format", before, now, run)
     changed = changed_settings(run, settings)
     for key in ("dataset", "dataset_sha256", "processes"):
-        if before.get(key, facts[key]) != facts[key]:
-            changed[key] = [before[key], facts[key]]
+        if before.get(key, now[key]) != now[key]:
+            changed[key] = [before[key], now[key]]
     return {
         "from_weights": before.get("from_weights"),
-        "licences": _most(before.get("licences") or {}, facts["licences"]),
+        "licences": _larger_counts(before.get("licences") or {}, now["licences"]),
         "resumed": [*before.get("resumed", []), {"from": state.name, "changed": changed}],
     }
 
 
 def changed_settings(run: Path, settings: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """Settings that differ from the run's so far; PresetError for one that a state cannot take."""
+    """Settings that differ from the run's; PresetError for one that a state does not allow."""
     before = read_settings(run)
     changed = {
         key: [before.get(key), settings.get(key)]
         for key in sorted({*before, *settings})
         if before.get(key) != settings.get(key)
     }
-    if fixed := [key for key in FIXED if key in changed]:
+    if fixed := [key for key in FIXED_IN_STATES if key in changed]:
         old, new = changed[fixed[0]]
         raise PresetError(
-            f"{fixed[0]} is {old} in {run} and cannot become {new} on --resume; to go on with it, "
+            f"{fixed[0]} is {old} in {run} and cannot become {new} on --resume; "
             "start another run from this one's LoRA: --from-weights LORA --out OTHER"
         )
     return changed
 
 
 def _refuse_another(
-    what: str, before: Mapping[str, Any], facts: Mapping[str, Any], run: Path
+    what: str, before: Mapping[str, Any], now: Mapping[str, Any], run: Path
 ) -> None:
-    """InputError if the run so far was trained on another base or on images of another format."""
+    """InputError if the run was trained on another base, or on images of another format."""
     key = {"base": "base_sha256", "format": "format"}[what]
-    if before.get(key, facts[key]) != facts[key]:
+    if before.get(key, now[key]) != now[key]:
         raise InputError(
-            f"{run}: was trained on another {what} ({before.get(what)}, not {facts[what]}); "
+            f"{run}: was trained on another {what} ({before.get(what)}, not {now[what]}); "
             f"{REMEDIES[what]}"
         )
 
 
-def _most(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
-    """Of each licence the larger count, most first: datasets may share clips."""
+def _larger_counts(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+    """The larger count per licence, highest first: the datasets may share clips."""
     both = {key: max(one.get(key, 0), other.get(key, 0)) for key in {*one, *other}}
     return dict(sorted(both.items(), key=lambda item: (-item[1], item[0])))

@@ -1,7 +1,7 @@
-"""A RUN folder read back: what a training run left behind, however it ended.
+"""Read a RUN folder back, however its training ended.
 
-A run may have been killed at any moment, so any file may be missing and the last line of
-``metrics.jsonl`` may be cut short.
+A run may be killed at any moment, so any file may be missing, and the last line of
+``metrics.jsonl`` may be incomplete.
 """
 
 import json
@@ -16,29 +16,29 @@ from jaxtyping import Float
 
 from ..errors import InputError
 
-Line = dict[str, Any]
-"""One line of ``metrics.jsonl``: ``step``, and what was measured at it."""
-FILES = ("run.json", "preset.toml", "engine.toml", "dataset.toml", "metrics.jsonl")
-"""What tells a RUN folder from any other."""
-DONE = ("finished", "stopped")
-"""What ``status`` says of a run that came to its end; ``stopped`` is an early stop."""
+MetricLine = dict[str, Any]
+"""One line of ``metrics.jsonl``: a ``step`` and the values measured at it."""
+RUN_FILES = ("run.json", "preset.toml", "engine.toml", "dataset.toml", "metrics.jsonl")
+"""Files by which a RUN folder is recognised."""
+ENDED = ("finished", "stopped")
+"""Values of ``status`` of a run that reached its end; ``stopped`` is an early stop."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a RUN folder says of itself."""
+    """The contents of a RUN folder."""
 
     folder: Path
     record: dict[str, Any]
-    """``run.json``, over the trainer's own ``outcome.json``."""
+    """``run.json``, which overrides the trainer's ``outcome.json``."""
     preset: dict[str, Any]
-    """The resolved settings; empty if the run never wrote them."""
-    lines: list[Line]
-    """``metrics.jsonl`` in its own order."""
+    """The resolved settings; empty if they were never written."""
+    lines: list[MetricLine]
+    """``metrics.jsonl``, in its order."""
 
     @property
     def status(self) -> str:
-        """What ``run.json`` says: started, finished, stopped, interrupted or failed."""
+        """Of ``run.json``: started, finished, stopped, interrupted or failed."""
         return str(self.record.get("status", "started"))
 
     @property
@@ -50,18 +50,18 @@ class Run:
 def read_run(folder: Path) -> Run:
     """Read a RUN folder; InputError if it has no ``run.json`` or its settings are not TOML."""
     if not (folder / "run.json").is_file():
-        raise InputError(f"{folder}: not a training run (no run.json); name one of dmm train")
+        raise InputError(f"{folder}: not a training run (no run.json); name a folder of dmm train")
     record = _object(folder / "outcome.json") | read_record(folder)
     return Run(folder, record, read_settings(folder), metric_lines(folder / "metrics.jsonl"))
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """``run.json``; empty where it is missing or was cut short."""
+    """``run.json``; empty if it is missing or incomplete."""
     return _object(folder / "run.json")
 
 
 def read_settings(folder: Path) -> dict[str, Any]:
-    """The resolved settings in a RUN folder, empty if there are none yet."""
+    """The resolved settings in a RUN folder, empty if there are none; InputError if damaged."""
     path = folder / "preset.toml"
     if not path.is_file():
         return {}
@@ -71,8 +71,8 @@ def read_settings(folder: Path) -> dict[str, Any]:
         raise InputError(f"{path}: damaged ({error}); move the run's folder away") from error
 
 
-def metric_lines(path: Path) -> list[Line]:
-    """The whole lines of ``metrics.jsonl``: objects with a step; a line cut short is left out."""
+def metric_lines(path: Path) -> list[MetricLine]:
+    """The lines of ``metrics.jsonl`` that are objects with a step; incomplete ones are skipped."""
     if not path.is_file():
         return []
     texts = path.read_text(encoding="utf-8", errors="replace").split("\n")
@@ -80,25 +80,25 @@ def metric_lines(path: Path) -> list[Line]:
 
 
 def newest_state(folder: Path) -> Path | None:
-    """The state of the highest step in a RUN folder, if one was saved."""
+    """The state with the highest step in a RUN folder, if there is one."""
     return max((folder / "state").glob("step-*"), default=None)
 
 
 def series(
-    lines: Iterable[Line], key: str
+    lines: Iterable[MetricLine], key: str
 ) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, " points"]]:
-    """Steps and values of the lines that have a number at ``key``; NaN is kept."""
+    """Steps and values of the lines that have a number under ``key``, NaN included."""
     found = [(line["step"], line[key]) for line in lines if _is_number(line.get(key))]
     steps, values = np.array(found, dtype=float).reshape(-1, 2).T
     return steps, values
 
 
-def last(lines: Iterable[Line], key: str) -> Any:
-    """The newest value at ``key``; None if it was never measured."""
+def last_value(lines: Iterable[MetricLine], key: str) -> Any:
+    """The newest value under ``key``; None if there is none."""
     return next((line[key] for line in reversed(list(lines)) if key in line), None)
 
 
-def _line(text: str) -> Line | None:
+def _line(text: str) -> MetricLine | None:
     try:
         line = json.loads(text)
     except json.JSONDecodeError:
@@ -111,7 +111,7 @@ def _is_number(value: object) -> bool:
 
 
 def _object(path: Path) -> dict[str, Any]:
-    """A JSON object; empty where the file is missing or was cut short."""
+    """A JSON object; empty if the file is missing or incomplete."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):

@@ -1,8 +1,8 @@
-"""A LoRA to begin another run from, at whatever rank that run has.
+"""Convert a LoRA to another rank, so that a run of that rank can start from it.
 
 A network of rank R and alpha A computes up @ down * A / R. A LoRA of lower rank is padded with
-directions that do nothing yet; one of higher rank is cut to its largest singular values, the best
-approximation of that rank (Eckart and Young 1936). Where rank and alpha stay, the bytes do too.
+directions that do nothing yet. One of higher rank is cut to its largest singular values, the best
+approximation of that rank (Eckart and Young 1936). Equal rank and alpha keep the bytes.
 """
 
 from collections.abc import Sequence
@@ -17,27 +17,27 @@ from ..checkpoints.header import read_header, read_metadata
 from ..checkpoints.lora import check_lora
 from ..errors import InputError, ModelError, PresetError
 from ..files import whole_file
-from .presets import Resolved
+from .presets import RunSettings
 from .rules.network import ENGINES_RANK, network_args, number
 
 DOWN = ".lora_down.weight"
 
 
-def starting_weights(
-    source: Path, target: Path, settings: Resolved, base: Path, fmt: str | None
+def write_starting_weights(
+    source: Path, target: Path, settings: RunSettings, base: Path, fmt: str | None
 ) -> Path:
-    """Write a LoRA at a run's rank to ``target``, which is returned, for the run to begin from.
+    """Write a LoRA at a run's rank to ``target``, and return that path.
 
-    ``fmt`` is the mel format of the run's images.
-    ModelError if it is no LoRA or one of another base, InputError if its images have another
-    format than the dataset's, PresetError if it has layers that the run would leave out.
+    ``fmt`` is the mel format of the run's images. ModelError if the file is no LoRA or one of
+    another base, InputError if its mel format differs from the dataset's, PresetError if it has
+    layers that the run would leave out.
     """
     check_lora(source, base)
     theirs = read_metadata(source).get("dmm_format")
     if theirs and theirs != fmt:
         raise InputError(
-            f"{source}: draws {theirs!r} images, the dataset holds {fmt!r} ones; build a dataset "
-            f"with --format {theirs}, or begin from another LoRA"
+            f"{source}: makes {theirs!r} images, the dataset holds {fmt!r} ones; build a dataset "
+            f"with --format {theirs}, or start from another LoRA"
         )
     words = network_args(settings)
     conv_rank, conv_alpha = (number(words.get(f"conv_{key}")) for key in ("dim", "alpha"))
@@ -49,8 +49,8 @@ def starting_weights(
     return target
 
 
-def _refuse_to_leave_out(source: Path, settings: Resolved, has_convolutions: bool) -> None:
-    """The engine would drop, without a word, what the run's network does not have."""
+def _refuse_to_leave_out(source: Path, settings: RunSettings, has_convolutions: bool) -> None:
+    """PresetError for layers that the run's network lacks: the engine would silently drop them."""
     layers = {k: shape for k, shape in read_header(source).items() if k.endswith(DOWN)}
     text = any(key.startswith("lora_te") for key in layers)
     convolutions = any(is_convolution(shape) for shape in layers.values())
@@ -62,12 +62,12 @@ def _refuse_to_leave_out(source: Path, settings: Resolved, has_convolutions: boo
         return
     raise PresetError(
         f"{source}: has {what}, which this run would leave out; train them too (--set {remedy}), "
-        "or begin from another LoRA"
+        "or start from another LoRA"
     )
 
 
 def is_convolution(shape: Sequence[int]) -> bool:
-    """Whether a ``lora_down`` weight of this shape is of a 3 x 3 convolution."""
+    """Whether a ``lora_down`` weight of this shape belongs to a 3 x 3 convolution."""
     return len(shape) == 4 and shape[-1] > 1
 
 
@@ -95,14 +95,14 @@ def fit_rank(
         if size is None:
             continue
         old_alpha = float(tensors.get(f"{name}.alpha", torch.tensor(float(len(down)))))
-        down, up = resized(down, up, old_alpha, size, scale, generator)
+        down, up = resize_factors(down, up, old_alpha, size, scale, generator)
         fitted |= {f"{name}.lora_down.weight": down, f"{name}.lora_up.weight": up}
         fitted[f"{name}.alpha"] = torch.tensor(float(scale))
     with whole_file(target) as partial:
         save_file({key: value.contiguous() for key, value in fitted.items()}, partial)
 
 
-def resized(
+def resize_factors(
     down: Tensor, up: Tensor, old_alpha: float, rank: int, alpha: float, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Factors (rank, in, ...) and (out, rank, ...) of the same product, or the nearest one."""
@@ -114,7 +114,7 @@ def resized(
     if rank < old_rank:
         flat_down, flat_up = _truncated(flat_down, flat_up, rank)
     else:
-        bound = flat_down.shape[1] ** -0.5  # as a fresh layer begins
+        bound = flat_down.shape[1] ** -0.5  # as in a new layer
         fresh = torch.empty(rank - old_rank, flat_down.shape[1])
         flat_down = torch.cat([flat_down, fresh.uniform_(-bound, bound, generator=generator)])
         flat_up = torch.cat([flat_up, torch.zeros(len(flat_up), rank - old_rank)], dim=1)
@@ -137,7 +137,7 @@ def _read(source: Path) -> dict[str, Tensor]:
     try:
         tensors = load_file(source)
     except (OSError, SafetensorError) as error:
-        raise ModelError(f"{source}: no LoRA to begin from ({error})") from error
+        raise ModelError(f"{source}: not a readable LoRA ({error})") from error
     if not any(key.endswith(".lora_down.weight") for key in tensors):
         raise ModelError(f"{source}: holds no lora_down weights; name a LoRA in sd-scripts' format")
     return tensors

@@ -15,9 +15,9 @@ from ..engine import set_up_engine
 from ..errors import DmmError, PresetError
 from ..files import write_text
 from .engine_run import read_outcome, run_trainer
-from .plan import make_plan, record, write_plan
 from .resuming import refuse_to_overwrite, resumed_record, state_to_resume
-from .rules.check import refuse
+from .rules.check import refuse_errors
+from .run_inputs import read_inputs, run_record, write_engine_files
 
 
 def train(
@@ -33,58 +33,57 @@ def train(
 ) -> Path:
     """Train a LoRA on a DATASET folder's train and reg splits; returns the LoRA's path.
 
-    ``settings`` are ``key=value`` words over the preset. With ``resume`` the newest state in the
-    RUN folder is continued up to ``max_train_steps``, counted from the very first step; other
-    settings may have changed. ``from_weights`` begins from a LoRA of any rank. PresetError,
-    InputError, ModelError or EngineError in one line if something does not hold; KeyboardInterrupt
-    after ctrl-C, with a state saved if a step was through.
+    ``settings`` are ``key=value`` words that override the preset. ``resume`` continues the newest
+    state in the RUN folder up to ``max_train_steps``, counted from the very first step; other
+    settings may have changed. ``from_weights`` starts from a LoRA of any rank. PresetError,
+    InputError, ModelError or EngineError in one line if something does not hold. KeyboardInterrupt
+    after ctrl-C, with a state saved if a step was finished.
     """
     dataset, base, out = Path(dataset), Path(base), Path(out)
     from_weights = Path(from_weights) if from_weights else None
-    plan = make_plan(preset, dataset, base, settings)
-    for finding in refuse(plan.settings, plan.facts):
-        print(finding, file=sys.stderr)
-    facts = record(plan, {"name": name, "processes": processes})
-    state, start = None, None
+    inputs = read_inputs(preset, dataset, base, settings)
+    for warning in refuse_errors(inputs.settings, inputs.facts):
+        print(warning, file=sys.stderr)
+    record = run_record(inputs, {"name": name, "processes": processes})
+    state, first_weights = None, None
     if resume:
         if from_weights:
-            raise PresetError(
-                "--resume goes on with the run's own weights: leave out --from-weights"
-            )
+            raise PresetError("--resume continues with the run's weights: leave out --from-weights")
         state = state_to_resume(out)
-        facts |= resumed_record(out, state, facts, plan.settings.stated)
+        record |= resumed_record(out, state, record, inputs.settings.stated)
     else:
         refuse_to_overwrite(out)
-        facts["from_weights"] = str(from_weights) if from_weights else None
+        record["from_weights"] = str(from_weights) if from_weights else None
         if from_weights:
-            from .starting_weights import starting_weights  # brings torch with it
+            from .starting_weights import write_starting_weights  # imports torch
 
-            start = starting_weights(
-                from_weights, out / "state" / "start.safetensors", plan.settings, base, plan.format
+            target = out / "state" / "start.safetensors"
+            first_weights = write_starting_weights(
+                from_weights, target, inputs.settings, base, inputs.format_name
             )
     engine = set_up_engine()
-    write_plan(plan, out, name, state, start)
-    _write_record(out, facts, {"status": "started"})
+    write_engine_files(inputs, out, name, state, first_weights)
+    _write_record(out, record, {"status": "started"})
     try:
         outcome = run_trainer(engine, out, processes)
     except BaseException as error:
         status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-        with suppress(DmmError):  # a full disk must not hide why it ended
-            _write_record(out, facts, {"status": status} | read_outcome(out))
+        with suppress(DmmError):  # a full disk must not hide the reason
+            _write_record(out, record, {"status": status} | read_outcome(out))
         raise
-    _write_record(out, facts, outcome)
-    _describe(out)
+    _write_record(out, record, outcome)
+    _write_run_card(out)
     return out / f"{name}.safetensors"
 
 
-def _write_record(out: Path, facts: dict[str, Any], outcome: dict[str, Any]) -> None:
-    write_text(out / "run.json", json.dumps(facts | outcome, indent=2) + "\n")
+def _write_record(out: Path, record: dict[str, Any], outcome: dict[str, Any]) -> None:
+    write_text(out / "run.json", json.dumps(record | outcome, indent=2) + "\n")
 
 
-def _describe(out: Path) -> None:
-    """The run card; a run that trained well does not fail for want of a picture."""
-    from .run_card.card import write_card  # bring SciPy and matplotlib, which a typo
-    from .run_card.curve import write_curve  # in a preset should not have to wait for
+def _write_run_card(out: Path) -> None:
+    """Write curve.png and RUN.md; only warn if that fails, because the run itself is done."""
+    from .run_card.card import write_card  # these import SciPy and matplotlib, for which a typo
+    from .run_card.curve import write_curve  # in a preset should not have to wait
 
     try:
         write_curve(out)

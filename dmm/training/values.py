@@ -1,5 +1,6 @@
-"""A setting's value as its option wants it, from TOML or from the words of ``--set``."""
+"""Parse a setting's value to its option's type, from TOML or from the text of ``--set``."""
 
+import json
 import math
 import tomllib
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from ..errors import PresetError
 from .engine_options import Option
 
-NEEDED = {
+EXPECTED = {
     "flag": "true or false",
     "int": "a whole number",
     "float": "a finite number",
@@ -16,21 +17,34 @@ NEEDED = {
 }
 
 
-def typed(key: str, value: Any, option: Option) -> Any:
-    """The value of its option's kind and among its choices; else PresetError says what is needed.
+def parse_value(key: str, value: Any, option: Option) -> Any:
+    """Convert a value to its option's type; PresetError for a wrong type or choice.
 
-    Words of ``--set`` come as text. A list is written as in TOML, or as words of ``key=value`` or
-    numbers with spaces between; any other text is one item.
+    Values of ``--set`` are text. A list is written as in TOML, or as ``key=value`` words or numbers
+    with spaces between; any other text is one item.
 
-    >>> typed("preview_prompts", "piano, slow", Option("str", is_list=True))
+    >>> parse_value("preview_prompts", "piano, slow", Option("str", is_list=True))
     ['piano, slow']
-    >>> typed("network_args", "conv_dim=8 conv_alpha=8", Option("str", is_list=True))
+    >>> parse_value("network_args", "conv_dim=8 conv_alpha=8", Option("str", is_list=True))
     ['conv_dim=8', 'conv_alpha=8']
     """
     if option.is_list:
         items = _items(key, value) if isinstance(value, str) else value
         return [_one(key, item, option) for item in (items if isinstance(items, list) else [items])]
     return _one(key, value, option)
+
+
+def toml_value(value: Any) -> str:
+    """A value as TOML writes it, text without quotes; None is ``unset``.
+
+    >>> toml_value(True), toml_value(0.5), toml_value(None)
+    ('true', '0.5', 'unset')
+    >>> toml_value(["conv_dim=8"])
+    '["conv_dim=8"]'
+    """
+    if value is None:
+        return "unset"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, bool | list) else str(value)
 
 
 def _items(key: str, text: str) -> list[Any]:
@@ -45,16 +59,16 @@ def _items(key: str, text: str) -> list[Any]:
 
 def _one(key: str, value: Any, option: Option) -> Any:
     try:
-        result = READERS[option.kind](value)
+        result = PARSERS[option.kind](value)
     except ValueError as error:
-        raise PresetError(f"{key} = {_shown(value)}: {NEEDED[option.kind]} is needed") from error
+        raise PresetError(f"{key} = {_shown(value)}: {EXPECTED[option.kind]} is needed") from error
     if option.choices and str(result) not in option.choices:
         raise PresetError(f"{key} = {_shown(value)}: one of {', '.join(option.choices)} is needed")
     return result
 
 
 def _shown(value: Any) -> str:
-    """As TOML has it."""
+    """A value as TOML writes it."""
     return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
@@ -105,4 +119,4 @@ def _is_number(word: str) -> bool:
         return False
 
 
-READERS = {"flag": _flag, "int": _int, "float": _float, "number": _number, "str": _text}
+PARSERS = {"flag": _flag, "int": _int, "float": _float, "number": _number, "str": _text}

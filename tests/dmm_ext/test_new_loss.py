@@ -11,7 +11,7 @@ from dmm.training.engine_options import options_text, read_options
 from dmm.training.explain import explain
 from dmm.training.facts import Facts
 from dmm.training.presets import known_options, resolve
-from dmm.training.rules.check import find
+from dmm.training.rules.check import check_settings
 from dmm_ext import losses
 from dmm_ext.options import add_options
 
@@ -78,11 +78,11 @@ def test_validation_leaves_it_out(added, inside_engine):
 def test_presets_know_it_rules_check_it_and_it_is_explained(rewritten):
     rules = {finding.rule for finding in findings(f"{NAME}=-1")}
     assert rules == {"out-of-range"}
-    assert "gate-without-losses" in {finding.rule for finding in findings("snr_gate=1")}
+    assert "depends-on-gradient-weight" in {finding.rule for finding in findings("snr_gate=1")}
     gated = findings("snr_gate=1", f"{NAME}=1")
-    assert "gate-without-losses" not in {finding.rule for finding in gated}
+    assert "depends-on-gradient-weight" not in {finding.rule for finding in gated}
     assert explain(NAME).what == "Weight of the fourth power; 0 is off."
 
 
 def findings(*words):
-    return find(resolve("nano-cpu", words), Facts("sdxl"))
+    return check_settings(resolve("nano-cpu", words), Facts("sdxl"))

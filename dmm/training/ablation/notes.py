@@ -1,28 +1,28 @@
-"""What has to be said beside an ablation's table: what failed or is missing, what it can show."""
+"""Notes under an ablation's table: failed and missing runs, and what few seeds can show."""
 
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from ..runs import DONE
-from .statistics import caution
+from ..runs import ENDED
+from .statistics import few_seeds_warning
 
 Result = dict[str, Any]
-"""A run as ``ablation.json`` has it."""
+"""A run in ``ablation.json``."""
 WAITING = "waiting"
-"""The status of a run that was not begun."""
+"""The status of a run that has not started."""
 
 
 def notes(runs: Sequence[Result], measured: Sequence[str]) -> list[str]:
-    """One sentence each, the most important first."""
+    """All notes, one sentence each, the most important first."""
     found = [*_failed(runs), *_unfinished(runs), *_stopped(runs), *_without_value(runs, measured)]
     baseline = runs[0]["preset"]
-    finished = sum(run["preset"] == baseline and run["status"] in DONE for run in runs)
-    if finished and (words := caution(finished)):
+    finished = sum(run["preset"] == baseline and run["status"] in ENDED for run in runs)
+    if finished and (words := few_seeds_warning(finished)):
         found.append(words)
     if len({run["preset"] for run in runs}) > 2:
         found.append(
-            "p (Holm) is corrected for the number of presets within one score; several scores "
-            "are several chances of a lucky one."
+            "p (Holm) is corrected for the number of presets within one score, not for the number "
+            "of scores: with several scores a small p is likelier by chance."
         )
     if embedders := sorted({run["embedder"] for run in runs if run["embedder"]}):
         found.append(f"Scores of previews are by {', '.join(embedders)} on a few clips.")
@@ -30,42 +30,42 @@ def notes(runs: Sequence[Result], measured: Sequence[str]) -> list[str]:
 
 
 def not_measured(metrics: Collection[str], runs: Sequence[Result]) -> list[str]:
-    """A sentence for each score that was asked for and that no run has."""
-    some = any(run["status"] in DONE for run in runs)
+    """A sentence for each requested score that no run has."""
+    some = any(run["status"] in ENDED for run in runs)
     return [f"No run measured {name}; check its name." for name in sorted(metrics) if some]
 
 
 def _failed(runs: Sequence[Result]) -> Iterator[str]:
     failed = [run for run in runs if run["status"] == "failed"]
     for run in failed:
-        yield f"{_words(run)} failed: {run['reason'] or 'no reason was left'}"
+        yield f"{_run_name(run)} failed: {run['reason'] or 'no reason was left'}"
     if failed:
         yield (
-            f"{len(failed)} of {len(runs)} runs failed and are in no mean: a preset that fails "
-            "now and then looks better than it is."
+            f"{len(failed)} of {len(runs)} runs failed and are in no mean: a preset that sometimes "
+            "fails looks better than it is."
         )
 
 
 def _unfinished(runs: Sequence[Result]) -> Iterator[str]:
-    waiting = [run for run in runs if run["status"] not in (*DONE, "failed")]
+    waiting = [run for run in runs if run["status"] not in (*ENDED, "failed")]
     if waiting:
-        yield f"{len(waiting)} of {len(runs)} runs are still to be done; means are of the others."
+        yield f"{len(waiting)} of {len(runs)} runs are not done yet; means are of the others."
 
 
 def _stopped(runs: Sequence[Result]) -> Iterator[str]:
     for run in runs:
         if run["status"] == "stopped":
             why = f": {run['reason']}" if run["reason"] else ""
-            yield f"{_words(run)} stopped early, at step {run['step']}{why}"
+            yield f"{_run_name(run)} stopped early, at step {run['step']}{why}"
 
 
 def _without_value(runs: Sequence[Result], measured: Sequence[str]) -> Iterator[str]:
     for name in measured:
-        done = [run for run in runs if run["status"] in DONE]
-        lacking = [_words(run) for run in done if run["values"].get(name) is None]
+        done = [run for run in runs if run["status"] in ENDED]
+        lacking = [_run_name(run) for run in done if run["values"].get(name) is None]
         if lacking:
             yield f"{name} is missing or not finite, and in no mean, for {', '.join(lacking)}"
 
 
-def _words(run: Result) -> str:
+def _run_name(run: Result) -> str:
     return f"{run['preset']} with seed {run['seed']}"

@@ -1,8 +1,8 @@
-"""How sure a comparison of presets over a few seeds can be: intervals, paired tests, Holm.
+"""Statistics of presets compared over a few seeds: intervals, paired t tests, Holm's correction.
 
-Student's t on the values, and on their differences to the baseline's under the same seed: equal
-seeds draw the same order of clips and the same noise, so what they share falls away. Correction
-for several presets by Holm (1979, Scandinavian Journal of Statistics 6, 65-70).
+Student's t on the values, and on their differences to the baseline's with the same seed: equal
+seeds give the same order of clips and the same noise, whose effect cancels out. Correction for
+several presets by Holm (1979, Scandinavian Journal of Statistics 6, 65-70).
 """
 
 import math
@@ -15,45 +15,45 @@ from scipy import optimize, stats
 
 LEVEL = 0.95
 POWER = 0.8
-"""Chance of being noticed that a difference is asked to have, by convention."""
+"""Conventional power: the chance that a test detects a difference."""
 FEW = 10
-"""Below this many seeds a table says what it cannot show."""
+"""With fewer seeds a note says what the table cannot show."""
 
 Values = Mapping[int, float | None]
-"""Seed to value; None or NaN where a run failed or did not measure it."""
+"""Seed to value; None or NaN if a run failed or did not measure it."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over seeds, and how sure it is."""
+    """A mean over seeds with its 95 % interval."""
 
     n: int
     mean: float | None
     low: float | None
-    """End of the 95 % interval; None with fewer than two values."""
+    """Lower end of the interval; None with fewer than two values."""
     high: float | None
     missing: tuple[int, ...]
-    """Seeds without a value; the mean is of the others and may flatter the preset."""
+    """Seeds without a value; the mean of the others may be too favourable."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A preset less the baseline, under equal seeds."""
+    """Mean difference of a preset to the baseline, with equal seeds."""
 
     n: int
-    """Seeds at which both have a value."""
+    """Number of seeds at which both have a value."""
     mean: float | None
     low: float | None
     high: float | None
     t: float | None
     p: float | None
-    """Two-sided; None with fewer than two pairs, or where all pairs differ by exactly as much."""
+    """Two-sided; None with fewer than two pairs, or if all pairs differ by the same amount."""
     p_holm: float | None = None
-    """Corrected for the number of presets held against the baseline."""
+    """Corrected for the number of presets that are compared with the baseline."""
 
 
 def estimate(values: Values) -> Estimate:
-    """Mean and t interval of what is there; seeds without a finite value are listed.
+    """Mean and t interval of the finite values; other seeds are listed as missing.
 
     >>> estimate({0: 1.0, 1: 3.0, 2: None})
     Estimate(n=2, mean=2.0, low=-10.706..., high=14.706..., missing=(2,))
@@ -72,7 +72,7 @@ def paired_difference(values: Values, baseline: Values) -> Difference:
     ours, theirs = _finite(values), _finite(baseline)
     pairs = np.array([ours[seed] - theirs[seed] for seed in sorted(set(ours) & set(theirs))])
     mean, low, high = _mean_interval(list(pairs))
-    if len(pairs) < 2 or _all_alike(pairs):
+    if len(pairs) < 2 or _all_equal(pairs):
         return Difference(len(pairs), mean, low, high, None, None)
     t = float(pairs.mean() / (pairs.std(ddof=1) / math.sqrt(len(pairs))))
     p = float(2 * stats.t.sf(abs(t), len(pairs) - 1))
@@ -104,7 +104,7 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
 
 
 def detectable_effect(n: int) -> float:
-    """Smallest true difference that ``n`` pairs are likely to show, in sds of their differences.
+    """Smallest true difference that ``n`` pairs detect, in sds of the paired differences.
 
     The noncentrality at which the two-sided paired t test at 5 % rejects 80 % of the time.
     """
@@ -119,14 +119,14 @@ def detectable_effect(n: int) -> float:
     return float(found)
 
 
-def caution(n: int) -> str | None:
-    """What ``n`` seeds cannot show, in a sentence or two; None from ten on."""
+def few_seeds_warning(n: int) -> str | None:
+    """A warning on what ``n`` seeds cannot show; None for ten or more."""
     if n >= FEW:
         return None
     if n < 2:
-        return "One seed: no interval and no test; a difference may be chance alone."
+        return "One seed: no interval and no test; any difference may be chance."
     return (
-        f"{n} seeds: a test is likely to notice only a difference above {detectable_effect(n):.1f} "
+        f"{n} seeds: a test is likely to detect only a difference above {detectable_effect(n):.1f} "
         f"times the spread of the paired differences (their standard deviation), and it takes "
         f"them as normally distributed; without that assumption p could not fall below "
         f"{2 / 2**n:.3g}. No difference found is not the same as no difference."
@@ -140,7 +140,7 @@ def _finite(values: Values) -> dict[int, float]:
 def _mean_interval(
     values: Sequence[float],
 ) -> tuple[float | None, float | None, float | None]:
-    """Mean and the ends of its t interval, as far as there are values for them."""
+    """Mean and ends of its t interval; None where there are too few values."""
     if not values:
         return None, None, None
     mean = float(np.mean(values))
@@ -151,6 +151,6 @@ def _mean_interval(
     return mean, mean - half, mean + half
 
 
-def _all_alike(differences: np.ndarray) -> bool:
-    """Whether pairs differ by the same amount up to rounding, so that a test would be certain."""
+def _all_equal(differences: np.ndarray) -> bool:
+    """Whether all differences are equal up to rounding, for which t would be infinite."""
     return float(np.ptp(differences)) <= 1e-12 * max(1.0, float(np.abs(differences).max()))

@@ -1,4 +1,4 @@
-"""What an ablation came to: means, intervals and paired tests of every score."""
+"""Results of an ablation: means, intervals and paired tests of every score."""
 
 import json
 import math
@@ -9,9 +9,9 @@ from typing import Any
 
 from ...files import write_text
 from ..run_card.markdown import escape, table
-from ..runs import DONE, Run, last, read_run, series
+from ..runs import ENDED, Run, last_value, read_run, series
 from .notes import WAITING, not_measured, notes
-from .plan import Planned, Sources
+from .queue import QueuedRun, Sources
 from .statistics import estimate, paired_difference, with_holm
 
 METRICS = {
@@ -21,25 +21,25 @@ METRICS = {
     "preview/fad": "previews: FAD, lower is better",
     "preview/diversity": "previews: diversity, higher is more varied",
     "preview/prompt_diversity": "previews: diversity within a prompt",
-    "seconds_per_step": "seconds a step, lower is faster",
+    "seconds_per_step": "seconds per step, lower is faster",
 }
-"""What is compared unless others are asked for; any number of metrics.jsonl or run.json serves."""
-HEAD = ("preset", "runs", "mean ± 95 %", "less the baseline ± 95 %", "p", "p (Holm)")
+"""Default scores with titles; any number in metrics.jsonl or run.json can be compared."""
+HEAD = ("preset", "runs", "mean ± 95 %", "minus the baseline ± 95 %", "p", "p (Holm)")
 
 
 def write_table(
     out: Path,
-    queue: Sequence[Planned],
+    queue: Sequence[QueuedRun],
     sources: Sources,
     failures: Mapping[Path, str],
     metrics: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Write ``ablation.json`` and ``ablation.md`` from the RUN folders as they are; returns it.
+    """Write ``ablation.json``, which is returned, and ``ablation.md`` from the RUN folders.
 
-    ``failures`` are the reasons of runs that did not get as far as to write their own.
+    ``failures`` are the reasons of runs that failed before they could write their own.
     """
     wanted = tuple(metrics or METRICS)
-    runs = [_result(planned, failures.get(planned.folder), wanted, out) for planned in queue]
+    runs = [_result(queued, failures.get(queued.folder), wanted, out) for queued in queue]
     presets = list(dict.fromkeys(run["preset"] for run in runs))
     measured = [name for name in wanted if any(run["values"].get(name) is not None for run in runs)]
     found = {
@@ -54,21 +54,21 @@ def write_table(
     }
     text = json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False)
     write_text(out / "ablation.json", text + "\n")
-    write_text(out / "ablation.md", page(found))
+    write_text(out / "ablation.md", markdown_page(found))
     return found
 
 
 def rows(found: Mapping[str, Any], name: str) -> list[tuple[str, ...]]:
-    """One score's table, a row a preset with the cells of ``HEAD``, the baseline first."""
-    planned = len(found["seeds"])
+    """One score's table, a row per preset with the cells of ``HEAD``, the baseline first."""
+    seeds = len(found["seeds"])
     return [
-        (preset, *_cells(entry, planned))
+        (preset, *_cells(entry, seeds))
         for preset, entry in found["metrics"][name]["presets"].items()
     ]
 
 
-def page(found: Mapping[str, Any]) -> str:
-    """All scores as Markdown, with what has to be said about them."""
+def markdown_page(found: Mapping[str, Any]) -> str:
+    """All scores and notes as Markdown."""
     parts = [f"# Ablation\n\nThe baseline is {escape(found['baseline'])}."]
     for name, metric in found["metrics"].items():
         cells = [[escape(cell) for cell in row] for row in rows(found, name)]
@@ -78,11 +78,13 @@ def page(found: Mapping[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def with_spread(mean: float | None, low: float | None) -> str:
-    """A mean and half its interval, both to the interval's second digit.
+def mean_with_interval(mean: float | None, low: float | None) -> str:
+    """A mean and half its interval as text, both to the interval's second digit.
 
-    >>> with_spread(0.123456, 0.1211), with_spread(0.123456, None), with_spread(None, None)
-    ('0.1235 ± 0.0024', '0.1235', '-')
+    >>> mean_with_interval(0.123456, 0.1211), mean_with_interval(0.123456, None)
+    ('0.1235 ± 0.0024', '0.1235')
+    >>> mean_with_interval(None, None)
+    '-'
     """
     if mean is None:
         return "-"
@@ -93,56 +95,56 @@ def with_spread(mean: float | None, low: float | None) -> str:
     return f"{mean:.{decimals}f} ± {half:.{decimals}f}"
 
 
-def _cells(entry: Mapping[str, Any], planned: int) -> tuple[str, ...]:
-    runs = str(planned) if entry["n"] == planned else f"{entry['n']} of {planned}"
-    shown = (runs, with_spread(entry["mean"], entry["low"]))
+def _cells(entry: Mapping[str, Any], seeds: int) -> tuple[str, ...]:
+    runs = str(seeds) if entry["n"] == seeds else f"{entry['n']} of {seeds}"
+    shown = (runs, mean_with_interval(entry["mean"], entry["low"]))
     difference = entry["difference"]
     if difference is None:
         return (*shown, "baseline", "", "")
     chances = (difference["p"], difference["p_holm"])
     return (
         *shown,
-        with_spread(difference["mean"], difference["low"]),
+        mean_with_interval(difference["mean"], difference["low"]),
         *("-" if p is None else "< 0.0001" if p < 1e-4 else f"{p:.2g}" for p in chances),
     )
 
 
 def _result(
-    planned: Planned, failure: str | None, metrics: Sequence[str], out: Path
+    queued: QueuedRun, failure: str | None, metrics: Sequence[str], out: Path
 ) -> dict[str, Any]:
-    """How one run stands; scores only of a run that came to its end."""
-    begun = (planned.folder / "run.json").is_file()
-    run = read_run(planned.folder) if begun else None
+    """Status and scores of one run; scores only if it reached its end."""
+    started = (queued.folder / "run.json").is_file()
+    run = read_run(queued.folder) if started else None
     status, reason = (run.status, run.record.get("reason")) if run else (WAITING, None)
-    if failure and status not in DONE:
+    if failure and status not in ENDED:
         reason = reason if reason and status == "failed" else failure
         status = "failed"
     return {
-        "preset": planned.preset,
-        "seed": planned.seed,
-        "folder": planned.folder.relative_to(out).as_posix(),
+        "preset": queued.preset,
+        "seed": queued.seed,
+        "folder": queued.folder.relative_to(out).as_posix(),
         "status": status,
         "reason": reason,
         "step": run.record.get("step") if run else None,
-        "embedder": last(run.lines, "preview/embedder") if run else None,
-        "values": {name: _value(run, name) for name in metrics} if run and status in DONE else {},
+        "embedder": last_value(run.lines, "preview/embedder") if run else None,
+        "values": {name: _value(run, name) for name in metrics} if run and status in ENDED else {},
     }
 
 
 def _value(run: Run, name: str) -> float | None:
-    """A number of ``run.json``, or the last one in ``metrics.jsonl``; None if it is not finite."""
+    """A number in ``run.json``, or else the last in ``metrics.jsonl``; None if not finite."""
     value = run.record.get(name)
     if value is None and name == "best_validation_loss":
         losses = series(run.lines, "validation_loss")[1]
         value = min((loss for loss in losses.tolist() if math.isfinite(loss)), default=None)
     if value is None:
-        value = last(run.lines, name)
+        value = last_value(run.lines, name)
     usable = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if usable and math.isfinite(value) else None
 
 
 def _compared(name: str, presets: Sequence[str], runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """One score: every preset's estimate, and its difference to the first one's."""
+    """One score: every preset's estimate, and its difference to the first preset's."""
     values = {
         preset: {run["seed"]: run["values"].get(name) for run in runs if run["preset"] == preset}
         for preset in presets

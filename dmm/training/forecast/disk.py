@@ -7,40 +7,40 @@ from pathlib import Path
 from ...choices import DEFAULT_FORMAT
 from ..facts import Facts
 from ..lengths import total_steps
-from ..presets import Resolved
-from ..rules.base import Finding, said_of_those_stated
+from ..presets import RunSettings
+from ..rules.base import Finding
+from ..trainer_constants import PROMPTS_FROM_CAPTIONS
 from .memory.estimate import readable_size
 from .memory.optimizer import optimizer_bytes, optimizer_name
-from .memory.step import BYTES, Measured, Step
+from .memory.step import BYTES, MeasuredStep, TrainingStep
 
-SAVED = {"fp16": 2, "bf16": 2, "float": 4}
-"""``save_precision`` to bytes a number; unset, a number keeps those it was trained with."""
-HEADER, RECORD = 150, 800
-"""Bytes that come with a tensor: its name in a LoRA file, all records of it in an optimizer's."""
-TENSORS = 3
-"""Of a LoRA's module: down, up, alpha."""
-PROMPTS = 4
-"""Captions that previews take for prompts where none are given."""
+SAVED_BYTES = {"fp16": 2, "bf16": 2, "float": 4}
+"""Bytes per number by ``save_precision``; unset, a number keeps its precision in training."""
+HEADER_BYTES, RECORD_BYTES = 150, 800
+"""Overhead per tensor: of its name in a LoRA file, of all its records in an optimizer's file."""
+TENSORS_PER_MODULE = 3
+"""Of a LoRA: down, up, alpha."""
 
 
 @dataclass(frozen=True)
-class Disk:
-    """Numbers of files in a RUN folder when it is fullest, and their bytes."""
+class DiskUse:
+    """Numbers and bytes of the files in a RUN folder at its fullest."""
 
     lora_files: int
     lora: int
     """Bytes of one."""
     states: int
     state: int
+    """Bytes of one."""
     previews: int
     preview: int
-    """At most: what pictures and sounds take uncompressed, and again in TensorBoard's log."""
+    """Bytes of one, at most: uncompressed images and sounds, and again in TensorBoard's log."""
     free: int
-    """Bytes where the RUN folder will be."""
+    """Bytes that are free where the RUN folder will be."""
 
     @property
     def total(self) -> int:
-        """All bytes."""
+        """Bytes of all files."""
         pairs = (
             (self.lora_files, self.lora),
             (self.states, self.state),
@@ -49,72 +49,80 @@ class Disk:
         return sum(count * size for count, size in pairs)
 
 
-def disk(settings: Resolved, facts: Facts, step: Step, found: Measured, out: Path) -> Disk:
-    """What will lie in the RUN folder ``out``, which need not exist yet."""
+def estimate_disk(
+    settings: RunSettings, facts: Facts, step: TrainingStep, measured: MeasuredStep, out: Path
+) -> DiskUse:
+    """The files that the RUN folder ``out``, which need not exist yet, will hold."""
     steps = total_steps(settings, facts.dataset)
     validates = bool(facts.dataset and facts.dataset.n_val and settings["validate_every_n_steps"])
     itemsize = BYTES[step.lora_dtype]
-    lora = lora_file_bytes(found, SAVED.get(settings["save_precision"] or "", itemsize))
-    state = optimizer_bytes(optimizer_name(settings), found.lora, itemsize) or 0
-    state += RECORD * sum(count for _, count in found.lora)
-    average = found.lora_parameters * 4 if settings["ema_decay"] else 0
-    return Disk(
-        lora_files=due(steps, settings["save_every_n_steps"]) + 1 + validates,
+    lora = lora_file_bytes(measured, SAVED_BYTES.get(settings["save_precision"] or "", itemsize))
+    state = optimizer_bytes(optimizer_name(settings), measured.lora, itemsize) or 0
+    state += RECORD_BYTES * sum(count for _, count in measured.lora)
+    average = measured.lora_parameters * 4 if settings["ema_decay"] else 0
+    return DiskUse(
+        lora_files=times_due(steps, settings["save_every_n_steps"]) + 1 + validates,
         lora=lora,
-        states=states(settings, steps),
-        state=lora_file_bytes(found, itemsize) + state + average + lora * validates,
-        previews=moments(steps, settings["preview_every_n_steps"], at_start=True),
+        states=kept_states(settings, steps),
+        state=lora_file_bytes(measured, itemsize) + state + average + lora * validates,
+        previews=times_due_or_last(steps, settings["preview_every_n_steps"], at_start=True),
         preview=preview_bytes(settings, facts),
         free=free_bytes(out),
     )
 
 
-def lora_file_bytes(found: Measured, each: int) -> int:
-    """A LoRA file with ``each`` bytes a number, without its metadata (kilobytes)."""
-    numbers = found.lora_parameters + found.lora_modules  # each module has an alpha
-    return numbers * each + found.lora_modules * TENSORS * HEADER
+def lora_file_bytes(measured: MeasuredStep, itemsize: int) -> int:
+    """Size of a LoRA file at ``itemsize`` bytes per number, without its metadata (kilobytes)."""
+    numbers = measured.lora_parameters + measured.lora_modules  # each module has an alpha
+    return numbers * itemsize + measured.lora_modules * TENSORS_PER_MODULE * HEADER_BYTES
 
 
-def states(settings: Resolved, steps: int) -> int:
-    """States that lie there at once; a new one is written before an old one goes."""
-    saved = moments(steps, settings["save_every_n_steps"]) or 1
+def kept_states(settings: RunSettings, steps: int) -> int:
+    """Largest number of states at once; a new one is written before an old one is deleted."""
+    saved = times_due_or_last(steps, settings["save_every_n_steps"]) or 1
     if not settings["save_state"]:
         return int(settings["save_state_on_train_end"])
     keep = settings["save_last_n_steps_state"]
     return min(saved, keep + 1) if keep else saved
 
 
-def preview_bytes(settings: Resolved, facts: Facts) -> int:
-    """One preview at most: grey pictures and 16-bit sound, as files and in TensorBoard's log."""
-    from ...codec.mel import load_format  # brings SciPy with it
+def preview_clips(settings: RunSettings) -> int:
+    """Number of clips in one preview."""
+    prompts = len(set(settings["preview_prompts"] or ())) or PROMPTS_FROM_CAPTIONS
+    return prompts * settings["preview_count"]
+
+
+def preview_bytes(settings: RunSettings, facts: Facts) -> int:
+    """Size of one preview at most: grey images and 16-bit sound, in files and in TensorBoard."""
+    from ...codec.mel import load_format  # imports SciPy
 
     fmt = load_format((facts.dataset.format if facts.dataset else None) or DEFAULT_FORMAT)
-    clips = (len(set(settings["preview_prompts"] or ())) or PROMPTS) * settings["preview_count"]
-    return clips * 2 * (fmt.n_mels * fmt.n_frames + 2 * fmt.clip_samples)
+    return preview_clips(settings) * 2 * (fmt.n_mels * fmt.n_frames + 2 * fmt.clip_samples)
 
 
-def due(steps: int, every: int | None) -> int:
-    """How often something comes that is done every so many steps."""
-    return steps // every if every else 0
+def times_due(steps: int, interval: int | None) -> int:
+    """How often something happens that is due every ``interval`` steps."""
+    return steps // interval if interval else 0
 
 
-def moments(steps: int, every: int | None, at_start: bool = False) -> int:
-    """The same for what is also done at the last step, and maybe before the first.
+def times_due_or_last(steps: int, interval: int | None, at_start: bool = False) -> int:
+    """``times_due`` of something that is also done at the last step, and maybe before the first.
 
-    >>> moments(10, 4), moments(10, 5), moments(10, 5, at_start=True), moments(10, None)
+    >>> due = times_due_or_last
+    >>> due(10, 4), due(10, 5), due(10, 5, at_start=True), due(10, None)
     (3, 2, 3, 0)
     """
-    return due(steps, every) + bool(steps % every) + at_start if every else 0
+    return times_due(steps, interval) + bool(steps % interval) + at_start if interval else 0
 
 
 def free_bytes(folder: Path) -> int:
-    """Free space where a folder lies or will be made."""
+    """Free space where a folder is or will be."""
     folder = folder.absolute()
     return shutil.disk_usage(next(p for p in (folder, *folder.parents) if p.exists())).free
 
 
-def no_space(settings: Resolved, needed: Disk, out: Path) -> Finding | None:
-    """An error if the run does not fit beside what is there."""
+def disk_error(settings: RunSettings, needed: DiskUse, out: Path) -> Finding | None:
+    """An error if the run does not fit on the disk."""
     if needed.total <= needed.free:
         return None
     parts = {
@@ -125,7 +133,7 @@ def no_space(settings: Resolved, needed: Disk, out: Path) -> Finding | None:
         * needed.preview,
     }
     keys = ("save_every_n_steps", "save_last_n_steps_state", "preview_every_n_steps")
-    stated = said_of_those_stated(settings, *keys)
+    stated = settings.quote_stated(*keys)
     largest = max(parts, key=lambda words: parts[words])
     message = (
         f"{out}: the run takes {readable_size(needed.total)}, {readable_size(needed.free)} are "

@@ -1,7 +1,7 @@
-"""How long a training takes, from three real steps of it.
+"""Duration of a training, estimated from three real steps of it.
 
-``calibrate`` runs the trainer with the run's own settings, in a folder that is thrown away and on
-a few of its clips. What follows for the whole: ``duration``.
+``calibrate`` runs the trainer with the run's own settings on a few of its clips, in a temporary
+folder. ``estimate_duration`` scales the result up to the whole run.
 """
 
 import shutil
@@ -20,26 +20,25 @@ from ...errors import EngineError
 from ...files import write_text
 from ..facts import Facts
 from ..lengths import total_steps
-from ..plan import VALIDATION_BATCH, Plan, write_plan
-from ..presets import Resolved
-from ..rules.base import in_force
-from .disk import PROMPTS, moments
+from ..presets import RunSettings
+from ..rules.base import value_in_force
+from ..run_inputs import RunInputs, write_engine_files
+from ..trainer_constants import VALIDATION_BATCH, VALIDATION_TIMESTEPS
+from .disk import preview_clips, times_due_or_last
 
-STEPS = 3
-"""The first is slow (memory is claimed, kernels are chosen); the median of three is not."""
-LEFT_OUT = (
+CALIBRATION_STEPS = 3
+"""The first is slow (memory is allocated, kernels are chosen); the median of three is not."""
+NOT_CALIBRATED = (
     "max_train_epochs", "save_every_n_steps", "save_last_n_steps_state", "save_state",
     "save_state_on_train_end", "validate_every_n_steps", "early_stop_patience",
     "preview_every_n_steps",
 )  # fmt: skip
-"""Settings that three steps do without."""
-VALIDATION_TIMESTEPS = 5
-"""At how many timesteps ``dmm_ext.validation`` scores a clip."""
+"""Settings that are left out while calibrating."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Three steps as they were measured."""
+    """Speed and memory of three real steps."""
 
     seconds_per_step: float
     peak_memory_mb: int
@@ -48,47 +47,48 @@ class Calibration:
 
 
 @dataclass(frozen=True)
-class Duration:
+class DurationEstimate:
     """Seconds of a whole training, without loading and caching."""
 
     steps: float
     validation: float
-    """Estimated; so are previews, whose decoding and scoring come on top."""
     previews: float
+    """Sampling only; decoding and scoring take extra time."""
 
     @property
     def total(self) -> float:
-        """Seconds of all together."""
+        """Seconds of all parts together."""
         return self.steps + self.validation + self.previews
 
 
-def calibrate(plan: Plan, train: Callable[[Path], Mapping[str, Any]]) -> Calibration:
-    """Run three steps of a plan without previews, validation and states; EngineError if they fail.
+def calibrate(inputs: RunInputs, train: Callable[[Path], Mapping[str, Any]]) -> Calibration:
+    """Train three steps without previews, validation and states; EngineError if they fail.
 
-    ``train`` trains what a RUN folder says and returns its ``outcome.json``, as ``run_trainer``.
+    ``train`` trains from a RUN folder and returns its ``outcome.json``, like ``run_trainer``.
     """
-    settings = plan.settings
-    kept = {key: value for key, value in settings.stated.items() if key not in LEFT_OUT}
-    short = replace(plan, settings=replace(settings, stated=kept | {"max_train_steps": STEPS}))
-    batch = in_force(settings, plan.facts, "train_batch_size")
-    clips = STEPS * batch * settings["gradient_accumulation_steps"]
+    settings = inputs.settings
+    kept = {key: value for key, value in settings.stated.items() if key not in NOT_CALIBRATED}
+    stated = kept | {"max_train_steps": CALIBRATION_STEPS}
+    short = replace(inputs, settings=replace(settings, stated=stated))
+    batch = value_in_force(settings, inputs.facts, "train_batch_size")
+    clips = CALIBRATION_STEPS * batch * settings["gradient_accumulation_steps"]
     with tempfile.TemporaryDirectory(prefix="dmm-calibrate-") as folder:
         run = Path(folder)
-        write_plan(short, run, "calibration", None, None)
+        write_engine_files(short, run, "calibration", None, None)
         config = tomllib.loads((run / "dataset.toml").read_text(encoding="utf-8"))
-        write_text(run / "dataset.toml", toml.dumps(few_clips(config, clips, run / "clips")))
+        write_text(run / "dataset.toml", toml.dumps(first_clips_only(config, clips, run / "clips")))
         outcome = train(run)
     seconds = outcome.get("seconds_per_step")
     if not seconds:
-        reason = outcome.get("reason") or "the trainer's messages stand above"
-        raise EngineError(f"three steps to measure by did not come to their end: {reason}")
+        reason = outcome.get("reason") or "see the trainer's messages above"
+        raise EngineError(f"the three steps of the calibration did not finish: {reason}")
     return Calibration(seconds, outcome["peak_memory_mb"], outcome["device"])
 
 
-def few_clips(config: Mapping[str, Any], count: int, folder: Path) -> dict[str, Any]:
+def first_clips_only(config: Mapping[str, Any], count: int, folder: Path) -> dict[str, Any]:
     """A dataset configuration over copies of the first ``count`` clips of every subset.
 
-    Three steps then do not wait until the latents of a whole dataset are cached. Subsets of a
+    So three steps need not wait until the latents of a whole dataset are cached. Subsets of a
     validation split are left out.
     """
     changed = deepcopy(dict(config))
@@ -104,25 +104,28 @@ def few_clips(config: Mapping[str, Any], count: int, folder: Path) -> dict[str, 
     return changed
 
 
-def duration(settings: Resolved, facts: Facts, measured: Calibration) -> Duration:
-    """Seconds of the whole training at the measured speed.
+def estimate_duration(
+    settings: RunSettings, facts: Facts, calibration: Calibration
+) -> DurationEstimate:
+    """Seconds of the whole training at the calibrated speed.
 
-    Validations and previews go forward only. The base is frozen, so the way back costs as much as
-    the way forward, and once more where checkpointed blocks are computed anew; from that follows
-    what share of a step one way forward of one clip is.
+    Validations and previews only need forward passes. The base is frozen, so a backward pass costs
+    as much as a forward pass, and once more where checkpointed blocks are recomputed; hence the
+    share of a step that the forward pass of one clip takes.
     """
     steps, data = total_steps(settings, facts.dataset), facts.dataset
-    batch = in_force(settings, facts, "train_batch_size")
-    ways = 3 if settings["gradient_checkpointing"] else 2
-    forward = measured.seconds_per_step / (batch * settings["gradient_accumulation_steps"] * ways)
+    batch = value_in_force(settings, facts, "train_batch_size")
+    passes = 3 if settings["gradient_checkpointing"] else 2
+    clips_per_step = batch * settings["gradient_accumulation_steps"]
+    forward = calibration.seconds_per_step / (clips_per_step * passes)
     batches = ceil((data.n_val if data else 0) / VALIDATION_BATCH)
     scored = VALIDATION_BATCH * min(batches, settings["max_validation_steps"] or batches)
-    drawn = (len(set(settings["preview_prompts"] or ())) or PROMPTS) * settings["preview_count"]
     guided = 2 if settings["preview_guidance"] > 1 else 1
-    validations = moments(steps, settings["validate_every_n_steps"])
-    previews = moments(steps, settings["preview_every_n_steps"], at_start=True)
-    return Duration(
-        steps=steps * measured.seconds_per_step,
-        validation=validations * scored * VALIDATION_TIMESTEPS * forward,
-        previews=previews * drawn * settings["preview_steps"] * guided * forward,
+    validations = times_due_or_last(steps, settings["validate_every_n_steps"])
+    previews = times_due_or_last(steps, settings["preview_every_n_steps"], at_start=True)
+    per_preview = preview_clips(settings) * settings["preview_steps"] * guided * forward
+    return DurationEstimate(
+        steps=steps * calibration.seconds_per_step,
+        validation=validations * scored * len(VALIDATION_TIMESTEPS) * forward,
+        previews=previews * per_preview,
     )

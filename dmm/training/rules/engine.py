@@ -1,8 +1,9 @@
-"""Rules on the engine: what a trainer lacks, what our trainer does itself, precision, packages."""
+"""Rules on engine settings: those that a trainer lacks or ours replaces, precision, attention."""
 
 from ..facts import Facts
-from ..presets import Resolved, known_options
-from .base import ARCHITECTURES, Rule, said, shown
+from ..presets import RunSettings, known_options
+from ..values import toml_value
+from .base import ARCHITECTURES, Rule
 
 OURS_INSTEAD = {
     "save_every_n_epochs": "save_every_n_steps",
@@ -24,103 +25,88 @@ OURS_INSTEAD = {
     "dataset_class": "--dataset",
     "fused_backward_pass": None,
 }
-"""Options of the engine that do nothing in our trainer, and what does the same here."""
-NEEDS = {
-    "gradient_checkpointing": ("cpu_offload_checkpointing",),
-    "max_data_loader_n_workers": ("persistent_data_loader_workers",),
-    "deepspeed": ("zero3_init_flag", "zero3_save_16bit_model", "fp16_master_weights_and_gradients"),
-}
-"""A setting, and those that are for nothing or fail while it is off."""
+"""Options of the engine that do nothing in our trainer, and the ones to use instead."""
 PRECISIONS = {
     "full_fp16": ("fp16",),
     "full_bf16": ("bf16",),
     "fp8_base": ("fp16", "bf16"),
     "fp8_base_unet": ("fp16", "bf16"),
 }
-"""The kinds of mixed precision that a setting goes with."""
+"""Setting to the kinds of mixed precision that it works with."""
 ATTENTION = ("sdpa", "xformers", "mem_eff_attn")
 
 
-def not_in_this_trainer(settings: Resolved, facts: Facts) -> str | None:
-    """The engine would ignore it without a word."""
+def not_in_this_trainer(settings: RunSettings, facts: Facts) -> str | None:
+    """Report a setting that this architecture's trainer of the engine does not have."""
     options = known_options()
     for key in settings.stated:
         if facts.architecture not in options[key].trainers:
             return (
-                f"{said(settings, key)}: the engine's {ARCHITECTURES[facts.architecture]} trainer "
+                f"{settings.quote(key)}: the engine's {ARCHITECTURES[facts.architecture]} trainer "
                 "has no such setting; remove it"
             )
     return None
 
 
-def clip_skip_on_sdxl(settings: Resolved, facts: Facts) -> str | None:
-    """sd-scripts takes SDXL's usual layers whatever it says."""
+def clip_skip_on_sdxl(settings: RunSettings, facts: Facts) -> str | None:
+    """Report ``clip_skip`` on SDXL, where sd-scripts ignores it."""
     if facts.architecture != "sdxl" or settings["clip_skip"] is None:
         return None
     return (
-        f"{said(settings, 'clip_skip')} does nothing on SDXL, whose captions are always read from "
+        f"{settings.quote('clip_skip')} does nothing on SDXL, whose captions are always read from "
         "the last layer but one; remove it"
     )
 
 
-def done_by_our_trainer(settings: Resolved, facts: Facts) -> str | None:
-    """Options whose work the plugin has taken over."""
+def done_by_our_trainer(settings: RunSettings, facts: Facts) -> str | None:
+    """Report an option of the engine that our trainer replaces by its own."""
     for key, instead in OURS_INSTEAD.items():
         if settings.states(key) and settings[key] not in (False, None):
             remedy = f"use {instead}" if instead else "remove it"
-            return f"{said(settings, key)} does nothing here: dmm train does this itself; {remedy}"
+            return f"{settings.quote(key)} does nothing here: dmm train does this itself; {remedy}"
     return None
 
 
-def other_file_kind(settings: Resolved, facts: Facts) -> str | None:
-    """A LoRA without our metadata cannot say how to decode its images."""
+def unreadable_lora_file(settings: RunSettings, facts: Facts) -> str | None:
+    """Report a LoRA file without metadata, or in another format than safetensors."""
     if settings["no_metadata"]:
         return (
-            f"{said(settings, 'no_metadata')}: the LoRA could not say how its images decode; "
+            f"{settings.quote('no_metadata')}: the LoRA would not state how its images decode; "
             "remove it"
         )
     if settings["save_model_as"] == "safetensors":
         return None
-    return f'{said(settings, "save_model_as")}: dmm reads safetensors only; set it to "safetensors"'
+    return f'{settings.quote("save_model_as")}: dmm reads safetensors only; set it to "safetensors"'
 
 
-def needs_another(settings: Resolved, facts: Facts) -> str | None:
-    """Fails after loading, or does nothing."""
-    for needed, keys in NEEDS.items():
-        for key in keys:
-            if settings[key] and not settings[needed]:
-                return f"{said(settings, key)} needs {needed}; set that too, or remove it"
-    return None
-
-
-def precision_mismatch(settings: Resolved, facts: Facts) -> str | None:
-    """The engine refuses these after loading."""
+def precision_mismatch(settings: RunSettings, facts: Facts) -> str | None:
+    """Report a precision setting that does not fit ``mixed_precision``."""
     mixed = settings["mixed_precision"]
     for key, needed in PRECISIONS.items():
         if settings[key] and mixed not in needed:
             return (
-                f"{said(settings, key, 'mixed_precision')}: {' or '.join(needed)} is needed with it"
+                f"{settings.quote(key, 'mixed_precision')}: {' or '.join(needed)} is needed with it"
             )
     return None
 
 
-def sd2_base(settings: Resolved, facts: Facts) -> str | None:
-    """No base of ours."""
+def sd2_base(settings: RunSettings, facts: Facts) -> str | None:
+    """Report the setting for SD 2, which is not supported."""
     if not settings["v2"]:
         return None
-    return f"{said(settings, 'v2')} is for SD 2, which is not trained here; remove it"
+    return f"{settings.quote('v2')} is for SD 2, which is not trained here; remove it"
 
 
-def several_attentions(settings: Resolved, facts: Facts) -> str | None:
-    """The engine would take one of them."""
+def several_attentions(settings: RunSettings, facts: Facts) -> str | None:
+    """Report several attention kernels at once, of which the engine uses one."""
     chosen = [key for key in ATTENTION if settings[key]]
     if len(chosen) < 2:
         return None
-    return f"{said(settings, *chosen)}: one kind of attention is used; keep sdpa"
+    return f"{settings.quote(*chosen)}: only one kind of attention is used; keep sdpa"
 
 
-def preset_of_another_base(settings: Resolved, facts: Facts) -> str | None:
-    """Our presets begin with what they are for; they would train, at settings made for another."""
+def preset_of_another_base(settings: RunSettings, facts: Facts) -> str | None:
+    """Report a shipped preset made for another architecture than the base's."""
     kind = settings.name.partition("-")[0]
     if kind not in ("sdxl", "sd15") or kind == facts.architecture:
         return None
@@ -130,8 +116,8 @@ def preset_of_another_base(settings: Resolved, facts: Facts) -> str | None:
     )
 
 
-def plain_attention(settings: Resolved, facts: Facts) -> str | None:
-    """It keeps every weight of every head."""
+def no_memory_saving_attention(settings: RunSettings, facts: Facts) -> str | None:
+    """Report that no memory-saving attention kernel is set."""
     if any(settings[key] for key in ATTENTION):
         return None
     return (
@@ -140,25 +126,25 @@ def plain_attention(settings: Resolved, facts: Facts) -> str | None:
     )
 
 
-def half_vae(settings: Resolved, facts: Facts) -> str | None:
-    """SDXL's VAE overflows, and the engine replaces what is no number by zeros."""
+def fp16_vae(settings: RunSettings, facts: Facts) -> str | None:
+    """Report SDXL's VAE in fp16: it overflows, and the engine replaces NaN by zeros."""
     if facts.architecture != "sdxl" or settings["no_half_vae"]:
         return None
     if settings["mixed_precision"] != "fp16":
         return None
     return (
-        f"{said(settings, 'mixed_precision')}: SDXL's VAE overflows in fp16; set no_half_vae = true"
+        f"{settings.quote('mixed_precision')}: SDXL's VAE overflows in fp16; set no_half_vae = true"
     )
 
 
-def part_without_effect(settings: Resolved, facts: Facts) -> str | None:
-    """A difference that is none on this preset, as when an ablation is compared with itself."""
+def preset_without_effect(settings: RunSettings, facts: Facts) -> str | None:
+    """Report a part of the preset (after a ``+``) that changes nothing on this preset."""
     below: dict[str, object] = {}
     for layer in settings.layers:
         before = {key: below.get(key, known_options()[key].default) for key in layer.values}
         now = {k: known_options()[k].default if v is None else v for k, v in layer.values.items()}
         if below and layer.values and before == now:
-            stated = ", ".join(f"{key} = {shown(value)}" for key, value in now.items())
+            stated = ", ".join(f"{key} = {toml_value(value)}" for key, value in now.items())
             return f"{layer.name} changes nothing here: {stated} holds without it; leave it out"
         below |= now
     return None
@@ -168,15 +154,14 @@ ERRORS: tuple[Rule, ...] = (
     not_in_this_trainer,
     clip_skip_on_sdxl,
     done_by_our_trainer,
-    other_file_kind,
-    needs_another,
+    unreadable_lora_file,
     precision_mismatch,
     sd2_base,
     several_attentions,
 )
 WARNINGS: tuple[Rule, ...] = (
     preset_of_another_base,
-    plain_attention,
-    half_vae,
-    part_without_effect,
+    no_memory_saving_attention,
+    fp16_vae,
+    preset_without_effect,
 )

@@ -1,8 +1,8 @@
-"""Rules on the LoRA itself: rank, alpha, its layers, text encoders and their rates."""
+"""Rules on the LoRA: rank, alpha, layers, text encoders and their learning rates."""
 
 from ..facts import Facts
-from ..presets import Resolved, nearest
-from .base import Rule, said
+from ..presets import RunSettings, did_you_mean
+from .base import Rule
 
 LORA = "networks.lora"
 LORA_ARGS = (
@@ -11,16 +11,16 @@ LORA_ARGS = (
     "down_lr_weight", "mid_lr_weight", "up_lr_weight", "block_lr_zero_threshold",
     "loraplus_lr_ratio", "loraplus_unet_lr_ratio", "loraplus_text_encoder_lr_ratio",
 )  # fmt: skip
-"""What ``networks/lora.py`` asks for in network_args; it takes any other word and ignores it."""
+"""Keys of network_args that ``networks/lora.py`` reads; it accepts and ignores any other."""
 NUMBERS = ("conv_dim", "conv_alpha", "rank_dropout", "module_dropout")
 ENGINES_RANK = 4
-"""What the engine takes where ``network_dim`` is unset."""
+"""The engine's default where ``network_dim`` is unset."""
 HIGH_RANK = 128
-"""First model: rank and alpha "higher still" than what did well collapsed."""
+"""The first model collapsed at its highest rank and alpha; the values were not recorded."""
 
 
-def network_args(settings: Resolved) -> dict[str, str]:
-    """``network_args`` as a mapping; words without ``=`` map to nothing."""
+def network_args(settings: RunSettings) -> dict[str, str]:
+    """``network_args`` as a mapping; a word without ``=`` has an empty value."""
     pairs = (argument.partition("=") for argument in settings["network_args"] or ())
     return {key.strip(): value.strip() for key, _, value in pairs}
 
@@ -33,22 +33,21 @@ def number(text: str | None) -> float | None:
         return None
 
 
-def unknown_network_argument(settings: Resolved, facts: Facts) -> str | None:
-    """A misspelt one would be ignored."""
+def unknown_network_argument(settings: RunSettings, facts: Facts) -> str | None:
+    """Report an unknown key in ``network_args``, or a value that is not a number."""
     if settings["network_module"] != LORA:
         return None
     for key, value in network_args(settings).items():
         if key not in LORA_ARGS:
-            return (
-                f"network_args: {LORA} has no {key!r} and would ignore it{nearest(key, LORA_ARGS)}"
-            )
+            hint = did_you_mean(key, LORA_ARGS)
+            return f"network_args: {LORA} has no {key!r} and would ignore it{hint}"
         if not value or (key in NUMBERS and number(value) is None):
             return f"network_args: {key}={value}: a number is needed, as in {key}=8"
     return None
 
 
-def alpha_left_at_one(settings: Resolved, facts: Facts) -> str | None:
-    """Upstream's default alpha is 1, whatever the rank."""
+def alpha_left_at_one(settings: RunSettings, facts: Facts) -> str | None:
+    """Report an unset alpha, which the engine sets to 1 at any rank."""
     if settings.states("network_alpha"):
         return None
     rank = settings["network_dim"] or ENGINES_RANK
@@ -58,8 +57,8 @@ def alpha_left_at_one(settings: Resolved, facts: Facts) -> str | None:
     )
 
 
-def conv_alpha_left_at_one(settings: Resolved, facts: Facts) -> str | None:
-    """As with network_alpha, for convolutions."""
+def conv_alpha_left_at_one(settings: RunSettings, facts: Facts) -> str | None:
+    """Report an unset alpha of the convolutions, which the engine sets to 1 at any rank."""
     found = network_args(settings)
     if "conv_dim" not in found or "conv_alpha" in found:
         return None
@@ -70,8 +69,8 @@ def conv_alpha_left_at_one(settings: Resolved, facts: Facts) -> str | None:
     )
 
 
-def conv_alpha_alone(settings: Resolved, facts: Facts) -> str | None:
-    """Without conv_dim there is no LoRA on convolutions."""
+def conv_alpha_without_conv_dim(settings: RunSettings, facts: Facts) -> str | None:
+    """Report ``conv_alpha`` without ``conv_dim``: there is no LoRA on convolutions."""
     found = network_args(settings)
     if "conv_alpha" not in found or "conv_dim" in found or "conv_block_dims" in found:
         return None
@@ -81,26 +80,16 @@ def conv_alpha_alone(settings: Resolved, facts: Facts) -> str | None:
     )
 
 
-def text_rate_without_training(settings: Resolved, facts: Facts) -> str | None:
-    """The text encoders do not learn."""
-    if not (settings["network_train_unet_only"] and settings["text_encoder_lr"]):
-        return None
-    return (
-        f"{said(settings, 'text_encoder_lr')} does nothing: "
-        f"{said(settings, 'network_train_unet_only')}; remove it, or set the latter to false"
-    )
-
-
-def nothing_to_train(settings: Resolved, facts: Facts) -> str | None:
-    """Two exclusive halves."""
+def nothing_to_train(settings: RunSettings, facts: Facts) -> str | None:
+    """Report that both the UNet and the text encoders are excluded from training."""
     keys = ("network_train_unet_only", "network_train_text_encoder_only")
     if not all(settings[key] for key in keys):
         return None
-    return f"{said(settings, *keys)} leave nothing to train; set one of them to false"
+    return f"{settings.quote(*keys)} leave nothing to train; set one of them to false"
 
 
-def text_encoders_cached_and_trained(settings: Resolved, facts: Facts) -> str | None:
-    """What is cached cannot learn."""
+def text_encoders_cached_and_trained(settings: RunSettings, facts: Facts) -> str | None:
+    """Report text encoders that are trained although their outputs are cached."""
     cached = [
         key
         for key in ("cache_text_encoder_outputs", "cache_text_encoder_outputs_to_disk")
@@ -109,13 +98,13 @@ def text_encoders_cached_and_trained(settings: Resolved, facts: Facts) -> str | 
     if not cached or settings["network_train_unet_only"]:
         return None
     return (
-        f"{said(settings, *cached)}: text encoders whose outputs are cached cannot learn; set "
+        f"{settings.quote(*cached)}: text encoders whose outputs are cached cannot learn; set "
         "network_train_unet_only = true, or do not cache them"
     )
 
 
-def rank_unset(settings: Resolved, facts: Facts) -> str | None:
-    """The network's own default, not the parser's."""
+def rank_unset(settings: RunSettings, facts: Facts) -> str | None:
+    """Report an unset rank, for which the engine has a low default."""
     if settings.states("network_dim") or settings["network_module"] != LORA:
         return None
     return (
@@ -123,8 +112,8 @@ def rank_unset(settings: Resolved, facts: Facts) -> str | None:
     )
 
 
-def scale_above_one(settings: Resolved, facts: Facts) -> str | None:
-    """Alpha over rank multiplies what the LoRA adds."""
+def scale_above_one(settings: RunSettings, facts: Facts) -> str | None:
+    """Report an alpha above the rank: alpha / rank scales the LoRA's change."""
     found = network_args(settings)
     pairs = {
         ("network_alpha", "network_dim"): (settings["network_alpha"], settings["network_dim"]),
@@ -137,38 +126,38 @@ def scale_above_one(settings: Resolved, facts: Facts) -> str | None:
         if alpha and rank and alpha > rank:
             return (
                 f"{alpha_name} {alpha:g} over {rank_name} {rank:g} is a scale of {alpha / rank:g}: "
-                "a step that much larger, and mode collapse sooner; alpha up to the rank is usual"
+                "larger steps, and mode collapse sooner; an alpha up to the rank is usual"
             )
     return None
 
 
-def high_rank(settings: Resolved, facts: Facts) -> str | None:
-    """Seen once, not explained."""
+def high_rank(settings: RunSettings, facts: Facts) -> str | None:
+    """Report a rank at which the first model may have collapsed."""
     if (settings["network_dim"] or 0) < HIGH_RANK or settings["network_module"] != LORA:
         return None
     return (
-        f"{said(settings, 'network_dim', 'network_alpha')}: the first model collapsed at its "
+        f"{settings.quote('network_dim', 'network_alpha')}: the first model collapsed at its "
         "highest rank and alpha; watch preview/prompt_diversity, or keep alpha at 32"
     )
 
 
-def rank_above_width(settings: Resolved, facts: Facts) -> str | None:
-    """A matrix has no higher rank than its smaller side."""
+def rank_above_width(settings: RunSettings, facts: Facts) -> str | None:
+    """Report a rank above the width of the base's narrowest layers."""
     width, rank = facts.base.width if facts.base else None, settings["network_dim"] or 0
     if not width or rank <= width:
         return None
     return (
-        f"{said(settings, 'network_dim')}: the base's narrowest layers have {width} channels, and "
-        f"a change of theirs has no higher rank; {width} holds as much there"
+        f"{settings.quote('network_dim')}: the base's narrowest layers have {width} channels, and "
+        f"their change has at most that rank; {width} holds as much there"
     )
 
 
-def other_network(settings: Resolved, facts: Facts) -> str | None:
-    """Nothing here was tried with another one."""
+def other_network(settings: RunSettings, facts: Facts) -> str | None:
+    """Report another network than ``networks.lora``: nothing here is tested with it."""
     if settings["network_module"] == LORA:
         return None
     return (
-        f"{said(settings, 'network_module')}: dmm generate and dmm fuse are tested with {LORA} "
+        f"{settings.quote('network_module')}: dmm generate and dmm fuse are tested with {LORA} "
         "only; try a run of a few steps first"
     )
 
@@ -177,8 +166,7 @@ ERRORS: tuple[Rule, ...] = (
     unknown_network_argument,
     alpha_left_at_one,
     conv_alpha_left_at_one,
-    conv_alpha_alone,
-    text_rate_without_training,
+    conv_alpha_without_conv_dim,
     nothing_to_train,
     text_encoders_cached_and_trained,
 )

@@ -1,9 +1,9 @@
-"""The range of every number that a preset may hold, where its type says too little."""
+"""Range of every number that a preset may hold, where its type allows too much."""
 
 from ..engine_options import loss_weights
 from ..facts import Facts
-from ..presets import Resolved
-from .base import Rule, said
+from ..presets import RunSettings
+from .base import Rule
 
 ABOVE_ZERO = ("huber_start", "huber_end", "huber_validation", "huber_c", "network_alpha",
               "ema_decay")  # fmt: skip
@@ -14,6 +14,7 @@ NOT_NEGATIVE = (
     "caption_dropout_rate", "caption_tag_dropout_rate", "network_dropout",
     "max_data_loader_n_workers",
 )  # fmt: skip
+"""The weights of added losses belong here too; they come from their own table."""
 AT_MOST_ONE = ("spec_augment", "caption_dropout_rate", "caption_tag_dropout_rate",
                "network_dropout")  # fmt: skip
 BELOW_ONE = ("spec_augment_time", "spec_augment_mel", "ema_decay")
@@ -25,8 +26,8 @@ ONE_OR_MORE = (
 )  # fmt: skip
 
 
-def out_of_range(settings: Resolved, facts: Facts) -> str | None:
-    """Numbers that are of the right type and mean nothing."""
+def out_of_range(settings: RunSettings, facts: Facts) -> str | None:
+    """Report a number outside its range."""
     bounds = (
         (ABOVE_ZERO, "above 0", lambda x: x > 0),
         ((*NOT_NEGATIVE, *loss_weights()), "0 or more", lambda x: x >= 0),
@@ -34,10 +35,10 @@ def out_of_range(settings: Resolved, facts: Facts) -> str | None:
         (BELOW_ONE, "below 1", lambda x: x < 1),
         (ONE_OR_MORE, "1 or more", lambda x: x >= 1),
     )
-    for keys, words, holds in bounds:
+    for keys, range_, holds in bounds:
         for key in keys:
             if settings[key] is not None and not holds(settings[key]):
-                return f"{said(settings, key)} is out of range: {words} is needed"
+                return f"{settings.quote(key)} is out of range: {range_} is needed"
     return None
 
 

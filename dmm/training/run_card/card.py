@@ -1,7 +1,7 @@
-"""``RUN.md``: a training run told on one page, with a head that the Hugging Face Hub reads.
+"""``RUN.md``: a model card of a training run, with metadata for the Hugging Face Hub.
 
-Everything on it comes from the RUN folder; what the run does not say is left out. It names files,
-not folders, so that nothing of the machine is published with it.
+Everything on it comes from the RUN folder; unknown facts are left out. It names files, not folders,
+so that publishing it reveals nothing about the machine.
 """
 
 import json
@@ -11,49 +11,49 @@ from typing import Any
 
 from ...checkpoints.header import read_metadata
 from ...files import sha256_file, write_text
-from ..runs import DONE, Run, read_run
-from .licences import BASES, UNKNOWN, demands, lora_licence
+from ..runs import ENDED, Run, read_run
+from .licences import PUBLISHED_BASES, UNKNOWN, licence_conditions, lora_licence
 from .markdown import block, code, escape, plain, table
-from .results import previews, scores
-from .usage import use
+from .results import previews_section, scores_section
+from .usage import usage_section
 
-ARCHITECTURES = {
+ARCHITECTURE_TAGS = {
     "stable-diffusion-xl": "stable-diffusion-xl",
     "stable-diffusion-v1": "stable-diffusion",
 }
-"""How the LoRA's ``modelspec.architecture`` begins, and the Hub's tag for it."""
+"""Prefix of the LoRA's ``modelspec.architecture`` to the Hub's tag."""
 
 
 def write_card(run: Path) -> Path:
-    """Write ``RUN.md`` in a RUN folder; the same files give the same page.
+    """Write ``RUN.md`` in a RUN folder and return its path; equal files give equal text.
 
-    Works for a run in any state, finished or not. InputError if the folder is no run, ModelError
-    if its LoRA is damaged.
+    Works for a run with any status. InputError if the folder is no run, ModelError if its LoRA is
+    damaged.
     """
     found = read_run(run)
     lora = run / f"{found.lora_name}.safetensors"
     metadata = read_metadata(lora) if lora.is_file() else {}
     sections = (
         _front_matter(found, metadata),
-        _opening(found),
-        use(found, lora, metadata),
-        scores(found),
-        previews(found),
-        _data(found),
-        _training(found, lora),
-        _resumed(found),
-        _settings(found),
+        _title_section(found),
+        usage_section(found, lora, metadata),
+        scores_section(found),
+        previews_section(found),
+        _data_section(found),
+        _training_section(found, lora),
+        _resumes_section(found),
+        _settings_section(found),
     )
     write_text(run / "RUN.md", "\n\n".join(filter(None, sections)) + "\n")
     return run / "RUN.md"
 
 
 def _front_matter(run: Run, metadata: dict[str, str]) -> str:
-    """YAML of the fields that are known; a JSON value is a YAML value."""
+    """YAML of the known fields; JSON values are valid YAML."""
     base_sha256 = run.record.get("base_sha256", "")
-    base = BASES.get(base_sha256)
+    base = PUBLISHED_BASES.get(base_sha256)
     architecture = metadata.get("modelspec.architecture", "")
-    kinds = [tag for prefix, tag in ARCHITECTURES.items() if architecture.startswith(prefix)]
+    kinds = [tag for prefix, tag in ARCHITECTURE_TAGS.items() if architecture.startswith(prefix)]
     fields: dict[str, Any] = {
         "license": lora_licence(base_sha256, run.record.get("licences") or {}),
         "base_model": base.hub_id if base else None,
@@ -68,11 +68,11 @@ def _front_matter(run: Run, metadata: dict[str, str]) -> str:
     return "\n".join(["---", *lines, "---"])
 
 
-def _opening(run: Run) -> str:
+def _title_section(run: Run) -> str:
     record = run.record
     lines = [
         f"# {escape(run.lora_name)}",
-        f"A LoRA for {escape(_name(record.get('base')))} that draws mel-spectrogram images of "
+        f"A LoRA for {escape(_name(record.get('base')))} that generates mel-spectrogram images of "
         f"music, trained on the dataset {escape(_name(record.get('dataset')))} with the preset "
         f"{escape(_name(record.get('preset')))}.",
     ]
@@ -81,40 +81,38 @@ def _opening(run: Run) -> str:
     why = f": {escape(reason)}" if reason else "."
     if run.status == "stopped":
         lines.append(f"Training stopped early{where}{why}")
-    elif run.status not in DONE:
-        lines.append(
-            f"**This run has not come to its end**, it is {escape(run.status)}{where}{why}"
-        )
+    elif run.status not in ENDED:
+        lines.append(f"**This run has not reached its end**: {escape(run.status)}{where}{why}")
     return "\n\n".join(lines)
 
 
-def _data(run: Run) -> str:
-    """What the LoRA learnt from, and what that may bind it to."""
+def _data_section(run: Run) -> str:
+    """Licences of the music that was learnt from, and their conditions."""
     counts = run.record.get("licences") or {}
     parts = ["## Data"]
     if not counts:
-        parts.append("The run does not say under which licences its music is.")
+        parts.append("The licences of the music are not recorded.")
         return "\n\n".join(parts)
     rows = [
-        [escape(licence), str(n), escape(", ".join(demands(licence)) or "-")]
+        [escape(licence), str(n), escape(", ".join(licence_conditions(licence)) or "-")]
         for licence, n in counts.items()
     ]
-    parts.append(table(["licence", "clips learnt from", "asks for"], rows, right=(1,)))
+    parts.append(table(["licence", "clips learnt from", "conditions"], rows, right=(1,)))
     if any("dataset_sha256" in entry["changed"] for entry in run.record.get("resumed") or []):
-        parts.append("The dataset changed on the way: of each licence the larger count is given.")
+        parts.append("The dataset changed between resumes: each count is the larger one.")
     if unknown := counts.get(UNKNOWN):
         parts.append(
-            f"**Warning:** nothing says that {unknown} of these clips may be copied, trained on "
-            "or passed on."
+            f"**Warning:** no known licence permits copying, training on or passing on "
+            f"{unknown} of these clips."
         )
     parts.append(
-        "What a licence asks for is read from its name or address alone. Together with the base's "
-        "licence these may bind the LoRA; `ATTRIBUTION.md` in the dataset names every track."
+        "Conditions are read from a licence's name or address alone. With the base's licence they "
+        "may apply to the LoRA; `ATTRIBUTION.md` in the dataset names every track."
     )
     return "\n\n".join(parts)
 
 
-def _training(run: Run, lora: Path) -> str:
+def _training_section(run: Run, lora: Path) -> str:
     record = run.record
     seconds, memory = record.get("seconds_per_step"), record.get("peak_memory_mb")
     facts = {
@@ -122,7 +120,7 @@ def _training(run: Run, lora: Path) -> str:
         "seed": record.get("seed"),
         "processes": record.get("processes"),
         "steps": record.get("step"),
-        "seconds a step (median)": f"{seconds:.3g}" if seconds else None,
+        "seconds per step (median)": f"{seconds:.3g}" if seconds else None,
         "peak memory": f"{memory:.0f} MB" if memory else None,
         "device": record.get("device"),
         "base": _name(record.get("base")),
@@ -138,12 +136,12 @@ def _training(run: Run, lora: Path) -> str:
     return f"## Training\n\n{table(['', ''], rows)}"
 
 
-def _resumed(run: Run) -> str:
-    """Each resume, and the settings that it put in place of others."""
+def _resumes_section(run: Run) -> str:
+    """Each resume, with the settings that it changed."""
     resumed = run.record.get("resumed") or []
     parts = ["## Resumed"] if resumed else []
     for entry in resumed:
-        words = f"Training went on from the state {escape(entry['from'])} with"
+        words = f"Training continued from the state {escape(entry['from'])} with"
         if not entry["changed"]:
             parts.append(f"{words} the same settings.")
             continue
@@ -152,7 +150,7 @@ def _resumed(run: Run) -> str:
     return "\n\n".join(parts)
 
 
-def _settings(run: Run) -> str:
+def _settings_section(run: Run) -> str:
     path = run.folder / "preset.toml"
     if not path.is_file():
         return ""
@@ -160,14 +158,14 @@ def _settings(run: Run) -> str:
 
 
 def _value(value: Any) -> str:
-    """A setting as it stood, or a dash where it was not set; of a path, its last part."""
+    """A setting's value, or a dash if it was unset; of a path its last part."""
     if isinstance(value, str) and re.search(r"[/\\]", value):
         value = _name(value)
     return "-" if value is None else escape(json.dumps(value, ensure_ascii=False))
 
 
 def _name(path: object) -> str:
-    """The last part of a path of any system, of each where several are joined by ``+``.
+    """The last part of a path of any system; of each part where several are joined by ``+``.
 
     >>> _name("/home/me/base.safetensors"), _name("C:/mine/a.toml+min-snr"), _name(None)
     ('base.safetensors', 'a.toml+min-snr', 'unknown')

@@ -1,4 +1,4 @@
-"""``curve.png``: how a training went, drawn from its ``metrics.jsonl``."""
+"""``curve.png``: plots of a training's ``metrics.jsonl``."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,15 +8,15 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from ...files import whole_file
-from ..runs import Line, metric_lines, series
+from ..runs import MetricLine, metric_lines, series
 
 COLOURS = ("#8c226a", "#e0782c", "#1f7a8c", "#36105c", "#de4c4a")
 GREY = "#666677"
 COLUMNS = 3
-SHARE = 25
-"""The moving median of the loss spans one in so many of all points."""
-MARKED = 60
-"""A line of at most this many points shows each as a dot."""
+MEDIAN_SHARE = 25
+"""The window of the loss's moving median is all points divided by this."""
+DOTS_UP_TO = 60
+"""A line with at most this many points shows them as dots."""
 PANELS = {
     "validation loss, lower is better": {"validation_loss": ""},
     "learning rate": {},
@@ -28,22 +28,26 @@ PANELS = {
         "preview/prompt_diversity": "within a prompt",
     },
 }
-"""The small panels: title, then key and label of each line; learning rates name their own."""
+"""Small panels: title to key and label of each line; learning rates find their own keys."""
 
 Panel = Callable[[Any], None]
 
 
 def write_curve(run: Path) -> Path | None:
-    """Draw ``curve.png`` in a RUN folder; None, and no file, if nothing was measured yet.
+    """Plot ``curve.png`` in a RUN folder; None, and no file, if nothing was measured yet.
 
-    The training loss lies on top, the rest in small panels below; what was not measured has none.
+    The training loss is on top, other values in small panels below; unmeasured ones have no panel.
     """
     lines = metric_lines(run / "metrics.jsonl")
-    large = [_loss(lines)] if _measured(lines, "loss") else []
+    large = [_loss_panel(lines)] if _is_measured(lines, "loss") else []
     small = [
         _panel(title, labels, lines)
         for title, fixed in PANELS.items()
-        if (labels := {k: v for k, v in (fixed or _rates(lines)).items() if _measured(lines, k)})
+        if (
+            labels := {
+                k: v for k, v in (fixed or _rate_labels(lines)).items() if _is_measured(lines, k)
+            }
+        )
     ]
     if not large and not small:
         return None
@@ -105,43 +109,43 @@ def _dress(axes: Any, span: tuple[int, int]) -> None:
         axes.legend(loc="upper right", fontsize=8, frameon=False)
 
 
-def _loss(lines: Sequence[Line]) -> Panel:
-    """Every step faintly, their moving median on top."""
+def _loss_panel(lines: Sequence[MetricLine]) -> Panel:
+    """Plot every step faintly, and the moving median on top."""
     steps, values = series(lines, "loss")
-    width = max(1, len(values) // SHARE)
+    width = max(1, len(values) // MEDIAN_SHARE)
 
     def draw(axes: Any) -> None:
         axes.set_title("training loss", loc="left", fontsize=11)
         faint = 0.3 if width > 1 else 1.0
-        axes.plot(steps, values, color=COLOURS[0], alpha=faint, linewidth=0.8, label="a step")
+        axes.plot(steps, values, color=COLOURS[0], alpha=faint, linewidth=0.8, label="one step")
         if width > 1:
             places, medians = moving_median(values, width)
             label = f"median of {width} steps"
             axes.plot(steps[places], medians, color=COLOURS[0], linewidth=1.8, label=label)
         broken = steps[~np.isfinite(values)]
         if len(broken):
-            axes.axvline(broken[0], color=COLOURS[4], linestyle=":", label="not a number from here")
+            axes.axvline(broken[0], color=COLOURS[4], linestyle=":", label="not finite from here")
         _cut_off_peaks(axes, values)
 
     return draw
 
 
 def _cut_off_peaks(axes: Any, values: Float[np.ndarray, " points"]) -> None:
-    """Let single steps far above all others run out of the picture, so that the rest is seen."""
+    """Cut off single steps far above all others, so that the rest stays visible."""
     finite = values[np.isfinite(values)]
-    if len(finite) < SHARE:
+    if len(finite) < MEDIAN_SHARE:
         return
     low, high = np.percentile(finite, [0, 99])
     if finite.max() > high + (high - low):
         axes.set_ylim(low - 0.05 * (high - low), high + 0.25 * (high - low))
 
 
-def _panel(title: str, labels: dict[str, str], lines: Sequence[Line]) -> Panel:
+def _panel(title: str, labels: dict[str, str], lines: Sequence[MetricLine]) -> Panel:
     def draw(axes: Any) -> None:
         axes.set_title(title, loc="left", fontsize=9)
         for colour, (key, label) in zip(_colours(len(labels)), labels.items(), strict=True):
             steps, values = series(lines, key)
-            dot = "o" if len(values) <= MARKED else None
+            dot = "o" if len(values) <= DOTS_UP_TO else None
             axes.plot(steps, values, color=colour, marker=dot, markersize=3, label=label or None)
         if "validation_loss" in labels:
             _mark_lowest(axes, *series(lines, "validation_loss"))
@@ -162,12 +166,12 @@ def _colours(count: int) -> list[str]:
     return [COLOURS[index % len(COLOURS)] for index in range(count)]
 
 
-def _measured(lines: Sequence[Line], key: str) -> bool:
+def _is_measured(lines: Sequence[MetricLine], key: str) -> bool:
     return len(series(lines, key)[0]) > 0
 
 
-def _rates(lines: Sequence[Line]) -> dict[str, str]:
-    """Keys of the learning rates with their labels; groups that went the same way share a line."""
+def _rate_labels(lines: Sequence[MetricLine]) -> dict[str, str]:
+    """Keys of the learning rates with their labels; groups with equal rates share a line."""
     keys = dict.fromkeys(key for line in lines for key in line if key.startswith("lr/"))
     groups: dict[bytes, list[str]] = {}
     for key in keys:

@@ -1,4 +1,4 @@
-"""Whose music a LoRA learnt from: a dataset's licences, and what they leave to say of the LoRA."""
+"""Licences of the music that a LoRA learnt from, their conditions, and the LoRA's own licence."""
 
 import re
 from collections import Counter
@@ -7,39 +7,39 @@ from dataclasses import dataclass
 from pathlib import Path
 
 UNKNOWN = "unknown"
-LEARNT_FROM = ("train", "reg")
-"""Splits whose clips change the weights."""
+TRAINED_SPLITS = ("train", "reg")
+"""Splits that the LoRA is trained on."""
 FREE = re.compile(r"\bcc0\b|publicdomain|public domain", re.IGNORECASE)
-FORBIDS = {
+CONDITIONS = {
     "no commercial use": re.compile(r"\bnc\b|non-?\s?commercial", re.IGNORECASE),
     "no derivatives": re.compile(r"\bnd\b|no-?\s?deriv", re.IGNORECASE),
     "derivatives only under the same licence": re.compile(r"\bsa\b|share-?\s?alike", re.IGNORECASE),
 }
-"""What a licence may demand, and how its name or address says so."""
+"""Condition to the pattern by which a licence's name or address shows it."""
 
 
 @dataclass(frozen=True)
-class Base:
-    """A published checkpoint that is known by its hash."""
+class PublishedBase:
+    """A published checkpoint, recognised by its hash."""
 
     hub_id: str
     licence: str
-    """As the Hub spells it."""
+    """The Hub's name for it."""
 
 
-BASES = {
-    "31e35c80fc4829d14f90153f4c74cd59c90b779f6afe05a74cd6120b893f7e5b": Base(
+PUBLISHED_BASES = {
+    "31e35c80fc4829d14f90153f4c74cd59c90b779f6afe05a74cd6120b893f7e5b": PublishedBase(
         "stabilityai/stable-diffusion-xl-base-1.0", "openrail++"
     ),
-    "6ce0161689b3853acaa03779ec93eafe75a02f4ced659bee03f50797806fa2fa": Base(
+    "6ce0161689b3853acaa03779ec93eafe75a02f4ced659bee03f50797806fa2fa": PublishedBase(
         "stable-diffusion-v1-5/stable-diffusion-v1-5", "creativeml-openrail-m"
     ),
 }
 """By SHA-256: sd_xl_base_1.0.safetensors and v1-5-pruned-emaonly.safetensors, as published."""
 
 
-def licences(dataset: Path) -> dict[str, int]:
-    """Clips that a LoRA learns from, by licence, most first; those without one are ``unknown``.
+def count_licences(dataset: Path) -> dict[str, int]:
+    """Number of trained clips per licence, highest first; ``unknown`` for clips without one.
 
     Counts the train and reg splits in ``manifest.parquet``; empty for a folder without one.
     """
@@ -52,26 +52,26 @@ def licences(dataset: Path) -> dict[str, int]:
     counts = Counter(
         " ".join((row["licence"] or UNKNOWN).split()) or UNKNOWN
         for row in rows
-        if row["split"] in LEARNT_FROM
+        if row["split"] in TRAINED_SPLITS
     )
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-def demands(licence: str) -> list[str]:
-    """What a licence demands of what is made from the music, as far as its name or address tells.
+def licence_conditions(licence: str) -> list[str]:
+    """Conditions on works made from the music, as far as a licence's name or address shows them.
 
-    >>> demands("https://creativecommons.org/licenses/by-nc-sa/4.0/")
+    >>> licence_conditions("https://creativecommons.org/licenses/by-nc-sa/4.0/")
     ['no commercial use', 'derivatives only under the same licence']
     """
-    return [words for words, pattern in FORBIDS.items() if pattern.search(licence)]
+    return [words for words, pattern in CONDITIONS.items() if pattern.search(licence)]
 
 
 def lora_licence(base_sha256: str | None, data: Mapping[str, int]) -> str | None:
-    """The one licence a LoRA can be said to be under; None where that is its maker's decision.
+    """The LoRA's licence if it follows from its sources; None if its maker has to decide.
 
-    Said only if the base is a published one and all music is given away without conditions:
-    then the base's own terms are all there is.
+    It follows only for a published base with music that is all free of conditions: then the base's
+    own licence applies.
     """
-    base = BASES.get(base_sha256 or "")
+    base = PUBLISHED_BASES.get(base_sha256 or "")
     free = bool(data) and all(FREE.search(licence) for licence in data)
     return base.licence if base and free else None

@@ -1,4 +1,4 @@
-"""Markdown from words that others chose: a preset's name or a caption stays the text that it is."""
+"""Build Markdown from untrusted text, such as captions and file names, so that it shows as is."""
 
 import re
 import unicodedata
@@ -7,11 +7,11 @@ from pathlib import PurePosixPath
 from urllib.parse import quote
 
 SPECIAL = re.compile(r"([\\`*_\[\]<>#|~&$])")
-"""Characters that CommonMark, or GitHub's tables and formulas, might act on within a line."""
+"""Characters with a meaning within a line of CommonMark, or of GitHub's tables and formulas."""
 
 
 def plain(text: object) -> str:
-    r"""One line without control characters, for places where nothing else is special.
+    r"""One line without control characters; nothing is escaped.
 
     >>> plain("piano\n# slow\x07")
     'piano # slow'
@@ -21,7 +21,7 @@ def plain(text: object) -> str:
 
 
 def escape(text: object) -> str:
-    r"""Text that shows as itself within a line or a table; no line begins with it.
+    r"""Escape text for a place within a line or a table cell, but not at the start of a line.
 
     >>> escape("a|b *c*")
     'a\\|b \\*c\\*'
@@ -30,7 +30,7 @@ def escape(text: object) -> str:
 
 
 def code(text: object) -> str:
-    """A code span; a bar is a fullwidth one, because tables take the other for their own.
+    """A code span; a bar becomes a fullwidth one, because tables would split at it.
 
     >>> code("lora.safetensors"), code("a`b")
     ('`lora.safetensors`', '`` a`b ``')
@@ -43,13 +43,13 @@ def code(text: object) -> str:
 
 
 def block(text: str, language: str) -> str:
-    """A fenced block whose text cannot end it."""
+    """A code block with a fence longer than any in its text."""
     fence = _longer_than_any("`", text, 3)
     return f"{fence}{language}\n{text.rstrip()}\n{fence}"
 
 
 def link(words: object, path: PurePosixPath) -> str:
-    """A link to a file beside the text.
+    """A link to a file, relative to the Markdown file.
 
     >>> link("sound", PurePosixPath("previews/step 1/a(b).flac"))
     '[sound](previews/step%201/a%28b%29.flac)'
@@ -58,12 +58,12 @@ def link(words: object, path: PurePosixPath) -> str:
 
 
 def image(words: object, path: PurePosixPath) -> str:
-    """A picture of a file beside the text."""
+    """An image from a file, relative to the Markdown file."""
     return f"!{link(words, path)}"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[int] = ()) -> str:
-    """A table of cells that are Markdown already; columns in ``right`` are aligned to it."""
+    """A table whose cells are Markdown already; columns in ``right`` are right-aligned."""
     rule = ["---:" if column in right else "---" for column in range(len(head))]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *rows))
 

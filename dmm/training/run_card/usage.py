@@ -1,4 +1,4 @@
-"""The part of ``RUN.md`` that says how to use the LoRA and how its images become sound."""
+"""Section of ``RUN.md`` on using the LoRA: the command, decoding, and the anchor."""
 
 import json
 import shlex
@@ -12,8 +12,8 @@ from .markdown import block, code, plain
 EXAMPLE = "piano, slow"
 
 
-def use(run: Run, lora: Path, metadata: dict[str, str]) -> str:
-    """The command that plays it, what its images are, and which words its captions began with."""
+def usage_section(run: Run, lora: Path, metadata: dict[str, str]) -> str:
+    """Markdown section: the ``dmm generate`` command, how images become sound, and the anchor."""
     if not lora.is_file():
         return "## Use\n\nThere is no LoRA yet."
     prompts = run.preset.get("preview_prompts") or [EXAMPLE]
@@ -36,22 +36,22 @@ def use(run: Run, lora: Path, metadata: dict[str, str]) -> str:
 
 
 def _decoding(run: Run, metadata: dict[str, str]) -> str:
-    """How pictures of this LoRA become sound."""
+    """How images of this LoRA become sound."""
     stated = metadata.get("dmm_format_parameters") or metadata.get("dmm_format")
     if not stated:
-        return "The run does not say which mel format its images have."
-    name, known = _format(str(stated))
-    size = f": {_in_words(known)}" if known else ""
+        return "The mel format of its images is not recorded."
+    name, known = _parse_format(str(stated))
+    size = f": {_format_in_words(known)}" if known else ""
     command = code(f"dmm decode IMAGE --out sounds --format {name}")
     return (
         f"Its images are of the mel format {code(name)}{size}. `dmm generate` writes their sound; "
-        f"images drawn elsewhere are turned into sound by {command}, at that size and neither "
+        f"images made elsewhere are turned into sound by {command}, at that size and neither "
         "scaled nor cropped."
     )
 
 
-def _format(stated: str) -> tuple[str, MelFormat | None]:
-    """Name and parameters of a format that is stated by its name or in full, as JSON."""
+def _parse_format(stated: str) -> tuple[str, MelFormat | None]:
+    """Parse a format given by name or as JSON: its name, and the format if it is known."""
     try:
         known = MelFormat(**json.loads(stated)) if stated.startswith("{") else load_format(stated)
     except (DmmError, ValueError, TypeError):
@@ -59,8 +59,8 @@ def _format(stated: str) -> tuple[str, MelFormat | None]:
     return known.name, known
 
 
-def _in_words(fmt: MelFormat) -> str:
-    """What a format is to somebody who knows pictures and sound."""
+def _format_in_words(fmt: MelFormat) -> str:
+    """A format's size, hop, range and duration in words."""
     across = f"{fmt.n_frames} columns, {fmt.hop_length} samples apart at {fmt.sr} Hz"
     up = f"{fmt.n_mels} mel rows from {fmt.fmin:g} to {fmt.fmax:g} Hz"
     return f"{across}, which are {fmt.clip_duration_s:.2f} s, and {up}"

@@ -6,7 +6,7 @@ import toml
 from dmm.errors import EngineError, InputError, PresetError
 from dmm.files import sha256_file
 from dmm.training.ablation.ablation import ablate
-from dmm.training.ablation.plan import safe_name, stated_settings
+from dmm.training.ablation.queue import safe_name, stated_settings
 
 PRESETS = {
     "base": {"max_train_steps": 40, "learning_rate": 1e-3},
@@ -136,7 +136,7 @@ def test_an_interrupted_queue_goes_on_where_it_was(run, tmp_path, fate, resumed)
     assert [r["status"] for r in partial["runs"]] == ["finished"] * 3 + ["started"] + [
         "waiting"
     ] * 2
-    assert "3 of 6 runs are still to be done" in partial["notes"][0]
+    assert "3 of 6 runs are not done yet" in partial["notes"][0]
     again = FakeTrainer()
     found = run(again)
     assert again.calls == [("base+mse", 1, resumed), ("base", 2, False), ("base+mse", 2, False)]
@@ -280,7 +280,7 @@ def test_one_seed_has_no_interval_and_says_so(run):
     assert any(note.startswith("One seed: no interval") for note in found["notes"])
 
 
-def test_an_early_stop_is_compared_and_told(run, tmp_path):
+def test_an_early_stop_is_compared_and_noted(run, tmp_path):
     class Trainer(FakeTrainer):
         def say(self, out, status, **more):
             ended = {"finished": "stopped"}.get(status, status)
@@ -304,7 +304,7 @@ def test_validation_is_switched_on_ten_times_a_run_unless_the_preset_says(run, t
 def test_a_run_of_other_settings_is_not_mixed_in(run):
     run(FakeTrainer())
     trainer = FakeTrainer()
-    with pytest.raises(InputError, match=r"seed-0: trained with learning_rate = 0\.001, asked"):
+    with pytest.raises(InputError, match=r"seed-0: trained with learning_rate = 0\.001, requested"):
         run(trainer, settings=("learning_rate=2",))
     assert trainer.calls == []
 
@@ -355,7 +355,7 @@ def test_a_dataset_without_clips_to_validate_on_is_refused(run, sources):
         run(FakeTrainer())
 
 
-def test_a_score_that_was_asked_for_and_not_measured_is_named(run):
+def test_a_requested_score_that_was_not_measured_is_named(run):
     found = run(FakeTrainer(), metrics=("step", "preview/fat"))
     assert list(found["metrics"]) == ["step"]
     assert "No run measured preview/fat; check its name." in found["notes"]

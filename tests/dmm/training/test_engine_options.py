@@ -6,7 +6,7 @@ from dmm.engine import read_pin
 from dmm.errors import EngineError
 from dmm.training import engine_options
 from dmm.training.engine_options import PATH, Option, entries_sha256, options_text, read_options
-from dmm.training.launcher import LAUNCHER, OWNED
+from dmm.training.launcher import LAUNCHER_OPTIONS, STATED_ELSEWHERE
 from dmm.training.presets import known_options
 
 
@@ -68,6 +68,6 @@ def test_a_list_of_another_commit_is_refused(read_text):
 
 
 def test_the_launchers_settings_are_known_and_its_own_are_the_engines():
-    assert set(LAUNCHER) <= set(known_options())
+    assert set(LAUNCHER_OPTIONS) <= set(known_options())
     assert known_options()["dataset_repeats"].owner == "launcher"
-    assert set(OWNED) <= set(read_options())
+    assert set(STATED_ELSEWHERE) <= set(read_options())

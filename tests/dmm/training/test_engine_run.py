@@ -41,7 +41,7 @@ def test_every_process_knows_its_place_among_the_others(run, tmp_path):
 
 
 def test_one_that_fails_ends_those_that_wait_for_it(run, monkeypatch):
-    monkeypatch.setattr(engine_run, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(engine_run, "GRACE_S", 0.2)
     script = f"if os.environ['RANK'] == '0': time.sleep(60)\n{ends(status='failed', reason='NaN')}"
     start = time.monotonic()
     with pytest.raises(EngineError, match="training failed: NaN"):

@@ -51,7 +51,7 @@ def test_a_tables_spelling_is_understood():
     ("key", "sentence"),
     [
         ("ddp_timeout", "Passed through to sd-scripts unchanged."),
-        ("output_dir", "it is said by --out"),
+        ("output_dir", "it is given by --out"),
         ("save_every_n_epochs", "Does nothing here.*use save_every_n_steps"),
         ("cache_text_encoder_outputs", "SDXL only"),
     ],

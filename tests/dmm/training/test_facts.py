@@ -8,8 +8,8 @@ import toml
 from PIL import Image
 
 from dmm.errors import InputError, ModelError
-from dmm.training.facts import DatasetFacts, gather, png_size, read_dataset_facts
-from dmm.training.launcher import with_dataset_settings
+from dmm.training.facts import DatasetFacts, gather_facts, png_size, read_dataset_facts
+from dmm.training.launcher import change_dataset_config
 
 CONFIG = {
     "general": {"shuffle_caption": True, "flip_aug": False},
@@ -94,7 +94,7 @@ def test_a_size_is_width_and_height(dataset):
 
 
 def test_all_facts_of_a_run_are_gathered(dataset, tiny_checkpoint, tmp_path):
-    facts = gather(dataset, tiny_checkpoint)
+    facts = gather_facts(dataset, tiny_checkpoint)
     assert facts.architecture == "sdxl" and facts.dataset == read_dataset_facts(dataset)
     assert facts.base is not None and facts.packages is not None
     assert (facts.base.prediction_type, facts.base.format, facts.base.width) == (
@@ -103,22 +103,22 @@ def test_all_facts_of_a_run_are_gathered(dataset, tiny_checkpoint, tmp_path):
         32,
     )
     with pytest.raises(ModelError, match="no such checkpoint"):
-        gather(dataset, tmp_path / "none.safetensors")
+        gather_facts(dataset, tmp_path / "none.safetensors")
 
 
 def test_without_settings_the_datasets_configuration_stays():
-    assert with_dataset_settings(CONFIG, AS_IT_IS) == CONFIG
+    assert change_dataset_config(CONFIG, AS_IT_IS) == CONFIG
 
 
 def test_each_launcher_setting_changes_what_it_says_and_no_more():
-    changed = with_dataset_settings(
+    changed = change_dataset_config(
         CONFIG, {**AS_IT_IS, "dataset_repeats": 10, "dataset_shuffle": False}
     )
     train, reg = changed["datasets"][0]["subsets"]
     assert (train["num_repeats"], reg["num_repeats"]) == (10, 2)
     assert train["shuffle_caption"] is reg["shuffle_caption"] is False
     assert CONFIG["datasets"][0]["subsets"][0] == {"image_dir": "train", "num_repeats": 3}
-    changed = with_dataset_settings(
+    changed = change_dataset_config(
         CONFIG, {**AS_IT_IS, "dataset_regularisation": False, "dataset_bucketing": True}
     )
     assert changed["datasets"][0]["enable_bucket"] is True

@@ -7,14 +7,14 @@ from rich.console import Console
 
 from dmm.pretraining.nano import NANO
 from dmm.training.facts import DatasetFacts, Facts
-from dmm.training.forecast.disk import Disk, moments, no_space, states
+from dmm.training.forecast.disk import DiskUse, disk_error, kept_states, times_due_or_last
 from dmm.training.forecast.duration import Calibration
 from dmm.training.forecast.forecast import as_json, forecast, rows, table
 from dmm.training.forecast.memory.estimate import CUDA_OVERHEAD_BYTES, GB
-from dmm.training.forecast.memory.step import Measured
+from dmm.training.forecast.memory.step import MeasuredStep
 from dmm.training.presets import resolve
 
-FOUND = Measured(
+FOUND = MeasuredStep(
     lora=(((32, 1000), 2), ((1000, 32), 2)),
     lora_modules=2,
     unet=10**6,
@@ -31,8 +31,8 @@ WORDS = ("max_train_steps=1000", "save_every_n_steps=300", "save_state=true", "s
 @pytest.fixture(autouse=True)
 def no_measuring(monkeypatch):
     for module in ("forecast", "memory.estimate"):
-        monkeypatch.setattr(f"dmm.training.forecast.{module}.measured", lambda step: FOUND)
-    monkeypatch.setattr("dmm.training.forecast.forecast.gpu_bytes", lambda: None)
+        monkeypatch.setattr(f"dmm.training.forecast.{module}.measured_step", lambda step: FOUND)
+    monkeypatch.setattr("dmm.training.forecast.forecast.installed_gpu_bytes", lambda: None)
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_every_file_of_a_run_is_counted(make):
     ],
 )
 def test_states_are_those_that_lie_there_at_once(words, count):
-    assert states(resolve("nano-cpu", words), 1000) == count
+    assert kept_states(resolve("nano-cpu", words), 1000) == count
 
 
 def test_previews_take_at_most_their_pixels_and_samples_twice(make):
@@ -108,14 +108,14 @@ def test_a_full_disk_is_an_error_that_names_the_largest_part(make, monkeypatch, 
 
 
 def test_a_run_that_just_fits_is_let_pass(tmp_path):
-    space = Disk(lora_files=1, lora=10, states=0, state=0, previews=0, preview=0, free=10)
-    assert no_space(resolve("nano-cpu"), space, tmp_path) is None
-    assert no_space(resolve("nano-cpu"), replace(space, free=9), tmp_path)
+    space = DiskUse(lora_files=1, lora=10, states=0, state=0, previews=0, preview=0, free=10)
+    assert disk_error(resolve("nano-cpu"), space, tmp_path) is None
+    assert disk_error(resolve("nano-cpu"), replace(space, free=9), tmp_path)
 
 
-def test_memory_is_held_against_the_card_that_is_named(make):
+def test_memory_is_compared_with_the_gpu_that_is_named(make):
     fits, tight = make(vram_gb=24.0), make(vram_gb=1.0)
-    assert fits.card == 24 * GB and fits.findings == ()
+    assert fits.gpu_bytes == 24 * GB and fits.findings == ()
     assert tight.findings[0].rule == "too-much-memory"
     assert tight.memory.total == tight.memory.allocated + CUDA_OVERHEAD_BYTES > GB
 
@@ -145,4 +145,4 @@ def test_without_a_dataset_nothing_is_forecast(tmp_path):
 
 
 def test_moments_count_what_is_due_and_both_ends():
-    assert [moments(n, 4) for n in (3, 4, 5, 8)] == [1, 1, 2, 2]
+    assert [times_due_or_last(n, 4) for n in (3, 4, 5, 8)] == [1, 1, 2, 2]

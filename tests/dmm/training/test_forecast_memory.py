@@ -22,8 +22,8 @@ from dmm.training.forecast.memory import measure as memory_measure
 from dmm.training.forecast.memory import step as memory_step
 from dmm.training.forecast.memory.estimate import GB, estimate_memory, memory_warning
 from dmm.training.forecast.memory.lora import add_lora
-from dmm.training.forecast.memory.network_pass import LikeGpu, LiveBytes, checkpoint_blocks
-from dmm.training.forecast.memory.step import Measured, Step
+from dmm.training.forecast.memory.network_pass import GpuEmulation, LiveBytes, checkpoint_blocks
+from dmm.training.forecast.memory.step import MeasuredStep, TrainingStep
 from dmm.training.presets import resolve
 
 NANO_LORA = Path(__file__).parents[3] / "models" / "nano" / "music-box-lora.safetensors"
@@ -48,7 +48,7 @@ SD15 = Sd15Shapes(
     vae_channels=(128, 256, 512, 512),
     vae_layers=2,
 )
-STEP = Step(NANO, 256, 256, batch=2, rank=16, conv_rank=8)
+STEP = TrainingStep(NANO, 256, 256, batch=2, rank=16, conv_rank=8)
 measure = cache(memory_measure.measure)
 HALF = {"compute": "bfloat16", "unet_dtype": "bfloat16", "text_dtype": "bfloat16"}
 
@@ -152,7 +152,7 @@ def test_half_precision_is_where_cudas_autocast_has_it():
         assert out.dtype == torch.bfloat16
         return live.now
 
-    class HalfAttention(LikeGpu):
+    class HalfAttention(GpuEmulation):
         def __torch_function__(self, func, types, args=(), kwargs=None):
             if func is F.scaled_dot_product_attention:
                 args = [tensor.to(torch.bfloat16) for tensor in args[:3]]
@@ -168,7 +168,7 @@ def test_half_precision_is_where_cudas_autocast_has_it():
             torch.set_default_dtype(torch.float32)
             torch.set_autocast_enabled("cuda", False)
             torch.set_autocast_cache_enabled(True)
-    assert kept("meta", LikeGpu(torch.bfloat16)) == expected
+    assert kept("meta", GpuEmulation(torch.bfloat16)) == expected
 
 
 def test_what_a_batch_keeps_grows_with_it():
@@ -200,7 +200,9 @@ def test_text_encoders_that_learn_along_add_their_matrices():
 
 
 def test_sd15_is_measured_too(tiny_sd15_shapes):
-    step = Step(tiny_sd15_shapes, 64, 64, 1, rank=4, checkpointing=True, trains_text=True, **HALF)
+    step = TrainingStep(
+        tiny_sd15_shapes, 64, 64, 1, rank=4, checkpointing=True, trains_text=True, **HALF
+    )
     found = measure(step)
     assert found.lora_modules == 192 + 6 * tiny_sd15_shapes.te.num_layers
     assert found.step > 2**16
@@ -214,10 +216,10 @@ def test_a_step_is_measured_once(facts, monkeypatch):
 
 
 def test_precision_and_caching_change_what_rests(facts, monkeypatch):
-    found = Measured(
+    found = MeasuredStep(
         (((32, 320), 4),), 2, unet=1000, text=300, vae=50, step=7, encoding=5, decoding=6
     )
-    monkeypatch.setattr("dmm.training.forecast.memory.estimate.measured", lambda step: found)
+    monkeypatch.setattr("dmm.training.forecast.memory.estimate.measured_step", lambda step: found)
     normal = estimate_memory(resolve("sdxl-24gb"), facts, SDXL)
     assert (normal.unet, normal.text_encoders, normal.vae) == (2000, 600, 0)
     assert normal.lora == 4 * 4 * 32 * 320
@@ -231,19 +233,19 @@ def test_precision_and_caching_change_what_rests(facts, monkeypatch):
 
 
 def test_what_is_not_known_is_said(facts, monkeypatch):
-    found = Measured((), 0, 1, 1, 1, 1, 1, 1)
-    monkeypatch.setattr("dmm.training.forecast.memory.estimate.measured", lambda step: found)
+    found = MeasuredStep((), 0, 1, 1, 1, 1, 1, 1)
+    monkeypatch.setattr("dmm.training.forecast.memory.estimate.measured_step", lambda step: found)
     words = ["optimizer_type=some.Optimizer", "network_module=lycoris.kohya"]
     notes = estimate_memory(resolve("sdxl-24gb", words), facts, SDXL).notes
     assert "some.optimizer" in notes[0] and "lycoris.kohya" in notes[1]
 
 
 def test_a_small_card_gets_a_warning_with_what_to_change(facts, monkeypatch):
-    def fake(step: Step) -> Measured:
+    def fake(step: TrainingStep) -> MeasuredStep:
         activations = GB * step.batch * (1 if step.checkpointing else 10)
-        return Measured((), 0, GB, 0, 0, activations, 0, 0)
+        return MeasuredStep((), 0, GB, 0, 0, activations, 0, 0)
 
-    monkeypatch.setattr("dmm.training.forecast.memory.estimate.measured", fake)
+    monkeypatch.setattr("dmm.training.forecast.memory.estimate.measured_step", fake)
     settings = resolve("sdxl-24gb", ["gradient_checkpointing=false", "train_batch_size=4"])
     needed = estimate_memory(settings, facts, SDXL)
     assert memory_warning(settings, facts, SDXL, needed, 64 * GB) is None

@@ -2,9 +2,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dmm.training.run_card.licences import BASES, demands, licences, lora_licence
+from dmm.training.run_card.licences import (
+    PUBLISHED_BASES,
+    count_licences,
+    licence_conditions,
+    lora_licence,
+)
 
-SDXL, SD15 = BASES
+SDXL, SD15 = PUBLISHED_BASES
 
 
 @pytest.fixture
@@ -18,12 +23,12 @@ def dataset(tmp_path):
 
 
 def test_clips_that_are_learnt_from_are_counted_by_licence(dataset):
-    assert licences(dataset) == {"CC BY 4.0": 2, "unknown": 2, "CC0-1.0": 1}
-    assert list(licences(dataset)) == ["CC BY 4.0", "unknown", "CC0-1.0"]
+    assert count_licences(dataset) == {"CC BY 4.0": 2, "unknown": 2, "CC0-1.0": 1}
+    assert list(count_licences(dataset)) == ["CC BY 4.0", "unknown", "CC0-1.0"]
 
 
 def test_a_folder_without_a_manifest_has_none(tmp_path):
-    assert licences(tmp_path) == {}
+    assert count_licences(tmp_path) == {}
 
 
 @pytest.mark.parametrize(
@@ -36,7 +41,7 @@ def test_a_folder_without_a_manifest_has_none(tmp_path):
     ],
 )
 def test_what_a_licence_demands_is_read_from_its_name(licence, expected):
-    assert demands(licence) == expected
+    assert licence_conditions(licence) == expected
 
 
 def test_the_licence_is_the_bases_only_if_all_music_is_free():

@@ -10,7 +10,7 @@ from dmm.checkpoints.header import read_metadata
 from dmm.training.presets import resolve
 from dmm.training.resuming import resumed_record, state_to_resume
 from dmm.training.run_card.card import write_card
-from dmm.training.runs import last, read_run, series
+from dmm.training.runs import last_value, read_run, series
 from dmm.training.starting_weights import fit_rank
 
 OLD = Path(__file__).parents[2] / "golden" / "run-850b165"
@@ -20,7 +20,7 @@ def test_its_record_metrics_and_newest_state_are_found():
     run = read_run(OLD)
     assert (run.status, run.lora_name, run.record["step"]) == ("finished", "lora", 3)
     assert series(run.lines, "loss")[0].tolist() == [1, 2, 3]
-    assert last(run.lines, "preview/embedder") == "mel-stats"
+    assert last_value(run.lines, "preview/embedder") == "mel-stats"
     assert state_to_resume(OLD).name == "step-000002"
 
 

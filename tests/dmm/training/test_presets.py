@@ -6,7 +6,7 @@ import pytest
 from dmm.errors import PresetError
 from dmm.training.engine_options import Option
 from dmm.training.presets import ABLATIONS, PRESETS, preset_names, resolve
-from dmm.training.values import typed
+from dmm.training.values import parse_value
 
 
 def written(folder, **files):
@@ -107,7 +107,7 @@ def test_launcher_settings_stay_out_of_the_engines():
         ({"a": "extends = 3"}, "the name of one preset is needed"),
         ({"a": 'unset = "seed"'}, "a list of settings is needed"),
         ({"a": 'unset = ["sede"]'}, "did you mean 'seed'"),
-        ({"a": 'output_dir = "x"'}, "output_dir is not for a preset; it is said by --out"),
+        ({"a": 'output_dir = "x"'}, "output_dir cannot stand in a preset; it is given by --out"),
         ({"a": 'extends = "nano-cpuu"'}, "did you mean 'nano-cpu'"),
         ({"a": "seed = 1"}, "states a difference only"),
     ],
@@ -125,7 +125,7 @@ def test_a_bad_preset_is_told_in_one_line(tmp_path, files, message):
         ("nowhere.toml", "no preset 'nowhere.toml'; known are nano-cpu"),
         ("rank-64", "put it on a preset, as in sdxl-24gb.rank-64"),
         ("min-snr+nano-cpu", "put it on a preset"),
-        ("sdxl-24gb+nano-cpu", "'nano-cpu' is a whole preset: it comes first"),
+        ("sdxl-24gb+nano-cpu", "'nano-cpu' is a complete preset: put it first"),
         ("nano-cpu+", "no preset ''"),
     ],
 )
@@ -163,9 +163,9 @@ def test_words_that_are_no_setting_are_refused(pair):
 
 def test_a_choice_is_compared_as_it_is_written():
     option = Option("int", choices=("150", "225"))
-    assert typed("max_token_length", "150", option) == 150
+    assert parse_value("max_token_length", "150", option) == 150
     with pytest.raises(PresetError, match="one of 150, 225"):
-        typed("max_token_length", 75, option)
+        parse_value("max_token_length", 75, option)
 
 
 def test_a_runs_own_settings_are_a_preset_again(tmp_path):

@@ -6,16 +6,21 @@ from math import sqrt
 import pytest
 
 from dmm.training.presets import resolve
+from dmm.training.rules.dependencies import dependencies
 from dmm.training.rules.loss import SDXL_OFFSET, hidden_level
 from dmm.training.rules.network import LORA_ARGS
-from dmm.training.rules.optimizer import OPTIMIZERS, READERS, SCHEDULERS, TORCH_OPTIMIZERS
+from dmm.training.rules.optimizer import OPTIMIZERS, SCHEDULERS, TORCH_OPTIMIZERS
+
+SCHEDULE_SETTINGS = [
+    key for row in dependencies() if row.needs == ("lr_scheduler",) for key in row.settings
+]
 
 
 @pytest.mark.parametrize(
     ("file", "names"),
     [
         ("networks/lora.py", [name for name in LORA_ARGS if name != "dropout"]),
-        ("library/train_util.py", [*OPTIMIZERS, *READERS]),
+        ("library/train_util.py", [*OPTIMIZERS, *SCHEDULE_SETTINGS]),
     ],
 )
 def test_the_engine_still_reads_the_names_we_know(engine, file, names):

@@ -14,9 +14,9 @@ from dmm.cards import verify_card
 from dmm.codec.mel import load_format
 from dmm.errors import InputError, ModelError
 from dmm.training.run_card.card import write_card
-from dmm.training.run_card.licences import BASES
+from dmm.training.run_card.licences import PUBLISHED_BASES
 
-SDXL = next(iter(BASES))
+SDXL = next(iter(PUBLISHED_BASES))
 RECORD = {
     "status": "finished",
     "name": "tunes",
@@ -154,10 +154,10 @@ def test_scores_come_with_their_steps_and_their_embedder(run):
     assert "Lowest validation loss: 0.25, at step 20." in text and "`mel-stats`" in text
 
 
-def test_licences_are_counted_and_what_they_ask_for_is_told(run):
+def test_licences_are_counted_and_their_conditions_named(run):
     text = card(run())
     assert "| CC BY-NC 4.0 | 3 | no commercial use |" in text
-    assert "**Warning:** nothing says that 2 of these clips" in text
+    assert "**Warning:** no known licence permits copying, training on or passing on 2" in text
 
 
 def test_every_resume_names_what_it_changed(run):
@@ -174,7 +174,7 @@ def test_licences_of_several_datasets_are_said_to_be_so(run):
     assert "dataset changed" not in card(run())
     changed = {"dataset_sha256": ["c" * 64, "d" * 64]}
     resumed = [{"from": "step-000020", "changed": changed}]
-    assert "dataset changed on the way: of each licence" in card(run(resumed=resumed))
+    assert "dataset changed between resumes: each count" in card(run(resumed=resumed))
 
 
 def test_no_folder_of_the_machine_is_published(run):
@@ -214,7 +214,7 @@ def test_words_of_a_user_do_not_become_markdown(run):
 
 def test_a_run_that_did_not_end_says_so(run):
     text = card(run(status="interrupted", reason="ctrl-C"))
-    assert "**This run has not come to its end**, it is interrupted at step 40: ctrl-C" in text
+    assert "**This run has not reached its end**: interrupted at step 40: ctrl-C" in text
     assert "stopped early at step 40: no better loss" in card(
         run(status="stopped", reason="no better loss")
     )
@@ -224,7 +224,7 @@ def test_a_run_that_was_killed_at_once_still_has_a_card(tmp_path):
     (tmp_path / "run.json").write_text('{"status": "started"}')
     (tmp_path / "metrics.jsonl").write_text('{"step": 1, "lo')
     text = card(tmp_path)
-    assert "There is no LoRA yet." in text and "does not say under which licences" in text
+    assert "There is no LoRA yet." in text and "are not recorded" in text
     assert head(text)["library_name"] == "diffusers"
 
 

@@ -4,7 +4,7 @@ from safetensors.torch import load_file, save_file
 
 from dmm.errors import InputError, ModelError, PresetError
 from dmm.training.presets import resolve
-from dmm.training.starting_weights import fit_rank, starting_weights
+from dmm.training.starting_weights import fit_rank, write_starting_weights
 
 
 @pytest.fixture
@@ -63,7 +63,9 @@ def begin(tiny_checkpoint, tmp_path):
         tensors = {f"{name}.lora_down.weight": down, f"{name}.lora_up.weight": up}
         save_file(tensors, tmp_path / "lora.safetensors", metadata)
         files = tmp_path / "lora.safetensors", tmp_path / "out.safetensors"
-        return starting_weights(*files, resolve("nano-cpu", settings), tiny_checkpoint, "nano")
+        return write_starting_weights(
+            *files, resolve("nano-cpu", settings), tiny_checkpoint, "nano"
+        )
 
     return begin
 
@@ -80,7 +82,7 @@ def test_a_lora_of_another_base_is_refused(begin):
 
 
 def test_a_lora_for_other_images_is_refused(begin):
-    with pytest.raises(InputError, match="draws 'sdxl-512' images, the dataset holds 'nano'"):
+    with pytest.raises(InputError, match="makes 'sdxl-512' images, the dataset holds 'nano'"):
         begin(LINEAR, 64, (64,), metadata={"dmm_format": "sdxl-512"})
 
 

@@ -5,9 +5,9 @@ import pytest
 from scipy import stats
 
 from dmm.training.ablation.statistics import (
-    caution,
     detectable_effect,
     estimate,
+    few_seeds_warning,
     holm,
     paired_difference,
     with_holm,
@@ -36,7 +36,7 @@ def test_one_seed_has_a_mean_and_nothing_that_looks_sure():
     assert (found.mean, found.low, found.high) == (0.25, None, None)
     difference = paired_difference({0: 0.25}, {0: 0.5})
     assert (difference.mean, difference.low, difference.p) == (-0.25, None, None)
-    assert "no interval" in caution(1)
+    assert "no interval" in few_seeds_warning(1)
 
 
 def test_failed_runs_are_named_and_not_averaged():
@@ -115,7 +115,7 @@ def test_the_detectable_effect_is_found_in_four_of_five_simulated_ablations(rng)
 
 
 def test_few_seeds_come_with_a_caution_and_many_do_not():
-    assert "3 seeds" in caution(3) and "0.25" in caution(3)
-    assert caution(10) is None
+    assert "3 seeds" in few_seeds_warning(3) and "0.25" in few_seeds_warning(3)
+    assert few_seeds_warning(10) is None
     with pytest.raises(ValueError, match="got 1"):
         detectable_effect(1)

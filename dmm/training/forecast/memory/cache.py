@@ -1,7 +1,7 @@
-"""Keep measured steps on disk, since measuring one takes seconds.
+"""Cache measured training steps on disk, because measuring one takes seconds.
 
-Results lie under ``$DMM_CACHE`` by a hash of all that they depend on: the networks' sizes, the
-settings and the versions of torch, diffusers and transformers.
+Results are files in ``$DMM_CACHE``, named by a hash of all that they depend on: sizes of networks,
+settings, and versions of torch, diffusers and transformers.
 """
 
 import hashlib
@@ -13,15 +13,15 @@ from typing import Any
 from ....checkpoints.tokenizers import cache_root
 from ....files import write_text
 from .measure import measure
-from .step import Measured, Step
+from .step import MeasuredStep, TrainingStep
 
 PACKAGES = ("torch", "diffusers", "transformers")
-RULES = 1
-"""Counted up whenever the measuring changes, so that older results are not found."""
+METHOD = 1
+"""Increase this whenever the measuring changes, so that older results are not used."""
 
 
-def measured(step: Step) -> Measured:
-    """The memory of a step, measured now or read from an earlier measurement of an equal step."""
+def measured_step(step: TrainingStep) -> MeasuredStep:
+    """Measure a step's memory, or read the result of an equal step from the cache."""
     path = cache_root() / "memory" / f"{_fingerprint(step)}.json"
     try:
         return _read(json.loads(path.read_text(encoding="utf-8")))
@@ -31,12 +31,12 @@ def measured(step: Step) -> Measured:
         return found
 
 
-def _read(kept: dict[str, Any]) -> Measured:
+def _read(kept: dict[str, Any]) -> MeasuredStep:
     lora = tuple((tuple(shape), count) for shape, count in kept.pop("lora"))
-    return Measured(lora=lora, **kept)
+    return MeasuredStep(lora=lora, **kept)
 
 
-def _fingerprint(step: Step) -> str:
+def _fingerprint(step: TrainingStep) -> str:
     versions = [version(package) for package in PACKAGES]
-    facts = [RULES, versions, step.shapes.kind, asdict(step)]
+    facts = [METHOD, versions, step.shapes.kind, asdict(step)]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]

@@ -1,8 +1,8 @@
-"""How much memory of a GPU a training takes, and what to change where it is more than there is.
+"""Estimate the GPU memory of a training, and suggest changes if a GPU has too little.
 
-What rests there follows from counts of parameters and their precision; what comes and goes within
-a step is measured on torch's meta device (``measure.py``). How the two compare with real steps:
-``benchmarks/train_memory.py``.
+Constant allocations follow from parameter counts and precision. Temporary ones within a step are
+measured on torch's meta device (``measure.py``). ``benchmarks/train_memory.py`` compares both with
+real steps.
 """
 
 from dataclasses import dataclass, replace
@@ -10,16 +10,16 @@ from typing import Any
 
 from ....checkpoints.architecture import Shapes
 from ...facts import Facts
-from ...presets import Resolved
-from ...rules.base import Finding, in_force
-from .cache import measured
+from ...presets import RunSettings
+from ...rules.base import Finding, value_in_force
+from .cache import measured_step
 from .optimizer import optimizer_bytes, optimizer_name, update_bytes
-from .step import BYTES, Measured, Step, step_of
+from .step import BYTES, MeasuredStep, TrainingStep, training_step
 
 GB = 2**30
 """2^30 bytes."""
 CUDA_OVERHEAD_BYTES = GB
-"""CUDA's context, its libraries' work space and the allocator's gaps: assumed, not measured."""
+"""CUDA's context, its libraries' workspace and the allocator's gaps: assumed, not measured."""
 
 
 @dataclass(frozen=True)
@@ -28,93 +28,98 @@ class MemoryEstimate:
 
     unet: int
     text_encoders: int
-    """Zero where their output is cached and they leave the card."""
+    """Zero if their outputs are cached and they leave the GPU."""
     lora: int
     optimizer: int
     average: int
-    """Of the LoRA's weights, if one is kept."""
+    """Of the moving average of the LoRA's weights, if one is kept."""
     vae: int
-    """Zero where the latents are cached; it then comes back for previews alone."""
+    """Zero if latents are cached; it is then loaded for previews only."""
     phases: dict[str, int]
-    """All bytes at the worst moment of each phase, CUDA's own not among them."""
+    """Total bytes at the peak of each phase, without CUDA's overhead."""
     notes: tuple[str, ...] = ()
-    """What is not known, one sentence each."""
+    """Parts that are not counted, one sentence each."""
 
     @property
     def resting(self) -> int:
-        """Bytes between two steps."""
+        """Bytes that stay allocated between two steps."""
         parts = (self.unet, self.text_encoders, self.lora, self.optimizer, self.average, self.vae)
         return sum(parts)
 
     @property
     def worst_phase(self) -> str:
-        """The phase that takes most."""
+        """The phase with the highest peak."""
         return max(self.phases, key=lambda name: self.phases[name])
 
     @property
     def allocated(self) -> int:
-        """Bytes of tensors at the worst moment of all."""
+        """Bytes of tensors at the highest peak."""
         return max(self.phases.values())
 
     @property
     def total(self) -> int:
-        """Bytes of the card at the worst moment, CUDA's own included."""
+        """Bytes of the GPU at the highest peak, CUDA's overhead included."""
         return self.allocated + CUDA_OVERHEAD_BYTES
 
 
-def estimate_memory(settings: Resolved, facts: Facts, shapes: Shapes) -> MemoryEstimate:
-    """The GPU memory of a training; ``facts.dataset`` must be known.
+def estimate_memory(settings: RunSettings, facts: Facts, shapes: Shapes) -> MemoryEstimate:
+    """Estimate the GPU memory of a training; ``facts.dataset`` must be known.
 
-    Seconds on the first call, because a step is measured; results are kept.
+    The first call takes seconds, because a step is measured; results are cached.
     """
-    step = step_of(settings, facts, shapes)
-    found = measured(step)
-    lora = found.lora_parameters * BYTES[step.lora_dtype]
+    step = training_step(settings, facts, shapes)
+    measured = measured_step(step)
+    lora = measured.lora_parameters * BYTES[step.lora_dtype]
     name = optimizer_name(settings)
-    state = optimizer_bytes(name, found.lora, BYTES[step.lora_dtype])
+    state = optimizer_bytes(name, measured.lora, BYTES[step.lora_dtype])
     reads = not settings["cache_text_encoder_outputs"] or step.trains_text
-    vae = found.vae * BYTES[step.vae_dtype]
+    vae = measured.vae * BYTES[step.vae_dtype]
     resting = MemoryEstimate(
-        unet=found.unet * BYTES[step.unet_dtype],
-        text_encoders=found.text * BYTES[step.text_dtype] if reads else 0,
+        unet=measured.unet * BYTES[step.unet_dtype],
+        text_encoders=measured.text * BYTES[step.text_dtype] if reads else 0,
         lora=lora,
         optimizer=state or 0,
-        average=found.lora_parameters * 4 if settings["ema_decay"] else 0,
+        average=measured.lora_parameters * 4 if settings["ema_decay"] else 0,
         vae=0 if settings["cache_latents"] else vae,
         phases={},
         notes=tuple(_notes(settings, name, state)),
     )
-    update = lora + update_bytes(name, found.lora, BYTES[step.lora_dtype])
-    return replace(resting, phases=_phases(settings, step, found, resting, vae, update))
+    update = lora + update_bytes(name, measured.lora, BYTES[step.lora_dtype])
+    return replace(resting, phases=_phases(settings, step, measured, resting, vae, update))
 
 
 def _phases(
-    settings: Resolved, step: Step, found: Measured, resting: MemoryEstimate, vae: int, update: int
+    settings: RunSettings,
+    step: TrainingStep,
+    measured: MeasuredStep,
+    resting: MemoryEstimate,
+    vae: int,
+    update: int,
 ) -> dict[str, int]:
     phases = {
-        "a step": resting.resting + found.step,
+        "a step": resting.resting + measured.step,
         "an update of the weights": resting.resting + update,
     }
     if settings["cache_latents"]:
-        phases["caching latents"] = vae + found.encoding
+        phases["caching latents"] = vae + measured.encoding
     else:
-        phases["encoding clips"] = resting.resting + found.encoding
+        phases["encoding clips"] = resting.resting + measured.encoding
     if settings["preview_every_n_steps"]:
-        comes_back = vae if settings["cache_latents"] else 0
-        set_aside = resting.lora if settings["ema_decay"] else 0
-        # decoding one picture takes more than drawing a batch of four, at every size of ours
-        phases["a preview"] = resting.resting + comes_back + set_aside + found.decoding
+        loaded_vae = vae if settings["cache_latents"] else 0
+        lora_backup = resting.lora if settings["ema_decay"] else 0
+        # decoding one image takes more than sampling a batch of four, at all sizes tried
+        phases["a preview"] = resting.resting + loaded_vae + lora_backup + measured.decoding
     return phases
 
 
-def _notes(settings: Resolved, optimizer: str, state: int | None) -> list[str]:
+def _notes(settings: RunSettings, optimizer: str, state: int | None) -> list[str]:
     notes = []
     if state is None:
-        notes.append(f"what {optimizer} remembers is not known and not counted")
+        notes.append(f"the state of {optimizer} is not known and not counted")
     if settings["network_module"] != "networks.lora":
         notes.append(f"{settings['network_module']} is counted as networks.lora of the same rank")
     if any("block" in argument for argument in settings["network_args"] or ()):
-        notes.append("ranks by block are not counted: network_dim holds for all")
+        notes.append("ranks per block are not counted: network_dim is assumed for all")
     return notes
 
 
@@ -126,62 +131,64 @@ REMEDIES: tuple[dict[str, Any], ...] = (
     {"network_train_unet_only": True},
     {"cache_text_encoder_outputs": True, "dataset_shuffle": False},
 )
-"""What takes less memory, the cheapest first; a step sees as many clips as before."""
+"""Changes that save memory, the cheapest first. Gradient accumulation makes up for a smaller batch:
+a step sees as many clips as before."""
 
 
-def gpu_bytes() -> int | None:
-    """MemoryEstimate of the first GPU here; None without one."""
+def installed_gpu_bytes() -> int | None:
+    """Memory of the first GPU here; None without one."""
     import torch
 
     return torch.cuda.get_device_properties(0).total_memory if torch.cuda.is_available() else None
 
 
 def memory_warning(
-    settings: Resolved, facts: Facts, shapes: Shapes, needed: MemoryEstimate, gpu: int
+    settings: RunSettings, facts: Facts, shapes: Shapes, needed: MemoryEstimate, gpu: int
 ) -> Finding | None:
-    """A warning, with what to change, if a card of so many bytes is too small; else None."""
+    """A warning, with changes that help, if a GPU of ``gpu`` bytes is too small; else None."""
     if needed.total <= gpu:
         return None
     changed, stated, less = settings, [], needed
     for remedy in 2 * REMEDIES:  # one may only help after a later one has
         tried, words = _with_remedy(changed, facts, remedy)
-        then = estimate_memory(tried, facts, shapes) if words and less.total > gpu else less
-        if then.total < less.total:
-            changed, less = tried, then
+        after = estimate_memory(tried, facts, shapes) if words and less.total > gpu else less
+        if after.total < less.total:
+            changed, less = tried, after
             stated += words
-    size = f"{readable_size(needed.total)} at its worst moment ({needed.worst_phase})"
+    size = f"{readable_size(needed.total)} at its peak ({needed.worst_phase})"
     remedy = (
         f"with {' '.join(f'--set {word}' for word in stated)} it takes {readable_size(less.total)}"
     )
     if not stated:
-        remedy = "nothing that is known here takes less; take smaller images or a smaller base"
+        remedy = "no setting known here takes less; use smaller images or a smaller base"
     elif less.total > gpu:
-        remedy += ", still too much; take smaller images, a lower network_dim or a smaller base"
-    message = f"training takes about {size} and the card has {readable_size(gpu)}: {remedy}"
+        remedy += ", still too much; use smaller images, a lower network_dim or a smaller base"
+    message = f"training takes about {size} and the GPU has {readable_size(gpu)}: {remedy}"
     return Finding("too-much-memory", "warning", message)
 
 
 def _with_remedy(
-    settings: Resolved, facts: Facts, remedy: dict[str, Any]
-) -> tuple[Resolved, list[str]]:
-    """Settings with a remedy, and it in words of ``--set``; no words if it is in force already."""
+    settings: RunSettings, facts: Facts, remedy: dict[str, Any]
+) -> tuple[RunSettings, list[str]]:
+    """Settings with a remedy applied, and the changes as ``key=value``; none if it is in force."""
     if "cache_text_encoder_outputs" in remedy and facts.architecture != "sdxl":
         return settings, []
     if "train_batch_size" in remedy:
-        batch = in_force(settings, facts, "train_batch_size")
+        batch = value_in_force(settings, facts, "train_batch_size")
         steps = batch * settings["gradient_accumulation_steps"]
         remedy = {**remedy, "gradient_accumulation_steps": steps}
     changes = {key: value for key, value in remedy.items() if settings[key] != value}
     stated = {k: v for k, v in {**settings.stated, **changes}.items() if v is not None}
-    return replace(settings, stated=stated), [f"{k}={_word(v)}" for k, v in changes.items()]
+    words = [f"{k}={_set_value(v)}" for k, v in changes.items()]
+    return replace(settings, stated=stated), words
 
 
-def _word(value: Any) -> str:
+def _set_value(value: Any) -> str:
     return "" if value is None else str(value).lower()
 
 
 def readable_size(size: int) -> str:
-    """Bytes in gigabytes of 2^30, or megabytes of 2^20 where that is too coarse.
+    """Bytes as text, in GB (2^30 bytes), or below a tenth of that in MB (2^20 bytes).
 
     >>> readable_size(25769803776), readable_size(5000000)
     ('24.0 GB', '5 MB')

@@ -1,8 +1,8 @@
-"""The layers that sd-scripts trains a LoRA on, and stand-ins for that LoRA in our own networks.
+"""Put a LoRA on the layers that sd-scripts would choose, in networks of diffusers.
 
-The engine chooses by the names of classes (``LoRANetwork`` in its ``networks/lora.py``). Those of
-diffusers and transformers are named alike, so the same rule finds the same layers here; the
-numbers of modules and parameters are held against the engine's own in the tests.
+The engine chooses by class names (``LoRANetwork`` in its ``networks/lora.py``). Those of diffusers
+and transformers are equal, so the same rule finds the same layers here. Tests compare the
+numbers of modules and parameters with the engine's.
 """
 
 from collections.abc import Iterator
@@ -13,12 +13,12 @@ from torch import nn
 
 ATTENTION = ("Transformer2DModel",)
 CONVOLUTIONS = ("ResnetBlock2D", "Downsample2D", "Upsample2D")
-"""Where layers are looked for in the UNet as soon as ``conv_dim`` is set."""
+"""Further classes of the UNet whose layers are chosen if ``conv_dim`` is set."""
 TEXT = ("CLIPAttention", "CLIPSdpaAttention", "CLIPMLP")
 
 
-class LowRank(nn.Module):
-    """A layer with a LoRA beside it; it takes the layer's ``forward``."""
+class LoraLayer(nn.Module):
+    """A LoRA on a layer, whose ``forward`` it calls."""
 
     def __init__(self, layer: nn.Module, rank: int) -> None:
         super().__init__()
@@ -34,25 +34,25 @@ class LowRank(nn.Module):
         self.original = layer.forward
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """The layer's output and the LoRA's, multiplied twice as the engine does."""
+        """The layer's output plus the LoRA's, multiplied twice as the engine does."""
         return self.original(x) + self.up(self.down(x)) * 1.0 * 1.0
 
 
-def add_lora(network: nn.Module, rank: int, conv_rank: int | None = None) -> list[LowRank]:
-    """Put a LoRA on a UNet's or a text encoder's layers; returns what can be trained.
+def add_lora(network: nn.Module, rank: int, conv_rank: int | None = None) -> list[LoraLayer]:
+    """Put a LoRA on a UNet's or a text encoder's layers; returns the trainable modules.
 
-    ``conv_rank`` is the engine's ``conv_dim``, for convolutions wider than 1 x 1; None leaves out
-    these and the residual blocks that hold them.
+    ``conv_rank`` is the engine's ``conv_dim``, for convolutions larger than 1 x 1; None leaves out
+    these and all layers of the residual blocks that contain them.
     """
     added = []
-    for layer, own_rank in list(layers(network, rank, conv_rank)):
-        lora = LowRank(layer, own_rank)
+    for layer, own_rank in list(lora_layers(network, rank, conv_rank)):
+        lora = LoraLayer(layer, own_rank)
         layer.forward = lora.forward
         added.append(lora)
     return added
 
 
-def layers(
+def lora_layers(
     network: nn.Module, rank: int, conv_rank: int | None = None
 ) -> Iterator[tuple[nn.Module, int]]:
     """The layers that the engine would choose, each with its rank."""

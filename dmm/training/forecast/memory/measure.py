@@ -1,4 +1,4 @@
-"""Measure a training step on torch's meta device: networks of full size that take no memory."""
+"""Measure a training step on torch's meta device, where full-size networks take no memory."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -13,41 +13,41 @@ from .lora import add_lora
 from .network_pass import (
     CHECKPOINTED,
     CHECKPOINTED_TEXT,
-    LikeGpu,
+    GpuEmulation,
     checkpoint_blocks,
-    quiet_bytes,
-    step_bytes,
+    inference_peak_bytes,
+    training_peak_bytes,
 )
-from .step import CHUNK, Measured, Step
+from .step import CHUNK, MeasuredStep, TrainingStep
 
 META = torch.device("meta")
 TIME_IDS = 6
-"""Numbers that tell SDXL of the original size, the crop and the target size."""
+"""Numbers of SDXL's size conditioning: original size, crop and target size."""
 
 
-def measure(step: Step) -> Measured:
-    """Build the step's networks and send a batch forward and back; seconds for SDXL."""
+def measure(step: TrainingStep) -> MeasuredStep:
+    """Build the step's networks and run a forward and a backward pass; seconds for SDXL."""
     with META:
         built = networks.build(step.shapes)
-        parts = Parts(built["unet"], text_encoders(built), built["vae"])
-        learning = _prepare(parts, step)
-    shapes = Counter(tuple(p.shape) for lora in learning for p in lora.parameters())
-    counts = [sum(p.numel() for p in part.parameters()) for part in parts.all()]
-    return Measured(
+        base = BaseNetworks(built["unet"], text_encoders(built), built["vae"])
+        trained = _prepare(base, step)
+    shapes = Counter(tuple(p.shape) for lora in trained for p in lora.parameters())
+    counts = [sum(p.numel() for p in part.parameters()) for part in base.all()]
+    return MeasuredStep(
         lora=tuple(sorted(shapes.items())),
-        lora_modules=len(learning),
+        lora_modules=len(trained),
         unet=counts[0],
         text=sum(counts[1:-1]),
         vae=counts[-1],
-        step=_step(parts, step, learning),
-        encoding=_encoding(parts.vae, step),
-        decoding=_decoding(parts.vae, step),
+        step=_step_bytes(base, step, trained),
+        encoding=_encoding_bytes(base.vae, step),
+        decoding=_decoding_bytes(base.vae, step),
     )
 
 
 @dataclass(frozen=True)
-class Parts:
-    """The networks of a base."""
+class BaseNetworks:
+    """The networks of a base model."""
 
     unet: Any
     text_encoders: list[Any]
@@ -59,37 +59,37 @@ class Parts:
 
 
 def text_encoders(built: dict[str, Any]) -> list[Any]:
-    """Those of a pipeline's networks, in order."""
+    """The text encoders among a pipeline's networks, in order."""
     return [network for name, network in built.items() if name.startswith("text_encoder")]
 
 
-def _prepare(parts: Parts, step: Step) -> list[nn.Module]:
-    """Precision, LoRA and checkpoints as the engine sets them up; returns the LoRA's modules."""
-    for part in parts.all():
+def _prepare(base: BaseNetworks, step: TrainingStep) -> list[nn.Module]:
+    """Set up precision, LoRA and checkpointing as the engine does; returns the LoRA's modules."""
+    for part in base.all():
         part.requires_grad_(False)
-    parts.unet.to(getattr(torch, step.unet_dtype))
-    parts.vae.to(getattr(torch, step.vae_dtype))
-    learning: list[nn.Module] = []
+    base.unet.to(getattr(torch, step.unet_dtype))
+    base.vae.to(getattr(torch, step.vae_dtype))
+    trained: list[nn.Module] = []
     if step.trains_unet:
-        learning += add_lora(parts.unet, step.rank, step.conv_rank)
-    for encoder in parts.text_encoders:
+        trained += add_lora(base.unet, step.rank, step.conv_rank)
+    for encoder in base.text_encoders:
         encoder.to(getattr(torch, step.text_dtype))
         if step.trains_text:
-            learning += add_lora(encoder, step.rank)
+            trained += add_lora(encoder, step.rank)
     if step.checkpointing:
-        checkpoint_blocks(parts.unet, CHECKPOINTED[step.shapes.kind])
-        for encoder in parts.text_encoders if step.trains_text else ():
+        checkpoint_blocks(base.unet, CHECKPOINTED[step.shapes.kind])
+        for encoder in base.text_encoders if step.trains_text else ():
             checkpoint_blocks(encoder, CHECKPOINTED_TEXT)
-    for lora in learning:
+    for lora in trained:
         lora.to(getattr(torch, step.lora_dtype))
-    return learning
+    return trained
 
 
-def _step(parts: Parts, step: Step, learning: list[nn.Module]) -> int:
+def _step_bytes(base: BaseNetworks, step: TrainingStep, trained: list[nn.Module]) -> int:
     shapes, dtype = step.shapes, getattr(torch, step.compute)
     factor = 2 ** (len(shapes.vae_channels) - 1)
     size = (step.batch, shapes.latent_channels, step.height // factor, step.width // factor)
-    latents = _empty(*size, dtype=dtype, learns=step.trains_unet)
+    latents = _empty(*size, dtype=dtype, requires_grad=step.trains_unet)
     timesteps = _empty(step.batch, dtype=torch.long)
     context = _empty(step.batch, step.tokens, shapes.context_dim, dtype=dtype)
     inputs = {"latents": latents, "timesteps": timesteps, "context": context}
@@ -98,49 +98,51 @@ def _step(parts: Parts, step: Step, learning: list[nn.Module]) -> int:
         inputs["time_ids"] = _empty(step.batch, TIME_IDS)
 
     def forward() -> torch.Tensor:
-        given = inputs | (_read(parts.text_encoders, step) if step.trains_text else {})
+        given = inputs | (_encode_captions(base.text_encoders, step) if step.trains_text else {})
         added = None
         if "time_ids" in given:
             added = {"text_embeds": given["pooled"], "time_ids": given["time_ids"]}
-        return parts.unet(
+        return base.unet(
             given["latents"], given["timesteps"], given["context"], added_cond_kwargs=added
         ).sample
 
-    known = [p for part in (*parts.all(), *learning) for p in part.parameters()]
-    known += [*inputs.values(), *(b for part in parts.all() for b in part.buffers())]
-    mode = LikeGpu(None if step.compute == "float32" else dtype, step.keeps_scores)
-    return step_bytes(
-        forward, mode, known, [p for lora in learning for p in lora.parameters()], step.accumulates
+    known = [p for part in (*base.all(), *trained) for p in part.parameters()]
+    known += [*inputs.values(), *(b for part in base.all() for b in part.buffers())]
+    mode = GpuEmulation(None if step.compute == "float32" else dtype, step.keeps_scores)
+    return training_peak_bytes(
+        forward, mode, known, [p for lora in trained for p in lora.parameters()], step.accumulates
     )
 
 
-def _read(encoders: list[Any], step: Step) -> dict[str, torch.Tensor]:
-    """What text encoders that are trained say of the captions; long ones are read in chunks."""
+def _encode_captions(encoders: list[Any], step: TrainingStep) -> dict[str, torch.Tensor]:
+    """Outputs of trained text encoders for the captions; long captions are encoded in chunks."""
     chunks = (step.tokens - 2) // (CHUNK - 2)
     ids = _empty(step.batch * chunks, CHUNK, dtype=torch.long)
     found = [encoder(ids, output_hidden_states=True) for encoder in encoders]
     states = torch.cat([one.hidden_states[-2] for one in found], dim=-1)
-    read = {"context": states.reshape(step.batch, chunks * CHUNK, -1)[:, : step.tokens]}
+    encoded = {"context": states.reshape(step.batch, chunks * CHUNK, -1)[:, : step.tokens]}
     if len(found) > 1:
-        read["pooled"] = found[1].text_embeds[::chunks]
-    return read
+        encoded["pooled"] = found[1].text_embeds[::chunks]
+    return encoded
 
 
-def _encoding(vae: Any, step: Step) -> int:
+def _encoding_bytes(vae: Any, step: TrainingStep) -> int:
     images = _empty(step.vae_batch, 3, step.height, step.width, dtype=vae.dtype)
-    return _quiet(vae, lambda: vae.encode(images).latent_dist.sample())
+    return _inference_bytes(vae, lambda: vae.encode(images).latent_dist.sample())
 
 
-def _decoding(vae: Any, step: Step) -> int:
+def _decoding_bytes(vae: Any, step: TrainingStep) -> int:
     factor = 2 ** (len(step.shapes.vae_channels) - 1)
     size = (1, step.shapes.latent_channels, step.height // factor, step.width // factor)
     latents = _empty(*size, dtype=vae.dtype)
-    return _quiet(vae, lambda: vae.decode(latents).sample)
+    return _inference_bytes(vae, lambda: vae.decode(latents).sample)
 
 
-def _empty(*size: int, dtype: torch.dtype = torch.float32, learns: bool = False) -> torch.Tensor:
-    return torch.empty(size, dtype=dtype, device=META, requires_grad=learns)
+def _empty(
+    *size: int, dtype: torch.dtype = torch.float32, requires_grad: bool = False
+) -> torch.Tensor:
+    return torch.empty(size, dtype=dtype, device=META, requires_grad=requires_grad)
 
 
-def _quiet(vae: Any, forward: Any) -> int:
-    return quiet_bytes(forward, LikeGpu(None), list(vae.parameters()))
+def _inference_bytes(vae: Any, forward: Any) -> int:
+    return inference_peak_bytes(forward, GpuEmulation(None), list(vae.parameters()))

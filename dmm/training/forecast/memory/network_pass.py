@@ -1,14 +1,13 @@
-"""A training step without numbers: torch's meta device runs it, and its memory is counted.
+"""Count the memory of a forward and backward pass on torch's meta device.
 
-On the meta device tensors have sizes and no content, so the whole of SDXL goes forward and back in
-seconds. Every storage that an operation makes is counted until it is freed, as a GPU's allocator
-would count it: what autograd keeps for the way back, what the recomputation of a checkpointed block
-takes, and gradients. The networks are those of diffusers and transformers, because the engine's own
-take twenty seconds to import; blocks are checkpointed where the engine does it.
+Meta tensors have sizes and no content, so SDXL takes seconds. Every storage that an operation
+allocates is counted until it is freed, as by a GPU's allocator: activations for the backward pass,
+recomputed blocks, and gradients. The networks are those of diffusers and transformers, because the
+engine's own take twenty seconds to import; blocks are checkpointed where the engine does it.
 
-What is approximate: operations run in half or in full precision by torch's list for CUDA, but a
-LoRA's weights are cast anew at every use; attention is a kernel that keeps no scores (sdpa,
-xformers) unless it is the plain one; the work space of cuDNN and cuBLAS is not seen.
+Approximations: operations run in half or full precision by torch's list for CUDA, but a LoRA's
+weights are cast again at every use; attention is a kernel that stores no scores (sdpa, xformers)
+unless it is the plain one; the workspace of cuDNN and cuBLAS is not seen.
 """
 
 import weakref
@@ -28,25 +27,25 @@ CHECKPOINTED = {
     "sdxl": ("ResnetBlock2D", "Downsample2D", "Upsample2D", "BasicTransformerBlock"),
     "sd15": ("ResnetBlock2D", "Transformer2DModel"),
 }
-"""The blocks that the engine's UNets compute anew on the way back (``sdxl_original_unet.py``,
+"""The blocks that the engine's UNets recompute in the backward pass (``sdxl_original_unet.py``,
 ``original_unet.py``)."""
 CHECKPOINTED_TEXT = ("CLIPEncoderLayer",)
-HALF = (
+HALF_PRECISION = (
     F.linear, F.conv2d, torch.matmul, torch.Tensor.matmul, torch.Tensor.__matmul__, torch.bmm,
     torch.baddbmm,
 )  # fmt: skip
-FULL = (
+FULL_PRECISION = (
     F.group_norm, F.layer_norm, F.softmax, torch.softmax, torch.Tensor.softmax, F.interpolate,
 )  # fmt: skip
-"""Functions of our networks that autocast runs in half and in full precision on a GPU
+"""Functions in the networks that autocast runs in half or full precision on a GPU
 (https://docs.pytorch.org/docs/stable/amp.html)."""
 
 
 class LiveBytes(TorchDispatchMode):
-    """Within the block, counts the bytes of all tensors made there that are still alive."""
+    """Within the block, count the bytes of all tensors created there that are still alive."""
 
     def __init__(self, known: Iterable[torch.Tensor] = ()) -> None:
-        """``known`` tensors were there before and are not counted, nor are views of them."""
+        """``known`` tensors, which exist before, and views of them are not counted."""
         super().__init__()
         self.now = self.peak = 0
         self._sizes: dict[int, int] = {}
@@ -56,7 +55,7 @@ class LiveBytes(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> object:
-        with torch._C.DisableTorchFunction():  # half the time: no function here is the network's
+        with torch._C.DisableTorchFunction():  # takes half as long; no mode is needed here
             out = func(*args, **(kwargs or {}))
         for tensor in tree_leaves(out):
             if isinstance(tensor, torch.Tensor):
@@ -75,11 +74,11 @@ class LiveBytes(TorchDispatchMode):
         self.now -= self._sizes.pop(key)
 
 
-class LikeGpu(TorchFunctionMode):
-    """Within the block, precision and attention are a GPU's.
+class GpuEmulation(TorchFunctionMode):
+    """Within the block, precision and attention are those of a GPU.
 
-    ``dtype`` is what autocast computes in; None is without autocast. With ``keeps_scores``
-    attention is the plain one, which keeps every score of every head.
+    ``dtype`` is that of autocast, None without autocast. With ``keeps_scores`` attention is the
+    plain one, which stores all scores of all heads.
     """
 
     def __init__(self, dtype: torch.dtype | None, keeps_scores: bool = False) -> None:
@@ -92,32 +91,42 @@ class LikeGpu(TorchFunctionMode):
         kwargs = kwargs or {}
         if func is F.scaled_dot_product_attention:
             q, k, v = (_cast(tensor, self.dtype) for tensor in args[:3])
-            return self._plain(q, k, v) if self.keeps_scores else Attention.apply(q, k, v)
-        dtype = self.dtype if func in HALF else torch.float32 if func in FULL else None
+            return (
+                self._plain_attention(q, k, v)
+                if self.keeps_scores
+                else FusedAttention.apply(q, k, v)
+            )
+        dtype = (
+            self.dtype
+            if func in HALF_PRECISION
+            else torch.float32
+            if func in FULL_PRECISION
+            else None
+        )
         if self.dtype is not None and dtype is not None:
             args = [_cast(value, dtype) for value in args]
             kwargs = {key: _cast(value, dtype) for key, value in kwargs.items()}
         return func(*args, **kwargs)
 
-    def _plain(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-        with self:  # torch switches a mode off while it is being asked
+    def _plain_attention(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        with self:  # torch disables a mode inside its own handler
             weights = torch.softmax(torch.matmul(q, k.transpose(-1, -2)), dim=-1)
             return torch.matmul(weights.to(v.dtype), v)
 
 
-class Attention(torch.autograd.Function):
-    """What a fused kernel keeps: its inputs, its output and a number for each row."""
+class FusedAttention(torch.autograd.Function):
+    """Attention that stores what a fused kernel does: inputs, output and one number per row."""
 
     @staticmethod
     def forward(ctx: Any, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-        """Keep what there is to keep."""
+        """Store the tensors; the output is empty."""
         out = q.new_empty(*q.shape[:-1], v.shape[-1])
         ctx.save_for_backward(q, k, v, out, q.new_empty(q.shape[:-1], dtype=torch.float32))
         return out
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Gradients of the inputs' sizes."""
+        """Empty gradients of the inputs' sizes."""
         q, k, v, _, _ = ctx.saved_tensors
         return torch.empty_like(q), torch.empty_like(k), torch.empty_like(v)
 
@@ -128,7 +137,7 @@ def _cast(value: Any, dtype: torch.dtype | None) -> Any:
 
 
 def checkpoint_blocks(network: nn.Module, names: Iterable[str]) -> None:
-    """Keep only the input of each block of these classes; the rest is computed anew."""
+    """Checkpoint each block of these classes: store its input only, and recompute the rest."""
     for block in network.modules():
         if type(block).__name__ in names:
             block.forward = partial(
@@ -136,32 +145,32 @@ def checkpoint_blocks(network: nn.Module, names: Iterable[str]) -> None:
             )
 
 
-def step_bytes(
+def training_peak_bytes(
     forward: Callable[[], torch.Tensor],
-    mode: LikeGpu,
+    mode: GpuEmulation,
     known: Iterable[torch.Tensor],
-    learning: Iterable[torch.Tensor],
+    trained: Iterable[torch.Tensor],
     accumulates: bool,
 ) -> int:
-    """Most bytes alive at once in a step forward and back, beside the ``known`` tensors.
+    """Peak bytes of a forward and backward pass, without the ``known`` tensors.
 
-    The gradients of ``learning`` are among them. With ``accumulates`` those of the micro-batch
-    before are there from the beginning.
+    The gradients of ``trained`` are included. With ``accumulates`` those of an earlier micro-batch
+    exist from the start.
     """
-    learning = list(learning)
-    earlier = [torch.empty_like(parameter) for parameter in learning] if accumulates else []
-    for parameter, grad in zip(learning, earlier or [None] * len(learning), strict=True):
+    trained = list(trained)
+    earlier = [torch.empty_like(parameter) for parameter in trained] if accumulates else []
+    for parameter, grad in zip(trained, earlier or [None] * len(trained), strict=True):
         parameter.grad = grad
     with LiveBytes([*known, *earlier]) as live, mode:
         loss = forward().float().square().mean()
-        torch.autograd.backward(loss)  # loss.backward() would switch the mode off
+        torch.autograd.backward(loss)  # loss.backward() would disable the mode
     return live.peak + sum(grad.numel() * grad.element_size() for grad in earlier)
 
 
-def quiet_bytes(
-    forward: Callable[[], torch.Tensor], mode: LikeGpu, known: Iterable[torch.Tensor]
+def inference_peak_bytes(
+    forward: Callable[[], torch.Tensor], mode: GpuEmulation, known: Iterable[torch.Tensor]
 ) -> int:
-    """Most bytes alive at once on the way forward, without gradients."""
+    """Peak bytes of a forward pass without gradients."""
     with torch.no_grad(), LiveBytes(known) as live, mode:
         forward()
     return live.peak

@@ -1,13 +1,13 @@
-"""Bytes that an optimizer remembers for each trained number, by the engine's name for it.
+"""Bytes of an optimizer's state and of one update, by the engine's names of optimizers.
 
-Read from the sources: torch.optim and transformers (Adafactor) as installed, bitsandbytes,
+Taken from the sources: torch.optim and transformers (Adafactor) as installed, bitsandbytes,
 prodigyopt, dadaptation, schedulefree and lion-pytorch as of 2026.
 """
 
 from collections.abc import Iterable
 from math import ceil, prod
 
-from ...presets import Resolved
+from ...presets import RunSettings
 
 STATES = {
     "adamw": 2, "adam": 2, "nadam": 2, "radam": 2, "adamax": 2, "adadelta": 2, "rprop": 2,
@@ -17,23 +17,23 @@ STATES = {
     "dadaptadan": 5, "dadaptadanip": 5, "dadaptlion": 2, "dadaptsgd": 3,
     "adamwschedulefree": 2, "radamschedulefree": 2, "sgdschedulefree": 1,
 }  # fmt: skip
-"""Numbers kept for each trained one, in its own precision. Prodigy keeps the starting weights too,
-where they are not zero."""
+"""State numbers per trained number, in the same precision. Prodigy also stores the starting weights
+that are not zero."""
 STATES_8BIT = {
     "adamw8bit": 2, "pagedadamw8bit": 2, "lion8bit": 1, "pagedlion8bit": 1, "sgdnesterov8bit": 1,
 }  # fmt: skip
 SMALL, BLOCK = 4096, 256
-"""bitsandbytes keeps smaller matrices in 32 bits, and of others a scale for each block."""
+"""bitsandbytes stores smaller matrices in 32 bits, and a scale for each block of the others."""
 COPIES = ("adamw", "adam", "nadam", "radam", "adamax")
-"""Those that make one more copy of all while they step (torch's foreach kernels: the root of the
-second moment)."""
+"""Optimizers that allocate one copy of all weights per step (torch's foreach kernels: the root of
+the second moment)."""
 
 Shapes = Iterable[tuple[tuple[int, ...], int]]
-"""Shapes of matrices, and how many there are of each."""
+"""Shapes of matrices, each with the number of matrices."""
 
 
-def optimizer_name(settings: Resolved) -> str:
-    """The optimizer in force, in lower case as the engine compares it."""
+def optimizer_name(settings: RunSettings) -> str:
+    """The optimizer of the run, in lower case as the engine compares names."""
     if settings["use_8bit_adam"]:
         return "adamw8bit"
     if settings["use_lion_optimizer"]:
@@ -42,7 +42,7 @@ def optimizer_name(settings: Resolved) -> str:
 
 
 def optimizer_bytes(name: str, shapes: Shapes, itemsize: int) -> int | None:
-    """Bytes of the optimizer's state for matrices of ``itemsize`` bytes a number.
+    """Bytes of the optimizer's state for matrices of ``itemsize`` bytes per number.
 
     None for an optimizer that is not known here.
 
@@ -59,7 +59,7 @@ def optimizer_bytes(name: str, shapes: Shapes, itemsize: int) -> int | None:
 
 
 def update_bytes(name: str, shapes: Shapes, itemsize: int) -> int:
-    """Bytes that come and go within one update of all matrices."""
+    """Temporary bytes within one update of all matrices."""
     sizes = [(prod(shape), count) for shape, count in shapes]
     if name in COPIES:
         return itemsize * sum(size * count for size, count in sizes)
@@ -67,7 +67,7 @@ def update_bytes(name: str, shapes: Shapes, itemsize: int) -> int:
 
 
 def _factored(shape: tuple[int, ...]) -> int:
-    """Adafactor keeps sums over rows and columns in place of a matrix."""
+    """Numbers of Adafactor's state: sums over rows and columns instead of a matrix."""
     if len(shape) < 2:
         return prod(shape)
     return prod(shape[:-1]) + prod(shape[:-2]) * shape[-1]

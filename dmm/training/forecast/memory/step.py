@@ -1,87 +1,87 @@
-"""A training step as far as its memory goes: the settings that decide it, and what is measured."""
+"""The settings that decide a training step's memory, and the record of a measured step."""
 
 from dataclasses import dataclass
 from math import prod
 
 from ....checkpoints.architecture import Shapes
 from ...facts import Facts
-from ...presets import Resolved
-from ...rules.base import in_force
+from ...presets import RunSettings
+from ...rules.base import value_in_force
 from ...rules.network import ENGINES_RANK, network_args, number
 
 PRECISIONS = {"no": "float32", "fp16": "float16", "bf16": "bfloat16"}
-"""``mixed_precision`` to the dtype it computes in, by torch's name."""
+"""``mixed_precision`` to the name of torch's dtype."""
 FP8 = "float8_e4m3fn"
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, FP8: 1}
 CHUNK = 77
-"""Tokens that CLIP reads at once, start and end included."""
+"""Tokens per CLIP input, start and end included."""
 
 
 @dataclass(frozen=True)
-class Step:
-    """A training step as far as its memory goes."""
+class TrainingStep:
+    """Everything that the memory of a training step depends on."""
 
     shapes: Shapes
     width: int
-    """Of the images, in pixels; so is ``height``."""
+    """Of the images, in pixels; like ``height``."""
     height: int
     batch: int
     rank: int
     conv_rank: int | None = None
     accumulates: bool = False
-    """Whether gradients of an earlier micro-batch are kept meanwhile."""
+    """Whether gradients of an earlier micro-batch are kept."""
     checkpointing: bool = False
     keeps_scores: bool = False
-    """Whether attention is the plain one, which keeps every score."""
+    """Whether attention is the plain one, which stores all scores."""
     trains_unet: bool = True
     trains_text: bool = False
     tokens: int = CHUNK
     compute: str = "float32"
-    """The dtype that autocast computes in; the other dtypes are those of weights at rest."""
+    """The dtype of autocast; the other dtypes are those of stored weights."""
     unet_dtype: str = "float32"
     text_dtype: str = "float32"
     lora_dtype: str = "float32"
     vae_dtype: str = "float32"
     vae_batch: int = 1
-    """Images that are encoded at once."""
+    """Images per encoding batch."""
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What a step's networks and its way forward and back come to; counts and bytes."""
+class MeasuredStep:
+    """Parameter counts of a step's networks, and peak bytes of its passes."""
 
     lora: tuple[tuple[tuple[int, ...], int], ...]
-    """Shapes of the LoRA's matrices, and how many have each."""
+    """Shapes of the LoRA's matrices, each with the number of matrices."""
     lora_modules: int
     unet: int
     """Parameters."""
     text: int
     vae: int
     step: int
-    """Most bytes of activations and gradients at once."""
+    """Peak bytes of activations and gradients."""
     encoding: int
-    """Most bytes of activations while the VAE encodes ``vae_batch`` images."""
+    """Peak bytes of activations while the VAE encodes ``vae_batch`` images."""
     decoding: int
-    """The same while it decodes one."""
+    """Peak bytes of activations while the VAE decodes one image."""
 
     @property
     def lora_parameters(self) -> int:
-        """Trained numbers."""
+        """Number of trained parameters."""
         return sum(prod(shape) * count for shape, count in self.lora)
 
 
-def step_of(settings: Resolved, facts: Facts, shapes: Shapes) -> Step:
-    """The training step that settings and a dataset ask for; ``facts.dataset`` must be known."""
+def training_step(settings: RunSettings, facts: Facts, shapes: Shapes) -> TrainingStep:
+    """The training step of a run; ``facts.dataset`` must be known."""
     width, height = image_size(facts)
     compute = PRECISIONS[settings["mixed_precision"]]
     fp8 = settings["fp8_base"] or settings["fp8_base_unet"]
     pure = settings["full_fp16"] or settings["full_bf16"]
     conv_rank = number(network_args(settings).get("conv_dim"))
-    return Step(
+    return TrainingStep(
         shapes=shapes,
         width=width,
         height=height,
-        batch=in_force(settings, facts, "train_batch_size"),
+        batch=value_in_force(settings, facts, "train_batch_size"),
         rank=settings["network_dim"] or ENGINES_RANK,
         conv_rank=int(conv_rank) if conv_rank else None,
         accumulates=settings["gradient_accumulation_steps"] > 1,
@@ -100,9 +100,9 @@ def step_of(settings: Resolved, facts: Facts, shapes: Shapes) -> Step:
 
 
 def image_size(facts: Facts) -> tuple[int, int]:
-    """Width and height that the engine makes of images; the largest if it leaves them as they are.
+    """Width and height to which the engine resizes images, else those of the largest image.
 
-    ValueError if the facts tell neither.
+    ValueError if the facts have neither.
     """
     data = facts.dataset
     if data is not None and data.resolution:

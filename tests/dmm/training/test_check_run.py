@@ -4,7 +4,7 @@ import pytest
 import typer
 
 from dmm.commands.training import train
-from dmm.training.check import check_run
+from dmm.training.check_run import check_run
 from dmm.training.forecast.duration import Calibration
 
 CONTRADICTION = "huber_over=timestep"
@@ -22,17 +22,17 @@ def check(dataset, tiny_checkpoint, tmp_path):
 def calibrated(monkeypatch):
     """Three steps take no time here; returns those that were asked for."""
     asked = []
-    monkeypatch.setattr("dmm.training.check.set_up_engine", lambda: None)
+    monkeypatch.setattr("dmm.training.check_run.set_up_engine", lambda: None)
     monkeypatch.setattr(
-        "dmm.training.check.calibrate",
-        lambda plan, _: asked.append(plan.settings.name) or Calibration(2.0, 800, "a card"),
+        "dmm.training.check_run.calibrate",
+        lambda inputs, _: asked.append(inputs.settings.name) or Calibration(2.0, 800, "a card"),
     )
     return asked
 
 
 def test_a_good_run_is_forecast_and_nothing_is_written(check, calibrated, tmp_path):
     report = check("max_train_steps=30", timed=True)
-    assert report.is_good and report.forecast.steps == 30 and calibrated == ["nano-cpu"]
+    assert report.may_start and report.forecast.steps == 30 and calibrated == ["nano-cpu"]
     assert report.forecast.duration.steps == 60.0
     assert not (tmp_path / "run").exists()
 
@@ -41,7 +41,7 @@ def test_errors_come_first_and_no_step_is_timed_that_would_not_be_run(check, cal
     report = check(CONTRADICTION, "lr_warmup_steps=200", timed=True)
     severities = [finding.severity for finding in report.findings]
     assert severities[0] == "error" and "warning" in severities
-    assert not report.is_good and report.forecast.duration is None and calibrated == []
+    assert not report.may_start and report.forecast.duration is None and calibrated == []
 
 
 @pytest.mark.parametrize(("words", "code"), [([], 0), ([CONTRADICTION], 1)])

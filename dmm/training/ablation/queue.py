@@ -1,4 +1,4 @@
-"""Which runs an ablation consists of, and whether their scores may be held against each other."""
+"""The queue of an ablation's runs, and checks that their scores will be comparable."""
 
 import hashlib
 import re
@@ -12,18 +12,18 @@ from ...files import sha256_file
 
 Settings = Mapping[str, Any]
 Resolve = Callable[[str, Sequence[str]], Settings]
-"""From a preset's name and ``key=value`` words to all that both state."""
+"""Function of a preset's name and ``key=value`` words to all settings that they state."""
 VALIDATIONS = 10
-"""How often a run is validated whose preset does not say."""
+"""Number of validations in a run whose preset states no interval."""
 DEFAULT_STEPS = 1600
 """sd-scripts' own ``max_train_steps``."""
-ALIKE = (
+MUST_AGREE = (
     "huber_validation",
     "max_validation_steps",
     *(f"preview_{name}" for name in ("prompts", "count", "steps", "guidance", "sampler", "seed")),
     *(f"preview_{name}" for name in ("embedder", "weights", "reference")),
 )
-"""Settings that scores depend on whatever was trained: they must agree between presets."""
+"""Settings that scores depend on beside the training: they must agree between presets."""
 RESERVED = (
     "con",
     "prn",
@@ -31,25 +31,25 @@ RESERVED = (
     "nul",
     *(f"{port}{n}" for port in ("com", "lpt") for n in range(10)),
 )
-"""Names that Windows keeps for devices."""
+"""Device names that Windows does not allow for folders."""
 
 
 @dataclass(frozen=True)
-class Planned:
+class QueuedRun:
     """One run of the queue."""
 
     preset: str
     seed: int
     folder: Path
     words: tuple[str, ...]
-    """``key=value`` over the preset, the seed among them."""
+    """``key=value`` words that override the preset, including the seed."""
     settings: Settings
-    """All that the preset and the words state."""
+    """Everything that the preset and the words state."""
 
 
 @dataclass(frozen=True)
 class Sources:
-    """What all runs have in common."""
+    """The dataset and base that all runs share, with their hashes."""
 
     dataset: Path
     base: Path
@@ -59,14 +59,14 @@ class Sources:
 
 
 def stated_settings(preset: str, words: Sequence[str]) -> Settings:
-    """What a preset and words over it state, as ``dmm train`` writes it to ``preset.toml``."""
+    """Settings stated by a preset and words, as ``dmm train`` writes them to ``preset.toml``."""
     from ..presets import resolve
 
     return resolve(preset, words).stated
 
 
 def read_sources(dataset: Path, base: Path) -> Sources:
-    """The dataset and base by their hashes; InputError without clips to validate on."""
+    """Hash the dataset and base; InputError if one is missing or has no clips for validation."""
     if not (dataset / "dataset.json").is_file():
         raise InputError(f"{dataset}: not a dataset (no dataset.json); make one: dmm data build")
     if not any((dataset / "val").glob("*.png")):
@@ -79,13 +79,13 @@ def read_sources(dataset: Path, base: Path) -> Sources:
     return Sources(dataset, base, sha256_file(dataset / "dataset.json"), sha256_file(base))
 
 
-def plan(
+def queue_runs(
     presets: Sequence[str], out: Path, seeds: int, settings: Sequence[str], resolve: Resolve
-) -> list[Planned]:
-    """The queue, all presets for one seed before the next; the first preset is the baseline.
+) -> list[QueuedRun]:
+    """Queue all presets for one seed before the next seed; the first preset is the baseline.
 
-    PresetError for what cannot be compared. A preset that does not validate gets
-    ``validate_every_n_steps`` of a tenth of its steps.
+    A preset without validation gets ``validate_every_n_steps`` of a tenth of its steps. PresetError
+    for presets that cannot be compared.
     """
     if seeds < 1 or not presets:
         raise PresetError(f"1 or more presets and seeds are needed; got {len(presets)} and {seeds}")
@@ -94,7 +94,7 @@ def plan(
     if any(word.partition("=")[0].strip() == "seed" for word in settings):
         raise PresetError("seed: counted up by --seeds; leave it out of --set")
     queue = [
-        _planned(preset, seed, out, (*settings, f"seed={seed}"), resolve)
+        _queued_run(preset, seed, out, (*settings, f"seed={seed}"), resolve)
         for seed in range(seeds)
         for preset in presets
     ]
@@ -104,7 +104,7 @@ def plan(
 
 
 def safe_name(preset: str) -> str:
-    """A folder name for a preset, of its own on any system.
+    """A folder name for a preset: unique, and valid on any system.
 
     >>> safe_name("nano-cpu+min-snr"), safe_name("../Mine/a b.toml")
     ('nano-cpu+min-snr', 'mine-a-b-...')
@@ -115,19 +115,19 @@ def safe_name(preset: str) -> str:
     return f"{words[:60] or 'preset'}-{hashlib.sha256(preset.encode()).hexdigest()[:8]}"
 
 
-def _planned(
+def _queued_run(
     preset: str, seed: int, out: Path, words: tuple[str, ...], resolve: Resolve
-) -> Planned:
+) -> QueuedRun:
     settings = resolve(preset, words)
     if not settings.get("validate_every_n_steps"):
         every = max(1, int(settings.get("max_train_steps", DEFAULT_STEPS)) // VALIDATIONS)
         words = (*words, f"validate_every_n_steps={every}")
         settings = resolve(preset, words)
-    return Planned(preset, seed, out / safe_name(preset) / f"seed-{seed}", words, settings)
+    return QueuedRun(preset, seed, out / safe_name(preset) / f"seed-{seed}", words, settings)
 
 
-def _check_comparable(baseline: Planned, other: Planned) -> None:
-    for key in ALIKE:
+def _check_comparable(baseline: QueuedRun, other: QueuedRun) -> None:
+    for key in MUST_AGREE:
         ours, theirs = other.settings.get(key), baseline.settings.get(key)
         if ours != theirs:
             raise PresetError(

@@ -5,25 +5,33 @@ import tomllib
 
 import pytest
 
-from dmm.training.plan import dataset_config, lora_metadata, make_plan, record, write_plan
+from dmm.training.run_inputs import (
+    dataset_config,
+    lora_metadata,
+    read_inputs,
+    run_record,
+    write_engine_files,
+)
 
 
 @pytest.fixture
-def plan(dataset, tiny_checkpoint):
-    return lambda *settings: make_plan("nano-cpu", dataset, tiny_checkpoint, settings)
+def read(dataset, tiny_checkpoint):
+    return lambda *settings: read_inputs("nano-cpu", dataset, tiny_checkpoint, settings)
 
 
-def test_the_val_split_is_validated_whole_with_the_anchor_and_unshuffled(plan, dataset):
-    training, validation = dataset_config(plan())["datasets"]
+def test_the_val_split_is_validated_whole_with_the_anchor_and_unshuffled(read, dataset):
+    training, validation = dataset_config(read())["datasets"]
     assert training["subsets"][0]["image_dir"] == str(dataset / "train")
     (subset,) = validation["subsets"]
     assert subset["image_dir"] == str(dataset / "val") and not subset["shuffle_caption"]
     assert subset["caption_prefix"] == "mel music |||" and validation["validation_split"] == 1.0
 
 
-def test_the_engine_gets_all_that_the_preset_leaves_to_dataset_and_base(plan, dataset, tmp_path):
+def test_the_engine_gets_all_that_the_preset_leaves_to_dataset_and_base(read, dataset, tmp_path):
     out, state = tmp_path / "run", tmp_path / "state"
-    given = write_plan(plan("max_train_epochs=4", "max_train_steps="), out, "tunes", state, None)
+    given = write_engine_files(
+        read("max_train_epochs=4", "max_train_steps="), out, "tunes", state, None
+    )
     assert given == tomllib.loads((out / "engine.toml").read_text())
     assert (given["anchor"], given["output_name"]) == ("mel music", "tunes")
     assert given["preview_reference"] == str(dataset / "val")
@@ -31,17 +39,17 @@ def test_the_engine_gets_all_that_the_preset_leaves_to_dataset_and_base(plan, da
     assert given["max_train_steps"] == 4 and "max_train_epochs" not in given  # an epoch is a step
 
 
-def test_a_lora_says_how_its_images_decode(plan, dataset):
-    found = dict(pair.split("=", 1) for pair in lora_metadata(plan()))
+def test_a_lora_says_how_its_images_decode(read, dataset):
+    found = dict(pair.split("=", 1) for pair in lora_metadata(read()))
     assert (found["dmm_format"], found["dmm_anchor"]) == ("nano", "mel music")
     assert found["dmm_architecture"] == "sdxl" and found["dmm_prediction_type"] == "v_prediction"
     assert json.loads(found["dmm_format_parameters"])["name"] == "nano"
     assert "dmm_clip_skip" not in found
 
 
-def test_a_lora_and_its_run_name_the_same_dataset(plan):
-    found = dict(pair.split("=", 1) for pair in lora_metadata(plan()))
-    assert found["dmm_dataset_sha256"] == record(plan(), {})["dataset_sha256"]
+def test_a_lora_and_its_run_name_the_same_dataset(read):
+    found = dict(pair.split("=", 1) for pair in lora_metadata(read()))
+    assert found["dmm_dataset_sha256"] == run_record(read(), {})["dataset_sha256"]
 
 
 @pytest.mark.parametrize(
@@ -54,6 +62,6 @@ def test_a_lora_and_its_run_name_the_same_dataset(plan):
         (["huber_start="], None),
     ],
 )
-def test_a_lora_says_which_threshold_it_was_trained_by(plan, settings, huber):
-    found = dict(pair.split("=", 1) for pair in lora_metadata(plan(*settings)))
+def test_a_lora_says_which_threshold_it_was_trained_by(read, settings, huber):
+    found = dict(pair.split("=", 1) for pair in lora_metadata(read(*settings)))
     assert found.get("dmm_huber") == huber
