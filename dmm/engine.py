@@ -1,7 +1,7 @@
-"""The training engine sd-scripts: ``dmm setup`` clones it at the pinned commit and checks it.
+"""Clone and find the training engine sd-scripts, at a pinned commit (``dmm setup``).
 
-The clone is shallow, partial and sparse: the Python sources alone, a few megabytes. An existing
-checkout can be named with ``DMM_SD_SCRIPTS``. Nothing in it is ever edited.
+The clone is shallow, partial and sparse: Python sources only, a few megabytes. The variable
+``DMM_SD_SCRIPTS`` names an existing checkout. Nothing in it is ever edited.
 """
 
 import os
@@ -20,7 +20,7 @@ VARIABLE = "DMM_SD_SCRIPTS"
 
 @dataclass(frozen=True)
 class Pin:
-    """Where the engine comes from and which commit our hooks are written for."""
+    """Source of the engine, and the commit that our hooks are written for."""
 
     url: str
     tag: str
@@ -35,12 +35,12 @@ def read_pin() -> Pin:
 
 
 def checkout_folder() -> Path:
-    """Where the engine is or would be cloned to."""
+    """Folder where the engine is, or would be cloned to."""
     return Path(os.environ.get(VARIABLE) or CHECKOUT)
 
 
 def find_engine() -> Path:
-    """The engine's folder; EngineError if it is missing or at another commit than the pin."""
+    """The engine's folder; EngineError if it is missing or not at the pinned commit."""
     pin, folder = read_pin(), checkout_folder()
     if not (folder / "sdxl_train_network.py").is_file():
         raise EngineError(f"{folder}: sd-scripts is not there; run: dmm setup")
@@ -62,13 +62,13 @@ def set_up_engine() -> Path:
 
 
 def engine_environment(engine: Path) -> dict[str, str]:
-    """Environment in which sd-scripts' own modules and ours can be imported."""
+    """Environment variables with which sd-scripts' modules and ours can be imported."""
     paths = [str(engine), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONWARNINGS": "ignore"}
 
 
 def _clone(pin: Pin, folder: Path) -> None:
-    """Clone beside the final place and rename, so that a broken clone is never mistaken for one."""
+    """Clone beside the final folder, then rename: an incomplete clone never has the final name."""
     partial = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     folder.parent.mkdir(parents=True, exist_ok=True)
     patterns = ["/*", *(f"!/{name}/" for name in pin.leave_out)]

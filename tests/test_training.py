@@ -37,7 +37,7 @@ def test_a_resumed_run_counts_every_step_once(run):
     assert steps == [1, 2, 3, 4, 5]
 
 
-def test_the_threshold_goes_on_where_it_was_and_ends_at_its_end(run):
+def test_the_threshold_continues_and_ends_at_its_end(run):
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     thresholds = [line["huber_threshold"] for line in lines]
     assert thresholds[0] == pytest.approx(0.15) and thresholds[-1] == pytest.approx(0.05)
@@ -87,7 +87,7 @@ def test_a_misspelt_setting_stops_before_anything_is_written(
     assert not (tmp_path / "run").exists()
 
 
-def test_why_a_run_failed_is_told_though_the_disk_is_full(
+def test_why_a_run_failed_is_reported_though_the_disk_is_full(
     engine, dataset, tiny_checkpoint, tmp_path, monkeypatch
 ):
     def full(*_):
@@ -102,7 +102,7 @@ def test_why_a_run_failed_is_told_though_the_disk_is_full(
         train("nano-cpu", dataset, tiny_checkpoint, tmp_path / "run")
 
 
-def test_the_lora_changes_what_is_drawn(run, tiny_checkpoint, tmp_path):
+def test_the_lora_changes_the_images(run, tiny_checkpoint, tmp_path):
     (plain,) = generate(["piano"], tiny_checkpoint, tmp_path / "a", steps=2)
     lora = run / "lora.safetensors"
     (tuned,) = generate(["piano"], tiny_checkpoint, tmp_path / "b", lora, steps=2)
@@ -110,7 +110,7 @@ def test_the_lora_changes_what_is_drawn(run, tiny_checkpoint, tmp_path):
     assert plain.with_suffix(".png").read_bytes() != tuned.with_suffix(".png").read_bytes()
 
 
-def test_another_run_begins_from_the_lora_at_another_rank(run, dataset, tiny_checkpoint, tmp_path):
+def test_another_run_starts_from_the_lora_at_another_rank(run, dataset, tiny_checkpoint, tmp_path):
     settings = ("network_dim=24", "max_train_steps=1", "learning_rate=1e-12")
     lora = train(
         "nano-cpu", dataset, tiny_checkpoint, tmp_path / "run", settings,

@@ -45,7 +45,7 @@ class RunInputs:
 
 
 def read_inputs(preset: str, dataset: Path, base: Path, settings: Sequence[str] = ()) -> RunInputs:
-    """Read everything that a run depends on; settings are checked before files are opened.
+    """Read everything that a run depends on; settings are checked before dataset and base.
 
     PresetError, InputError or ModelError in one line for what cannot be read.
     """

@@ -247,7 +247,7 @@ def test_an_error_before_a_run_starts_is_not_taken_for_its_interruption(run, tmp
     assert found["runs"][0]["reason"] == "sd-scripts is not there; run: dmm setup"
 
 
-def test_a_failed_run_is_told_and_the_others_are_compared(run, tmp_path):
+def test_a_failed_run_is_named_and_the_others_are_compared(run, tmp_path):
     trainer = FakeTrainer()
     trainer.fate = {("base+mse", 1): fails}
     found = run(trainer)

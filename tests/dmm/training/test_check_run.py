@@ -1,4 +1,4 @@
-"""``dmm train --check``: findings and forecast, and whether a run may begin."""
+"""``dmm train --check``: findings and forecast, and whether a run may start."""
 
 import pytest
 import typer
@@ -20,14 +20,14 @@ def check(dataset, tiny_checkpoint, tmp_path):
 
 @pytest.fixture
 def calibrated(monkeypatch):
-    """Three steps take no time here; returns those that were asked for."""
-    asked = []
+    """Three steps take no time here; returns those that were requested."""
+    requested = []
     monkeypatch.setattr("dmm.training.check_run.set_up_engine", lambda: None)
     monkeypatch.setattr(
         "dmm.training.check_run.calibrate",
-        lambda inputs, _: asked.append(inputs.settings.name) or Calibration(2.0, 800, "a card"),
+        lambda inputs, _: requested.append(inputs.settings.name) or Calibration(2.0, 800, "a card"),
     )
-    return asked
+    return requested
 
 
 def test_a_good_run_is_forecast_and_nothing_is_written(check, calibrated, tmp_path):
@@ -45,7 +45,7 @@ def test_errors_come_first_and_no_step_is_timed_that_would_not_be_run(check, cal
 
 
 @pytest.mark.parametrize(("words", "code"), [([], 0), ([CONTRADICTION], 1)])
-def test_the_exit_code_says_whether_a_run_may_begin(dataset, tiny_checkpoint, words, code, capsys):
+def test_the_exit_code_says_whether_a_run_may_start(dataset, tiny_checkpoint, words, code, capsys):
     with pytest.raises(typer.Exit) as end:
         train("nano-cpu", dataset, tiny_checkpoint, check=True, settings=words)
     assert end.value.exit_code == code

@@ -36,9 +36,9 @@ def write(folder, lines, end=""):
 
 
 def height(path):
-    with Image.open(path) as picture:
-        picture.load()
-        return picture.height
+    with Image.open(path) as image:
+        image.load()
+        return image.height
 
 
 def test_every_kind_of_line_has_its_place(tmp_path):
@@ -60,11 +60,11 @@ def test_every_kind_of_line_has_its_place(tmp_path):
         [{"step": 0, "lr/a$b_{": 0.1, "lr/_c": 0.2}],
     ],
 )
-def test_whatever_was_measured_is_drawn(tmp_path, lines):
+def test_whatever_was_measured_is_plotted(tmp_path, lines):
     assert height(write_curve(write(tmp_path, lines))) > 100
 
 
-def test_nothing_measured_draws_nothing(tmp_path):
+def test_nothing_measured_plots_nothing(tmp_path):
     assert write_curve(tmp_path) is None
     assert write_curve(write(tmp_path, [{"step": 1}], end='{"step": 2, "lo')) is None
     assert not (tmp_path / "curve.png").exists()
@@ -77,12 +77,12 @@ def test_a_line_that_was_cut_short_is_left_out(tmp_path):
     assert steps.tolist() == [1, 2, 3, 5] and losses[-1] == 0.2
 
 
-def test_the_same_metrics_give_the_same_picture(tmp_path):
+def test_the_same_metrics_give_the_same_image(tmp_path):
     first = write_curve(write(tmp_path, training(30))).read_bytes()
     assert write_curve(tmp_path).read_bytes() == first
 
 
-def test_the_picture_changes_with_the_loss(tmp_path):
+def test_the_image_changes_with_the_loss(tmp_path):
     first = write_curve(write(tmp_path, training(30))).read_bytes()
     assert write_curve(write(tmp_path, training(30, loss=0.5))).read_bytes() != first
 

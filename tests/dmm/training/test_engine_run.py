@@ -58,8 +58,8 @@ def test_ctrl_c_before_the_trainer_listens_is_an_interruption(run):
 def test_sigterm_reaches_the_trainer_which_is_waited_for(run):
     script = (
         "import signal\n"
-        f"def heard(*_):\n    time.sleep(0.3)\n    {ends(status='interrupted')}    sys.exit(130)\n"
-        "signal.signal(signal.SIGTERM, heard)\n"
+        f"def caught(*_):\n    time.sleep(0.3)\n    {ends(status='interrupted')}    sys.exit(130)\n"
+        "signal.signal(signal.SIGTERM, caught)\n"
         "os.kill(os.getppid(), signal.SIGTERM)\ntime.sleep(60)"
     )
     with pytest.raises(KeyboardInterrupt):

@@ -43,7 +43,7 @@ def test_an_explanation_shows_default_presets_and_ablations():
     assert max(map(len, text.splitlines())) <= 100
 
 
-def test_a_tables_spelling_is_understood():
+def test_the_spelling_of_a_table_is_accepted():
     assert explain("huber.start") == explain("huber_start")
 
 
@@ -56,7 +56,7 @@ def test_a_tables_spelling_is_understood():
         ("cache_text_encoder_outputs", "SDXL only"),
     ],
 )
-def test_other_settings_are_told_what_becomes_of_them(key, sentence):
+def test_other_settings_are_explained_by_what_reads_them(key, sentence):
     assert re.search(sentence, explain(key).what)
 
 
@@ -72,6 +72,6 @@ def test_what_our_trainer_does_itself_is_known_to_the_engine():
         ("", "no setting ''"),
     ],
 )
-def test_an_unknown_setting_is_told_its_neighbours(key, message):
+def test_an_unknown_setting_gets_similar_ones(key, message):
     with pytest.raises(PresetError, match=message):
         explain(key)

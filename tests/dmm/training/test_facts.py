@@ -46,7 +46,7 @@ def dataset(tmp_path):
     return tmp_path
 
 
-def test_a_dataset_is_told_by_its_headers_and_tables(dataset):
+def test_facts_of_a_dataset_come_from_headers_and_tables(dataset):
     assert read_dataset_facts(dataset) == DatasetFacts(
         n_train=2,
         n_reg=1,
@@ -77,14 +77,14 @@ def test_a_dataset_is_told_by_its_headers_and_tables(dataset):
         ("train/a.png", "GIF", "a.png: not a PNG"),
     ],
 )
-def test_a_damaged_dataset_is_told_in_one_line(dataset, name, content, message):
+def test_a_damaged_dataset_is_reported_in_one_line(dataset, name, content, message):
     (dataset / name).write_text(content)
     with pytest.raises(InputError, match=message) as found:
         read_dataset_facts(dataset)
     assert "\n" not in str(found.value)
 
 
-def test_a_folder_that_is_no_dataset_is_told_so(tmp_path):
+def test_a_folder_that_is_no_dataset_is_reported(tmp_path):
     with pytest.raises(InputError, match=r"not a dataset \(no dataset.json\)"):
         read_dataset_facts(tmp_path)
 

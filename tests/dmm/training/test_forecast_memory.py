@@ -1,4 +1,4 @@
-"""The memory of a step: held against torch's own allocator, autocast and optimizers."""
+"""The memory of a step, compared with torch's allocator, autocast and optimizers."""
 
 from collections import Counter
 from dataclasses import replace
@@ -232,7 +232,7 @@ def test_precision_and_caching_change_what_rests(facts, monkeypatch):
     assert "a preview" not in small.phases
 
 
-def test_what_is_not_known_is_said(facts, monkeypatch):
+def test_unknown_parts_are_noted(facts, monkeypatch):
     found = MeasuredStep((), 0, 1, 1, 1, 1, 1, 1)
     monkeypatch.setattr("dmm.training.forecast.memory.estimate.measured_step", lambda step: found)
     words = ["optimizer_type=some.Optimizer", "network_module=lycoris.kohya"]

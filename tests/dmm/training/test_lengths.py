@@ -7,7 +7,7 @@ from dmm.training.lengths import clips_per_epoch, steps_per_epoch, total_steps
 from dmm.training.presets import resolve
 
 
-def drawn_one_by_one(n_train, repeats, n_reg, reg_repeats):
+def used_one_by_one(n_train, repeats, n_reg, reg_repeats):
     """How the engine fills an epoch: regularisation clips in turn until they are as many."""
     wanted, counts = n_train * repeats, [0] * n_reg
     first = True
@@ -26,7 +26,7 @@ def drawn_one_by_one(n_train, repeats, n_reg, reg_repeats):
 @pytest.mark.parametrize("reg_repeats", [1, 4])
 def test_an_epoch_has_as_many_clips_as_the_engine_draws(n_train, repeats, n_reg, reg_repeats):
     data = DatasetFacts(n_train, n_reg, repeats=repeats, reg_repeats=reg_repeats)
-    expected = drawn_one_by_one(n_train, repeats, n_reg, reg_repeats)
+    expected = used_one_by_one(n_train, repeats, n_reg, reg_repeats)
     assert clips_per_epoch(resolve("nano-cpu"), data) == expected
 
 

@@ -112,7 +112,7 @@ def test_launcher_settings_stay_out_of_the_engines():
         ({"a": "seed = 1"}, "states a difference only"),
     ],
 )
-def test_a_bad_preset_is_told_in_one_line(tmp_path, files, message):
+def test_a_bad_preset_is_reported_in_one_line(tmp_path, files, message):
     with pytest.raises(PresetError, match=message) as found:
         resolve(written(tmp_path, **files))
     assert "\n" not in str(found.value)

@@ -25,7 +25,7 @@ def resumed(run, facts=(), settings=(), step=2):
     return resumed_record(run, state, FACTS | dict(facts), SETTINGS | dict(settings))
 
 
-def test_what_changed_is_told_with_both_values(run):
+def test_changes_are_recorded_with_both_values(run):
     (entry,) = resumed(run, settings={"learning_rate": 2e-4, "huber_end": 0.01})["resumed"]
     expected = {"learning_rate": [1e-4, 2e-4], "huber_end": [None, 0.01]}
     assert entry == {"from": "step-000002", "changed": expected}

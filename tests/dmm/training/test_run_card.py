@@ -119,7 +119,7 @@ def test_the_same_run_gives_the_same_card(run):
 def test_everything_that_is_linked_is_there(run):
     folder = run()
     links = re.findall(r"(?:src|href)=\"([^\"]+)\"", body(card(folder)))
-    assert len(links) == 1 + 2 * 2 * 2  # the curve; picture and sound of two clips at two steps
+    assert len(links) == 1 + 2 * 2 * 2  # the curve; image and sound of two clips at two steps
     assert all((folder / unquote(link)).is_file() for link in links)
     assert not any("step-000020" in link for link in links)
 
@@ -170,7 +170,7 @@ def test_every_resume_names_what_it_changed(run):
     assert "Resumed" not in card(run(resumed=[]))
 
 
-def test_licences_of_several_datasets_are_said_to_be_so(run):
+def test_licences_of_several_datasets_are_marked(run):
     assert "dataset changed" not in card(run())
     changed = {"dataset_sha256": ["c" * 64, "d" * 64]}
     resumed = [{"from": "step-000020", "changed": changed}]

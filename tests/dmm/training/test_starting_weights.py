@@ -55,10 +55,10 @@ TEXT = "lora_te1_text_model_encoder_layers_0_self_attn_q_proj"
 
 
 @pytest.fixture
-def begin(tiny_checkpoint, tmp_path):
-    """``begin(name, out, size)``: a run of nano-cpu from a LoRA of one layer."""
+def start(tiny_checkpoint, tmp_path):
+    """``start(name, out, size)``: a run of nano-cpu from a LoRA of one layer."""
 
-    def begin(name, out, size, settings=(), metadata=None):
+    def start(name, out, size, settings=(), metadata=None):
         down, up = torch.zeros(2, *size), torch.zeros(out, 2, *[1] * (len(size) - 1))
         tensors = {f"{name}.lora_down.weight": down, f"{name}.lora_up.weight": up}
         save_file(tensors, tmp_path / "lora.safetensors", metadata)
@@ -67,23 +67,23 @@ def begin(tiny_checkpoint, tmp_path):
             *files, resolve("nano-cpu", settings), tiny_checkpoint, "nano"
         )
 
-    return begin
+    return start
 
 
-def test_a_run_begins_from_a_lora_at_its_own_rank(begin):
-    found = load_file(begin(CONVOLUTION, 32, (32, 3, 3), metadata={"dmm_format": "nano"}))
+def test_a_run_starts_from_a_lora_at_its_own_rank(start):
+    found = load_file(start(CONVOLUTION, 32, (32, 3, 3), metadata={"dmm_format": "nano"}))
     assert found[f"{CONVOLUTION}.lora_down.weight"].shape == (8, 32, 3, 3)
     assert found[f"{CONVOLUTION}.alpha"] == 8
 
 
-def test_a_lora_of_another_base_is_refused(begin):
+def test_a_lora_of_another_base_is_refused(start):
     with pytest.raises(ModelError, match=r"trained on v1-5, .* has no lora_unet_down_blocks_0"):
-        begin("lora_unet_down_blocks_0_to_q", 32, (32,), metadata={"ss_sd_model_name": "v1-5"})
+        start("lora_unet_down_blocks_0_to_q", 32, (32,), metadata={"ss_sd_model_name": "v1-5"})
 
 
-def test_a_lora_for_other_images_is_refused(begin):
+def test_a_lora_for_other_images_is_refused(start):
     with pytest.raises(InputError, match="makes 'sdxl-512' images, the dataset holds 'nano'"):
-        begin(LINEAR, 64, (64,), metadata={"dmm_format": "sdxl-512"})
+        start(LINEAR, 64, (64,), metadata={"dmm_format": "sdxl-512"})
 
 
 @pytest.mark.parametrize(
@@ -93,6 +93,6 @@ def test_a_lora_for_other_images_is_refused(begin):
         ((CONVOLUTION, 32, (32, 3, 3)), ["network_args="], "convolutions.*conv_dim=8"),
     ],
 )
-def test_layers_that_would_be_left_out_are_refused(begin, layer, settings, message):
+def test_layers_that_would_be_left_out_are_refused(start, layer, settings, message):
     with pytest.raises(PresetError, match=message):
-        begin(*layer, settings=settings)
+        start(*layer, settings=settings)
