@@ -40,7 +40,7 @@ def weighting(
     args: argparse.Namespace,
     unmasked: Tensor | None = None,
 ) -> Tensor | None:
-    """Weight map of the main loss; None if all weights are 1.
+    """Weight map of the main loss; None without ``mel_tilt`` and mask.
 
     (batch or 1, 1, rows, 1) by ``mel_tilt``, all 1 where the gate is closed; times ``unmasked``,
     the weights of SpecAugment (batch, 1, rows, frames). Mean 1 per clip: the loss keeps its size.

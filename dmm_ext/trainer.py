@@ -51,7 +51,7 @@ class MelTraining:
         self.train_group = train_group
 
     def load_target_model(self, args: Any, weight_dtype: Any, accelerator: Any) -> Any:
-        """Number the batches: the first hook that gets the accelerator."""
+        """Prepare batches, RUN folder and warm-up in the first hook that gets the accelerator."""
         per_step = args.gradient_accumulation_steps * accelerator.num_processes
         self.batches = number_batches(self.train_group, args.seed, per_step)
         load_in_order(accelerator, self.batches)

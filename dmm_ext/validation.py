@@ -72,9 +72,9 @@ def validation_loss(engine: EngineState, trainer: Any, group: Any) -> float:
 
 
 def validation_fingerprint(args: argparse.Namespace, group: Any) -> str:
-    """Hash of all that a validation loss depends on beside the weights: clips and settings.
+    """Hash of the clips and settings of a validation; losses with equal hashes are comparable.
 
-    Clips count by file name and size, wherever they lie. Losses with equal hashes are comparable.
+    Clips count by file name and size, in any folder; settings are batches and Huber threshold.
     """
     infos = [info for dataset in group.datasets for info in dataset.image_data.values()]
     files = [Path(info.absolute_path) for info in infos]
