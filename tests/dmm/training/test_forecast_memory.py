@@ -95,7 +95,7 @@ def test_the_matrices_are_those_of_a_lora_that_the_engine_saved():
     with safe_open(NANO_LORA, framework="numpy") as file:
         sizes = [tuple(file.get_slice(k).get_shape()) for k in file.keys() if "weight" in k]
     assert dict(found.lora) == Counter(sizes)
-    assert lora_file_bytes(found, each=2) == pytest.approx(NANO_LORA.stat().st_size, rel=0.01)
+    assert lora_file_bytes(found, itemsize=2) == pytest.approx(NANO_LORA.stat().st_size, rel=0.01)
 
 
 def test_bytes_are_counted_until_they_are_freed():
