@@ -11,7 +11,7 @@ REMEDY = (
     "lower the rank and alpha or the learning rate, use a larger batch, or add a little noise "
     "offset; a LoRA saved before the fall may be the better one"
 )
-"""What caused it or helped against it in the project's first model."""
+"""Changes that helped the project's first model, or undo what caused its collapse."""
 
 
 class CollapseAlarm:

@@ -18,7 +18,7 @@ from unittest.mock import patch
 
 
 class Source(NamedTuple):
-    """Where a replaced name stands in the engine, and why it is replaced."""
+    """Place of a replaced name in the engine, and the reason to replace it."""
 
     file: str
     line: int

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 STATUSES = ("finished", "stopped", "interrupted")
-"""Where processes differ, the later one in this list wins."""
+"""If processes differ, the later one in this list wins."""
 
 
 class Stopping:

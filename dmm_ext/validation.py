@@ -84,7 +84,7 @@ def validation_fingerprint(args: argparse.Namespace, group: Any) -> str:
 
 
 def _process_batch_arguments(engine: EngineState) -> tuple[Any, ...]:
-    """What the engine passes to ``process_batch`` between the batch and its flags."""
+    """The engine's arguments of ``process_batch`` between the batch and its flags."""
     return (
         engine.text_encoders,
         engine.unet,

@@ -108,7 +108,9 @@ def train(
         print(train(preset, dataset, base, out, words, name, resume, from_weights, processes))
     except KeyboardInterrupt:
         state = newest_state(out)
-        saved = f"the state {state.name} is saved, continue with --resume" if state else "no state yet"
+        saved = (
+            f"the state {state.name} is saved, continue with --resume" if state else "no state yet"
+        )
         raise DmmError(f"{out}: interrupted; {saved}") from None
 
 

@@ -28,7 +28,7 @@ class Option:
     choices: tuple[str, ...] | None = None
     default: Any = None
     owner: str = "engine"
-    """What reads it: ``engine``, ``plugin`` (``dmm_ext``) or ``launcher`` (``dmm train``)."""
+    """Its reader: ``engine``, ``plugin`` (``dmm_ext``) or ``launcher`` (``dmm train``)."""
     trainers: tuple[str, ...] = ("sd15", "sdxl")
     """Architectures whose trainer has it."""
 

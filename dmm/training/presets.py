@@ -57,7 +57,7 @@ class RunSettings:
         return any(key in self.stated for key in keys)
 
     def origin(self, key: str) -> str:
-        """Where a setting is stated: a file, ``--set``, or ``default``."""
+        """The place that states a setting: a file, ``--set``, or ``default``."""
         if key not in self.stated:
             return "default"
         return next(layer.name for layer in reversed(self.layers) if key in layer.values)

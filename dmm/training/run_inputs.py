@@ -25,7 +25,7 @@ from .trainer_constants import VALIDATION_BATCH
 
 @dataclass(frozen=True)
 class RunInputs:
-    """What a run is trained with: settings, dataset and base, with the facts about both."""
+    """Settings, dataset and base of a run, with the facts about both."""
 
     settings: RunSettings
     dataset: Path

@@ -5,4 +5,4 @@ PROMPTS_FROM_CAPTIONS = 4
 VALIDATION_BATCH = 4
 """Clips per batch; fixed, because the noise of a validation is generated per batch."""
 VALIDATION_TIMESTEPS = (100, 300, 500, 700, 900)
-"""Where a clip is scored; evenly over the schedule's 1000."""
+"""Timesteps at which a clip is scored; evenly over the schedule's 1000."""

@@ -51,7 +51,7 @@ class Forecast:
     duration: DurationEstimate | None
     """None until three steps were measured."""
     findings: tuple[Finding, ...]
-    """What does not fit: an error for the disk, a warning for the GPU."""
+    """An error if the disk is too small, a warning if the GPU is."""
 
 
 def forecast(

@@ -38,21 +38,21 @@ class Dependency:
         )
 
     def message(self, settings: RunSettings, idle: Iterable[str]) -> str:
-        """What does nothing, why, and what to do."""
+        """One sentence: the idle settings, the reason and the remedy."""
         idle = list(idle)
         one = len(idle) == 1
         verb, pronoun = ("does", "it") if one else ("do", "these")
         start = f"{settings.quote(*idle)} {verb} nothing"
         if self.values:
-            needed = " or ".join(toml_value(value) for value in self.values)
-            remedy = self.remedy or f"that needs {needed}: set it, or remove {pronoun}"
+            values = " or ".join(toml_value(value) for value in self.values)
+            remedy = self.remedy or f"set {self.needs[0]} = {values}, or remove {pronoun}"
             return f"{start} with {settings.quote(*self.needs)}; {remedy}"
-        needed = " or ".join(self.needs)
-        return f"{start} without {needed}; set {needed} too, or remove {pronoun}"
+        other = "that" if len(self.needs) == 1 else "one of them"
+        return f"{start} without {' or '.join(self.needs)}; set {other} too, or remove {pronoun}"
 
 
 def dependencies() -> tuple[Dependency, ...]:
-    """All rows. A setting is reported by the first row of its that is not met."""
+    """All rows; if several rows of a setting are not met, only the first one reports it."""
     previews = tuple(
         key
         for key in known_options()
