@@ -1,4 +1,4 @@
-"""What stands in a model's place in the bench: rendered pieces, and models that know less."""
+"""Baselines of ``dmm bench minimidi``: rendered pieces, the VAE's round trip, an untrained UNet."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,8 +16,8 @@ from dmm.progress import progress_bar
 from dmm.sound.audio import read_audio, write_audio
 
 
-def rendered(pieces: Sequence[Piece], out: Path, sr: int) -> list[Path]:
-    """Mono FLAC files of pieces, in order; those that are there already are kept."""
+def render_pieces(pieces: Sequence[Piece], out: Path, sr: int) -> list[Path]:
+    """Write pieces as mono FLAC files, in order; files that exist are kept."""
     files = []
     with progress_bar(f"render {out.name}", len(pieces)) as advance:
         for piece in pieces:
@@ -31,7 +31,7 @@ def rendered(pieces: Sequence[Piece], out: Path, sr: int) -> list[Path]:
 
 @torch.no_grad()
 def through_vae(files: Sequence[Path], out: Path, model: Path, fmt: MelFormat) -> list[Path]:
-    """The clips as mel images through the model's VAE and back to sound: the best it can do."""
+    """Encode clips as mel images, pass them through the VAE, decode them: the best it can reach."""
     vae = load_pipeline(model).vae
     restored = []
     with progress_bar("through the VAE", len(files)) as advance:
@@ -48,8 +48,8 @@ def through_vae(files: Sequence[Path], out: Path, model: Path, fmt: MelFormat) -
     return restored
 
 
-def untrained(model: Path, out: Path) -> Path:
-    """The checkpoint with a UNet of fresh random weights, seed 0; text encoders and VAE kept."""
+def untrained_model(model: Path, out: Path) -> Path:
+    """Write the checkpoint with random UNet weights (seed 0); text encoders and VAE are kept."""
     pipeline = load_pipeline(model)
     torch.manual_seed(0)
     unet = type(pipeline.unet).from_config(pipeline.unet.config)

@@ -1,8 +1,7 @@
-"""The prompts of the bench, each with real pieces that are exactly what it asks for.
+"""Prompts of ``dmm bench minimidi``, each with real MiniMIDI pieces that match it.
 
-Pieces nobody was trained on are composed and gathered by what ``prompt`` says of them; a prompt
-can enter the bench when enough pieces answer it. Half of those stand in the model's place as real
-clips, the others are the reference that both are held against.
+Pieces with unused seeds are composed and grouped by the prompt that describes them. A prompt is
+used if enough pieces match: half of them are the real clips, the others the reference set.
 """
 
 from collections import defaultdict
@@ -22,27 +21,29 @@ from dmm.errors import InputError
 from dmm.progress import progress_bar
 
 FIRST_SEED = 7_000_000
-"""Pieces from here on trained neither a generator nor a judge."""
+"""Pieces with this seed or a later one trained neither a generator nor a judge."""
 POOL, LEAST_POOL = 10, 1000
-"""Pieces composed for each that is needed, so that rarer prompts find enough answers too; and in
-all at least."""
+"""Pieces composed per piece that is needed, so that rare prompts find enough matches too, and the
+smallest number composed in all."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """A prompt, as many real pieces as the model makes clips of it, and as many more to compare."""
+    """A prompt with two sets of matching pieces, each as large as the number of generated clips."""
 
     prompt: Prompt
     real: tuple[Piece, ...]
     reference: tuple[Piece, ...]
 
 
-def cases(prompts: int, seeds: int, style: str | None = None, unseen: bool = False) -> list[Case]:
+def make_cases(
+    prompts: int, seeds: int, style: str | None = None, unseen: bool = False
+) -> list[Case]:
     """At most ``prompts`` prompts with twice ``seeds`` pieces each; equal for equal arguments.
 
-    ``style`` None means the base styles; ``unseen`` the instrument pairs kept out of training,
-    both of which the prompt then names. A style that knows few prompts gives fewer. InputError
-    if it gives none, or is unknown.
+    ``style`` None means the base styles. ``unseen`` takes instrument pairs kept out of training,
+    and prompts that name both instruments. A style with few prompts gives fewer cases. InputError
+    if there are none, or if the style is unknown.
     """
     known = (*BASE_STYLES, *HELD_OUT_STYLES)
     if style is not None and style not in known:
@@ -53,19 +54,19 @@ def cases(prompts: int, seeds: int, style: str | None = None, unseen: bool = Fal
     with progress_bar("compose", len(pool)) as advance:
         for seed in pool:
             piece = compose(seed, style, unseen=unseen)
-            asked = prompt(piece)
-            if not unseen or len(asked.instruments) == 2:
-                found[asked].append(piece)
+            request = prompt(piece)
+            if not unseen or len(request.instruments) == 2:
+                found[request].append(piece)
             advance()
-    able = [asked for asked, pieces in found.items() if len(pieces) >= 2 * seeds]
-    if not able:
+    usable = [request for request, pieces in found.items() if len(pieces) >= 2 * seeds]
+    if not usable:
         raise InputError(
-            f"{len(pool)} pieces answer no prompt {2 * seeds} times; ask for more prompts "
+            f"no prompt has {2 * seeds} matches among {len(pool)} pieces; ask for more prompts "
             "(a larger pool is composed) or for fewer seeds"
         )
-    order = np.random.default_rng(0).permutation(len(able))[:prompts]
-    return [_case(able[i], found[able[i]], seeds) for i in sorted(order)]
+    order = np.random.default_rng(0).permutation(len(usable))[:prompts]
+    return [_case(usable[i], found[usable[i]], seeds) for i in sorted(order)]
 
 
-def _case(asked: Prompt, pieces: list[Piece], seeds: int) -> Case:
-    return Case(asked, tuple(pieces[:seeds]), tuple(pieces[seeds : 2 * seeds]))
+def _case(request: Prompt, pieces: list[Piece], seeds: int) -> Case:
+    return Case(request, tuple(pieces[:seeds]), tuple(pieces[seeds : 2 * seeds]))

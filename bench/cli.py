@@ -1,4 +1,4 @@
-"""``dmm bench``: models held against music whose truth is known."""
+"""``dmm bench``: evaluate models on music whose instruments, tempo and key are known."""
 
 import json
 from pathlib import Path
@@ -16,8 +16,8 @@ from .vocals.train import train_vocals
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode=None,
-    help="Hold models against music whose truth is known.",
+    rich_markup_mode="markdown",
+    help="Evaluate models on music whose instruments, tempo and key are known.",
 )
 
 
@@ -32,21 +32,29 @@ def minimidi(
     model: Annotated[Path, typer.Option(help="SDXL checkpoint, one .safetensors file.")],
     out: Annotated[Path, typer.Option(help="Folder for the clips and bench.json.")],
     lora: Annotated[
-        Path | None, typer.Option(help="Also measure the model with this LoRA.")
+        Path | None, typer.Option(help="Also evaluate the model with this LoRA.")
     ] = None,
-    style: Annotated[str | None, typer.Option(help="Prompts of one style; default: base.")] = None,
-    prompts: Annotated[int, typer.Option(min=1, help="Prompts of known pairs.")] = 100,
-    unseen: Annotated[int, typer.Option(min=0, help="Prompts of unseen pairs, apart.")] = 25,
-    seeds: Annotated[int, typer.Option(min=2, help="Clips of every prompt.")] = 4,
+    style: Annotated[
+        str | None, typer.Option(help="Prompts of this style alone; default: the base styles.")
+    ] = None,
+    prompts: Annotated[
+        int, typer.Option(min=1, help="Prompts for instrument pairs in the training set.")
+    ] = 100,
+    unseen: Annotated[
+        int, typer.Option(min=0, help="Prompts for pairs kept out of training; 0 skips them.")
+    ] = 25,
+    seeds: Annotated[int, typer.Option(min=2, help="Clips per prompt.")] = 4,
     steps: Annotated[int, typer.Option(min=1, help="Sampling steps.")] = 25,
-    guidance: Annotated[float, typer.Option(help="Classifier-free guidance; 1 is none.")] = 5.0,
-    batch_size: Annotated[int, typer.Option(min=1, help="Clips drawn at once.")] = 8,
+    guidance: Annotated[
+        float, typer.Option(help="Classifier-free guidance scale; 1 is none.")
+    ] = 5.0,
+    batch_size: Annotated[int, typer.Option(min=1, help="Clips generated at once.")] = 8,
 ) -> None:
-    """Whether prompts are obeyed, how near the clips come to real ones, and how varied they are.
+    """Measure adherence to prompts, distance to real clips, and diversity of a model's clips.
 
     Prompts and real clips come from MiniMIDI pieces that trained neither a generator nor a judge.
-    An interrupted run goes on from the clips it has. Prints a table for known pairs of
-    instruments and one for pairs kept out of training.
+    An interrupted run continues from the clips it has. Prints one table for instrument pairs in the
+    training set and one for pairs kept out of it.
 
     Example: dmm bench minimidi --model models/nano/nano.safetensors --out bench-nano
     """
@@ -54,12 +62,12 @@ def minimidi(
     from dmm.registry import load_embedder
     from eval.listening.judges import load_judges
 
-    from .minimidi import Contender, bench
-    from .prompts import cases
-    from .table import facts, markdown
+    from .cases import make_cases
+    from .minimidi import EvaluatedModel, evaluate
+    from .table import as_json, markdown
 
     judges, embedder = load_judges(), load_embedder("nano-clap")
-    contender = Contender(model, lora, Sampling(steps=steps, guidance=guidance), batch_size)
+    evaluated = EvaluatedModel(model, lora, Sampling(steps=steps, guidance=guidance), batch_size)
     groups = {"known pairs" if style is None else style: (prompts, False)}
     if unseen and style is None:
         groups["unseen pairs"] = (unseen, True)
@@ -72,8 +80,8 @@ def minimidi(
         "guidance": guidance,
     }
     for title, (count, is_unseen) in groups.items():
-        chosen = cases(count, seeds, style, is_unseen)
-        rows = bench(contender, chosen, judges, embedder, out / title.replace(" ", "-"))
-        found[title] = {"prompts": len(chosen), "rows": facts(rows)}
+        chosen = make_cases(count, seeds, style, is_unseen)
+        rows = evaluate(evaluated, chosen, judges, embedder, out / title.replace(" ", "-"))
+        found[title] = {"prompts": len(chosen), "rows": as_json(rows)}
         print(f"\n{title}: {len(chosen)} prompts x {seeds} seeds\n\n{markdown(rows)}")
     write_text(out / "bench.json", json.dumps(found, indent=2) + "\n")

@@ -1,8 +1,7 @@
-"""``dmm bench minimidi``: what a model makes of prompts whose right answers are known.
+"""``dmm bench minimidi``: evaluate a model on prompts for which real MiniMIDI pieces are known.
 
-Every row is measured in the same run by the same judges and the same embedder, and stands beside
-rows that need no belief: real clips in the model's place, the same real clips after the model's
-own VAE, the model's clips judged by other clips' prompts, and a model that was never trained.
+All rows come from one run, by the same judges and the same embedder. Baselines are real clips, the
+same clips through the model's VAE, the model's clips with shuffled prompts, and an untrained UNet.
 """
 
 from collections.abc import Sequence
@@ -24,16 +23,16 @@ from eval.listening.judges import Judges
 from eval.metrics.diversity import diversity_by_prompt, embedding_diversity
 from eval.metrics.fad import frechet_distance
 
-from .prompts import Case
-from .stand_ins import rendered, through_vae, untrained
+from .baselines import render_pieces, through_vae, untrained_model
+from .cases import Case
 
 UNTRAINED = Sampling(steps=2)
-"""A model that knows nothing makes noise at any number of steps."""
+"""An untrained UNet makes noise at any number of steps, so few are enough."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table; None where a figure would mean nothing."""
+    """One line of the table; None where a score has no meaning."""
 
     name: str
     clips: int
@@ -46,37 +45,38 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Listening:
-    """Who listens, and to what the clips are compared."""
+class Evaluator:
+    """Judges, embedder and reference that all clips are scored by."""
 
     judges: Judges
     embedder: Embedder
-    asked: list[Prompt]
-    """The prompt of every clip."""
+    prompts: list[Prompt]
+    """The prompt of each clip."""
     reference: Float[np.ndarray, "n dim"]
 
     def row(self, name: str, files: Sequence[Path]) -> Row:
-        """Judge clips against their prompts and the reference."""
+        """Score clips by their prompts and the reference."""
         rows = embed_files(files, self.embedder).rows
         return Row(
             name,
             len(files),
-            adherence(self.judges.hear(files), self.asked),
+            adherence(self.judges.detect(files), self.prompts),
             frechet_distance(rows, self.reference),
             embedding_diversity(rows),
-            float(np.mean(list(diversity_by_prompt(rows, self.asked).values()))),
+            float(np.mean(list(diversity_by_prompt(rows, self.prompts).values()))),
         )
 
     def shuffled(self, files: Sequence[Path]) -> Row:
-        """Judge clips against other clips' prompts: what chance hears."""
-        order = np.random.default_rng(0).permutation(len(self.asked))
-        heard = self.judges.hear(files)
-        return Row("shuffled prompts", len(files), adherence(heard, [self.asked[i] for i in order]))
+        """Score clips by other clips' prompts: adherence by chance."""
+        order = np.random.default_rng(0).permutation(len(self.prompts))
+        shuffled = [self.prompts[i] for i in order]
+        found = adherence(self.judges.detect(files), shuffled)
+        return Row("shuffled prompts", len(files), found)
 
 
 @dataclass(frozen=True)
-class Contender:
-    """The model on trial and how it draws."""
+class EvaluatedModel:
+    """The model, perhaps with a LoRA, and its sampling settings."""
 
     model: Path
     lora: Path | None
@@ -85,41 +85,41 @@ class Contender:
 
     @property
     def fmt(self) -> MelFormat:
-        """The model's own format."""
+        """Mel format that the model was trained on."""
         return load_format(read_metadata(self.model).get("dmm_format", "nano"))
 
 
-def bench(
-    contender: Contender, found: list[Case], judges: Judges, embedder: Embedder, out: Path
+def evaluate(
+    evaluated: EvaluatedModel, cases: list[Case], judges: Judges, embedder: Embedder, out: Path
 ) -> list[Row]:
-    """All rows for some prompts; clips are kept below ``out`` and not made again."""
-    seeds, fmt = len(found[0].real), contender.fmt
-    turns = [(case, turn) for turn in range(seeds) for case in found]  # the order of ``generate``
-    real = rendered([case.real[turn] for case, turn in turns], out / "real", fmt.sr)
+    """All rows for the prompts of ``cases``; clips below ``out`` are kept and made only once."""
+    seeds, fmt = len(cases[0].real), evaluated.fmt
+    turns = [(case, turn) for turn in range(seeds) for case in cases]  # the order of ``generate``
+    real = render_pieces([case.real[turn] for case, turn in turns], out / "real", fmt.sr)
     others: list[Piece] = [case.reference[turn] for case, turn in turns]
-    reference = embed_files(rendered(others, out / "reference", fmt.sr), embedder).rows
-    listening = Listening(judges, embedder, [case.prompt for case, _ in turns], reference)
-    texts = [case.prompt.text for case in found]
+    reference = embed_files(render_pieces(others, out / "reference", fmt.sr), embedder).rows
+    evaluator = Evaluator(judges, embedder, [case.prompt for case, _ in turns], reference)
+    texts = [case.prompt.text for case in cases]
 
     def made(folder: str, model: Path, lora: Path | None, sampling: Sampling) -> list[Path]:
-        batch_size = contender.batch_size
+        batch_size = evaluated.batch_size
         return generate(
             texts, model, out / folder, lora or (), count=seeds, batch_size=batch_size,
             **asdict(sampling),
         )  # fmt: skip
 
-    ours = made("model", contender.model, None, contender.sampling)
-    rows = [listening.row("model", ours)]
-    if contender.lora:
-        with_lora = made("lora", contender.model, contender.lora, contender.sampling)
-        rows.append(listening.row("model with LoRA", with_lora))
-    blank = untrained(contender.model, out / "untrained.safetensors")
+    ours = made("model", evaluated.model, None, evaluated.sampling)
+    rows = [evaluator.row("model", ours)]
+    if evaluated.lora:
+        with_lora = made("lora", evaluated.model, evaluated.lora, evaluated.sampling)
+        rows.append(evaluator.row("model with LoRA", with_lora))
+    untrained = untrained_model(evaluated.model, out / "untrained.safetensors")
     return [
         *rows,
-        listening.row("real clips", real),
-        listening.row(
-            "real clips after the VAE", through_vae(real, out / "vae", contender.model, fmt)
+        evaluator.row("real clips", real),
+        evaluator.row(
+            "real clips after the VAE", through_vae(real, out / "vae", evaluated.model, fmt)
         ),
-        listening.shuffled(ours),
-        listening.row("untrained UNet", made("untrained", blank, None, UNTRAINED)),
+        evaluator.shuffled(ours),
+        evaluator.row("untrained UNet", made("untrained", untrained, None, UNTRAINED)),
     ]

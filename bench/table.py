@@ -1,4 +1,4 @@
-"""The bench's rows as a Markdown table, and as JSON."""
+"""Rows of ``dmm bench minimidi`` as a Markdown table, and as JSON."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -19,7 +19,7 @@ HEAD = (
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """A table; FAD also as a multiple of what the real clips' row scores."""
+    """Format a Markdown table; FAD also as a multiple of the real clips' FAD (the floor)."""
     floor = next((row.fad for row in rows if row.name == "real clips"), None)
     lines = [HEAD, ("---",) * len(HEAD), *(_cells(row, floor) for row in rows)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
@@ -44,7 +44,7 @@ def _cells(row: Row, floor: float | None) -> tuple[str, ...]:
 
 
 def _number(value: float | None) -> str:
-    """Three figures, or nothing.
+    """Three significant digits; empty for None.
 
     >>> _number(0.123456), _number(None)
     ('0.123', '')
@@ -52,6 +52,6 @@ def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.3g}"
 
 
-def facts(rows: Sequence[Row]) -> list[dict[str, object]]:
-    """The rows as JSON-able values."""
+def as_json(rows: Sequence[Row]) -> list[dict[str, object]]:
+    """The rows as values that JSON can hold."""
     return [asdict(row) for row in rows]

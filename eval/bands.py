@@ -1,4 +1,4 @@
-"""The first model's figures and their owner's reading of them, ``presets/eval/bands.toml``."""
+"""Rating bands of the first model's owner, from ``presets/eval/bands.toml``."""
 
 import tomllib
 from functools import cache
@@ -10,51 +10,51 @@ PATH = Path(__file__).parents[1] / "presets" / "eval" / "bands.toml"
 
 
 class Band(BaseModel, frozen=True, extra="forbid"):
-    """A range of values and a word for it."""
+    """A range of values and its rating."""
 
     low: float | None = None
-    """The least value in it; None for no limit."""
+    """Lower bound, inclusive; None for no bound."""
     high: float | None = None
-    """The least value above it; None for no limit."""
-    says: str
+    """Upper bound, exclusive; None for no bound."""
+    rating: str
 
     def holds(self, value: float) -> bool:
-        """Whether the value lies in it."""
+        """Whether the value lies in the band."""
         return (self.low is None or self.low <= value) and (self.high is None or value < self.high)
 
 
 class Bands(BaseModel, frozen=True, extra="forbid"):
-    """How one number was read."""
+    """Bands of one metric, and the value they were made for."""
 
     value: float
-    """The first model's own."""
+    """Score of the first model."""
     sd: float | None = None
-    """Over its clips, where it was given."""
+    """Standard deviation over the first model's clips; None if unknown."""
     clips: str
-    """Which and how many clips it came from."""
+    """Clips that the first model's score was computed from."""
     at_least: int
-    """From how many clips on a value may be put beside the bands."""
+    """Fewest clips for which the bands are shown."""
     caveat: str
-    """What is known against them; shown wherever they are."""
+    """Known flaw of the bands; shown with them."""
     bands: tuple[Band, ...]
-    """Lowest first; there may be gaps."""
+    """Bands from low to high, perhaps with gaps."""
 
-    def word(self, value: float) -> str | None:
-        """The band's word, or None in a gap between two."""
-        return next((band.says for band in self.bands if band.holds(value)), None)
+    def rating(self, value: float) -> str | None:
+        """Rating of the value, or None in a gap between two bands."""
+        return next((band.rating for band in self.bands if band.holds(value)), None)
 
 
 class Source(BaseModel, frozen=True, extra="forbid"):
-    """What the bands are about."""
+    """Embedder and protocol that the bands are for."""
 
     embedder: str
     protocol: str
     caveat: str
-    """What is known against all of them."""
+    """Known flaw of all bands."""
 
 
 class FirstModel(BaseModel, frozen=True, extra="forbid"):
-    """All of the file; a field's name is the metric's."""
+    """Content of the file; fields are named as the metrics."""
 
     source: Source
     clap_score: Bands
@@ -65,19 +65,19 @@ class FirstModel(BaseModel, frozen=True, extra="forbid"):
 
 @cache
 def first_model() -> FirstModel:
-    """The file's content, checked."""
+    """Read and validate the file."""
     return FirstModel(**tomllib.loads(PATH.read_text(encoding="utf-8")))
 
 
 def bands_for(metric: str, embedder: str, protocol: str, n: int) -> Bands | None:
-    """The bands of a metric if they may be shown beside a value of ``n`` clips, else None.
+    """Bands to show beside a score of ``n`` clips, else None.
 
-    They may where embedder and protocol are the first model's and the clips are enough.
+    Embedder and protocol must be the first model's, and the clips enough.
     """
-    known = first_model()
-    if (embedder, protocol) != (known.source.embedder, known.source.protocol):
+    model = first_model()
+    if (embedder, protocol) != (model.source.embedder, model.source.protocol):
         return None
     bands = (
-        getattr(known, metric) if metric in FirstModel.model_fields.keys() - {"source"} else None
+        getattr(model, metric) if metric in FirstModel.model_fields.keys() - {"source"} else None
     )
     return bands if bands is not None and n >= bands.at_least else None

@@ -1,7 +1,7 @@
-"""What makes scores doubtful: every finding counts the clips it is about and names them.
+"""Cautions about scores: silent, copied, unreadable or mismatched clips, counted and named.
 
-Nothing is dropped for it. A silent clip counts in every score, because leaving out failures would
-flatter; only what cannot be read at all has no embedding.
+No clip is dropped for a caution: leaving out failures would improve the scores. Only unreadable
+files are not scored.
 """
 
 from collections import Counter
@@ -14,31 +14,31 @@ from jaxtyping import Float
 
 from dmm.embedders import TextEmbedder
 
+from .clip_audio import AudioProperties, audio_properties
 from .clips import EmbeddedClips
-from .sound import SoundFacts, facts_of
 
 FEW_CLIPS = 10
 SAME_S = 0.01
-"""Durations this near are the same: compressed files end a frame early or late."""
+"""Tolerance of equal durations: compressed files end a frame early or late."""
 NAMED = 5
-"""Names that a sentence has room for."""
+"""Most clips named in a sentence."""
 SPLITS = ("train", "reg", "val")
-"""Of a dataset; its other split, test, is what clips are held against."""
+"""Splits of a dataset that are no reference; the reference is its split "test"."""
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One thing a reader must know before trusting the scores."""
+class Caution:
+    """A reason to doubt the scores, and the clips concerned."""
 
     text: str
     names: tuple[str, ...] = ()
-    """Paths of the clips it is about, as they were given."""
+    """Paths of the clips concerned, as they were given."""
 
     @property
     def sentence(self) -> str:
-        """Text, with the first names by their last part.
+        """The text with the file names of the first clips.
 
-        >>> Finding("Silent: 1 of 2 clips", ("clips/a.flac",)).sentence
+        >>> Caution("Silent: 1 of 2 clips", ("clips/a.flac",)).sentence
         'Silent: 1 of 2 clips (a.flac).'
         """
         if not self.names:
@@ -49,55 +49,55 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class HeardSet:
-    """A set of clips with what their files hold."""
+class InspectedSet:
+    """A set of clips with the audio properties of their files."""
 
     name: str
-    """What a sentence calls them."""
+    """Name of the set in sentences."""
     clips: EmbeddedClips
-    sounds: Sequence[SoundFacts]
+    properties: Sequence[AudioProperties]
 
-    def where(self, holds: Callable[[SoundFacts], bool]) -> list[Path]:
-        """The clips of which something holds."""
-        pairs = zip(self.clips.files, self.sounds, strict=True)
-        return [path for path, sound in pairs if holds(sound)]
+    def where(self, condition: Callable[[AudioProperties], bool]) -> list[Path]:
+        """Paths of the clips that meet a condition."""
+        pairs = zip(self.clips.files, self.properties, strict=True)
+        return [path for path, audio in pairs if condition(audio)]
 
 
 @dataclass(frozen=True)
-class Measure:
-    """What all clips should have in common."""
+class SharedProperty:
+    """A property that should be equal for all clips."""
 
     name: str
-    value: Callable[[SoundFacts], float]
+    value: Callable[[AudioProperties], float]
     tolerance: float
-    in_words: Callable[[SoundFacts], str]
+    text: Callable[[AudioProperties], str]
     consequence: str
-    """What a distance between sets that differ in it measures."""
+    """Effect on a distance between sets that differ in this property."""
 
-    def same(self, one: SoundFacts, other: SoundFacts) -> bool:
-        """Whether two sounds are alike in it."""
+    def same(self, one: AudioProperties, other: AudioProperties) -> bool:
+        """Whether two clips have equal values, within the tolerance."""
         return abs(self.value(one) - self.value(other)) <= self.tolerance
 
-    def usual(self, sounds: Sequence[SoundFacts]) -> SoundFacts:
-        """The first sound that has the most frequent value."""
-        ((most, _),) = Counter(map(self.value, sounds)).most_common(1)
-        return next(sound for sound in sounds if self.value(sound) == most)
+    def most_frequent(self, properties: Sequence[AudioProperties]) -> AudioProperties:
+        """The first clip with the most frequent value."""
+        ((most, _),) = Counter(map(self.value, properties)).most_common(1)
+        return next(audio for audio in properties if self.value(audio) == most)
 
 
-MEASURES = (
-    Measure(
+SHARED_PROPERTIES = (
+    SharedProperty(
         "length",
-        lambda sound: sound.duration_s,
+        lambda audio: audio.duration_s,
         SAME_S,
-        lambda sound: f"{sound.duration_s:.2f} s",
+        lambda audio: f"{audio.duration_s:.2f} s",
         "the difference in length",
     ),
-    Measure(
+    SharedProperty(
         "sample rate",
-        lambda sound: float(sound.sr),
+        lambda audio: float(audio.sr),
         0.0,
-        lambda sound: f"{sound.sr} Hz",
-        "what sounds above half the lower rate",
+        lambda audio: f"{audio.sr} Hz",
+        "sound above half the lower rate",
     ),
 )
 
@@ -106,129 +106,128 @@ def cautions(
     clips: EmbeddedClips,
     reference: EmbeddedClips | None = None,
     train: EmbeddedClips | None = None,
-) -> list[Finding]:
-    """All findings on clips, what they are held against, and what was trained on."""
-    ours = heard(clips, "clips")
-    found = [*too_few(clips), *a_training_split(clips, "clips"), *of_one_set(ours)]
+) -> list[Caution]:
+    """All cautions about clips, their reference and the training clips."""
+    ours = inspect(clips, "clips")
+    found = [*too_few(clips), *in_training_split(clips, "clips"), *within_one_set(ours)]
     if train:
         found += in_both(clips, train, "training files, so nothing was generated", "clips")
     if reference is None:
         return found
-    real = heard(reference, "reference clips")
+    real = inspect(reference, "reference clips")
     found += in_both(clips, reference, "files of the reference, so the scores flatter", "clips")
     if train:
         found += in_both(
             reference, train, "training files, so copying is rewarded", "reference clips"
         )
-    found += [*a_training_split(reference, "reference clips"), *of_one_set(real)]
-    return found + [f for measure in MEASURES for f in unlike(ours, real, measure)]
+    found += [*in_training_split(reference, "reference clips"), *within_one_set(real)]
+    return found + [c for shared in SHARED_PROPERTIES for c in between_sets(ours, real, shared)]
 
 
-def of_one_set(own: HeardSet) -> list[Finding]:
-    """Findings that need no other set."""
-    odd = (f for measure in MEASURES for f in of_another(own, measure))
-    return [*left_out(own), *silent(own), *copies(own), *odd]
+def within_one_set(own: InspectedSet) -> list[Caution]:
+    """Cautions that need no other set."""
+    odd = (c for shared in SHARED_PROPERTIES for c in unusual(own, shared))
+    return [*unreadable(own), *silent(own), *copies(own), *odd]
 
 
-def heard(clips: EmbeddedClips, name: str) -> HeardSet:
-    """The set with its sounds' facts, which are kept in the cache."""
+def inspect(clips: EmbeddedClips, name: str) -> InspectedSet:
+    """Measure the audio properties of a set's files, or read them from the cache."""
     pairs = zip(clips.files, clips.sha256, strict=True)
-    return HeardSet(name, clips, [facts_of(path, sha256) for path, sha256 in pairs])
+    return InspectedSet(name, clips, [audio_properties(path, sha256) for path, sha256 in pairs])
 
 
-def too_few(clips: EmbeddedClips) -> list[Finding]:
-    """Every score is rough for a handful."""
+def too_few(clips: EmbeddedClips) -> list[Caution]:
+    """Caution if there are fewer than ten clips."""
     if len(clips) >= FEW_CLIPS:
         return []
-    return [Finding(f"Only {len(clips)} clips: the scores are rough below {FEW_CLIPS}")]
+    return [Caution(f"Only {len(clips)} clips: the scores are rough below {FEW_CLIPS}")]
 
 
-def left_out(own: HeardSet) -> list[Finding]:
-    """Files that are missing from all scores; ``skipped`` says why."""
+def unreadable(own: InspectedSet) -> list[Caution]:
+    """Files that cannot be read and are in no score."""
     names = tuple(line.partition(": ")[0] for line in own.clips.skipped)
     text = f"Left out of all scores, because they cannot be read: {len(names)} {own.name}"
-    return [Finding(text, names)] if names else []
+    return [Caution(text, names)] if names else []
 
 
-def unread(
+def prompts_without_known_words(
     clips: EmbeddedClips,
     prompts: Sequence[str | None],
     texts: Mapping[str, Float[np.ndarray, " dim"]],
-    reader: TextEmbedder,
-) -> list[Finding]:
-    """Clips whose prompt reads like no words at all: their similarity is that to nothing.
+    embedder: TextEmbedder,
+) -> list[Caution]:
+    """Clips whose prompt has the embedding of an empty text.
 
-    ``texts`` holds every prompt as ``reader`` reads it.
+    ``texts`` maps each prompt to its row by ``embedder``.
     """
-    nothing = reader.embed_text([""])[0]
-    asked = {prompt for prompt in prompts if prompt}
-    empty = {prompt for prompt in asked if np.allclose(texts[prompt], nothing, atol=1e-6)}
+    empty_text = embedder.embed_text([""])[0]
+    distinct = {prompt for prompt in prompts if prompt}
+    empty = {prompt for prompt in distinct if np.allclose(texts[prompt], empty_text, atol=1e-6)}
     found = [path for path, own in zip(clips.files, prompts, strict=True) if own in empty]
     text = (
-        f"{reader.name} knows no word of their prompts, so that text-audio similarity and "
-        f"retrieval say nothing: {len(found)} of {len(clips)} clips"
+        f"{embedder.name} knows no word of their prompts, so that text-audio similarity and "
+        f"retrieval are meaningless: {len(found)} of {len(clips)} clips"
     )
-    return [Finding(text, _names(found))] if found else []
+    return [Caution(text, _names(found))] if found else []
 
 
-def silent(own: HeardSet) -> list[Finding]:
-    """Clips in which nothing can be heard."""
-    return _about("Silent", own.where(lambda sound: sound.is_silent), own)
+def silent(own: InspectedSet) -> list[Caution]:
+    """Clips with a peak below -60 dB."""
+    return _caution("Silent", own.where(lambda audio: audio.is_silent), own)
 
 
-def copies(own: HeardSet) -> list[Finding]:
-    """Clips that have the same bytes as an earlier one."""
+def copies(own: InspectedSet) -> list[Caution]:
+    """Clips with the same bytes as an earlier clip."""
     seen: set[str] = set()
-    again = []
+    repeated = []
     for path, sha256 in zip(own.clips.files, own.clips.sha256, strict=True):
         if sha256 in seen:
-            again.append(path)
+            repeated.append(path)
         seen.add(sha256)
-    return _about("The same file as another", again, own)
+    return _caution("The same file as another", repeated, own)
 
 
-def of_another(own: HeardSet, measure: Measure) -> list[Finding]:
-    """Clips that differ from most of their set in length or rate."""
-    usual = measure.usual(own.sounds)
-    odd = own.where(lambda sound: not measure.same(sound, usual))
-    what = f"Of another {measure.name} than the usual {measure.in_words(usual)}"
-    return _about(what, odd, own)
+def unusual(own: InspectedSet, shared: SharedProperty) -> list[Caution]:
+    """Clips that differ from most of their set in a property."""
+    usual = shared.most_frequent(own.properties)
+    odd = own.where(lambda audio: not shared.same(audio, usual))
+    return _caution(f"Of another {shared.name} than the usual {shared.text(usual)}", odd, own)
 
 
-def unlike(ours: HeardSet, real: HeardSet, measure: Measure) -> list[Finding]:
-    """Sets whose usual clips differ in length or rate: a distance then measures that too."""
-    mine, theirs = (measure.usual(own.sounds) for own in (ours, real))
-    if measure.same(mine, theirs):
+def between_sets(ours: InspectedSet, real: InspectedSet, shared: SharedProperty) -> list[Caution]:
+    """Caution if most clips of one set differ in a property from most clips of the other."""
+    mine, theirs = (shared.most_frequent(own.properties) for own in (ours, real))
+    if shared.same(mine, theirs):
         return []
-    told = f"Clips are of {measure.in_words(mine)}, reference clips of {measure.in_words(theirs)}"
-    return [Finding(f"{told}: part of every distance is {measure.consequence}")]
+    difference = f"Clips are of {shared.text(mine)}, reference clips of {shared.text(theirs)}"
+    return [Caution(f"{difference}: part of every distance is {shared.consequence}")]
 
 
-def in_both(clips: EmbeddedClips, others: EmbeddedClips, told: str, name: str) -> list[Finding]:
+def in_both(clips: EmbeddedClips, others: EmbeddedClips, meaning: str, name: str) -> list[Caution]:
     """Clips with the same bytes as a file of another set."""
-    known = set(others.sha256)
+    other_hashes = set(others.sha256)
     pairs = zip(clips.files, clips.sha256, strict=True)
-    twins = [path for path, sha256 in pairs if sha256 in known]
-    text = f"Also {told}: {len(twins)} of {len(clips)} {name}"
-    return [Finding(text, _names(twins))] if twins else []
+    shared = [path for path, sha256 in pairs if sha256 in other_hashes]
+    text = f"Also {meaning}: {len(shared)} of {len(clips)} {name}"
+    return [Caution(text, _names(shared))] if shared else []
 
 
-def a_training_split(clips: EmbeddedClips, name: str) -> list[Finding]:
-    """Clips that lie in a split of a dataset which is not there to be compared with."""
+def in_training_split(clips: EmbeddedClips, name: str) -> list[Caution]:
+    """Clips from the training, regularisation or validation split of a dataset."""
     found = [path for path in clips.files if split_of(path) in SPLITS]
     text = f"Of a dataset's training or validation split: {len(found)} of {len(clips)} {name}"
-    return [Finding(text, _names(found))] if found else []
+    return [Caution(text, _names(found))] if found else []
 
 
 def split_of(clip: Path) -> str | None:
-    """The split of the DATASET folder that a clip lies in, or None."""
+    """Split of the DATASET that holds a clip, or None."""
     folder = clip.parent
     return folder.name if (folder.parent / "manifest.parquet").is_file() else None
 
 
-def _about(what: str, files: Sequence[Path], own: HeardSet) -> list[Finding]:
+def _caution(what: str, files: Sequence[Path], own: InspectedSet) -> list[Caution]:
     text = f"{what}: {len(files)} of {len(own.clips)} {own.name}"
-    return [Finding(text, _names(files))] if files else []
+    return [Caution(text, _names(files))] if files else []
 
 
 def _names(files: Iterable[Path]) -> tuple[str, ...]:

@@ -1,22 +1,23 @@
-"""``dmm eval``: one thin command for each thing that can be asked of a folder of clips."""
+"""``dmm eval``: commands that score folders of clips."""
 
 import typer
 
 from .commands.compare import compare_runs
 from .commands.convert import convert
 from .commands.memorize import memorize
+from .commands.reference_statistics import write_reference
 from .commands.report import report
-from .commands.single import clap, diversity, fad, kad, testset
-from .commands.stats import stats
+from .commands.single_metrics import clap, diversity, fad, kad, testset
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode=None,
-    help="Score clips beside real ones.",
+    rich_markup_mode="markdown",
+    help="Score generated clips, by themselves and compared with real ones.",
 )
 
-for command in (clap, diversity, fad, kad, testset, memorize, report, stats):
+for command in (clap, diversity, fad, kad, testset, memorize, report):
     app.command()(command)
+app.command("stats")(write_reference)
 app.command("compare")(compare_runs)
 app.command("convert-clap")(convert)

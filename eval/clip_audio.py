@@ -1,4 +1,4 @@
-"""What a clip's file holds: its sound as one channel, and how long, how fast and how loud it is."""
+"""Audio of a clip's file or mel image as one channel, and its duration, sample rate and peak."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -13,83 +13,83 @@ from dmm.sound.audio import read_audio
 from dmm.sound.files import decode_blocks
 
 SILENT_PEAK = 1e-3
-"""-60 dB below full scale: no sample of a silent clip passes it."""
+"""Peak below which a clip counts as silent: -60 dB relative to full scale."""
 BLOCK_S = 10.0
 IMAGES = {".png"}
 DECODED = 1
-"""Raised when mel images are decoded to other sound: their embeddings are then made anew."""
+"""Raised when mel images decode to different audio: their embeddings are then computed again."""
 
 
 @dataclass(frozen=True)
-class SoundFacts:
-    """A clip as its file has it, before anything is resampled."""
+class AudioProperties:
+    """Sample rate, length and peak of a clip's file, before resampling."""
 
     sr: int
     samples: int
     peak: float
-    """The largest sample's size; 1.0 is full scale."""
+    """Largest absolute sample; 1.0 is full scale."""
 
     @property
     def duration_s(self) -> float:
-        """Length in seconds, to the sample."""
+        """Duration in seconds."""
         return self.samples / self.sr
 
     @property
     def is_silent(self) -> bool:
-        """Whether nothing can be heard."""
+        """Whether the peak is below -60 dB."""
         return self.peak < SILENT_PEAK
 
 
-def mono(path: Path, sr: int) -> Float[np.ndarray, " samples"]:
-    """One channel at ``sr`` Hz of a sound file, or of a mel image, which is decoded first.
+def read_mono(path: Path, sr: int) -> Float[np.ndarray, " samples"]:
+    """Read an audio file, or decode a mel image, as one channel at ``sr`` Hz.
 
-    The images are a dataset's training clips: nothing else is kept of their sound. InputError, in
-    one line, for what cannot be read.
+    A dataset keeps its training clips as mel images only. InputError, in one line, for a file that
+    cannot be read.
     """
     if path.suffix.lower() not in IMAGES:
         return read_audio(path, sr, 1)[0]
-    sound, own_sr = _decoded(path)
+    sound, own_sr = _decode_image(path)
     return resample(sound.mean(0, keepdims=True), own_sr, sr)[0]
 
 
 def resample(
     sounds: Float[np.ndarray, "n samples"], sr: int, to_sr: int
 ) -> Float[np.ndarray, "n resampled"]:
-    """Mono sounds at another rate, as ``read_audio`` resamples files."""
+    """Resample mono sounds to ``to_sr``, by the resampler that ``read_audio`` uses."""
     import soxr
 
     return sounds if sr == to_sr else np.ascontiguousarray(soxr.resample(sounds.T, sr, to_sr).T)
 
 
-def facts_of(path: Path, sha256: str) -> SoundFacts:
-    """Rate, length and peak, kept in the cache under the file's hash; errors as in ``mono``."""
-    kept = cache_root() / "sounds" / sha256[:2] / f"{content_key(path, sha256)}.json"
+def audio_properties(path: Path, sha256: str) -> AudioProperties:
+    """Measure a file, or read its properties from the cache; errors as in ``read_mono``."""
+    cached = cache_root() / "sounds" / sha256[:2] / f"{content_key(path, sha256)}.json"
     try:
-        return SoundFacts(**json.loads(kept.read_text(encoding="utf-8")))
+        return AudioProperties(**json.loads(cached.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):  # not there yet, or broken
-        facts = _measure(path)
-        write_text(kept, json.dumps(asdict(facts)))
-        return facts
+        properties = _measure(path)
+        write_text(cached, json.dumps(asdict(properties)))
+        return properties
 
 
 def content_key(path: Path, sha256: str) -> str:
-    """What a clip's sound is known by in the cache."""
+    """The clip's key in the caches of embeddings and properties."""
     return f"{sha256}-decoded{DECODED}" if path.suffix.lower() in IMAGES else sha256
 
 
-def _measure(path: Path) -> SoundFacts:
+def _measure(path: Path) -> AudioProperties:
     if path.suffix.lower() in IMAGES:
-        sound, sr = _decoded(path)
-        return SoundFacts(sr, sound.shape[1], float(np.abs(sound).max(initial=0)))
-    facts = SoundFacts(sr=1, samples=0, peak=0.0)
+        sound, sr = _decode_image(path)
+        return AudioProperties(sr, sound.shape[1], float(np.abs(sound).max(initial=0)))
+    found = AudioProperties(sr=1, samples=0, peak=0.0)
     for block, sr in decode_blocks(path, BLOCK_S):
-        peak = max(facts.peak, float(np.abs(block).max()))
-        facts = SoundFacts(sr, facts.samples + block.shape[1], peak)
-    return facts
+        peak = max(found.peak, float(np.abs(block).max()))
+        found = AudioProperties(sr, found.samples + block.shape[1], peak)
+    return found
 
 
-def _decoded(path: Path) -> tuple[Float[np.ndarray, "channels samples"], int]:
-    """Sound and rate of a mel image."""
+def _decode_image(path: Path) -> tuple[Float[np.ndarray, "channels samples"], int]:
+    """Audio and sample rate of a mel image."""
     from dmm.codec.decode import decode
     from dmm.codec.image import read_image
 

@@ -1,7 +1,7 @@
-"""Embeddings that are known already, a small file each, by the sound's and the embedder's identity.
+"""Disk cache of embeddings: one small file per clip, keyed by its audio and the embedder's version.
 
-A file that is torn, of another size or not finite counts as absent. Only the process that was
-asked writes, so that machines which embed for it need no common cache.
+A truncated file, and one of another size or with values that are not finite, counts as absent.
+Workers return rows and never write, so that a cluster needs no shared cache.
 """
 
 from pathlib import Path
@@ -15,22 +15,22 @@ from dmm.files import whole_file
 
 
 def cached_row(key: str, embedder: Embedder) -> Float[np.ndarray, " dim"] | None:
-    """The row of the sound that ``content_key`` names, or None."""
+    """The cached row of a clip by its ``content_key``, or None."""
     try:
         row = np.load(_path(key, embedder), allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None
-    return row if row.dtype == np.float32 and is_direction(row, embedder.dim) else None
+    return row if row.dtype == np.float32 and is_unit_row(row, embedder.dim) else None
 
 
-def keep_row(key: str, embedder: Embedder, row: Float[np.ndarray, " dim"]) -> None:
-    """Write one row, whole or not at all; DmmError if the cache cannot be written."""
+def cache_row(key: str, embedder: Embedder, row: Float[np.ndarray, " dim"]) -> None:
+    """Write one row, completely or not at all; DmmError if the cache cannot be written."""
     with whole_file(_path(key, embedder)) as partial:
         np.save(partial, row)
 
 
-def is_direction(row: np.ndarray, dim: int) -> bool:
-    """Whether a row has its embedder's length and is of unit length."""
+def is_unit_row(row: np.ndarray, dim: int) -> bool:
+    """Whether a row has ``dim`` finite values and a norm of 1, within 1e-3."""
     return row.shape == (dim,) and bool(abs(np.linalg.norm(row) - 1) < 1e-3)
 
 

@@ -1,11 +1,11 @@
-"""How sure a score is: intervals over prompts, and the floor that real clips reach.
+"""Confidence intervals of scores over prompts, and the score that real clips reach (the floor).
 
-Clips of one prompt are alike, so prompts are drawn or left out, never single clips of them: for 12
-prompts of 5 clips, an interval over clips holds the truth 65 times in 100 instead of 95.
+Clips of one prompt are alike, so both methods resample whole prompts. For 12 prompts of 5 clips, an
+interval over single clips covers the truth in 65 % of cases instead of 95 %.
 
-A bootstrap repeats rows, and a repeated row is at distance 0 from itself: for pairwise scores it
-covers the truth far too seldom (16 % instead of 95 % for KAD at 10 clips). Leaving rows out has no
-such flaw, hence the jackknife for those and the bootstrap for means of one number a clip.
+Pairwise scores use the jackknife: a bootstrap repeats rows, and a repeated row is at distance 0
+from itself, so that it covers the truth too seldom (16 % instead of 95 % for KAD at 10 clips).
+Means of one number a clip use the bootstrap.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,21 +16,23 @@ from jaxtyping import Float
 from scipy import stats
 
 MIN_GROUPS = 5
-"""Fewer than this many groups say too little about spread for an interval."""
+"""Fewest groups for an interval."""
 FLOOR_DRAWS = 20
+"""Random subsets of real clips per floor."""
 RESAMPLES = 10_000
+"""Bootstrap samples."""
 
 
 def jackknife_interval(
     score: Callable[[np.ndarray], float], groups: Sequence[object], level: float = 0.95
 ) -> tuple[float, float] | None:
-    """Jackknife-t interval of ``score(kept row indices)``, leaving out one group at a time.
+    """Jackknife-t interval of ``score(indices of kept rows)``, leaving out one group at a time.
 
-    ``groups`` names each row's group: clips of one prompt are not independent, so they leave
-    together. None if there are fewer than five groups. The reference counts as fixed.
+    ``groups`` is the group of each row, usually its prompt. None below five groups. The reference
+    counts as fixed.
 
-    Centred on the score itself, not on the mean pseudo-value: that one estimates the score at
-    endlessly many prompts, which for KAD of 12 prompts with 5 seeds lies outside (52 % coverage
+    The interval is centred on the score itself. The mean pseudo-value estimates the score for
+    infinitely many prompts, which for KAD of 12 prompts with 5 seeds lies elsewhere (coverage 52 %
     instead of 99 %). Simulated coverage of KAD, cosine and diversity: 93 to 99 %.
 
     >>> values = np.arange(10.0)
@@ -53,15 +55,13 @@ def jackknife_interval(
 def prompt_bootstrap(
     values: Float[np.ndarray, " n"], prompts: Sequence[object], seed: int = 0, level: float = 0.95
 ) -> tuple[float, float] | None:
-    """Bootstrap interval of the mean of one number a clip, drawing whole prompts.
+    """Bootstrap interval of the mean of one number a clip, resampling whole prompts.
 
-    For paired clips, pass the differences. None if there are fewer than five prompts: so one
-    prompt with many clips has no interval, which says nothing about other prompts anyway.
+    For paired clips, pass the differences. None below five prompts.
 
-    The plain percentiles are too narrow for few prompts; taken as far out as Student's t says
-    (the expanded percentile interval of Hesterberg 2015, https://arxiv.org/abs/1411.5279) they
-    held the truth in 93 to 95 % instead of 83 to 91 % of simulated sets of 5 to 12 prompts (90 to
-    93 % where prompt means are lopsided).
+    Plain percentiles are too narrow for few prompts, so they are expanded by Student's t
+    (Hesterberg 2015, https://arxiv.org/abs/1411.5279). Simulated coverage for 5 to 12 prompts: 93
+    to 95 % instead of 83 to 91 %; with skewed prompt means 90 to 93 %.
     """
     names = list(dict.fromkeys(prompts))
     if len(names) < MIN_GROUPS:
@@ -69,8 +69,8 @@ def prompt_bootstrap(
     count, place = len(names), {name: index for index, name in enumerate(names)}
     own = np.array([place[prompt] for prompt in prompts])
     sums, sizes = np.bincount(own, values), np.bincount(own)
-    drawn = np.random.default_rng(seed).integers(0, count, (RESAMPLES, count))
-    means = sums[drawn].sum(1) / sizes[drawn].sum(1)
+    resampled = np.random.default_rng(seed).integers(0, count, (RESAMPLES, count))
+    means = sums[resampled].sum(1) / sizes[resampled].sum(1)
     reach = stats.t.ppf((1 + level) / 2, count - 1) * np.sqrt(count / (count - 1))
     low, high = np.quantile(means, stats.norm.cdf([-reach, reach]))
     return float(low), float(high)
@@ -78,17 +78,17 @@ def prompt_bootstrap(
 
 @dataclass(frozen=True)
 class Floor:
-    """What real clips score against other real clips, at a number of clips."""
+    """Score of real clips compared with other real clips."""
 
     mean: float
     low: float
-    """5th percentile of the draws."""
+    """5th percentile over the random subsets."""
     high: float
-    """95th percentile of the draws."""
+    """95th percentile over the random subsets."""
     n: int
-    """Clips in a draw: as many as were scored, or half the reference if that is fewer."""
+    """Clips in a subset: the number of scored clips, at most half of the reference."""
     excess: float
-    """Mean of (score of n clips - score of n real clips), both against the same rest."""
+    """Mean of (score of n clips - score of n real clips), both compared with the same rest."""
 
 
 def real_floor(
@@ -97,10 +97,10 @@ def real_floor(
     reference: Float[np.ndarray, "m dim"],
     seed: int = 0,
 ) -> Floor | None:
-    """Draw real clips from the reference, score them against the rest; None below four clips.
+    """Score random subsets of the reference against the rest of it.
 
-    The draws are disjoint from what they are scored against, and the clips are scored against
-    the same rest in the same number, so that the bias of few clips cancels in ``excess``.
+    In ``excess`` the bias of few clips cancels, because as many clips are scored against the same
+    rest. None below two clips or four reference clips.
     """
     n = min(len(x), len(reference) // 2)
     if n < 2:

@@ -1,4 +1,4 @@
-"""The scores of a set of clips, one entry each: add a metric here and every report shows it."""
+"""Table of all metrics; every report shows what is listed here."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,8 +6,8 @@ from typing import Literal
 
 import numpy as np
 
-from . import figures
-from .figures import Figure
+from . import metric_values
+from .metric_values import MetricValue
 from .metrics.closeness import reference_cosine
 from .metrics.diversity import embedding_diversity
 from .metrics.kad import kernel_sums
@@ -15,27 +15,30 @@ from .sample import Sample
 from .trust import TRUST, Trust
 
 Aim = Literal["low", "high", "real"]
-"""Which way is better: down, up, or toward what the real clips reach among themselves."""
+"""Better values: lower, higher, or closer to those of the real clips."""
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One number about a set of clips; ValueError says why a sample is too poor for it."""
+    """A metric of a set of clips, with the texts that explain it."""
 
     title: str
     short: str
-    """Its name inside a sentence."""
-    measure: Callable[[Sample], Figure]
+    """Name inside a sentence."""
+    compute: Callable[[Sample], MetricValue]
+    """ValueError, with the reason, for a sample that has no such value."""
     aim: Aim
     trust: Trust
-    """From how many clips on it says something."""
+    """Fewest clips for which it is reliable."""
     about: str
-    """A sentence for a reader who has not met it."""
+    """Explanation for readers who do not know the metric."""
     of_rows: Callable[[Sample], Callable[[np.ndarray], float]] | None = None
-    """To a function of kept row indices, for the interval of a paired change; None where such an
-    interval does not hold its promise."""
+    """The metric as a function of kept row indices, for the interval of a paired change.
+
+    None if such an interval has too little coverage.
+    """
     is_share: bool = False
-    """Shown in percent."""
+    """Whether the value is shown in percent."""
 
 
 def _clap_of_rows(sample: Sample) -> Callable[[np.ndarray], float]:
@@ -49,131 +52,131 @@ METRICS: dict[str, Metric] = {
     "clap_score": Metric(
         "Text-audio similarity",
         "Text-audio similarity",
-        figures.clap_fit,
+        metric_values.clap_similarity,
         "high",
         TRUST["clap_score"],
-        "Mean cosine of each clip and its own prompt. It has no scale of its own: what counts is "
-        "the gap to other clips' prompts, and what real clips reach with their captions.",
+        "Mean cosine of each clip and its own prompt. It has no absolute scale: compare it with "
+        "that of other clips' prompts, and of real clips with their captions.",
         of_rows=_clap_of_rows,
     ),
     "diversity": Metric(
         "Diversity",
         "Diversity",
-        figures.diversity,
+        metric_values.diversity,
         "real",
         TRUST["diversity"],
-        "Mean cosine distance of two clips, which is also the trace of their covariance. The "
-        "target is the real clips' own.",
+        "Mean cosine distance of two clips, equal to the trace of their covariance. The target is "
+        "the diversity of the real clips.",
         of_rows=lambda s: lambda keep: embedding_diversity(s.rows[keep]),
     ),
     "fad": Metric(
         "Fréchet distance (FAD)",
         "FAD",
-        figures.fad,
+        metric_values.fad,
         "low",
         TRUST["fad"],
-        "Distance between clips and real clips as bell-shaped clouds. Too high for few clips, so "
-        "read its excess over what as many real clips score.",
+        "Distance between Gaussians fitted to clips and to real clips. Biased upward for few "
+        "clips, so compare it with the score of as many real clips.",
     ),
     "cosine": Metric(
         "Output to test-set cosine",
         "Cosine to the real clips",
-        figures.cosine,
+        metric_values.cosine,
         "real",
         TRUST["cosine"],
-        "How alike a clip and a real clip are on average. Above what real clips reach among "
+        "Mean similarity of a clip and a real clip. A value above that of real clips among "
         "themselves means blander, not better.",
         of_rows=lambda s: lambda keep: reference_cosine(s.rows[keep], s.real.rows),
     ),
     "kad": Metric(
         "Kernel distance (KAD)",
         "KAD",
-        figures.kad,
+        metric_values.kad,
         "low",
         TRUST["kad"],
-        "Distance between the two sets without a shape assumed; fair for few clips. About 0, "
-        "also below, when both come from one source.",
+        "Distance between the two sets that assumes no shape; unbiased for few clips. About 0, or "
+        "slightly below, if both come from one source.",
         of_rows=lambda s: kernel_sums(s.rows, s.real.rows).distance,
     ),
     "fad_inf": Metric(
-        "FAD of endless clips (FAD-inf)",
+        "FAD of infinitely many clips (FAD-inf)",
         "FAD-inf",
-        figures.fad_inf,
+        metric_values.fad_inf,
         "low",
         TRUST["fad_inf"],
-        "FAD without the bias of few clips, by extrapolation.",
+        "FAD without the bias of few clips, extrapolated to infinitely many.",
     ),
     "retrieval": Metric(
         "Retrieval R@1",
         "Retrieval",
-        figures.retrieval,
+        metric_values.retrieval,
         "high",
         TRUST["retrieval"],
-        "Share of clips whose own prompt fits better than every other prompt.",
+        "Share of clips whose own prompt is more similar than every other prompt.",
         is_share=True,
     ),
     "within": Metric(
         "Variety within a prompt",
         "Variety within a prompt",
-        figures.within,
+        metric_values.within,
         "real",
         TRUST["spread"],
-        "Mean cosine distance of two clips of one prompt; near 0 where a prompt always gives the "
-        "same clip.",
+        "Mean cosine distance of two clips of one prompt; near 0 if a prompt always gives the same "
+        "clip.",
     ),
     "between": Metric(
         "Variety between prompts",
         "Variety between prompts",
-        figures.between,
+        metric_values.between,
         "real",
         TRUST["spread"],
-        "What different prompts add to the distance of two clips; near 0 where all prompts give "
+        "Cosine distance that different prompts add between two clips; near 0 if all prompts give "
         "the same music.",
     ),
     "participation_ratio": Metric(
         "Participation ratio",
         "The number of directions",
-        figures.directions,
+        metric_values.effective_directions,
         "real",
         TRUST["participation_ratio"],
-        "In how many directions the clips differ, however far: a second opinion on diversity.",
+        "Effective number of directions in which clips differ, whatever their distance.",
     ),
     "precision": Metric(
         "Precision",
         "Precision",
-        figures.precision,
+        metric_values.precision,
         "high",
         TRUST["prdc"],
-        "Share of clips that lie among the real ones, at equal numbers of both.",
+        "Share of clips that lie among the real ones, for equal numbers of both.",
         is_share=True,
     ),
     "recall": Metric(
         "Recall",
         "Recall",
-        figures.recall,
+        metric_values.recall,
         "high",
         TRUST["prdc"],
-        "Share of real clips that lie among the clips, at equal numbers of both.",
+        "Share of real clips that lie among the clips, for equal numbers of both.",
         is_share=True,
     ),
     "coverage": Metric(
         "Coverage",
         "Coverage",
-        figures.coverage,
+        metric_values.coverage,
         "high",
         TRUST["prdc"],
-        "Share of real clips that have a clip close by, at equal numbers of both; beside it what "
-        "as many fresh real clips would cover.",
+        "Share of real clips that have a clip close by, for equal numbers of both. Beside it: the "
+        "share that as many other real clips would cover.",
         is_share=True,
     ),
     "vendi": Metric(
         "Vendi score",
         "The Vendi score",
-        figures.vendi,
+        metric_values.vendi,
         "real",
         TRUST["vendi"],
-        "As how many entirely different clips the set counts, at equal numbers of both.",
+        "Effective number of different clips, for equal numbers of both sets.",
     ),
 }
 HEADLINE = ("clap_score", "diversity", "fad", "cosine")
-"""The scores that a report begins with."""
+"""The main scores, which a report shows first."""

@@ -1,4 +1,4 @@
-"""How clips came about: prompts and seeds beside them, and which clips of two sets are pairs."""
+"""Prompt and seed of a clip, read from the files beside it; pairs of clips with equal ones."""
 
 import json
 from collections.abc import Sequence
@@ -13,62 +13,62 @@ PREVIEWS = "preview.json"
 
 @dataclass(frozen=True)
 class Origin:
-    """How a clip came about: from ID.json of CLIPS, ID.txt of a DATASET, or a RUN's previews."""
+    """Prompt and seed of a clip: ID.json of CLIPS, ID.txt of a DATASET, a RUN's preview.json."""
 
     prompt: str | None
     seed: int | None
 
 
-def origin(audio: Path) -> Origin:
-    """The prompt and seed beside an audio file, each None where unknown."""
-    known, caption = made_by(audio), audio.with_suffix(".txt")
-    if known:
-        prompt, seed = _asked(known), known.get("seed")
+def read_origin(audio: Path) -> Origin:
+    """Read the prompt and seed of an audio file; each is None if unknown."""
+    record, caption = read_record(audio), audio.with_suffix(".txt")
+    if record:
+        prompt, seed = _prompt_of(record), record.get("seed")
         return Origin(prompt, seed if isinstance(seed, int) else None)
     if caption.is_file():
         return Origin(caption.read_text(encoding="utf-8").strip(), None)
-    record = audio.with_name(PREVIEWS)
-    return _previewed(audio, record) if record.is_file() else Origin(None, None)
+    previews = audio.with_name(PREVIEWS)
+    return _preview_origin(audio, previews) if previews.is_file() else Origin(None, None)
 
 
-def made_by(audio: Path) -> dict[str, Any]:
-    """What ID.json says of how ID was made, empty without one; InputError if it is no object."""
+def read_record(audio: Path) -> dict[str, Any]:
+    """Read the record ID.json beside a clip; empty if there is none, InputError if it is broken."""
     sidecar = audio.with_suffix(".json")
     if not sidecar.is_file():
         return {}
     try:
-        known = json.loads(sidecar.read_text(encoding="utf-8"))
+        record = json.loads(sidecar.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(f"{sidecar}: is no JSON ({error}); delete or mend it") from error
-    if not isinstance(known, dict):
+    if not isinstance(record, dict):
         raise InputError(f"{sidecar}: is no JSON object; delete or mend it")
-    return known
+    return record
 
 
-def _asked(known: dict[str, Any]) -> str | None:
-    """The prompt of a clip, or of a long piece that has one from end to end."""
-    prompt = known.get("prompt")
-    if "timeline" in known:
-        prompts = {part["prompt"] for part in known["timeline"]["part"]}
+def _prompt_of(record: dict[str, Any]) -> str | None:
+    """The prompt of a clip, or of a long piece that has the same one throughout."""
+    prompt = record.get("prompt")
+    if "timeline" in record:
+        prompts = {part["prompt"] for part in record["timeline"]["part"]}
         prompt = prompts.pop() if len(prompts) == 1 else None
     return prompt if isinstance(prompt, str) else None
 
 
-def _previewed(audio: Path, record: Path) -> Origin:
-    """From the record of a training run's previews, whose file names end in their seeds."""
-    drawn = json.loads(record.read_text(encoding="utf-8"))["drawn"]["clips"]
-    words = {str(seed): Origin(prompt, seed) for prompt, seed in drawn}
-    return words.get(audio.stem.rpartition("-")[2], Origin(None, None))
+def _preview_origin(audio: Path, previews: Path) -> Origin:
+    """Look up a training preview in preview.json by the seed at the end of its file name."""
+    clips = json.loads(previews.read_text(encoding="utf-8"))["drawn"]["clips"]
+    by_seed = {str(seed): Origin(prompt, seed) for prompt, seed in clips}
+    return by_seed.get(audio.stem.rpartition("-")[2], Origin(None, None))
 
 
 def match_pairs(before: Sequence[Path], after: Sequence[Path]) -> list[tuple[int, int]]:
-    """Indices (before, after) of clips with the same prompt and seed, in the order of ``after``."""
-    known: dict[Origin, list[int]] = {}
+    """Indices (before, after) of clips with equal prompt and seed, in the order of ``after``."""
+    unmatched: dict[Origin, list[int]] = {}
     for index, path in enumerate(before):
-        if None not in ((own := origin(path)).prompt, own.seed):
-            known.setdefault(own, []).append(index)
+        if None not in ((own := read_origin(path)).prompt, own.seed):
+            unmatched.setdefault(own, []).append(index)
     pairs = []
     for index, path in enumerate(after):
-        if twins := known.get(origin(path)):
-            pairs.append((twins.pop(0), index))
+        if matches := unmatched.get(read_origin(path)):
+            pairs.append((matches.pop(0), index))
     return pairs

@@ -1,7 +1,7 @@
-"""Reference statistics in a file, so that clips can be scored where the real ones are not.
+"""Statistics file of real clips (``dmm eval stats``), to score clips without the real ones at hand.
 
-safetensors: nothing in it is run. 1000 clips of CLAP's 512 numbers take 2 MB and their Gaussian as
-much; of more than 5000 clips evenly spaced ones are kept, beside the Gaussian of all.
+A safetensors file, which holds no code. 1000 clips of CLAP's 512 numbers take 2 MB, their Gaussian
+as much. At most 5000 evenly spaced rows are kept; the Gaussian is that of all clips.
 """
 
 import json
@@ -24,7 +24,7 @@ MOST_ROWS = 5000
 
 
 def write_statistics(path: Path, real: ClipSet, embedder: Embedder) -> Reference:
-    """Write what any score needs of real clips, with the embedder's identity; returns it."""
+    """Write rows, Gaussian and captions of real clips, with the embedder's identity."""
     gaussian, step = statistics(real.rows), -(-len(real) // MOST_ROWS)
     reference = Reference(real.rows[::step], gaussian, real.prompts[::step])
     metadata = {
@@ -44,9 +44,9 @@ def write_statistics(path: Path, real: ClipSet, embedder: Embedder) -> Reference
 
 
 def read_statistics(path: Path, embedder: Embedder) -> tuple[Reference, dict[str, str]]:
-    """The reference and its file's metadata.
+    """Read a statistics file; returns the reference and the file's metadata.
 
-    InputError if it is no such file, or if another embedder or another protocol made it.
+    InputError for another kind of file, and for one by another embedder or protocol.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -54,22 +54,25 @@ def read_statistics(path: Path, embedder: Embedder) -> tuple[Reference, dict[str
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             if metadata.get("kind") != KIND:
-                raise InputError(f"{path}: holds no reference statistics; make it: dmm eval stats")
+                raise InputError(
+                    f"{path}: holds no reference statistics; make them: dmm eval stats"
+                )
             tensors = {name: file.get_tensor(name) for name in ("rows", "mean", "factor")}
     except (SafetensorError, OSError) as error:
         raise InputError(
-            f"{path}: holds no reference statistics ({error}); make it: dmm eval stats"
+            f"{path}: holds no reference statistics ({error}); make them: dmm eval stats"
         ) from error
-    _refuse_others(path, json.loads(metadata["embedder"]), embedder)
+    _refuse_other_embedder(path, json.loads(metadata["embedder"]), embedder)
     gaussian = Gaussian(tensors["mean"], tensors["factor"], int(metadata["n"]))
     return Reference(tensors["rows"], gaussian, json.loads(metadata["prompts"])), metadata
 
 
-def _refuse_others(path: Path, made_by: dict[str, Any], embedder: Embedder) -> None:
-    """InputError unless the embedder gives the same vectors; package versions may differ."""
-    then, now = Identity(**made_by), embedder.identity
-    if (then.name, then.version) != (now.name, now.version):
+def _refuse_other_embedder(path: Path, identity: dict[str, Any], embedder: Embedder) -> None:
+    """Raise InputError unless both embedders give equal vectors; package versions may differ."""
+    theirs, ours = Identity(**identity), embedder.identity
+    if (theirs.name, theirs.version) != (ours.name, ours.version):
         raise InputError(
-            f"{path}: made by {then.name} {then.version}, and the clips are heard by {now.name} "
-            f"{now.version}; use the same embedder and protocol, or make it again: dmm eval stats"
+            f"{path}: made by {theirs.name} {theirs.version}, and the clips are embedded by "
+            f"{ours.name} {ours.version}; use the same embedder and protocol, or make it again: "
+            "dmm eval stats"
         )

@@ -1,4 +1,4 @@
-"""What every result says of itself: embedder, sets of clips and figures, as JSON values."""
+"""Scores, clip sets, cautions and the embedder as JSON values, for ``--json`` and report.json."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -10,21 +10,21 @@ from jaxtyping import Float
 from dmm.embedders import Embedder, TextEmbedder
 
 from .bands import bands_for, first_model
-from .cautions import cautions, unread
-from .figures import Figure
+from .cautions import cautions, prompts_without_known_words
 from .metric_table import METRICS
+from .metric_values import MetricValue
 from .sets import ClipSet, short_names
 
 
 def embedder_json(embedder: Embedder) -> dict[str, Any]:
-    """Its whole identity, and how it prepares a file."""
+    """Identity of the embedder, and how it prepares a file."""
     return {**asdict(embedder.identity), "prepares": embedder.protocol}
 
 
 def set_json(sets: Mapping[str, ClipSet]) -> dict[str, Any]:
-    """By role: the folder's name, how many clips were scored and what was left out.
+    """For each role: the folder's name, the number of scored clips, and skipped files.
 
-    Names, not paths: a result must not depend on where it was made.
+    Folders are given by short names, not paths: a result must not depend on where it was made.
     """
     return {
         role: {
@@ -43,16 +43,15 @@ def cautions_json(
     embedder: Embedder,
     texts: Mapping[str, Float[np.ndarray, " dim"]] | None,
 ) -> list[dict[str, Any]]:
-    """What makes the scores of "clips" doubtful: a sentence each, and the clips it is about.
+    """Cautions about the scores of "clips": a sentence each, and the clips concerned.
 
-    Beside them "real" and perhaps "train" clips; ``texts`` are the prompts as the embedder reads
-    them, None if it did not.
+    ``sets`` may hold "real" and "train" too. ``texts`` are the embedded prompts, or None.
     """
     real, train = (sets[role].clips if role in sets else None for role in ("real", "train"))
     own = sets["clips"]
     found = cautions(own.clips, real, train)
     if texts and isinstance(embedder, TextEmbedder):
-        found += unread(own.clips, own.prompts, texts, embedder)
+        found += prompts_without_known_words(own.clips, own.prompts, texts, embedder)
     names = dict(zip((str(own.folder) for own in sets.values()), _names(sets), strict=True))
     return [
         {"says": one.sentence, "clips": [_without_path(line, names) for line in one.names]}
@@ -61,7 +60,7 @@ def cautions_json(
 
 
 def _without_path(line: str, names: Mapping[str, str]) -> str:
-    """A line with the names of folders in place of their paths."""
+    """Replace the paths of folders by their short names."""
     for path in sorted(names, key=len, reverse=True):
         line = line.replace(path, names[path])
     return line
@@ -71,32 +70,32 @@ def _names(sets: Mapping[str, ClipSet]) -> list[str]:
     return short_names([own.folder for own in sets.values()])
 
 
-def figures_json(figures: Mapping[str, Figure], embedder: Embedder) -> dict[str, Any]:
-    """By name: the figure, whether there were clips enough to trust it, and its owner's band."""
-    return {name: _figure_json(name, figure, embedder) for name, figure in figures.items()}
+def scores_json(scores: Mapping[str, MetricValue], embedder: Embedder) -> dict[str, Any]:
+    """For each metric: its value, a caution if it is of too few clips, and its rating band."""
+    return {name: _score_json(name, score, embedder) for name, score in scores.items()}
 
 
-def _figure_json(name: str, figure: Figure, embedder: Embedder) -> dict[str, Any]:
+def _score_json(name: str, score: MetricValue, embedder: Embedder) -> dict[str, Any]:
     trust = METRICS[name].trust
-    content = asdict(figure)
-    for key in ("span", "real_span"):
-        start = key.removesuffix("span")
+    content = asdict(score)
+    for key in ("interval", "real_interval"):
+        start = key.removesuffix("interval")
         content[f"{start}low"], content[f"{start}high"] = content.pop(key)
     return content | {
         "trusted_from": trust.trusted_from,
-        "caution": None if figure.value is None else trust.caution(figure.n),
-        "band": _band_json(name, figure, embedder),
+        "caution": None if score.value is None else trust.caution(score.n),
+        "band": _band_json(name, score, embedder),
     }
 
 
-def _band_json(name: str, figure: Figure, embedder: Embedder) -> dict[str, Any] | None:
-    """How the first model's owner would have read the value, where that may be said."""
+def _band_json(name: str, score: MetricValue, embedder: Embedder) -> dict[str, Any] | None:
+    """Rating of the value by the first model's owner, if the bands apply."""
     identity = embedder.identity
-    bands = bands_for(name, identity.name, identity.protocol, figure.n)
-    if bands is None or figure.value is None:
+    bands = bands_for(name, identity.name, identity.protocol, score.n)
+    if bands is None or score.value is None:
         return None
     return {
-        "says": bands.word(figure.value),
+        "says": bands.rating(score.value),
         "first_model": bands.value,
         "of": bands.clips,
         "caveats": [bands.caveat, first_model().source.caveat],

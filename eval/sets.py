@@ -1,4 +1,4 @@
-"""The sets of clips that scores are about, embedded, and what shows that they were mixed up."""
+"""Open the sets of clips to score: embed them, read prompts, refuse sets that were swapped."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ from .clips import (
     reference_files,
     training_files,
 )
-from .facts import Origin, match_pairs, origin
 from .metrics.closeness import nearest
-from .metrics.memorising import SAME
+from .metrics.memorization import SAME
+from .origins import Origin, match_pairs, read_origin
 from .sample import Reference, Sample
 
 IMAGE = ".png"
@@ -28,7 +28,7 @@ IMAGE = ".png"
 
 @dataclass(frozen=True)
 class ClipSet:
-    """One set of clips: where it lies and what is known of each."""
+    """An embedded folder of clips, with ids, prompts and seeds."""
 
     folder: Path
     clips: EmbeddedClips
@@ -38,17 +38,17 @@ class ClipSet:
 
     @cached_property
     def ids(self) -> list[str]:
-        """What each clip is called in results."""
+        """Names of the clips in results."""
         return [clip_id(path, self.folder) for path in self.clips.files]
 
     @cached_property
     def origins(self) -> list[Origin]:
         """Prompt and seed of each clip."""
-        return [origin(path) for path in self.clips.files]
+        return [read_origin(path) for path in self.clips.files]
 
     @property
     def prompts(self) -> list[str | None]:
-        """What each clip was asked to be."""
+        """Prompt of each clip, None if unknown."""
         return [own.prompt for own in self.origins]
 
     @property
@@ -57,7 +57,7 @@ class ClipSet:
         return self.clips.rows
 
     def only(self, kept: Sequence[int]) -> "ClipSet":
-        """Some of the clips, in that order."""
+        """The set with only these clips, in this order."""
         files, hashes = self.clips.files, self.clips.sha256
         some = EmbeddedClips(
             [files[i] for i in kept],
@@ -79,23 +79,23 @@ def open_clips(
 
 
 def open_reference(dataset: Path, embedder: Embedder, ray: str | None = None) -> ClipSet:
-    """Embed real clips: the test split of a DATASET, or all sound of another folder."""
+    """Embed real clips: the test split of a DATASET, or all audio of another folder."""
     embedded = embed_reference(dataset, embedder, ray)
     return ClipSet(_root(dataset, embedded.files[0]), embedded)
 
 
 def open_training(train: Path, embedder: Embedder, ray: str | None = None) -> ClipSet:
-    """Embed what a model was trained on; a DATASET's clips are decoded from their images."""
+    """Embed training clips; those of a DATASET are decoded from their mel images."""
     return ClipSet(train, embed_files(training_files(train), embedder, 1, ray))
 
 
 def open_held_out(
     dataset: Path, train: ClipSet, embedder: Embedder, ray: str | None = None
 ) -> ClipSet:
-    """Embed real clips that were not trained on, prepared as the training clips are.
+    """Embed real clips that were not used for training, prepared as the training clips are.
 
-    Where those were decoded from mel images, so are these: else the loss of the image, which
-    generated clips share with training clips, would look like memorising.
+    If training clips are decoded from mel images, so are these. Otherwise the loss of the image,
+    which generated clips and training clips share, would look like memorisation.
     """
     files = reference_files(dataset)
     images = [path.with_suffix(IMAGE) for path in files]
@@ -105,24 +105,24 @@ def open_held_out(
 
 
 def without_leaks(held_out: ClipSet, train: ClipSet) -> tuple[ClipSet, list[str]]:
-    """The held-out clips that are no training clips, and the ids of those that are.
+    """Held-out clips without copies of training clips, and the ids of the copies.
 
-    InputError if half of them or more are: then the folders were mixed up.
+    InputError if half of the clips or more are copies: then the folders were mixed up.
     """
     cosines = nearest(held_out.rows, train.rows).cosine
     leaked = [held_out.ids[i] for i in np.flatnonzero(cosines > SAME)]
     if 2 * len(leaked) >= len(held_out):
         raise InputError(
             f"{held_out.folder}: {len(leaked)} of {len(held_out)} clips are training clips of "
-            f"{train.folder}, such as {leaked[0]}; name real clips that were not trained on"
+            f"{train.folder}, such as {leaked[0]}; name real clips that were not used for training"
         )
     return held_out.only(np.flatnonzero(cosines <= SAME).tolist()), leaked
 
 
 def refuse_swapped(clips: ClipSet, reference: ClipSet) -> None:
-    """InputError if the reference was generated and the clips were not."""
-    made = [own.seed is not None for own in reference.origins]
-    if all(made) and all(own.seed is None for own in clips.origins):
+    """Raise InputError if the reference was generated and the clips were not."""
+    generated = [own.seed is not None for own in reference.origins]
+    if all(generated) and all(own.seed is None for own in clips.origins):
         raise InputError(
             f"{reference.folder} holds generated clips and {clips.folder} real ones; name the "
             "clips first, then the real ones"
@@ -132,14 +132,14 @@ def refuse_swapped(clips: ClipSet, reference: ClipSet) -> None:
 def sample_of(
     clips: ClipSet, reference: ClipSet | Reference | None, texts: dict[str, np.ndarray] | None
 ) -> Sample:
-    """The clips as scores see them."""
+    """Input of the metrics for these clips; ``texts`` are the rows of ``embed_prompts``."""
     if isinstance(reference, ClipSet):
         reference = Reference.of(reference.rows, reference.prompts)
     return Sample(clips.rows, clips.prompts, reference, texts)
 
 
-def read_prompts(embedder: Embedder, *sets: ClipSet | None) -> dict[str, np.ndarray] | None:
-    """A unit row for each prompt and caption of the sets; None if the embedder does not read."""
+def embed_prompts(embedder: Embedder, *sets: ClipSet | None) -> dict[str, np.ndarray] | None:
+    """Embed each prompt and caption of the sets once; None if the embedder knows no text."""
     if not isinstance(embedder, TextEmbedder):
         return None
     prompts = dict.fromkeys(p for own in sets if own for p in own.prompts if p)
@@ -152,7 +152,7 @@ def pairs_of(before: ClipSet, after: ClipSet) -> list[tuple[int, int]]:
 
 
 def short_names(folders: Sequence[Path]) -> list[str]:
-    """As few last parts of each path as tell them apart: a page says nothing of whose disk it was.
+    """Last parts of each path, as few as distinguish them; a page shows no absolute path.
 
     >>> short_names([Path("/a/one/clips"), Path("/a/two/clips"), Path("/b/data/test")])
     ['one/clips', 'two/clips', 'test']

@@ -1,9 +1,9 @@
-"""How a clip of any length fills an embedder's window: ``--protocol loop`` or ``legacy``.
+"""Cut or fill audio of any length to an embedder's windows: ``--protocol loop`` or ``legacy``.
 
-A clip of 5.12 s goes once into CLAP's 10 s. CLAP's own filling repeats whole copies only, so it
-appends 4.88 s of silence, but none to a clip of 5.00 s: the same clips, cut that little shorter,
-then lie twice as far from themselves as from each other. ``loop`` goes on repeating to the last
-sample and so treats all lengths alike. ``legacy`` fills as CLAP does, to repeat older figures.
+CLAP's window is 10 s. Its own filling repeats whole copies only and then appends silence: 4.88 s to
+a clip of 5.12 s, none to a clip of 5.00 s. Such a small difference in length then changes an
+embedding more than other music does. ``loop`` repeats the clip to the last sample, so all lengths
+are treated alike. ``legacy`` fills as CLAP does, to reproduce older results.
 """
 
 from collections.abc import Sequence
@@ -15,10 +15,10 @@ from jaxtyping import Float
 def windows(
     audio: Float[np.ndarray, " samples"], size: int, protocol: str = "loop"
 ) -> Sequence[Float[np.ndarray, " size"]]:
-    """Whole windows of ``size`` samples: short sound is repeated, long sound covered evenly.
+    """Windows of ``size`` samples: short audio is repeated, long audio covered at even steps.
 
-    CLAP itself cuts a random window out of long sound; nothing here is random. ValueError for no
-    samples.
+    CLAP itself takes one random window of long audio; here all of it is used. ValueError for audio
+    without samples.
 
     >>> windows(np.array([1.0, 2.0, 3.0]), 5)
     [array([1., 2., 3., 1., 2.])]
@@ -26,7 +26,7 @@ def windows(
     [array([1., 2., 3., 0., 0.])]
     """
     if len(audio) == 0:
-        raise ValueError("a sound of no samples fills no window")
+        raise ValueError("the audio has no samples to fill a window with")
     if len(audio) <= size:
         if protocol == "loop":
             return [np.resize(audio, size)]
@@ -37,12 +37,12 @@ def windows(
     return [audio[start : start + size] for start in starts]
 
 
-def sixteen_bits(audio: Float[np.ndarray, " samples"]) -> Float[np.ndarray, " samples"]:
-    """The sound after 16 bits, cut off towards zero as in CLAP's training; beyond 1 is clipped.
+def quantise_16_bit(audio: Float[np.ndarray, " samples"]) -> Float[np.ndarray, " samples"]:
+    """Quantise to 16 bits, truncated towards zero as in CLAP's training; beyond ±1 is clipped.
 
-    It moves an embedding by 1e-5 of cosine, a hundred times more than the choice of library.
+    This changes an embedding by a cosine of 1e-5, a hundred times more than the choice of library.
 
-    >>> (sixteen_bits(np.array([-2.0, 1.9 / 32767, 1.0])) * 32767).round(2).tolist()
+    >>> (quantise_16_bit(np.array([-2.0, 1.9 / 32767, 1.0])) * 32767).round(2).tolist()
     [-32767.0, 1.0, 32767.0]
     """
     levels = (np.clip(audio, -1, 1) * np.float32(32767)).astype(np.int16)

@@ -1,6 +1,6 @@
-"""Rendered pieces as the listener hears them, with what is true of each; kept on disk.
+"""Labelled spectrograms of rendered MiniMIDI pieces, cached on disk for the listener's training.
 
-Blocks are found again by their seeds alone: remove the folder when MiniMIDI itself changes.
+The cache is keyed by seeds alone: remove its folder when MiniMIDI itself changes.
 """
 
 import json
@@ -20,34 +20,34 @@ from dmm.codec.decode import decode
 from dmm.codec.mel import encode, load_format
 from dmm.files import whole_file
 from dmm.progress import progress_bar
-from eval.listening.hearing import SR, Pictures, hear
 from eval.listening.judges import NO_DRUMS
 from eval.listening.listener import Labels
+from eval.listening.spectrograms import SR, Spectrograms, spectrograms_of
 
-from .pieces import Draw
+from .pieces import MakePiece
 
 BLOCK = 500
-"""Clips in a file: what an interruption costs at most."""
+"""Clips per file of the cache: the most that an interruption loses."""
 MOMENTS, BRIEF_S = 16, 0.04
-"""A piece's sixteenths; what is held for less than 40 ms in one does not count there."""
+"""Sixteenths of a piece; a note shorter than 40 ms within one does not count there."""
 CAPTIONS = 4
-"""Wordings of a piece beside its prompt."""
+"""Captions of a piece, beside its prompt."""
 
 
 @dataclass(frozen=True)
-class HeardClips:
-    """Clips in memory; row i of everything is clip i."""
+class LabelledClips:
+    """Spectrograms and labels of clips; row i of both belongs to clip i."""
 
-    pictures: Pictures
-    facts: list[dict[str, Any]]
-    """Of each clip what ``facts_of`` says."""
+    spectrograms: Spectrograms
+    descriptions: list[dict[str, Any]]
+    """Labels and captions of each clip, by ``describe``."""
 
     def __len__(self) -> int:
-        return len(self.facts)
+        return len(self.descriptions)
 
 
-def facts_of(piece: Piece) -> dict[str, Any]:
-    """What the listener shall say of a piece, and words for it."""
+def describe(piece: Piece) -> dict[str, Any]:
+    """Labels of a piece by name, and captions for it."""
     wordings = [caption(replace(piece, seed=piece.seed + i * 10_000_019)) for i in range(CAPTIONS)]
     sounding = {note.instrument for note in piece.notes if note.start_s < piece.duration_s - 0.1}
     return {
@@ -62,7 +62,7 @@ def facts_of(piece: Piece) -> dict[str, Any]:
 
 
 def moments_of(piece: Piece, name: str) -> list[int]:
-    """In which sixteenths of the piece an instrument's keys are held, for a moment at least."""
+    """Indices of the sixteenths of the piece in which an instrument holds a note."""
     length_s = piece.duration_s / MOMENTS
     spans = [
         (int((note.start_s + BRIEF_S) / length_s), (note.start_s + note.duration_s) / length_s)
@@ -73,28 +73,26 @@ def moments_of(piece: Piece, name: str) -> list[int]:
     return sorted(moment for moment in held if moment < MOMENTS)
 
 
-def truth_of(heard: HeardClips, labels: Labels) -> dict[str, Tensor]:
-    """Label numbers of each clip; for instruments 1 where one sounds."""
-    facts = heard.facts
-    sounding = [
-        [float(name in fact["instruments"]) for name in labels.instruments] for fact in facts
-    ]
-    moments = torch.zeros(len(facts), MOMENTS, len(labels.instruments))
-    for row, fact in enumerate(facts):
-        for name, held in fact["moments"].items():
-            moments[row, held, labels.instruments.index(name)] = 1
+def target_tensors(clips: LabelledClips, labels: Labels) -> dict[str, Tensor]:
+    """Class indices of each clip; for instruments and moments 1 where an instrument plays."""
+    rows = clips.descriptions
+    sounding = [[float(name in row["instruments"]) for name in labels.instruments] for row in rows]
+    moments = torch.zeros(len(rows), MOMENTS, len(labels.instruments))
+    for clip, row in enumerate(rows):
+        for name, held in row["moments"].items():
+            moments[clip, held, labels.instruments.index(name)] = 1
     return {
         "moments": moments,
         "instruments": torch.tensor(sounding),
-        "drums": torch.tensor([labels.drums.index(fact["drums"]) for fact in facts]),
-        "tempo": torch.tensor([labels.tempos.index(fact["tempo"]) for fact in facts]),
-        "key": torch.tensor([labels.keys.index(fact["key"]) for fact in facts]),
-        "style": torch.tensor([labels.styles.index(fact["style"]) for fact in facts]),
+        "drums": torch.tensor([labels.drums.index(row["drums"]) for row in rows]),
+        "tempo": torch.tensor([labels.tempos.index(row["tempo"]) for row in rows]),
+        "key": torch.tensor([labels.keys.index(row["key"]) for row in rows]),
+        "style": torch.tensor([labels.styles.index(row["style"]) for row in rows]),
     }
 
 
-def sound_of(piece: Piece, coded: bool = False) -> Float[np.ndarray, " samples"]:
-    """Mono sound at the listener's rate; ``coded`` goes through a nano mel image and back."""
+def render_audio(piece: Piece, coded: bool = False) -> Float[np.ndarray, " samples"]:
+    """Mono audio at the listener's rate; ``coded`` passes it through a nano mel image."""
     sound = render(piece, SR).mean(0, keepdims=True)
     if coded:
         fmt = load_format("nano")
@@ -102,31 +100,31 @@ def sound_of(piece: Piece, coded: bool = False) -> Float[np.ndarray, " samples"]
     return sound[0]
 
 
-def heard_clips(folder: Path, draw: Draw, first_seed: int, clips: int) -> HeardClips:
-    """Clips of consecutive seeds, rendered in blocks that are kept in ``folder``."""
+def load_clips(folder: Path, make_piece: MakePiece, first_seed: int, clips: int) -> LabelledClips:
+    """Clips of consecutive seeds: read from ``folder``, or rendered and cached there."""
     blocks = []
     with progress_bar(f"render {folder.name}", clips) as advance:
         for start in range(0, clips, BLOCK):
             count = min(BLOCK, clips - start)
-            blocks.append(_block(folder, draw, first_seed + start, count))
+            blocks.append(_block(folder, make_piece, first_seed + start, count))
             advance(count)
-    return HeardClips(
-        Pictures.joined([block.pictures for block in blocks]),
-        [row for block in blocks for row in block.facts],
+    return LabelledClips(
+        Spectrograms.concatenate([block.spectrograms for block in blocks]),
+        [row for block in blocks for row in block.descriptions],
     )
 
 
-def _block(folder: Path, draw: Draw, first_seed: int, count: int) -> HeardClips:
+def _block(folder: Path, make_piece: MakePiece, first_seed: int, count: int) -> LabelledClips:
     path = folder / f"{first_seed}-{count}.npz"
     if not path.is_file():
-        heard, facts = [], []
+        parts, descriptions = [], []
         for seed in range(first_seed, first_seed + count):
-            piece, coded = draw(seed)
-            heard.append(hear(sound_of(piece, coded)))
-            facts.append(facts_of(piece))
-        made, words = Pictures.joined(heard), np.array(json.dumps(facts))
+            piece, coded = make_piece(seed)
+            parts.append(spectrograms_of(render_audio(piece, coded)))
+            descriptions.append(describe(piece))
+        made, as_json = Spectrograms.concatenate(parts), np.array(json.dumps(descriptions))
         with whole_file(path) as partial:
-            np.savez(partial, timbre=made.timbre, pitch=made.pitch, facts=words)
-    with np.load(path) as kept:
-        pictures = Pictures(kept["timbre"], kept["pitch"])
-        return HeardClips(pictures, json.loads(str(kept["facts"])))
+            np.savez(partial, timbre=made.timbre, pitch=made.pitch, facts=as_json)
+    with np.load(path) as cached:
+        spectrograms = Spectrograms(cached["timbre"], cached["pitch"])
+        return LabelledClips(spectrograms, json.loads(str(cached["facts"])))

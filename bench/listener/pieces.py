@@ -1,7 +1,7 @@
-"""Pieces for the listener to learn from and to be tested on, by seed.
+"""MiniMIDI pieces to train, validate and test the listener on, by seed.
 
-Training seeds begin at 3,000,000, validation at 4,000,000 and fresh test pieces at 5,000,000, so
-that no piece is in two of them and no generator was trained on any.
+Training seeds begin at 3,000,000, validation seeds at 4,000,000, test seeds at 5,000,000: no piece
+is in two sets, and no generator was trained on any.
 """
 
 from collections.abc import Callable
@@ -15,15 +15,15 @@ from dataset_tools.sources.minimidi.instruments import INSTRUMENTS
 
 TRAIN_SEED, VALIDATION_SEED, TEST_SEED = 3_000_000, 4_000_000, 5_000_000
 THROUGH_CODEC = 0.12
-"""Share of training clips that went through the mel codec, as every generated clip does."""
+"""Share of training clips that pass through the mel codec, as every generated clip does."""
 RECAST = 0.35
-"""Share of training clips whose players swap instruments, so that a style tells none."""
-Draw = Callable[[int], tuple[Piece, bool]]
-"""Seed to a piece, and whether its sound goes through the mel codec."""
+"""Share of training clips with instruments swapped, so that a style does not predict them."""
+MakePiece = Callable[[int], tuple[Piece, bool]]
+"""Function of a seed: a piece, and whether its audio passes through the mel codec."""
 
 
 def training_piece(seed: int) -> tuple[Piece, bool]:
-    """A piece of any kind, perhaps recast, and whether it goes through the codec."""
+    """A base, unseen-pair or held-out piece, perhaps recast, and whether it is coded."""
     rng = np.random.default_rng([2030, seed])
     kind = rng.random()
     if kind < 0.5:
@@ -43,38 +43,38 @@ def base_piece(seed: int) -> tuple[Piece, bool]:
 
 
 def unseen_piece(seed: int) -> tuple[Piece, bool]:
-    """A base piece whose lead and accompaniment no training piece of a generator combines."""
+    """A base piece with a pair of lead and accompaniment that generators are not trained on."""
     return compose(seed, unseen=True), False
 
 
 def held_out_piece(seed: int) -> tuple[Piece, bool]:
-    """A piece in one of the held-out styles, in turn."""
+    """A piece in one of the held-out styles, which the seed selects."""
     return compose(seed, style=HELD_OUT_STYLES[seed % len(HELD_OUT_STYLES)]), False
 
 
 def recast_piece(seed: int) -> tuple[Piece, bool]:
-    """A piece of any style with players that the style may never have."""
+    """A piece of any style with instruments swapped at random."""
     styles = (*BASE_STYLES, *HELD_OUT_STYLES)
     piece = compose(seed, style=styles[seed % len(styles)])
     return recast(piece, np.random.default_rng([2031, seed])), False
 
 
 def coded_piece(seed: int) -> tuple[Piece, bool]:
-    """A base piece through a nano mel image and back."""
+    """A base piece whose audio passes through a nano mel image."""
     return compose(seed), True
 
 
 def recast(piece: Piece, rng: np.random.Generator) -> Piece:
-    """The same notes; each player keeps the instrument or takes one that reaches all its notes."""
+    """Swap instruments at random for ones with the range to play the same notes."""
     roles = {}
     for name in piece.instruments:
         pitches = [note.pitch for note in piece.notes if note.instrument == name]
-        able = [
+        candidates = [
             other.name
             for other in INSTRUMENTS.values()
             if pitches and other.low <= min(pitches) and max(pitches) <= other.high
         ]
-        roles[name] = str(rng.choice([name, *able])) if rng.random() < 0.7 else name
+        roles[name] = str(rng.choice([name, *candidates])) if rng.random() < 0.7 else name
     if piece.drums:
         roles[piece.drums] = str(rng.choice(KITS)) if rng.random() < 0.4 else piece.drums
     return replace(

@@ -1,7 +1,8 @@
-"""Windows with and without a synthetic voice, as the vocal classifier hears them; kept on disk.
+"""Training data of the vocal classifier: log-mel windows with and without a synthetic voice.
 
-Every piece gives windows of both kinds, with the same players, rooms and distractors in each, so
-that the voice alone tells them apart. Remove the folder when MiniMIDI or its singer changes.
+Each piece gives windows of both kinds with the same instruments, rooms and distractors, so that
+they differ in the voice alone. Windows are cached on disk by seed: remove the folder when MiniMIDI
+or its singer changes.
 """
 
 from dataclasses import dataclass, replace
@@ -17,29 +18,29 @@ from dataset_tools.sources.minimidi import Piece
 from dataset_tools.sources.minimidi.voice import sing
 from dmm.files import whole_file
 from dmm.progress import progress_bar
-from eval.listening.hearing import SR as LISTENER_SR
+from eval.listening.spectrograms import SR as LISTENER_SR
 
-from ..listener.data import sound_of
+from ..listener.data import render_audio
 from ..listener.pieces import training_piece
-from .leads import distractor, texture
+from .distractors import distractor, texture
 from .net import SAMPLES, SR, LogMel
 
 BLOCK = 100
-"""Pieces in a file."""
+"""Pieces per file of the cache."""
 WINDOWS = 2
-"""Of each kind and piece."""
+"""Windows of each kind per piece."""
 ACTIVE_DB, FRAME = 25.0, 320
-"""A 20 ms frame is voiced within 25 dB of the voice's loudest."""
+"""A 20 ms frame is voiced if it lies within 25 dB of the voice's loudest frame."""
 LEAST_S = 0.3
-"""Voiced time from which a window is vocal; one with less, but some, is left out."""
+"""Voiced time from which a window is labelled vocal; windows with less are skipped."""
 LEAST_SNR_DB = -12.0
 CODED = 0.05
-"""Share of pieces whose music goes through the mel codec."""
+"""Share of pieces whose music passes through the mel codec."""
 
 
 @dataclass(frozen=True)
 class VocalWindows:
-    """Pictures of ``LogMel`` in 0..255 and whether a voice sounds in each."""
+    """Spectrograms of ``LogMel`` scaled to 0..255, and whether each holds a voice."""
 
     levels: UInt8[np.ndarray, "n 64 100"]
     vocal: Bool[np.ndarray, " n"]
@@ -49,7 +50,7 @@ class VocalWindows:
 
 
 def vocal_windows(folder: Path, first_seed: int, pieces: int) -> VocalWindows:
-    """Windows of consecutive seeds, in blocks kept in ``folder``."""
+    """Windows of consecutive seeds: read from ``folder``, or rendered and cached there."""
     blocks = []
     with progress_bar(f"sing {folder.name}", pieces) as advance:
         for start in range(0, pieces, BLOCK):
@@ -65,17 +66,17 @@ def vocal_windows(folder: Path, first_seed: int, pieces: int) -> VocalWindows:
 def _block(folder: Path, first_seed: int, count: int) -> VocalWindows:
     path = folder / f"{first_seed}-{count}.npz"
     if not path.is_file():
-        heard = [windows_of(seed) for seed in range(first_seed, first_seed + count)]
-        waves = np.concatenate([waves for waves, _ in heard])
-        made = VocalWindows(pictures(waves), np.concatenate([vocal for _, vocal in heard]))
+        parts = [labelled_windows(seed) for seed in range(first_seed, first_seed + count)]
+        waves = np.concatenate([waves for waves, _ in parts])
+        made = VocalWindows(mel_levels(waves), np.concatenate([vocal for _, vocal in parts]))
         with whole_file(path) as partial:
             np.savez(partial, levels=made.levels, vocal=made.vocal)
-    with np.load(path) as kept:
-        return VocalWindows(kept["levels"], kept["vocal"])
+    with np.load(path) as cached:
+        return VocalWindows(cached["levels"], cached["vocal"])
 
 
-def pictures(waves: Float[np.ndarray, "n samples"]) -> UInt8[np.ndarray, "n 64 100"]:
-    """Windows as the network sees them."""
+def mel_levels(waves: Float[np.ndarray, "n samples"]) -> UInt8[np.ndarray, "n 64 100"]:
+    """``LogMel`` spectrograms of windows, scaled to 0..255."""
     front = LogMel().eval()
     with torch.no_grad():
         parts = [front.fast(part) for part in torch.from_numpy(waves).split(64)]
@@ -83,24 +84,27 @@ def pictures(waves: Float[np.ndarray, "n samples"]) -> UInt8[np.ndarray, "n 64 1
 
 
 @dataclass(frozen=True)
-class Made:
-    """One piece, sung and not; all mono at 16 kHz and of one length."""
+class VoicedPiece:
+    """One piece with and without a voice; all mono at 16 kHz and of one length."""
 
-    sung: Float[np.ndarray, " samples"]
-    plain: Float[np.ndarray, " samples"]
+    vocal: Float[np.ndarray, " samples"]
+    """Music and voice, mastered."""
+    instrumental: Float[np.ndarray, " samples"]
+    """Music alone, mastered."""
     voice: Float[np.ndarray, " samples"]
-    """Before the mix was mastered, as is the music."""
+    """Voice before mastering, at its level in the mix."""
     music: Float[np.ndarray, " samples"]
+    """Music before mastering."""
     active: Bool[np.ndarray, " frames"]
-    """In which 20 ms frames the voice sounds."""
+    """Whether each 20 ms frame is voiced."""
 
 
-def windows_of(seed: int) -> tuple[Float[np.ndarray, "n samples"], Bool[np.ndarray, " n"]]:
-    """Waveform windows of one seed's piece, and which of them are vocal."""
+def labelled_windows(seed: int) -> tuple[Float[np.ndarray, "n samples"], Bool[np.ndarray, " n"]]:
+    """Waveform windows of one seed's piece, and whether each is vocal."""
     rng = np.random.default_rng([2047, seed])
-    made = made_of(seed, rng)
+    made = make_voiced_piece(seed, rng)
     waves, vocal = [], []
-    for mix, has_voice in ((made.sung, True), (made.plain, False)):
+    for mix, has_voice in ((made.vocal, True), (made.instrumental, False)):
         for start in rng.integers(0, len(mix) - SAMPLES, WINDOWS):
             label = _label(made, int(start)) if has_voice else False
             if label is not None:
@@ -109,24 +113,24 @@ def windows_of(seed: int) -> tuple[Float[np.ndarray, "n samples"], Bool[np.ndarr
     return np.array(waves, np.float32), np.array(vocal, bool)
 
 
-def made_of(seed: int, rng: np.random.Generator) -> Made:
-    """A seed's piece, from -8 to +10 dB below or above its singer."""
+def make_voiced_piece(seed: int, rng: np.random.Generator) -> VoicedPiece:
+    """Render a seed's piece with a voice, at -8 to +10 dB relative to the music."""
     piece, _ = training_piece(seed)
     music, voice = _music(piece, rng), sing(piece, SR, seed).mean(0)
     if rng.random() < 0.3:
-        voice, music = _retuned(voice, rng), _retuned(music, rng)
+        voice, music = _repitched(voice, rng), _repitched(music, rng)
     length = min(len(voice), len(music))
     voice, music = voice[:length], music[:length]
     frames = np.square(voice[: length // FRAME * FRAME]).reshape(-1, FRAME).mean(1)
     active = frames > frames.max() * 10 ** (-ACTIVE_DB / 10)
     level = np.sqrt(np.square(music).mean() / max(frames[active].mean(), 1e-12))
     voice = voice * np.float32(level * 10 ** (rng.uniform(-8, 10) / 20))
-    sung, plain = _mastered(music + voice, rng), _mastered(music, rng)
-    return Made(sung, plain, voice, music, active)
+    vocal, instrumental = _mastered(music + voice, rng), _mastered(music, rng)
+    return VoicedPiece(vocal, instrumental, voice, music, active)
 
 
-def _label(made: Made, start: int) -> bool | None:
-    """Whether the voice can be heard in a window; None if barely."""
+def _label(made: VoicedPiece, start: int) -> bool | None:
+    """Whether a window of the vocal mix holds a voice; None if it is too faint or short to tell."""
     active = made.active[start // FRAME : (start + SAMPLES) // FRAME]
     voice, music = (
         float(np.square(sound[start : start + SAMPLES]).mean())
@@ -139,16 +143,16 @@ def _label(made: Made, start: int) -> bool | None:
 
 
 def _music(piece: Piece, rng: np.random.Generator) -> Float[np.ndarray, " samples"]:
-    """What plays beside the voice: the piece, with or without lead, distractors, another piece."""
+    """Accompaniment: the piece, at random without its lead, with another piece and distractors."""
     kind = rng.random()
     if kind < 0.05:
         return 0.03 * texture(round(piece.duration_s * SR), SR, rng).astype(np.float32)
     if rng.random() < 0.4:
         others = tuple(note for note in piece.notes if note.instrument != piece.instruments[0])
         piece = replace(piece, notes=others) if others else piece
-    music = _heard(piece, coded=bool(rng.random() < CODED))
+    music = _render(piece, coded=bool(rng.random() < CODED))
     if rng.random() < 0.25:
-        other = _heard(training_piece(int(rng.integers(6_000_000, 7_000_000)))[0])
+        other = _render(training_piece(int(rng.integers(6_000_000, 7_000_000)))[0])
         length = min(len(music), len(other))
         music = music[:length] + np.float32(rng.uniform(0.3, 1)) * other[:length]
     if rng.random() < 0.6:
@@ -163,14 +167,14 @@ def _music(piece: Piece, rng: np.random.Generator) -> Float[np.ndarray, " sample
     return music.astype(np.float32)
 
 
-def _heard(piece: Piece, coded: bool = False) -> Float[np.ndarray, " samples"]:
-    return np.asarray(soxr.resample(sound_of(piece, coded), LISTENER_SR, SR), np.float32)
+def _render(piece: Piece, coded: bool = False) -> Float[np.ndarray, " samples"]:
+    return np.asarray(soxr.resample(render_audio(piece, coded), LISTENER_SR, SR), np.float32)
 
 
-def _retuned(
+def _repitched(
     sound: Float[np.ndarray, " samples"], rng: np.random.Generator
 ) -> Float[np.ndarray, " fewer_or_more"]:
-    """Played up to three semitones faster or slower."""
+    """Resample to change pitch and speed by up to three semitones."""
     pace = 2 ** (rng.uniform(-3, 3) / 12)
     at = np.arange(0, len(sound) - 1, pace)
     return np.interp(at, np.arange(len(sound)), sound).astype(np.float32)
@@ -179,7 +183,7 @@ def _retuned(
 def _mastered(
     mix: Float[np.ndarray, " samples"], rng: np.random.Generator
 ) -> Float[np.ndarray, " samples"]:
-    """Some reverberation, some limiting, hiss, any gain."""
+    """Add reverberation, saturation and hiss at random, and a random gain."""
     if rng.random() < 0.3:
         time_s = np.arange(SR) / SR
         tail = rng.standard_normal(SR) * np.exp(-time_s / rng.uniform(0.1, 0.4))

@@ -1,4 +1,4 @@
-"""What might be taken for a voice and is none: vibrato, glides, moving filters, hiss and breath."""
+"""Sounds that resemble a voice and are none: vibrato, glides, moving filters, hiss and breath."""
 
 import numpy as np
 from jaxtyping import Float
@@ -13,7 +13,7 @@ _SINE = np.sin(2 * np.pi * np.arange(2049) / 2048).astype(np.float32)
 
 
 def distractor(piece: Piece, sr: int, rng: np.random.Generator) -> Float[np.ndarray, " samples"]:
-    """A solo over the piece's lead, a chord, a texture or bursts of noise; RMS 1."""
+    """A solo on the piece's lead notes, two solos at once, or a noise texture; RMS 1."""
     kind = rng.random()
     n_samples = round(piece.duration_s * sr)
     if kind < 0.6:
@@ -28,16 +28,16 @@ def distractor(piece: Piece, sr: int, rng: np.random.Generator) -> Float[np.ndar
 def solo(
     piece: Piece, n_samples: int, sr: int, rng: np.random.Generator
 ) -> Float[np.ndarray, " samples"]:
-    """An instrument that nobody built: any spectrum, body, bow, reed, wah or slide, no words."""
+    """The lead's notes on a random instrument, with resonances, vibrato, glide and breath."""
     time_s = np.arange(n_samples // HOP + 2) * (HOP / sr)
-    f0, level = _played(piece, time_s, rng)
+    f0, level = _pitch_and_level(piece, time_s, rng)
     count = int(np.clip(0.46 * sr / f0.max(), 1, 40))
     ratios = np.arange(1, count + 1, dtype=float)
     tilt = rng.uniform(0.2, 2.2)
     partials = ratios**-tilt * np.where(ratios % 2 == 0, rng.choice((1.0, 0.6, 0.1)), 1.0)
     partials = partials * np.exp(rng.normal(0, 0.4, count))
-    gains = partials[:, None] * _body(ratios[:, None] * f0, time_s, rng)
-    # A soft note is duller: bows, reeds and lips.
+    gains = partials[:, None] * _resonances(ratios[:, None] * f0, time_s, rng)
+    # Soft notes have weaker overtones, as of bows, reeds and lips.
     gains = gains * level ** (1 + rng.uniform(0, 0.15) * (ratios[:, None] - 1))
     cycles = np.cumsum(np.repeat(f0, HOP)[: (len(time_s) - 1) * HOP] / sr)
     phases = rng.uniform(0, 1, count)
@@ -49,10 +49,10 @@ def solo(
     return sound
 
 
-def _played(
+def _pitch_and_level(
     piece: Piece, time_s: Float[np.ndarray, " frames"], rng: np.random.Generator
 ) -> tuple[Float[np.ndarray, " frames"], Float[np.ndarray, " frames"]]:
-    """Pitch (Hz) and loudness (0..1) of the lead's notes as this instrument plays them."""
+    """Pitch (Hz) and level (0..1) of the lead's notes, with random attack, decay and vibrato."""
     notes = [note for note in piece.notes if note.instrument == piece.instruments[0]]
     shift = float(rng.integers(-24, 13))
     midi, level = np.full(len(time_s), 60.0 + shift), np.zeros(len(time_s))
@@ -73,12 +73,12 @@ def _played(
     return f0, np.clip(gaussian_filter1d(level, 1.0), 1e-3, 1)
 
 
-def _body(
+def _resonances(
     hz: Float[np.ndarray, "partials frames"],
     time_s: Float[np.ndarray, " frames"],
     rng: np.random.Generator,
 ) -> Float[np.ndarray, "partials frames"]:
-    """Gain of up to three resonances; now and then one moves, evenly as a pedal's or a synth's."""
+    """Gain of up to three resonances; at random one sweeps as a wah pedal's or a synthesiser's."""
     gain = np.ones(hz.shape)
     moves = rng.random() < 0.3
     for i in range(int(rng.integers(0, 4))):
@@ -94,7 +94,7 @@ def _body(
 
 
 def texture(n_samples: int, sr: int, rng: np.random.Generator) -> Float[np.ndarray, " samples"]:
-    """Wind, surf, shakers, claps or hiss: a band of noise, swelling slowly or in bursts."""
+    """Band-passed noise that swells or comes in bursts, like wind, surf, shakers or claps."""
     noise = _band(n_samples, sr, float(np.exp(rng.uniform(np.log(200), np.log(6000)))), 1.0, rng)
     time_s = np.arange(n_samples) / sr
     if rng.random() < 0.35:

@@ -1,7 +1,7 @@
-"""The network that hears a voice, waveform to probability, and its ONNX file.
+"""The vocal classifier network, from waveform to probability, and its ONNX export.
 
-Any ONNX classifier with the same contract can stand in for it: float32 waveforms (n, samples) in,
-probabilities (n,) out, the sampling rate in Hz as ``sample_rate`` in the file's metadata.
+Any ONNX classifier with the same contract can replace it: float32 waveforms (n, samples) as input,
+probabilities (n,) as output, the sampling rate in Hz as ``sample_rate`` in the file's metadata.
 """
 
 import copy
@@ -18,16 +18,16 @@ from dmm.files import whole_file
 
 SR = 16_000
 SAMPLES = 32_768
-"""One window: 2.048 s."""
+"""Samples of a window of 2.048 s."""
 N_FFT, HOP, N_MELS, N_FRAMES = 1024, 320, 64, 100
 FMIN, FMAX = 60.0, 7600.0
 RANGE_DB = 80.0
 FAINT_DB = -20.0
-"""Power of a window's loudest band below which it counts as ever fainter: silence is black."""
+"""Least reference level: a window with a fainter loudest band is darker, down to black."""
 
 
 class LogMel(nn.Module):
-    """Levels in 0..1 over the 80 dB below the loudest band of a window, so gain does not matter.
+    """Log-mel levels in 0..1 over the 80 dB below a window's loudest band, so gain does not matter.
 
     The Fourier kernels are computed in the graph: as weights they would be 4 MB of the file.
     """
@@ -45,7 +45,7 @@ class LogMel(nn.Module):
         self.register_buffer("filters", mel_filters())
 
     def forward(self, waves: Float[Tensor, "n samples"]) -> Float[Tensor, "n 64 frames"]:
-        """Log-mel pictures, a frame every 20 ms."""
+        """Log-mel spectrograms, one frame every 20 ms, by operators that ONNX has."""
         turn = torch.fmod(self.bins * self.times, N_FFT) * (2 * math.pi / N_FFT)
         kernels = torch.cat([torch.cos(turn) * self.window, torch.sin(turn) * self.window])
         parts = F.conv1d(waves[:, None], kernels[:, None], stride=HOP)
@@ -53,7 +53,7 @@ class LogMel(nn.Module):
         return self.levels(real * real + imaginary * imaginary)
 
     def fast(self, waves: Float[Tensor, "n samples"]) -> Float[Tensor, "n 64 frames"]:
-        """The same by the fast Fourier transform, which ONNX files have not."""
+        """Log-mel spectrograms by the fast Fourier transform, for training."""
         frames = waves.unfold(1, N_FFT, HOP) * self.window
         return self.levels(torch.fft.rfft(frames).abs().square().transpose(1, 2))
 
@@ -66,7 +66,7 @@ class LogMel(nn.Module):
 
 
 def mel_filters() -> Float[Tensor, "64 bins"]:
-    """Triangles of unit height, evenly spaced on the mel scale 2595 log10(1 + f / 700)."""
+    """Triangular filters of unit height, evenly spaced on the mel scale 2595 log10(1 + f / 700)."""
 
     def mel(hz: float) -> float:
         return 2595 * math.log10(1 + hz / 700)
@@ -80,7 +80,7 @@ def mel_filters() -> Float[Tensor, "64 bins"]:
 
 
 class VocalNet(nn.Module):
-    """Four convolutions, all bands joined, mean and maximum over time: about 55,000 parameters."""
+    """Four convolutions, a layer over all bands, pooling over time; about 55,000 parameters."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -96,14 +96,14 @@ class VocalNet(nn.Module):
         self.head = nn.Linear(112, 1)
 
     def forward(self, levels: Float[Tensor, "n 64 frames"]) -> Float[Tensor, " n"]:
-        """Logit that a voice sounds."""
-        heard = F.relu(self.bands(self.ear(levels[:, None]).flatten(1, 2)))
-        pooled = torch.cat([heard.mean(2), heard.amax(2)], dim=1)
+        """Logit that a window holds a voice."""
+        features = F.relu(self.bands(self.ear(levels[:, None]).flatten(1, 2)))
+        pooled = torch.cat([features.mean(2), features.amax(2)], dim=1)
         return self.head(self.dropout(pooled))[:, 0]
 
 
 class WaveToProbability(nn.Module):
-    """What is exported: front end, network, and the calibration found on validation clips."""
+    """The exported model: log-mel front end, network and calibration of the logit."""
 
     def __init__(self, net: VocalNet, scale: float = 1.0, shift: float = 0.0) -> None:
         super().__init__()
@@ -111,14 +111,14 @@ class WaveToProbability(nn.Module):
         self.scale, self.shift = scale, shift
 
     def forward(self, waves: Float[Tensor, "n samples"]) -> Float[Tensor, " n"]:
-        """Probability that a voice sounds in the window."""
+        """Probability that a window holds a voice."""
         return torch.sigmoid(self.scale * self.net(self.front(waves)) + self.shift)
 
 
-def export(model: WaveToProbability, path: Path) -> None:
-    """Write ``model`` as ONNX, the same bytes for the same weights."""
+def export_onnx(model: WaveToProbability, path: Path) -> None:
+    """Write ``model`` as ONNX; the same weights give the same bytes."""
     with whole_file(path) as partial, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter that needs no further package is an old one
+        warnings.simplefilter("ignore")  # the exporter without further packages is deprecated
         torch.onnx.export(
             model.eval(),
             (torch.zeros(2, SAMPLES),),
@@ -135,7 +135,7 @@ def export(model: WaveToProbability, path: Path) -> None:
 
 
 def _property(key: str, value: str) -> bytes:
-    """Another entry of ModelProto.metadata_props (14): protobuf messages join by appending."""
+    """Bytes that append an entry to ModelProto.metadata_props (field 14), as protobuf allows."""
     fields = [
         bytes([tag, len(text)]) + text for tag, text in ((10, key.encode()), (18, value.encode()))
     ]

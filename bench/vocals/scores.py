@@ -1,7 +1,7 @@
-"""How well a vocal classifier hears: ``dmm bench score-vocals``.
+"""``dmm bench score-vocals``: accuracy of a vocal classifier.
 
-On fresh MiniMIDI with and without its singer, and on what counts: real instrumental music, alone
-and with real voices mixed in.
+Measured on MiniMIDI with and without its singer, and on a folder of instrumental music, alone and
+mixed with a folder of voices.
 """
 
 from pathlib import Path
@@ -17,23 +17,29 @@ from dmm.progress import progress_bar
 from dmm.sound.audio import read_audio
 from eval.clips import AUDIO_SUFFIXES
 
-from .data import made_of
+from .data import make_voiced_piece
 from .net import SR
 from .train import TEST_SEED
 
 CLIP = 81_920
-"""5.12 s."""
+"""Samples of a clip of 5.12 s."""
 PER_FILE = 6
 SNRS_DB = (6, 0, -6, -12)
 THRESHOLDS = (0.5, 0.7, 0.9)
 
 
 def score_vocals(
-    classifier: Annotated[str, typer.Option(help="nano, clap:FOLDER or FILE.onnx.")] = "nano",
-    clips: Annotated[int, typer.Option(help="Fresh MiniMIDI pieces, with and without.")] = 300,
-    music: Annotated[Path | None, typer.Option(help="Folder of instrumental music.")] = None,
+    classifier: Annotated[
+        str, typer.Option(help="Classifier: nano, clap:FOLDER or FILE.onnx.")
+    ] = "nano",
+    clips: Annotated[
+        int, typer.Option(help="MiniMIDI pieces, each with and without a singer.")
+    ] = 300,
+    music: Annotated[
+        Path | None, typer.Option(help="Folder of instrumental music to evaluate on.")
+    ] = None,
     voices: Annotated[
-        Path | None, typer.Option(help="Folder of voices, to be mixed into the music.")
+        Path | None, typer.Option(help="Folder of voices to mix into the music.")
     ] = None,
 ) -> None:
     """Print a classifier's area under the curve, recall and false alarms as a Markdown table.
@@ -42,52 +48,54 @@ def score_vocals(
     """
     model = load_classifier(classifier)
     if model is None:
-        raise InputError(f"classifier {classifier!r} hears nothing; name one, such as nano")
+        raise InputError(
+            f"classifier {classifier!r} detects nothing; name another one, such as nano"
+        )
     print(
         "| clips | AUC |" + "".join(f" over {t} |" for t in THRESHOLDS) + "\n|---|---|" + "---|" * 3
     )
-    fresh = fresh_clips(clips)
-    sung, plain = (model.probabilities(part, SR) for part in fresh)
-    _row("MiniMIDI, no singer", plain, None)
-    _row("MiniMIDI, singer", sung, plain)
+    vocal, instrumental = (model.probabilities(part, SR) for part in minimidi_clips(clips))
+    _print_row("MiniMIDI, no singer", instrumental, None)
+    _print_row("MiniMIDI, singer", vocal, instrumental)
     if music is None:
         return
-    played = folder_clips(music)
-    alone = model.probabilities(played, SR)
-    _row(f"{music.name}, {len(played)} clips", alone, None)
+    music_clips = folder_clips(music)
+    alone = model.probabilities(music_clips, SR)
+    _print_row(f"{music.name}, {len(music_clips)} clips", alone, None)
     if voices is not None:
-        said = folder_clips(voices)
+        voice_clips = folder_clips(voices)
         for snr_db in SNRS_DB:
-            _row(f"with {voices.name}, {snr_db:+d} dB", _mixed(model, said, played, snr_db), alone)
+            mixed = _mixed_probabilities(model, voice_clips, music_clips, snr_db)
+            _print_row(f"with {voices.name}, {snr_db:+d} dB", mixed, alone)
 
 
-def auc(sung: Float[np.ndarray, " n"], plain: Float[np.ndarray, " m"]) -> float:
-    """Chance that a vocal clip is given more than an instrumental one; ties count half.
+def auc(vocal: Float[np.ndarray, " n"], instrumental: Float[np.ndarray, " m"]) -> float:
+    """Area under the ROC curve: chance that a vocal clip scores higher; ties count half.
 
     >>> auc(np.array([0.9, 0.5]), np.array([0.1, 0.5]))
     0.875
     """
-    more, same = sung[:, None] > plain, sung[:, None] == plain
+    more, same = vocal[:, None] > instrumental, vocal[:, None] == instrumental
     return float((more + 0.5 * same).mean())
 
 
-def fresh_clips(
+def minimidi_clips(
     count: int,
 ) -> tuple[Float[np.ndarray, "n samples"], Float[np.ndarray, "m samples"]]:
-    """Clips with and without a singer, of pieces that trained nothing."""
-    sung, plain = [], []
+    """Clips with, and clips without a singer, of pieces that trained no classifier."""
+    vocal, instrumental = [], []
     with progress_bar("sing test", count) as advance:
         for seed in range(TEST_SEED, TEST_SEED + count):
-            made = made_of(seed, np.random.default_rng([2047, seed]))
-            if len(made.voice) >= CLIP - SR:  # retuned ones may be shorter
-                sung.append(np.resize(made.sung, CLIP))
-                plain.append(np.resize(made.plain, CLIP))
+            made = make_voiced_piece(seed, np.random.default_rng([2047, seed]))
+            if len(made.voice) >= CLIP - SR:  # repitched ones may be shorter
+                vocal.append(np.resize(made.vocal, CLIP))
+                instrumental.append(np.resize(made.instrumental, CLIP))
             advance()
-    return np.array(sung), np.array(plain)
+    return np.array(vocal), np.array(instrumental)
 
 
 def folder_clips(folder: Path) -> Float[np.ndarray, "n samples"]:
-    """Up to six clips of every file, evenly spread; near silence is left out."""
+    """Up to six evenly spaced clips of every file; nearly silent ones are skipped."""
     clips = []
     for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES):
         sound = read_audio(path, SR, 1)[0]
@@ -100,13 +108,13 @@ def folder_clips(folder: Path) -> Float[np.ndarray, "n samples"]:
     return np.array(clips)
 
 
-def _mixed(
+def _mixed_probabilities(
     model: VocalClassifier,
     voices: Float[np.ndarray, "n samples"],
     music: Float[np.ndarray, "m samples"],
     snr_db: float,
 ) -> Float[np.ndarray, " n"]:
-    """Probabilities of each voice over some music, at a level against it while it speaks."""
+    """Probabilities of voices over random music; ``snr_db`` is the level of the active voice."""
     rng = np.random.default_rng(0)
     beside = music[rng.integers(len(music), size=len(voices))]
     frames = np.square(voices.reshape(len(voices), -1, 320)).mean(2)
@@ -116,6 +124,9 @@ def _mixed(
     return model.probabilities((beside + gain[:, None] * voices).astype(np.float32), SR)
 
 
-def _row(name: str, said: Float[np.ndarray, " n"], plain: Float[np.ndarray, " m"] | None) -> None:
-    over = "".join(f" {(said > threshold).mean():.3f} |" for threshold in THRESHOLDS)
-    print(f"| {name} | {'' if plain is None else f'{auc(said, plain):.3f}'} |{over}")
+def _print_row(
+    name: str, found: Float[np.ndarray, " n"], instrumental: Float[np.ndarray, " m"] | None
+) -> None:
+    over = "".join(f" {(found > threshold).mean():.3f} |" for threshold in THRESHOLDS)
+    area = "" if instrumental is None else f"{auc(found, instrumental):.3f}"
+    print(f"| {name} | {area} |{over}")

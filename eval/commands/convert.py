@@ -1,4 +1,4 @@
-"""``dmm eval convert-clap``."""
+"""``dmm eval convert-clap``: convert a laion-clap checkpoint to a safetensors folder."""
 
 import sys
 from pathlib import Path
@@ -8,13 +8,13 @@ import typer
 
 
 def convert(
-    file: Annotated[Path, typer.Argument(help="A .pt checkpoint of laion-clap.")],
-    out: Annotated[Path, typer.Argument(help="New folder for --embedder clap --weights.")],
+    file: Annotated[Path, typer.Argument(help="Checkpoint of laion-clap, a .pt file.")],
+    out: Annotated[Path, typer.Argument(help="New folder, for --embedder clap --weights.")],
 ) -> None:
-    """Turn a .pt checkpoint of laion-clap into a folder that needs neither pickle nor package.
+    """Convert a .pt checkpoint of laion-clap to a folder without pickle, for --embedder clap.
 
-    Words need RoBERTa's tokeniser: it is taken along if vocab.json and merges.txt lie beside the
-    file, or if roberta-base is in the Hub's cache. The embeddings are equal to 1e-6.
+    Text needs RoBERTa's tokeniser: it is copied if vocab.json and merges.txt lie beside the file,
+    or if roberta-base is in the Hub's cache. Embeddings agree to 1e-6.
 
     Example: dmm eval convert-clap music_audioset_epoch_15_esc_90.14.pt clap-music
     """
@@ -22,7 +22,7 @@ def convert(
 
     if not convert_clap(file, out):
         print(
-            f"no tokeniser found, so {out} hears but does not read; put roberta-base's "
+            f"no tokeniser found, so {out} embeds audio but no text; put roberta-base's "
             "tokenizer.json there",
             file=sys.stderr,
         )

@@ -1,4 +1,4 @@
-"""``dmm eval memorize``: clips beside what the model was trained on."""
+"""``dmm eval memorize``: find clips that may be copies of training clips."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,22 +7,22 @@ import typer
 
 from dmm.errors import InputError
 
-from .options import Clips, Ears, with_ears
+from .options import Clips, EmbedderOptions, with_embedder_options
 
 
-@with_ears
+@with_embedder_options
 def memorize(
     clips: Clips,
-    ears: Ears,
+    options: EmbedderOptions,
     train: Annotated[
-        Path | None, typer.Option(help="DATASET or folder that the model was trained on.")
+        Path | None, typer.Option(help="DATASET or folder that the model was trained on; required.")
     ] = None,
     held_out: Annotated[
         Path | None,
-        typer.Option(help="Real clips that were not; default: the test split of TRAIN."),
+        typer.Option(help="Real clips not used for training. Default: the test split of TRAIN."),
     ] = None,
 ) -> None:
-    """Which clips lie nearer to a training clip than held-out real clips do, and to which one.
+    """Find clips that are nearer to a training clip than any held-out real clip is.
 
     Example: dmm eval memorize clips/ --train data/minimidi
     """
@@ -32,20 +32,20 @@ def memorize(
     from .tables import print_copies
 
     if train is None:
-        raise InputError("--train is missing; name the DATASET or folder that was trained on")
+        raise InputError("--train is missing; name the DATASET or folder of the training clips")
     if held_out is None and not (train / "test").is_dir():
         raise InputError(
-            f"{train}: has no test split; name real clips that were not trained on (--held-out)"
+            f"{train}: has no test split; name real clips not used for training (--held-out)"
         )
-    trained = open_training(train, ears.embedder, ears.ray)
-    own = open_clips(clips, ears.embedder, 1, ears.ray)
-    real = open_held_out(held_out or train, trained, ears.embedder, ears.ray)
+    trained = open_training(train, options.embedder, options.ray)
+    own = open_clips(clips, options.embedder, 1, options.ray)
+    real = open_held_out(held_out or train, trained, options.embedder, options.ray)
     copies = find_copies(own, trained, real)
     content = {
-        "embedder": embedder_json(ears.embedder),
+        "embedder": embedder_json(options.embedder),
         "sets": set_json({"clips": own, "train": trained, "held_out": copies.held_out}),
         **copies_json(own, copies),
     }
-    if ears.as_json:
-        return ears.print_json(content)
-    print_copies(ears, content)
+    if options.as_json:
+        return options.print_json(content)
+    print_copies(options, content)

@@ -1,4 +1,4 @@
-"""What the commands of ``dmm eval`` have in common: arguments, the embedder's options, output."""
+"""Arguments, embedder options and JSON output that the commands of ``dmm eval`` share."""
 
 import json
 from collections.abc import Callable
@@ -13,72 +13,95 @@ import typer
 from dmm.embedders import Embedder
 from dmm.registry import load_embedder, usual_embedder
 
-Clips = Annotated[Path, typer.Argument(help="CLIPS, a DATASET or any folder of sound.")]
-Real = Annotated[
-    Path, typer.Argument(help="DATASET (its test split), a folder of real sound, or statistics.")
+Clips = Annotated[
+    Path, typer.Argument(help="CLIPS, a DATASET (its test split) or a folder of audio.")
 ]
-Dataset = Annotated[Path, typer.Argument(help="DATASET (its test split), or real sound.")]
+Real = Annotated[
+    Path, typer.Argument(help="DATASET (its test split), folder of real audio, or statistics file.")
+]
+Dataset = Annotated[
+    Path, typer.Argument(help="DATASET (its test split), or a folder of real audio.")
+]
+EMBEDDER, OUTPUT = "Embedder", "Machine and output"
+"""Panels of the help text."""
 
 
 @dataclass(frozen=True)
-class Ears:
-    """An embedder that is ready, and how its results are wanted."""
+class EmbedderOptions:
+    """The opened embedder, and the options of output."""
 
     embedder: Embedder
-    by_default: bool
-    """Nobody asked for this embedder by name."""
+    is_default: bool
+    """Whether --embedder was not given."""
     ray: str | None
     as_json: bool
 
     def print_json(self, content: dict[str, Any]) -> None:
-        """One JSON object on standard output."""
+        """Print one JSON object on standard output."""
         print(json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False))
 
 
-def open_ears(
+def open_embedder(
     embedder: Annotated[
         str | None,
         typer.Option(
-            help="clap, laion-clap, nano-clap or mel-stats; default: what --weights are for, "
-            "without them nano-clap."
+            help="Embedder: clap, laion-clap, nano-clap or mel-stats. Default: the one that "
+            "--weights belong to, or nano-clap.",
+            rich_help_panel=EMBEDDER,
         ),
     ] = None,
     weights: Annotated[
         Path | None,
-        typer.Option(help="Checkpoint: a folder or Hub name for clap, a .pt file for laion-clap."),
+        typer.Option(
+            help="Checkpoint: a folder or Hub name for clap, a .pt file for laion-clap.",
+            rich_help_panel=EMBEDDER,
+        ),
     ] = None,
     protocol: Annotated[
-        str, typer.Option(help="How clips fill CLAP's 10 s: loop, or legacy (silence).")
+        str,
+        typer.Option(
+            help="Filling of CLAP's 10 s window: loop repeats the clip, legacy appends silence.",
+            rich_help_panel=EMBEDDER,
+        ),
     ] = "loop",
     precision: Annotated[
-        str, typer.Option(help="fp32, or bf16: twice as fast, cosines to 1e-4.")
+        str,
+        typer.Option(
+            help="fp32, or bf16 (twice as fast, cosines exact to 1e-4).", rich_help_panel=EMBEDDER
+        ),
     ] = "fp32",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    device: Annotated[
+        str, typer.Option(help="Device: auto, cpu, cuda or cuda:N.", rich_help_panel=OUTPUT)
+    ] = "auto",
     ray: Annotated[
-        str | None, typer.Option(help="Embed on a cluster: auto, local, HOST:PORT.")
+        str | None,
+        typer.Option(
+            help="Embed on a Ray cluster: auto, local or HOST:PORT. Default: this machine.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-) -> Ears:
-    """The embedder that the options name."""
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="Print one JSON object, no table.", rich_help_panel=OUTPUT),
+    ] = False,
+) -> EmbedderOptions:
+    """Open the embedder that the options name."""
     name = embedder or usual_embedder(weights)
     opened = load_embedder(name, weights, protocol, precision, device)
-    return Ears(opened, embedder is None, ray, as_json)
+    return EmbedderOptions(opened, embedder is None, ray, as_json)
 
 
-def with_ears(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with the options of ``open_ears``, called with what they open as ``ears``.
-
-    Every command of ``dmm eval`` has these seven options; here they are told once.
-    """
-    own = [p for p in signature(command).parameters.values() if p.name != "ears"]
-    shared = list(signature(open_ears).parameters.values())
+def with_embedder_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of ``open_embedder`` to a command, and pass their result as ``options``."""
+    own = [p for p in signature(command).parameters.values() if p.name != "options"]
+    shared = list(signature(open_embedder).parameters.values())
 
     @wraps(command)
-    def asked(**given: Any) -> None:
-        ears = open_ears(**{p.name: given.pop(p.name) for p in shared})
-        command(**given, ears=ears)
+    def with_options(**given: Any) -> None:
+        options = open_embedder(**{p.name: given.pop(p.name) for p in shared})
+        command(**given, options=options)
 
     every = sorted([*own, *shared], key=lambda p: p.default is not Parameter.empty)
-    asked.__signature__ = signature(command).replace(parameters=every)  # pyright: ignore
-    asked.__annotations__ = {p.name: p.annotation for p in every}
-    return asked
+    with_options.__signature__ = signature(command).replace(parameters=every)  # pyright: ignore
+    with_options.__annotations__ = {p.name: p.annotation for p in every}
+    return with_options

@@ -1,20 +1,20 @@
-"""``dmm eval stats``: a reference as a file."""
+"""``dmm eval stats``: save embeddings and statistics of real clips in a file."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .options import Dataset, Ears, with_ears
+from .options import Dataset, EmbedderOptions, with_embedder_options
 
 
-@with_ears
-def stats(
+@with_embedder_options
+def write_reference(
     reference: Dataset,
     out: Annotated[Path, typer.Option(help="File to write, .safetensors.")],
-    ears: Ears,
+    options: EmbedderOptions,
 ) -> None:
-    """Keep what scores need of real clips in a file; fad, kad and testset take it in their place.
+    """Save embeddings and statistics of the real clips, as a reference for fad, kad and testset.
 
     Example: dmm eval stats data/minimidi --out minimidi.safetensors
     """
@@ -22,16 +22,16 @@ def stats(
     from ..results import embedder_json, set_json
     from ..sets import open_reference
 
-    real = open_reference(reference, ears.embedder, ears.ray)
-    kept = write_statistics(out, real, ears.embedder)
-    if ears.as_json:
-        return ears.print_json(
+    real = open_reference(reference, options.embedder, options.ray)
+    saved = write_statistics(out, real, options.embedder)
+    if options.as_json:
+        return options.print_json(
             {
                 "file": out.name,
-                "embedder": embedder_json(ears.embedder),
+                "embedder": embedder_json(options.embedder),
                 "sets": set_json({"real": real}),
-                "rows": len(kept.rows),
+                "rows": len(saved.rows),
             }
         )
-    name = ears.embedder.name
+    name = options.embedder.name
     print(f"{out}: {len(real)} clips by {name}, {out.stat().st_size / 1e6:.1f} MB")

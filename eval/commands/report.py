@@ -1,4 +1,4 @@
-"""``dmm eval report``: all scores, and a page to hear and see them."""
+"""``dmm eval report``: all scores as JSON, and as a page with plots and players."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,35 +6,38 @@ from typing import Annotated
 import typer
 
 from ..report import SHOWN_CLIPS
-from .options import Clips, Dataset, Ears, with_ears
+from .options import Clips, Dataset, EmbedderOptions, with_embedder_options
 
 
-@with_ears
+@with_embedder_options
 def report(
     clips: Clips,
     dataset: Dataset,
     out: Annotated[Path, typer.Option(help="Folder for report.json and report.html.")],
-    ears: Ears,
+    options: EmbedderOptions,
     train: Annotated[
-        Path | None, typer.Option(help="What the model was trained on: looks for copies.")
+        Path | None,
+        typer.Option(help="Training DATASET or folder: find copies of its clips. Default: none."),
     ] = None,
-    baseline: Annotated[Path | None, typer.Option(help="Clips from before, to compare.")] = None,
+    baseline: Annotated[
+        Path | None, typer.Option(help="Earlier clips to compare with. Default: none.")
+    ] = None,
     shown: Annotated[
-        int, typer.Option(min=1, help="Most clips a set shows in full.")
+        int, typer.Option(min=1, help="Most clips of a set that the page shows in full.")
     ] = SHOWN_CLIPS,
 ) -> None:
-    """Score clips beside real ones and write a page to hear and see them.
+    """Score clips, compare them with real ones, and write a page to look at and listen to.
 
     Example: dmm eval report clips/ data/minimidi --train data/minimidi --out report
     """
     from ..report.report import write_report
     from .tables import print_scores
 
-    made = write_report(clips, dataset, out, ears.embedder, baseline, train, shown, ears.ray)
-    if ears.as_json:
-        return ears.print_json(made)
+    made = write_report(clips, dataset, out, options.embedder, baseline, train, shown, options.ray)
+    if options.as_json:
+        return options.print_json(made)
     print(made["summary"]["headline"])
-    print_scores(ears, made)
+    print_scores(options, made)
     for name in (made["baseline"] or {"moved": {}})["moved"]:
         print(f"- {made['summary']['scores'][name]}")
     print(out / "report.html")

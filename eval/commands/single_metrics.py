@@ -1,105 +1,113 @@
-"""``dmm eval clap``, ``diversity``, ``fad``, ``kad``, ``testset``: one question each."""
+"""``dmm eval clap``, ``diversity``, ``fad``, ``kad`` and ``testset``: a few metrics each."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dmm.errors import InputError
 
-from .options import Clips, Ears, Real, with_ears
+from .options import Clips, EmbedderOptions, Real, with_embedder_options
 
 if TYPE_CHECKING:
     from ..sample import Reference
     from ..sets import ClipSet
 
 
-@with_ears
-def clap(clips: Clips, ears: Ears) -> None:
-    """How well clips fit their own prompts (from ID.json or ID.txt), beside other clips' prompts.
+@with_embedder_options
+def clap(clips: Clips, options: EmbedderOptions) -> None:
+    """Similarity of clips and their prompts (from ID.json or ID.txt), compared with other prompts.
 
     Example: dmm eval clap clips/ --weights clap-music/
     """
-    _tell(clips, None, ("clap_score", "retrieval"), ears, minimum=1)
+    _score_and_print(clips, None, ("clap_score", "retrieval"), options, minimum=1)
 
 
-@with_ears
-def diversity(clips: Clips, ears: Ears) -> None:
-    """How varied clips are: in all, within a prompt and between prompts.
+@with_embedder_options
+def diversity(clips: Clips, options: EmbedderOptions) -> None:
+    """Diversity of clips: in total, within a prompt and between prompts.
 
     Example: dmm eval diversity clips/ --json
     """
-    _tell(clips, None, ("diversity", "within", "between", "participation_ratio"), ears)
+    _score_and_print(
+        clips, None, ("diversity", "within", "between", "participation_ratio"), options
+    )
 
 
-@with_ears
-def fad(clips: Clips, reference: Real, ears: Ears) -> None:
-    """Fréchet distance of clips to real ones, and what as many real clips score.
+@with_embedder_options
+def fad(clips: Clips, reference: Real, options: EmbedderOptions) -> None:
+    """Fréchet distance (FAD) of clips to real ones, and that of as many real clips.
 
     Example: dmm eval fad clips/ data/minimidi
     """
-    _tell(clips, reference, ("fad", "fad_inf"), ears)
+    _score_and_print(clips, reference, ("fad", "fad_inf"), options)
 
 
-@with_ears
-def kad(clips: Clips, reference: Real, ears: Ears) -> None:
-    """Kernel distance of clips to real ones, fair for few clips, with a permutation test.
+@with_embedder_options
+def kad(clips: Clips, reference: Real, options: EmbedderOptions) -> None:
+    """Kernel distance (KAD) of clips to real ones, unbiased for few clips, with a permutation test.
 
     Example: dmm eval kad clips/ data/minimidi
     """
-    _tell(clips, reference, ("kad",), ears)
+    _score_and_print(clips, reference, ("kad",), options)
 
 
-@with_ears
-def testset(clips: Clips, dataset: Real, ears: Ears) -> None:
-    """How alike clips and a test set are, and whether each is found among the other.
+@with_embedder_options
+def testset(clips: Clips, dataset: Real, options: EmbedderOptions) -> None:
+    """Cosine to a test set, precision, recall, coverage and Vendi score.
 
     Example: dmm eval testset clips/ data/minimidi
     """
-    _tell(clips, dataset, ("cosine", "precision", "recall", "coverage", "vendi"), ears, minimum=1)
+    _score_and_print(
+        clips, dataset, ("cosine", "precision", "recall", "coverage", "vendi"), options, minimum=1
+    )
 
 
-def _tell(
-    clips: Path, reference: Path | None, names: tuple[str, ...], ears: Ears, minimum: int = 2
+def _score_and_print(
+    clips: Path,
+    reference: Path | None,
+    names: tuple[str, ...],
+    options: EmbedderOptions,
+    minimum: int = 2,
 ) -> None:
-    """Score, and print; InputError if the first of the scores cannot be had."""
-    from ..results import cautions_json, embedder_json, figures_json, set_json
+    """Score and print; InputError if the first of the metrics cannot be computed."""
+    from ..results import cautions_json, embedder_json, scores_json, set_json
     from ..sample import interval_groups
     from ..scores import score
-    from ..sets import ClipSet, open_clips, read_prompts, refuse_swapped, sample_of
+    from ..sets import ClipSet, embed_prompts, open_clips, refuse_swapped, sample_of
     from .tables import print_scores
 
-    real, described = _open_real(reference, ears)
-    own = open_clips(clips, ears.embedder, minimum, ears.ray)
+    real, origin = _open_real(reference, options)
+    own = open_clips(clips, options.embedder, minimum, options.ray)
     sets = {"clips": own}
     if isinstance(real, ClipSet):
         refuse_swapped(own, real)
         sets["real"] = real
-    texts = read_prompts(ears.embedder, own) if names[0] == "clap_score" else None
+    texts = embed_prompts(options.embedder, own) if names[0] == "clap_score" else None
     found = score(sample_of(own, real, texts), names)
     if found[names[0]].value is None:
         raise InputError(f"{clips}: {found[names[0]].why_not}")
     content = {
-        "embedder": embedder_json(ears.embedder),
-        "sets": set_json(sets) | described,
+        "embedder": embedder_json(options.embedder),
+        "sets": set_json(sets) | origin,
         "interval_over": interval_groups(own.prompts)[1],
-        "scores": figures_json(found, ears.embedder),
-        "cautions": cautions_json(sets, ears.embedder, texts),
+        "scores": scores_json(found, options.embedder),
+        "cautions": cautions_json(sets, options.embedder, texts),
     }
-    if ears.as_json:
-        return ears.print_json(content)
-    print_scores(ears, content)
+    if options.as_json:
+        return options.print_json(content)
+    print_scores(options, content)
 
 
 def _open_real(
-    path: Path | None, ears: Ears
+    path: Path | None, options: EmbedderOptions
 ) -> tuple["ClipSet | Reference | None", dict[str, dict[str, Any]]]:
-    """Real clips, or a statistics file and what it says of itself."""
+    """Real clips, or the reference of a statistics file and its JSON entry."""
     from ..reference_file import read_statistics
     from ..sets import open_reference
 
     if path is None:
         return None, {}
     if not path.is_file():
-        return open_reference(path, ears.embedder, ears.ray), {}
-    reference, metadata = read_statistics(path, ears.embedder)
-    said = {"folder": f"{metadata['folder']} in {path.name}", "n": reference.gaussian.n}
-    return reference, {"real": said | {"prompts": 0, "n_left_out": 0, "left_out": []}}
+        return open_reference(path, options.embedder, options.ray), {}
+    reference, metadata = read_statistics(path, options.embedder)
+    entry = {"folder": f"{metadata['folder']} in {path.name}", "n": reference.gaussian.n}
+    return reference, {"real": entry | {"prompts": 0, "n_left_out": 0, "left_out": []}}

@@ -1,4 +1,4 @@
-"""Results for people: tables on standard output."""
+"""Print scores, changes and possible copies as tables on standard output."""
 
 from typing import Any
 
@@ -7,17 +7,17 @@ from rich.markup import escape
 from rich.table import Table
 
 from ..metric_table import METRICS
-from ..numbers import number
+from ..number_format import format_number
 from ..report.neighbours import COMPARED
-from ..report.words import AIMS, DETAILS, told
-from .options import Ears
+from ..report.sentences import AIMS, DETAILS, format_value
+from .options import EmbedderOptions
 
 CONSOLE_WIDTH = 120
-"""Where output is no terminal."""
+"""Columns if the output is no terminal."""
 
 
-def print_scores(ears: Ears, content: dict[str, Any]) -> None:
-    """The scores with intervals and what real clips reach, then who heard what."""
+def print_scores(options: EmbedderOptions, content: dict[str, Any]) -> None:
+    """Print scores with intervals and the real clips' scores, then sets, embedder and cautions."""
     table = Table(box=None, pad_edge=False)
     table.add_column("score", no_wrap=True)
     for name in ("value", "95 % interval", "real clips", "excess"):
@@ -26,49 +26,50 @@ def print_scores(ears: Ears, content: dict[str, Any]) -> None:
     for name, score in content["scores"].items():
         table.add_row(METRICS[name].title, *_cells(name, score), _notes(name, score))
     print_tables(table)
-    print_origin(ears, content)
+    print_origin(options, content)
 
 
-def print_moves(ears: Ears, content: dict[str, Any]) -> None:
-    """What changed from A to B, and how surely."""
+def print_changes(options: EmbedderOptions, content: dict[str, Any]) -> None:
+    """Print the changes from A to B with intervals."""
     table = Table(box=None, pad_edge=False)
     table.add_column("score", no_wrap=True)
     for name in ("A", "B", "change", "95 % interval"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("B is")
-    for name, move in content["moved"].items():
-        figures = (told(name, move[key]) for key in ("before", "after", "change"))
-        span = _span(name, move["low"], move["high"])
-        table.add_row(METRICS[name].title, *figures, span, _verdict(move))
+    for name, change in content["moved"].items():
+        numbers = (format_value(name, change[key]) for key in ("before", "after", "change"))
+        interval = _interval(name, change["low"], change["high"])
+        table.add_row(METRICS[name].title, *numbers, interval, _verdict(change))
     print_tables(table)
-    print_origin(ears, content)
+    print_origin(options, content)
 
 
-def print_copies(ears: Ears, content: dict[str, Any]) -> None:
-    """The clips nearest to a training clip, and how many of them are flagged."""
+def print_copies(options: EmbedderOptions, content: dict[str, Any]) -> None:
+    """Print the clips nearest to a training clip, and how many are flagged."""
     table = Table(box=None, pad_edge=False)
     for name in ("clip", "nearest training clip"):
         table.add_column(name, overflow="fold")
-    for name in ("cosine", "pictures", ""):
+    for name in ("cosine", "images", ""):
         table.add_column(name, justify="right")
     for clip in content["clips"][: max(COMPARED, content["flagged"])]:
-        figures = (number(clip[key]) for key in ("cosine", "likeness"))
+        numbers = (format_number(clip[key]) for key in ("cosine", "likeness"))
         flag = "flagged" if clip["flagged"] else ""
-        table.add_row(escape(clip["id"]), escape(clip["nearest"]), *figures, flag)
+        table.add_row(escape(clip["id"]), escape(clip["nearest"]), *numbers, flag)
     print_tables(table)
     print(
-        f"{content['flagged']} of {content['sets']['clips']['n']} clips lie nearer to a training "
-        f"clip than any held-out one ({number(content['threshold'])}); "
-        f"{number(content['expected'])} would by chance. Pictures near 1 are the same recording; "
-        f"that held-out pair has {number(content['real_likeness'])}"
+        f"{content['flagged']} of {content['sets']['clips']['n']} clips are nearer to a training "
+        f"clip than any held-out clip ({format_number(content['threshold'])}); "
+        f"{format_number(content['expected'])} are expected by chance. An image correlation near 1 "
+        "means the same recording; that of the nearest held-out clip is "
+        f"{format_number(content['real_likeness'])}"
     )
     if content["caution"]:
         print(f"- {content['caution']}")
-    print_origin(ears, content)
+    print_origin(options, content)
 
 
 def print_tables(*tables: Table) -> None:
-    """As wide as the terminal; wide enough for all columns where there is none."""
+    """Print tables as wide as the terminal, or 120 columns wide if there is none."""
     console = Console()
     if not console.is_terminal:
         console = Console(width=CONSOLE_WIDTH)
@@ -76,14 +77,15 @@ def print_tables(*tables: Table) -> None:
         console.print(table)
 
 
-def print_origin(ears: Ears, content: dict[str, Any]) -> None:
-    """Which sets were heard by which embedder, and what to beware of."""
+def print_origin(options: EmbedderOptions, content: dict[str, Any]) -> None:
+    """Print the sets, the embedder and all cautions."""
     sets = "; ".join(
         f"{role.replace('_', ' ')}: {own['folder']}, {own['n']} clips"
         for role, own in content["sets"].items()
     )
-    chosen = " (no --weights given)" if ears.by_default and ears.embedder.name != "clap" else ""
-    print(f"{sets}; heard by {ears.embedder.name}{chosen}, comparable with no other embedder")
+    name = options.embedder.name
+    note = " (no --weights given)" if options.is_default and name != "clap" else ""
+    print(f"{sets}; embedded by {name}{note}, not comparable with other embedders")
     for caution in content.get("cautions", []):
         print(f"- {caution['says']}")
 
@@ -91,27 +93,32 @@ def print_origin(ears: Ears, content: dict[str, Any]) -> None:
 def _cells(name: str, score: dict[str, Any]) -> list[str]:
     if score["value"] is None:
         return ["none", "", "", ""]
-    rest = ("" if score[key] is None else told(name, score[key]) for key in ("real", "excess"))
-    return [told(name, score["value"]), _span(name, score["low"], score["high"]), *rest]
+    keys = ("real", "excess")
+    rest = ("" if score[key] is None else format_value(name, score[key]) for key in keys)
+    interval = _interval(name, score["low"], score["high"])
+    return [format_value(name, score["value"]), interval, *rest]
 
 
-def _span(name: str, low: float | None, high: float | None) -> str:
-    return "" if low is None or high is None else f"{told(name, low)} to {told(name, high)}"
+def _interval(name: str, low: float | None, high: float | None) -> str:
+    if low is None or high is None:
+        return ""
+    return f"{format_value(name, low)} to {format_value(name, high)}"
 
 
-def _verdict(move: dict[str, Any]) -> str:
-    if move["change"] == 0:
+def _verdict(change: dict[str, Any]) -> str:
+    if change["change"] == 0:
         return "the same"
-    way = {True: "better", False: "worse", None: "another"}[move["better"]]
-    doubt = {True: "", False: ", not surely", None: ", no interval"}
-    return way + doubt[move["sure"]]
+    direction = {True: "better", False: "worse", None: "different"}[change["better"]]
+    doubt = {True: "", False: ", not significant", None: ", no interval"}
+    return direction + doubt[change["sure"]]
 
 
 def _notes(name: str, score: dict[str, Any]) -> str:
-    """Direction, what belongs to the figure, and whether it is rough."""
+    """Direction and details of a score, its band, and a note if it is of too few clips."""
     if score["value"] is None:
         return str(score["why_not"]).split(": ")[0]
-    more = [f"{DETAILS[k]} {told(name, x)}" for k, x in score["detail"].items() if x is not None]
+    details = score["detail"].items()
+    more = [f"{DETAILS[key]} {format_value(name, x)}" for key, x in details if x is not None]
     if score["band"]:
         more.append(f"in the first model’s bands: {score['band']['says'] or 'between two'}")
     if score["caution"]:

@@ -1,8 +1,8 @@
-"""LAION's CLAP as an embedder (https://arxiv.org/abs/2211.06687), whichever package runs it.
+"""Embedder for LAION's CLAP (https://arxiv.org/abs/2211.06687), whichever package runs it.
 
-``clap`` runs a checkpoint folder by transformers (``clap_folder.py``), ``laion-clap`` a .pt file by
-its authors' package (``laion.py``): equal to 1e-6 on equal weights. Checkpoints are not
-interchangeable by name, so the weights' SHA-256 is part of the embedder's identity.
+``clap`` runs a checkpoint folder with transformers (``clap_folder.py``), ``laion-clap`` a .pt file
+with its authors' package (``laion.py``). Both agree to 1e-6 on equal weights. The weights' SHA-256
+is part of the embedder's identity, because a checkpoint's name does not tell its weights.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,8 +17,8 @@ from dmm.embedders import EmbedderConfig, Identity
 from dmm.errors import ModelError
 from dmm.registry import load_text_embedder
 
-from ..sound import mono, resample
-from ..windows import sixteen_bits, windows
+from ..clip_audio import read_mono, resample
+from ..windows import quantise_16_bit, windows
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,14 +26,14 @@ Item = TypeVar("Item")
 
 SR = 48000
 WINDOW_SAMPLES = 480_000
-"""CLAP hears 10 s at a time."""
+"""CLAP's window: 10 s."""
 BATCH = 8
-"""Windows or texts at once: more takes more memory, and on a CPU more time."""
+"""Windows or texts per forward pass: more take more memory, and more time on a CPU."""
 MAX_TOKENS = 77
-"""Words after these are cut off, as in CLAP's training."""
+"""Longest text in tokens; the rest is cut off, as in CLAP's training."""
 CODE = 2
-"""Raised when this package gives another vector for the same clip, weights and config."""
-IN_WORDS = {
+"""Code version; raised when the same clip, weights and config give another vector."""
+PROTOCOL_TEXTS = {
     "loop": "48 kHz mono, 16 bit, looped to 10 s; longer sound: mean of 10 s windows",
     "legacy": "48 kHz mono, 16 bit, whole copies then silence to 10 s; longer sound: mean of 10 s "
     "windows",
@@ -42,22 +42,22 @@ IN_WORDS = {
 
 @runtime_checkable
 class Encoder(Protocol):
-    """Two networks with one space; what it returns need not have unit length."""
+    """Audio and text network with a shared space; rows need not have unit length."""
 
     dim: int
     logit_scale: float
 
-    def hear(self, batch: Sequence[Float[np.ndarray, "480000"]]) -> "Tensor":
-        """(windows, dim) of sound at 48 kHz."""
+    def embed_audio(self, batch: Sequence[Float[np.ndarray, "480000"]]) -> "Tensor":
+        """(windows, dim) of audio at 48 kHz."""
         ...
 
-    def read(self, texts: list[str]) -> "Tensor":
+    def embed_text(self, texts: list[str]) -> "Tensor":
         """(texts, dim); ModelError if there is no tokeniser."""
         ...
 
 
 class Clap:
-    """A loaded checkpoint. Pickled, it is what it was loaded from: a Ray worker loads it anew."""
+    """A loaded CLAP checkpoint; pickled, it holds only its location, and workers load it again."""
 
     def __init__(
         self,
@@ -69,16 +69,16 @@ class Clap:
     ) -> None:
         self.encoder, self.identity, self.device = encoder, identity, device
         self.name, self.version = identity.name, identity.version
-        self.protocol = IN_WORDS[identity.protocol]
+        self.protocol = PROTOCOL_TEXTS[identity.protocol]
         self.dim, self.logit_scale = encoder.dim, encoder.logit_scale
-        self._recipe = (identity.name, weights, config, identity.version)
+        self._arguments = (identity.name, weights, config, identity.version)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _load_again, self._recipe
+        return _load_again, self._arguments
 
     def embed(self, audio_files: Sequence[Path]) -> Float[np.ndarray, "n dim"]:
         """Unit rows, float32; InputError names the first file that cannot be read."""
-        return self._embed(mono(path, SR) for path in audio_files)
+        return self._embed(read_mono(path, SR) for path in audio_files)
 
     def embed_sounds(
         self, sounds: Float[np.ndarray, "n samples"], sr: int
@@ -87,29 +87,29 @@ class Clap:
         return self._embed(resample(sounds.astype(np.float32, copy=False), sr, SR))
 
     def embed_text(self, texts: Sequence[str]) -> Float[np.ndarray, "n dim"]:
-        """Unit rows, float32; ModelError if the weights came without what reads words."""
-        return self._rows(self.encoder.read, texts)
+        """Unit rows, float32; ModelError if the checkpoint has no tokeniser."""
+        return self._rows(self.encoder.embed_text, texts)
 
     def _embed(self, sounds: Iterable[Float[np.ndarray, "_"]]) -> Float[np.ndarray, "n dim"]:
         counts: list[int] = []
 
         def all_windows() -> Iterator[np.ndarray]:
             for sound in sounds:
-                own = windows(sixteen_bits(sound), WINDOW_SAMPLES, self.identity.protocol)
+                own = windows(quantise_16_bit(sound), WINDOW_SAMPLES, self.identity.protocol)
                 counts.append(len(own))
                 yield from own
 
-        rows = self._rows(self.encoder.hear, all_windows())
+        rows = self._rows(self.encoder.embed_audio, all_windows())
         means = [own.mean(0) for own in np.split(rows, np.cumsum(counts)[:-1])]
         return _unit(np.stack(means))
 
     def _rows(self, encode: Any, items: Iterable[Any]) -> Float[np.ndarray, "n dim"]:
-        """Unit rows of one network, a batch at a time."""
+        """Unit rows of one network, computed in batches."""
         import torch
 
         from dmm.devices import bf16_autocast
 
-        # TF32 would take three of seven digits from a GPU's convolutions.
+        # TF32 would cost a GPU's convolutions three of seven digits.
         exact = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
         cast = bf16_autocast(self.device, self.identity.precision == "bf16")
         with torch.inference_mode(), cast, exact:
@@ -118,8 +118,8 @@ class Clap:
 
 
 def _batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    coming = iter(items)
-    while batch := list(islice(coming, size)):
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
         yield batch
 
 
@@ -128,11 +128,11 @@ def _unit(rows: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, "n dim"]:
 
 
 def _load_again(name: str, weights: Path, config: EmbedderConfig, version: str) -> Any:
-    """The same embedder in another process; ModelError if the weights there are others."""
-    again = load_text_embedder(name, weights, config.protocol, config.precision, config.device)
-    if again.version != version:
+    """Load the same embedder in another process; ModelError if its weights differ."""
+    loaded = load_text_embedder(name, weights, config.protocol, config.precision, config.device)
+    if loaded.version != version:
         raise ModelError(
-            f"{weights}: holds other weights on a worker ({again.version}, here {version}); make "
-            "all machines see the same folder"
+            f"{weights}: holds other weights on a worker ({loaded.version}, here {version}); give "
+            "all machines the same folder"
         )
-    return again
+    return loaded

@@ -1,7 +1,7 @@
-"""A .pt checkpoint of the laion-clap package: read without running anything in it, and its sizes.
+"""Read a .pt checkpoint of the laion-clap package without running code in it, and its sizes.
 
-The released files are whole training states. Beside tensors they hold the learning rate as a NumPy
-number, which torch's safe reader refuses until told that such numbers are harmless.
+The released files are training states. They hold the learning rate as a NumPy number, which torch's
+safe reader refuses unless NumPy's number types are allowed.
 """
 
 import pickle
@@ -24,22 +24,22 @@ NAMES: dict[tuple[int, tuple[int, ...]], str] = {
     (128, (2, 2, 12, 2)): "HTSAT-base",
     (256, (2, 2, 12, 2)): "HTSAT-large",
 }
-"""Width and depths of the audio network to the package's name for it."""
+"""The package's names of audio networks, by width and depths."""
 HEAD_DIM = 64
-"""Of every RoBERTa; how many heads there are cannot be seen in the weights."""
+"""Width of a head in every RoBERTa; the weights do not tell the number of heads."""
 PATCHES = "audio_branch.patch_embed.proj.weight"
 FUSION = "audio_branch.patch_embed.mel_conv2d.weight"
 
 
 @dataclass(frozen=True)
 class ClapSizes:
-    """Sizes of both networks."""
+    """Sizes of the audio and the text network."""
 
     width: int
     depths: tuple[int, ...]
     heads: tuple[int, ...]
     joint: int
-    """Length of an embedding."""
+    """Dimensions of an embedding."""
     vocabulary: int
     positions: int
     text_width: int
@@ -51,7 +51,7 @@ class ClapSizes:
         """The package's name of the audio network; ModelError if it has none."""
         if (self.width, self.depths) not in NAMES:
             raise ModelError(
-                f"an audio network of width {self.width} and depths {self.depths}; known are "
+                f"unknown audio network of width {self.width} and depths {self.depths}; known: "
                 f"{', '.join(NAMES.values())}"
             )
         return NAMES[self.width, self.depths]
@@ -63,9 +63,9 @@ class ClapSizes:
 
 
 def read_checkpoint(path: Path) -> dict[str, "Tensor"]:
-    """The tensors by the package's names; ModelError for what holds code or is no checkpoint.
+    """Tensors by the package's names; ModelError for files with code and for other files.
 
-    They are mapped from the file, so that a training state's other two thirds are never read.
+    Tensors are memory-mapped, so that the optimizer's two thirds of a training state are not read.
     """
     import torch
 
@@ -73,31 +73,33 @@ def read_checkpoint(path: Path) -> dict[str, "Tensor"]:
         raise ModelError(f"{path}: no such file; name a .pt checkpoint of laion-clap")
     try:
         with torch.serialization.safe_globals(_numbers()), catch_warnings():
-            simplefilter("ignore")  # another pickle protocol: what it cannot read, it refuses
+            simplefilter("ignore")  # of another pickle protocol; unreadable files raise
             raw: Any = torch.load(
                 path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
             )
     except pickle.UnpicklingError as error:
         raise ModelError(
-            f"{path}: refused, because it cannot be read as tensors alone ({_reason(error)}) and "
-            "anything else could run code; have its state_dict saved alone by someone who trusts it"
+            f"{path}: refused, because it holds more than tensors ({_reason(error)}), which could "
+            "run code; save its state_dict alone on a machine where you trust the file"
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         reason = str(error).partition("\n")[0] or "it is empty"
-        raise ModelError(f"{path}: damaged or no checkpoint ({reason}); fetch it again") from error
+        raise ModelError(
+            f"{path}: damaged or no checkpoint ({reason}); download it again"
+        ) from error
     state = raw.get("state_dict", raw) if isinstance(raw, Mapping) else {}
     tensors = {str(key).removeprefix("module."): value for key, value in state.items()}
     if PATCHES not in tensors or not all(isinstance(x, torch.Tensor) for x in tensors.values()):
         raise ModelError(f"{path}: no checkpoint of laion-clap with an HTSAT audio network")
     if FUSION in tensors:
         raise ModelError(
-            f"{path}: a fusion checkpoint, which hears random parts of long sound; use one without"
+            f"{path}: a fusion checkpoint, which takes random parts of long audio; use one without"
         )
     return tensors
 
 
 def sizes_of(tensors: Mapping[str, "Tensor"]) -> ClapSizes:
-    """What the shapes say; ModelError if a network is missing or its text part is no RoBERTa."""
+    """Sizes from the tensors' shapes; ModelError unless there are an HTSAT and a RoBERTa."""
     try:
         tables = {
             (stage, block): table.shape[1]
@@ -126,7 +128,7 @@ def sizes_of(tensors: Mapping[str, "Tensor"]) -> ClapSizes:
 
 
 def _numbers() -> list[Any]:
-    """What a NumPy number is made of when read: the function, under its old name too, and types."""
+    """Globals that a pickled NumPy number needs: a function, under two names, and dtypes."""
     from numpy._core.multiarray import scalar
 
     types = (np.float64, np.float32, np.int64, np.bool_)
@@ -139,7 +141,7 @@ def _numbers() -> list[Any]:
 
 
 def _reason(error: Exception) -> str:
-    """The one part of torch's paragraph that says what was refused."""
+    """The sentence of torch's message that names the refused global."""
     lines = str(error).replace(". ", ".\n").splitlines()
-    told = (line for line in lines if "Unsupported" in line or "GLOBAL" in line)
-    return next(told, lines[0]).strip().removeprefix("WeightsUnpickler error: ").rstrip(".")
+    relevant = (line for line in lines if "Unsupported" in line or "GLOBAL" in line)
+    return next(relevant, lines[0]).strip().removeprefix("WeightsUnpickler error: ").rstrip(".")

@@ -1,7 +1,7 @@
-"""``clap``: a CLAP checkpoint run by transformers, from a folder or by its name on the Hub.
+"""The embedder ``clap``: a CLAP checkpoint run by transformers, from a folder or the Hub.
 
-The folder holds what ``save_pretrained`` writes, or ``dmm eval convert-clap``: config.json,
-safetensors, preprocessor_config.json and, for words, tokenizer.json. No pickle is ever read.
+The folder is one of ``save_pretrained`` or ``dmm eval convert-clap``: config.json, safetensors,
+preprocessor_config.json and, for text, tokenizer.json. No pickle is read.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from transformers import ClapFeatureExtractor, ClapModel, PreTrainedTokenizerBase
 
 DEFAULT_CHECKPOINT = Path("laion/larger_clap_general")
-"""What ``--embedder clap`` alone means: HTSAT-base, trained on speech, music and sounds."""
+"""Default of ``--embedder clap``: HTSAT-base, trained on speech, music and sounds."""
 EXPECTED_PREPROCESSING = {
     "sampling_rate": SR,
     "frequency_min": 50,
@@ -35,25 +35,25 @@ EXPECTED_PREPROCESSING = {
     "truncation": "rand_trunc",
     "padding": "repeatpad",
 }
-"""How the released checkpoints were trained. transformers' own defaults are others (0 Hz, fusion):
-they move a clip further than another clip lies, without an error."""
+"""Preprocessing of the released checkpoints. transformers' own defaults (0 Hz, fusion) would change
+an embedding by more than other music does, without an error."""
 DERIVED = re.compile(r"position_ids|token_type_ids|relative_position_index|num_batches_tracked")
-"""Tensors that some versions of transformers save and others make anew: no weights."""
+"""Tensors that only some versions of transformers save; others compute them."""
 
 
 def load_clap(weights: Path | None, config: EmbedderConfig) -> Clap:
-    """The checkpoint of a folder or Hub name; ModelError if a part is missing or does not fit."""
+    """Load a folder or Hub name; ModelError if a part is missing or does not fit."""
     from transformers import ClapFeatureExtractor
 
     from dmm.devices import pick_device
 
-    place = weights or DEFAULT_CHECKPOINT
-    folder = checkpoint_folder(place)
+    source = weights or DEFAULT_CHECKPOINT
+    folder = checkpoint_folder(source)
     files = sorted(folder.glob("*.safetensors"))
     if not files or not (folder / "config.json").is_file():
         raise ModelError(
-            f"{folder}: no CLAP checkpoint; it needs config.json and *.safetensors (of a .pt file "
-            "they are made by: dmm eval convert-clap FILE.pt DIR)"
+            f"{folder}: no CLAP checkpoint; it needs config.json and *.safetensors (convert a .pt "
+            "file: dmm eval convert-clap FILE.pt DIR)"
         )
     _check_preprocessing(folder / "preprocessor_config.json")
     device = pick_device(config.device)
@@ -71,11 +71,12 @@ def load_clap(weights: Path | None, config: EmbedderConfig) -> Clap:
         config.precision,
         CODE,
     )
-    return Clap(encoder, identity, config, device, place.absolute() if place.is_dir() else place)
+    location = source.absolute() if source.is_dir() else source
+    return Clap(encoder, identity, config, device, location)
 
 
 class TransformersClap:
-    """``ClapModel`` with its features and, once words come, its tokeniser."""
+    """``ClapModel`` with its feature extractor and, loaded on demand, its tokeniser."""
 
     def __init__(
         self,
@@ -88,16 +89,16 @@ class TransformersClap:
         self.dim = int(model.config.projection_dim)
         self.logit_scale = float(model.logit_scale_a.detach().exp())
 
-    def hear(self, batch: Sequence[Float[np.ndarray, "480000"]]) -> "Tensor":
-        """(windows, dim); the mel features are made on the CPU, in full precision."""
+    def embed_audio(self, batch: Sequence[Float[np.ndarray, "480000"]]) -> "Tensor":
+        """(windows, dim); mel features are computed on the CPU in full precision."""
         features = self.extractor(list(batch), sampling_rate=SR, return_tensors="pt")
         mel = features["input_features"].to(self.device)
         return projected(self.model.get_audio_features(input_features=mel))
 
-    def read(self, texts: list[str]) -> "Tensor":
+    def embed_text(self, texts: list[str]) -> "Tensor":
         """(texts, dim); ModelError if the folder has no tokeniser."""
-        words = tokens(self._tokenizer, texts)
-        ids, mask = (words[key].to(self.device) for key in ("input_ids", "attention_mask"))
+        tokens = tokenize(self._tokenizer, texts)
+        ids, mask = (tokens[key].to(self.device) for key in ("input_ids", "attention_mask"))
         return projected(self.model.get_text_features(ids, mask))
 
     @cached_property
@@ -106,26 +107,26 @@ class TransformersClap:
 
         if not (self.folder / "tokenizer.json").is_file():
             raise ModelError(
-                f"{self.folder}: no tokenizer.json, which reading words needs; copy it from where "
+                f"{self.folder}: no tokenizer.json, which text embeddings need; copy it from where "
                 "the checkpoint comes from"
             )
         return AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
 
 
-def tokens(tokenizer: Any, texts: Sequence[str]) -> Any:
-    """Token numbers and mask, cut off as in CLAP's training."""
+def tokenize(tokenizer: Any, texts: Sequence[str]) -> Any:
+    """Token ids and attention mask, cut to 77 tokens as in CLAP's training."""
     return tokenizer(
         list(texts), padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt"
     )
 
 
 def projected(out: Any) -> "Tensor":
-    """The projected vectors, which transformers 5 wraps in an output object."""
+    """Projected rows of a CLAP model; transformers 5 wraps them in an output object."""
     return getattr(out, "pooler_output", out)
 
 
 def _load_model(folder: Path, device: str) -> "ClapModel":
-    """All weights of the configured model and no others, ready to be used."""
+    """Load the model; ModelError unless the files hold exactly its weights."""
     import torch
     from safetensors import SafetensorError
     from transformers import ClapModel
@@ -165,13 +166,13 @@ def _is_weight(key: str) -> bool:
 
 
 def _hash(files: Sequence[Path]) -> str:
-    """The only file's SHA-256, or that of several files' joined."""
+    """SHA-256 of the only file, or of the joined hashes of several files."""
     hashes = [sha256_of(path) for path in files]
     return hashes[0] if len(files) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
 def _check_preprocessing(path: Path) -> None:
-    """Refuse a feature extractor other than the one the checkpoints were trained with."""
+    """Raise ModelError unless the feature extractor has the settings of CLAP's training."""
     if not path.is_file():
         raise ModelError(f"{path}: missing; copy it from where the checkpoint comes from")
     try:

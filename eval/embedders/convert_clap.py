@@ -1,7 +1,7 @@
-"""``dmm eval convert-clap``: a .pt file of laion-clap as a safetensors folder for transformers.
+"""``dmm eval convert-clap``: convert a .pt file of laion-clap to a safetensors folder.
 
-The tensors are the same under other names; only each attention's query, key and value lie in one
-tensor there and in three here. What makes spectrograms and what only training uses is left out.
+Tensors keep their values under transformers' names. Attention's query, key and value are one tensor
+in laion-clap and three in transformers. Spectrogram filters and training-only layers are dropped.
 """
 
 import re
@@ -36,25 +36,26 @@ RENAMED = (
     (r"\.attn\.proj\.", ".attention.output.dense."),
     (r"\.attn\.", ".attention.self."),
 )
-"""What a name becomes, one pattern after the other."""
+"""Patterns and replacements from laion-clap's names to transformers', applied in order."""
 
 
 def convert_clap(file: Path, out: Path) -> bool:
-    """Write ``out`` from a .pt file; whether a tokeniser was found beside it or in the Hub's cache.
+    """Convert ``file`` into the new folder ``out``; returns whether a tokeniser was found.
 
-    ModelError if the file holds code, is of no known size or does not fit, or ``out`` is in use.
+    It is looked for beside the file and in the Hub's cache. ModelError if the file holds code, has
+    unknown sizes or does not fit, or if ``out`` is not empty.
     """
     from safetensors.torch import save_file
     from transformers import ClapFeatureExtractor
 
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ModelError(f"{out}: is in use; name a new folder")
+        raise ModelError(f"{out}: is not empty; name a new folder")
     source = read_checkpoint(file)
     try:
         sizes = sizes_of(source)
-        _ = sizes.name  # a known size
+        _ = sizes.name  # raises for unknown sizes
         config, tensors = transformers_config(sizes), transformers_tensors(source)
-        check_whole(config, tensors)
+        check_complete(config, tensors)
     except ModelError as error:
         raise ModelError(f"{file}: {error}") from error
     with whole_file(out / "model.safetensors") as partial:
@@ -63,12 +64,12 @@ def convert_clap(file: Path, out: Path) -> bool:
     tokenizer = find_roberta_tokenizer(file.parent)
     if tokenizer:
         read_roberta_tokenizer(tokenizer).save_pretrained(out)
-    config.save_pretrained(out)  # last: without it the folder is no checkpoint
+    config.save_pretrained(out)  # last, because without it the folder is no checkpoint
     return tokenizer is not None
 
 
 def transformers_config(sizes: ClapSizes) -> "ClapConfig":
-    """The networks as transformers builds them; constants are those of laion-clap."""
+    """Transformers' configuration of the networks, with laion-clap's constants."""
     from transformers import ClapConfig
 
     audio = {
@@ -90,7 +91,7 @@ def transformers_config(sizes: ClapSizes) -> "ClapConfig":
         "max_position_embeddings": sizes.positions,
         "projection_dim": sizes.joint,
         "projection_hidden_act": "relu",
-        "layer_norm_eps": 1e-5,  # RoBERTa's; transformers' own default for CLAP is another
+        "layer_norm_eps": 1e-5,  # RoBERTa's; transformers' default for CLAP differs
     }
     return ClapConfig(
         audio_config=audio,
@@ -102,7 +103,7 @@ def transformers_config(sizes: ClapSizes) -> "ClapConfig":
 
 
 def transformers_tensors(source: Mapping[str, "Tensor"]) -> dict[str, "Tensor"]:
-    """Tensors under transformers' names, each with memory of its own; ModelError for a clash."""
+    """Copies of the tensors under transformers' names; ModelError if two names are equal."""
     found: dict[str, Tensor] = {}
     for name, tensor in source.items():
         if LEFT_OUT.search(name):
@@ -114,8 +115,8 @@ def transformers_tensors(source: Mapping[str, "Tensor"]) -> dict[str, "Tensor"]:
     return found
 
 
-def check_whole(config: "ClapConfig", tensors: dict[str, "Tensor"]) -> None:
-    """Hold names and shapes against the model's own; add the counters that are no weights.
+def check_complete(config: "ClapConfig", tensors: dict[str, "Tensor"]) -> None:
+    """Compare names and shapes with the model's; add the position counters, in place.
 
     ModelError names the first tensor that is missing, unknown or of another shape.
     """
@@ -148,7 +149,7 @@ def _renamed(name: str) -> str:
 
 
 def _split(name: str, tensor: Any) -> dict[str, Any]:
-    """One tensor, or the three of an attention."""
+    """The tensor, or query, key and value of an attention."""
     if ".qkv." not in name:
         return {name: tensor}
     parts = zip(("query", "key", "value"), tensor.chunk(3), strict=True)

@@ -1,6 +1,6 @@
-"""Checkpoints by their name on the Hub: from its cache here, else downloaded, else one clear line.
+"""CLAP checkpoints by their name on the Hugging Face Hub: from the local cache, else downloaded.
 
-Only safetensors, JSON and tokeniser files are ever fetched: a pickle is left where it is.
+Only safetensors, JSON and tokeniser files are downloaded, never a pickle.
 """
 
 import re
@@ -14,24 +14,24 @@ CHECKPOINT_FILES = ["*.safetensors", "*.json", "vocab.json", "merges.txt"]
 
 
 def checkpoint_folder(weights: Path) -> Path:
-    """A folder as it is; of a Hub name the folder in the Hub's cache, filled if need be.
+    """The folder itself, or the Hub's cache of a Hub name, downloaded if needed.
 
-    ModelError for what is neither, or cannot be had.
+    ModelError if it is neither, or cannot be downloaded.
     """
     if weights.is_dir():
         return weights
     name = weights.as_posix()
     if weights.exists() or not NAME.fullmatch(name):
         raise ModelError(
-            f"{weights}: no folder of a CLAP checkpoint; name one with --weights DIR, or a .pt "
+            f"{weights}: no folder with a CLAP checkpoint; name one with --weights DIR, or a .pt "
             "file with --embedder laion-clap"
         )
-    folder = cached(name, CHECKPOINT_FILES)
-    return folder if folder and _is_whole(folder) else _downloaded(name)
+    folder = cached_folder(name, CHECKPOINT_FILES)
+    return folder if folder and _is_complete(folder) else _download(name)
 
 
-def cached(name: str, patterns: list[str]) -> Path | None:
-    """The folder of a Hub name's cached files, or None; the network is not asked."""
+def cached_folder(name: str, patterns: list[str]) -> Path | None:
+    """Folder of a Hub name's cached files, or None; the network is not used."""
     from huggingface_hub import snapshot_download
 
     try:
@@ -40,17 +40,17 @@ def cached(name: str, patterns: list[str]) -> Path | None:
         return None
 
 
-def _is_whole(folder: Path) -> bool:
+def _is_complete(folder: Path) -> bool:
     needed = ("config.json", "preprocessor_config.json")
     return all((folder / n).is_file() for n in needed) and any(folder.glob("*.safetensors"))
 
 
-def _downloaded(name: str) -> Path:
+def _download(name: str) -> Path:
     from huggingface_hub import snapshot_download
 
     if not hub_answers():
         raise ModelError(
-            f"{name}: no such folder here, nor in the Hub's cache, and the Hub does not answer; "
+            f"{name}: no such folder, not in the Hub's cache, and the Hub does not answer; "
             f"run `hf download {name}` where there is a network, or name a folder with --weights "
             "DIR"
         )
@@ -59,6 +59,6 @@ def _downloaded(name: str) -> Path:
     except OSError as error:
         reason = str(error).strip().partition("\n")[0]
         raise ModelError(
-            f"{name}: cannot be had from the Hub ({reason}); check the name, or name a folder with "
-            "--weights DIR"
+            f"{name}: cannot be downloaded from the Hub ({reason}); check the name, or name a "
+            "folder with --weights DIR"
         ) from error

@@ -1,8 +1,8 @@
-"""``laion-clap``: CLAP by its authors' package and their .pt files, for figures made with them.
+"""The embedder ``laion-clap``: a .pt checkpoint run by CLAP's authors' own package.
 
-The package is imported only here and never as it likes: by itself it downloads three tokenisers
-and 500 MB of RoBERTa that the checkpoint then replaces, runs any pickle, and leaves its folder on
-``sys.path``. Without network all of that is avoided, and the networks are its own.
+By itself the package downloads three tokenisers and 500 MB of RoBERTa weights that the checkpoint
+then replaces, unpickles any file, and changes ``sys.path``. All of this is avoided here; the
+networks are the package's own.
 """
 
 import sys
@@ -25,7 +25,7 @@ from dmm.errors import InputError, ModelError
 
 from .clap import CODE, Clap
 from .clap_checkpoint import ClapSizes, read_checkpoint, sizes_of
-from .clap_folder import tokens
+from .clap_folder import tokenize
 from .roberta import load_roberta_tokenizer
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ RELEASED = "music_audioset_epoch_15_esc_90.14.pt"
 
 
 def load_laion_clap(weights: Path | None, config: EmbedderConfig) -> Clap:
-    """The checkpoint of a .pt file; ModelError if it or the package is missing or does not fit."""
+    """Load a .pt checkpoint; ModelError if it or the package is missing, or if it does not fit."""
     from dmm.devices import pick_device
 
     if weights is None:
@@ -58,7 +58,7 @@ def load_laion_clap(weights: Path | None, config: EmbedderConfig) -> Clap:
         model = build_laion_clap(sizes_of(tensors)).model
     except ModelError as error:
         raise ModelError(f"{weights}: {error}") from error
-    tensors.pop("text_branch.embeddings.position_ids", None)  # no weight; older files have it
+    tensors.pop("text_branch.embeddings.position_ids", None)  # not a weight; older files have it
     try:
         model.load_state_dict(tensors, strict=True)
     except RuntimeError as error:
@@ -74,24 +74,24 @@ def load_laion_clap(weights: Path | None, config: EmbedderConfig) -> Clap:
 
 
 class LaionClap:
-    """The package's networks and, once words come, RoBERTa's tokeniser."""
+    """The package's networks and, loaded on demand, RoBERTa's tokeniser."""
 
     def __init__(self, model: Any, weights: Path, device: str) -> None:
         self.model, self.weights, self.device = model, weights, device
         self.dim = int(model.joint_embed_shape)
         self.logit_scale = float(model.logit_scale_a.detach().exp())
 
-    def hear(self, batch: Sequence[Float[np.ndarray, "480000"]]) -> "Tensor":
+    def embed_audio(self, batch: Sequence[Float[np.ndarray, "480000"]]) -> "Tensor":
         """(windows, dim), by the package's own spectrogram."""
         import torch
 
         return self.model.get_audio_embedding([{"waveform": torch.from_numpy(x)} for x in batch])
 
-    def read(self, texts: list[str]) -> "Tensor":
+    def embed_text(self, texts: list[str]) -> "Tensor":
         """(texts, dim); ModelError if no tokeniser is found."""
-        words = tokens(self._tokenizer, texts)
+        tokens = tokenize(self._tokenizer, texts)
         return self.model.get_text_embedding(
-            {key: words[key].to(self.device) for key in ("input_ids", "attention_mask")}
+            {key: tokens[key].to(self.device) for key in ("input_ids", "attention_mask")}
         )
 
     @cached_property
@@ -100,22 +100,19 @@ class LaionClap:
 
 
 def build_laion_clap(sizes: ClapSizes) -> Any:
-    """A CLAP_Module with meaningless weights; ModelError for sizes that the package does not have.
-
-    It has no tokeniser, which we bring ourselves.
-    """
+    """A CLAP_Module with untrained weights and no tokeniser; ModelError for unknown sizes."""
     import torch
 
     name = sizes.name
-    with torch.random.fork_rng(devices=[]), _on_its_own(sizes), catch_warnings():
-        simplefilter("ignore")  # of what it imports from timm and torch
+    with torch.random.fork_rng(devices=[]), _without_downloads(sizes), catch_warnings():
+        simplefilter("ignore")  # its imports of timm and torch warn
         package = import_module("laion_clap")
         return package.CLAP_Module(enable_fusion=False, amodel=name, device="cpu")
 
 
 @contextmanager
-def _on_its_own(sizes: ClapSizes) -> Iterator[None]:
-    """Give the package empty tokenisers and an untrained RoBERTa, and ``sys.path`` back."""
+def _without_downloads(sizes: ClapSizes) -> Iterator[None]:
+    """Replace the package's tokenisers and RoBERTa by empty ones; restore ``sys.path``."""
     import transformers
     from transformers.modeling_utils import no_init_weights
 

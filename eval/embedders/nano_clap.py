@@ -1,8 +1,7 @@
-"""``nano-clap``: the embedder that needs no download, by the listener that the project ships.
+"""The embedder ``nano-clap``: a small CLAP-like network that ships with the project.
 
-Sound and captions in one space, as CLAP has, but learnt from MiniMIDI alone: it knows that
-generator's instruments, styles, tempos and moods, and no other music. Its scores are comparable
-only with its own, never with CLAP's.
+It is trained on MiniMIDI alone: it knows MiniMIDI's instruments, styles, tempos and moods, and no
+other music. Its scores are not comparable with CLAP's.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,19 +13,19 @@ from jaxtyping import Float
 
 from dmm.embedders import EmbedderConfig, Identity, backend
 
-from ..listening.hearing import SR, read_mono
-from ..sound import resample
+from ..clip_audio import resample
+from ..listening.spectrograms import SR, read_all_mono
 
 if TYPE_CHECKING:
     from ..listening.listener import Listener
 
 
 CODE = 1
-"""Raised when this package gives another vector for the same clip and weights."""
+"""Code version; raised when the same clip and weights give another vector."""
 
 
 class NanoClap:
-    """A loaded listener as an embedder of sound and of words."""
+    """A loaded nano-CLAP network as an embedder of audio and text."""
 
     name = "nano-clap"
     protocol = "22.05 kHz mono, looped to 5.12 s; longer sound: mean of 5.12 s windows"
@@ -40,7 +39,7 @@ class NanoClap:
 
     def embed(self, audio_files: Sequence[Path]) -> Float[np.ndarray, "n dim"]:
         """Unit rows, float32; InputError names the first file that cannot be read."""
-        return self._embed(read_mono(audio_files))
+        return self._embed(read_all_mono(audio_files))
 
     def embed_sounds(
         self, sounds: Float[np.ndarray, "n samples"], sr: int
@@ -49,21 +48,21 @@ class NanoClap:
         return self._embed(resample(sounds.astype(np.float32, copy=False), sr, SR))
 
     def embed_text(self, texts: Sequence[str]) -> Float[np.ndarray, "n dim"]:
-        """Unit rows, float32; words that no MiniMIDI caption uses are left out."""
+        """Unit rows, float32; words outside the vocabulary are ignored."""
         import torch
 
         with torch.inference_mode():
-            return self.listener.read(self.listener.tokenize(texts)).numpy()
+            return self.listener.embed_text(self.listener.tokenize(texts)).numpy()
 
     def _embed(self, sounds: Iterable[Float[np.ndarray, "_"]]) -> Float[np.ndarray, "n dim"]:
-        rows = self.listener.listen(sounds).embedding.numpy()
+        rows = self.listener.predict_clips(sounds).embedding.numpy()
         return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
 def load_nano_clap(weights: Path | None = None, config: EmbedderConfig | None = None) -> NanoClap:
-    """The shipped embedder, or that of another file; ModelError if the weights do not fit.
+    """Load the shipped weights, or those of ``weights``; ModelError if they do not fit.
 
-    InputError for any but the only possible config.
+    InputError if ``config`` asks for another protocol, precision or device.
     """
     from ..listening.listener import load_listener
 

@@ -1,29 +1,29 @@
-"""RoBERTa's tokeniser, which reads words for CLAP, from wherever it lies on this machine."""
+"""RoBERTa's tokeniser for CLAP's text network, found beside a checkpoint or in the Hub's cache."""
 
 from pathlib import Path
 from typing import Any
 
 from dmm.errors import ModelError
 
-from .hub import cached
+from .hub import cached_folder
 
 HUB_NAMES = ("roberta-base", "FacebookAI/roberta-base", "laion/larger_clap_general")
-"""Where it can be had: all three are the same."""
+"""Hub names that hold it; all three are the same."""
 FILES = ["tokenizer.json", "vocab.json", "merges.txt"]
 
 
 def find_roberta_tokenizer(beside: Path) -> Path | None:
     """A folder with the tokeniser's files: ``beside`` or its roberta-base/, or the Hub's cache."""
-    places = [beside, beside / "roberta-base", *(cached(name, FILES) for name in HUB_NAMES)]
+    places = [beside, beside / "roberta-base", *(cached_folder(name, FILES) for name in HUB_NAMES)]
     return next((place for place in places if place and _is_tokenizer(place)), None)
 
 
 def load_roberta_tokenizer(beside: Path) -> Any:
-    """The tokeniser; ModelError says where to put it. The network is never asked."""
+    """Load the tokeniser; ModelError if it is missing. The network is not used."""
     folder = find_roberta_tokenizer(beside)
     if folder is None:
         raise ModelError(
-            f"{beside}: no RoBERTa tokeniser, which reading words needs; put roberta-base's "
+            f"{beside}: no RoBERTa tokeniser, which text embeddings need; put roberta-base's "
             "vocab.json and merges.txt there, or run `hf download roberta-base vocab.json "
             "merges.txt` where there is a network"
         )
@@ -31,7 +31,7 @@ def load_roberta_tokenizer(beside: Path) -> Any:
 
 
 def read_roberta_tokenizer(folder: Path) -> Any:
-    """The tokeniser of a folder that has its files."""
+    """Load the tokeniser from a folder with its files."""
     from transformers import RobertaTokenizerFast
 
     return RobertaTokenizerFast.from_pretrained(folder, local_files_only=True)

@@ -1,8 +1,8 @@
-"""``mel-stats``: a hand-built descriptor of timbre, texture and rhythm density; no weights.
+"""The embedder ``mel-stats``: a hand-built descriptor of timbre, texture and rhythm density.
 
-It hears spectral balance, how much and how fast each band moves, and at which rates its level
-pulses. It knows nothing of melody, harmony or meaning, and has never seen music: its cosines and
-distances are not comparable with CLAP's, nor with those of any other embedder.
+It has no weights. It describes spectral balance, the variation of each band's level and the rates
+of its pulsation, but not melody, harmony or meaning. Its scores are not comparable with those of
+any other embedder.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from dmm.codec.mel import MelFormat, mel_magnitude
 from dmm.embedders import EmbedderConfig, Identity, backend
 from dmm.errors import InputError
 
-from ..sound import mono
+from ..clip_audio import read_mono
 
 FORMAT = MelFormat(
     name="mel-stats",
@@ -30,24 +30,24 @@ FORMAT = MelFormat(
 )
 FRAME_RATE_HZ = FORMAT.sr / FORMAT.hop_length
 FLOOR_DB = 80.0
-"""Levels lie between this far below the clip's own loudest mel value, and 0."""
+"""Range of levels below the clip's loudest mel value."""
 SILENCE = 1e-6
-"""A clip whose loudest mel magnitude is below -120 dB counts as silent: all levels at the floor."""
+"""A clip with a loudest mel magnitude below -120 dB is silent: all its levels are -80."""
 
-# An ordinary clip in dB: round numbers near 200 clips of mostly orchestral game music that
-# no data set of ours holds. Fixed: nothing is ever fitted to what is scored.
+# Statistics of an ordinary clip in dB: round numbers near those of 200 clips of mostly orchestral
+# game music outside our datasets. They are constants, never fitted to the clips that are scored.
 MEAN_DB = np.linspace(-20.0, -65.0, FORMAT.n_mels)
-"""Mean level of each band: music falls off towards high frequencies."""
+"""Mean level of each band: music is softer at high frequencies."""
 MEAN_SPREAD_DB, STD_DB, STD_SPREAD_DB = 9.0, 6.0, 3.0
 FLUX_DB, FLUX_SPREAD_DB = 2.7, 1.0
 PULSE_EDGES_HZ = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 PULSE_GROUPS = 8
-"""Neighbouring bands averaged before their pulse is measured."""
+"""Wide bands, each the mean of neighbouring bands, for the pulse spectrum."""
 PULSE_DB, PULSE_SPREAD_DB = 1.3, 1.1
 
 
 class MelStats:
-    """The ``mel-stats`` embedder: 232 numbers a clip, of unit length together."""
+    """The ``mel-stats`` embedder: 232 numbers a clip, normalised to unit length."""
 
     name = "mel-stats"
     identity = Identity("mel-stats", None, backend("numpy"), "whole", "fp32", code=1)
@@ -57,12 +57,12 @@ class MelStats:
 
     def embed(self, audio_files: Sequence[Path]) -> Float[np.ndarray, "n dim"]:
         """Unit rows, float32; InputError names the first file that cannot be read."""
-        rows = [describe(mono(path, FORMAT.sr)) for path in audio_files]
+        rows = [describe(read_mono(path, FORMAT.sr)) for path in audio_files]
         return np.stack(rows).astype(np.float32)
 
 
 def load_mel_stats(weights: Path | None = None, config: EmbedderConfig | None = None) -> MelStats:
-    """The descriptor, the same everywhere; InputError if it is given weights or another config."""
+    """The embedder; InputError if weights are given, or another protocol, precision or device."""
     if weights is not None:
         raise InputError(f"{weights}: mel-stats has no weights; leave out --weights")
     if config:
@@ -71,7 +71,7 @@ def load_mel_stats(weights: Path | None = None, config: EmbedderConfig | None = 
 
 
 def describe(audio: Float[np.ndarray, " samples"]) -> Float[np.ndarray, " dim"]:
-    """The descriptor of 22.05 kHz mono sound: unit length, unchanged by gain, defined for silence.
+    """Descriptor of 22.05 kHz mono audio: unit length, independent of gain, defined for silence.
 
     Four blocks of equal weight, each standardised by the constants above: mean, standard
     deviation and mean absolute change per frame of each band's level, and the pulse spectrum.
@@ -91,7 +91,7 @@ def describe(audio: Float[np.ndarray, " samples"]) -> Float[np.ndarray, " dim"]:
 
 
 def relative_levels_db(audio: Float[np.ndarray, " samples"]) -> Float[np.ndarray, "mels frames"]:
-    """Log-mel levels, -80..0 dB below the clip's loudest mel value."""
+    """Log-mel levels, -80..0 dB relative to the clip's loudest mel value."""
     hops = max(1, -(-len(audio) // FORMAT.hop_length))
     padded = np.pad(audio, (0, hops * FORMAT.hop_length - len(audio)))
     mel = mel_magnitude(padded, FORMAT).astype(np.float64)
@@ -104,10 +104,10 @@ def relative_levels_db(audio: Float[np.ndarray, " samples"]) -> Float[np.ndarray
 def pulse_spectrum_db(
     levels: Float[np.ndarray, "mels frames"],
 ) -> Float[np.ndarray, "groups rates"]:
-    """Root-mean-square level swing in octaves of modulation rate, 0.5..16 Hz, for 8 wide bands.
+    """RMS variation of the level (dB) in octaves of modulation rate, 0.5..16 Hz, for 8 wide bands.
 
-    A slow pad is low everywhere, a drum loop high at 2-8 Hz. Parseval's sum over each octave, so
-    the values are dB of level swing.
+    A slow pad has low values, a drum loop high ones at 2-8 Hz. Each value is a sum of the power
+    spectrum over an octave (Parseval).
     """
     wide = levels.reshape(PULSE_GROUPS, -1, levels.shape[1]).mean(1)
     swing = (wide - wide.mean(1, keepdims=True)) * np.hanning(levels.shape[1] + 2)[1:-1]

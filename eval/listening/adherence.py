@@ -1,4 +1,4 @@
-"""How much of a prompt is heard in its clips, by the judges."""
+"""Share of the requested instruments, tempo and mode that the judges detect in clips."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from ..intervals import jackknife_interval
-from .judges import HEARD, Heard, likeliest
+from .judges import DETECTION_THRESHOLD, Detected, likeliest
 
 
 @runtime_checkable
-class Asked(Protocol):
-    """What is known to be asked of a clip, or true of it, in the judges' own labels; hashable."""
+class Requested(Protocol):
+    """Requested or true attributes of a clip, by the judges' labels; hashable."""
 
     @property
     def instruments(self) -> Sequence[str]:
@@ -21,12 +21,12 @@ class Asked(Protocol):
 
     @property
     def pace(self) -> str:
-        """Its class, "slow", "medium tempo" or "fast"."""
+        """Tempo class: "slow", "medium tempo" or "fast"."""
         ...
 
     @property
     def mode(self) -> str:
-        """Which of "major" and "minor"."""
+        """Mode: "major" or "minor"."""
         ...
 
 
@@ -35,35 +35,35 @@ class Adherence:
     """Shares of clips, 0..1."""
 
     instruments: float
-    """Asked instruments that are heard, of all asked."""
+    """Requested instruments that are detected, of all requested."""
     low: float | None
     """95 % interval of ``instruments`` over prompts."""
     high: float | None
     tempo: float
-    """Clips whose likeliest tempo class is the asked one."""
+    """Clips whose likeliest tempo class is the requested one."""
     mode: float
-    """Clips whose likelier mode is the asked one."""
+    """Clips whose likelier mode is the requested one."""
 
 
-def adherence(heard: Sequence[Heard], asked: Sequence[Asked]) -> Adherence:
-    """What of ``asked[i]`` is heard in ``heard[i]``; intervals leave out whole prompts."""
-    pairs = list(zip(heard, asked, strict=True))
-    found = np.array([instruments_heard(h, a) for h, a in pairs])
-    total = np.array([len(a.instruments) for a in asked])
+def adherence(detected: Sequence[Detected], requested: Sequence[Requested]) -> Adherence:
+    """Compare ``detected[i]`` with ``requested[i]``; the jackknife leaves out whole prompts."""
+    pairs = list(zip(detected, requested, strict=True))
+    found = np.array([count_detected(d, r) for d, r in pairs])
+    total = np.array([len(r.instruments) for r in requested])
 
     def share(keep: np.ndarray) -> float:
         return float(found[keep].sum() / total[keep].sum())
 
-    low, high = jackknife_interval(share, asked) or (None, None)
+    low, high = jackknife_interval(share, requested) or (None, None)
     return Adherence(
-        instruments=share(np.arange(len(asked))),
+        instruments=share(np.arange(len(requested))),
         low=low,
         high=high,
-        tempo=float(np.mean([likeliest(h.tempo) == a.pace for h, a in pairs])),
-        mode=float(np.mean([likeliest(h.mode) == a.mode for h, a in pairs])),
+        tempo=float(np.mean([likeliest(d.tempo) == r.pace for d, r in pairs])),
+        mode=float(np.mean([likeliest(d.mode) == r.mode for d, r in pairs])),
     )
 
 
-def instruments_heard(heard: Heard, asked: Asked) -> int:
-    """How many of the asked instruments sound."""
-    return sum(heard.instruments[name] >= HEARD for name in asked.instruments)
+def count_detected(detected: Detected, requested: Requested) -> int:
+    """Number of requested instruments that are detected."""
+    return sum(detected.instruments[name] >= DETECTION_THRESHOLD for name in requested.instruments)

@@ -1,4 +1,4 @@
-"""The listener's ears: small networks that read timbre, rhythm and harmony out of pictures."""
+"""Three small networks of nano-CLAP: timbre, rhythm and key of 5.12 s from spectrograms."""
 
 from typing import NamedTuple
 
@@ -7,23 +7,23 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .hearing import LOWEST_PITCH, PER_SEMITONE, SEMITONES
+from .spectrograms import LOWEST_PITCH, PER_SEMITONE, SEMITONES
 
 RHYTHM_BANDS, MAX_LAG = 8, 100
 """Lags of up to 100 frames of 20 ms: a beat at 30 bpm."""
 OCTAVES = SEMITONES // 12
 
 
-class Timbre(NamedTuple):
-    """What the timbre ear finds in each moment, and in all of them together."""
+class TimbreFeatures(NamedTuple):
+    """Features of each sixteenth of a window, and pooled over the window."""
 
     moments: Float[Tensor, "n 16 256"]
-    whole: Float[Tensor, "n 512"]
-    """Mean and maximum over the moments."""
+    pooled: Float[Tensor, "n 512"]
+    """Mean and maximum over the sixteenths."""
 
 
-class TimbreEar(nn.Module):
-    """A convolutional network over the picture; frequencies stay apart, time becomes 16 moments."""
+class TimbreEncoder(nn.Module):
+    """Convolutions over a mel spectrogram: 256 features for each sixteenth of the window."""
 
     width = 256
 
@@ -41,19 +41,19 @@ class TimbreEar(nn.Module):
         self.norms = nn.ModuleList(nn.GroupNorm(groups, width) for groups, width in norms)
         self.out = nn.Linear(128 * 8, self.width)
 
-    def forward(self, timbre: Float[Tensor, "n 128 256"]) -> Timbre:
-        """Timbre of a window; one place is 2 rows x 8 frames, and its height is told."""
+    def forward(self, timbre: Float[Tensor, "n 128 256"]) -> TimbreFeatures:
+        """Features of patches of 2 rows x 8 frames; an extra channel holds each patch's height."""
         x = timbre.unflatten(2, (-1, 8)).unflatten(1, (-1, 2)).permute(0, 2, 4, 1, 3).flatten(1, 2)
         height = torch.linspace(-1, 1, x.shape[2], device=x.device)[:, None].expand_as(x[:, :1])
         x = torch.cat([x - 0.4, height], 1)
         for layer, norm in zip(self.layers, self.norms, strict=True):
             x = F.relu(norm(layer(x)))
         x = F.relu(self.out(x.flatten(1, 2).transpose(1, 2)))
-        return Timbre(x, torch.cat([x.mean(1), x.amax(1)], 1))
+        return TimbreFeatures(x, torch.cat([x.mean(1), x.amax(1)], 1))
 
 
-class RhythmEar(nn.Module):
-    """Which pulse the onsets have, from their autocorrelation."""
+class RhythmEncoder(nn.Module):
+    """Tempo features: a linear layer on the autocorrelation of onsets."""
 
     width = 128
 
@@ -62,12 +62,12 @@ class RhythmEar(nn.Module):
         self.out = nn.Linear(RHYTHM_BANDS * MAX_LAG, self.width)
 
     def forward(self, timbre: Float[Tensor, "n 128 256"]) -> Float[Tensor, "n 128"]:
-        """Rhythm of a window."""
+        """128 features of each window."""
         return F.relu(self.out(pulse(timbre).flatten(1)))
 
 
 def pulse(timbre: Float[Tensor, "n 128 256"]) -> Float[Tensor, "n 8 100"]:
-    """Autocorrelation of each wide band's rises in level at lags of 1..100 frames; 1 at lag 0."""
+    """Autocorrelation of level rises in 8 bands at lags of 1..100 frames, relative to lag 0."""
     bands = timbre.float().unflatten(1, (RHYTHM_BANDS, -1)).mean(2)
     onsets = F.relu(bands.diff(dim=2))
     onsets = onsets - onsets.mean(2, keepdim=True)
@@ -76,11 +76,11 @@ def pulse(timbre: Float[Tensor, "n 128 256"]) -> Float[Tensor, "n 8 100"]:
     return correlation[..., 1:] / (correlation[..., :1] + 1e-4)
 
 
-class HarmonyEar(nn.Module):
-    """Notes out of partials, pitch classes out of notes, keys out of pitch classes.
+class KeyClassifier(nn.Module):
+    """Key of a window: convolutions from partials to notes, pitch classes and keys.
 
-    A key is a pattern on the circle of twelve pitch classes and the place where it is rooted.
-    Convolutions around the circle treat all tonics alike: what is learnt in C is known in F#.
+    Convolutions around the circle of twelve pitch classes share weights over all tonics: a pattern
+    learnt in C is recognised in F# too.
     """
 
     def __init__(self) -> None:
@@ -93,18 +93,18 @@ class HarmonyEar(nn.Module):
         self.key = nn.Conv1d(96, 2, 12)
 
     def forward(self, pitch: Float[Tensor, "n 216 48"]) -> Float[Tensor, "n 24"]:
-        """Logits of twelve major and twelve minor keys, from C."""
+        """Logits of twelve major, then twelve minor keys, each from C."""
         x = (pitch - pitch.mean(1, keepdim=True))[:, None]
         x = F.relu(self.partials(x * 4))
         x = F.relu(self.notes(x))
         x = x.unflatten(2, (OCTAVES, 12)).flatten(1, 2)
         x = F.relu(self.classes(x))
-        x = F.relu(self.chords(_around(x)))
+        x = F.relu(self.chords(_pad_circular(x)))
         x = torch.cat([x.mean(3), x.amax(3)], 1)
-        x = F.relu(self.scale(_around(x)))
-        return self.key(_around(x)).roll(LOWEST_PITCH % 12, 2).flatten(1)
+        x = F.relu(self.scale(_pad_circular(x)))
+        return self.key(_pad_circular(x)).roll(LOWEST_PITCH % 12, 2).flatten(1)
 
 
-def _around(x: Tensor) -> Tensor:
-    """The circle of pitch classes (axis 2) and eleven more, for a convolution of width twelve."""
+def _pad_circular(x: Tensor) -> Tensor:
+    """Pad axis 2 circularly by eleven pitch classes, for a convolution of width twelve."""
     return torch.cat([x, x[:, :, :11]], 2)

@@ -1,7 +1,7 @@
-"""Judges: which instruments, drums, tempo, key, mode and style the shipped listener hears.
+"""Judges: classifiers of instruments, drums, tempo, key, mode and style in clips.
 
-They were trained on MiniMIDI renders that no generator was trained on; their accuracy on fresh
-renders is in models/nano-clap/README.md. They know MiniMIDI's labels and nothing else.
+They are outputs of the nano-CLAP network, trained on MiniMIDI renders that no generator was trained
+on, and know MiniMIDI's labels only. models/nano-clap/README.md gives their accuracy.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 
-from .hearing import SR, read_mono
+from .spectrograms import SR, read_all_mono
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from .listener import Listener
 
 NO_DRUMS = "no drums"
-HEARD = 0.5
-"""An instrument is heard from this probability; on validation clips as often as it sounds."""
+DETECTION_THRESHOLD = 0.5
+"""Probability from which an instrument is detected: on validation clips as often as it plays."""
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What is heard in one clip, as probabilities by label."""
+class Detected:
+    """Attributes of one clip, as probabilities by label."""
 
     instruments: dict[str, float]
-    """Pitched instruments, each for itself."""
+    """Pitched instruments, independent of one another."""
     drums: dict[str, float]
-    """"no drums" and the kits; they sum to 1, as all below do."""
+    """"no drums" and the kits; these sum to 1, as do tempo, key and style."""
     tempo: dict[str, float]
     """"slow", "medium tempo", "fast"."""
     key: dict[str, float]
@@ -40,17 +40,17 @@ class Heard:
 
     @property
     def mode(self) -> dict[str, float]:
-        """Of "major" and "minor": the sums over their keys."""
+        """Probabilities of "major" and "minor": sums over their keys."""
         return {
             mode: sum(p for key, p in self.key.items() if key.endswith(mode))
             for mode in ("major", "minor")
         }
 
     @property
-    def sounds(self) -> frozenset[str]:
-        """Pitched instruments and the kit that are heard."""
+    def instruments_and_kit(self) -> frozenset[str]:
+        """Names of the detected pitched instruments, and of the drum kit if there is one."""
         kit = likeliest(self.drums)
-        pitched = {name for name, p in self.instruments.items() if p >= HEARD}
+        pitched = {name for name, p in self.instruments.items() if p >= DETECTION_THRESHOLD}
         return frozenset(pitched if kit == NO_DRUMS else {*pitched, kit})
 
 
@@ -64,40 +64,40 @@ def likeliest(probabilities: dict[str, float]) -> str:
 
 
 class Judges:
-    """A loaded listener and what it says of clips."""
+    """A loaded nano-CLAP network as a classifier of clips."""
 
     def __init__(self, listener: "Listener", version: str):
         self.listener = listener
         self.version = version
-        """Of the weights: the beginning of their SHA-256."""
+        """First 16 digits of the weights' SHA-256."""
 
-    def hear(self, files: Sequence[Path]) -> list[Heard]:
-        """One result for each file, in order; InputError names the first that cannot be read."""
-        return self.hear_audio(read_mono(files))
+    def detect(self, files: Sequence[Path]) -> list[Detected]:
+        """Attributes of each file, in order; InputError names the first that cannot be read."""
+        return self.detect_audio(read_all_mono(files))
 
-    def hear_audio(self, clips: Iterable[Float[np.ndarray, "_"]], sr: int = SR) -> list[Heard]:
-        """Results for mono sounds; long ones are heard in windows of 5.12 s and averaged."""
+    def detect_audio(self, clips: Iterable[Float[np.ndarray, "_"]], sr: int = SR) -> list[Detected]:
+        """Attributes of mono audio: the mean over windows of 5.12 s."""
         import soxr
 
         if sr != SR:
             clips = (soxr.resample(clip, sr, SR) for clip in clips)
-        labels, said = self.listener.labels, self.listener.listen(clips)
+        labels, found = self.listener.labels, self.listener.predict_clips(clips)
         columns = (
-            _named(labels.instruments, said.instruments),
-            _named(labels.drums, said.drums),
-            _named(labels.tempos, said.tempo),
-            _named(labels.keys, said.key),
-            _named(labels.styles, said.style),
+            _by_label(labels.instruments, found.instruments),
+            _by_label(labels.drums, found.drums),
+            _by_label(labels.tempos, found.tempo),
+            _by_label(labels.keys, found.key),
+            _by_label(labels.styles, found.style),
         )
-        return [Heard(*row) for row in zip(*columns, strict=True)]
+        return [Detected(*row) for row in zip(*columns, strict=True)]
 
 
-def _named(labels: tuple[str, ...], rows: "Tensor") -> list[dict[str, float]]:
+def _by_label(labels: tuple[str, ...], rows: "Tensor") -> list[dict[str, float]]:
     return [dict(zip(labels, row, strict=True)) for row in rows.tolist()]
 
 
 def load_judges(path: Path | None = None) -> Judges:
-    """The shipped judges, or those of another weights file; ModelError if it does not fit."""
+    """Load the shipped weights, or those of ``path``; ModelError if they do not fit."""
     from .listener import load_listener
 
     listener, sha256 = load_listener(path)

@@ -1,8 +1,7 @@
-"""The listener: one small network that hears a window and reads a caption; nano-CLAP and judges.
+"""The nano-CLAP network: embeddings of audio and captions, and classifiers of musical attributes.
 
-Sound and words meet in one space, as in CLAP (https://arxiv.org/abs/2206.04769); beside it, one
-output for each attribute. Trained by ``bench/listener/train.py``; its labels and vocabulary travel
-in the weights file.
+Audio and text share one space, as in CLAP (https://arxiv.org/abs/2206.04769). The weights file
+holds the labels and the vocabulary too. ``dmm bench train-listener`` trains it.
 """
 
 import json
@@ -24,21 +23,21 @@ from dmm.cards import sha256_of, verify_card
 from dmm.errors import ModelError
 from dmm.files import whole_file
 
-from .ears import HarmonyEar, RhythmEar, TimbreEar
-from .hearing import Pictures, hear
+from .audio_encoders import KeyClassifier, RhythmEncoder, TimbreEncoder
+from .spectrograms import Spectrograms, spectrograms_of
 
 SHIPPED = Path(__file__).parents[2] / "models" / "nano-clap" / "nano-clap.safetensors"
 DIM = 128
 MAX_WORDS = 48
 PAD, START = 0, 1
-"""Tokens before the vocabulary; a caption of unknown words is START alone."""
+"""Token ids before those of words; a caption of unknown words is START alone."""
 BATCH = 32
-"""Windows heard at once."""
+"""Windows per forward pass."""
 
 
 @dataclass(frozen=True)
 class Labels:
-    """What the outputs mean, and the words that are known."""
+    """Labels of each output, and the vocabulary of captions."""
 
     instruments: tuple[str, ...]
     drums: tuple[str, ...]
@@ -50,11 +49,11 @@ class Labels:
     words: tuple[str, ...]
 
 
-class Answers(NamedTuple):
-    """Logits over each list of labels, and where the sound lies among captions (unit length)."""
+class Predictions(NamedTuple):
+    """Logits (or probabilities) for each list of labels, and an embedding of unit length."""
 
     moments: Float[Tensor, "n 16 instruments"]
-    """Which instruments sound in each sixteenth of the window; it helps the ear to learn."""
+    """Instruments in each sixteenth of the window; an auxiliary training target."""
     instruments: Float[Tensor, "n instruments"]
     drums: Float[Tensor, "n drums"]
     tempo: Float[Tensor, "n tempos"]
@@ -63,86 +62,91 @@ class Answers(NamedTuple):
     embedding: Float[Tensor, "n 128"]
 
 
-def words_of(text: str) -> list[str]:
-    """Lower-case words in their order; sharps and inner hyphens belong to a word.
+def split_words(text: str) -> list[str]:
+    """Lower-case words in order; sharps and inner hyphens are part of a word.
 
-    >>> words_of("Lo-fi piano, 84 bpm, C# minor")
+    >>> split_words("Lo-fi piano, 84 bpm, C# minor")
     ['lo-fi', 'piano', '84', 'bpm', 'c#', 'minor']
     """
     return re.findall(r"[a-z0-9#]+(?:-[a-z0-9]+)*", text.lower())
 
 
 class Listener(nn.Module):
-    """Ears for timbre, rhythm and harmony, a reader of captions, and the space where they meet."""
+    """Audio encoders, attribute classifiers and a caption encoder.
+
+    Attributes are named as the tensors of the weights file.
+    """
 
     def __init__(self, labels: Labels) -> None:
         super().__init__()
         self.labels = labels
-        self.timbre_ear = TimbreEar()
-        self.rhythm_ear = RhythmEar()
-        self.harmony_ear = HarmonyEar()
-        colour = 2 * TimbreEar.width
-        music = colour + RhythmEar.width
-        everything = music + len(labels.keys)
-        self.moments = nn.Linear(TimbreEar.width, len(labels.instruments))
-        self.instruments = nn.Linear(colour, len(labels.instruments))
-        self.drums = nn.Linear(colour, len(labels.drums))
-        self.tempo = nn.Linear(music, len(labels.tempos))
-        self.style = nn.Linear(everything, len(labels.styles))
-        self.project = nn.Sequential(nn.Linear(everything, 256), nn.ReLU(), nn.Linear(256, DIM))
-        self.reader = Reader(len(labels.words))
+        self.timbre_ear = TimbreEncoder()
+        self.rhythm_ear = RhythmEncoder()
+        self.harmony_ear = KeyClassifier()
+        timbre = 2 * TimbreEncoder.width
+        with_rhythm = timbre + RhythmEncoder.width
+        with_key = with_rhythm + len(labels.keys)
+        self.moments = nn.Linear(TimbreEncoder.width, len(labels.instruments))
+        self.instruments = nn.Linear(timbre, len(labels.instruments))
+        self.drums = nn.Linear(timbre, len(labels.drums))
+        self.tempo = nn.Linear(with_rhythm, len(labels.tempos))
+        self.style = nn.Linear(with_key, len(labels.styles))
+        self.project = nn.Sequential(nn.Linear(with_key, 256), nn.ReLU(), nn.Linear(256, DIM))
+        self.reader = CaptionEncoder(len(labels.words))
         self.log_scale = nn.Parameter(torch.tensor(math.log(10.0)))
 
-    def hear(self, timbre: Float[Tensor, "n 128 256"], pitch: Float[Tensor, "n 216 48"]) -> Answers:
-        """Answers for windows whose levels lie in 0..1, as ``hearing.Pictures`` over 255."""
-        found = self.timbre_ear(timbre)
-        music = torch.cat([found.whole, self.rhythm_ear(timbre)], 1)
+    def forward(
+        self, timbre: Float[Tensor, "n 128 256"], pitch: Float[Tensor, "n 216 48"]
+    ) -> Predictions:
+        """Logits and embeddings of windows: ``Spectrograms`` scaled to levels in 0..1."""
+        features = self.timbre_ear(timbre)
+        with_rhythm = torch.cat([features.pooled, self.rhythm_ear(timbre)], 1)
         key = self.harmony_ear(pitch)
-        everything = torch.cat([music, key.softmax(1)], 1)
-        return Answers(
-            moments=self.moments(found.moments),
-            instruments=self.instruments(found.whole),
-            drums=self.drums(found.whole),
-            tempo=self.tempo(music),
+        with_key = torch.cat([with_rhythm, key.softmax(1)], 1)
+        return Predictions(
+            moments=self.moments(features.moments),
+            instruments=self.instruments(features.pooled),
+            drums=self.drums(features.pooled),
+            tempo=self.tempo(with_rhythm),
             key=key,
-            style=self.style(everything),
-            embedding=F.normalize(self.project(everything).float(), dim=1),
+            style=self.style(with_key),
+            embedding=F.normalize(self.project(with_key).float(), dim=1),
         )
 
-    def listen(self, clips: Iterable[Float[np.ndarray, "_"]]) -> Answers:
-        """Probabilities instead of logits, and embeddings: the mean over each sound's windows.
+    def predict_clips(self, clips: Iterable[Float[np.ndarray, "_"]]) -> Predictions:
+        """Probabilities and embeddings of mono clips at ``spectrograms.SR``, of any length.
 
-        Sounds are mono at ``hearing.SR``, of any length.
+        Each is the mean over the clip's windows, so an embedding may be shorter than 1.
         """
-        heard = [hear(clip) for clip in clips]
-        windows = probabilities(self.answer(Pictures.joined(heard)))
-        counts = [len(own) for own in heard]
-        return Answers(*(torch.stack([w.mean(0) for w in x.split(counts)]) for x in windows))
+        spectrograms = [spectrograms_of(clip) for clip in clips]
+        windows = probabilities(self.predict(Spectrograms.concatenate(spectrograms)))
+        counts = [len(own) for own in spectrograms]
+        return Predictions(*(torch.stack([w.mean(0) for w in x.split(counts)]) for x in windows))
 
-    def answer(self, pictures: Pictures) -> Answers:
-        """Logits and embeddings for windows of any number."""
+    def predict(self, windows: Spectrograms) -> Predictions:
+        """Logits and embeddings of any number of windows, without gradients."""
         parts = []
         with torch.inference_mode():
-            for start in range(0, len(pictures), BATCH):
+            for start in range(0, len(windows), BATCH):
                 rows = slice(start, start + BATCH)
-                timbre = torch.from_numpy(pictures.timbre[rows]) / 255
-                parts.append(self.hear(timbre, torch.from_numpy(pictures.pitch[rows]) / 255))
-        return Answers(*(torch.cat(column) for column in zip(*parts, strict=True)))
+                timbre = torch.from_numpy(windows.timbre[rows]) / 255
+                parts.append(self(timbre, torch.from_numpy(windows.pitch[rows]) / 255))
+        return Predictions(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
-    def read(self, tokens: Int[Tensor, "n words"]) -> Float[Tensor, "n 128"]:
-        """Unit rows for captions of ``tokenize``."""
+    def embed_text(self, tokens: Int[Tensor, "n words"]) -> Float[Tensor, "n 128"]:
+        """Unit rows for token ids of ``tokenize``."""
         return F.normalize(self.reader(tokens).float(), dim=1)
 
     def tokenize(self, texts: Sequence[str]) -> Int[Tensor, "n words"]:
-        """Token ids, padded to the longest caption; unknown words are left out."""
+        """Token ids, padded to the longest caption; unknown words are skipped."""
         number = {word: i + 2 for i, word in enumerate(self.labels.words)}
-        rows = [[START, *(number[w] for w in words_of(t) if w in number)] for t in texts]
+        rows = [[START, *(number[w] for w in split_words(t) if w in number)] for t in texts]
         rows = [torch.tensor(row[:MAX_WORDS]) for row in rows]
         return nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=PAD)
 
 
-def probabilities(answers: Answers) -> Answers:
-    """Logits to probabilities: of each instrument for itself, of all labels of the other lists."""
+def probabilities(answers: Predictions) -> Predictions:
+    """Logits to probabilities: sigmoid for instruments, softmax for the other attributes."""
     classes = {
         name: getattr(answers, name).softmax(1) for name in ("drums", "tempo", "key", "style")
     }
@@ -151,8 +155,8 @@ def probabilities(answers: Answers) -> Answers:
     )
 
 
-class Reader(nn.Module):
-    """A transformer layer over words; a caption is the mean of its words."""
+class CaptionEncoder(nn.Module):
+    """One transformer layer over words, then the mean over the words of a caption."""
 
     def __init__(self, words: int) -> None:
         super().__init__()
@@ -162,7 +166,7 @@ class Reader(nn.Module):
         self.out = nn.Linear(DIM, DIM)
 
     def forward(self, tokens: Int[Tensor, "n words"]) -> Float[Tensor, "n 128"]:
-        """One vector a caption, of any length."""
+        """One vector a caption, not normalised."""
         is_pad = tokens == PAD
         x = self.words(tokens) + self.places[: tokens.shape[1]]
         x = self.layer(x, src_key_padding_mask=is_pad)
@@ -171,7 +175,7 @@ class Reader(nn.Module):
 
 
 def save_listener(path: Path, listener: Listener) -> None:
-    """Write weights in half precision, with the labels in the file's metadata."""
+    """Write the weights in half precision, with the labels in the file's metadata."""
     from safetensors.torch import save_file
 
     tensors = {k: v.detach().half().contiguous() for k, v in listener.state_dict().items()}
@@ -180,9 +184,9 @@ def save_listener(path: Path, listener: Listener) -> None:
 
 
 def load_listener(path: Path | None = None) -> tuple[Listener, str]:
-    """The shipped listener, or that of a file or folder, and its SHA-256.
+    """Load the shipped network, or that of a file or folder; returns it and the file's SHA-256.
 
-    ModelError if the file is missing, does not match the card beside it, or is no listener.
+    ModelError if the file is missing, differs from the hash on its model card, or is not nano-CLAP.
     """
     path = path or SHIPPED
     path = path / SHIPPED.name if path.is_dir() else path
@@ -193,7 +197,7 @@ def load_listener(path: Path | None = None) -> tuple[Listener, str]:
 
 @cache
 def _load(path: Path, sha256: str) -> Listener:
-    """The listener of a file with this hash, read once in a process."""
+    """Load a file once per process and hash."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -205,5 +209,7 @@ def _load(path: Path, sha256: str) -> Listener:
         listener.load_state_dict(tensors)
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
-        raise ModelError(f"{path}: no listener ({reason}); name a nano-clap file") from error
+        raise ModelError(
+            f"{path}: not nano-clap weights ({reason}); name a nano-clap file"
+        ) from error
     return listener.eval().requires_grad_(False)

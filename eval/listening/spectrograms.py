@@ -1,7 +1,7 @@
-"""What the listener is given: two pictures of every 5.12 s window, one for timbre, one for pitch.
+"""Input of nano-CLAP: a mel and a pitch spectrogram of every 5.12 s window, as 8-bit levels.
 
-Both hold levels below the window's own loudest value, so gain does not matter. Timbre and rhythm
-need time and the whole spectrum; harmony needs a third of a semitone, hence a longer window.
+Levels are relative to the window's own loudest value, so gain does not matter. The mel spectrogram
+serves timbre and rhythm. The pitch spectrogram resolves a third of a semitone, by a longer FFT.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,7 +15,7 @@ from scipy import sparse
 
 from dmm.codec.mel import MelFormat, mel_magnitude, stft
 
-from ..sound import mono
+from ..clip_audio import read_mono
 from ..windows import windows
 
 SR = 22050
@@ -35,15 +35,15 @@ PITCH_STFT = TIMBRE.model_copy(
     update={"hop_length": 2352, "win_length": 8192, "n_fft": 8192, "n_frames": 48}
 )
 LOWEST_PITCH, SEMITONES, PER_SEMITONE = 28, 72, 3
-"""The pitch picture's rows: six octaves from MIDI 28 (E1, 41 Hz), thirds of a semitone."""
+"""Rows of the pitch spectrogram: six octaves from MIDI 28 (E1, 41 Hz), thirds of a semitone."""
 FLOOR_DB = 80.0
 SILENCE = 1e-6
-"""A window whose loudest value is below -120 dB counts as silent."""
+"""A window counts as silent if its loudest value is below -120 dB."""
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """Windows as the listener sees them; 255 is the loudest value of a window, 0 is 80 dB less."""
+class Spectrograms:
+    """Spectrograms of windows; 255 is a window's loudest value, 0 is 80 dB less or below."""
 
     timbre: UInt8[np.ndarray, "n 128 256"]
     pitch: UInt8[np.ndarray, "n 216 48"]
@@ -52,26 +52,26 @@ class Pictures:
         return len(self.timbre)
 
     @classmethod
-    def joined(cls, parts: Sequence["Pictures"]) -> "Pictures":
-        """The windows of all parts in their order."""
+    def concatenate(cls, parts: Sequence["Spectrograms"]) -> "Spectrograms":
+        """All windows of the parts, in order."""
         return cls(
             np.concatenate([part.timbre for part in parts]),
             np.concatenate([part.pitch for part in parts]),
         )
 
 
-def hear(audio: Float[np.ndarray, " samples"]) -> Pictures:
-    """The pictures of all windows of mono sound at ``SR``."""
-    pairs = [_pictures(window) for window in windows(audio, WINDOW_SAMPLES)]
-    return Pictures(np.stack([p[0] for p in pairs]), np.stack([p[1] for p in pairs]))
+def spectrograms_of(audio: Float[np.ndarray, " samples"]) -> Spectrograms:
+    """Spectrograms of all windows of mono audio at ``SR``; shorter audio is looped."""
+    pairs = [_spectrogram_pair(window) for window in windows(audio, WINDOW_SAMPLES)]
+    return Spectrograms(np.stack([p[0] for p in pairs]), np.stack([p[1] for p in pairs]))
 
 
-def read_mono(files: Iterable[Path]) -> Iterator[Float[np.ndarray, "_"]]:
-    """Each file's sound at ``SR``, read when asked for; InputError for one that cannot be read."""
-    return (mono(path, SR) for path in files)
+def read_all_mono(files: Iterable[Path]) -> Iterator[Float[np.ndarray, "_"]]:
+    """Yield each file's audio at ``SR``; InputError for a file that cannot be read."""
+    return (read_mono(path, SR) for path in files)
 
 
-def _pictures(
+def _spectrogram_pair(
     window: Float[np.ndarray, " samples"],
 ) -> tuple[UInt8[np.ndarray, "128 256"], UInt8[np.ndarray, "216 48"]]:
     pitch = _pitch_filterbank() @ np.abs(stft(window, PITCH_STFT)).T
@@ -88,7 +88,7 @@ def _levels(magnitude: Float[np.ndarray, "rows frames"]) -> UInt8[np.ndarray, "r
 
 @cache
 def _pitch_filterbank() -> sparse.csr_array:
-    """Triangles a third of a semitone apart, at least one FFT bin wide; the largest bin counts."""
+    """Triangular filters a third of a semitone apart, never narrower than one FFT bin a side."""
     rows = np.arange(SEMITONES * PER_SEMITONE)
     centre_hz = 440 * 2 ** ((LOWEST_PITCH + (rows - 1) / PER_SEMITONE - 69) / 12)
     bin_hz = SR / PITCH_STFT.n_fft

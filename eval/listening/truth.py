@@ -1,26 +1,26 @@
-"""What is true of the music that a caption describes, where MiniMIDI composed it."""
+"""Instruments, tempo class and mode of MiniMIDI clips, read from a dataset's manifest."""
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
 SLOW_BELOW_BPM, FAST_FROM_BPM = 84, 116
-"""As MiniMIDI's captions have it."""
+"""Bounds of the tempo classes in MiniMIDI's captions."""
 
 
 @dataclass(frozen=True)
 class Truth:
-    """Facts that the judges can hear (``eval.listening.adherence.Asked``)."""
+    """Attributes that the judges can detect; meets ``eval.listening.adherence.Requested``."""
 
     instruments: tuple[str, ...]
     pace: str
     mode: str
 
 
-def truths(dataset: Path) -> dict[str, Truth]:
-    """Caption to truth, from the manifest of a DATASET; empty where nothing is known.
+def read_truths(dataset: Path) -> dict[str, Truth]:
+    """Map captions to their clips' truth, from a DATASET's manifest; empty if it has none.
 
-    A caption that two different pieces share says too little to be held against a clip.
+    Captions that are shared by clips of different truth are left out.
     """
     found: dict[str, set[Truth]] = {}
     for caption, known in _rows(dataset / "manifest.parquet"):

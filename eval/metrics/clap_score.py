@@ -1,7 +1,7 @@
-"""CLAP score: how well clips fit their own prompts, beside how well they fit other ones.
+"""CLAP score: similarity of clips and their own prompts, compared with that of other prompts.
 
-The cosine of sound and text alone has no scale: it differs between checkpoints, and clips that
-ignore their prompts reach much of it. What counts is the gap to shuffled pairs.
+The cosine of audio and text alone has no absolute scale: it differs between checkpoints, and clips
+that ignore their prompts reach much of it. The gap to shuffled pairs is the measure of adherence.
 """
 
 from collections.abc import Hashable, Sequence
@@ -13,30 +13,31 @@ from jaxtyping import Float, Int
 from ..intervals import prompt_bootstrap
 
 PERMUTATIONS = 9999
+"""Random permutations of the prompts for ``p``."""
 
 
 @dataclass(frozen=True)
 class ClapScore:
-    """Cosines of sound and text, -1..1; None where other prompts are needed and there are none."""
+    """Cosines of audio and text, -1..1; values that need two or more prompts are None for one."""
 
     mean: float
-    """Of each clip and its own prompt."""
+    """Mean cosine of each clip and its own prompt."""
     sd: float | None
-    """Over clips; None for one clip."""
+    """Standard deviation over clips; None for one clip."""
     shuffled_mean: float | None
-    """Of each clip and all other prompts: what clips reach that ignore what was asked."""
+    """Mean cosine of each clip and all other prompts."""
     gap: float | None
-    """``mean - shuffled_mean``: what following the prompt adds."""
+    """``mean - shuffled_mean``; 0 if clips ignore their prompts."""
     recall_at_1: float | None
-    """Share of clips whose own prompt fits best of all; ``1 / n_prompts`` by chance."""
+    """Share of clips whose own prompt is the most similar; ``1 / n_prompts`` by chance."""
     p: float | None
-    """Share of the ways to hand the prompts to each other's clips with as high a mean, 0..1."""
+    """Share of permutations of the prompts with a mean at least as high, 0..1."""
     low: float | None
     """95 % interval of the mean over prompts; None below five prompts."""
     high: float | None
     n: int
     n_prompts: int
-    """Different prompts."""
+    """Number of distinct prompts."""
 
 
 def clap_score(
@@ -45,24 +46,25 @@ def clap_score(
     prompts: Sequence[Hashable],
     seed: int = 0,
 ) -> ClapScore:
-    """Score unit rows of sound against unit rows of text; ``text[i]`` is that of ``prompts[i]``.
+    """Score unit rows of audio with unit rows of text; ``text[i]`` belongs to ``prompts[i]``.
 
-    Higher is better in ``mean``, ``gap`` and ``recall_at_1``. p exchanges whole prompts, because
-    clips of one prompt are alike. Raises ValueError if equal prompts come with different rows.
+    Higher is better for ``mean``, ``gap`` and ``recall_at_1``. ``p`` permutes whole prompts,
+    because clips of one prompt are alike. Raises ValueError without clips, or if equal prompts
+    have different rows.
     """
     if len(audio) < 1:
         raise ValueError("a CLAP score needs 1 or more clips; got 0")
-    asked, first = _distinct(prompts)
-    if not np.allclose(text, text[first][asked], atol=1e-5):
-        raise ValueError("two clips of one prompt came with different rows of text")
+    index, first = _distinct(prompts)
+    if not np.allclose(text, text[first][index], atol=1e-5):
+        raise ValueError("two clips of one prompt have different rows of text")
     cosines = audio.astype(np.float64) @ text[first].astype(np.float64).T  # (n, prompts)
-    own = cosines[np.arange(len(audio)), asked]
+    own = cosines[np.arange(len(audio)), index]
     low, high = prompt_bootstrap(own, prompts, seed) or (None, None)
     shuffled = recall = p = None
     if len(first) > 1:
         shuffled = float((cosines.sum(1) - own).mean() / (len(first) - 1))
         recall = _recall_at_1(cosines, own)
-        p = _permutation_p(cosines, asked, seed)
+        p = _permutation_p(cosines, index, seed)
     return ClapScore(
         mean=float(own.mean()),
         sd=float(own.std(ddof=1)) if len(own) > 1 else None,
@@ -78,7 +80,7 @@ def clap_score(
 
 
 def _distinct(prompts: Sequence[Hashable]) -> tuple[Int[np.ndarray, " n"], list[int]]:
-    """Each clip's prompt as a number, and the row where each prompt first appears."""
+    """Index of each clip's prompt, and the first row of each prompt."""
     numbers: dict[Hashable, int] = {}
     first: list[int] = []
     for row, prompt in enumerate(prompts):
@@ -89,19 +91,19 @@ def _distinct(prompts: Sequence[Hashable]) -> tuple[Int[np.ndarray, " n"], list[
 
 
 def _recall_at_1(cosines: Float[np.ndarray, "n prompts"], own: Float[np.ndarray, " n"]) -> float:
-    """A prompt that ties with k - 1 others for the best place counts as 1/k."""
+    """Share of clips with the own prompt on top; a tie of k prompts counts as 1/k."""
     best = cosines >= cosines.max(1, keepdims=True)
     return float(((own >= cosines.max(1)) / best.sum(1)).mean())
 
 
 def _permutation_p(
-    cosines: Float[np.ndarray, "n prompts"], asked: Int[np.ndarray, " n"], seed: int
+    cosines: Float[np.ndarray, "n prompts"], index: Int[np.ndarray, " n"], seed: int
 ) -> float:
     count = cosines.shape[1]
-    by_prompt = np.zeros((count, count))  # cosines of all clips of a prompt to each text, summed
-    np.add.at(by_prompt, asked, cosines)
-    given = np.tile(np.arange(count), (PERMUTATIONS + 1, 1))
-    given[1:] = np.random.default_rng(seed).permuted(given[1:], axis=1)  # row 0: as they are
-    sums = by_prompt[np.arange(count), given].sum(1)
-    # What is equal but for the order of summation counts as equal.
+    by_prompt = np.zeros((count, count))  # summed cosines of the clips of a prompt to each text
+    np.add.at(by_prompt, index, cosines)
+    order = np.tile(np.arange(count), (PERMUTATIONS + 1, 1))
+    order[1:] = np.random.default_rng(seed).permuted(order[1:], axis=1)  # row 0: unchanged
+    sums = by_prompt[np.arange(count), order].sum(1)
+    # Sums that differ by rounding alone count as equal.
     return float((sums >= sums[0] - 1e-9).mean())

@@ -1,4 +1,4 @@
-"""How near each clip lies to a reference set: mean cosine, and the nearest reference clips."""
+"""Cosine of clips to a reference set: the mean, and the nearest reference clip of each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from ..intervals import prompt_bootstrap
 
 @dataclass(frozen=True)
 class Nearest:
-    """For each clip its nearest reference row and the cosine to it."""
+    """The nearest reference row of each clip, and the cosine to it."""
 
     index: Int[np.ndarray, " n"]
     cosine: Float[np.ndarray, " n"]
@@ -19,12 +19,12 @@ class Nearest:
 
 @dataclass(frozen=True)
 class Closeness:
-    """Cosine of clips to a test set, -1..1."""
+    """Mean cosine of clips to a test set, -1..1."""
 
     mean: float
-    """Over all pairs of a clip and a reference clip."""
+    """Mean over all pairs of a clip and a reference clip."""
     sd: float | None
-    """Over clips, each with its mean cosine; None for one clip."""
+    """Standard deviation of the clips' mean cosines; None for one clip."""
     low: float | None
     """95 % interval of the mean over prompts; None below five prompts."""
     high: float | None
@@ -36,7 +36,7 @@ def reference_closeness(
     prompts: Sequence[object],
     seed: int = 0,
 ) -> Closeness:
-    """``reference_cosine`` with its spread and how sure it is; the reference counts as fixed."""
+    """``reference_cosine`` with standard deviation and interval; the reference counts as fixed."""
     own = cosines_to_reference(x, reference)
     low, high = prompt_bootstrap(own, prompts, seed) or (None, None)
     sd = float(own.std(ddof=1)) if len(own) > 1 else None
@@ -46,15 +46,15 @@ def reference_closeness(
 def cosines_to_reference(
     x: Float[np.ndarray, "n dim"], reference: Float[np.ndarray, "m dim"]
 ) -> Float[np.ndarray, " n"]:
-    """Each clip's cosine to a reference clip, averaged over the reference; unit rows, -1..1."""
+    """Mean cosine of each clip to the reference clips; unit rows, -1..1."""
     return x.astype(np.float64) @ reference.mean(0, dtype=np.float64)
 
 
 def reference_cosine(x: Float[np.ndarray, "n dim"], reference: Float[np.ndarray, "m dim"]) -> float:
     """Mean cosine over all pairs of a clip and a reference clip.
 
-    Higher is closer, but not without end: real clips of different tracks reach only what
-    ``1 - embedding_diversity(reference)`` says; a set above that is blander than the reference.
+    Higher is closer, but real clips of different tracks reach only
+    ``1 - embedding_diversity(reference)``; a set above that is blander than the reference.
 
     >>> reference_cosine(np.eye(2)[:1], np.eye(2))
     0.5
@@ -63,7 +63,7 @@ def reference_cosine(x: Float[np.ndarray, "n dim"], reference: Float[np.ndarray,
 
 
 def nearest(x: Float[np.ndarray, "n dim"], reference: Float[np.ndarray, "m dim"]) -> Nearest:
-    """The reference clip of highest cosine for each clip: listen to it before crying copy."""
+    """The reference clip of highest cosine for each clip."""
     cosines = x.astype(np.float64) @ reference.astype(np.float64).T
     index = cosines.argmax(1)
     return Nearest(index, cosines[np.arange(len(x)), index])

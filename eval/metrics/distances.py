@@ -8,14 +8,16 @@ from scipy.spatial.distance import squareform
 def squared_distances(
     x: Float[np.ndarray, "n dim"], y: Float[np.ndarray, "m dim"]
 ) -> Float[np.ndarray, "n m"]:
-    """Squared Euclidean distances in float64, never below 0; of unit rows right to about 1e-15.
+    """Squared Euclidean distances in float64, 0 or more; exact to about 1e-15 for unit rows.
 
     >>> squared_distances(np.eye(2), np.array([[3.0, 0.0]]))
     array([[ 4.],
            [10.]])
     """
     x64 = x.astype(np.float64)
-    y64 = x64 if y is x else y.astype(np.float64)  # the product with itself takes half the time
+    y64 = (
+        x64 if y is x else y.astype(np.float64)
+    )  # numpy multiplies a matrix by its own transpose in half the time
     squares = -2 * (x64 @ y64.T)
     squares += np.square(x64).sum(1)[:, None]
     squares += np.square(y64).sum(1)

@@ -1,4 +1,4 @@
-"""How varied clips are: mean pairwise cosine distance, also by prompt, and participation ratio."""
+"""Diversity of clips: mean pairwise cosine distance, also by prompt, and participation ratio."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -10,9 +10,8 @@ from jaxtyping import Float
 def embedding_diversity(x: Float[np.ndarray, "n dim"]) -> float:
     """Mean of ``1 - cosine`` over all pairs of different rows; ``x`` has unit rows.
 
-    Higher is more varied: 0 for equal rows, 1 for orthogonal ones. For unit rows this is also the
-    trace of the sample covariance: one number, not two that agree. Unbiased in ``n``. Raises
-    ValueError below two rows.
+    Higher is more varied: 0 for equal rows, 1 for orthogonal ones. Equals the trace of the sample
+    covariance of unit rows. Unbiased in ``n``. Raises ValueError below two rows.
 
     >>> embedding_diversity(np.eye(3))
     1.0
@@ -24,24 +23,24 @@ def embedding_diversity(x: Float[np.ndarray, "n dim"]) -> float:
 
 @dataclass(frozen=True)
 class Spread:
-    """Where variety comes from; ``total = within + between``, mean cosine distances."""
+    """Diversity split by prompt: mean cosine distances with ``total = within + between``."""
 
     total: float
-    """Between two clips of different prompts."""
+    """Distance of two clips of different prompts."""
     within: float
-    """Between two clips of one prompt: near 0 where a prompt always gives the same clip."""
+    """Distance of two clips of one prompt: near 0 if a prompt always gives the same clip."""
     between: float
-    """What prompts add; near 0, by chance below, where all of them give the same music."""
+    """Distance that prompts add: near 0, by chance below, if all prompts give the same music."""
     n_prompts: int
-    """Prompts with two or more clips, which ``within`` is the mean of."""
+    """Prompts with two or more clips, over which ``within`` is the mean."""
 
 
 def spread(rows: Float[np.ndarray, "n dim"], prompts: Sequence[Hashable]) -> Spread:
-    """Variety of unit rows, told apart by what each was asked for; every prompt counts alike.
+    """Split the diversity of unit rows by prompt; every prompt has the same weight.
 
-    Unlike ``embedding_diversity`` of all rows, which lies between ``within`` and ``total``, no
-    part depends on the number of clips a prompt. Raises ValueError if there are not two prompts,
-    or none has two clips: one seed a prompt says nothing about variety within it.
+    No part depends on the number of clips per prompt, unlike ``embedding_diversity`` of all rows,
+    which lies between ``within`` and ``total``. Raises ValueError below two prompts, and if no
+    prompt has two clips.
     """
     own = list(diversity_by_prompt(rows, prompts).values())
     centres = np.array([rows[kept].mean(0, dtype=np.float64) for kept in _by_prompt(prompts)])
@@ -59,14 +58,14 @@ def diversity_by_prompt(
     Raises ValueError if no prompt has two.
     """
     groups = _by_prompt(prompts)
-    varied = {prompts[kept[0]]: embedding_diversity(rows[kept]) for kept in groups if len(kept) > 1}
-    if not varied:
+    found = {prompts[kept[0]]: embedding_diversity(rows[kept]) for kept in groups if len(kept) > 1}
+    if not found:
         raise ValueError("variety within a prompt needs 2 or more seeds of it; got 1 of each")
-    return varied
+    return found
 
 
 def _by_prompt(prompts: Sequence[Hashable]) -> list[list[int]]:
-    """Row indices of each prompt, in the order they first appear."""
+    """Row indices of each prompt, in the order of first appearance."""
     groups: dict[Hashable, list[int]] = {}
     for row, prompt in enumerate(prompts):
         groups.setdefault(prompt, []).append(row)
@@ -81,11 +80,11 @@ def _mean_pair_distance(rows: Float[np.ndarray, "n dim"]) -> float:
 
 
 def participation_ratio(x: Float[np.ndarray, "n dim"]) -> float:
-    """Effective number of directions the set varies in: (tr S)² / tr S², S the covariance.
+    """Effective number of directions in which rows vary: (tr S)² / tr S², S the covariance.
 
-    Higher is more varied; independent of the spread's size. Numerator and denominator are the
-    unbiased estimates of ``_unbiased_traces``, without which the ratio cannot exceed ``n - 1``.
-    Raises ValueError below four rows, or if there is no spread to speak of.
+    Higher is more varied; independent of the scale. Numerator and denominator are estimated without
+    bias (``_unbiased_traces``); the plain ratio cannot exceed ``n - 1``. Raises ValueError below
+    four rows, or if rows hardly vary.
     """
     n = len(x)
     if n < 4:
@@ -94,15 +93,15 @@ def participation_ratio(x: Float[np.ndarray, "n dim"]) -> float:
     gram = centred @ centred.T
     trace, square_trace = _unbiased_traces(gram, n)
     if square_trace <= 1e-12:
-        raise ValueError(f"these {n} embeddings hardly vary: they span no measurable direction")
+        raise ValueError(f"these {n} embeddings hardly vary: they have no measurable direction")
     return float(trace / square_trace)
 
 
 def _unbiased_traces(gram: Float[np.ndarray, "n n"], n: int) -> tuple[float, float]:
     """Unbiased estimates of (tr S)² and tr S² from the Gram matrix of mean-centred rows.
 
-    Combines the three plug-in sums whose expectations hold those two and the fourth moment
-    (Himeno and Yamada 2014), so no Gaussian shape is assumed.
+    Combines three plug-in sums whose expectations contain both and the fourth moment (Himeno and
+    Yamada 2014). Assumes no Gaussian shape.
     """
     trace = np.trace(gram) / (n - 1)
     square = np.square(gram).sum() / (n - 1) ** 2

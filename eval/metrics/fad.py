@@ -8,27 +8,28 @@ from scipy import linalg
 from scipy.linalg.blas import dsyrk  # pyright: ignore[reportAttributeAccessIssue]
 
 WELL_CONDITIONED = 1e-6
-"""A covariance counts as invertible while the squares of its Cholesky diagonal span no more."""
+"""Least ratio of squared Cholesky diagonal entries for a covariance to count as invertible."""
 BLOCK = 512
+"""Rows added to a covariance at a time, so that they fit a cache."""
 
 
 @dataclass(frozen=True)
 class Gaussian:
-    """What a set of embeddings comes down to for this distance; small enough to be saved."""
+    """Gaussian fitted to a set of embeddings; small enough to be saved."""
 
     mean: Float[np.ndarray, " dim"]
     factor: Float[np.ndarray, "rows dim"]
-    """The covariance is ``factor.T @ factor``; a factor keeps the digits that a product loses."""
+    """The covariance is ``factor.T @ factor``; the factor keeps digits that the product loses."""
     n: int
-    """Embeddings it was fitted to: distances from other numbers of them are not comparable."""
+    """Number of embeddings; only distances of equal numbers are comparable."""
 
 
 def frechet_distance(x: Float[np.ndarray, "n dim"], y: Float[np.ndarray, "m dim"]) -> float:
     """Squared Fréchet distance between Gaussians fitted to two embedding sets.
 
     Lower is closer; 0 means equal mean and covariance. Biased upward for few clips, so compare
-    only values computed with equal ``n`` and ``m``, beside the floor that real clips reach at that
-    size (``eval.scores``). Raises ValueError below two rows.
+    only values with equal ``n`` and ``m``, beside the score of as many real clips
+    (``eval.intervals.real_floor``). Raises ValueError below two rows, or if rows are not finite.
 
     >>> frechet_distance(np.array([[0.0], [2.0]]), np.array([[3.0], [5.0]]))
     9.0
@@ -47,7 +48,7 @@ def frechet_distance(x: Float[np.ndarray, "n dim"], y: Float[np.ndarray, "m dim"
 
 
 def statistics(rows: Float[np.ndarray, "n dim"]) -> Gaussian:
-    """The Gaussian of a set, its factor in at most ``dim`` rows; ValueError below two."""
+    """Fit a Gaussian with a factor of at most ``dim`` rows; ValueError below two embeddings."""
     n, dim = rows.shape
     if n < 2:
         raise ValueError(f"a covariance needs 2 or more embeddings; got {n}")
@@ -56,7 +57,7 @@ def statistics(rows: Float[np.ndarray, "n dim"]) -> Gaussian:
 
 
 def gaussian_distance(p: Gaussian, q: Gaussian) -> float:
-    """``frechet_distance`` of the sets that ``p`` and ``q`` were fitted to."""
+    """``frechet_distance`` of the two sets that the Gaussians were fitted to."""
     a, b = p.factor, q.factor
     many = min(p.n, q.n) > len(p.mean)
     cross = _root_trace(a.T @ a, b.T @ b) if many else None
@@ -68,15 +69,15 @@ def gaussian_distance(p: Gaussian, q: Gaussian) -> float:
 def _total(shift: Float[np.ndarray, " dim"], spread: float, cross: float) -> float:
     distance = float(shift @ shift + spread - 2 * cross)
     if not np.isfinite(distance):
-        raise ValueError("an embedding is not finite, so the distance is none")
+        raise ValueError("an embedding is not finite, so there is no distance")
     return max(0.0, distance)
 
 
 def _root_trace(s: Float[np.ndarray, "dim dim"], t: Float[np.ndarray, "dim dim"]) -> float | None:
-    """Trace sqrt(S T): the roots of the eigenvalues of T S, by the Cholesky factor of S.
+    """Trace of sqrt(S T): sum of the roots of the eigenvalues of T S, by the Cholesky factor of S.
 
-    None if S is no more than rounding in some direction: roots of rounded zeros would cost eight
-    digits there, while the nuclear norm of the factors' product, the same number, costs none.
+    None if S is singular up to rounding: roots of rounded zeros would lose eight digits. The
+    nuclear norm of the factors' product is the same number without that loss.
     """
     try:
         pivots = np.square(np.diag(linalg.cholesky(s, check_finite=False)))
@@ -89,7 +90,7 @@ def _root_trace(s: Float[np.ndarray, "dim dim"], t: Float[np.ndarray, "dim dim"]
 
 
 def _raw(rows: Float[np.ndarray, "n dim"]) -> Gaussian:
-    """A factor with a row for every clip."""
+    """Gaussian whose factor has one row per embedding."""
     mean = rows.mean(0, dtype=np.float64)
     return Gaussian(mean, (rows - mean) / np.sqrt(len(rows) - 1), len(rows))
 
@@ -97,7 +98,7 @@ def _raw(rows: Float[np.ndarray, "n dim"]) -> Gaussian:
 def _covariance(
     rows: Float[np.ndarray, "n dim"], mean: Float[np.ndarray, " dim"]
 ) -> Float[np.ndarray, "dim dim"]:
-    """In float64, half of the symmetric product, added up in place from blocks that fit a cache."""
+    """Covariance in float64: blocks are added in place to the upper half, then mirrored."""
     upper = np.zeros((len(mean), len(mean)), order="F")
     for start in range(0, len(rows), BLOCK):
         centred = rows[start : start + BLOCK] - mean

@@ -1,7 +1,6 @@
-"""Whether two clips are one sound: the best agreement of their mel pictures over all shifts.
+"""Correlation of two mel images over all shifts in time: about 1 for copies of one recording.
 
-A second opinion on memorising that owes nothing to the embedder, which calls alike what merely is
-of a kind: the same music is there at the same moments, or it is not.
+Unlike an embedder's cosine, it does not rise for clips that are merely of one kind.
 """
 
 import numpy as np
@@ -11,13 +10,13 @@ from PIL import Image
 ROWS, FRAMES = 64, 256
 
 
-def picture_likeness(a: Image.Image, b: Image.Image) -> float:
-    """Highest correlation of two mel pictures of level over circular shifts in time, -1..1.
+def image_correlation(a: Image.Image, b: Image.Image) -> float:
+    """Highest correlation of two mel images over circular shifts in time, -1..1.
 
-    1 for the same sound, also if shifted or at another loudness. Each row's mean is taken out, so
-    that a like timbre alone does not count. 0 if one of them never changes.
+    1 for the same audio, also if shifted or at another loudness. Each row's mean is subtracted, so
+    that equal timbre alone does not count. 0 if an image is constant in time.
     """
-    x, y = _changes(a), _changes(b)
+    x, y = _centred_rows(a), _centred_rows(b)
     size = float(np.linalg.norm(x) * np.linalg.norm(y))
     if size == 0:
         return 0.0
@@ -25,7 +24,7 @@ def picture_likeness(a: Image.Image, b: Image.Image) -> float:
     return float(np.fft.irfft(spectrum, FRAMES, axis=1).sum(0).max() / size)
 
 
-def _changes(picture: Image.Image) -> Float[np.ndarray, "64 256"]:
-    small = picture.convert("L").resize((FRAMES, ROWS), Image.Resampling.BOX)
+def _centred_rows(image: Image.Image) -> Float[np.ndarray, "64 256"]:
+    small = image.convert("L").resize((FRAMES, ROWS), Image.Resampling.BOX)
     levels = np.asarray(small, np.float64)
     return levels - levels.mean(1, keepdims=True)

@@ -8,26 +8,26 @@ from jaxtyping import Float
 from .distances import pair_distances, squared_distances
 
 SCALE = 100
-"""The paper's factor, for readable numbers."""
+"""The paper's factor for readable numbers."""
 MEDIAN_ROWS = 2000
-"""Bandwidth and permutation test use at most so many evenly spaced reference rows."""
+"""Most reference rows, evenly spaced, for bandwidth and permutation test."""
 
 EQUAL = 1e-6
-"""Unit float32 rows that are no farther apart are one row, rounded."""
+"""Distance below which two unit float32 rows count as equal."""
 
 
 @dataclass(frozen=True)
 class KernelSums:
-    """Gaussian kernels between two sets, kept so that rows can be left out cheaply."""
+    """Gaussian kernels within and between two sets, so that rows can be left out cheaply."""
 
     xx: Float[np.ndarray, "n n"]
-    """Zero on the diagonal."""
+    """Kernel within x; the diagonal is 0."""
     xy: Float[np.ndarray, "n m"]
     yy_mean: float
-    """Mean over pairs of different reference rows."""
+    """Mean kernel over pairs of different reference rows."""
 
     def distance(self, keep: np.ndarray | slice = slice(None)) -> float:
-        """The distance of the kept rows of x; ValueError below two."""
+        """Kernel distance of the kept rows of x; ValueError below two."""
         xx = self.xx[keep][:, keep]
         n = len(xx)
         if n < 2:
@@ -38,14 +38,14 @@ class KernelSums:
 def kernel_distance(x: Float[np.ndarray, "n dim"], y: Float[np.ndarray, "m dim"]) -> float:
     """100 x squared MMD between embeddings ``x`` and reference ``y``, unbiased.
 
-    Lower is closer; about 0 for two samples of one source, and below 0 by chance: not clipped.
-    Raises ValueError below two rows, or if the reference rows are all equal.
+    Lower is closer; about 0 for two samples of one source, possibly below 0 by chance. Raises
+    ValueError below two rows, or if more than half of the distances within ``y`` are 0.
     """
     return kernel_sums(x, y).distance()
 
 
 def kernel_sums(x: Float[np.ndarray, "n dim"], y: Float[np.ndarray, "m dim"]) -> KernelSums:
-    """The kernels of ``kernel_distance``; memory grows with the square of the larger set."""
+    """Kernels for ``kernel_distance``; memory grows with the square of the larger set."""
     gamma, pairs = _gamma(x, y), pair_distances(y)
     xx = np.exp(-gamma * squared_distances(x, x))
     np.fill_diagonal(xx, 0)
@@ -59,13 +59,12 @@ def permutation_p(
     permutations: int = 1000,
     seed: int = 0,
 ) -> float:
-    """How often a random split of all clips has a kernel distance as great: p, 0..1.
+    """Permutation test: share of random splits with a kernel distance at least as high, 0..1.
 
-    Small means that the clips do not come from the reference's source. The least value is
-    ``1 / (permutations + 1)``. Clips are taken as independent: several clips of one prompt are
-    more alike than single draws of real music, which is a difference that this test finds too.
+    A small p means that clips and reference differ. Its least value is ``1 / (permutations + 1)``.
+    Clips count as independent, so several similar clips of one prompt lower p too.
 
-    Kernels are computed once, by the reference's bandwidth, on all of x and at most 2000 of y.
+    Kernels use the reference's bandwidth, all rows of ``x`` and at most 2000 rows of ``y``.
     """
     gamma, n = _gamma(x, y), len(x)
     pooled = np.concatenate([x, _thinned(y)])
@@ -73,14 +72,17 @@ def permutation_p(
     np.fill_diagonal(kernel, 0)
     chosen = np.zeros((permutations + 1, len(pooled)))
     chosen[:, :n] = 1
-    chosen[1:] = np.random.default_rng(seed).permuted(chosen[1:], axis=1)  # row 0: as they are
+    chosen[1:] = np.random.default_rng(seed).permuted(chosen[1:], axis=1)  # row 0: unchanged
     distances = _distances_of_splits(kernel, chosen)
-    # What is equal but for the order of summation counts as equal.
+    # Distances that differ by rounding alone count as equal.
     return float((distances >= distances[0] - 1e-12).mean())
 
 
 def bandwidth(reference: Float[np.ndarray, "m dim"]) -> float:
-    """Median distance between reference rows: the ruler must not depend on the set measured."""
+    """Median distance of two reference rows; ValueError if it is 0.
+
+    It must not depend on the clips that are scored.
+    """
     median = float(np.median(np.sqrt(pair_distances(_thinned(reference)))))
     if median < EQUAL:
         raise ValueError("more than half of the reference embeddings are equal: no bandwidth")
@@ -100,7 +102,7 @@ def _thinned(reference: Float[np.ndarray, "m dim"]) -> Float[np.ndarray, "some d
 def _distances_of_splits(
     kernel: Float[np.ndarray, "all all"], chosen: Float[np.ndarray, "splits all"]
 ) -> Float[np.ndarray, " splits"]:
-    """Kernel distance of each split, whose row holds 1 for a clip of x and 0 for one of y."""
+    """Kernel distance of each split; its row is 1 for clips of x and 0 for clips of y."""
     n = chosen[0].sum()
     m = len(kernel) - n
     to_chosen = chosen @ kernel

@@ -1,7 +1,7 @@
-"""Memorising: clips nearer to a training clip than any real clip that was held out.
+"""Memorisation: find clips that are nearer to a training clip than any held-out real clip is.
 
-The threshold idea is the data-copying test's (Meehan et al. 2020, https://arxiv.org/abs/2004.05675)
-clip by clip: its one number for a whole set misses a tenth of copies among few clips.
+The threshold comes from the data-copying test (Meehan et al. 2020, arXiv:2004.05675). It is applied
+clip by clip, because that test's single number for a set misses copies in a tenth of few clips.
 """
 
 from dataclasses import dataclass
@@ -12,34 +12,34 @@ from jaxtyping import Float, Int
 from .closeness import nearest
 
 SAME = 1 - 1e-6
-"""Unit float32 rows of a higher cosine are one sound: the rest is rounding."""
+"""Cosine above which two unit float32 rows count as equal: the rest is rounding."""
 
 
 @dataclass(frozen=True)
-class Memorised:
-    """Each clip's nearest training clip, and which of these are suspiciously near."""
+class MemorisedClips:
+    """Nearest training clip of each clip, and the clips that are suspiciously near."""
 
     threshold: float
     """Highest cosine of a held-out real clip to a training clip."""
     flagged: Int[np.ndarray, " flagged"]
-    """Clips above it, nearest first. Listen to both before crying copy: music may be near."""
+    """Clips above the threshold, nearest first; similar music is not proof of a copy."""
     nearest: Int[np.ndarray, " n"]
-    """The nearest training clip of each clip."""
+    """Row of the nearest training clip."""
     cosine: Float[np.ndarray, " n"]
-    """And the cosine to it."""
+    """Cosine to the nearest training clip."""
     false_positive_rate: float
-    """How often an honest clip would be flagged: as it would be the greatest of h + 1 real ones."""
+    """Chance that a clip of the real source is flagged: ``1 / (h + 1)`` for h held-out clips."""
 
 
-def memorised(
+def find_memorised(
     x: Float[np.ndarray, "n dim"],
     train: Float[np.ndarray, "m dim"],
     held_out: Float[np.ndarray, "h dim"],
-) -> Memorised:
-    """Flag clips by what real clips reach that were not trained on; unit rows, same embedder.
+) -> MemorisedClips:
+    """Flag clips above the highest cosine of a held-out to a training clip; unit rows.
 
-    ``held_out`` must come from other tracks than ``train``, in the clips' own duration. Raises
-    ValueError if either is empty, or if a row is in both: then the threshold would flag nothing.
+    ``held_out`` must come from other tracks than ``train`` and have the clips' duration. Raises
+    ValueError if either is empty, or if a row is in both, which would flag nothing.
     """
     if not len(train) or not len(held_out):
         raise ValueError(
@@ -50,10 +50,10 @@ def memorised(
     if leaked := np.flatnonzero(real.cosine > SAME).tolist():
         raise ValueError(
             f"{len(leaked)} held-out clips are training clips too, as row {leaked[0]} is training "
-            f"row {real.index[leaked[0]]}: take real clips that were not trained on"
+            f"row {real.index[leaked[0]]}: use real clips that were not trained on"
         )
     threshold = float(real.cosine.max())
     flagged = np.flatnonzero(ours.cosine > threshold)
     flagged = flagged[np.argsort(-ours.cosine[flagged], kind="stable")]
     rate = 1 / (len(held_out) + 1)
-    return Memorised(threshold, flagged, ours.index, ours.cosine, rate)
+    return MemorisedClips(threshold, flagged, ours.index, ours.cosine, rate)

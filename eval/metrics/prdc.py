@@ -1,8 +1,8 @@
-"""Precision, recall and coverage: clips among the real ones, and real ones among the clips.
+"""Precision, recall and coverage: shares of clips among real ones, and of real ones among clips.
 
 Improved precision and recall: Kynkäänniemi et al. 2019, https://arxiv.org/abs/1904.06991.
-Coverage: Naeem et al. 2020, https://arxiv.org/abs/2002.09797. Their density is left out: a bland
-set, all of it near the middle of the reference, scores far above real clips.
+Coverage: Naeem et al. 2020, https://arxiv.org/abs/2002.09797. Their density is omitted: a bland
+set near the middle of the reference scores far above real clips.
 """
 
 from dataclasses import dataclass
@@ -14,24 +14,25 @@ from .distances import squared_distances
 
 NEIGHBOURS = 5
 DRAWS = 10
+"""Random subsets of the larger set."""
 MIN_CLIPS = 30
-"""Below this, chance alone moves the shares by more than a real fault does."""
+"""Fewest clips: with fewer, chance changes the shares more than real faults do."""
 
 
 @dataclass(frozen=True)
 class Prdc:
-    """Shares 0..1, higher is better; comparable only at equal ``n`` and neighbours."""
+    """Shares 0..1, higher is better; comparable only for equal ``n`` and ``neighbours``."""
 
     precision: float
-    """Clips that lie in the ball of some real clip, which reaches to its 5th real neighbour."""
+    """Clips in the ball of some real clip; its radius reaches the 5th nearest real clip."""
     recall: float
-    """Real clips that lie in the ball of some clip."""
+    """Real clips in the ball of some clip."""
     coverage: float
-    """Real clips in whose ball some clip lies; sturdier against outliers than recall."""
+    """Real clips whose ball holds some clip; more robust to outliers than recall."""
     coverage_expected: float
-    """Coverage by as many fresh real clips, on average."""
+    """Mean coverage by as many other real clips."""
     n: int
-    """Clips of each set in a draw: the smaller set's number."""
+    """Clips of each set that are compared: the number of the smaller set."""
 
 
 def precision_recall_coverage(
@@ -40,10 +41,10 @@ def precision_recall_coverage(
     seed: int = 0,
     neighbours: int = NEIGHBOURS,
 ) -> Prdc:
-    """Compare at matched numbers: the larger set is thinned at random, ten times, and averaged.
+    """Compare equal numbers of clips: shares are means over ten random subsets of the larger set.
 
-    Unmatched, the balls of 1000 real clips are so small that 10 perfect clips cover 5 % of them.
-    Raises ValueError if either set has fewer than 30 clips.
+    With unequal numbers, 10 perfect clips would cover only 5 % of 1000 real clips. Raises
+    ValueError if either set has fewer than 30 clips.
     """
     n = min(len(x), len(reference))
     if n < MIN_CLIPS:
@@ -53,7 +54,7 @@ def precision_recall_coverage(
     thinned = len(x) != len(reference)
     found = np.array(
         [
-            _shares(_draw(x, n, rng), _draw(reference, n, rng), neighbours)
+            _shares(_subset(x, n, rng), _subset(reference, n, rng), neighbours)
             for _ in range(DRAWS if thinned else 1)
         ]
     )
@@ -62,9 +63,9 @@ def precision_recall_coverage(
 
 
 def expected_coverage(clips: int, reference: int, neighbours: int = NEIGHBOURS) -> float:
-    """Mean coverage when both sets come from one source (Naeem et al. 2020, appendix).
+    """Mean coverage if both sets come from one source (Naeem et al. 2020, appendix).
 
-    A ball is missed if its real clip's nearest neighbours among all others are real ones.
+    A ball holds no clip if its real clip's nearest neighbours among all clips are real ones.
 
     >>> round(expected_coverage(10, 1000), 3), round(expected_coverage(1000, 1000), 3)
     (0.049, 0.969)
@@ -73,7 +74,7 @@ def expected_coverage(clips: int, reference: int, neighbours: int = NEIGHBOURS) 
     return float(1 - np.prod((reference - nearer) / (reference + clips - nearer)))
 
 
-def _draw(
+def _subset(
     rows: Float[np.ndarray, "n dim"], count: int, rng: np.random.Generator
 ) -> Float[np.ndarray, "count dim"]:
     return rows[np.sort(rng.choice(len(rows), count, replace=False))]
@@ -82,7 +83,7 @@ def _draw(
 def _shares(
     x: Float[np.ndarray, "n dim"], reference: Float[np.ndarray, "m dim"], neighbours: int
 ) -> tuple[float, float, float]:
-    """Precision, recall and coverage as they are."""
+    """Precision, recall and coverage of two sets."""
     between = squared_distances(x, reference)
     in_real_ball = between <= _squared_radii(reference, neighbours)
     in_own_ball = between <= _squared_radii(x, neighbours)[:, None]

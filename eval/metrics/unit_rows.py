@@ -1,4 +1,4 @@
-"""What every score asks of embeddings: finite numbers, rows of length 1."""
+"""Check that embeddings are finite and of length 1, as all metrics require."""
 
 import numpy as np
 from jaxtyping import Float
@@ -7,7 +7,7 @@ TOLERANCE = 1e-3
 
 
 def require_unit_rows(rows: Float[np.ndarray, "n dim"], name: str) -> None:
-    """Raise ValueError if a row is not finite or not of length 1, naming set and first such row.
+    """Raise ValueError, with the first row at fault, unless all rows are finite and of length 1.
 
     >>> require_unit_rows(np.array([[1.0, 0.0], [0.0, 2.0]]), "clips")
     Traceback (most recent call last):

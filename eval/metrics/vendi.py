@@ -1,6 +1,6 @@
-"""Vendi score: how many different clips there are (Friedman and Dieng 2023).
+"""Vendi score: effective number of different clips (Friedman and Dieng 2023).
 
-https://arxiv.org/abs/2210.02410, order 1, cosine as the likeness.
+https://arxiv.org/abs/2210.02410, order 1, with the cosine as similarity.
 """
 
 from dataclasses import dataclass
@@ -9,24 +9,25 @@ import numpy as np
 from jaxtyping import Float
 
 DRAWS = 20
+"""Random subsets of the larger set."""
 
 
 @dataclass(frozen=True)
 class Vendi:
-    """Effective numbers of different clips, 1..n, of two sets at equal numbers of clips."""
+    """Vendi scores, 1..n, of two sets of clips for equal numbers of both."""
 
-    clips: float
-    """Higher is more varied; the target is ``reference``."""
-    reference: float
+    score: float
+    """Higher is more varied; the target is ``reference_score``."""
+    reference_score: float
     n: int
-    """Clips of each set in a draw: the smaller set's number."""
+    """Clips of each set that are compared: the number of the smaller set."""
 
 
 def vendi_score(x: Float[np.ndarray, "n dim"]) -> float:
     """Exponential of the entropy of the eigenvalues of ``X Xᵀ / n``; ``x`` has unit rows.
 
-    1 for equal rows, n for orthogonal ones. Grows with ``n`` for one and the same source, so
-    compare at equal n only. Raises ValueError without rows.
+    1 for equal rows, n for orthogonal ones. Grows with ``n`` for clips of one source, so compare
+    at equal n only. Raises ValueError without rows.
 
     >>> round(vendi_score(np.eye(3)), 6)
     3.0
@@ -43,7 +44,7 @@ def vendi_score(x: Float[np.ndarray, "n dim"]) -> float:
 def vendi_pair(
     x: Float[np.ndarray, "n dim"], reference: Float[np.ndarray, "m dim"], seed: int = 0
 ) -> Vendi:
-    """Scores of both sets; the larger one is thinned to the other's number, and averaged.
+    """Scores of both sets; the larger one's is a mean over random subsets of the smaller size.
 
     Raises ValueError below two clips in either.
     """
@@ -57,5 +58,5 @@ def vendi_pair(
 def _mean_score(rows: Float[np.ndarray, "n dim"], n: int, rng: np.random.Generator) -> float:
     if len(rows) == n:
         return vendi_score(rows)
-    draws = (rows[rng.choice(len(rows), n, replace=False)] for _ in range(DRAWS))
-    return float(np.mean([vendi_score(drawn) for drawn in draws]))
+    subsets = (rows[rng.choice(len(rows), n, replace=False)] for _ in range(DRAWS))
+    return float(np.mean([vendi_score(subset) for subset in subsets]))

@@ -1,4 +1,4 @@
-"""The page of ``dmm eval report`` and the JSON it is drawn from."""
+"""``dmm eval report``: scores as JSON, and an HTML page with plots and players."""
 
 SHOWN_CLIPS = 8
-"""Clips of a set that are shown in full unless asked otherwise."""
+"""Default number of clips of a set that the page shows in full."""

@@ -1,7 +1,7 @@
-"""Where clips and real clips lie beside each other, drawn flat by their principal components.
+"""Two-dimensional map of all clips' embeddings by their principal components.
 
-Principal components, because they keep distances as they are, need no further package and no
-chance: UMAP draws islands out of noise when there are few clips.
+Unlike UMAP, principal components preserve distances, depend on no seed, and show no clusters that
+few clips do not have.
 """
 
 from typing import Any
@@ -13,9 +13,9 @@ from ..sets import ClipSet
 
 
 def clip_map(sets: dict[str, ClipSet]) -> dict[str, Any]:
-    """Two coordinates for each clip, in cosine distances' unit, and their share of all variance.
+    """Coordinates of each clip, in the units of the embeddings, and the plane's share of variance.
 
-    The plane is that of the widest spread of all sets together, each weighing alike.
+    The plane is fitted to all sets together, each with the same total weight.
     """
     sizes = [len(own) for own in sets.values()]
     rows = np.concatenate([own.rows.astype(np.float64) for own in sets.values()])
@@ -36,9 +36,9 @@ def clip_map(sets: dict[str, ClipSet]) -> dict[str, Any]:
 def principal_plane(
     rows: Float[np.ndarray, "n dim"], weight: Float[np.ndarray, " n"]
 ) -> tuple[Float[np.ndarray, "2 dim"], list[float]]:
-    """The two directions of the widest weighted spread, and the share of it that each has.
+    """First two weighted principal directions, and the share of variance of each.
 
-    A direction's largest entry is positive, so that it does not flip by chance.
+    The largest entry of a direction is positive, so that its sign is not arbitrary.
     """
     centred = (rows - weight @ rows) * np.sqrt(weight)[:, None]
     _, sizes, directions = np.linalg.svd(centred, full_matrices=False)

@@ -1,4 +1,4 @@
-"""A row of report.json for each clip: its words, how near it is to what, and for each prompt."""
+"""Rows of report.json: prompt and cosines of each clip, and a summary of each prompt."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ Row = dict[str, Any]
 
 
 def clip_rows(own: ClipSet, sample: Sample, reference: ClipSet) -> list[Row]:
-    """Id, prompt, seed; cosine to the own prompt, to all real clips and to the nearest of them."""
+    """Id, prompt, seed; cosine to the own prompt, mean and highest cosine to the real clips."""
     near = nearest(own.rows, reference.rows)
     return [
         {
@@ -39,7 +39,7 @@ def clip_rows(own: ClipSet, sample: Sample, reference: ClipSet) -> list[Row]:
 
 
 def own_similarities(sample: Sample) -> list[float | None]:
-    """Each clip's cosine to its own prompt."""
+    """Cosine of each clip to its own prompt, None if unknown."""
     texts = sample.texts or {}
     return [
         float(row.astype(np.float64) @ texts[prompt]) if prompt and prompt in texts else None
@@ -48,13 +48,13 @@ def own_similarities(sample: Sample) -> list[float | None]:
 
 
 def prompt_rows(sample: Sample) -> list[Row]:
-    """What each prompt's clips are like, in the order the prompts first appear."""
+    """Mean similarity and diversity of each prompt's clips, in order of first appearance."""
     own = np.array([np.nan if x is None else x for x in own_similarities(sample)])
     kept: dict[str, list[int]] = {}
     for index, prompt in enumerate(sample.prompts):
         if prompt:
             kept.setdefault(prompt, []).append(index)
-    best = _hears_own_prompt(sample, list(kept))
+    best = _own_prompt_is_best(sample, list(kept))
     return [
         {
             "number": number,
@@ -68,21 +68,21 @@ def prompt_rows(sample: Sample) -> list[Row]:
     ]
 
 
-def _hears_own_prompt(sample: Sample, prompts: list[str]) -> Float[np.ndarray, " n"] | None:
-    """For each clip 1 if its own prompt fits best of all, else 0; ties count as best."""
+def _own_prompt_is_best(sample: Sample, prompts: list[str]) -> Float[np.ndarray, " n"] | None:
+    """1 for each clip whose own prompt has the highest cosine, else 0; ties count as 1."""
     if not sample.texts or len(prompts) < 2:
         return None
     texts = np.stack([sample.texts[prompt] for prompt in prompts]).astype(np.float64)
     cosines = sample.rows.astype(np.float64) @ texts.T
     place = {prompt: index for index, prompt in enumerate(prompts)}
-    asked = [place.get(prompt or "", 0) for prompt in sample.prompts]
-    return (cosines[np.arange(len(asked)), asked] >= cosines.max(1)).astype(np.float64)
+    own = [place.get(prompt or "", 0) for prompt in sample.prompts]
+    return (cosines[np.arange(len(own)), own] >= cosines.max(1)).astype(np.float64)
 
 
-def alike_below(reference: ClipSet) -> float | None:
-    """Half of the real clips lie nearer than this to another one; None for fewer than three.
+def median_nearest_distance(reference: ClipSet) -> float | None:
+    """Median cosine distance of a real clip to its nearest other one; None below three clips.
 
-    A prompt whose own clips lie nearer together than that repeats itself.
+    Clips of a prompt that are closer than this on average repeat one another.
     """
     if len(reference) < 3:
         return None

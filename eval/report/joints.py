@@ -1,19 +1,19 @@
-"""How much the joints of long pieces stand out, as ``dmm song`` and ``dmm stitch`` measured it."""
+"""Seam scores of long pieces, read from the JSON of ``dmm song`` and ``dmm stitch``."""
 
 from typing import Any
 
-from ..facts import made_by
+from ..origins import read_record
 from ..sets import ClipSet
 
 GENERATED = ("clips", "before")
 SCORES = ("z", "flux", "level", "distance", "joints", "places")
-"""Of ``dmm.songs.seams``: ``z`` is the one of the next three that is furthest from 0."""
+"""Fields of ``dmm.songs.seams``: ``z`` is the one of the next three that is furthest from 0."""
 
 
 def joint_rows(sets: dict[str, ClipSet]) -> list[dict[str, Any]]:
-    """A row for every long piece among the generated clips; ``why_not`` if it has no score."""
+    """One row per long piece among the generated clips; ``why_not`` if it has no score."""
     found = (
-        (role, clip, made_by(path).get("seams"))
+        (role, clip, read_record(path).get("seams"))
         for role in GENERATED
         if role in sets
         for clip, path in zip(sets[role].ids, sets[role].clips.files, strict=True)

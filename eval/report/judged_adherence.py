@@ -1,4 +1,4 @@
-"""What judges hear of instruments, tempo and mode, where a prompt's truth is known."""
+"""Adherence of clips to instruments, tempo and mode of MiniMIDI captions, by the judges."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -8,22 +8,22 @@ from typing import Any
 import numpy as np
 
 from ..listening.adherence import Adherence, adherence
-from ..listening.judges import HEARD, Heard, Judges, likeliest, load_judges
-from ..listening.truth import Truth, truths
+from ..listening.judges import DETECTION_THRESHOLD, Detected, Judges, likeliest, load_judges
+from ..listening.truth import Truth, read_truths
 from ..sets import ClipSet
 
-CHANCE_TURNS = 20
-"""So many ways to hand every clip another prompt's truth."""
+CHANCE_ROTATIONS = 20
+"""Rotations of the prompts over which adherence by chance is averaged."""
 
 
-def judged(sets: dict[str, ClipSet], dataset: Path) -> dict[str, Any] | None:
-    """Adherence of each set, chance beside the first; None if no prompt's truth is known.
+def judge_sets(sets: dict[str, ClipSet], dataset: Path) -> dict[str, Any] | None:
+    """Adherence of each set, and by chance; None if the truth of no prompt is known.
 
-    The real clips show how well the judges hear, chance what clips reach that ignore their prompt.
+    Real clips show the judges' accuracy; chance is the score of clips that ignore their prompts.
     """
-    known = truths(dataset)
+    truths = read_truths(dataset)
     kept = {
-        role: [i for i, p in enumerate(own.prompts) if p in known] for role, own in sets.items()
+        role: [i for i, p in enumerate(own.prompts) if p in truths] for role, own in sets.items()
     }
     if not any(kept.values()):
         return None
@@ -32,50 +32,52 @@ def judged(sets: dict[str, ClipSet], dataset: Path) -> dict[str, Any] | None:
     for role, own in sets.items():
         if kept[role]:
             some = own.only(kept[role])
-            asked = [_audible(known[prompt or ""], judges) for prompt in some.prompts]
-            heard = judges.hear(some.clips.files)
-            found["sets"][role] = {"n": len(some), **asdict(adherence(heard, asked))}
+            requested = [_detectable(truths[prompt or ""], judges) for prompt in some.prompts]
+            detected = judges.detect(some.clips.files)
+            found["sets"][role] = {"n": len(some), **asdict(adherence(detected, requested))}
             found["clips"][role] = {
-                clip: _words(own_heard, own_asked)
-                for clip, own_heard, own_asked in zip(some.ids, heard, asked, strict=True)
+                clip: _clip_json(found_in_clip, wanted)
+                for clip, found_in_clip, wanted in zip(some.ids, detected, requested, strict=True)
             }
             if "chance" not in found:
-                found["chance"] = chance(heard, asked)
+                found["chance"] = chance_adherence(detected, requested)
     return found
 
 
-def chance(heard: Sequence[Heard], asked: Sequence[Truth]) -> dict[str, float] | None:
-    """Mean adherence to other prompts' truths; None if all prompts have one truth."""
-    distinct = list(dict.fromkeys(asked))
+def chance_adherence(
+    detected: Sequence[Detected], requested: Sequence[Truth]
+) -> dict[str, float] | None:
+    """Mean adherence to other prompts' truths; None if all prompts have the same truth."""
+    distinct = list(dict.fromkeys(requested))
     place = {truth: index for index, truth in enumerate(distinct)}
-    turns = np.unique(np.linspace(1, len(distinct) - 1, CHANCE_TURNS).astype(int))
+    rotations = np.unique(np.linspace(1, len(distinct) - 1, CHANCE_ROTATIONS).astype(int))
     if len(distinct) < 2:
         return None
     found: list[Adherence] = [
-        adherence(heard, [distinct[(place[own] + turn) % len(distinct)] for own in asked])
-        for turn in turns
+        adherence(detected, [distinct[(place[own] + by) % len(distinct)] for own in requested])
+        for by in rotations
     ]
     names = ("instruments", "tempo", "mode")
     return {name: float(np.mean([getattr(one, name) for one in found])) for name in names}
 
 
-def _audible(truth: Truth, judges: Judges) -> Truth:
+def _detectable(truth: Truth, judges: Judges) -> Truth:
     """The truth without instruments that the judges do not know."""
-    known = judges.listener.labels.instruments
-    return Truth(tuple(n for n in truth.instruments if n in known), truth.pace, truth.mode)
+    labels = judges.listener.labels.instruments
+    return Truth(tuple(n for n in truth.instruments if n in labels), truth.pace, truth.mode)
 
 
-def _words(heard: Heard, asked: Truth) -> dict[str, Any]:
-    instruments = sorted(name for name, p in heard.instruments.items() if p >= HEARD)
+def _clip_json(detected: Detected, requested: Truth) -> dict[str, Any]:
+    probabilities = detected.instruments.items()
     return {
         "heard": {
-            "instruments": instruments,
-            "tempo": likeliest(heard.tempo),
-            "mode": likeliest(heard.mode),
+            "instruments": sorted(name for name, p in probabilities if p >= DETECTION_THRESHOLD),
+            "tempo": likeliest(detected.tempo),
+            "mode": likeliest(detected.mode),
         },
         "asked": {
-            "instruments": list(asked.instruments),
-            "tempo": asked.pace,
-            "mode": asked.mode,
+            "instruments": list(requested.instruments),
+            "tempo": requested.pace,
+            "mode": requested.mode,
         },
     }

@@ -1,4 +1,4 @@
-"""A clip's sound and picture as data URIs, small enough that a page of many can be mailed."""
+"""Audio and mel image of a clip as compressed data URIs, so that a page of many can be mailed."""
 
 import io
 from dataclasses import dataclass
@@ -15,37 +15,37 @@ from dmm.pages import COLOUR_MAP, data_uri
 from dmm.sound.audio import read_audio
 
 PLAYED_S = 12.0
-"""Of longer sound only so much is played."""
+"""Longest excerpt that the page plays."""
 PLAYED_SR = 44100
 QUALITY = 0.2
-"""libsndfile's scale for MP3, 0 is best: about 190 kbit/s for stereo music, a fifth of FLAC."""
+"""libsndfile's compression level for MP3, 0 is best: about 190 kbit/s for stereo music."""
 PICTURE_SIZE, PICTURE_QUALITY = (384, 192), 70
 
 
 @dataclass(frozen=True)
 class Media:
-    """What a player shows and plays."""
+    """Data URIs of a clip's audio (MP3) and mel image (WebP)."""
 
     audio: str
     picture: str
 
     @property
     def size(self) -> int:
-        """Bytes in the page."""
+        """Bytes that both take in the page."""
         return len(self.audio) + len(self.picture)
 
 
 def media(path: Path) -> Media:
-    """Sound and mel picture of a sound file, or of a mel image, whose sound is decoded."""
-    sound, sr = _sound(path)
+    """Audio and mel image of an audio file, or of a mel image, which is decoded."""
+    sound, sr = _read_sound(path)
     return Media(
         data_uri("audio/mpeg", _mp3(sound, sr)),
-        data_uri("image/webp", _webp(picture_of(path))),
+        data_uri("image/webp", _webp(mel_image(path))),
     )
 
 
-def picture_of(path: Path) -> Image.Image:
-    """Levels 0..255, low frequency at the bottom: ID.png beside the sound, else drawn here."""
+def mel_image(path: Path) -> Image.Image:
+    """Levels 0..255, low frequency at the bottom: ID.png beside the audio, else computed."""
     beside = path.with_suffix(".png")
     if beside.is_file():
         with Image.open(beside) as image:
@@ -56,7 +56,7 @@ def picture_of(path: Path) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(encode(np.pad(sound, ((0, 0), (0, short))), fmt)))
 
 
-def _sound(path: Path) -> tuple[Float[np.ndarray, "channels samples"], int]:
+def _read_sound(path: Path) -> tuple[Float[np.ndarray, "channels samples"], int]:
     if path.suffix.lower() == ".png":
         levels, fmt = read_image(path)
         sound, sr = decode(levels, fmt), fmt.sr
@@ -66,7 +66,7 @@ def _sound(path: Path) -> tuple[Float[np.ndarray, "channels samples"], int]:
 
 
 def _mp3(sound: Float[np.ndarray, "channels samples"], sr: int) -> bytes:
-    """Both channels, or one if they are equal."""
+    """Encode both channels, or one if they are equal."""
     import soundfile
 
     if np.array_equal(sound[0], sound[-1]):
@@ -85,7 +85,7 @@ def _mp3(sound: Float[np.ndarray, "channels samples"], sr: int) -> bytes:
 
 
 def _webp(levels: Image.Image) -> bytes:
-    """The levels at the page's size, in colour: a sixth of what a PNG would take."""
+    """Scale to the page's size and colour; a sixth of the size of a PNG."""
     small = np.asarray(levels.resize(PICTURE_SIZE, Image.Resampling.BOX))
     stops, colours = np.linspace(0, 255, len(COLOUR_MAP)), np.array(COLOUR_MAP)
     mixed = [np.interp(small, stops, colours[:, channel]) for channel in range(3)]

@@ -1,4 +1,4 @@
-"""Which clips lie suspiciously near to a training clip, and which one that is."""
+"""Possible copies: clips that are suspiciously near to a training clip."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,38 +6,38 @@ from typing import Any
 import numpy as np
 
 from ..metrics.closeness import nearest
-from ..metrics.likeness import picture_likeness
-from ..metrics.memorising import Memorised, memorised
+from ..metrics.image_correlation import image_correlation
+from ..metrics.memorization import MemorisedClips, find_memorised
 from ..sets import ClipSet, without_leaks
 from ..trust import TRUST
-from .media import picture_of
+from .media import mel_image
 
 COMPARED = 6
-"""So many of the nearest pairs are also compared by their pictures, and all flagged ones."""
+"""Nearest pairs whose mel images are compared too; all flagged pairs are."""
 
 
 @dataclass(frozen=True)
 class Copies:
-    """The outcome for one set of clips."""
+    """Memorisation of one set of clips, with the sets it was compared with."""
 
-    found: Memorised
+    found: MemorisedClips
     train: ClipSet
     held_out: ClipSet
     leaked: list[str]
-    """Held-out clips that were training clips too, and so left out."""
+    """Ids of held-out clips that are training clips too, and are therefore skipped."""
 
 
 def find_copies(own: ClipSet, train: ClipSet, held_out: ClipSet) -> Copies:
-    """Compare with training clips; InputError if held-out and training clips were mixed up."""
+    """Find possible copies; InputError if half of the held-out clips or more are training clips."""
     kept, leaked = without_leaks(held_out, train)
-    return Copies(memorised(own.rows, train.rows, kept.rows), train, kept, leaked)
+    return Copies(find_memorised(own.rows, train.rows, kept.rows), train, kept, leaked)
 
 
 def copies_json(own: ClipSet, copies: Copies) -> dict[str, Any]:
-    """What report.json says of memorising; ``clips`` nearest first.
+    """The entry of report.json on memorisation; ``clips`` are sorted, nearest first.
 
-    ``likeness`` compares the pictures of the first pairs, and of the held-out pair that sets the
-    threshold.
+    ``likeness`` is the correlation of mel images, for the nearest pairs. ``real_likeness`` is that
+    of the held-out pair that sets the threshold.
     """
     found = copies.found
     real = nearest(copies.held_out.rows, copies.train.rows)
@@ -51,7 +51,7 @@ def copies_json(own: ClipSet, copies: Copies) -> dict[str, Any]:
         "caution": TRUST["memorised"].caution(len(copies.held_out)),
         "leaked": copies.leaked,
         "threshold": found.threshold,
-        "real_likeness": _likeness(
+        "real_likeness": _correlation(
             copies.held_out, nearest_real, copies.train, int(real.index[nearest_real])
         ),
         "flagged": len(flagged),
@@ -62,7 +62,7 @@ def copies_json(own: ClipSet, copies: Copies) -> dict[str, Any]:
                 "nearest": copies.train.ids[found.nearest[i]],
                 "cosine": float(found.cosine[i]),
                 "flagged": i in flagged,
-                "likeness": _likeness(own, i, copies.train, int(found.nearest[i]))
+                "likeness": _correlation(own, i, copies.train, int(found.nearest[i]))
                 if i in compared
                 else None,
             }
@@ -72,6 +72,6 @@ def copies_json(own: ClipSet, copies: Copies) -> dict[str, Any]:
     }
 
 
-def _likeness(own: ClipSet, clip: int, train: ClipSet, nearest_clip: int) -> float:
+def _correlation(own: ClipSet, clip: int, train: ClipSet, nearest_clip: int) -> float:
     pair = (own.clips.files[clip], train.clips.files[nearest_clip])
-    return picture_likeness(*(picture_of(path) for path in pair))
+    return image_correlation(*(mel_image(path) for path in pair))

@@ -1,4 +1,4 @@
-"""Single clips to listen to first: far from all music, off their prompt, or like one another."""
+"""Clips to listen to first: least like real ones, least like their prompt, most like each other."""
 
 from typing import Any
 
@@ -10,14 +10,14 @@ from ..sets import ClipSet
 from .clip_rows import own_similarities
 
 SHOWN = 3
-"""Of each kind."""
+"""Clips of each kind."""
 
 
 def outliers(own: ClipSet, sample: Sample, reference: ClipSet) -> dict[str, Any]:
-    """The clips least like the real ones, least like their prompt, and most like another clip.
+    """Clips least like the real ones, least like their prompt, and most like another clip.
 
-    ``real_least`` is what the real clip reaches that is least like the others: a clip below it
-    lies further out than all of them.
+    ``real_least`` is the lowest mean cosine of a real clip to the other real ones. Clips below it
+    are marked ``beyond``.
     """
     cosines = cosines_to_reference(own.rows, reference.rows)
     real = _cosines_to_others(reference.rows)
@@ -44,7 +44,7 @@ def _off_prompt(own: ClipSet, sample: Sample) -> list[dict[str, Any]]:
 
 
 def _twins(own: ClipSet) -> list[dict[str, Any]]:
-    """Pairs of clips of the highest cosine, each clip in one pair at most."""
+    """Pairs of clips with the highest cosine; each clip is in at most one pair."""
     rows = own.rows.astype(np.float64)
     cosines = np.triu(rows @ rows.T, 1) - 2 * np.tri(len(rows))
     found: list[dict[str, Any]] = []

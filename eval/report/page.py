@@ -1,4 +1,4 @@
-"""report.html: one file with scores in words, plots and players; nothing is loaded from afar."""
+"""Render report.html: one self-contained file with sentences, plots and players."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,29 +10,29 @@ from markupsafe import Markup
 from dmm.pages import template
 
 from ..metric_table import HEADLINE, METRICS
-from ..numbers import number, share
+from ..number_format import format_number, format_percent
 from ..sets import ClipSet
 from .neighbours import COMPARED, Copies
-from .players import Player, Players, spread_out
+from .players import Player, Players, evenly_spaced
 from .plots import Axis, map_places, number_line, prompt_scatter
-from .words import AIMS, DETAILS
+from .sentences import AIMS, DETAILS
 
 TEMPLATE = Path(__file__).with_name("templates") / "report.html.jinja"
 PAGE_BYTES = 14_000_000
-"""Further clips are not played once sound and pictures would exceed this: it can be mailed."""
+"""Most bytes of audio and images in the page; further clips are not played."""
 SHOWN_REAL = 4
-ODD = ("far", "off_prompt", "twins")
+OUTLIERS = ("far", "off_prompt", "twins")
 """Kinds of outliers."""
 
 
 @dataclass(frozen=True)
-class Room:
-    """Rows of players under a heading; a row holds a pair, or one clip."""
+class Section:
+    """Rows of players under a heading; a row holds one clip or a pair."""
 
     title: str
     rows: list[list[Player]]
     total: int
-    """Rows there would be if all were shown."""
+    """Number of rows if all were shown."""
 
 
 def render_page(
@@ -42,11 +42,13 @@ def render_page(
     pairs: Sequence[tuple[int, int]],
     shown: int,
 ) -> str:
-    """The page's HTML; everything a file or a prompt says is escaped."""
+    """HTML of the page; texts from files and prompts are escaped."""
     players = Players(sets | ({"train": copies.train} if copies else {}), PAGE_BYTES)
-    rooms = listening_rooms(sets, pairs, shown, players)
-    copied = _beside(copied_clips(report, shown), players, copied_pair)
-    odd = {kind: _beside(report["outliers"][kind], players, odd_clips) for kind in ODD}
+    sections = player_sections(sets, pairs, shown, players)
+    copies_shown = _with_players(nearest_copies(report, shown), players, copy_and_original)
+    outliers = {
+        kind: _with_players(report["outliers"][kind], players, outlier_clips) for kind in OUTLIERS
+    }
     points = report["map"]["points"]
     playable = [players.player(point["set"], point["id"]) for point in points]
     before = report["baseline"]
@@ -62,33 +64,33 @@ def render_page(
             name: number_line(score, before and before["scores"][name])
             for name, score in report["scores"].items()
         },
-        rooms=rooms,
-        copied=copied,
-        copied_axis=_copied_axis(report),
-        odd=odd,
+        sections=sections,
+        copies_shown=copies_shown,
+        copies_axis=_copies_axis(report),
+        outliers=outliers,
         points=list(zip(points, map_places(points), playable, strict=True)),
         scatter=prompt_scatter(prompts, report["prompts"]["alike_below"]),
         before_prompts={row["prompt"]: row for row in prompts["before"]},
         clips_of=_clips_of(report["clips"], players),
-        known=_known(report),
+        rows=_rows_by_player(report),
         media=players.json(),
     )
 
 
 def num(value: int | float) -> Markup:
-    """A number for people, with its whole value for programs."""
-    return Markup('<data value="{}">{}</data>').format(repr(value), number(value))
+    """A formatted number, with its full value in a ``data`` element."""
+    return Markup('<data value="{}">{}</data>').format(repr(value), format_number(value))
 
 
 def percent(value: float) -> Markup:
-    """A share in percent, with its whole value for programs."""
-    return Markup('<data value="{}">{}</data>').format(repr(value), share(value))
+    """A share in percent, with its full value in a ``data`` element."""
+    return Markup('<data value="{}">{}</data>').format(repr(value), format_percent(value))
 
 
-def listening_rooms(
+def player_sections(
     sets: dict[str, ClipSet], pairs: Sequence[tuple[int, int]], shown: int, players: Players
-) -> list[Room]:
-    """Pairs of equal prompt and seed, or each set for itself; then real clips."""
+) -> list[Section]:
+    """A section of pairs with equal prompt and seed, or one for each set; then real clips."""
     ids = {role: own.ids for role, own in sets.items()}
     wanted: list[tuple[str, list[list[tuple[str, str]]], int]] = []
     if pairs:
@@ -102,33 +104,35 @@ def listening_rooms(
         ("Real clips, the target", [[("real", clip)] for clip in ids["real"]], SHOWN_REAL)
     )
     return [
-        Room(title, [row for x in spread_out(rows, limit) if (row := players.row(x))], len(rows))
+        Section(
+            title, [row for x in evenly_spaced(rows, limit) if (row := players.row(x))], len(rows)
+        )
         for title, rows, limit in wanted
     ]
 
 
-def copied_clips(report: dict[str, Any], shown: int) -> list[dict[str, Any]]:
-    """The clips nearest to a training clip, of those that are flagged at least ``shown``."""
+def nearest_copies(report: dict[str, Any], shown: int) -> list[dict[str, Any]]:
+    """The clips nearest to a training clip: six, or up to ``shown`` if more are flagged."""
     found = (report["copies"] or {"clips": []})["clips"]
     return found[: max(COMPARED, sum(clip["flagged"] for clip in found[:shown]))]
 
 
-def copied_pair(clip: dict[str, Any]) -> list[tuple[str, str]]:
-    """A clip and the training clip nearest to it."""
+def copy_and_original(clip: dict[str, Any]) -> list[tuple[str, str]]:
+    """A clip and its nearest training clip, by role and id."""
     return [("clips", clip["id"]), ("train", clip["nearest"])]
 
 
-def odd_clips(found: dict[str, Any]) -> list[tuple[str, str]]:
-    """The clips that an outlier's entry is about."""
+def outlier_clips(found: dict[str, Any]) -> list[tuple[str, str]]:
+    """The clips of an outlier's entry, by role and id."""
     return [("clips", clip) for clip in found["ids"]]
 
 
-def _beside(
+def _with_players(
     found: Sequence[dict[str, Any]],
     players: Players,
     wanted: Callable[[dict[str, Any]], list[tuple[str, str]]],
 ) -> list[tuple[dict[str, Any], list[Player]]]:
-    """Each finding with the players of its clips, where the page has room for them."""
+    """Each entry with the players of its clips, if the page has room for them."""
     rows = ((one, players.row(wanted(one))) for one in found)
     return [(one, row) for one, row in rows if row]
 
@@ -138,13 +142,13 @@ def _labels(report: dict[str, Any]) -> dict[str, str]:
     return {"clips": ours, "before": "before", "real": "real", "train": "trained on"}
 
 
-def _copied_axis(report: dict[str, Any]) -> Axis | None:
+def _copies_axis(report: dict[str, Any]) -> Axis | None:
     found = report["copies"]
     return found and Axis.of([*found["held_out"], *(clip["cosine"] for clip in found["clips"])])
 
 
 def _clips_of(clips: Sequence[dict[str, Any]], players: Players) -> dict[str, list[Player]]:
-    """Prompt to the players of its clips, of those that the page has."""
+    """Players of each prompt's clips that the page holds."""
     found: dict[str, list[Player]] = {}
     for clip in clips:
         if clip["prompt"] and f"clips/{clip['id']}" in players.store:
@@ -154,12 +158,12 @@ def _clips_of(clips: Sequence[dict[str, Any]], players: Players) -> dict[str, li
     return found
 
 
-def _known(report: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """By player's key: the clip's row, and what judges heard in it."""
+def _rows_by_player(report: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The clip's row and its judged attributes, by the player's key."""
     rows = {"clips": report["clips"], "before": (report["baseline"] or {}).get("clips", [])}
-    heard = (report["judged"] or {}).get("clips", {})
+    judged = (report["judged"] or {}).get("clips", {})
     return {
-        f"{role}/{row['id']}": row | {"judged": heard.get(role, {}).get(row["id"])}
+        f"{role}/{row['id']}": row | {"judged": judged.get(role, {}).get(row["id"])}
         for role, own in rows.items()
         for row in own
     }

@@ -1,4 +1,4 @@
-"""What the page plays: every clip at most once in it, until it would be too heavy to mail."""
+"""Players of the page: each clip's audio and image is stored once, within a limit of bytes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,12 +10,12 @@ from .media import Media, media
 
 @dataclass(frozen=True)
 class Player:
-    """One clip to hear and see."""
+    """A clip with its audio and image in the page."""
 
     key: str
-    """Its place among the page's sounds."""
+    """Key of its audio and image in the page: role/id."""
     role: str
-    """Which set it is of: "clips", "before", "real" or "train"."""
+    """Its set: "clips", "before", "real" or "train"."""
     id: str
     prompt: str | None
     seed: int | None
@@ -23,16 +23,16 @@ class Player:
 
 @dataclass
 class Players:
-    """The sounds and pictures of a page; asks for them in the order of importance."""
+    """Audio and images of a page; clips that are added first have priority."""
 
     sets: dict[str, ClipSet]
     budget: int
-    """Bytes that are left."""
+    """Remaining bytes."""
     store: dict[str, Media] = field(default_factory=dict)
     is_full: bool = False
 
     def player(self, role: str, clip: str) -> Player | None:
-        """The clip's player, or None if the page is full; the first clip always has one."""
+        """Add a clip; None if the page is full. The first clip is always added."""
         own = self.sets[role]
         index = own.ids.index(clip)
         key = f"{role}/{clip}"
@@ -47,19 +47,19 @@ class Players:
         return Player(key, role, clip, origin.prompt, origin.seed)
 
     def row(self, wanted: Sequence[tuple[str, str]]) -> list[Player]:
-        """Clips that belong together, by role and id: all of them, or none if one does not fit."""
+        """Players of clips that belong together, by role and id; empty if one does not fit."""
         found = [self.player(role, clip) for role, clip in wanted]
         return [one for one in found if one] if all(found) else []
 
     def json(self) -> dict[str, Any]:
-        """By key: the data URIs of sound and picture."""
+        """Data URIs of audio and image, by key."""
         return {key: {"audio": m.audio, "picture": m.picture} for key, m in self.store.items()}
 
 
-def spread_out(rows: Sequence[Any], limit: int) -> list[Any]:
-    """At most ``limit`` evenly spaced rows, the first among them.
+def evenly_spaced(rows: Sequence[Any], limit: int) -> list[Any]:
+    """At most ``limit`` evenly spaced rows, including the first.
 
-    >>> spread_out(range(10), 4)
+    >>> evenly_spaced(range(10), 4)
     [0, 2, 5, 7]
     """
     count = min(limit, len(rows))

@@ -1,4 +1,4 @@
-"""Where things lie in the page's plots, in percent of width and height."""
+"""Positions in the page's plots, in percent of their width and height."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,23 +6,23 @@ from typing import Any
 
 MARGIN = 5.0
 MAP_SHAPE = 1.6
-"""Width by height of the map, in which both directions have one scale."""
+"""Width divided by height of the map; both directions have the same scale."""
 
 
 @dataclass(frozen=True)
 class Axis:
-    """A stretch of numbers on a line from ``MARGIN`` to 100 - ``MARGIN`` percent."""
+    """Linear axis from ``MARGIN`` to 100 - ``MARGIN`` percent."""
 
     least: float
     most: float
 
     @classmethod
     def of(cls, values: Sequence[float]) -> "Axis":
-        """From the least to the greatest of the values."""
+        """An axis from the least to the greatest value."""
         return cls(min(values), max(values))
 
     def at(self, value: float) -> float:
-        """Percent of the way.
+        """Position of a value in percent.
 
         >>> Axis(0.0, 2.0).at(1.0)
         50.0
@@ -31,7 +31,7 @@ class Axis:
         return round(MARGIN + (100 - 2 * MARGIN) * (value - self.least) / width, 2)
 
     def span(self, low: float | None, high: float | None) -> tuple[float, float] | None:
-        """Start and length of an interval; None where there is none."""
+        """Start and length of an interval in percent; None without an interval."""
         if low is None or high is None:
             return None
         return self.at(low), round(self.at(high) - self.at(low), 2)
@@ -39,19 +39,19 @@ class Axis:
 
 @dataclass(frozen=True)
 class Line:
-    """A metric's number line; None where there is no such."""
+    """Positions on a metric's number line; None for parts that do not exist."""
 
     value: float
-    span: tuple[float, float] | None
+    interval: tuple[float, float] | None
     before: float | None
     real: float | None
-    real_span: tuple[float, float] | None
+    real_interval: tuple[float, float] | None
     chance: float | None
     axis: Axis
 
 
 def number_line(score: dict[str, Any], before: dict[str, Any] | None) -> Line | None:
-    """Place a figure, what it was, and what real clips reach; None for a figure without value."""
+    """Number line of a score, its baseline and the real clips' score; None without a value."""
     if score["value"] is None:
         return None
     chance = score["detail"].get("shuffled_mean", score["detail"].get("chance"))
@@ -74,7 +74,7 @@ def number_line(score: dict[str, Any], before: dict[str, Any] | None) -> Line | 
 
 
 def map_places(points: Sequence[dict[str, Any]]) -> list[tuple[float, float]]:
-    """Percent from the left and from the bottom of each point, equal distances being equal."""
+    """Position of each point from the left and from the bottom, with the same scale for both."""
     sides = [Axis.of([point["place"][k] for point in points]) for k in (0, 1)]
     middle = [(side.least + side.most) / 2 for side in sides]
     widths = [side.most - side.least for side in sides]
@@ -86,12 +86,12 @@ def map_places(points: Sequence[dict[str, Any]]) -> list[tuple[float, float]]:
 
 @dataclass(frozen=True)
 class Scatter:
-    """Prompts by variety, from none on the left, and similarity, upward."""
+    """Positions of prompts: variety from left to right, similarity upward."""
 
     places: dict[str, dict[int, tuple[float, float]]]
-    """By role: number of the prompt to percent from the left and from the bottom."""
+    """By role, then by number of the prompt: position from the left and from the bottom."""
     alike: float | None
-    """Where repeating begins."""
+    """Position below which clips of a prompt repeat one another."""
     across: Axis
     up: Axis
 
@@ -99,7 +99,7 @@ class Scatter:
 def prompt_scatter(
     rows: dict[str, list[dict[str, Any]]], alike_below: float | None
 ) -> Scatter | None:
-    """Place the prompts of each role that have both numbers; None if none of "clips" has."""
+    """Positions of prompts that have both numbers; None if no prompt of "clips" has."""
     both = {
         role: {r["number"]: r for r in own if None not in (r["diversity"], r["similarity"])}
         for role, own in rows.items()

@@ -1,4 +1,4 @@
-"""``dmm eval report``: scores of clips beside real ones, as JSON and as a page to hear."""
+"""Build and write a report: scores of clips compared with real ones, as JSON and as a page."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -11,29 +11,29 @@ import numpy as np
 from dmm.embedders import Embedder
 from dmm.files import write_text
 
-from ..results import cautions_json, embedder_json, figures_json, set_json
+from ..results import cautions_json, embedder_json, scores_json, set_json
 from ..sample import Sample, interval_groups
 from ..scores import compare, score
 from ..sets import (
     ClipSet,
+    embed_prompts,
     open_clips,
     open_held_out,
     open_reference,
     open_training,
     pairs_of,
-    read_prompts,
     refuse_swapped,
     sample_of,
 )
 from . import SHOWN_CLIPS
 from .clip_map import clip_map
-from .clip_rows import alike_below, clip_rows, prompt_rows
+from .clip_rows import clip_rows, median_nearest_distance, prompt_rows
 from .joints import joint_rows
-from .judged import judged
+from .judged_adherence import judge_sets
 from .neighbours import Copies, copies_json, find_copies
 from .outliers import outliers
 from .page import render_page
-from .words import headline, sentence
+from .sentences import headline, sentence
 
 SCHEMA = 2
 """Raised when a key of report.json changes its meaning."""
@@ -41,7 +41,7 @@ SCHEMA = 2
 
 @dataclass(frozen=True)
 class Report:
-    """All that a report is made of, embedded."""
+    """The embedded clip sets of a report."""
 
     embedder: Embedder
     dataset: Path
@@ -53,22 +53,22 @@ class Report:
 
     @cached_property
     def sample(self) -> Sample:
-        """The clips as scores see them."""
+        """Input of the metrics for the clips."""
         return sample_of(self.clips, self.reference, self.texts)
 
     @cached_property
     def before(self) -> Sample | None:
-        """The baseline as scores see it."""
+        """Input of the metrics for the baseline."""
         return sample_of(self.baseline, self.reference, self.texts) if self.baseline else None
 
     @cached_property
     def pairs(self) -> list[tuple[int, int]]:
-        """(baseline, clips) indices of equal prompt and seed."""
+        """Indices (baseline, clips) of clips with equal prompt and seed."""
         return pairs_of(self.baseline, self.clips) if self.baseline else []
 
     @property
     def sets(self) -> dict[str, ClipSet]:
-        """The sets that are scored or shown, by their role on the page."""
+        """The sets that are scored or shown, by role."""
         found = {"clips": self.clips, "before": self.baseline, "real": self.reference}
         return {role: own for role, own in found.items() if own}
 
@@ -83,12 +83,12 @@ def write_report(
     shown: int = SHOWN_CLIPS,
     ray: str | None = None,
 ) -> dict[str, Any]:
-    """Write ``report.json`` and ``report.html`` into ``out``; the JSON's content is returned.
+    """Write ``report.json`` and ``report.html`` into ``out``; returns the JSON's content.
 
     ``dataset`` is a DATASET folder, whose test split is the reference, or a folder of audio.
-    ``baseline`` is another CLIPS folder, matched clip by clip where prompt and seed agree;
-    ``train`` what the model was trained on. The page plays at most ``shown`` clips of each set
-    in full view. Equal input gives equal bytes.
+    ``baseline`` is another CLIPS folder, paired clip by clip by prompt and seed. ``train`` holds
+    the training clips. The page shows at most ``shown`` clips of a set in full. Equal input gives
+    equal bytes.
     """
     found = open_report(clips, dataset, embedder, baseline, train, ray)
     content = build_report(found)
@@ -107,7 +107,7 @@ def open_report(
     train: Path | None = None,
     ray: str | None = None,
 ) -> Report:
-    """Embed all folders with one embedder; InputError names one that cannot be used."""
+    """Embed all folders; InputError names one that cannot be used."""
     real = open_reference(dataset, embedder, ray)
     ours = open_clips(clips, embedder, ray=ray)
     refuse_swapped(ours, real)
@@ -116,27 +116,27 @@ def open_report(
     if train:
         trained = open_training(train, embedder, ray)
         copies = find_copies(ours, trained, open_held_out(dataset, trained, embedder, ray))
-    texts = read_prompts(embedder, ours, real, before)
+    texts = embed_prompts(embedder, ours, real, before)
     return Report(embedder, dataset, ours, real, before, copies, texts)
 
 
 def build_report(report: Report) -> dict[str, Any]:
-    """The content of report.json: finite numbers, null where a part cannot be had."""
+    """Content of report.json: finite numbers, null for values that cannot be computed."""
     clips, reference, sample = report.clips, report.reference, report.sample
     content: dict[str, Any] = {
         "schema": SCHEMA,
         "embedder": embedder_json(report.embedder),
         "sets": set_json(_all_sets(report)),
         "interval_over": interval_groups(sample.prompts)[1],
-        "scores": figures_json(score(sample), report.embedder),
+        "scores": scores_json(score(sample), report.embedder),
         "baseline": _baseline_json(report),
-        "prompts": {"rows": prompt_rows(sample), "alike_below": alike_below(reference)},
+        "prompts": {"rows": prompt_rows(sample), "alike_below": median_nearest_distance(reference)},
         "clips": clip_rows(clips, sample, reference),
         "map": clip_map(report.sets),
         "outliers": outliers(clips, sample, reference),
         "copies": copies_json(clips, report.copies) if report.copies else None,
         "joints": joint_rows(report.sets),
-        "judged": judged(report.sets, report.dataset),
+        "judged": judge_sets(report.sets, report.dataset),
         "cautions": cautions_json(_all_sets(report), report.embedder, report.texts),
     }
     content["summary"] = {
@@ -153,7 +153,7 @@ def _all_sets(report: Report) -> dict[str, ClipSet]:
 
 
 def _baseline_json(report: Report) -> dict[str, Any] | None:
-    """The baseline's own scores, and what moved since: over matched pairs where there are two."""
+    """Scores of the baseline, and their changes; over pairs if there are two or more."""
     own, before, pairs = report.baseline, report.before, report.pairs
     if own is None or before is None:
         return None
@@ -163,13 +163,13 @@ def _baseline_json(report: Report) -> dict[str, Any] | None:
         old, new = (list(side) for side in zip(*pairs, strict=True))
         reference, texts = after.reference, report.texts
         before_pairs = sample_of(own.only(old), reference, texts)
-        moves = compare(before_pairs, sample_of(report.clips.only(new), reference, texts), paired)
+        changes = compare(before_pairs, sample_of(report.clips.only(new), reference, texts), paired)
     else:
-        moves = compare(before, after, paired)
+        changes = compare(before, after, paired)
     return {
-        "scores": figures_json(score(before), report.embedder),
+        "scores": scores_json(score(before), report.embedder),
         "pairs": len(pairs),
-        "moved": {name: asdict(move) | {"sure": move.sure} for name, move in moves.items()},
+        "moved": {name: asdict(own) | {"sure": own.sure} for name, own in changes.items()},
         "prompts": prompt_rows(before),
         "clips": clip_rows(own, before, report.reference),
     }

@@ -1,14 +1,14 @@
-"""Scores in words, for a reader who wants to know what changed before seeing a table."""
+"""Sentences that state a report's scores and their changes."""
 
 from typing import Any
 
 from ..metric_table import HEADLINE, METRICS
-from ..numbers import number, share
+from ..number_format import format_number, format_percent
 
 AIMS = {
     "low": "lower is closer",
     "high": "higher is better",
-    "real": "as the real clips is best",
+    "real": "closer to the real clips is better",
 }
 DETAILS = {
     "sd": "standard deviation over clips",
@@ -21,67 +21,71 @@ DETAILS = {
     "slope": "slope over 1/n",
     "r2": "share explained by the line",
 }
-"""What else belongs to a figure."""
+"""Texts for the further numbers of a metric, by ``MetricValue.detail``."""
 
 
 def headline(report: dict[str, Any]) -> str:
-    """One sentence: how many main scores moved the right way, or what was scored against what."""
+    """One sentence: how many main scores improved, or how many clips were compared."""
     n, real = report["sets"]["clips"]["n"], report["sets"]["real"]["n"]
     if not report["baseline"]:
-        return f"{n} clips beside {real} real ones"
-    moves = [move for name in HEADLINE if (move := report["baseline"]["moved"].get(name))]
-    better = [move for move in moves if move["better"]]
-    unsure = sum(move["sure"] is False for move in better)
-    some = {len(moves): "All", 0: "None of the"}.get(len(better), f"{len(better)} of")
-    doubt = f", but {unsure} not surely" if unsure else ""
-    return f"{some} {len(moves)} main scores moved the right way{doubt}"
+        return f"{n} clips compared with {real} real ones"
+    changes = [own for name in HEADLINE if (own := report["baseline"]["moved"].get(name))]
+    better = [own for own in changes if own["better"]]
+    unsure = sum(own["sure"] is False for own in better)
+    some = {len(changes): "All", 0: "None of the"}.get(len(better), f"{len(better)} of")
+    doubt = f", but {unsure} not significantly" if unsure else ""
+    return f"{some} {len(changes)} main scores moved the right way{doubt}"
 
 
 def sentence(name: str, report: dict[str, Any]) -> str:
-    """What one metric says, with its numbers and how sure they are."""
+    """One sentence on a metric: value or change, interval, and the real clips' value."""
     score, metric = report["scores"][name], METRICS[name]
     if score["value"] is None:
-        return f"{metric.short} cannot be given: {score['why_not']}."
+        return f"{metric.short} cannot be computed: {score['why_not']}."
     real = _real(name, score)
-    move = (report["baseline"] or {"moved": {}})["moved"].get(name)
-    if not move:
-        return f"{metric.short} is {told(name, score['value'])}{_interval(name, score)}{real}."
-    if move["change"] == 0:
-        return f"{metric.short} stayed at {told(name, move['after'])}{real}."
-    verb = "fell" if move["change"] < 0 else "rose"
-    way = {True: ", the right way", False: ", the wrong way", None: ""}[move["better"]]
+    change = (report["baseline"] or {"moved": {}})["moved"].get(name)
+    if not change:
+        return (
+            f"{metric.short} is {format_value(name, score['value'])}{_interval(name, score)}{real}."
+        )
+    before, after = (format_value(name, change[key]) for key in ("before", "after"))
+    if change["change"] == 0:
+        return f"{metric.short} stayed at {after}{real}."
+    verb = "fell" if change["change"] < 0 else "rose"
+    way = {True: ", the right way", False: ", the wrong way", None: ""}[change["better"]]
     return (
-        f"{metric.short} {verb} from {told(name, move['before'])} to {told(name, move['after'])}"
-        f"{way}{_sureness(name, move)}{real}."
+        f"{metric.short} {verb} from {before} to {after}{way}{_significance(name, change)}{real}."
     )
 
 
-def told(name: str, value: int | float) -> str:
-    """A metric's value as people read it."""
-    return share(value) if METRICS[name].is_share else number(value)
+def format_value(name: str, value: int | float) -> str:
+    """A metric's value as a number, or in percent if it is a share."""
+    return format_percent(value) if METRICS[name].is_share else format_number(value)
 
 
 def _interval(name: str, score: dict[str, Any]) -> str:
     if score["low"] is None:
         return ""
-    return f" (95 % interval {told(name, score['low'])} to {told(name, score['high'])})"
+    low, high = (format_value(name, score[key]) for key in ("low", "high"))
+    return f" (95 % interval {low} to {high})"
 
 
-def _sureness(name: str, move: dict[str, Any]) -> str:
-    if move["low"] is None:
+def _significance(name: str, change: dict[str, Any]) -> str:
+    if change["low"] is None:
         return " (no interval can be given)"
-    span = f"change {told(name, move['low'])} to {told(name, move['high'])} with 95 % confidence"
-    return f" ({span})" if move["sure"] else f", but not surely ({span})"
+    low, high = (format_value(name, change[key]) for key in ("low", "high"))
+    interval = f"change {low} to {high} with 95 % confidence"
+    return f" ({interval})" if change["sure"] else f", but not significantly ({interval})"
 
 
 def _real(name: str, score: dict[str, Any]) -> str:
     if score["real"] is None:
         return ""
-    real = told(name, score["real"])
+    real = format_value(name, score["real"])
     if METRICS[name].aim == "low":
         return f"; {score['real_n']} real clips in their place score {real}"
     if name in ("clap_score", "retrieval"):
         return f"; real clips with their captions reach {real}"
     if name == "coverage":
-        return f"; as many fresh real clips would reach {real}"
+        return f"; as many other real clips would reach {real}"
     return f"; among the real clips it is {real}"

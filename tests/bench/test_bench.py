@@ -1,15 +1,15 @@
 import pytest
 
+from bench.cases import make_cases
 from bench.minimidi import Row
-from bench.prompts import cases
 from bench.table import markdown
 from dataset_tools.sources.minimidi import TEST_PAIRS, prompt
 from dmm.errors import InputError
 from eval.listening.adherence import Adherence
 
 
-def test_every_piece_of_a_case_is_what_its_prompt_asks_for():
-    found = cases(prompts=5, seeds=2)
+def test_every_piece_of_a_case_matches_its_prompt():
+    found = make_cases(prompts=5, seeds=2)
     assert len(found) == 5
     for case in found:
         assert {prompt(piece) for piece in (*case.real, *case.reference)} == {case.prompt}
@@ -17,18 +17,18 @@ def test_every_piece_of_a_case_is_what_its_prompt_asks_for():
 
 
 def test_unseen_cases_ask_for_both_instruments_of_a_test_pair():
-    for case in cases(prompts=5, seeds=2, unseen=True):
+    for case in make_cases(prompts=5, seeds=2, unseen=True):
         assert frozenset(case.prompt.instruments) in TEST_PAIRS
 
 
-def test_a_pool_without_answers_is_an_error_that_says_what_to_change():
+def test_a_pool_without_matches_is_an_error_with_a_remedy():
     with pytest.raises(InputError, match="ask for more prompts"):
-        cases(prompts=1, seeds=30)
+        make_cases(prompts=1, seeds=30)
 
 
-def test_an_unknown_style_is_answered_with_those_there_are():
+def test_an_unknown_style_lists_the_known_ones():
     with pytest.raises(InputError, match=r"no style 'polka'; known: ballad, .*tango"):
-        cases(prompts=1, seeds=2, style="polka")
+        make_cases(prompts=1, seeds=2, style="polka")
 
 
 def test_the_table_gives_fad_as_a_multiple_of_the_real_clips_own():

@@ -100,20 +100,20 @@ def dataset(tmp_path):
 
 
 class Reader:
-    """mel-stats that also reads, nonsense but always the same, and remembers what it heard."""
+    """mel-stats with random but repeatable text rows; remembers the files that it embedded."""
 
     name = "reader"
-    protocol = "mel-stats and a guess"
+    protocol = "mel-stats and random text rows"
 
     def __init__(self) -> None:
-        self.ears = load_embedder("mel-stats")
-        self.identity = replace(self.ears.identity, name=self.name)
-        self.version, self.dim, self.logit_scale = self.identity.version, self.ears.dim, 1.0
-        self.heard: list[Path] = []
+        self.audio = load_embedder("mel-stats")
+        self.identity = replace(self.audio.identity, name=self.name)
+        self.version, self.dim, self.logit_scale = self.identity.version, self.audio.dim, 1.0
+        self.embedded: list[Path] = []
 
     def embed(self, audio_files: Sequence[Path]) -> np.ndarray:
-        self.heard += audio_files
-        return self.ears.embed(audio_files)
+        self.embedded += audio_files
+        return self.audio.embed(audio_files)
 
     def embed_sounds(self, sounds: np.ndarray, sr: int) -> np.ndarray:
         raise NotImplementedError
@@ -149,7 +149,7 @@ def made_clap(tmp_path_factory):
 
 @pytest.fixture
 def tiny_clap(made_clap, tmp_path):
-    """A copy of the tiny checkpoint for a test to spoil."""
+    """A copy of the tiny checkpoint that a test may change."""
     return shutil.copytree(made_clap, tmp_path / "clap")
 
 

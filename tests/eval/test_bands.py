@@ -18,17 +18,17 @@ def test_bands_ascend_without_overlap_from_end_to_end(metric):
 
 
 @pytest.mark.parametrize(
-    ("metric", "says"),
+    ("metric", "rating"),
     [("clap_score", "decent"), ("diversity", "healthy"), ("fad", "good"), ("cosine", "good")],
 )
-def test_the_first_models_own_figures_are_read_as_its_owner_did(metric, says):
+def test_the_first_models_scores_have_its_owners_ratings(metric, rating):
     bands = getattr(first_model(), metric)
-    assert bands.word(bands.value) == says
+    assert bands.rating(bands.value) == rating
 
 
-def test_a_band_holds_its_lower_end_and_gaps_have_no_word():
-    assert first_model().clap_score.word(0.2) == "weak"
-    assert first_model().fad.word(0.35) is None
+def test_a_band_includes_its_lower_bound_and_gaps_have_no_rating():
+    assert first_model().clap_score.rating(0.2) == "weak"
+    assert first_model().fad.rating(0.35) is None
 
 
 @pytest.mark.parametrize(
@@ -56,5 +56,5 @@ def test_the_bands_of_fad_call_real_music_good_or_memorised_by_number_alone(rng)
         x = rng.normal(size=(n, 512)) * scale + np.eye(512)[0]
         return x / np.linalg.norm(x, axis=1, keepdims=True)  # diversity about .3
 
-    words = [first_model().fad.word(frechet_distance(real(n), real(500))) for n in (5, 100)]
+    words = [first_model().fad.rating(frechet_distance(real(n), real(500))) for n in (5, 100)]
     assert words == ["good", "often memorising"]

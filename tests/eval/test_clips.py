@@ -14,15 +14,15 @@ from eval.clips import audio_files, embed_files, embed_reference, reference_file
 
 
 class Counting:
-    """Gives every file the same direction and counts the files it was asked for."""
+    """Gives every file the same direction and counts the files that it embeds."""
 
     name, version, dim, protocol, identity = "counting", "1", 2, "none", None
 
     def __init__(self):
-        self.asked = 0
+        self.embedded = 0
 
     def embed(self, audio_files):
-        self.asked += len(audio_files)
+        self.embedded += len(audio_files)
         if any(path.stem.startswith("bad") for path in audio_files):
             raise InputError(f"{audio_files[0]}: cannot be read")
         return np.tile(np.array([[0.6, 0.8]], np.float32), (len(audio_files), 1))
@@ -44,17 +44,17 @@ def test_the_second_time_comes_from_the_cache_with_the_same_bytes(clips):
     first = embed_files(files, fresh)
     again.name, again.version, again.dim = fresh.name, fresh.version, fresh.dim
     second = embed_files(files, again)
-    assert again.asked == 0
+    assert again.embedded == 0
     assert second.rows.tobytes() == first.rows.tobytes()
 
 
 def test_one_more_clip_embeds_one_clip_and_nothing_more(clips, write_clips, tone):
     embedder = Counting()
     embed_files(audio_files(clips), embedder)
-    assert embedder.asked == 6
+    assert embedder.embedded == 6
     write_clips(clips / "more", [tone(500)])
     embed_files(audio_files(clips), embedder)
-    assert embedder.asked == 7
+    assert embedder.embedded == 7
 
 
 def test_one_sound_under_two_names_is_embedded_once(clips):
@@ -62,7 +62,7 @@ def test_one_sound_under_two_names_is_embedded_once(clips):
         shutil.copy(clips / "clip-0.flac", clips / name)
     embedder = Counting()
     found = embed_files(audio_files(clips), embedder)
-    assert (len(found), embedder.asked) == (8, 6)
+    assert (len(found), embedder.embedded) == (8, 6)
 
 
 @pytest.mark.parametrize(
@@ -82,25 +82,25 @@ def test_a_broken_file_of_the_cache_counts_as_absent(clips, tmp_path, spoil):
     assert len(kept) == 6
     spoil(kept[2])
     again = embed_files(audio_files(clips), embedder)
-    assert embedder.asked == 7
+    assert embedder.embedded == 7
     assert (again.rows == first.rows).all()
 
 
-def test_a_new_version_embeds_anew(clips):
+def test_a_new_version_embeds_again(clips):
     embedder = Counting()
     embed_files(audio_files(clips), embedder)
     embedder.version = "2"
     embed_files(audio_files(clips), embedder)
-    assert embedder.asked == 12
+    assert embedder.embedded == 12
 
 
-def test_one_bad_file_does_not_cost_its_batch(clips):
+def test_one_bad_file_does_not_lose_its_batch(clips):
     shutil.copy(clips / "clip-0.flac", clips / "bad.flac")
     (clips / "bad.flac").write_bytes(b"other bytes")
     assert len(embed_files(audio_files(clips), Counting())) == 6
 
 
-def test_a_row_that_is_not_finite_is_left_out(clips):
+def test_a_row_that_is_not_finite_is_skipped(clips):
     class Broken(Counting):
         def embed(self, audio_files):
             rows = super().embed(audio_files)
@@ -110,7 +110,7 @@ def test_a_row_that_is_not_finite_is_left_out(clips):
     assert "no finite embedding" in embed_files(audio_files(clips), Broken()).skipped[0]
 
 
-def test_every_name_of_a_bad_sound_is_told_as_it_was_given(clips, monkeypatch):
+def test_every_name_of_an_unreadable_clip_is_reported_as_given(clips, monkeypatch):
     for name in ("bad-1.flac", "bad-2.flac"):
         (clips / name).write_bytes(b"this is no sound")
     monkeypatch.chdir(clips.parent)
@@ -141,7 +141,7 @@ def test_by_ray_the_rows_are_the_same_and_the_cache_is_written_here(clips, tmp_p
 BY_RAY = """
 import os, sys
 from pathlib import Path
-from dmm.embedders import load_embedder
+from dmm.registry import load_embedder
 from eval.clips import audio_files, embed_files
 
 clips, weights, cache = map(Path, sys.argv[1:])
@@ -176,17 +176,17 @@ def test_a_lone_clip_is_refused(tmp_path, write_clips, tone):
         embed_files(audio_files(folder), Counting())
 
 
-def test_a_dataset_lends_its_test_split_and_a_folder_all_its_sound(dataset, clips):
+def test_the_reference_is_a_datasets_test_split_or_all_audio_of_a_folder(dataset, clips):
     assert len(reference_files(dataset)) == 8
     assert len(reference_files(clips)) == 6
 
 
-def test_a_training_split_holds_images_and_says_so(dataset):
+def test_training_clips_are_images_and_no_audio(dataset):
     for split in ("train", "reg", "val"):
         (dataset / split).mkdir()
         (dataset / split / "a.png").write_bytes(b"")
     assert [path.parent.name for path in training_files(dataset)] == ["train", "reg"]
-    with pytest.raises(InputError, match=r"holds images but no sound; .*dmm decode"):
+    with pytest.raises(InputError, match=r"holds images but no audio; .*dmm decode"):
         audio_files(dataset / "train")
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from eval.windows import sixteen_bits, windows
+from eval.windows import quantise_16_bit, windows
 
 SIZE = 480_000
 
@@ -44,7 +44,7 @@ def test_a_clip_of_exactly_the_window_is_left_alone_by_either_protocol():
 
 def test_sixteen_bits_cut_towards_zero_and_clip(rng):
     audio = rng.uniform(-1.2, 1.2, 1000).astype(np.float32)
-    levels = sixteen_bits(audio) * 32767
+    levels = quantise_16_bit(audio) * 32767
     assert levels == pytest.approx(np.trunc(np.clip(audio.astype(float), -1, 1) * 32767), abs=1)
     assert (np.abs(levels) <= np.abs(audio * 32767) + 0.01).all()
     assert levels == pytest.approx(np.round(levels), abs=1e-2)

@@ -5,10 +5,10 @@ from typer.testing import CliRunner
 
 from dmm.errors import InputError
 from eval.cli import app
-from eval.embedders.clap import IN_WORDS
+from eval.embedders.clap import PROTOCOL_TEXTS
 
 COMMANDS = ("clap", "diversity", "fad", "kad", "testset", "memorize", "report", "stats", "compare")
-EARS = ("--embedder", "mel-stats")
+EMBEDDER = ("--embedder", "mel-stats")
 
 
 def run(*arguments):
@@ -18,7 +18,7 @@ def run(*arguments):
 
 
 def found(*arguments):
-    return json.loads(run(*arguments, *EARS, "--json").stdout)
+    return json.loads(run(*arguments, *EMBEDDER, "--json").stdout)
 
 
 @pytest.fixture
@@ -28,9 +28,9 @@ def train(tmp_path, write_clips, tone):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_ends_in_a_real_example_and_names_the_embedder(command):
-    told = run(command, "--help").stdout
-    assert f"Example: dmm eval {command} " in told
-    assert "--embedder" in told and "--weights" in told
+    printed = run(command, "--help").stdout
+    assert f"Example: dmm eval {command} " in printed
+    assert "--embedder" in printed and "--weights" in printed
 
 
 def test_a_converter_of_checkpoints_has_an_example():
@@ -39,7 +39,7 @@ def test_a_converter_of_checkpoints_has_an_example():
 
 def test_json_on_stdout_is_one_object_even_if_a_clip_is_skipped(clips, dataset):
     (clips / "bad.flac").write_bytes(b"this is no sound")
-    result = run("fad", clips, dataset, *EARS, "--json")
+    result = run("fad", clips, dataset, *EMBEDDER, "--json")
     made = json.loads(result.stdout)
     assert made["sets"]["clips"]["n"] == 6
     assert len(made["sets"]["clips"]["left_out"]) == 1
@@ -48,23 +48,32 @@ def test_json_on_stdout_is_one_object_even_if_a_clip_is_skipped(clips, dataset):
 
 
 def test_results_carry_the_embedders_whole_identity(clips, dataset, tiny_clap):
-    way = ("--weights", tiny_clap, "--protocol", "legacy", "--precision", "bf16", "--device", "cpu")
+    options = (
+        "--weights",
+        tiny_clap,
+        "--protocol",
+        "legacy",
+        "--precision",
+        "bf16",
+        "--device",
+        "cpu",
+    )
     for arguments in (("fad", clips, dataset), ("diversity", clips)):
-        found = json.loads(run(*arguments, *way, "--json").stdout)["embedder"]
-        assert (found["name"], found["prepares"]) == ("clap", IN_WORDS["legacy"])
+        found = json.loads(run(*arguments, *options, "--json").stdout)["embedder"]
+        assert (found["name"], found["prepares"]) == ("clap", PROTOCOL_TEXTS["legacy"])
         assert (found["protocol"], found["precision"]) == ("legacy", "bf16")
         assert len(found["weights_sha256"]) == 64
 
 
-def test_tables_name_embedder_direction_and_what_is_rough(clips, dataset):
-    told = run("fad", clips, dataset, *EARS).stdout
-    for words in ("heard by mel-stats", "lower is closer", "rough: 6 of", "real clips"):
-        assert words in told
+def test_tables_name_embedder_direction_and_unreliable_scores(clips, dataset):
+    printed = run("fad", clips, dataset, *EMBEDDER).stdout
+    for words in ("embedded by mel-stats", "lower is closer", "rough: 6 of", "real clips"):
+        assert words in printed
 
 
-def test_distances_need_no_dataset_where_there_are_statistics(clips, dataset, tmp_path):
+def test_distances_need_no_dataset_with_a_statistics_file(clips, dataset, tmp_path):
     kept = tmp_path / "real.safetensors"
-    assert "8 clips by mel-stats" in run("stats", dataset, "--out", kept, *EARS).stdout
+    assert "8 clips by mel-stats" in run("stats", dataset, "--out", kept, *EMBEDDER).stdout
     for command in ("fad", "kad", "testset"):
         from_file, from_folder = (found(command, clips, real)["scores"] for real in (kept, dataset))
         for name, score in from_folder.items():
@@ -98,7 +107,7 @@ def test_memorize_needs_training_and_other_real_clips(
 ):
     paths = [x if x.startswith("--") else str(tmp_path / x) for x in options]
     with pytest.raises(InputError, match=why):
-        run("memorize", clips, *paths, *EARS)
+        run("memorize", clips, *paths, *EMBEDDER)
 
 
 def test_compare_pairs_by_prompt_and_seed(clips, dataset, tmp_path, write_clips, pulses):
@@ -106,25 +115,25 @@ def test_compare_pairs_by_prompt_and_seed(clips, dataset, tmp_path, write_clips,
     made = found("compare", other, clips, "--dataset", dataset)
     assert (made["pairs"], made["sets"]["B"]["n"]) == (5, 5)
     assert made["moved"]["kad"]["better"]
-    assert "better" in run("compare", other, clips, "--dataset", dataset, *EARS).stdout
+    assert "better" in run("compare", other, clips, "--dataset", dataset, *EMBEDDER).stdout
 
 
 def test_compare_without_pairs_is_refused(clips, tmp_path, write_clips, tone):
     bare = write_clips(tmp_path / "bare", [tone(200), tone(300)], prompt=None)
     with pytest.raises(InputError, match="0 clips of equal prompt and seed"):
-        run("compare", clips, bare, *EARS)
+        run("compare", clips, bare, *EMBEDDER)
 
 
 def test_report_names_the_page_it_wrote(clips, dataset, tmp_path):
     out = tmp_path / "out"
-    told = run("report", clips, dataset, "--out", out, *EARS).stdout
-    assert told.endswith(f"{out / 'report.html'}\n")
+    printed = run("report", clips, dataset, "--out", out, *EMBEDDER).stdout
+    assert printed.endswith(f"{out / 'report.html'}\n")
     assert (out / "report.html").is_file()
 
 
-def test_clap_without_an_embedder_that_reads_is_refused_in_a_line(clips):
-    with pytest.raises(InputError, match="hears but does not read"):
-        run("clap", clips, *EARS)
+def test_clap_with_an_embedder_without_text_is_refused_in_one_line(clips):
+    with pytest.raises(InputError, match="knows no text"):
+        run("clap", clips, *EMBEDDER)
 
 
 def test_one_clip_is_too_few_for_a_distance_and_enough_for_a_cosine(
@@ -134,10 +143,10 @@ def test_one_clip_is_too_few_for_a_distance_and_enough_for_a_cosine(
     assert found("testset", one, dataset)["scores"]["cosine"]["value"] > 0
     for command in (["diversity", one], ["fad", one, dataset], ["kad", one, dataset]):
         with pytest.raises(InputError, match="1 of 1 clips can be read, and scores need 2"):
-            run(*command, *EARS)
+            run(*command, *EMBEDDER)
 
 
 def test_an_empty_folder_is_an_error_for_the_user(tmp_path, dataset):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="holds no audio"):
-        run("fad", tmp_path / "empty", dataset, *EARS)
+        run("fad", tmp_path / "empty", dataset, *EMBEDDER)

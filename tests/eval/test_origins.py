@@ -3,17 +3,17 @@ import json
 import pytest
 
 from dmm.errors import InputError
-from eval.facts import Origin, match_pairs, origin
+from eval.origins import Origin, match_pairs, read_origin
 
 
 @pytest.fixture
 def beside(tmp_path):
-    """Write something beside a sound and ask where that came from."""
+    """Write files beside a clip and read its origin."""
 
     def ask(**files):
         for suffix, text in files.items():
             (tmp_path / f"a.{suffix}").write_text(text, encoding="utf-8")
-        return origin(tmp_path / "a.flac")
+        return read_origin(tmp_path / "a.flac")
 
     return ask
 
@@ -31,12 +31,12 @@ def test_a_long_piece_has_a_prompt_if_that_does_not_change(beside, prompts, aske
 
 
 @pytest.mark.parametrize(("text", "fault"), [("{", "no JSON"), ("[1]", "no JSON object")])
-def test_what_is_no_record_is_one_line(beside, text, fault):
+def test_a_broken_record_is_refused_in_one_line(beside, text, fault):
     with pytest.raises(InputError, match=fault):
         beside(json=text)
 
 
-def test_a_strangers_record_says_nothing(beside):
+def test_a_record_of_another_kind_has_no_origin(beside):
     assert beside(json=json.dumps({"prompt": ["a"], "seed": "x"})) == Origin(None, None)
 
 

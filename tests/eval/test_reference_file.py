@@ -13,14 +13,14 @@ from eval.sets import open_clips, open_reference, sample_of
 
 
 @pytest.fixture
-def judge():
+def embedder():
     return load_embedder("mel-stats")
 
 
-def test_a_score_from_the_file_equals_that_from_the_folder(clips, dataset, judge, tmp_path):
-    ours, real = open_clips(clips, judge), open_reference(dataset, judge)
-    write_statistics(tmp_path / "real.safetensors", real, judge)
-    kept, described = read_statistics(tmp_path / "real.safetensors", judge)
+def test_a_score_from_the_file_equals_that_from_the_folder(clips, dataset, embedder, tmp_path):
+    ours, real = open_clips(clips, embedder), open_reference(dataset, embedder)
+    write_statistics(tmp_path / "real.safetensors", real, embedder)
+    kept, described = read_statistics(tmp_path / "real.safetensors", embedder)
     assert described["folder"] == "test"
     names = ("fad", "kad", "cosine", "vendi")
     from_folder, from_file = (score(sample_of(ours, x, None), names) for x in (real, kept))
@@ -29,35 +29,37 @@ def test_a_score_from_the_file_equals_that_from_the_folder(clips, dataset, judge
         assert from_file[name].excess == pytest.approx(from_folder[name].excess, abs=1e-12)
 
 
-def test_of_very_many_clips_the_gaussian_is_of_all(clips, dataset, judge, tmp_path, monkeypatch):
+def test_the_gaussian_is_fitted_to_all_of_very_many_clips(
+    clips, dataset, embedder, tmp_path, monkeypatch
+):
     monkeypatch.setattr("eval.reference_file.MOST_ROWS", 4)
-    ours, real = open_clips(clips, judge), open_reference(dataset, judge)
-    write_statistics(tmp_path / "real.safetensors", real, judge)
-    kept, _ = read_statistics(tmp_path / "real.safetensors", judge)
+    ours, real = open_clips(clips, embedder), open_reference(dataset, embedder)
+    write_statistics(tmp_path / "real.safetensors", real, embedder)
+    kept, _ = read_statistics(tmp_path / "real.safetensors", embedder)
     assert (len(kept.rows), kept.gaussian.n) == (4, 8)
     few = score(Sample(ours.rows, ours.prompts, kept), ["fad"])["fad"].value
     assert few == pytest.approx(score(sample_of(ours, real, None), ["fad"])["fad"].value)
 
 
-def test_a_file_of_another_embedder_is_refused_in_a_line(dataset, judge, tmp_path):
+def test_a_file_of_another_embedder_is_refused_in_one_line(dataset, embedder, tmp_path):
     path = tmp_path / "real.safetensors"
-    write_statistics(path, open_reference(dataset, judge), judge)
+    write_statistics(path, open_reference(dataset, embedder), embedder)
     other = load_embedder("mel-stats")
     other.identity = replace(other.identity, name="clap", protocol="legacy")
-    with pytest.raises(InputError, match=r"made by mel-stats .* heard by clap .*make it again"):
+    with pytest.raises(InputError, match=r"made by mel-stats .* embedded by clap .*make it again"):
         read_statistics(path, other)
 
 
 @pytest.mark.parametrize("content", [b"", b"\x80\x04cos\nsystem\n(S'false'\ntR.", b"x" * 99])
-def test_what_is_no_statistics_file_is_refused(judge, tmp_path, content):
+def test_other_files_are_refused(embedder, tmp_path, content):
     path = tmp_path / "real.safetensors"
     path.write_bytes(content)
     with pytest.raises(InputError, match="holds no reference statistics"):
-        read_statistics(path, judge)
+        read_statistics(path, embedder)
 
 
-def test_a_safetensors_file_of_another_kind_is_refused(judge, tmp_path):
+def test_a_safetensors_file_of_another_kind_is_refused(embedder, tmp_path):
     path = tmp_path / "lora.safetensors"
     save_file({"rows": np.zeros((2, 3), np.float32)}, path)
-    with pytest.raises(InputError, match="make it: dmm eval stats"):
-        read_statistics(path, judge)
+    with pytest.raises(InputError, match="make them: dmm eval stats"):
+        read_statistics(path, embedder)

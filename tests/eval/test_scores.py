@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from eval.figures import fad
 from eval.intervals import jackknife_interval, real_floor
 from eval.metric_table import HEADLINE, METRICS
+from eval.metric_values import fad
 from eval.metrics.clap_score import clap_score
 from eval.metrics.fad import frechet_distance
 from eval.metrics.kad import kernel_distance, kernel_sums
@@ -24,7 +24,7 @@ def sample(rows, reference, prompts=None, texts=None):
 
 
 @pytest.fixture
-def asked(rng):
+def prompted(rng):
     """Clips near their prompts' rows, two seeds each, and the texts."""
     words = [f"prompt {k}" for k in range(6)]
     texts = dict(zip(words, source(rng, 6), strict=True))
@@ -55,7 +55,7 @@ def test_real_clips_have_no_excess_and_shifted_ones_have(rng):
     reference = source(rng, 60)
     same, off = (fad(sample(source(rng, 15, shift), reference)) for shift in (0, 2))
     assert same.real_n == off.real_n == 15
-    assert same.real_span[0] <= same.real <= same.real_span[1]
+    assert same.real_interval[0] <= same.real <= same.real_interval[1]
     assert abs(same.excess) < 0.1 * off.excess
 
 
@@ -70,43 +70,45 @@ def test_a_reference_of_three_has_no_floor(rng):
 def test_every_distance_sees_clips_move_toward_the_reference(rng):
     reference, near = source(rng, 60), source(rng, 20, shift=0.1)
     far = source(rng, 20, shift=4, spread=0.3)
-    moves = compare(sample(far, reference), sample(near, reference), True, ALONE)
-    assert all(move.better for move in moves.values())
-    assert all(move.sure for name, move in moves.items() if name != "fad")
-    assert moves["fad"].sure is None
+    changes = compare(sample(far, reference), sample(near, reference), True, ALONE)
+    assert all(change.better for change in changes.values())
+    assert all(change.sure for name, change in changes.items() if name != "fad")
+    assert changes["fad"].sure is None
 
 
-def test_no_change_is_not_sure(rng):
+def test_no_change_is_not_significant(rng):
     x = sample(source(rng, 10), source(rng, 20))
-    assert not any(move.sure or move.better for move in compare(x, x, True, ALONE).values())
+    assert not any(change.sure or change.better for change in compare(x, x, True, ALONE).values())
 
 
-def test_variety_without_a_target_is_neither_better_nor_worse(asked):
-    moves = compare(asked, asked, True, ["within"])
-    assert moves["within"].better is None
+def test_variety_without_a_target_is_neither_better_nor_worse(prompted):
+    changes = compare(prompted, prompted, True, ["within"])
+    assert changes["within"].better is None
 
 
-def test_each_value_lies_in_its_interval(asked):
-    for figure in score(asked).values():
-        low, high = figure.span
-        assert low is None or high is None or low <= figure.value <= high
+def test_each_value_lies_in_its_interval(prompted):
+    for found in score(prompted).values():
+        low, high = found.interval
+        assert low is None or high is None or low <= found.value <= high
 
 
-def test_a_paired_change_of_similarity_is_the_mean_of_the_clips_changes(asked, rng):
-    worse = Sample(source(rng, 12, shift=3), asked.prompts, asked.reference, asked.texts)
-    move = compare(asked, worse, True, ["clap_score"])["clap_score"]
-    text = np.stack([asked.texts[prompt] for prompt in asked.prompts])
-    changes = ((worse.rows - asked.rows) * text).sum(1)
-    assert move.change == pytest.approx(changes.mean())
-    assert move.low < move.change < move.high < 0
+def test_a_paired_change_of_similarity_is_the_mean_of_the_clips_changes(prompted, rng):
+    worse = Sample(source(rng, 12, shift=3), prompted.prompts, prompted.reference, prompted.texts)
+    change = compare(prompted, worse, True, ["clap_score"])["clap_score"]
+    text = np.stack([prompted.texts[prompt] for prompt in prompted.prompts])
+    changes = ((worse.rows - prompted.rows) * text).sum(1)
+    assert change.change == pytest.approx(changes.mean())
+    assert change.low < change.change < change.high < 0
 
 
-def test_similarity_is_the_clap_score_of_the_clips_that_have_a_prompt(asked):
-    one_less = Sample(asked.rows, [None, *asked.prompts[1:]], asked.reference, asked.texts)
-    text = np.stack([asked.texts[prompt] for prompt in asked.prompts[1:]])
-    expected = clap_score(asked.rows[1:], text, asked.prompts[1:])
-    figure = score(one_less, ["clap_score"])["clap_score"]
-    assert (figure.value, figure.n) == (expected.mean, 11)
+def test_similarity_is_the_clap_score_of_the_clips_that_have_a_prompt(prompted):
+    one_less = Sample(
+        prompted.rows, [None, *prompted.prompts[1:]], prompted.reference, prompted.texts
+    )
+    text = np.stack([prompted.texts[prompt] for prompt in prompted.prompts[1:]])
+    expected = clap_score(prompted.rows[1:], text, prompted.prompts[1:])
+    found = score(one_less, ["clap_score"])["clap_score"]
+    assert (found.value, found.n) == (expected.mean, 11)
 
 
 @pytest.mark.parametrize(
@@ -118,10 +120,10 @@ def test_similarity_is_the_clap_score_of_the_clips_that_have_a_prompt(asked):
         ("precision", "need 30"),
     ],
 )
-def test_what_cannot_be_had_says_why(rng, name, why):
-    figure = score(sample(source(rng, 10), source(rng, 20), texts={}), [name])[name]
-    assert figure.value is None
-    assert why in figure.why_not
+def test_a_value_that_cannot_be_computed_has_a_reason(rng, name, why):
+    found = score(sample(source(rng, 10), source(rng, 20), texts={}), [name])[name]
+    assert found.value is None
+    assert why in found.why_not
 
 
 def test_the_owners_four_come_first():
@@ -138,7 +140,7 @@ def test_intervals_are_over_prompts_where_there_are_enough(prompts, over):
     assert len(set(groups)) == len(prompts)
 
 
-def test_of_very_many_clips_neighbours_leave_together():
+def test_neighbours_of_very_many_clips_share_a_group():
     groups, _ = interval_groups([None] * 1000)
     assert len(set(groups)) == MAX_GROUPS
     assert groups == sorted(groups)

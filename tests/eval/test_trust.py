@@ -5,11 +5,11 @@ from eval.trust import TRUST
 
 
 @pytest.mark.parametrize("name", TRUST)
-def test_a_metric_says_so_below_its_number_of_clips_and_is_silent_from_it_on(name):
+def test_a_metric_warns_below_its_number_of_clips_and_not_from_it_on(name):
     trust = TRUST[name]
-    said = trust.caution(trust.trusted_from - 1)
-    assert said.startswith(trust.title)
-    assert str(trust.trusted_from) in said and said.endswith(".")
+    caution = trust.caution(trust.trusted_from - 1)
+    assert caution.startswith(trust.title)
+    assert str(trust.trusted_from) in caution and caution.endswith(".")
     assert trust.caution(trust.trusted_from) is None
 
 

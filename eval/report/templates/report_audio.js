@@ -1,4 +1,4 @@
-// One sound at a time; a picture is its sound's time axis. Everything with data-media plays.
+// Play one clip at a time. A click on a mel image plays from that position; elements with data-media play.
 const media = JSON.parse(document.getElementById("media").textContent);
 const audio = new Audio();
 let playing = null;

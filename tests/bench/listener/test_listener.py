@@ -3,10 +3,10 @@ import pytest
 import torch
 
 from bench.listener.augment import augment, transposed
-from bench.listener.data import facts_of, heard_clips
+from bench.listener.data import describe, load_clips
 from bench.listener.pieces import TEST_SEED, base_piece, recast
-from bench.listener.scores import centre, even_cut, retrieval, scores
-from bench.listener.train import caption_loss, labels_of, train
+from bench.listener.scores import balanced_threshold, retrieval, scores, set_thresholds
+from bench.listener.train import caption_loss, make_labels, train
 from dataset_tools.sources.minimidi import compose
 from dataset_tools.sources.minimidi.instruments import INSTRUMENTS
 from eval.listening.listener import Listener, load_listener
@@ -25,7 +25,7 @@ def test_two_trainings_write_the_same_bytes(trained, tmp_path):
     assert again.read_bytes() == trained.read_bytes()
 
 
-def test_a_stopped_training_goes_on_from_its_clips_and_state(trained):
+def test_a_stopped_training_resumes_from_its_clips_and_state(trained):
     before = trained.read_bytes()
     clips = sorted((trained.parent / "tiny.state").rglob("*.npz"))
     made = [path.stat().st_mtime_ns for path in clips]
@@ -35,7 +35,7 @@ def test_a_stopped_training_goes_on_from_its_clips_and_state(trained):
     assert [path.stat().st_mtime_ns for path in clips] == made
 
 
-def test_what_is_written_can_be_loaded_and_knows_minimidis_labels(trained):
+def test_a_saved_listener_loads_with_minimidis_labels(trained):
     listener, _ = load_listener(trained)
     assert listener.labels.instruments == tuple(INSTRUMENTS)
     assert "piano" in listener.labels.words
@@ -54,31 +54,31 @@ def test_recast_pieces_keep_their_notes_and_new_players_reach_them():
                 assert player.low <= note.pitch <= player.high
 
 
-def test_facts_name_what_sounds():
+def test_a_description_names_the_instruments_that_play():
     piece = compose(5)
-    facts = facts_of(piece)
-    assert set(facts["instruments"]) <= set(piece.instruments)
-    assert facts["key"] == f"{piece.key} {piece.mode}"
-    assert len(set(facts["texts"])) > 1
+    found = describe(piece)
+    assert set(found["instruments"]) <= set(piece.instruments)
+    assert found["key"] == f"{piece.key} {piece.mode}"
+    assert len(set(found["texts"])) > 1
 
 
-def test_augmented_pictures_stay_levels_and_come_out_alike_for_one_seed():
+def test_augmented_spectrograms_stay_in_range_and_depend_on_the_seed_alone():
     timbre, pitch = torch.rand(4, 128, 256), torch.rand(4, 216, 48)
     first, again = (augment(timbre, pitch, torch.Generator().manual_seed(3)) for _ in range(2))
-    for picture, same in zip(first, again, strict=True):
-        assert picture.min() >= 0
-        assert picture.amax((1, 2)) == pytest.approx(1)
-        assert torch.equal(picture, same)
+    for spectrogram, same in zip(first, again, strict=True):
+        assert spectrogram.min() >= 0
+        assert spectrogram.amax((1, 2)) == pytest.approx(1)
+        assert torch.equal(spectrogram, same)
 
 
-def test_a_transposed_picture_moves_by_whole_semitones_and_back():
+def test_a_transposed_spectrogram_moves_by_whole_semitones_and_back():
     pitch = torch.rand(2, 216, 48)
     up = transposed(pitch, torch.tensor([1, 2]))
     assert torch.equal(up[0, 3:], pitch[0, :-3])
     assert torch.equal(transposed(up, torch.tensor([-1, -2])), pitch)
 
 
-def test_right_pairs_lose_less_than_wrong_ones_and_equal_captions_cost_nothing():
+def test_right_pairs_have_less_loss_than_wrong_ones_and_equal_captions_add_none():
     sounds = torch.eye(4)
     scale = torch.tensor(20.0)
     assert caption_loss(sounds, sounds, scale) < 1e-3 < caption_loss(sounds, sounds.flip(0), scale)
@@ -86,24 +86,24 @@ def test_right_pairs_lose_less_than_wrong_ones_and_equal_captions_cost_nothing()
     assert caption_loss(twins, twins, scale) < 1e-3
 
 
-def test_above_the_cut_lie_as_many_as_sound(rng):
+def test_as_many_logits_lie_above_the_threshold_as_clips_are_positive(rng):
     logits, own = rng.normal(size=50), rng.random(50) < 0.3
-    assert (logits > even_cut(logits, own)).sum() == own.sum()
-    assert even_cut(logits, np.zeros(50, bool)) == 0
+    assert (logits > balanced_threshold(logits, own)).sum() == own.sum()
+    assert balanced_threshold(logits, np.zeros(50, bool)) == 0
 
 
-def test_chance_hears_little_and_a_centred_bias_hears_more(tmp_path):
-    heard = heard_clips(tmp_path, base_piece, TEST_SEED, 32)
+def test_random_weights_score_little_and_thresholds_raise_f1(tmp_path):
+    clips = load_clips(tmp_path, base_piece, TEST_SEED, 32)
     torch.manual_seed(0)
-    listener = Listener(labels_of(heard)).eval()
-    before = scores(listener, heard)
+    listener = Listener(make_labels(clips)).eval()
+    before = scores(listener, clips)
     assert before["caption among 32"] < 0.3
-    centre(listener, heard)
-    assert scores(listener, heard)["instrument F1"] > before["instrument F1"]
+    set_thresholds(listener, clips)
+    assert scores(listener, clips)["instrument F1"] > before["instrument F1"]
 
 
-def test_equal_words_are_equally_right(tmp_path):
-    heard = heard_clips(tmp_path, base_piece, TEST_SEED, 32)
-    listener = Listener(labels_of(heard)).eval()
-    sounds = listener.answer(heard.pictures).embedding
+def test_equal_captions_are_equally_right(tmp_path):
+    clips = load_clips(tmp_path, base_piece, TEST_SEED, 32)
+    listener = Listener(make_labels(clips)).eval()
+    sounds = listener.predict(clips.spectrograms).embedding
     assert retrieval(listener, sounds, ["piano"] * 32) == 1

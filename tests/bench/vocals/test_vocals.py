@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from bench.vocals.data import pictures, windows_of
-from bench.vocals.leads import distractor
-from bench.vocals.net import SAMPLES, SR, LogMel, VocalNet, WaveToProbability, export
+from bench.vocals.data import labelled_windows, mel_levels
+from bench.vocals.distractors import distractor
+from bench.vocals.net import SAMPLES, SR, LogMel, VocalNet, WaveToProbability, export_onnx
 from bench.vocals.train import augment, calibration, train
 from dataset_tools.sources.minimidi import compose
 from dataset_tools.vocals.classifier import load_classifier
@@ -18,30 +18,30 @@ def trained(tmp_path_factory):
     return train(tmp_path_factory.mktemp("train") / "tiny.onnx", PIECES, 1, 0)
 
 
-def test_what_is_trained_keeps_the_classifiers_contract(trained, rng):
-    heard = load_classifier(str(trained)).probabilities(rng.normal(size=(3, 5 * SR)), SR)
-    assert heard.shape == (3,) and ((heard > 0) & (heard < 1)).all()
+def test_a_trained_file_keeps_the_classifiers_contract(trained, rng):
+    found = load_classifier(str(trained)).probabilities(rng.normal(size=(3, 5 * SR)), SR)
+    assert found.shape == (3,) and ((found > 0) & (found < 1)).all()
     assert trained.stat().st_size < 1_000_000
 
 
-def test_a_training_again_writes_the_same_bytes(trained):
+def test_training_again_writes_the_same_bytes(trained):
     before = trained.read_bytes()
     (trained.parent / "tiny.state" / "net.pt").unlink()
     assert train(trained, PIECES, 1, 0).read_bytes() == before
 
 
-def test_the_file_says_what_the_network_says(tmp_path, rng):
+def test_the_exported_file_gives_the_networks_probabilities(tmp_path, rng):
     torch.manual_seed(0)
     model = WaveToProbability(VocalNet(), 2.0, -0.3).eval()
     path = tmp_path / "net.onnx"
-    export(model, path)
+    export_onnx(model, path)
     waves = rng.normal(size=(2, SAMPLES)).astype(np.float32) * 0.1
     with torch.no_grad():
         expected = model(torch.from_numpy(waves)).numpy()
     assert load_classifier(str(path)).probabilities(waves, SR) == pytest.approx(expected, abs=1e-4)
 
 
-def test_both_ways_to_the_pictures_agree_and_gain_does_not_matter():
+def test_both_log_mel_implementations_agree_and_gain_does_not_matter():
     waves = torch.randn(2, SAMPLES, generator=torch.Generator().manual_seed(1)) * 0.1
     front = LogMel()
     assert front(waves).shape == (2, 64, 100)
@@ -50,7 +50,7 @@ def test_both_ways_to_the_pictures_agree_and_gain_does_not_matter():
     assert not front(torch.zeros(1, SAMPLES)).any()
 
 
-def test_a_tone_lights_its_own_band():
+def test_a_tone_is_loudest_in_its_own_band():
     hz = 1000.0
     wave = torch.sin(2 * torch.pi * hz * torch.arange(SAMPLES) / SR)[None]
     edges = np.linspace(*(2595 * np.log10(1 + np.array([60.0, 7600.0]) / 700)), 66)
@@ -59,11 +59,11 @@ def test_a_tone_lights_its_own_band():
 
 
 def test_windows_come_with_labels_of_both_kinds():
-    labels = np.concatenate([windows_of(seed)[1] for seed in range(2)])
-    waves, vocal = windows_of(1)
+    labels = np.concatenate([labelled_windows(seed)[1] for seed in range(2)])
+    waves, vocal = labelled_windows(1)
     assert waves.shape == (len(vocal), SAMPLES) and np.isfinite(waves).all()
     assert labels.any() and not labels.all()
-    assert pictures(waves).shape == (len(vocal), 64, 100)
+    assert mel_levels(waves).shape == (len(vocal), 64, 100)
 
 
 def test_distractors_sound_and_belong_to_their_seed():
@@ -74,7 +74,7 @@ def test_distractors_sound_and_belong_to_their_seed():
         assert first.tobytes() == again.tobytes()
 
 
-def test_augmented_pictures_stay_levels():
+def test_augmented_spectrograms_stay_in_range():
     levels = augment(torch.rand(4, 64, 100), torch.Generator().manual_seed(3))
     assert levels.min() >= 0
     assert levels.amax((1, 2)).tolist() == pytest.approx([1] * 4)

@@ -207,7 +207,7 @@ LAYER = "audio_model.audio_encoder.layers.0.blocks.0.intermediate.dense."
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (lambda t: t.pop(LAYER + "weight"), rf"1 tensors missing \(first {LAYER}weight"),
         (lambda t: t.update({LAYER + "bias": t[LAYER + "bias"][:4]}), "1 tensors of another shape"),
@@ -215,9 +215,9 @@ LAYER = "audio_model.audio_encoder.layers.0.blocks.0.intermediate.dense."
     ],
     ids=["missing", "another-size", "unknown"],
 )
-def test_weights_that_do_not_fit_their_configuration_are_refused(tiny_clap, change, told):
+def test_weights_that_do_not_fit_their_configuration_are_refused(tiny_clap, change, message):
     respoil(tiny_clap, change)
-    with pytest.raises(ModelError, match=told):
+    with pytest.raises(ModelError, match=message):
         load_embedder("clap", tiny_clap)
 
 

@@ -16,7 +16,7 @@ from eval.embedders import clap_checkpoint
 from eval.embedders.clap_checkpoint import read_checkpoint, sizes_of
 from eval.embedders.convert_clap import (
     LEFT_OUT,
-    check_whole,
+    check_complete,
     transformers_config,
     transformers_tensors,
 )
@@ -136,7 +136,7 @@ def test_every_tensor_goes_to_one_place_and_every_place_is_filled(tensors):
     assert sum(x.double().sum() for x in made.values()) == pytest.approx(
         float(sum(x.double().sum() for x in used))
     )
-    check_whole(transformers_config(sizes_of(tensors)), made)  # names and shapes, both ways
+    check_complete(transformers_config(sizes_of(tensors)), made)  # names and shapes, both ways
 
 
 AUDIO, BLOCK = "audio_model.audio_encoder.", "audio_model.audio_encoder.layers.0.blocks.0."
@@ -178,7 +178,7 @@ def test_left_out_is_only_what_makes_spectrograms_or_is_for_training(tensors):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "told"),
+    ("spoil", "message"),
     [
         (lambda t: t.pop("audio_branch.norm.weight"), "1 tensors are missing"),
         (lambda t: t.update({"audio_branch.more": t["logit_scale_a"]}), "1 tensors are unknown"),
@@ -187,11 +187,11 @@ def test_left_out_is_only_what_makes_spectrograms_or_is_for_training(tensors):
     ],
     ids=["missing", "unknown", "shape", "no-qkv"],
 )
-def test_what_does_not_fit_is_named(tensors, spoil, told):
+def test_what_does_not_fit_is_named(tensors, spoil, message):
     sizes = sizes_of(tensors)
     spoil(tensors)
-    with pytest.raises(ModelError, match=told):
-        check_whole(transformers_config(sizes), transformers_tensors(tensors))
+    with pytest.raises(ModelError, match=message):
+        check_complete(transformers_config(sizes), transformers_tensors(tensors))
 
 
 def test_the_folder_is_one_that_clap_loads(checkpoint, known_size, tmp_path):
@@ -222,11 +222,11 @@ def test_a_tokeniser_beside_the_file_comes_along(checkpoint, known_size, tmp_pat
 
 
 def refused(path, out):
-    with pytest.raises(ModelError) as told:
+    with pytest.raises(ModelError) as caught:
         convert(path, out)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(caught.value)
     assert not (out / "config.json").exists()
-    return str(told.value)
+    return str(caught.value)
 
 
 class Malicious:
@@ -260,8 +260,8 @@ def test_numbers_pickled_by_an_older_numpy_are_read(checkpoint, tmp_path):
 
 
 def test_an_unknown_size_is_one_line(checkpoint, tmp_path):
-    told = refused(checkpoint, tmp_path / "out")
-    assert "width 8 and depths (1, 2); known are HTSAT-tiny, HTSAT-base, HTSAT-large" in told
+    message = refused(checkpoint, tmp_path / "out")
+    assert "width 8 and depths (1, 2); known: HTSAT-tiny, HTSAT-base, HTSAT-large" in message
 
 
 def test_a_fusion_checkpoint_is_refused(tensors, tmp_path):
@@ -286,8 +286,8 @@ def test_a_file_that_is_no_checkpoint_is_one_line(content, tmp_path):
     assert "no such file" in refused(tmp_path / "none.pt", tmp_path / "out")
 
 
-def test_a_folder_in_use_is_left_alone(checkpoint, known_size, tmp_path):
+def test_a_folder_with_files_is_left_alone(checkpoint, known_size, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("kept")
-    assert "is in use" in refused(checkpoint, tmp_path / "out")
+    assert "is not empty" in refused(checkpoint, tmp_path / "out")
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["mine.txt"]

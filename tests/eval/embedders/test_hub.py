@@ -11,7 +11,7 @@ NAME = "someone/clap-music"
 
 
 class FakeHub:
-    """``snapshot_download`` from a folder: nothing is cached until it was asked for."""
+    """``snapshot_download`` from a folder: nothing is cached until it is downloaded."""
 
     def __init__(self, folder, files, cached=False):
         self.folder, self.files, self.has = folder, files, cached
@@ -55,7 +55,9 @@ def test_clap_alone_means_the_default_checkpoint(fake_hub, monkeypatch):
 
 
 def test_a_name_the_hub_does_not_know_is_one_line(fake_hub):
-    with pytest.raises(ModelError, match=r"cannot be had from the Hub \(404 Client Error\); check"):
+    with pytest.raises(
+        ModelError, match=r"cannot be downloaded from the Hub \(404 Client Error\); check"
+    ):
         load_embedder("clap", Path("someone/else"))
 
 
@@ -70,8 +72,8 @@ def test_a_half_cached_checkpoint_is_completed(fake_hub, made_clap, tmp_path):
     half = tmp_path / "half"
     half.mkdir()
     shutil.copy(made_clap / "config.json", half)
-    assert not hub._is_whole(half)
-    assert hub._is_whole(made_clap)
+    assert not hub._is_complete(half)
+    assert hub._is_complete(made_clap)
 
 
 def test_a_local_folder_needs_no_network(tiny_clap, no_network):
@@ -80,5 +82,5 @@ def test_a_local_folder_needs_no_network(tiny_clap, no_network):
 
 @pytest.mark.parametrize("weights", ["weights", "/no/such/folder", "../clap"])
 def test_what_is_neither_a_folder_nor_a_hub_name_is_refused(weights, no_network):
-    with pytest.raises(ModelError, match="no folder of a CLAP checkpoint"):
+    with pytest.raises(ModelError, match="no folder with a CLAP checkpoint"):
         load_embedder("clap", Path(weights))

@@ -8,8 +8,8 @@ from dmm.embedders import Embedder
 from dmm.errors import InputError, ModelError
 from dmm.registry import load_embedder, load_text_embedder
 from eval.embedders.nano_clap import load_nano_clap
-from eval.listening.hearing import SR, hear
 from eval.listening.listener import SHIPPED, Labels, Listener, load_listener, save_listener
+from eval.listening.spectrograms import SR, spectrograms_of
 
 LABELS = Labels(
     instruments=("piano", "flute"),
@@ -49,8 +49,8 @@ def test_sounds_in_memory_are_embedded_as_files_are(clips):
     assert nano.embed_sounds(sounds, 22050) == pytest.approx(nano.embed(files), abs=1e-5)
 
 
-def test_gain_does_not_change_the_pictures(pulses):
-    loud, quiet = hear(pulses(4)), hear(pulses(4) * 0.1)
+def test_gain_does_not_change_the_spectrograms(pulses):
+    loud, quiet = spectrograms_of(pulses(4)), spectrograms_of(pulses(4) * 0.1)
     assert np.abs(loud.timbre.astype(int) - quiet.timbre).max() <= 1
     assert np.abs(loud.pitch.astype(int) - quiet.pitch).max() <= 1
 
@@ -62,12 +62,12 @@ def test_silence_has_an_embedding(tmp_path, n_samples):
     assert np.linalg.norm(row) == pytest.approx(1, abs=1e-5)
 
 
-def test_an_a_lies_on_its_row_of_the_pitch_picture(tone):
-    picture = hear(tone(440.0)).pitch[0]
-    assert picture.mean(1).argmax() == (69 - 28) * 3 + 1
+def test_an_a_lies_in_its_row_of_the_pitch_spectrogram(tone):
+    spectrogram = spectrograms_of(tone(440.0)).pitch[0]
+    assert spectrogram.mean(1).argmax() == (69 - 28) * 3 + 1
 
 
-def test_words_that_are_not_known_do_not_count():
+def test_unknown_words_are_ignored():
     nano = load_nano_clap()
     rows = nano.embed_text(["slow piano", "Slow, xylqzz piano!", "fast organ"])
     assert np.linalg.norm(rows, axis=1) == pytest.approx(1, abs=1e-5)
@@ -75,7 +75,7 @@ def test_words_that_are_not_known_do_not_count():
     assert rows[0] @ rows[2] < 0.9
 
 
-def test_a_caption_of_no_known_word_is_embedded():
+def test_a_caption_without_known_words_is_embedded():
     assert np.isfinite(load_nano_clap().embed_text([""])).all()
 
 
@@ -98,13 +98,13 @@ def test_a_damaged_copy_of_the_shipped_file_is_refused(tmp_path, keep):
         load_embedder("nano-clap", copy)
 
 
-def test_a_file_that_is_no_listener_is_refused(tmp_path):
+def test_a_file_without_nano_clap_weights_is_refused(tmp_path):
     from safetensors.numpy import save_file
 
     save_file({"x": np.zeros(3)}, tmp_path / "lora.safetensors")
     (tmp_path / "noise.safetensors").write_bytes(b"noise")
     for name in ("lora", "noise"):
-        with pytest.raises(ModelError, match="no listener"):
+        with pytest.raises(ModelError, match="not nano-clap weights"):
             load_embedder("nano-clap", tmp_path / f"{name}.safetensors")
     with pytest.raises(ModelError, match="no such file"):
         load_embedder("nano-clap", tmp_path / "missing.safetensors")
@@ -120,7 +120,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, weights):
     "choice", [{"protocol": "legacy"}, {"precision": "bf16"}, {"device": "cuda"}], ids=str
 )
 @pytest.mark.parametrize("name", ["nano-clap", "mel-stats"])
-def test_what_works_in_one_way_refuses_another(name, choice):
+def test_embedders_without_a_choice_refuse_other_settings(name, choice):
     (field, value), *_ = choice.items()
     with pytest.raises(InputError, match=f"--{field} {value}: {name} has no choice of {field}"):
         load_embedder(name, **choice)

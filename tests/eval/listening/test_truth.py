@@ -6,9 +6,9 @@ import pytest
 
 from dataset_tools.sources.minimidi import compose, truth
 from dataset_tools.sources.minimidi.captions import pace
-from eval.listening.judges import Heard
-from eval.listening.truth import Truth, truths
-from eval.report.judged import chance
+from eval.listening.judges import Detected
+from eval.listening.truth import Truth, read_truths
+from eval.report.judged_adherence import chance_adherence
 
 
 def write_manifest(dataset, rows):
@@ -22,22 +22,22 @@ def test_a_pieces_truth_is_read_back_with_its_pace(tmp_path, seed):
     piece = compose(seed)
     write_manifest(tmp_path, [("words", json.dumps(truth(piece)), None)])
     expected = Truth(tuple(piece.instruments), pace(piece.tempo_bpm), piece.mode)
-    assert truths(tmp_path) == {"words": expected}
+    assert read_truths(tmp_path) == {"words": expected}
 
 
-def test_a_caption_of_two_pieces_or_of_a_changed_copy_says_nothing(tmp_path):
+def test_captions_of_two_pieces_and_of_augmented_copies_have_no_truth(tmp_path):
     one, two = (json.dumps(truth(compose(seed))) for seed in (0, 1))
     rows = [("shared", one, None), ("shared", two, None), ("copy", one, "{}"), ("none", None, None)]
     write_manifest(tmp_path, rows)
-    assert truths(tmp_path) == {}
+    assert read_truths(tmp_path) == {}
 
 
-def test_a_folder_without_manifest_knows_no_truth(tmp_path):
-    assert truths(tmp_path) == {}
+def test_a_folder_without_manifest_has_no_truth(tmp_path):
+    assert read_truths(tmp_path) == {}
 
 
-def heard(instruments, tempo):
-    return Heard(
+def detected(instruments, tempo):
+    return Detected(
         {name: float(name in instruments) for name in ("piano", "flute")},
         {"no drums": 1.0},
         {name: float(name == tempo) for name in ("slow", "fast")},
@@ -47,7 +47,7 @@ def heard(instruments, tempo):
 
 
 def test_chance_is_what_clips_reach_with_the_other_prompts_truths():
-    asked = [Truth(("piano",), "slow", "major"), Truth(("flute",), "fast", "major")]
-    obeyed = [heard(own.instruments, own.pace) for own in asked]
-    assert chance(obeyed, asked) == {"instruments": 0, "tempo": 0, "mode": 1}
-    assert chance(obeyed[:1], asked[:1]) is None
+    requested = [Truth(("piano",), "slow", "major"), Truth(("flute",), "fast", "major")]
+    obeyed = [detected(own.instruments, own.pace) for own in requested]
+    assert chance_adherence(obeyed, requested) == {"instruments": 0, "tempo": 0, "mode": 1}
+    assert chance_adherence(obeyed[:1], requested[:1]) is None

@@ -46,11 +46,11 @@ def test_one_prompt_has_a_mean_and_a_spread_and_nothing_else(rng):
     assert absent == (None,) * 6
 
 
-def test_clips_that_follow_are_told_from_clips_that_do_not(rng):
-    heard = clap_score(*drawn(rng, 8, 2, follow=1), named(8, 2))
-    deaf = clap_score(*drawn(rng, 8, 2), named(8, 2))
-    assert heard.p < 0.001 < 0.01 < deaf.p
-    assert heard.low > 0.5 and heard.recall_at_1 > 0.9 > 0.5 > deaf.recall_at_1
+def test_clips_that_follow_prompts_are_distinguished_from_clips_that_do_not(rng):
+    obeying = clap_score(*drawn(rng, 8, 2, follow=1), named(8, 2))
+    ignoring = clap_score(*drawn(rng, 8, 2), named(8, 2))
+    assert obeying.p < 0.001 < 0.01 < ignoring.p
+    assert obeying.low > 0.5 and obeying.recall_at_1 > 0.9 > 0.5 > ignoring.recall_at_1
 
 
 def test_a_high_cosine_alone_is_no_adherence(rng):
@@ -61,7 +61,7 @@ def test_a_high_cosine_alone_is_no_adherence(rng):
     assert abs(found.gap) < 0.01
 
 
-def test_deaf_clips_have_any_p_alike(rng):
+def test_p_is_uniform_for_clips_that_ignore_their_prompts(rng):
     ps = [clap_score(*drawn(rng, 6, 3), named(6, 3)).p for _ in range(100)]
     assert np.mean(ps) == pytest.approx(0.5, abs=0.1)
     assert np.mean(np.array(ps) < 0.05) < 0.12

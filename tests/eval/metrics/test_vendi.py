@@ -29,7 +29,7 @@ def test_grows_with_the_number_of_clips_of_one_source(rng):
 def test_a_pair_is_compared_at_the_smaller_number(rng):
     found = vendi_pair(unit(rng, 10, 20), unit(rng, 400, 20), seed=0)
     assert found.n == 10
-    assert found.clips == pytest.approx(found.reference, rel=0.1)
+    assert found.score == pytest.approx(found.reference_score, rel=0.1)
 
 
 def test_a_lone_clip_is_refused():

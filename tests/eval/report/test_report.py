@@ -10,11 +10,11 @@ import pytest
 
 from dmm.errors import InputError
 from eval.metric_table import METRICS
-from eval.numbers import number, share
+from eval.number_format import format_number, format_percent
 from eval.report.media import Media
 from eval.report.page import TEMPLATE
 from eval.report.report import write_report
-from eval.report.words import headline, sentence
+from eval.report.sentences import headline, sentence
 
 TEMPLATES = sorted(TEMPLATE.parent.glob("*.jinja"))
 
@@ -101,7 +101,9 @@ def test_every_number_on_the_page_is_in_the_json(report, before, train, song, pa
     )
     assert len(figures) > 100
     assert {float(value) for value, _ in figures} <= known
-    assert all(told in (number(float(x)), share(float(x)), x) for x, told in figures)
+    assert all(
+        shown in (format_number(float(x)), format_percent(float(x)), x) for x, shown in figures
+    )
     # Outside of those the page says no figure that is not part of a text in the JSON, or its own.
     text = visible(re.sub("<data.*?</data>", "", page_of()))
     own = [re.sub(r"{[%{#].*?[%}#]}|<[^>]*>", "\n", x.read_text("utf-8")) for x in TEMPLATES]
@@ -113,14 +115,16 @@ def test_every_number_on_the_page_is_in_the_json(report, before, train, song, pa
 
 def test_every_number_in_a_sentence_is_one_of_the_scores(report, before):
     made = report(baseline=before)
-    shown = {f(x) for x in numbers(made) for f in (number, share, "{:g}".format)} | {"95 %"}
-    told = " ".join(x for x in made["summary"]["scores"].values() if "cannot be given" not in x)
-    figures = re.findall(r"(?<![\w-])−?\d+(?:\.\d+)?(?: %)?", told)
+    shown = {
+        f(x) for x in numbers(made) for f in (format_number, format_percent, "{:g}".format)
+    } | {"95 %"}
+    said = " ".join(x for x in made["summary"]["scores"].values() if "cannot be computed" not in x)
+    figures = re.findall(r"(?<![\w-])−?\d+(?:\.\d+)?(?: %)?", said)
     assert len(figures) > 20
     assert set(figures) <= shown
 
 
-def test_page_loads_nothing_and_holds_each_sound_once(report, page_of, sounds):
+def test_page_loads_nothing_and_holds_each_clip_once(report, page_of, sounds):
     report()
     page = page_of()
     assert "http:" not in page
@@ -142,7 +146,7 @@ def test_prompts_cannot_inject_markup(clips, report, page_of):
     assert "<script>alert" not in page_of()
 
 
-def test_baseline_is_matched_by_prompt_and_seed_and_moves_are_told(report, before, page_of):
+def test_baseline_is_matched_by_prompt_and_seed_and_changes_are_reported(report, before, page_of):
     made = report(baseline=before)
     assert made["baseline"]["pairs"] == 6
     assert made["baseline"]["moved"]["kad"]["better"]
@@ -159,7 +163,7 @@ def test_a_baseline_without_partners_is_still_compared(report, before):
     assert made["baseline"]["moved"]["cosine"]["low"] is None
 
 
-def test_the_same_clips_as_baseline_have_not_moved(clips, report):
+def test_the_same_clips_as_baseline_have_no_change(clips, report):
     made = report(baseline=clips)
     assert headline(made) == "None of the 4 main scores moved the right way"
     assert "stayed at" in sentence("fad", made)
@@ -175,7 +179,7 @@ def test_clips_of_one_prompt_that_are_all_alike_are_marked(
     assert page_of().count(">alike<") == 2
 
 
-def test_a_copied_training_clip_is_flagged_and_put_beside_its_original(
+def test_a_copied_training_clip_is_flagged_and_shown_with_its_original(
     clips, train, report, page_of
 ):
     shutil.copy(train / "clip-1.flac", clips / "clip-9.flac")
@@ -194,7 +198,7 @@ def test_long_pieces_show_how_much_their_joints_stand_out(report, song, page_of)
     assert "2 places without a joint" in page_of()
 
 
-def test_clips_without_joints_have_no_word_of_them(report, page_of):
+def test_clips_without_joints_are_not_mentioned(report, page_of):
     assert report()["joints"] == []
     assert "Joints" not in page_of()
 
@@ -212,12 +216,12 @@ def test_the_first_models_bands_stand_only_beside_its_own_embedder(
     assert "In the bands of the first model’s owner" in page_of()
 
 
-def test_without_training_clips_the_page_says_that_copies_were_not_looked_for(report, page_of):
+def test_without_training_clips_the_page_says_that_copies_were_not_checked(report, page_of):
     assert report()["copies"] is None
     assert "Not checked" in page_of()
 
 
-def test_the_clip_least_like_the_real_ones_is_to_be_heard_first(
+def test_the_clip_least_like_the_real_ones_is_listed_first(
     clips, dataset, report, write_clips, pulses
 ):
     (dataset / "test" / "clip-7.flac").unlink()  # real pulses
@@ -227,7 +231,7 @@ def test_the_clip_least_like_the_real_ones_is_to_be_heard_first(
     assert far[0]["beyond"]
 
 
-def test_a_folder_of_bare_music_against_another_has_a_report(
+def test_two_folders_without_prompts_have_a_report(
     write_clips, tmp_path, tone, pulses, reader, page_of
 ):
     a = write_clips(tmp_path / "a", [tone(hz) for hz in (200, 300, 400, 500)], prompt=None)
@@ -238,7 +242,7 @@ def test_a_folder_of_bare_music_against_another_has_a_report(
     assert "no clip has a prompt" in page_of()
 
 
-def test_two_clips_against_two_have_a_report(write_clips, tmp_path, tone, reader):
+def test_two_clips_and_two_real_ones_have_a_report(write_clips, tmp_path, tone, reader):
     a = write_clips(tmp_path / "a", [tone(200), tone(300)])
     b = write_clips(tmp_path / "b", [tone(220), tone(330)], prompt=None)
     made = write_report(a, b, tmp_path / "out", reader)
@@ -251,25 +255,25 @@ def test_page_shows_no_more_clips_than_asked(report, page_of):
     assert "2 of 6 shown" in page_of()
 
 
-def test_a_page_too_heavy_plays_fewer_clips_but_one_at_least(report, page_of, monkeypatch):
+def test_a_page_over_its_limit_plays_fewer_clips_but_at_least_one(report, page_of, monkeypatch):
     monkeypatch.setattr("eval.report.page.PAGE_BYTES", 1)
     report()
     media = json.loads(re.search(r'id="media">(.*?)</script>', page_of())[1])
     assert list(media) == ["clips/clip-0"]
 
 
-def test_unfair_comparisons_are_told(clips, dataset, report, write_clips, tone):
+def test_unfair_comparisons_are_reported(clips, dataset, report, write_clips, tone):
     (clips / "bad.flac").write_bytes(b"this is no sound")
     shutil.copy(dataset / "test" / "clip-1.flac", clips / "copy.flac")
     write_clips(clips / "more", [np.zeros(11025, np.float32), tone(200)[:11025]] * 5)
     made = report()
-    told = " ".join(caution["says"] for caution in made["cautions"])
+    text = " ".join(caution["says"] for caution in made["cautions"])
     for word in ("cannot be read: 1", "flatter: 1", "Silent: 5", "are of 0.50 s"):
-        assert word in told
+        assert word in text
     assert made["sets"]["clips"]["left_out"][0].startswith("clips/bad.flac")
 
 
-def test_generated_clips_in_place_of_the_real_ones_are_refused(clips, dataset, tmp_path, reader):
+def test_generated_clips_as_reference_are_refused(clips, dataset, tmp_path, reader):
     with pytest.raises(InputError, match="name the clips first"):
         write_report(dataset, clips, tmp_path / "out", reader)
 
@@ -285,9 +289,9 @@ def test_same_input_gives_the_same_bytes_wherever_it_is_written(
         assert str(tmp_path).encode() not in one
 
 
-def test_one_clip_more_is_one_clip_heard(clips, report, reader, write_clips, tone):
+def test_one_more_clip_embeds_one_clip(clips, report, reader, write_clips, tone):
     report()
-    assert len(reader.heard) == 14
+    assert len(reader.embedded) == 14
     write_clips(clips / "new", [tone(999)])
     report()
-    assert reader.heard[14:] == [clips / "new" / "clip-0.flac"]
+    assert reader.embedded[14:] == [clips / "new" / "clip-0.flac"]
