@@ -31,8 +31,8 @@ from dmm.pretraining.nano import (
     build,
     empty_tokens,
     load_images,
-    tokens_of,
-    vary,
+    tokenize_variants,
+    vary_captions,
 )
 from dmm.pretraining.text import TextEncoders, train_text_encoders
 
@@ -81,9 +81,9 @@ def read_clips(
     anchor = parts[0][2]
     wordings = [captions]
     if variants > 1:
-        wordings = [vary(captions, anchor, seed) for seed in range(variants)]
+        wordings = [vary_captions(captions, anchor, seed) for seed in range(variants)]
     latents = cached_latents(vae, images, work / "-".join(splits), compute)
-    return Clips(latents, tokens_of(wordings), wordings)
+    return Clips(latents, tokenize_variants(wordings), wordings)
 
 
 def errors_of(
@@ -151,7 +151,7 @@ def main() -> None:
         own, other = errors_of(arm, seen, unseen, options, compute)
         frozen = own if frozen is None else frozen
         cells = (
-            *provenance(str(compute.place)),
+            *provenance(str(compute.torch_device)),
             str(options.seed),
             arm.name,
             str(len(seen.latents)),

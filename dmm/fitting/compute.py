@@ -1,9 +1,9 @@
-"""Where and how precisely small networks are trained, and how a step's batch is shared out.
+"""Device, precision and processes of a training run, and the shares of a batch that each computes.
 
-With more than one process (``torchrun --nproc_per_node 2 -m dmm pretrain ...``, or ``accelerate
-launch --multi_gpu``) every process draws its own share of a batch, and accelerate averages the
-gradients: in one flat vector after the backward pass, so that a loss is free to call its networks
-as it likes, which a wrapper (DistributedDataParallel) would not allow.
+With several processes (``torchrun --nproc_per_node 2 -m dmm pretrain ...``, or ``accelerate launch
+--multi_gpu``) each process samples its own share of a batch. accelerate averages the gradients in
+one flat vector after the backward pass. So a loss may call its networks in any way, which a wrapper
+such as DistributedDataParallel would not allow.
 """
 
 import os
@@ -25,18 +25,18 @@ PRECISIONS = ("bf16", "fp32")
 
 @dataclass(frozen=True)
 class Compute:
-    """Device, precision and shares; PresetError for what this machine does not have."""
+    """Device, precision and micro-batches of a run; PresetError for invalid values."""
 
     device: str = "auto"
     """``auto`` (a GPU if there is one), ``cpu``, ``cuda``, ``cuda:N`` or ``mps``."""
     precision: str = "bf16"
     """``bf16`` (autocast; weights stay in float32) or ``fp32``."""
     compile: bool = False
-    """torch.compile; on a CPU it measured no faster, on a GPU it was not measured."""
+    """Whether to use torch.compile: no faster on a CPU, not measured on a GPU."""
     backend: str = "inductor"
-    """Of torch.compile."""
+    """Backend of torch.compile."""
     accumulate: int = 1
-    """Micro-batches of a step in each process; more need less memory for an equal batch."""
+    """Micro-batches per step and process; more need less memory for an equal batch."""
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -47,7 +47,7 @@ class Compute:
 
     @cached_property
     def _processes(self) -> Any:
-        """Accelerate's view of the processes; None where this one is alone."""
+        """Accelerate's state of all processes, or None if there is only one."""
         if int(os.environ.get("WORLD_SIZE", "1")) == 1:
             return None
         from accelerate import PartialState
@@ -55,8 +55,8 @@ class Compute:
         return PartialState(cpu=self.device == "cpu" or not torch.cuda.is_available())
 
     @cached_property
-    def place(self) -> torch.device:
-        """The device of this process."""
+    def torch_device(self) -> torch.device:
+        """Device of this process; PresetError if this machine lacks it."""
         return self._processes.device if self._processes else torch.device(pick_device(self.device))
 
     @property
@@ -66,31 +66,31 @@ class Compute:
 
     @property
     def parts(self) -> int:
-        """Shares that a step's batch is drawn in, over all processes."""
+        """Number of shares of a step's batch, over all processes."""
         return self.accumulate * (self._processes.num_processes if self._processes else 1)
 
     def rows(self, batch_size: int) -> int:
-        """Clips of one share; a batch that does not divide is rounded up to equal shares."""
+        """Clips of one share; the batch is rounded up to equal shares."""
         return -(-batch_size // self.parts)
 
     def generators(self, seed: int, step: int) -> Iterator[torch.Generator]:
-        """One CPU generator for each share that this process draws in a step.
+        """One CPU generator for each share that this process computes in a step.
 
-        Shares are numbered over processes and micro-batches alike, so that two processes draw
-        what one process with two micro-batches draws.
+        Shares are numbered over processes and micro-batches, so that two processes sample the same
+        clips as one process with two micro-batches.
         """
         first = self.accumulate * (self._processes.process_index if self._processes else 0)
         for part in range(first, first + self.accumulate):
-            drawn = np.random.SeedSequence([seed, step, part]).generate_state(1)
-            yield torch.Generator().manual_seed(int(drawn[0]))
+            state = np.random.SeedSequence([seed, step, part]).generate_state(1)
+            yield torch.Generator().manual_seed(int(state[0]))
 
     def autocast(self) -> AbstractContextManager[Any]:
-        """Compute in bfloat16 what tolerates it, if that is the precision."""
-        return bf16_autocast(self.place, self.precision == "bf16")
+        """Autocast to bfloat16, if that is the precision."""
+        return bf16_autocast(self.torch_device, self.precision == "bf16")
 
     def prepare(self, model: nn.Module) -> None:
-        """Move a model to the device in place and, if wanted, compile its forward."""
-        model.to(self.place)
+        """Move a model to the device, in place, and compile its forward if ``compile`` is set."""
+        model.to(self.torch_device)
         if self.compile:
             model.compile(backend=self.backend)
 
@@ -109,7 +109,7 @@ class Compute:
 
     @contextmanager
     def main_first(self) -> Iterator[None]:
-        """Let the main process make a file before the others read it."""
+        """Run a block in the main process first, so that others can read the files it writes."""
         if self._processes is None:
             yield
         else:

@@ -1,7 +1,7 @@
-"""One training loop for the small networks: seeded, with a moving average, resumable to the step.
+"""Training loop for small networks: AdamW, cosine schedule, averaged weights, resumable.
 
-Batches are drawn on the CPU from generators seeded by (seed, step, share), so a run that was
-interrupted goes on with the same batches and, on a CPU, ends in the same weights to the bit.
+Batches are sampled on the CPU by generators seeded with (seed, step, share). So an interrupted run
+continues with the same batches; on a CPU it ends in the same weights, bit for bit.
 """
 
 import copy
@@ -21,21 +21,24 @@ from .compute import ON_CPU, Compute
 from .state import fingerprint, load_state, save_state
 
 SAVE_EVERY_S = 120
+"""Seconds between two writes of the state."""
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast: linear warm-up, then cosine to zero."""
+    """Steps, batch size and learning rate: linear warm-up, then cosine to 0."""
 
     steps: int
     batch_size: int
-    """Clips of a step, over all micro-batches and processes."""
+    """Clips per step, over all micro-batches and processes."""
     learning_rate: float
     warmup: int = 50
+    """Warm-up steps."""
     ema_decay: float = 0.995
+    """Decay of the averaged weights per step; lower in the first steps."""
 
     def rate(self, step: int) -> float:
-        """Learning rate of a step."""
+        """Learning rate at a step."""
         if step < self.warmup:
             return self.learning_rate * (step + 1) / self.warmup
         done = (step - self.warmup) / max(1, self.steps - self.warmup)
@@ -51,22 +54,26 @@ def fit(
     seed: int,
     compute: Compute = ON_CPU,
     *,
-    slower: Mapping[str, float] | None = None,
+    rate_factors: Mapping[str, float] | None = None,
     data: str = "",
 ) -> nn.Module:
-    """Minimise ``loss(generator)`` over the model's parameters; returns the averaged weights' copy.
+    """Minimise ``loss(generator)`` over the model's parameters; returns averaged weights.
 
-    ``loss`` draws ``compute.rows(schedule.batch_size)`` clips with the generator, moves them to
-    ``compute.place`` and returns their mean loss. ``slower`` maps children of the model to a
-    factor on the learning rate. ``state`` is written every two minutes and read back if it is
-    there; InputError if it is of a run with other settings (all but ``schedule.steps``), other
-    starting weights or other ``data``, a fingerprint of what batches are drawn from.
+    ``loss`` samples ``compute.rows(schedule.batch_size)`` clips with the generator, moves them to
+    ``compute.torch_device`` and returns their mean loss. ``rate_factors`` maps children of the
+    model to a factor on the learning rate; others have 1. ``data`` is a fingerprint of the training
+    data. The returned model is a copy; its buffers keep their starting values.
+
+    ``state`` is a file that is written every two minutes, and read if it exists. InputError if its
+    run had another seed, schedule (``steps`` may differ), ``data``, starting weights, factors or
+    number of shares.
     """
-    settings = _settings(model, schedule, seed, compute, slower or {}, data)
+    factors = rate_factors or {}
+    settings = _settings(model, schedule, seed, compute, factors, data)
     compute.prepare(model)
     average = copy.deepcopy(model).requires_grad_(False)
     optimizer = torch.optim.AdamW(
-        _groups(model, slower or {}), lr=schedule.learning_rate, weight_decay=1e-4
+        _parameter_groups(model, factors), lr=schedule.learning_rate, weight_decay=1e-4
     )
     first = load_state(state, settings, model, average, optimizer)
     saved_at = time.monotonic()
@@ -74,7 +81,7 @@ def fit(
         advance(first)
         for step in range(first, schedule.steps):
             value = _step(model, loss, optimizer, schedule.rate(step), compute, seed, step)
-            _follow(average, model, min(schedule.ema_decay, (step + 1) / (step + 10)))
+            _update_average(average, model, min(schedule.ema_decay, (step + 1) / (step + 10)))
             advance(note=f"loss {value:.4f}")
             is_due = time.monotonic() - saved_at > SAVE_EVERY_S or step + 1 == schedule.steps
             if is_due and compute.is_main:
@@ -88,37 +95,40 @@ def _settings(
     schedule: Schedule,
     seed: int,
     compute: Compute,
-    slower: Mapping[str, float],
+    rate_factors: Mapping[str, float],
     data: str,
 ) -> dict[str, Any]:
-    """All that decides the weights after a step, but for rounding."""
+    """Everything that determines the weights after a step, except rounding.
+
+    The keys are part of the state's file format.
+    """
     learning = [(name, p.shape) for name, p in model.named_parameters() if p.requires_grad]
-    facts = {
+    settings = {
         "learning parameters": fingerprint(str(learning)),
         "starting weights": fingerprint(model),
         "data": fingerprint(data),
         "seed": seed,
         "shares of a batch": compute.parts,
-        "slower": dict(slower),
+        "slower": dict(rate_factors),
         **asdict(schedule),
     }
-    del facts["steps"]
-    return facts
+    del settings["steps"]
+    return settings
 
 
-def _groups(model: nn.Module, slower: Mapping[str, float]) -> list[dict[str, Any]]:
-    """The parameters that learn, as one optimiser group for each learning rate."""
+def _parameter_groups(model: nn.Module, rate_factors: Mapping[str, float]) -> list[dict[str, Any]]:
+    """Trainable parameters as optimizer groups, one for each factor."""
     groups: dict[float, list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            factor = slower.get(name.split(".")[0], 1.0)
+            factor = rate_factors.get(name.split(".")[0], 1.0)
             groups.setdefault(factor, []).append(parameter)
     return [{"params": params, "factor": factor} for factor, params in groups.items()]
 
 
 @contextmanager
 def _bar(name: str, steps: int, compute: Compute) -> Iterator[Callable[..., None]]:
-    """The progress bar, in the main process alone."""
+    """Progress bar in the main process; other processes show none."""
     if compute.is_main:
         with progress_bar(name, steps) as advance:
             yield advance
@@ -135,7 +145,7 @@ def _step(
     seed: int,
     step: int,
 ) -> float:
-    """One update from this process's shares; returns their mean loss."""
+    """One optimizer step, gradients clipped to norm 1; returns this process's mean loss."""
     for group in optimizer.param_groups:
         group["lr"] = rate * group["factor"]
     optimizer.zero_grad(set_to_none=True)
@@ -151,6 +161,6 @@ def _step(
 
 
 @torch.no_grad()
-def _follow(average: nn.Module, model: nn.Module, decay: float) -> None:
+def _update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
     for slow, fast in zip(average.parameters(), model.parameters(), strict=True):
         slow.lerp_(fast, 1 - decay)

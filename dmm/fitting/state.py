@@ -1,4 +1,4 @@
-"""The state file of a training run: written whole, read back only by the run that wrote it."""
+"""State file of a training run: saved completely, loaded only by a run with equal settings."""
 
 import hashlib
 import pickle
@@ -13,7 +13,7 @@ from ..files import whole_file
 
 
 def fingerprint(*things: Tensor | nn.Module | str) -> str:
-    """SHA-256 over names, types, shapes and values; the same on every device."""
+    """SHA-256 over names, types, shapes and values; equal on every device."""
     digest = hashlib.sha256()
     for thing in things:
         if isinstance(thing, str):
@@ -35,7 +35,7 @@ def save_state(
     average: nn.Module,
     optimizer: torch.optim.Optimizer,
 ) -> None:
-    """Write all that a run needs to go on after ``step`` steps."""
+    """Save everything that a run needs to continue after ``step`` steps."""
     with whole_file(path) as partial:
         torch.save(
             {
@@ -56,13 +56,13 @@ def load_state(
     average: nn.Module,
     optimizer: torch.optim.Optimizer,
 ) -> int:
-    """Read a state into the three; returns the steps done, 0 if there is no file.
+    """Load a state into model, average and optimizer; returns the steps done, 0 without a file.
 
-    InputError if the file is damaged or was written by a run of other settings.
+    InputError if the file is damaged, or if its run had other settings.
     """
     if not path.is_file():
         return 0
-    remedy = "remove it to begin anew, or name another output"
+    remedy = "remove it to start again, or name another output"
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         saved = state["settings"]
@@ -71,7 +71,9 @@ def load_state(
             f"{path}: damaged, or no training state of this version; {remedy}"
         ) from error
     if saved != settings:
-        raise InputError(f"{path}: of another run ({_differences(saved, settings)}); {remedy}")
+        raise InputError(
+            f"{path}: state of another run ({_differences(saved, settings)}); {remedy}"
+        )
     model.load_state_dict(state["model"])
     average.load_state_dict(state["average"])
     optimizer.load_state_dict(state["optimizer"])
@@ -79,11 +81,11 @@ def load_state(
 
 
 def _differences(saved: dict[str, Any], wanted: dict[str, Any]) -> str:
-    """Name each setting that differs, with both values where they say something to a reader."""
-    words = []
+    """The settings that differ, with both values unless they are hashes."""
+    texts = []
     for name in sorted(saved.keys() | wanted.keys()):
         there, here = saved.get(name), wanted.get(name)
         if there != here:
             is_hash = isinstance(there, str) and len(there) == 64
-            words.append(f"other {name}" if is_hash else f"{name} {there} there, {here} here")
-    return "; ".join(words)
+            texts.append(f"other {name}" if is_hash else f"{name} {there} there, {here} here")
+    return "; ".join(texts)

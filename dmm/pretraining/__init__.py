@@ -1,1 +1,1 @@
-"""Small SDXL-architecture models, pretrained from scratch on a mel dataset."""
+"""Pretrain small SDXL-architecture models from scratch on a dataset of mel images."""

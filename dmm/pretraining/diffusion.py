@@ -1,8 +1,8 @@
-"""The UNet of a small model, trained from scratch on cached latents.
+"""Pretrain the UNet of a small model on cached latents.
 
 v-prediction (Salimans & Ho 2022, https://arxiv.org/abs/2202.00512) with min-SNR weights (Hang et
-al. 2023, https://arxiv.org/abs/2303.09556) on SDXL's noise schedule; captions are dropped at
-random so that classifier-free guidance works.
+al. 2023, https://arxiv.org/abs/2303.09556) on SDXL's noise schedule. Captions are dropped at random
+for classifier-free guidance.
 """
 
 from pathlib import Path
@@ -22,11 +22,11 @@ CAPTION_DROPOUT = 0.1
 TIMESTEPS = 1000
 
 Tokens = tuple[Int[Tensor, "... 77"], Int[Tensor, "... 77"]]
-"""Token ids for the first and the second text encoder."""
+"""Token ids for the first and for the second text encoder."""
 
 
 class Denoiser(nn.Module):
-    """UNet and text encoders as one network: what is learned jointly, or read together."""
+    """UNet and text encoders as one network, for joint training and inference."""
 
     def __init__(self, unet: Any, encoders: Any) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class Denoiser(nn.Module):
     def forward(
         self, noisy: Tensor, timesteps: Int[Tensor, " n"], ids1: Tensor, ids2: Tensor
     ) -> Float[Tensor, "n channels rows frames"]:
-        """Velocity at the noisy latents; the size told to the UNet is their own, uncropped."""
+        """Predicted velocity; the size conditioning is the image's own size without a crop."""
         context, pooled = self.encoders(ids1, ids2)
         pixels = [8 * size for size in noisy.shape[2:]]
         size_ids = torch.tensor([*pixels, 0, 0, *pixels], dtype=torch.float32, device=noisy.device)
@@ -55,40 +55,40 @@ def train_unet(
     compute: Compute = ON_CPU,
     text_rate: float = 0.0,
 ) -> Denoiser:
-    """Train on latents whose captions stand in ``variants`` wordings; returns averaged weights.
+    """Train on latents with several caption variants each; returns averaged weights.
 
-    ``ids`` are (variants, n, 77), ``empty`` the tokenised empty caption (77). The text encoders
-    learn too, at ``text_rate`` times the learning rate, unless that is 0.
+    ``ids`` are (variants, n, 77), ``empty`` is the tokenised empty caption (77). The text encoders
+    are trained at ``text_rate`` times the learning rate, or frozen if it is 0.
     """
     noise_schedule = v_schedule()
-    weights = min_snr_weights(noise_schedule.alphas_cumprod).to(compute.place)
+    weights = min_snr_weights(noise_schedule.alphas_cumprod).to(compute.torch_device)
     encoders.requires_grad_(text_rate > 0)
     denoiser = Denoiser(unet, encoders)
     rows = compute.rows(schedule.batch_size)
 
     def loss(generator: torch.Generator) -> Tensor:
         chosen = torch.randint(len(latents), (rows,), generator=generator)
-        wording = torch.randint(len(ids[0]), (rows,), generator=generator)
+        variant = torch.randint(len(ids[0]), (rows,), generator=generator)
         dropped = torch.rand(rows, generator=generator) < CAPTION_DROPOUT
         tokens = [
-            torch.where(dropped[:, None], blank, variants[wording, chosen]).to(compute.place)
+            torch.where(dropped[:, None], blank, variants[variant, chosen]).to(compute.torch_device)
             for variants, blank in zip(ids, empty, strict=True)
         ]
         clean = latents[chosen]
         noise = torch.randn(clean.shape, generator=generator)
         timesteps = torch.randint(TIMESTEPS, (rows,), generator=generator)
-        noisy = noise_schedule.add_noise(clean, noise, timesteps).to(compute.place)
-        target = noise_schedule.get_velocity(clean, noise, timesteps).to(compute.place)
-        timesteps = timesteps.to(compute.place)
+        noisy = noise_schedule.add_noise(clean, noise, timesteps).to(compute.torch_device)
+        target = noise_schedule.get_velocity(clean, noise, timesteps).to(compute.torch_device)
+        timesteps = timesteps.to(compute.torch_device)
         with compute.autocast():
             velocity = denoiser(noisy, timesteps, *tokens)
         error = (velocity - target).square().mean((1, 2, 3))
         return (weights[timesteps] * error).mean()
 
     data = fingerprint(latents, *ids, *empty)
-    slower = {"encoders": text_rate}
+    factors = {"encoders": text_rate}
     trained: Any = fit(
-        "UNet", denoiser, loss, schedule, state, seed, compute, slower=slower, data=data
+        "UNet", denoiser, loss, schedule, state, seed, compute, rate_factors=factors, data=data
     )
     return trained
 
@@ -102,13 +102,14 @@ def velocity_errors(
     seed: int,
     compute: Compute = ON_CPU,
 ) -> Float[Tensor, " n"]:
-    """Mean squared error of v of each clip over the timesteps; lower is better, about 1 is blind.
+    """Mean squared error of each clip's v over the timesteps; lower is better.
 
-    Noise depends on ``seed`` alone, so networks are compared on the same task.
+    About 1 is the error of predicting 0, for latents of variance 1. Noise depends on ``seed``
+    alone, so that networks are compared on equal inputs.
     """
     noise_schedule = v_schedule()
     generator = torch.Generator().manual_seed(seed)
-    denoiser.to(compute.place)
+    denoiser.to(compute.torch_device)
     errors = torch.zeros(len(latents))
     for timestep in timesteps:
         noise = torch.randn(latents.shape, generator=generator)
@@ -116,7 +117,9 @@ def velocity_errors(
             steps = torch.full((len(part),), timestep)
             noisy = noise_schedule.add_noise(latents[part], noise[part], steps)
             target = noise_schedule.get_velocity(latents[part], noise[part], steps)
-            inputs = (x.to(compute.place) for x in (noisy, steps, *(t[part] for t in tokens)))
+            inputs = (
+                x.to(compute.torch_device) for x in (noisy, steps, *(t[part] for t in tokens))
+            )
             with compute.autocast():
                 velocity = denoiser(*inputs)
             errors[part] += (velocity.cpu() - target).square().mean((1, 2, 3)) / len(timesteps)

@@ -1,7 +1,7 @@
-"""Latents of a dataset, computed once: every thousand images have a file beside the state.
+"""Cache of a dataset's VAE latents: one file for every 1024 images.
 
-A file is named by a fingerprint of the VAE's encoder and of its images: another encoder or other
-images make other files, and an encoding that was cut off goes on at the file it stopped in.
+Files are named by a fingerprint of the VAE's encoder and of the images, so that another encoder or
+other images get other files. An interrupted encoding resumes at the first missing file.
 """
 
 from pathlib import Path
@@ -25,11 +25,11 @@ BATCH = 16
 def cached_latents(
     vae: Any, images: UInt8[Tensor, "n rows frames"], folder: Path, compute: Compute = ON_CPU
 ) -> Float[Tensor, "n channels rows/8 frames/8"]:
-    """``encode_latents`` of all images, read from ``folder`` where it holds them.
+    """Encode all images, reading those from ``folder`` that are cached there.
 
-    Files there that belong to another encoder or to other images are removed.
+    Removes files in ``folder`` that belong to another encoder or to other images.
     """
-    vae.to(compute.place)
+    vae.to(compute.torch_device)
     encoder = fingerprint(vae.encoder, vae.quant_conv)
     chunks = images.split(IMAGES_A_FILE)
     paths = [folder / f"{fingerprint(encoder, chunk)[:32]}.safetensors" for chunk in chunks]
@@ -47,7 +47,7 @@ def cached_latents(
 def encode_latents(
     vae: Any, images: UInt8[Tensor, "n rows frames"]
 ) -> Float[Tensor, "n channels rows/8 frames/8"]:
-    """Mean latents at unit scale, as the UNet sees them; on the CPU, float32."""
+    """Mean latents times the VAE's scaling factor, as the UNet uses them; float32 on the CPU."""
     parts = []
     with progress_bar("latents", len(images)) as advance:
         for part in images.split(BATCH):

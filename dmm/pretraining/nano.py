@@ -1,8 +1,7 @@
-"""nano: an SDXL-architecture model small enough to commit, trained from scratch on a dataset.
+"""``dmm pretrain``: train nano, an SDXL-architecture model of 8 million parameters, from scratch.
 
-``dmm pretrain DATASET --out nano.safetensors``. The VAE learns pictures, the text encoders learn
-words, then the UNet learns both; each stage keeps its state beside the output and goes on from
-it when run again.
+The VAE is trained on images, the text encoders on captions, then the UNet on latents and captions.
+Each stage keeps its state beside the output, so that an interrupted command resumes.
 """
 
 import json
@@ -43,9 +42,10 @@ NANO = SdxlShapes(
     vae_channels=(32, 32, 64, 64),
     vae_layers=1,
 )
-"""As narrow as GroupNorm's 32 groups and CLIP's 64-wide heads allow."""
+"""Sizes of nano: the smallest that GroupNorm's 32 groups and CLIP's heads of width 64 allow."""
 
 CAPTION_VARIANTS = 4
+"""Random variants of each caption that the networks are trained on."""
 
 
 def pretrain(
@@ -63,11 +63,11 @@ def pretrain(
 ) -> Path:
     """Train all four networks on a DATASET's train split and write one checkpoint.
 
-    ``extra`` is a second DATASET that only the VAE sees, so that a LoRA can later teach the UNet
-    sounds that the VAE can draw. ``start`` is a checkpoint to begin from; a network of 0 steps
-    then stays as it is, to the bit. ``decoder_only`` leaves the latents as they are and trains
-    the VAE's decoder. ``batch_size`` is the UNet's. InputError if a folder holds no images,
-    ModelError if ``start`` does not fit, PresetError for steps that make no working model.
+    ``extra`` is a second DATASET for the VAE alone, so that a LoRA can later teach the UNet sounds
+    that the VAE already decodes. ``start`` is a checkpoint to begin with; networks with 0 steps
+    keep its weights exactly. ``decoder_only`` keeps the latents and trains the VAE's decoder.
+    ``batch_size`` is the UNet's. InputError if a folder holds no images, ModelError if ``start``
+    does not fit, PresetError for steps that make no working model.
     """
     _check_steps(start, vae_steps, text_steps, unet_steps, decoder_only)
     torch.manual_seed(seed)
@@ -75,21 +75,21 @@ def pretrain(
     images, captions, anchor = load_images(dataset)
     state = out.with_suffix(".state")
     if vae_steps:
-        pictures = torch.cat([images, load_images(extra)[0]]) if extra else images
+        vae_images = torch.cat([images, load_images(extra)[0]]) if extra else images
         train = train_decoder if decoder_only else train_vae
-        vae = train(vae, pictures, Schedule(vae_steps, 4, 2e-3), state / "vae.pt", seed, compute)
-    wordings = [vary(captions, anchor, seed + i) for i in range(CAPTION_VARIANTS)]
+        vae = train(vae, vae_images, Schedule(vae_steps, 4, 2e-3), state / "vae.pt", seed, compute)
+    variants = [vary_captions(captions, anchor, seed + i) for i in range(CAPTION_VARIANTS)]
     encoders = TextEncoders(te1, te2)
     if text_steps:
-        every_wording = [caption for wording in wordings for caption in wording]
+        all_captions = [caption for variant in variants for caption in variant]
         schedule = Schedule(text_steps, 64, 2e-3)
         encoders = train_text_encoders(
-            te1, te2, every_wording, schedule, state / "text.pt", seed, compute
+            te1, te2, all_captions, schedule, state / "text.pt", seed, compute
         )
     if unet_steps:
         latents = cached_latents(vae, images, state / "latents", compute)
         schedule = Schedule(unet_steps, batch_size, 1.5e-3, warmup=100, ema_decay=0.999)
-        tokens, empty = tokens_of(wordings), empty_tokens()
+        tokens, empty = tokenize_variants(variants), empty_tokens()
         unet = train_unet(
             unet, latents, encoders, tokens, empty, schedule, state / "unet.pt", seed, compute
         ).unet
@@ -103,26 +103,28 @@ def pretrain(
 def _check_steps(
     start: Path | None, vae_steps: int, text_steps: int, unet_steps: int, decoder_only: bool
 ) -> None:
-    """PresetError where a network would be left random, or left to what it was not trained on."""
+    """Raise PresetError if a network would stay random, or get inputs it was not trained on."""
     if start is None and (decoder_only or not min(vae_steps, text_steps, unet_steps)):
         what = "--decoder-only" if decoder_only else "0 steps"
         raise PresetError(f"{what} would keep random weights; name a checkpoint with --from")
     if not unet_steps and (text_steps or (vae_steps and not decoder_only)):
         raise PresetError(
-            "0 UNet steps would keep a UNet that knows other latents or texts; give it steps, or "
+            "0 UNet steps would keep a UNet trained on other latents or texts; give it steps, or "
             "--text-steps 0 and either --vae-steps 0 or --decoder-only"
         )
 
 
 def read_networks(checkpoint: Path) -> tuple[Any, Any, Any, Any]:
-    """UNet, both text encoders and VAE of a checkpoint of nano's sizes, in float32.
+    """Load UNet, both text encoders and VAE of a checkpoint with nano's sizes, in float32.
 
-    ModelError if the sizes are others or the UNet was trained to predict noise.
+    ModelError for other sizes, and for a UNet that predicts noise.
     """
     shapes = read_architecture(checkpoint)
     if shapes != NANO:
         names = [name for name in vars(NANO) if getattr(shapes, name, None) != getattr(NANO, name)]
-        raise ModelError(f"{checkpoint}: its {', '.join(names)} are not nano's; name another file")
+        raise ModelError(
+            f"{checkpoint}: its {', '.join(names)} differ from nano's; name another file"
+        )
     if prediction_type(checkpoint) != "v_prediction":
         raise ModelError(f"{checkpoint}: predicts noise, not v; name a checkpoint of dmm pretrain")
     pipeline = load_pipeline(checkpoint)
@@ -130,13 +132,13 @@ def read_networks(checkpoint: Path) -> tuple[Any, Any, Any, Any]:
 
 
 def build(shapes: SdxlShapes) -> tuple[Any, Any, Any, Any]:
-    """UNet, both text encoders and VAE of these sizes with fresh weights."""
+    """Build UNet, both text encoders and VAE of these sizes with random weights."""
     unet, te1, te2, vae = networks.build(shapes).values()
     return unet, te1, te2, vae
 
 
 def load_images(dataset: Path, split: str = "train") -> tuple[Tensor, list[str], str]:
-    """A split's grey images (n, rows, frames) uint8, captions, and the anchor."""
+    """Read a split: grey images (n, rows, frames) uint8, captions, and the dataset's anchor."""
     anchor = _anchor(dataset)
     paths = sorted((dataset / split).glob("*.png"))
     images, captions = [], []
@@ -157,10 +159,10 @@ def _anchor(dataset: Path) -> str:
     return json.loads(path.read_text(encoding="utf-8"))["options"]["anchor"]
 
 
-def vary(captions: list[str], anchor: str, seed: int) -> list[str]:
-    """Captions with their parts shuffled, some left out, and half of them behind the anchor.
+def vary_captions(captions: list[str], anchor: str, seed: int) -> list[str]:
+    """Shuffle the parts of captions, drop some, and put the anchor in front of half of them.
 
-    So the model obeys prompts in any order and length, with and without the anchor.
+    So the model follows prompts in any order and length, with and without the anchor.
     """
     rng = np.random.default_rng(seed)
     varied = []
@@ -171,10 +173,10 @@ def vary(captions: list[str], anchor: str, seed: int) -> list[str]:
     return varied
 
 
-def tokens_of(wordings: list[list[str]]) -> Tokens:
-    """Token ids (variants, n, 77) of captions in several wordings, for both text encoders."""
+def tokenize_variants(variants: list[list[str]]) -> Tokens:
+    """Token ids (variants, n, 77) of several variants of captions, for both text encoders."""
     first, second = zip(
-        *(tokenize(wording, NANO.te1.vocab_size) for wording in wordings), strict=True
+        *(tokenize(captions, NANO.te1.vocab_size) for captions in variants), strict=True
     )
     return torch.stack(first), torch.stack(second)
 

@@ -1,7 +1,7 @@
-"""The two text encoders of a small model, taught to say which words a caption holds.
+"""Pretrain the two text encoders of a small model to classify the words of a caption.
 
-A UNet can only obey what the text encoders tell apart. Each encoder learns, through the layer
-that the UNet will read, to name the set of words of its caption; then it is frozen.
+A UNet can only follow differences that the text encoders represent. Each encoder is trained to
+predict the set of words of a caption from the layer that the UNet reads; then it is frozen.
 """
 
 import re
@@ -19,28 +19,28 @@ from ..fitting.loop import Schedule, fit
 from ..fitting.state import fingerprint
 
 MIN_COUNT = 5
-"""A word enters the target vocabulary when at least this many captions hold it."""
+"""Fewest captions with a word for it to be predicted."""
 
 
-def words_of(caption: str) -> set[str]:
-    """Lower-case words and hyphenated words of a caption.
+def caption_words(caption: str) -> set[str]:
+    """Lower-case words of a caption; hyphens are part of a word.
 
-    >>> sorted(words_of("Lo-fi piano, 84 bpm"))
+    >>> sorted(caption_words("Lo-fi piano, 84 bpm"))
     ['84', 'bpm', 'lo-fi', 'piano']
     """
     return set(re.findall(r"[a-z0-9]+(?:-[a-z0-9]+)*", caption.lower()))
 
 
 def word_targets(captions: list[str]) -> Float[Tensor, "n words"]:
-    """1 where a caption holds a word; columns are the words that occur often enough, sorted."""
+    """Targets: 1 if a caption holds a word; columns are the sorted frequent words."""
     counts: dict[str, int] = {}
     for caption in captions:
-        for word in words_of(caption):
+        for word in caption_words(caption):
             counts[word] = counts.get(word, 0) + 1
     column = {w: i for i, w in enumerate(sorted(w for w, n in counts.items() if n >= MIN_COUNT))}
     targets = torch.zeros(len(captions), len(column))
     for row, caption in enumerate(captions):
-        targets[row, [column[word] for word in words_of(caption) if word in column]] = 1
+        targets[row, [column[word] for word in caption_words(caption) if word in column]] = 1
     return targets
 
 
@@ -56,7 +56,7 @@ def tokenize(
 
 
 class TextEncoders(nn.Module):
-    """Both encoders as SDXL reads them."""
+    """Both text encoders, with the outputs that SDXL uses."""
 
     def __init__(self, te1: Any, te2: Any) -> None:
         super().__init__()
@@ -72,8 +72,8 @@ class TextEncoders(nn.Module):
         return context, second.text_embeds
 
 
-class WordReader(nn.Module):
-    """Both encoders, and a linear layer on each of their outputs that names words."""
+class WordClassifier(nn.Module):
+    """Both text encoders, and a linear classifier of words on each of their outputs."""
 
     def __init__(self, encoders: TextEncoders, words: int) -> None:
         super().__init__()
@@ -87,7 +87,7 @@ class WordReader(nn.Module):
     def forward(
         self, ids1: Int[Tensor, "n 77"], ids2: Int[Tensor, "n 77"]
     ) -> list[Float[Tensor, "n words"]]:
-        """Logits of each word, read from each hidden state at the end of the text and pooled."""
+        """Logits of each word, from both hidden states at the end of text and the pooled text."""
         context, pooled = self.encoders(ids1, ids2)
         end = ids1.argmax(-1)  # end-of-text is the largest id
         at_end = context[torch.arange(len(end), device=end.device), end].split(self.widths, dim=-1)
@@ -103,19 +103,19 @@ def train_text_encoders(
     seed: int,
     compute: Compute = ON_CPU,
 ) -> TextEncoders:
-    """Train both encoders on word sets, in float32; returns them averaged and frozen."""
+    """Train both encoders on sets of words in float32; returns them averaged and frozen."""
     targets = word_targets(captions)
     ids1, ids2 = tokenize(captions, te1.config.vocab_size)
-    reader = WordReader(TextEncoders(te1, te2), targets.shape[1])
+    classifier = WordClassifier(TextEncoders(te1, te2), targets.shape[1])
     rows = compute.rows(schedule.batch_size)
 
     def loss(generator: torch.Generator) -> Tensor:
         chosen = torch.randint(len(captions), (rows,), generator=generator)
-        inputs = (ids[chosen].to(compute.place) for ids in (ids1, ids2))
-        truth = targets[chosen].to(compute.place)
-        answers = [F.binary_cross_entropy_with_logits(x, truth) for x in reader(*inputs)]
-        return torch.stack(answers).sum()
+        inputs = (ids[chosen].to(compute.torch_device) for ids in (ids1, ids2))
+        truth = targets[chosen].to(compute.torch_device)
+        losses = [F.binary_cross_entropy_with_logits(x, truth) for x in classifier(*inputs)]
+        return torch.stack(losses).sum()
 
     data = fingerprint(targets, ids1, ids2)
-    trained: Any = fit("text", reader, loss, schedule, state, seed, compute, data=data)
+    trained: Any = fit("text", classifier, loss, schedule, state, seed, compute, data=data)
     return trained.encoders.requires_grad_(False)

@@ -1,7 +1,7 @@
-"""The VAE of a small model: mel images to latents and back.
+"""Pretrain the VAE of a small model: mel images to latents and back.
 
-After training the latents are whitened per channel and scaled to SDXL's own scaling factor by
-folding an affine map into the VAE's two 1x1 convolutions, so that no loader needs to know.
+After training, latents are whitened per channel and scaled to SDXL's scaling factor. The affine map
+is folded into the VAE's two 1x1 convolutions, so that loaders need no special case.
 """
 
 from pathlib import Path
@@ -20,22 +20,22 @@ KL_WEIGHT = 1e-4
 
 
 def as_pixels(images: UInt8[Tensor, "n rows frames"]) -> Float[Tensor, "n 3 rows frames"]:
-    """Grey images as three equal channels in -1..1, what diffusion models read."""
+    """Grey images as three equal channels in -1..1, the input of diffusion models."""
     return (images.float() / 127.5 - 1)[:, None].expand(-1, 3, -1, -1)
 
 
 class RoundTrip(nn.Module):
-    """Pixels to a drawn latent and back."""
+    """Encode pixels, sample a latent and decode it."""
 
     def __init__(self, vae: Any) -> None:
         super().__init__()
         self.vae = vae
 
     def forward(self, pixels: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Restored pixels, and the latent's mean and log-variance, all float32."""
+        """Reconstructed pixels, and the latent's mean and log-variance, all float32."""
         posterior = self.vae.encode(pixels).latent_dist
-        restored = self.vae.decode(posterior.mean + posterior.std * noise).sample
-        return restored.float(), posterior.mean.float(), posterior.logvar.float()
+        decoded = self.vae.decode(posterior.mean + posterior.std * noise).sample
+        return decoded.float(), posterior.mean.float(), posterior.logvar.float()
 
 
 def train_vae(
@@ -46,7 +46,7 @@ def train_vae(
     seed: int,
     compute: Compute = ON_CPU,
 ) -> Any:
-    """Train on grey images; returns the averaged VAE with whitened latents at SDXL's scale."""
+    """Train on grey images; returns averaged weights with whitened latents at SDXL's scale."""
     trained = _fit(vae, images, schedule, state, seed, compute, KL_WEIGHT)
     whiten(trained, images[:: max(1, len(images) // 256)])
     return trained
@@ -60,7 +60,7 @@ def train_decoder(
     seed: int,
     compute: Compute = ON_CPU,
 ) -> Any:
-    """Train what follows the latents alone, so that a UNet that knows them keeps working."""
+    """Train the decoder alone, so that latents and a UNet trained on them stay valid."""
     for part in (vae.encoder, vae.quant_conv):
         part.requires_grad_(False)
     return _fit(vae, images, schedule, state, seed, compute, kl_weight=0.0)
@@ -82,34 +82,34 @@ def _fit(
 
     def loss(generator: torch.Generator) -> Tensor:
         chosen = torch.randint(len(images), (rows,), generator=generator)
-        noise = torch.randn((rows, *latent), generator=generator).to(compute.place)
-        pixels = as_pixels(images[chosen].to(compute.place))
+        noise = torch.randn((rows, *latent), generator=generator).to(compute.torch_device)
+        pixels = as_pixels(images[chosen].to(compute.torch_device))
         with compute.autocast():
-            restored, mean, log_variance = round_trip(pixels, noise)
-        return _picture_loss(restored, pixels) + kl_weight * _kl(mean, log_variance)
+            decoded, mean, log_variance = round_trip(pixels, noise)
+        return _image_loss(decoded, pixels) + kl_weight * _kl(mean, log_variance)
 
     data = fingerprint(images)
     trained: Any = fit("VAE", round_trip, loss, schedule, state, seed, compute, data=data)
     return trained.vae
 
 
-def _picture_loss(restored: Tensor, pixels: Tensor) -> Tensor:
-    """Mean absolute and squared errors of levels, and absolute errors of their edges."""
-    error = restored - pixels
-    edges = sum(
-        F.l1_loss(torch.diff(restored, dim=axis), torch.diff(pixels, dim=axis)) for axis in (2, 3)
+def _image_loss(decoded: Tensor, pixels: Tensor) -> Tensor:
+    """Mean absolute and squared error of pixels, and absolute error of their gradients."""
+    error = decoded - pixels
+    gradients = sum(
+        F.l1_loss(torch.diff(decoded, dim=axis), torch.diff(pixels, dim=axis)) for axis in (2, 3)
     )
-    return error.abs().mean() + 4 * error.square().mean() + edges
+    return error.abs().mean() + 4 * error.square().mean() + gradients
 
 
 def _kl(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """Mean divergence per latent number from a unit Gaussian, nats."""
+    """Mean divergence of a latent value from a unit Gaussian, in nats."""
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()
 
 
 @torch.no_grad()
 def whiten(vae: Any, images: UInt8[Tensor, "n rows frames"]) -> None:
-    """Give every latent channel mean 0 and deviation 1/scaling_factor over the images, in place."""
+    """Give latent channels mean 0 and deviation 1/scaling_factor over the images, in place."""
     parts = (as_pixels(part.to(vae.device)) for part in images.split(8))
     latents = torch.cat([vae.encode(part).latent_dist.mean for part in parts])
     mean, std = latents.mean((0, 2, 3)), latents.std((0, 2, 3)) * vae.config.scaling_factor
@@ -122,7 +122,7 @@ def whiten(vae: Any, images: UInt8[Tensor, "n rows frames"]) -> None:
 
 
 def _scale_rows(conv: nn.Conv2d, scale: Tensor, shift: Tensor) -> None:
-    """Map the first ``len(scale)`` output channels y to scale * y + shift."""
+    """Map the first ``len(scale)`` output channels y to scale * y + shift, in place."""
     assert conv.bias is not None
     rows = len(scale)
     conv.weight[:rows] *= scale[:, None, None, None]
@@ -131,7 +131,7 @@ def _scale_rows(conv: nn.Conv2d, scale: Tensor, shift: Tensor) -> None:
 
 @torch.no_grad()
 def reconstruct(vae: Any, images: UInt8[Tensor, "n rows frames"]) -> Float[Tensor, "n rows frames"]:
-    """Images after a round trip through the mean latent: grey, 0..1 but for overshoot."""
+    """Encode and decode images by the mean latent: grey, 0..1 except for overshoot."""
     parts = []
     for part in images.split(8):
         latents = vae.encode(as_pixels(part.to(vae.device))).latent_dist.mean
@@ -140,12 +140,12 @@ def reconstruct(vae: Any, images: UInt8[Tensor, "n rows frames"]) -> Float[Tenso
 
 
 def clip_psnr(
-    restored: Float[Tensor, "n rows frames"], truth: Float[Tensor, "n rows frames"]
+    decoded: Float[Tensor, "n rows frames"], truth: Float[Tensor, "n rows frames"]
 ) -> Float[Tensor, " n"]:
-    """Peak signal-to-noise ratio of each image of levels in 0..1, after clamping, dB."""
-    return -10 * torch.log10((restored.clamp(0, 1) - truth).square().mean((1, 2)))
+    """Peak signal-to-noise ratio of each image in dB, for levels clamped to 0..1."""
+    return -10 * torch.log10((decoded.clamp(0, 1) - truth).square().mean((1, 2)))
 
 
 def reconstruction_psnr(vae: Any, images: UInt8[Tensor, "n rows frames"]) -> float:
-    """Mean over images of the peak signal-to-noise ratio after a round trip, dB."""
+    """Mean peak signal-to-noise ratio of images after encoding and decoding, in dB."""
     return float(clip_psnr(reconstruct(vae, images), images.float() / 255).mean())

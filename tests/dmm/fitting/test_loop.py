@@ -134,10 +134,10 @@ def test_compiling_changes_no_weights(tmp_path):
     assert torch.allclose(plain.weight, compiled.weight, atol=1e-6)
 
 
-def test_a_slower_part_takes_smaller_steps(tmp_path):
+def test_a_child_with_a_lower_rate_factor_takes_smaller_steps(tmp_path):
     model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 1))
     before = [layer.weight.detach().clone() for layer in model]
-    _fit(tmp_path / "state.pt", steps=1, model=model, slower={"0": 0.1})
+    _fit(tmp_path / "state.pt", steps=1, model=model, rate_factors={"0": 0.1})
     moved = [(x.weight - old).abs().max().item() for x, old in zip(model, before, strict=True)]
     assert moved[0] / moved[1] == pytest.approx(0.1, rel=0.01)  # Adam's first step is the rate
 

@@ -19,7 +19,7 @@ from dmm.pretraining.diffusion import (
     velocity_errors,
 )
 from dmm.pretraining.latents import cached_latents, encode_latents
-from dmm.pretraining.nano import NANO, build, empty_tokens, pretrain, tokens_of
+from dmm.pretraining.nano import NANO, build, empty_tokens, pretrain, tokenize_variants
 from dmm.pretraining.text import TextEncoders, word_targets
 from dmm.pretraining.vae import clip_psnr, reconstruction_psnr, train_decoder, train_vae, whiten
 
@@ -35,7 +35,7 @@ def images():
     return torch.randint(256, (4, 64, 64), dtype=torch.uint8, generator=torch.manual_seed(0))
 
 
-def test_whitening_keeps_the_picture_and_gives_latents_unit_scale(vae, images):
+def test_whitening_keeps_the_image_and_gives_latents_unit_scale(vae, images):
     before = reconstruction_psnr(vae, images)
     whiten(vae, images)
     latents = encode_latents(vae, images)
@@ -57,7 +57,7 @@ def test_training_the_decoder_keeps_the_latents_to_the_bit(vae, images, tmp_path
     assert not torch.equal(trained.decoder.conv_out.weight, old)
 
 
-def test_a_decoder_does_not_go_on_from_the_state_of_a_whole_vae(vae, images, tmp_path):
+def test_a_decoder_does_not_resume_the_state_of_a_whole_vae(vae, images, tmp_path):
     arguments = (images, Schedule(1, 2, 1e-2), tmp_path / "vae.pt", 0)
     train_vae(copy.deepcopy(vae), *arguments)
     with pytest.raises(InputError, match="other learning parameters"):
@@ -97,11 +97,11 @@ def test_predicting_nothing_errs_by_the_variance_of_v():
 
 
 @pytest.mark.parametrize("text_rate", [0.0, 0.1])
-def test_text_encoders_learn_with_the_unet_only_if_told(tmp_path, text_rate):
+def test_text_encoders_are_trained_with_the_unet_only_if_asked(tmp_path, text_rate):
     unet, te1, te2, _ = build(NANO)
     encoders = TextEncoders(te1, te2)
     before = te2.text_projection.weight.detach().clone()
-    latents, tokens = torch.randn(2, 8, 8, 8), tokens_of([["piano", "flute"]])
+    latents, tokens = torch.randn(2, 8, 8, 8), tokenize_variants([["piano", "flute"]])
     schedule, state = Schedule(2, 2, 1e-2), tmp_path / "unet.pt"
     arguments = (unet, latents, encoders, tokens, empty_tokens(), schedule, state, 0)
     trained = train_unet(*arguments, text_rate=text_rate)
