@@ -27,7 +27,7 @@ from dmm.checkpoints.network_shapes import TextEncoderShapes
 from dmm.checkpoints.networks import build
 from dmm.checkpoints.sdxl_layout import single_file_tensors
 from dmm.checkpoints.sdxl_shapes import SIZE_EMBEDDING, SdxlShapes
-from dmm.checkpoints.tensorfile import Spec, write_tensors
+from dmm.checkpoints.tensorfile import TensorSpec, write_tensors
 from dmm.fusing.fuse import fuse
 from dmm.fusing.unfuse import Ranks, unfuse
 from dmm.generation.loading import Lora
@@ -58,7 +58,7 @@ def shapes(width: int, depths: tuple[int, int], te1: int, te2: int, vocab: int) 
 def write_random(path: Path, sizes: dict[str, tuple[int, ...]]) -> None:
     """A file of tensors of these sizes, one at a time."""
     generator = torch.Generator().manual_seed(0)
-    specs = {name: Spec(torch.float16, size) for name, size in sizes.items()}
+    specs = {name: TensorSpec(torch.float16, size) for name, size in sizes.items()}
 
     def tensors() -> Iterator[tuple[str, Tensor]]:
         for name, size in sizes.items():

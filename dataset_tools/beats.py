@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
-from dmm.sound.rhythm import TEMPI_BPM, beat_comb, beat_period, rises
+from dmm.sound.rhythm import TEMPI_BPM, beat_comb, beat_period, onset_strength
 
 SR, HOP, N_FFT, N_BANDS = 11025, 64, 512, 24
 """Onsets are placed to within one hop, 6 ms."""
@@ -37,4 +37,4 @@ def _onsets(audio: Float[np.ndarray, "channels samples"], sr: int) -> Float[np.n
     spectra = np.abs(np.asarray(rfft(frames * np.hanning(N_FFT).astype(np.float32), axis=1)))
     edges = np.unique(np.geomspace(1, N_FFT // 2, N_BANDS + 1).round().astype(int))
     bands = np.add.reduceat(spectra[:, :-1], edges[:-1], axis=1)
-    return rises(bands)
+    return onset_strength(bands)

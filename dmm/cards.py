@@ -1,6 +1,6 @@
-"""Model cards that name their file's SHA-256: a truncated or altered model is refused.
+"""Compare model files with the SHA-256 on their model card, to refuse damaged or altered ones.
 
-A card is the README.md beside a model file. One line of its table names the hash:
+A card is the README.md beside a model file. A row of its table states the hash:
 ``| sha256 of `nano.safetensors` | `<64 hexadecimal digits>` |``.
 """
 
@@ -15,7 +15,7 @@ _LINE = re.compile(r"sha256 of `(?P<name>[^`]+)`\s*\|\s*`(?P<sha256>[0-9a-f]{64}
 
 
 def card_hashes(folder: Path) -> dict[str, str]:
-    """File name to SHA-256, as the folder's card states them; empty without a card."""
+    """SHA-256 by file name, from the folder's card; empty without a card."""
     card = folder / "README.md"
     if not card.is_file():
         return {}
@@ -24,7 +24,7 @@ def card_hashes(folder: Path) -> dict[str, str]:
 
 
 def verify_card(path: Path) -> None:
-    """ModelError if the card beside ``path`` names another hash; a file no card names passes."""
+    """Raise ModelError if the card beside ``path`` states another hash; files without one pass."""
     stated = card_hashes(path.parent).get(path.name)
     if stated is None:
         return
@@ -37,7 +37,7 @@ def verify_card(path: Path) -> None:
 
 
 def sha256_of(path: Path) -> str:
-    """The file's SHA-256, computed once for each size and time of change in a process."""
+    """SHA-256 of a file, cached by size and modification time; ModelError if it is missing."""
     try:
         status = path.stat()
     except FileNotFoundError as error:

@@ -11,9 +11,9 @@ DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
 def pick_device(device: str) -> str:
-    """The device to compute on: ``auto`` takes CUDA, else Apple's GPU, else the CPU.
+    """The device to use: ``auto`` is CUDA, else Apple's GPU, else the CPU.
 
-    PresetError for an unknown device, or one that torch does not see on this machine.
+    PresetError for an unknown device, or one that torch does not find on this machine.
     """
     has_cuda, has_mps = torch.cuda.is_available(), torch.backends.mps.is_available()
     if device == "auto":
@@ -29,7 +29,7 @@ def pick_device(device: str) -> str:
 
 
 def pick_precision(precision: str, device: str) -> str:
-    """The precision to compute in: ``auto`` is fp32 on a CPU, bf16 on a GPU that has it, else fp16.
+    """The precision to use: ``auto`` is fp32 on a CPU, bf16 on a GPU that has it, else fp16.
 
     PresetError for an unknown precision.
     """
@@ -44,5 +44,5 @@ def pick_precision(precision: str, device: str) -> str:
 
 
 def bf16_autocast(device: torch.device | str, enabled: bool = True) -> AbstractContextManager[Any]:
-    """Compute in bfloat16 what tolerates it; weights stay in float32."""
+    """Autocast to bfloat16 where torch considers it safe; weights stay in float32."""
     return torch.autocast(torch.device(device).type, torch.bfloat16, enabled=enabled)

@@ -1,6 +1,6 @@
-"""The interface of embedders: networks that turn sound, and some also text, into unit vectors.
+"""Interface of embedders, which map audio, and some of them text, to unit vectors.
 
-The implementations are in ``eval.embedders``; ``dmm.registry`` finds them by name.
+The implementations are in ``eval.embedders``; ``dmm.registry`` loads them by name.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from jaxtyping import Float
 from .errors import InputError
 
 PROTOCOLS = ("loop", "legacy")
-"""How a clip fills CLAP's ten seconds; see ``eval.windows``."""
+"""Ways to fill CLAP's window of ten seconds; see ``eval.windows``."""
 PRECISIONS = ("fp32", "bf16")
 
 
@@ -35,10 +35,10 @@ class EmbedderConfig:
                 raise InputError(f"no {name} {value!r}; known: {', '.join(values)}")
 
     def refuse_choice(self, name: str) -> None:
-        """InputError, for an embedder that works in one way only and on the CPU."""
-        for field, usual in (("protocol", "loop"), ("precision", "fp32"), ("device", "auto")):
+        """Raise InputError unless all values are the defaults, for embedders without a choice."""
+        for field, default in (("protocol", "loop"), ("precision", "fp32"), ("device", "auto")):
             value = getattr(self, field)
-            if value != usual and (field, value) != ("device", "cpu"):
+            if value != default and (field, value) != ("device", "cpu"):
                 raise InputError(
                     f"--{field} {value}: {name} has no choice of {field}; leave it out, or use "
                     "--embedder clap"
@@ -47,58 +47,58 @@ class EmbedderConfig:
 
 @dataclass(frozen=True)
 class Identity:
-    """What made a set of vectors; stamped into every result, since others are not comparable."""
+    """Identity of an embedder; part of every result, because others are not comparable."""
 
     name: str
-    """The embedder's key in ``EMBEDDERS``."""
+    """Key in ``EMBEDDERS``."""
     weights_sha256: str | None
-    """Of the weights file; of the shards' hashes in their order; None without weights."""
+    """SHA-256 of the weights file, or of the joined hashes of several; None without weights."""
     backend: str
-    """Packages that calculate, with versions: they move a vector in its seventh digit."""
+    """Packages with versions; they change a vector in its seventh digit."""
     protocol: str
     precision: str
     code: int
-    """Raised when our own code gives another vector."""
+    """Code version; raised when our own code gives another vector."""
 
     @property
     def version(self) -> str:
-        """Fit for the name of a folder; another one whenever a file gives another vector."""
+        """Weights, protocol, precision and code version, as the name of a cache folder."""
         weights = [self.weights_sha256[:16]] if self.weights_sha256 else []
         return "-".join([*weights, self.protocol, self.precision, str(self.code)])
 
 
 def backend(*packages: str) -> str:
-    """Packages with their versions, as ``Identity.backend`` holds them."""
+    """Packages with their versions, for ``Identity.backend``."""
     return ", ".join(f"{name} {version_of(name)}" for name in packages)
 
 
 @runtime_checkable
 class Embedder(Protocol):
-    """Turns sound into vectors whose cosines mean something; says what it is."""
+    """Maps audio files to unit vectors, whose cosines measure similarity."""
 
     @property
     def name(self) -> str:
-        """The key in ``EMBEDDERS``; printed beside every score."""
+        """Key in ``EMBEDDERS``; printed with every score."""
         ...
 
     @property
     def version(self) -> str:
-        """``identity.version``: the key that vectors are cached under."""
+        """``identity.version``, under which vectors are cached."""
         ...
 
     @property
     def identity(self) -> Identity:
-        """All that its vectors depend on besides the clip."""
+        """Everything that the vectors depend on besides the clip."""
         ...
 
     @property
     def dim(self) -> int:
-        """Length of a vector."""
+        """Dimensions of a vector."""
         ...
 
     @property
     def protocol(self) -> str:
-        """How a file is prepared, in words: rate, channels, windows."""
+        """Preparation of a file in words: rate, channels, windows."""
         ...
 
     def embed(self, audio_files: Sequence[Path]) -> Float[np.ndarray, "n dim"]:
@@ -108,11 +108,11 @@ class Embedder(Protocol):
 
 @runtime_checkable
 class TextEmbedder(Embedder, Protocol):
-    """An embedder that puts words into the same space, and takes sound from memory too."""
+    """An embedder that also maps text to the same space, and accepts audio in memory."""
 
     @property
     def logit_scale(self) -> float:
-        """What cosines of sound and words are multiplied by before a softmax over words."""
+        """Factor of the cosines of audio and text before a softmax over texts."""
         ...
 
     def embed_sounds(
@@ -122,5 +122,5 @@ class TextEmbedder(Embedder, Protocol):
         ...
 
     def embed_text(self, texts: Sequence[str]) -> Float[np.ndarray, "n dim"]:
-        """Unit rows, float32; ModelError if the weights came without what reads words."""
+        """Unit rows, float32; ModelError if the weights have no tokeniser."""
         ...

@@ -1,7 +1,7 @@
-"""Modules of other packages by name, imported on demand: embedders and metrics.
+"""Load embedders and metrics of ``eval`` by name, imported on demand.
 
-Beside ``COMMANDS`` in ``dmm.cli`` this is the only place where modules are named by strings:
-import-linter cannot see those, and ``dmm`` and ``dmm_ext`` must not import ``eval`` directly.
+``dmm`` and ``dmm_ext`` must not import ``eval``. Except for ``COMMANDS`` in ``dmm.cli``, this is
+the only place that names modules by strings, which import-linter cannot check.
 """
 
 from collections.abc import Callable
@@ -18,13 +18,13 @@ EMBEDDERS = {
     "clap": "eval.embedders.clap_folder:load_clap",
     "laion-clap": "eval.embedders.laion:load_laion_clap",
 }
-"""Name to loader; a loader takes where the weights are, or None, and an ``EmbedderConfig``."""
+"""Loaders by name; a loader takes the path of weights, or None, and an ``EmbedderConfig``."""
 
 
-def usual_embedder(weights: Path | None) -> str:
-    """The embedder that weights are for; without any, the one that needs none.
+def default_embedder(weights: Path | None) -> str:
+    """Name of the embedder that the weights belong to; without weights ``nano-clap``.
 
-    >>> [usual_embedder(p and Path(p)) for p in (None, "a.pt", "a.safetensors", "laion/clap")]
+    >>> [default_embedder(p and Path(p)) for p in (None, "a.pt", "a.safetensors", "laion/clap")]
     ['nano-clap', 'laion-clap', 'nano-clap', 'clap']
     """
     if weights is None:
@@ -39,7 +39,7 @@ def load_embedder(
     precision: str = PRECISIONS[0],
     device: str = "auto",
 ) -> Embedder:
-    """The named embedder, or InputError that lists the known names, protocols and precisions.
+    """Load an embedder by name; InputError lists the known names, protocols and precisions.
 
     ``weights`` is a file, a folder or, for ``clap``, a name on the Hub.
     """
@@ -57,10 +57,10 @@ def load_text_embedder(
     precision: str = PRECISIONS[0],
     device: str = "auto",
 ) -> TextEmbedder:
-    """The named embedder of sound and words; InputError if it knows no words."""
+    """Load an embedder of audio and text by name; InputError if it knows no text."""
     embedder = load_embedder(name, weights, protocol, precision, device)
     if not isinstance(embedder, TextEmbedder):
-        raise InputError(f"embedder {name!r} hears but does not read; use nano-clap or clap")
+        raise InputError(f"embedder {name!r} knows no text; use nano-clap or clap")
     return embedder
 
 
@@ -68,17 +68,17 @@ METRICS = {
     "diversity": "eval.metrics.diversity:embedding_diversity",
     "fad": "eval.metrics.fad:frechet_distance",
 }
-"""Metric to function: of one set of embeddings, or of clips and a reference."""
+"""Functions by metric: of one set of embeddings, or of clips and a reference."""
 
 
 def load_metric(name: str) -> Callable[..., float]:
-    """The named metric; InputError lists the known names if it is unknown."""
+    """Load a metric by name; InputError lists the known names."""
     if name not in METRICS:
         raise InputError(f"no metric {name!r}; known: {', '.join(sorted(METRICS))}")
     return _resolve(METRICS[name])
 
 
 def _resolve(target: str) -> Any:
-    """The object that ``module:name`` stands for."""
+    """Import the object ``module:name``."""
     module, attribute = target.split(":")
     return getattr(import_module(module), attribute)

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from dmm.checkpoints.tokenizers import cache_root
 from dmm.files import write_text
 from dmm.sound.audio import read_audio
-from dmm.sound.files import decode_blocks
+from dmm.sound.decoding import decode_blocks
 
 SILENT_PEAK = 1e-3
 """Peak below which a clip counts as silent: -60 dB relative to full scale."""

@@ -16,7 +16,7 @@ import numpy as np
 from dmm.errors import InputError
 from dmm.files import sha256_file
 from dmm.sound.audio import stream_audio
-from dmm.sound.files import PROTECTED
+from dmm.sound.decoding import PROTECTED
 
 from . import Rejected, Stream
 

@@ -1,4 +1,4 @@
-"""Which architecture a checkpoint is, and its sizes: SD 1.5 or SDXL, from the header alone."""
+"""Detect a checkpoint's architecture (SD 1.5 or SDXL) and sizes from its header."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ Shapes = SdxlShapes | Sd15Shapes
 
 _OTHERS = {
     "lora_": "a LoRA, not a checkpoint; name the base that it was trained on",
-    "conditioner.embedders.0.model.": "SDXL's refiner, which draws nothing alone; name its base",
+    "conditioner.embedders.0.model.": "SDXL's refiner, which cannot generate alone; name its base",
     "cond_stage_model.model.": "SD 2; name an SD 1.5 or SDXL checkpoint",
     "cond_stage_model.transformer.": (
         "SD 1 with text encoder names of before 2023 (no text_model); "
@@ -25,13 +25,13 @@ _OTHERS = {
     "down_blocks.": "one network in the diffusers layout; name a single file that holds all",
     "text_model.": "one network in the diffusers layout; name a single file that holds all",
 }
-"""Part of a tensor's name to what a file with such a name is; the first that matches counts."""
+"""Part of a tensor's name, and the kind of file that has it; the first match counts."""
 
 
 def read_architecture(checkpoint: Path) -> Shapes:
-    """Sizes of a single-file SD 1.5 or SDXL checkpoint; its ``kind`` says which it is.
+    """Read the sizes of a single-file checkpoint; ``kind`` of the result is its architecture.
 
-    ModelError, in one line, for a missing or damaged file and for every other kind of model.
+    ModelError, in one line, for a missing or damaged file and for any other kind of model.
     """
     header = read_header(checkpoint)
     if any(name.startswith(SDXL_TEXT) for name in header):
@@ -39,29 +39,29 @@ def read_architecture(checkpoint: Path) -> Shapes:
     elif any(name.startswith(SD15_TEXT) for name in header):
         read, kind = sd15_shapes, Sd15Shapes.name
     else:
-        raise ModelError(f"{checkpoint}: {_other(header)}")
+        raise ModelError(f"{checkpoint}: {_describe_other(header)}")
     try:
         shapes = read(header)
     except KeyError as error:
         raise ModelError(f"{checkpoint}: {kind}, but not all of it (no {error})") from error
     except (ValueError, IndexError) as error:
         raise ModelError(f"{checkpoint}: {kind} of other sizes than we know ({error})") from error
-    taken = header[UNET + "input_blocks.0.0.weight"][1]
-    if taken != shapes.latent_channels:
+    channels = header[UNET + "input_blocks.0.0.weight"][1]
+    if channels != shapes.latent_channels:
         raise ModelError(
-            f"{checkpoint}: {kind} for inpainting or editing (its UNet takes {taken} channels, "
-            f"not {shapes.latent_channels}); name a base that draws from text"
+            f"{checkpoint}: {kind} for inpainting or editing (its UNet takes {channels} channels, "
+            f"not {shapes.latent_channels}); name a base for text to image"
         )
     return shapes
 
 
 def prediction_type(checkpoint: Path) -> str:
-    """``v_prediction`` if the file's ModelSpec metadata says so, else ``epsilon``."""
+    """``v_prediction`` if the ModelSpec metadata states it, else ``epsilon``."""
     is_v = read_metadata(checkpoint).get("modelspec.prediction_type") in ("v", "v_prediction")
     return "v_prediction" if is_v else "epsilon"
 
 
-def _other(header: Header) -> str:
+def _describe_other(header: Header) -> str:
     for part, sentence in _OTHERS.items():
         if any(part in name for name in header):
             return sentence

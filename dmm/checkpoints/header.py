@@ -1,4 +1,4 @@
-"""What a safetensors header says of a model: names, sizes and metadata. No tensor is loaded."""
+"""Read tensor names, shapes and metadata from a safetensors header, without loading tensors."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,23 +10,23 @@ from ..cards import verify_card
 from ..errors import ModelError
 
 Header = dict[str, list[int]]
-"""Tensor name to shape."""
+"""Shapes by tensor name."""
 
 
 def read_header(path: Path) -> Header:
-    """Every tensor's shape; ModelError for a file that is missing, cut off or of another format."""
-    with _opened(path) as file:
+    """Shapes of all tensors; ModelError for a missing, truncated or other file."""
+    with _open(path) as file:
         return {key: file.get_slice(key).get_shape() for key in file.keys()}
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """The free text in the header, empty if there is none; ModelError as ``read_header``."""
-    with _opened(path) as file:
+    """Metadata of the header, empty if there is none; ModelError as in ``read_header``."""
+    with _open(path) as file:
         return file.metadata() or {}
 
 
 def count(names: Iterable[str], prefix: str) -> int:
-    """How many different words follow the prefix, up to a dot: the length of a module list.
+    """Number of different names that follow the prefix, up to a dot: the length of a module list.
 
     >>> count(["down.0.weight", "down.0.bias", "down.1.weight", "up.0.weight"], "down.")
     2
@@ -35,8 +35,8 @@ def count(names: Iterable[str], prefix: str) -> int:
     return len({rest.split(".")[0] for rest in rests})
 
 
-def _opened(path: Path) -> Any:
-    """The file with its header read, if it is whole and the one that the card beside it names."""
+def _open(path: Path) -> Any:
+    """Open a file; ModelError if it is incomplete or differs from the hash on its model card."""
     if path.is_dir():
         raise ModelError(f"{path}: a folder; name the one .safetensors file that holds the model")
     if not path.is_file():

@@ -1,7 +1,7 @@
-"""What a LoRA of sd-scripts needs to know of its base, and whether it fits one.
+"""Check that a LoRA of sd-scripts fits a base, and read its clip skip.
 
-Names and sizes are compared before any weight is loaded: diffusers would load what happens to fit
-and leave the rest out.
+Names and sizes are compared before weights are loaded, because diffusers loads the layers that fit
+and silently drops the others.
 """
 
 from pathlib import Path
@@ -14,9 +14,9 @@ from .sd15_shapes import Sd15Shapes
 
 
 def check_lora(lora: Path, base: Path) -> None:
-    """ModelError, in one line, if the LoRA has layers that the base lacks or has in other sizes.
+    """Raise ModelError if the LoRA has layers that the base lacks or has in other sizes.
 
-    A LoRA with names of other trainers is left for diffusers to read.
+    LoRAs with the names of other trainers are not checked; diffusers reads them.
     """
     header = read_header(lora)
     if not any("lora" in name for name in header):
@@ -35,7 +35,7 @@ def check_lora(lora: Path, base: Path) -> None:
 
 
 def _lora_sizes(header: Header) -> dict[str, tuple[int, ...]]:
-    """The sizes of the layers that a LoRA's two matrices are for."""
+    """Sizes of the layers that a LoRA changes, from its two matrices."""
     down, up = ".lora_down.weight", ".lora_up.weight"
     layers = [name.removesuffix(down) for name in header if name.endswith(down)]
     return {
@@ -46,9 +46,9 @@ def _lora_sizes(header: Header) -> dict[str, tuple[int, ...]]:
 
 
 def clip_skip(metadata: dict[str, str], shapes: Shapes) -> int | None:
-    """The text encoder's layer, counted from the end, that a LoRA was trained on; None is the last.
+    """Clip skip of a LoRA's training, counted from the last layer (1); None for the last layer.
 
-    SD 1.5 alone: sd-scripts ignores the setting for SDXL, whose layer is fixed.
+    Only for SD 1.5: sd-scripts ignores the setting for SDXL.
     """
     found = metadata.get("dmm_clip_skip") or metadata.get("ss_clip_skip") or ""
     if not isinstance(shapes, Sd15Shapes) or not found.isdecimal() or int(found) < 2:

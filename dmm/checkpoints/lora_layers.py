@@ -1,7 +1,8 @@
-"""The layers that a LoRA may change, and where each stands in a single-file checkpoint.
+"""Layers that a LoRA may change, and the location of each in a single-file checkpoint.
 
-sd-scripts names a layer after its module, dots as underscores, which no rule turns back. So the
-networks are built without memory, and every module's name is led both ways.
+sd-scripts names a layer after its module with dots replaced by underscores, which cannot be
+reversed. So the networks are built on the meta device, and both names are derived from each
+module's name.
 """
 
 from collections.abc import Iterator
@@ -21,68 +22,68 @@ from .sdxl_shapes import TE1, TE2
 
 
 @dataclass(frozen=True)
-class Place:
-    """One layer's weight in a checkpoint."""
+class LayerLocation:
+    """Location of one layer's weight in a checkpoint."""
 
     tensor: str
-    """The checkpoint's name."""
+    """Name of the tensor in the checkpoint."""
     size: tuple[int, ...]
-    """Of the layer's weight: (out, in), or (out, in, rows, columns) for a convolution."""
+    """Size of the layer's weight: (out, in), or (out, in, rows, columns) for a convolution."""
     first_row: int = 0
-    """Where it begins in OpenCLIP's matrix of q, k and v."""
+    """First row in OpenCLIP's joint matrix of q, k and v."""
     transposed: bool = False
 
     def of(self, tensor: Tensor) -> Tensor:
-        """The layer's weight, a view of the checkpoint's tensor."""
+        """The layer's weight, as a view of the checkpoint's tensor."""
         weight = tensor.T if self.transposed else tensor
         return weight[self.first_row : self.first_row + self.size[0]]
 
 
 @cache
-def lora_layers(shapes: Shapes) -> dict[str, Place]:
-    """Every layer that a LoRA of sd-scripts may hold for a base of these sizes, by its name there.
+def lora_layers(shapes: Shapes) -> dict[str, LayerLocation]:
+    """All layers that a LoRA of sd-scripts may have for a base of these sizes, by their LoRA names.
 
-    SDXL's UNet layers stand in it twice, since LoRAs name them in either layout.
+    SDXL's UNet layers have two names each, because LoRAs use either layout.
     """
     is_sd15 = isinstance(shapes, Sd15Shapes)
-    layers: dict[str, Place] = {}
+    layers: dict[str, LayerLocation] = {}
     for part, key, size in _weights(shapes):
         if part == "unet":
-            ours = unet_key(key, bare=(0,) if is_sd15 else ())
-            place = Place(UNET + ours, size)
-            layers[_layer("lora_unet_", key)] = place
+            ours = unet_key(key, without_attention=(0,) if is_sd15 else ())
+            location = LayerLocation(UNET + ours, size)
+            layers[_layer("lora_unet_", key)] = location
             if not is_sd15:
-                layers[_layer("lora_unet_", ours)] = place
+                layers[_layer("lora_unet_", ours)] = location
         elif part == "text_encoder":
             name = (TE if is_sd15 else TE1) + key.removeprefix("text_model.")
-            layers[_layer("lora_te_" if is_sd15 else "lora_te1_", key)] = Place(name, size)
+            layers[_layer("lora_te_" if is_sd15 else "lora_te1_", key)] = LayerLocation(name, size)
         else:
             first_row = next((i * size[0] for i, p in enumerate("qkv") if f".{p}_proj." in key), 0)
             transposed = key == "text_projection.weight"
-            place = Place(TE2 + te2_key(key), size, first_row, transposed)
-            layers[_layer("lora_te2_", key)] = place
+            location = LayerLocation(TE2 + te2_key(key), size, first_row, transposed)
+            layers[_layer("lora_te2_", key)] = location
     return layers
 
 
-def trained_layers(shapes: Shapes) -> dict[str, Place]:
-    """Those layers that sd-scripts itself trains, convolutions included, under its own names.
+def trained_layers(shapes: Shapes) -> dict[str, LayerLocation]:
+    """The layers that sd-scripts trains, convolutions included, by its own names.
 
-    That is every matrix and kernel within the UNet's blocks and the text encoders' layers.
+    These are all matrices and kernels in the UNet's blocks and in the text encoders' layers.
     """
     inside = ("down_blocks_", "mid_block_", "up_blocks_")
     if not isinstance(shapes, Sd15Shapes):
         inside = ("input_blocks_", "middle_block_", "output_blocks_")
     starts = tuple("lora_unet_" + block for block in inside)
     return {
-        layer: place
-        for layer, place in lora_layers(shapes).items()
+        layer: location
+        for layer, location in lora_layers(shapes).items()
         if "_encoder_layers_" in layer
         or (layer.startswith(starts) and layer != "lora_unet_input_blocks_0_0")
     }
 
 
 def _weights(shapes: Shapes) -> Iterator[tuple[str, str, tuple[int, ...]]]:
-    """Part, diffusers' name and size of every matrix and kernel of UNet and text encoders."""
+    """Network, diffusers' name and size of every matrix and kernel of UNet and text encoders."""
     with torch.device("meta"):
         parts: dict[str, Any] = networks.build(shapes)
     del parts["vae"]

@@ -1,4 +1,4 @@
-"""Sizes of the networks that SD 1.5 and SDXL have in common: CLIP text encoders and the VAE."""
+"""Sizes and configurations of CLIP text encoders and the VAE, for both SD 1.5 and SDXL."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +11,7 @@ VAE = "first_stage_model."
 
 @dataclass(frozen=True)
 class TextEncoderShapes:
-    """Sizes of one CLIP text encoder; heads are 64 wide by CLIP's convention."""
+    """Sizes of one CLIP text encoder; heads have CLIP's width of 64."""
 
     vocab_size: int
     hidden_size: int
@@ -30,13 +30,13 @@ class TextEncoderShapes:
             "max_position_embeddings": 77,
             "hidden_act": hidden_act,
             "bos_token_id": 0,
-            "eos_token_id": 2,  # transformers then pools at the largest id, which is end-of-text
+            "eos_token_id": 2,  # with 2, transformers pools at the largest id, which is end-of-text
             "pad_token_id": 1,
         }
 
 
 def read_clip(header: Header, prefix: str) -> TextEncoderShapes:
-    """Sizes of OpenAI's CLIP under transformers' own names; KeyError where a tensor is missing."""
+    """Sizes of an OpenAI CLIP text encoder from a header; KeyError if a tensor is missing."""
     vocab_size, hidden_size = header[prefix + "embeddings.token_embedding.weight"]
     layers = prefix + "encoder.layers."
     intermediate_size = header[layers + "0.mlp.fc1.weight"][0]
@@ -44,7 +44,7 @@ def read_clip(header: Header, prefix: str) -> TextEncoderShapes:
 
 
 def read_vae(header: Header) -> dict[str, Any]:
-    """The fields of a checkpoint's shapes that tell of its VAE; KeyError if it holds none."""
+    """Fields of ``SdxlShapes`` and ``Sd15Shapes`` for the VAE; KeyError if there is none."""
     down = VAE + "encoder.down."
     levels = range(count(header, down))
     return {

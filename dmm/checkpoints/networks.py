@@ -1,4 +1,4 @@
-"""Networks of any sizes with fresh weights, as a pipeline names them."""
+"""Build UNet, text encoders and VAE of given sizes with random weights."""
 
 from typing import Any
 
@@ -6,9 +6,9 @@ from .architecture import Shapes
 
 
 def build(shapes: Shapes) -> dict[str, Any]:
-    """UNet, text encoders and VAE, in this order, of SD 1.5 or SDXL in these sizes.
+    """UNet, text encoders and VAE, in this order, by a pipeline's names.
 
-    Within ``torch.device("meta")`` they take neither memory nor time, and tell all names and sizes.
+    Within ``torch.device("meta")`` they take no memory and have all names and sizes.
     """
     import transformers
     from diffusers import AutoencoderKL, UNet2DConditionModel

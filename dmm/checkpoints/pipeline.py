@@ -1,7 +1,7 @@
-"""An SD 1.5 or SDXL checkpoint of any width as a diffusers pipeline, without the Hub.
+"""Load an SD 1.5 or SDXL checkpoint of any width as a diffusers pipeline, without the Hub.
 
-diffusers' single-file loader takes its sizes from configuration files; they are written from
-the checkpoint's own header, so nano, SD 1.5 and SDXL 1.0 load by the same call.
+diffusers' single-file loader reads sizes from configuration files. These are written from the
+checkpoint's own header, so that nano, SD 1.5 and SDXL 1.0 load in the same way.
 """
 
 import json
@@ -34,10 +34,10 @@ _SETTINGS = {
 
 
 def load_pipeline(checkpoint: Path, dtype: torch.dtype = torch.float32) -> Any:
-    """StableDiffusionPipeline or StableDiffusionXLPipeline on the CPU, as the checkpoint is.
+    """Load a StableDiffusionPipeline or StableDiffusionXLPipeline on the CPU.
 
-    The VAE is in full precision whatever the others are, because SDXL's overflows in half.
-    ModelError, in one line, if the file is neither or lacks a tensor.
+    The VAE is always in full precision, because SDXL's overflows in half precision. ModelError, in
+    one line, if the file is of another kind or lacks a tensor.
     """
     import diffusers
 
@@ -59,16 +59,16 @@ def load_pipeline(checkpoint: Path, dtype: torch.dtype = torch.float32) -> Any:
             raise ModelError(f"{checkpoint}: does not load as {shapes.name} ({reason})") from error
     for part in ("unet", "vae", *shapes.text_configs()):
         for name, tensor in getattr(pipeline, part).named_parameters():
-            if tensor.is_meta:  # where diffusers found nothing in the file
+            if tensor.is_meta:  # not found in the file
                 raise ModelError(f"{checkpoint}: {shapes.name}, but without {part}.{name}")
     return pipeline
 
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Without diffusers' bars, and its warnings of what is meant.
+    """Run a block without diffusers' progress bars and warnings.
 
-    A LoRA need not hold the text encoders' keys.
+    It warns, for example, of a LoRA without keys of the text encoders, which is valid.
     """
     from diffusers.utils import logging
 
@@ -84,7 +84,7 @@ def quietly() -> Iterator[None]:
 
 
 def write_configs(folder: Path, shapes: Shapes, prediction: str) -> None:
-    """Write the configuration tree that diffusers expects beside the weights."""
+    """Write the configuration files of a diffusers model folder."""
     parts = {
         "unet": {"_class_name": "UNet2DConditionModel", **shapes.unet_config()},
         "vae": {"_class_name": "AutoencoderKL", **shapes.vae_config()},

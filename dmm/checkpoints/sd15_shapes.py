@@ -1,8 +1,8 @@
-"""The sizes of an SD 1.5-architecture checkpoint, read from its safetensors header.
+"""Sizes of an SD 1.5 checkpoint from its header, and the configurations of its networks.
 
-As with SDXL every width comes from the file, so a model of a few megabytes goes through the same
-code as the four-gigabyte one. What no width tells, the eight attention heads of every level and
-the one transformer block of every attention layer, is SD 1.5's own.
+All widths are read from the file, so that a model of a few megabytes runs the same code as the
+four-gigabyte one. The number of attention heads (eight) and of transformer blocks per attention
+layer (one) is SD 1.5's.
 """
 
 from dataclasses import dataclass
@@ -34,17 +34,17 @@ class Sd15Shapes:
 
     @property
     def vocab_size(self) -> int:
-        """Entries of the tokeniser's vocabulary."""
+        """Size of the tokeniser's vocabulary."""
         return self.te.vocab_size
 
     @property
     def model_channels(self) -> int:
-        """Width of the UNet's first level, its narrowest."""
+        """Width of the UNet's first level."""
         return self.channels[0]
 
     @property
     def context_dim(self) -> int:
-        """Width of the text that the UNet attends to."""
+        """Width of the text features that the UNet attends to."""
         return self.te.hidden_size
 
     def unet_config(self) -> dict[str, Any]:
@@ -63,11 +63,11 @@ class Sd15Shapes:
         }
 
     def vae_config(self) -> dict[str, Any]:
-        """Arguments of diffusers' AutoencoderKL; the scaling factor is SD 1.5's."""
+        """Arguments of diffusers' AutoencoderKL, with SD 1.5's scaling factor."""
         return vae_config(self.vae_channels, self.vae_layers, self.latent_channels, 0.18215)
 
     def text_configs(self) -> dict[str, dict[str, Any]]:
-        """A pipeline's text encoder: arguments of CLIPTextConfig, and the class they are for."""
+        """Arguments of CLIPTextConfig and the class, for a pipeline's text encoder."""
         config = self.te.config(hidden_act="quick_gelu")
         return {"text_encoder": {"architectures": ["CLIPTextModel"], **config}}
 
@@ -75,7 +75,7 @@ class Sd15Shapes:
 def sd15_shapes(header: Header) -> Sd15Shapes:
     """Sizes from a single-file SD 1.5 checkpoint's header.
 
-    KeyError, naming the tensor, if one is missing; ValueError for a UNet with blocks left out.
+    KeyError names a missing tensor; ValueError for a UNet with another number of blocks.
     """
     if (blocks := count(header, UNET + "input_blocks.")) != 12:
         raise ValueError(f"its UNet has {blocks} input blocks, not 12")

@@ -1,9 +1,8 @@
-"""From diffusers' module names to those of a single-file SDXL checkpoint.
+"""Rename diffusers' tensors to those of a single-file SDXL checkpoint, and write one.
 
-diffusers and sd-scripts both read the single-file layout, so a model that we trained from its
-diffusers modules is written in it once and then loads everywhere. The opposite direction is
-diffusers' own ``from_single_file``, which the tests hold this mapping against. SD 1.5 names its
-UNet and VAE in the same way.
+Both diffusers and sd-scripts read the single-file layout. The opposite direction is diffusers' own
+``from_single_file``, with which tests compare this mapping. SD 1.5 names UNet and VAE in the same
+way.
 """
 
 import re
@@ -71,11 +70,11 @@ def _renamed(key: str, rules: Rules) -> str:
     return key
 
 
-def unet_key(key: str, bare: Container[int] = ()) -> str:
+def unet_key(key: str, without_attention: Container[int] = ()) -> str:
     """A UNet tensor's single-file name, without prefix, from its name in diffusers.
 
-    ``bare`` are the up levels that upsample and do not attend, of which SDXL has none: there the
-    upsampler stands second, not third.
+    ``without_attention`` are the up levels without attention layers (SD 1.5: level 0), whose
+    upsampler is the second module of its block instead of the third.
     """
     if match := re.match(r"(down|up)_blocks\.(\d)\.(\w+)\.(\d)\.(.*)", key):
         side, level, kind, index, rest = match.groups()
@@ -83,7 +82,7 @@ def unet_key(key: str, bare: Container[int] = ()) -> str:
         if kind == "downsamplers":
             return f"input_blocks.{3 * int(level) + 3}.0.op.{rest.removeprefix('conv.')}"
         if kind == "upsamplers":
-            place = 1 if int(level) in bare else 2
+            place = 1 if int(level) in without_attention else 2
             return f"output_blocks.{3 * int(level) + 2}.{place}.{rest}"
         place = 0 if kind == "resnets" else 1
         key = f"{'in' if side == 'down' else 'out'}put_blocks.{block}.{place}.{rest}"
@@ -93,7 +92,7 @@ def unet_key(key: str, bare: Container[int] = ()) -> str:
 
 
 def _vae_key(key: str, levels: int) -> str:
-    """Decoder levels count from the image in a single file, from the latent in diffusers."""
+    """A VAE tensor's single-file name; there decoder levels count from the image."""
     if match := re.match(r"decoder\.up_blocks\.(\d)\.(?:resnets|upsamplers\.0)\.", key):
         level = levels - 1 - int(match[1])
         part = "block." if "resnets" in match[0] else "upsample."
@@ -104,7 +103,7 @@ def _vae_key(key: str, levels: int) -> str:
 def te2_key(key: str) -> str:
     """An OpenCLIP tensor's name, without prefix, from its name in transformers.
 
-    q, k and v share one, whose rows they are in this order; the projection is there as x @ P.
+    q, k and v are the rows of one tensor, in this order; the projection is stored as x @ P.
     """
     return _renamed(key, _TE2)
 
@@ -124,13 +123,13 @@ def _te2_tensors(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return tensors
 
 
-def unet_tensors(unet: nn.Module, bare: Container[int] = ()) -> dict[str, Tensor]:
-    """The UNet's tensors under their single-file names; ``bare`` as in ``unet_key``."""
-    return {UNET + unet_key(key, bare): t for key, t in unet.state_dict().items()}
+def unet_tensors(unet: nn.Module, without_attention: Container[int] = ()) -> dict[str, Tensor]:
+    """The UNet's tensors under their single-file names, see ``unet_key``."""
+    return {UNET + unet_key(key, without_attention): t for key, t in unet.state_dict().items()}
 
 
 def clip_tensors(encoder: nn.Module, prefix: str) -> dict[str, Tensor]:
-    """The tensors of an OpenAI CLIP text encoder, which keep transformers' names."""
+    """Tensors of an OpenAI CLIP text encoder; they keep transformers' names."""
     return {
         prefix + key.removeprefix("text_model."): tensor
         for key, tensor in encoder.state_dict().items()
@@ -139,7 +138,7 @@ def clip_tensors(encoder: nn.Module, prefix: str) -> dict[str, Tensor]:
 
 
 def vae_tensors(vae: nn.Module) -> dict[str, Tensor]:
-    """The VAE's tensors under their single-file names; attention's matrices as 1x1 convolutions."""
+    """The VAE's tensors under their single-file names, attention matrices as 1x1 convolutions."""
     state = vae.state_dict()
     levels = len({key.split(".")[2] for key in state if key.startswith("decoder.up_blocks.")})
     tensors: dict[str, Tensor] = {}
@@ -161,7 +160,7 @@ def single_file_tensors(
 def save_checkpoint(
     path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str], dtype: torch.dtype
 ) -> None:
-    """Write a single-file checkpoint, whole or not at all."""
+    """Write a single-file checkpoint, completely or not at all."""
     saved = {key: tensor.detach().to("cpu", dtype).contiguous() for key, tensor in tensors.items()}
     with whole_file(path) as partial:
         save_file(saved, partial, metadata={"format": "pt", **metadata})

@@ -1,8 +1,7 @@
-"""The sizes of an SDXL-architecture checkpoint, read from its safetensors header.
+"""Sizes of an SDXL checkpoint from its header, and the configurations of its networks.
 
-SDXL's loaders assume SDXL's own widths. Every width, depth, vocabulary and latent size that our
-code needs is read from the file instead, so a model of a few megabytes goes through the same
-code as the seven-gigabyte one. No tensor is loaded.
+Usual loaders assume SDXL's own sizes. Here widths, depths, vocabulary and latent channels are read
+from the file, so that a model of a few megabytes runs the same code as the seven-gigabyte one.
 """
 
 from dataclasses import dataclass
@@ -14,13 +13,13 @@ from .network_shapes import UNET, TextEncoderShapes, read_clip, read_vae, vae_co
 TE1 = "conditioner.embedders.0.transformer.text_model."
 TE2 = "conditioner.embedders.1.model."
 SIZE_EMBEDDING = 6 * 256
-"""Width of SDXL's size and crop embedding, which follows the pooled text in the ADM input."""
+"""Width of SDXL's size and crop embedding, which follows the pooled text in ``adm_channels``."""
 _LEVELS = (
     ("input_blocks.4", "input_blocks.5", "output_blocks.3", "output_blocks.4", "output_blocks.5"),
     ("input_blocks.7", "input_blocks.8", "middle_block", "output_blocks.0", "output_blocks.1",
      "output_blocks.2"),
 )  # fmt: skip
-"""The UNet's blocks with attention, at half and at a quarter of the latent's size."""
+"""UNet blocks with attention, at half and at a quarter of the latent's size."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class SdxlShapes:
 
     @property
     def vocab_size(self) -> int:
-        """Entries of both tokenisers' vocabulary."""
+        """Size of both tokenisers' vocabulary."""
         return self.te1.vocab_size
 
     def unet_config(self) -> dict[str, Any]:
@@ -70,11 +69,11 @@ class SdxlShapes:
         }
 
     def vae_config(self) -> dict[str, Any]:
-        """Arguments of diffusers' AutoencoderKL; the scaling factor is SDXL's."""
+        """Arguments of diffusers' AutoencoderKL, with SDXL's scaling factor."""
         return vae_config(self.vae_channels, self.vae_layers, self.latent_channels, 0.13025)
 
     def text_configs(self) -> dict[str, dict[str, Any]]:
-        """A pipeline's text encoders: arguments of CLIPTextConfig, and the class they are for."""
+        """Arguments of CLIPTextConfig and the class, for each of a pipeline's text encoders."""
         return {
             "text_encoder": {
                 "architectures": ["CLIPTextModel"],
@@ -90,7 +89,7 @@ class SdxlShapes:
 def sdxl_shapes(header: Header) -> SdxlShapes:
     """Sizes from a single-file SDXL checkpoint's header.
 
-    KeyError, naming the tensor, if one is missing; ValueError for a UNet with blocks left out.
+    KeyError names a missing tensor; ValueError for a UNet with another number of blocks.
     """
     depths = [
         {count(header, f"{UNET}{block}.1.transformer_blocks.") for block in level}

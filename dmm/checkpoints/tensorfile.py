@@ -1,6 +1,6 @@
-"""Safetensors files a tensor at a time, so that a model larger than the memory can be rewritten.
+"""Read and write safetensors files one tensor at a time, for models larger than memory.
 
-safetensors' own reader maps the file into memory and its writer takes all tensors at once. Layout:
+safetensors' own reader maps the whole file, and its writer takes all tensors at once. Layout:
 https://github.com/huggingface/safetensors#format
 """
 
@@ -26,35 +26,35 @@ DTYPES = {
 }  # fmt: skip
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
 HASH = "modelspec.hash_sha256"
-"""ModelSpec's field for the hash of everything behind the header."""
+"""ModelSpec's field for the SHA-256 of everything after the header."""
 _UNKNOWN = "0x" + "0" * 64
 
 
 @dataclass(frozen=True)
-class Spec:
-    """What a header says of one tensor."""
+class TensorSpec:
+    """Type, shape and position of one tensor in a file."""
 
     dtype: torch.dtype
     shape: tuple[int, ...]
     start: int = 0
-    """In bytes, from the beginning of the file."""
+    """Offset in bytes from the beginning of the file."""
 
     @property
     def size(self) -> int:
-        """In bytes."""
+        """Size in bytes."""
         return self.dtype.itemsize * torch.Size(self.shape).numel()
 
 
 @dataclass(frozen=True)
 class TensorFile:
-    """A file open for reading; its tensors are in the order of their bytes."""
+    """A file opened for reading; tensors are in the order of their bytes."""
 
-    specs: dict[str, Spec]
+    specs: dict[str, TensorSpec]
     metadata: dict[str, str]
     file: IO[bytes]
 
     def read(self, name: str) -> Tensor:
-        """One tensor, in memory of its own."""
+        """Read one tensor into new memory."""
         spec = self.specs[name]
         tensor = torch.empty(spec.shape, dtype=spec.dtype)
         self.file.seek(spec.start)
@@ -64,7 +64,7 @@ class TensorFile:
 
 @contextmanager
 def open_tensors(path: Path) -> Iterator[TensorFile]:
-    """Open a whole safetensors file; ModelError as ``read_header``, or for weights in 8 bits."""
+    """Open a safetensors file; ModelError as in ``read_header``, and for weights in 8 bits."""
     read_header(path)
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
@@ -74,52 +74,52 @@ def open_tensors(path: Path) -> Iterator[TensorFile]:
         for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
             if entry["dtype"] not in DTYPES:
                 raise ModelError(
-                    f"{path}: {name} is {entry['dtype']}; name a file of 16 or 32 bits a weight"
+                    f"{path}: {name} is {entry['dtype']}; name a file with 16 or 32 bits a weight"
                 )
             start = 8 + length + entry["data_offsets"][0]
-            specs[name] = Spec(DTYPES[entry["dtype"]], tuple(entry["shape"]), start)
+            specs[name] = TensorSpec(DTYPES[entry["dtype"]], tuple(entry["shape"]), start)
         yield TensorFile(specs, metadata, file)
 
 
 def write_tensors(
     path: Path,
-    specs: Mapping[str, Spec],
+    specs: Mapping[str, TensorSpec],
     tensors: Iterable[tuple[str, Tensor]],
     metadata: Mapping[str, str],
 ) -> None:
-    """Write tensors one after another as they come, a file that is whole or absent.
+    """Write a stream of tensors, completely or not at all.
 
-    ``tensors`` come in the order of ``specs``, as they say; the file's own hash is added to the
-    metadata. DmmError if the disk is full.
+    ``tensors`` must have the order, types and shapes of ``specs``. The file's own hash is added to
+    the metadata. DmmError if the disk is full.
     """
-    told = {**metadata, HASH: _UNKNOWN}
+    with_hash = {**metadata, HASH: _UNKNOWN}
     with whole_file(path) as partial, partial.open("wb") as file:
-        file.write(_header(specs, told))
+        file.write(_header(specs, with_hash))
         digest = hashlib.sha256()
         for (name, tensor), (expected, spec) in zip(tensors, specs.items(), strict=True):
             assert (name, tensor.dtype, tensor.shape) == (expected, spec.dtype, spec.shape)
             data = _bytes(tensor.contiguous())
             digest.update(data)
             file.write(data)
-        file.seek(0)  # the header again, as long as before, now that the hash is known
-        file.write(_header(specs, told | {HASH: "0x" + digest.hexdigest()}))
+        file.seek(0)  # the header again, of the same length, with the hash
+        file.write(_header(specs, with_hash | {HASH: "0x" + digest.hexdigest()}))
 
 
 def main_dtype(file: TensorFile) -> torch.dtype:
-    """What most of the file's bytes are numbers of."""
+    """The data type that takes most bytes of a file."""
     sizes: dict[torch.dtype, int] = {}
     for spec in file.specs.values():
         sizes[spec.dtype] = sizes.get(spec.dtype, 0) + spec.size
     return max(sizes, key=lambda dtype: sizes[dtype])
 
 
-def in_order(specs: Mapping[str, Spec]) -> dict[str, Spec]:
-    """The widest numbers first, so that each tensor begins at a multiple of its numbers' size."""
+def in_order(specs: Mapping[str, TensorSpec]) -> dict[str, TensorSpec]:
+    """Sort by size of a number, largest first, so that all tensors are aligned."""
     return dict(sorted(specs.items(), key=lambda item: -item[1].dtype.itemsize))
 
 
-def _header(specs: Mapping[str, Spec], metadata: Mapping[str, str]) -> bytes:
-    # sorted: safetensors reads metadata in an order of chance
+def _header(specs: Mapping[str, TensorSpec], metadata: Mapping[str, str]) -> bytes:
+    # sorted, because safetensors returns metadata in random order
     header: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))}
     position = 0
     for name, spec in specs.items():

@@ -1,8 +1,7 @@
-"""CLIP's tokenisers: from the Hub where it answers, else from the table a package carries.
+"""CLIP's tokenisers, from the Hub or from the merge table of open-clip-torch, and the cache folder.
 
-open-clip-torch ships CLIP's table of byte-pair merges. A checkpoint with a smaller vocabulary
-(nano) uses the first merges of the same table, so one rule serves every model: the vocabulary
-is 256 bytes, the same 256 ending a word, the merges, then start and end of text.
+A checkpoint with a smaller vocabulary (nano) uses the first merges of CLIP's table. A vocabulary is
+256 bytes, the same 256 at the end of a word, the merges, then start and end of text.
 """
 
 import gzip
@@ -22,31 +21,31 @@ SDXL_TOKENIZERS = {
     "openai/clip-vit-large-patch14": "<|endoftext|>",
     "laion/CLIP-ViT-bigG-14-laion2B-39B-b160k": "!",
 }
-"""Hub names of SDXL's two tokenisers and the token that each pads with."""
+"""Hub names of SDXL's two tokenisers, and their padding tokens."""
 FULL_VOCABULARY = 49408
 HUB_TIMEOUT_S = 5
 
 
 def cache_root() -> Path:
-    """Where derived files are kept: ``$DMM_CACHE``, else ``~/.cache/dmm``."""
+    """Folder of cached files: ``$DMM_CACHE``, else ``~/.cache/dmm``."""
     return Path(os.environ.get("DMM_CACHE") or Path.home() / ".cache" / "dmm")
 
 
 def tokenizer_folder(vocab_size: int = FULL_VOCABULARY) -> Path:
-    """A folder with both tokenisers of a vocabulary, each named after the Hub with ``_`` for ``/``.
+    """Folder with both tokenisers for a vocabulary size, written on first use.
 
-    This is sd-scripts' ``--tokenizer_cache_dir`` layout; it is made on first use.
+    It has the layout of sd-scripts' ``--tokenizer_cache_dir``: Hub names with ``_`` for ``/``.
     """
     root = cache_root() / f"tokenizers-{vocab_size}"
     for name, pad_token in SDXL_TOKENIZERS.items():
         folder = root / name.replace("/", "_")
         if not (folder / "tokenizer_config.json").is_file():
-            _make(folder, name, vocab_size, pad_token)
+            _write_tokenizer(folder, name, vocab_size, pad_token)
     return root
 
 
 def load_tokenizers(vocab_size: int = FULL_VOCABULARY) -> tuple[Any, Any]:
-    """SDXL's two CLIPTokenizers for a vocabulary size."""
+    """Load SDXL's two CLIPTokenizers for a vocabulary size."""
     from transformers import CLIPTokenizer
 
     root = tokenizer_folder(vocab_size)
@@ -56,7 +55,7 @@ def load_tokenizers(vocab_size: int = FULL_VOCABULARY) -> tuple[Any, Any]:
     return first, second
 
 
-def _make(folder: Path, name: str, vocab_size: int, pad_token: str) -> None:
+def _write_tokenizer(folder: Path, name: str, vocab_size: int, pad_token: str) -> None:
     if vocab_size == FULL_VOCABULARY and _download(folder, name):
         return
     merges = _merge_table()[: vocab_size - 514]
@@ -74,7 +73,7 @@ def _make(folder: Path, name: str, vocab_size: int, pad_token: str) -> None:
 
 
 def _download(folder: Path, name: str) -> bool:
-    """Take the tokeniser from the Hub or its local cache; False where neither has it."""
+    """Copy the tokeniser from the Hub or its local cache; False if neither has it."""
     from huggingface_hub import hf_hub_download
 
     files = ("vocab.json", "merges.txt", "special_tokens_map.json", "tokenizer_config.json")
@@ -83,14 +82,14 @@ def _download(folder: Path, name: str) -> bool:
         paths = [Path(hf_hub_download(name, f, local_files_only=is_offline)) for f in files]
     except OSError:
         return False
-    for path in paths:  # the configuration comes last: where it is, all are
+    for path in paths:  # the configuration is last: if it exists, all files do
         write_text(folder / path.name, path.read_text(encoding="utf-8"))
     return True
 
 
 @cache
 def hub_answers() -> bool:
-    """Whether the Hub may be asked and one connection succeeds: its client retries for a minute."""
+    """Whether the Hub is allowed and reachable; one connection, its client would retry for long."""
     from huggingface_hub.constants import ENDPOINT, HF_HUB_OFFLINE
 
     if HF_HUB_OFFLINE:
@@ -104,7 +103,7 @@ def hub_answers() -> bool:
 
 
 def _merge_table() -> list[str]:
-    """CLIP's merges in order of rank, from the file inside the open_clip package."""
+    """CLIP's merges in order of rank, from a file in the open_clip package."""
     spec = find_spec("open_clip")
     if spec is None or spec.origin is None:
         raise ModelError("CLIP's tokeniser table is missing: pip install open-clip-torch")

@@ -1,11 +1,11 @@
-"""Many mel images to waveforms at once, on a GPU: ``dmm.codec.decode`` in torch alone.
+"""Decode batches of mel images on a GPU: ``dmm.codec.decode`` in torch.
 
-The heap of ``dmm.codec.pghi`` visits one cell at a time, which a GPU cannot do. The start here is
-single-pass spectrogram inversion (Beauregard, Harish and Wyse 2015,
-https://doi.org/10.1109/ICDSP.2015.7251907): each frame's peaks go on where the last frame's phase
-stood and carry their neighbours along, so only one gather a frame is serial. Started so, ADMM
-needs more steps: measured on music, spectral convergence after 32 steps is 0.053 from
-``dmm.codec.pghi``, 0.083 from here and 0.107 from random phase; after 64 it is 0.070 from here.
+The heap of ``dmm.codec.pghi`` visits one cell at a time, which is slow on a GPU. The initial phase
+here is single-pass spectrogram inversion (Beauregard, Harish and Wyse 2015,
+https://doi.org/10.1109/ICDSP.2015.7251907): each frame's peaks continue the phase of the last
+frame, and bins around a peak follow it, so that only one gather per frame is serial. ADMM then
+needs more steps. Spectral convergence on music after 32 steps: 0.053 from ``dmm.codec.pghi``, 0.083
+from here, 0.107 from random phase; after 64 steps 0.070 from here.
 """
 
 import math
@@ -21,10 +21,10 @@ from .mel import MelFormat, from_level, mel_filterbank, window
 from .mel_inverse import FLOOR
 from .phase import overlap_weight, reach, rho_schedule
 
-MORE_STEPS, MOST_STEPS = 2, 4
-"""ADMM steps for each one of ``dmm.codec.decode``, in a batch, and where it is to be as good."""
+BATCH_STEPS, STREAM_STEPS = 2, 4
+"""ADMM steps relative to ``dmm.codec.decode``: 2 times in batches, 4 times to match its quality."""
 CHUNK = 4096
-"""Frames of a long image decoded at a time: half a gigabyte in stereo's default quality."""
+"""Frames of a long image per chunk; stereo in default quality needs half a gigabyte."""
 
 
 def decode_batch(
@@ -33,14 +33,14 @@ def decode_batch(
     quality: Quality = "default",
     device: str | torch.device = "cuda",
 ) -> Float[np.ndarray, "batch channels samples"]:
-    """Sound of a batch of equally wide mel images, as ``dmm.codec.decode.decode`` gives it.
+    """Decode a batch of equally wide mel images, like ``dmm.codec.decode.decode``.
 
-    A 512 x 512 image needs about 40 MB on the device. Results of the same device repeat.
+    A 512 x 512 image needs about 40 MB on the device. Deterministic on one device.
     """
     for image in images:
         check_image(image, fmt, quality)
     leads = [_side_leads(image[::-1], fmt) for image in images]
-    n_steps = MORE_STEPS * ITERATIONS[quality]
+    n_steps = BATCH_STEPS * ITERATIONS[quality]
     channels, _ = _decode(images[:, ::-1], fmt, n_steps, device, torch.tensor(leads))
     return soft_limit(channels.cpu().numpy())
 
@@ -51,23 +51,23 @@ def stream_decode(
     quality: Quality = "default",
     device: str | torch.device = "cuda",
 ) -> Iterator[Float[np.ndarray, "channels _block"]]:
-    """Yield sound in blocks, as close as that of ``dmm.codec.decode``, in bounded memory.
+    """Yield audio in blocks, in bounded memory, at the quality of ``dmm.codec.decode``.
 
-    A chunk is decoded with all the frames around it that it depends on, from the first phase that
-    they had in the chunk before: so chunks fit to the sample. Four times the steps make up for the
-    start: on three pieces of music, spectral convergence is .0683, .0520 and .1171, from
-    ``dmm.codec.decode`` .0715, .0509 and .1154.
+    A chunk is decoded with all frames that it depends on, and with their initial phase from the
+    chunk before, so that chunks join exactly. Four times the steps make up for the initial phase:
+    spectral convergence on three pieces of music is .0683, .0520 and .1171, by ``dmm.codec.decode``
+    .0715, .0509 and .1154.
     """
     check_image(image, fmt, quality)
     levels, n_frames, before = image[None, ::-1], image.shape[1], None
     side_leads = torch.tensor([_side_leads(image[::-1], fmt)])
-    n_steps = MOST_STEPS * ITERATIONS[quality]
+    n_steps = STREAM_STEPS * ITERATIONS[quality]
     around = reach(fmt, n_steps) * (1 if image.ndim == 2 else 2)
     for start in range(0, n_frames, CHUNK):
         stop = min(start + CHUNK, n_frames)
         first = max(0, start - around)
-        seen = levels[:, :, first : stop + around]
-        channels, phase = _decode(seen, fmt, n_steps, device, side_leads, before)
+        window_levels = levels[:, :, first : stop + around]
+        channels, phase = _decode(window_levels, fmt, n_steps, device, side_leads, before)
         own = slice((start - first) * fmt.hop_length, (stop - first) * fmt.hop_length)
         yield soft_limit(channels[0, :, own].cpu().numpy())
         following = max(0, stop - around)
@@ -88,7 +88,7 @@ def _decode(
     side_leads: Bool[Tensor, " batch"],
     before: Float[Tensor, "_rows bins"] | None = None,
 ) -> tuple[Float[Tensor, "batch channels samples"], Float[Tensor, "_rows frames bins"]]:
-    """Channels, and the running phase, which goes on from ``before`` the first frame."""
+    """Channels, and the running phase, which continues ``before``, that of the frame before."""
     if levels.ndim == 4 and fmt.stereo == "mid-side":
         return _decode_mid_side(levels, fmt, n_steps, device, side_leads, before)
     sides = levels[..., 1:] if levels.ndim == 4 else levels[..., None]
@@ -125,11 +125,11 @@ def _decode_mid_side(
 def _side_sign(
     balance: UInt8[np.ndarray, "batch mels frames"], fmt: MelFormat, device: str | torch.device
 ) -> Float[Tensor, "batch frames bins"]:
-    stated = torch.from_numpy(balance.any(axis=(1, 2))).to(device)[:, None, None]
+    has_balance = torch.from_numpy(balance.any(axis=(1, 2))).to(device)[:, None, None]
     lean = torch.from_numpy(balance.astype(np.float32) - 128).to(device).mT @ _filterbank(
         fmt, device
     )
-    return 1 - 2 * (stated & (lean < 0)).float()
+    return 1 - 2 * (has_balance & (lean < 0)).float()
 
 
 def _filterbank(fmt: MelFormat, device: str | torch.device) -> Float[Tensor, "mels bins"]:
@@ -158,7 +158,7 @@ def _running_phase(
     fmt: MelFormat,
     before: Float[Tensor, "batch bins"] | None,
 ) -> Float[Tensor, "batch frames bins"]:
-    """Phases; each bin turns as fast as the peak nearest to it."""
+    """Phases of all frames; each bin advances like the peak nearest to it."""
     peak, turn = _peaks(magnitude, fmt)
     phase = torch.zeros_like(magnitude)
     running = phase[:, 0] if before is None else before
@@ -169,7 +169,7 @@ def _running_phase(
 
 
 def _phasors(phase: Float[Tensor, "batch frames bins"]) -> Complex[Tensor, "batch frames bins"]:
-    """Unit phasors; the window's middle is sample n_fft / 2 of the frame: half a turn a bin."""
+    """Unit phasors; the window's middle is sample n_fft / 2, which adds half a turn per bin."""
     phasors = torch.polar(torch.ones_like(phase), phase)
     phasors[..., 1::2] *= -1
     return phasors
@@ -178,9 +178,9 @@ def _phasors(phase: Float[Tensor, "batch frames bins"]) -> Complex[Tensor, "batc
 def _peaks(
     magnitude: Float[Tensor, "batch frames bins"], fmt: MelFormat
 ) -> tuple[Int[Tensor, "batch frames bins"], Float[Tensor, "batch frames bins"]]:
-    """The peak nearest to each bin, and how far a bin's phase would turn in a hop as a peak.
+    """The peak nearest to each bin, and each bin's phase advance per hop if it is a peak.
 
-    A peak's frequency is the top of the parabola through three log magnitudes.
+    A peak's frequency is the vertex of the parabola through three log magnitudes.
     """
     log = magnitude.clamp(min=FLOOR).log()
     below, here, above = log[..., :-2], log[..., 1:-1], log[..., 2:]
@@ -221,7 +221,7 @@ def _stft(
 def _overlap_add(
     spectrum: Complex[Tensor, "batch frames bins"], fmt: MelFormat
 ) -> Float[Tensor, "batch padded"]:
-    """Frames cut into pieces of one hop, so that piece k of all frames is added in one go."""
+    """Inverse STFT: frames are cut into pieces of one hop; all frames' piece k is added at once."""
     n_frames, hop = spectrum.shape[1], fmt.hop_length
     shape = torch.from_numpy(window(fmt)).to(spectrum.device)
     frames = torch.fft.irfft(spectrum, n=fmt.n_fft) * shape

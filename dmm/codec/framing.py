@@ -1,4 +1,4 @@
-"""Sound and its frames as they come: in blocks, of which a few are held."""
+"""Regroup streams of samples and STFT frames; only a few blocks are held in memory."""
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
@@ -10,13 +10,13 @@ from scipy import fft
 from .mel import MelFormat, window
 
 BLOCK = 32
-"""Frames handled at a time, so that the FFT's work stays in the cache."""
+"""Frames per block, so that an FFT's data fit the CPU cache."""
 
 
 def regroup(
     pieces: Iterable[Shaped[np.ndarray, "_piece *rest"]], size: int
 ) -> Iterator[Shaped[np.ndarray, "_size *rest"]]:
-    """The same rows in pieces of ``size``, but the last, which may be shorter.
+    """Regroup rows into pieces of ``size``; the last one may be shorter.
 
     >>> [piece.tolist() for piece in regroup([np.arange(3), np.arange(3, 7)], 2)]
     [[0, 1], [2, 3], [4, 5], [6]]
@@ -34,7 +34,7 @@ def regroup(
 def without_ends(
     pieces: Iterable[Shaped[np.ndarray, "*rest _piece"]], before: int, after: int
 ) -> Iterator[Shaped[np.ndarray, "*rest _piece"]]:
-    """All but the first ``before`` and the last ``after`` samples along the last axis.
+    """Drop the first ``before`` and the last ``after`` samples along the last axis.
 
     >>> np.concatenate(list(without_ends([np.arange(3), np.arange(3, 9)], 1, 2)))
     array([1, 2, 3, 4, 5, 6])
@@ -50,13 +50,13 @@ def without_ends(
 
 
 Ends = tuple[Float[np.ndarray, "channels _before"], Float[np.ndarray, "channels _after"]]
-"""What comes before and after some sound."""
+"""Samples before and after a stream."""
 
 
 def with_context(
     pieces: Iterable[Float[np.ndarray, "channels _piece"]], n: int, ends: Ends | None = None
 ) -> Iterator[Float[np.ndarray, "channels _wider"]]:
-    """The pieces with ``n`` samples more to each side: neighbours, beyond them ``ends`` or zeros.
+    """Extend pieces by ``n`` samples of context on each side; at the ends by ``ends`` or zeros.
 
     >>> [x.tolist() for x in with_context([np.ones((1, 2)), np.ones((1, 1))], 1)]
     [[[0.0, 1.0, 1.0]], [[1.0, 1.0, 1.0]], [[1.0, 1.0, 0.0]]]
@@ -74,7 +74,7 @@ def with_context(
 
 
 def _rim(sound: np.ndarray, n: int, like: np.ndarray) -> np.ndarray:
-    """The last ``n`` samples, zeros before them if there are fewer."""
+    """The last ``n`` samples, preceded by zeros if there are fewer."""
     rim = np.zeros((len(like), n), like.dtype)
     rim[:, n - min(n, sound.shape[1]) :] = sound[:, max(0, sound.shape[1] - n) :]
     return rim
@@ -83,7 +83,7 @@ def _rim(sound: np.ndarray, n: int, like: np.ndarray) -> np.ndarray:
 def stream_stft(
     pieces: Iterable[Float[np.ndarray, "_samples"]], fmt: MelFormat
 ) -> Iterator[Complex[np.ndarray, "_block bins"]]:
-    """``mel.stft`` of sound in pieces: ``BLOCK`` frames at a time, the last may be fewer."""
+    """``mel.stft`` of a stream of samples, ``BLOCK`` frames at a time; the last may be fewer."""
     left = (fmt.n_fft - fmt.hop_length) // 2
     before, after = (np.zeros(n, np.float32) for n in (left, fmt.n_fft - fmt.hop_length - left))
     return regroup(_spectra(chain([before], pieces, [after]), fmt), BLOCK)

@@ -1,7 +1,7 @@
-"""Mel images as PNG files that say how they were made.
+"""Read and write mel images as PNG files that carry their mel format.
 
-The format travels as JSON in an iTXt chunk ``dmm`` (PNG specification, third edition, 11.3.3.4).
-Riffusion's images are read too: their parameters lie in EXIF tags of their own numbering
+The format is JSON in an iTXt chunk ``dmm`` (PNG specification, third edition, 11.3.3.4).
+Riffusion's images are read too: their parameters are in EXIF tags with numbers of their own
 (riffusion/riffusion-hobby, ``riffusion/spectrogram_params.py``).
 """
 
@@ -19,15 +19,15 @@ from ..files import whole_file
 from .mel import MelFormat
 
 COMPRESS_LEVEL = 4
-"""Of zlib: as small as the usual 6 on mel images, in half the time."""
+"""zlib level: as small as level 6 on mel images, in half the time."""
 CHUNK = "dmm"
 VERSIONS = (1,)
-"""Format versions that can be decoded."""
+"""Format versions that this program decodes."""
 NAME_RIFFUSION = "name the format, for example --format sdxl-512, or --format riffusion"
 SAMPLE_RATE, STEREO, STEP_MS, WINDOW_MS, PADDED_MS = 11000, 11005, 11010, 11020, 11030
 ROWS, FMIN, FMAX, POWER, MAX_VALUE = 11040, 11050, 11060, 11070, 11080
 INT16_SCALE, USUAL_MAX = 32768, 30e6
-"""Riffusion measures 16-bit samples, and takes 30e6 for the loudest cell where none is stated."""
+"""Riffusion uses 16-bit samples, and 30e6 for the loudest cell unless the file states another."""
 
 
 def write_image(
@@ -35,7 +35,7 @@ def write_image(
     image: UInt8[np.ndarray, "rows frames"] | UInt8[np.ndarray, "rows frames 3"],
     fmt: MelFormat,
 ) -> None:
-    """Write an 8-bit grey or RGB PNG that carries ``fmt``; the file is whole or absent."""
+    """Write an 8-bit grey or RGB PNG that carries ``fmt``; complete or not at all."""
     if image.shape[0] != fmt.n_mels:
         raise ValueError(f"{image.shape[0]} rows; format {fmt.name!r} has {fmt.n_mels}")
     text = PngImagePlugin.PngInfo()
@@ -48,15 +48,15 @@ def write_image(
 def read_image(
     path: Path, fmt: MelFormat | None = None
 ) -> tuple[UInt8[np.ndarray, "rows frames"] | UInt8[np.ndarray, "rows frames 3"], MelFormat]:
-    """Levels and format of a mel image; ``fmt`` is believed rather than what the file says.
+    """Read levels and format of a mel image; ``fmt`` overrides the file's own format.
 
-    RGB with three equal channels comes back as grey. InputError, in one line, for what is no
-    image, has no format or an unknown one, or another number of rows than its format.
+    RGB with three equal channels is returned as grey. InputError, in one line, for a file that is
+    no image, has no known format, or has another number of rows than its format.
     """
     levels, text, exif = _read_pixels(path)
     fmt = fmt or _stated_format(path, text, exif)
     if len(levels) != fmt.n_mels:
-        remedy = "use the image as it was made, not resized, or name its format with --format"
+        remedy = "use the image in its original size, or name its format with --format"
         raise InputError(
             f"{path}: {len(levels)} rows, but format {fmt.name!r} has {fmt.n_mels}; {remedy}"
         )
@@ -110,12 +110,13 @@ def _own_format(path: Path, text: str) -> MelFormat:
 
 
 def riffusion_format(exif: dict[int, Any]) -> MelFormat:
-    """The format that Riffusion's EXIF tags describe; KeyError or ValueError if they do not.
+    """Mel format from Riffusion's EXIF tags; KeyError or ValueError if they are incomplete.
 
-    Riffusion sums |STFT| of 16-bit samples under triangles of height 1 on an FFT grid of
-    1 / padded length, with a plain Hann window: dividing by a full-scale sine's peak, a quarter
-    window, and counting the grid in Hz gives our ``width`` rows. Its frames are centred half a
-    hop earlier than ours, and a grid twice the window long serves as well as its fourfold one.
+    Riffusion sums |STFT| of 16-bit samples under triangles of height 1, on an FFT grid of 1 /
+    padded length, with a plain Hann window. Division by the peak of a full-scale sine (a quarter of
+    the window) and the grid in Hz gives rows of norm ``width``. Its frames are centred half a hop
+    earlier than ours. An FFT twice as long as the window gives the same quality as its fourfold
+    one.
     """
     sr = int(exif[SAMPLE_RATE])
     win_length = int(exif[WINDOW_MS] / 1000 * sr)
@@ -140,5 +141,5 @@ def riffusion_format(exif: dict[int, Any]) -> MelFormat:
 
 
 def _fast_length(at_least: int) -> int:
-    """The next FFT length of the form 2^a 3^b."""
+    """The smallest FFT length 2^a 3^b that is at least this long."""
     return min(n for a in range(24) for b in range(8) if (n := 2**a * 3**b) >= at_least)

@@ -1,8 +1,8 @@
-"""Waveform to mel image: the one format that everything else reads and writes.
+"""Mel formats, and encoding of a waveform to a mel image.
 
-A mel image is an 8-bit picture, low frequency at the bottom, one column for every ``hop_length``
-samples. Levels lie on a fixed mu-law scale below full scale, so loudness survives the picture.
-The way back is ``dmm.codec.decode``; the PNG file around a picture is ``dmm.codec.image``.
+A mel image has 8-bit levels, low frequency at the bottom and one column per ``hop_length`` samples.
+Levels lie on a fixed mu-law scale below full scale, so that loudness is preserved.
+``dmm.codec.decode`` decodes images; ``dmm.codec.image`` reads and writes their PNG files.
 """
 
 import tomllib
@@ -23,18 +23,18 @@ Positive = Annotated[int, Field(gt=0)]
 
 
 class MelFormat(BaseModel, frozen=True, extra="forbid"):
-    """All that is needed to turn sound into a mel image and back; travels inside every image."""
+    """All parameters of encoding and decoding; stored in every mel image."""
 
     name: str
     """The preset's name."""
     version: Positive = 1
-    """Raised when the meaning of a field changes; decoding refuses versions it does not know."""
+    """Format version; raised when the meaning of a field changes. Others are refused."""
     sr: Positive
     """Sampling rate, Hz."""
     hop_length: Positive
     """Samples per image column."""
     win_length: Positive
-    """Hann window, samples."""
+    """Length of the Hann window, samples."""
     n_fft: Positive
     """FFT length, samples; 2^a 3^b is fast."""
     n_mels: Positive
@@ -55,11 +55,11 @@ class MelFormat(BaseModel, frozen=True, extra="forbid"):
     range_db: float = 80.0
     """Span of the mu-law scale below ``ref``, dB."""
     exponent: float = 0.25
-    """Of the power scale."""
+    """Exponent of the power scale."""
     ref: float = 1.0
     """Mel magnitude at the loud end; a full-scale sine has magnitude 1."""
     stereo: Literal["mid-side", "left-right"] = "mid-side"
-    """Red, green, blue: mid, side, balance; or nothing, left, right."""
+    """Meaning of red, green, blue: mid, side, balance; or unused, left, right."""
 
     @property
     def clip_samples(self) -> int:
@@ -79,7 +79,7 @@ def format_names() -> list[str]:
 
 @cache
 def load_format(name: str) -> MelFormat:
-    """The named format; PresetError lists the known names if there is none."""
+    """Load a format by name; PresetError lists the known names."""
     path = FORMATS / f"{name}.toml"
     if name not in format_names():
         raise PresetError(f"no mel format {name!r}; known: {', '.join(format_names())}")
@@ -88,7 +88,7 @@ def load_format(name: str) -> MelFormat:
 
 @cache
 def window(fmt: MelFormat) -> Float[np.ndarray, " n_fft"]:
-    """Periodic Hann window amid the FFT frame, scaled so a full-scale sine has magnitude 1."""
+    """Periodic Hann window, centred in n_fft; a full-scale sine then has magnitude 1."""
     hann = np.asarray(signal.get_window("hann", fmt.win_length))
     left = (fmt.n_fft - fmt.win_length) // 2
     padded = np.pad(hann, (left, fmt.n_fft - fmt.win_length - left))
@@ -99,8 +99,8 @@ def window(fmt: MelFormat) -> Float[np.ndarray, " n_fft"]:
 def mel_filterbank(fmt: MelFormat) -> sparse.csr_array:
     """Triangles of unit area, (n_mels, n_fft // 2 + 1); row 0 is the lowest frequency.
 
-    A triangle is never narrower than one FFT bin to each side, so that no row is empty where
-    rows lie closer together than bins do.
+    A triangle is at least one FFT bin wide on each side, so that no row is empty if rows are closer
+    together than bins.
     """
     edges_hz = _edges_hz(fmt)
     bins_hz = fft.rfftfreq(fmt.n_fft, 1 / fmt.sr)
@@ -112,13 +112,13 @@ def mel_filterbank(fmt: MelFormat) -> sparse.csr_array:
 
 
 def _edges_hz(fmt: MelFormat) -> Float[np.ndarray, " edges"]:
-    """Corners of the triangles: row i rises from edge i to i + 1 and falls to i + 2."""
+    """Corners of the triangles: row i rises from edge i to edge i + 1 and falls to edge i + 2."""
     mel_edges = np.linspace(_hz_to_mel(fmt.fmin), _hz_to_mel(fmt.fmax), fmt.n_mels + 2)
     return 700 * (10 ** (mel_edges / 2595) - 1)
 
 
 def _row_ref(fmt: MelFormat) -> float | Float[np.ndarray, "mels 1"]:
-    """Mean magnitude at the loud end of the scale, of each row where rows differ."""
+    """Mean magnitude at the loud end of the scale, one per row for norm ``width``."""
     if fmt.mel_norm == "area":
         return fmt.ref
     edges_hz = _edges_hz(fmt)
@@ -130,10 +130,13 @@ def _hz_to_mel(hz: float) -> float:
 
 
 def stft(audio: Float[np.ndarray, " samples"], fmt: MelFormat) -> np.ndarray:
-    """Complex STFT (frames, bins): frame t is centred at (t + 0.5) hops, T frames for T hops."""
+    """Complex STFT (frames, bins): frame t is centred at (t + 0.5) hops; T hops give T frames.
+
+    ValueError if the length is not a whole number of hops.
+    """
     if len(audio) % fmt.hop_length:
         raise ValueError(
-            f"{len(audio)} samples are no whole number of {fmt.hop_length}-sample hops"
+            f"{len(audio)} samples are not a whole number of {fmt.hop_length}-sample hops"
         )
     left = (fmt.n_fft - fmt.hop_length) // 2
     padded = np.pad(audio.astype(np.float32, copy=False), (left, fmt.n_fft - fmt.hop_length - left))
@@ -151,7 +154,7 @@ def mel_magnitude(
 def to_level(
     mel: Float[np.ndarray, "mels frames"], fmt: MelFormat
 ) -> UInt8[np.ndarray, "mels frames"]:
-    """Magnitudes to image values 0..255 on the format's scale, rounded to nearest."""
+    """Convert magnitudes to image values 0..255 on the format's scale, rounded to nearest."""
     if fmt.level_scale == "power":
         values = 255 - 255 * np.minimum(mel / _row_ref(fmt), 1) ** fmt.exponent
     else:
@@ -163,12 +166,12 @@ def to_level(
 def from_level(
     image: UInt8[np.ndarray, "mels frames"], fmt: MelFormat
 ) -> Float[np.ndarray, "mels frames"]:
-    """Image values back to mel magnitudes; the inverse of ``to_level`` up to rounding."""
+    """Convert image values to mel magnitudes; the inverse of ``to_level`` up to rounding."""
     return level_table(fmt)[image] * _row_ref(fmt)
 
 
 def level_table(fmt: MelFormat) -> Float[np.ndarray, " 256"]:
-    """Magnitude of each image value, as a share of the loud end."""
+    """Magnitude of each image value, relative to the loud end."""
     values = np.arange(256) / 255
     if fmt.level_scale == "power":
         return ((1 - values) ** (1 / fmt.exponent)).astype(np.float32)
@@ -179,13 +182,13 @@ def level_table(fmt: MelFormat) -> Float[np.ndarray, " 256"]:
 def encode(
     audio: Float[np.ndarray, "channels samples"], fmt: MelFormat
 ) -> UInt8[np.ndarray, "rows frames"] | UInt8[np.ndarray, "rows frames 3"]:
-    """Mel image of mono (1, n) or stereo (2, n) sound in -1..1; n is a whole number of hops.
+    """Encode mono (1, n) or stereo (2, n) audio in -1..1; n is a whole number of hops.
 
-    Mono gives (rows, frames); stereo gives RGB, its channels as ``fmt.stereo`` says. ValueError
-    for other channel counts, lengths that are no whole hops, and samples that are not finite.
+    Mono gives (rows, frames); stereo gives RGB with the channels of ``fmt.stereo``. ValueError for
+    other channel counts, other lengths, and samples that are not finite.
     """
     if not np.isfinite(audio).all():
-        raise ValueError("the sound holds samples that are not finite (NaN or infinity)")
+        raise ValueError("the audio holds samples that are not finite (NaN or infinity)")
     if len(audio) == 1:
         return to_level(mel_magnitude(audio[0], fmt), fmt)[::-1]
     if len(audio) != 2:
@@ -203,7 +206,7 @@ def encode(
 def clips(
     sound: Float[np.ndarray, "channels samples"], fmt: MelFormat, pad: bool = True
 ) -> Iterator[Float[np.ndarray, "channels clip_samples"]]:
-    """Consecutive clips of the format's length; a short last one is padded, or left out."""
+    """Yield consecutive clips of the format's length; a short last one is padded, or dropped."""
     for start in range(0, sound.shape[1], fmt.clip_samples):
         clip = sound[:, start : start + fmt.clip_samples]
         short = fmt.clip_samples - clip.shape[1]
@@ -215,9 +218,9 @@ def clips(
 def balance(
     left: Float[np.ndarray, "mels frames"], right: Float[np.ndarray, "mels frames"]
 ) -> UInt8[np.ndarray, "mels frames"]:
-    """Where a cell lies between right (1), centre (128) and left (255).
+    """Position of each cell between right (1), centre (128) and left (255).
 
-    Magnitudes of mid and side are the same for a sound and its mirror image: this tells which.
+    It distinguishes a sound from its mirror image, which has the same magnitudes of mid and side.
     """
     lean = (left - right) / np.maximum(left + right, np.float32(1e-9))
     return np.rint(128 + 127 * lean).astype(np.uint8)

@@ -1,10 +1,9 @@
-"""Mel magnitudes back to STFT magnitudes: non-negative, by a few multiplicative updates.
+"""Estimate STFT magnitudes from mel magnitudes by Richardson-Lucy iteration.
 
-The rows are known sums of bins, so the bins are a non-negative inverse problem. Ten
-Richardson-Lucy steps (Richardson 1972, https://doi.org/10.1364/JOSA.62.000055; Lucy 1974,
-https://doi.org/10.1086/111605), which lower the Kullback-Leibler divergence and never leave the
-positive range, come within 1 % of the mel picture; a pseudo-inverse does no better and has to be
-cut off at zero.
+Mel rows are known sums of non-negative FFT bins. Ten Richardson-Lucy steps (Richardson 1972,
+https://doi.org/10.1364/JOSA.62.000055; Lucy 1974, https://doi.org/10.1086/111605) lower the
+Kullback-Leibler divergence, stay positive, and reproduce the mel magnitudes within 1 %. A
+pseudo-inverse is no closer and has negative values to clip.
 """
 
 import numpy as np
@@ -13,13 +12,13 @@ from jaxtyping import Float
 from .mel import MelFormat, mel_filterbank
 
 FLOOR = 1e-9
-"""Far below one image step of any format; keeps 0 / 0 out of the ratios."""
+"""Far below one image level of any format; avoids 0 / 0 in the ratios."""
 
 
 def linear_magnitude(
     mel: Float[np.ndarray, "mels frames"], fmt: MelFormat, n_steps: int = 10
 ) -> Float[np.ndarray, "frames bins"]:
-    """STFT magnitudes (frames, n_fft // 2 + 1) whose mel picture is ``mel``; exactly 0 above fmax.
+    """STFT magnitudes (frames, n_fft // 2 + 1) with mel magnitudes ``mel``; exactly 0 above fmax.
 
     ``fmt.n_fft`` may differ from the FFT length that made ``mel``: magnitudes do not depend on it.
     """

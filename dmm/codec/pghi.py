@@ -1,13 +1,13 @@
-"""A first phase from magnitudes alone, by phase gradient heap integration.
+"""Initial phase from STFT magnitudes by phase gradient heap integration (PGHI).
 
 Průša, Balazs and Søndergaard, "A noniterative method for reconstruction of phase from STFT
-magnitude", 2017 (https://arxiv.org/abs/1609.00291). For a Gaussian window the phase's slope along
-time is the log magnitude's slope along frequency and the other way round; a Hann window is close
-enough to a Gaussian of matching width. Slopes are summed outwards from the loudest cell, always
-going on from the loudest cell reached so far, so that errors gather where little can be heard.
+magnitude", 2017 (https://arxiv.org/abs/1609.00291). For a Gaussian window the slope of the phase
+along time is that of the log magnitude along frequency, and vice versa. A Hann window is close to a
+Gaussian of matching width. Slopes are integrated from the loudest cell outwards, always from the
+loudest cell reached so far, so that errors accumulate in quiet cells.
 
-In place of the paper's heap is a bucket queue, one stack of cells for each 0.1 dB: as good, and
-three times as fast.
+The paper's heap is replaced by a bucket queue with one stack of cells for each 0.1 dB: equal
+quality at three times the speed.
 """
 
 from collections.abc import Mapping
@@ -18,11 +18,11 @@ from jaxtyping import Complex, Float, Int
 from numba import njit
 
 HANN_GAMMA = 0.25645
-"""Width of the Gaussian exp(-pi t^2 / gamma) nearest a Hann window, in window lengths squared."""
+"""Width gamma of the Gaussian exp(-pi t^2 / gamma) closest to a Hann window, in squared lengths."""
 LEVELS_PER_OCTAVE = 64
-"""Queue resolution: cells within 0.1 dB of one another count as equally loud."""
+"""Resolution of the queue: cells within 0.1 dB of one another count as equally loud."""
 SILENCE = 1e-12
-"""Magnitude that counts as none whatever the loudest cell."""
+"""Magnitude that counts as 0, whatever the loudest cell."""
 
 
 def first_phase(
@@ -35,12 +35,12 @@ def first_phase(
 ) -> Complex[np.ndarray, "frames bins"]:
     """Unit phasors for a zero-padded Hann window of ``win_length`` in the middle of the FFT frame.
 
-    Cells below ``tolerance`` times the loudest keep phase 0: what they add is not heard, and
-    leaving them out saves time. An all-zero input is fine. ``known`` are phasors of
-    frames, by their number, that stay as they are: the others go on from them.
+    Cells below ``tolerance`` times the loudest keep phase 0: they are inaudible, and skipping them
+    saves time. Magnitudes may all be 0. ``known`` are phasors of frames, by index, from which the
+    integration starts.
     """
     floor = max(float(tolerance * magnitude.max(initial=0)), SILENCE)
-    # A rim of cells that are left out spares the loop its checks for the border.
+    # A rim of skipped cells, so that the loop needs no border checks.
     rimmed = np.pad(magnitude, 1, mode="edge")
     log = np.log(np.maximum(rimmed, np.float32(0.1 * floor)))
     stretch = np.float32(HANN_GAMMA * win_length**2 / (hop_length * n_fft))
@@ -60,14 +60,14 @@ def first_phase(
 
 
 def _half_turns(phasors: Complex[np.ndarray, "*frames bins"]) -> Float[np.ndarray, " bins"]:
-    """Half a turn a bin: the window's middle is sample n_fft / 2 of its frame."""
+    """Signs of half a turn per bin: the window's middle is sample n_fft / 2 of its frame."""
     return np.where(np.arange(phasors.shape[-1]) % 2, np.float32(-1), np.float32(1))
 
 
 def _queue_levels(
     magnitude: Float[np.ndarray, "frames bins"], floor: float
 ) -> Int[np.ndarray, "frames bins"]:
-    """Loudness in queue steps above ``floor``; -1 for cells left out."""
+    """Level in queue steps above ``floor``; -1 for skipped cells."""
     octaves = np.log2(np.maximum(magnitude, np.float32(0.5 * floor)) / np.float32(floor))
     return np.floor(octaves * LEVELS_PER_OCTAVE).clip(-1).astype(np.int32)
 
@@ -75,9 +75,9 @@ def _queue_levels(
 @njit(cache=True)
 @no_type_check
 def _integrate(along_time, along_frequency, levels, phase, fixed, stride):
-    """Sum the slopes into ``phase``, loudest cell first; flat arrays, ``stride`` cells a frame.
+    """Integrate the slopes into ``phase``, loudest cell first; flat arrays, ``stride`` per frame.
 
-    It goes on from the cells that are ``fixed``, then from the loudest not yet reached. ``stacks``
+    Starts from the ``fixed`` cells, then from the loudest cell that is not reached yet. ``stacks``
     holds the top cell of each level, ``below`` the cell under each cell. A cell's level in ``todo``
     is -1 once it is reached.
     """
@@ -101,7 +101,7 @@ def _integrate(along_time, along_frequency, levels, phase, fixed, stride):
 @njit(cache=True)
 @no_type_check
 def _spread(slopes, todo, stacks, below, phase, stride, top):
-    """Reach all cells that touch those in the queue, from its loudest on."""
+    """Integrate to all cells that are connected to those in the queue, loudest first."""
     along_time, along_frequency = slopes
     while top >= 0:
         cell = stacks[top]
@@ -134,7 +134,7 @@ def _push(cell, todo, stacks, below):
 @njit(cache=True)
 @no_type_check
 def _loudest_first(levels):
-    """Indices of the cells with level >= 0 by falling level: a counting sort."""
+    """Indices of the cells with level >= 0 by descending level (counting sort)."""
     place = np.zeros(levels.max() + 2, np.int64)
     for level in levels:
         if level >= 0:

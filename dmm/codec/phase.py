@@ -1,19 +1,19 @@
-"""Magnitudes to sound: a phase that overlapping frames agree on, found by ADMM.
+"""Phase retrieval by ADMM: from STFT magnitudes to a waveform, as a stream of frames.
 
 The splitting is that of Liang, Stoica, Jing and Li, "Phase retrieval via the alternating direction
 method of multipliers" (2018, https://doi.org/10.1109/LSP.2017.2767826), in the form of Masuyama,
 Yatabe and Oikawa, "Griffin-Lim like phase recovery via ADMM" (2019,
-https://doi.org/10.1109/LSP.2018.2884026): the magnitudes A are a hard constraint, the agreement
-of the frames is a soft one. With U the dual variable and P overlap-add followed by STFT, a step is
+https://doi.org/10.1109/LSP.2018.2884026): the magnitudes A are a hard constraint, the consistency
+of overlapping frames is a soft one. With dual variable U, and P overlap-add then STFT, a step is
 
     X = A (Z - U) / |Z - U|,  V = X + U,  Z = (P(V) + rho V) / (1 + rho),  U = V - Z
 
-V and P(V) are all it needs: Z - U is parallel to 2 P(V) - (1 - rho) V, and U is
+Only V and P(V) are needed: Z - U is parallel to 2 P(V) - (1 - rho) V, and U is
 (V - P(V)) / (1 + rho). So a step is one pass over the cells between two FFTs.
 
-A frame's step depends on the few frames that share samples with it, so all steps run at once, each
-a few frames behind the one before: sound of any length is as good as if it were retrieved at once,
-and a few hundred frames are held.
+A frame's step depends only on the few frames that share samples with it. So all steps run
+interleaved, each a few frames behind the step before: the result is the same as without streaming,
+and only a few hundred frames are held in memory.
 """
 
 from collections.abc import Iterable, Iterator
@@ -29,24 +29,27 @@ from .framing import BLOCK, regroup, without_ends
 from .mel import MelFormat, window
 
 RHO, RHO_LAST, LAST = 0.1, 0.4, 0.25
-"""Small rho searches, large rho settles: the last quarter of the steps takes 0.2 dB off the error
-in quiet cells and all of the 0.02 dB that is otherwise missing from the loudness."""
+"""Rho of the first steps, of the last steps, and the share of last steps.
+
+Small values explore, large ones converge. The last quarter lowers the error in quiet cells by
+0.2 dB, and the error of the loudness from 0.02 dB to 0.
+"""
 RIM = 1e-3
-"""Samples where the squared windows sum to less, beside their largest sum, are left silent."""
+"""Samples are silent where the sum of squared windows, relative to its maximum, is less."""
 
 Frames = tuple[Float[np.ndarray, "_frames bins"], Complex[np.ndarray, "_frames bins"]]
-"""Magnitudes of consecutive frames, and their state or unit phasors as in ``mel.stft``."""
+"""Magnitudes of consecutive frames, and their ADMM state or initial unit phasors."""
 
 
 def retrieve_phase(
     blocks: Iterable[Frames], fmt: MelFormat, n_iterations: int
 ) -> Iterator[Float[np.ndarray, "_samples"]]:
-    """Yield sound whose STFT magnitudes come close to those given, a hop for every frame.
+    """Yield samples whose STFT magnitudes approach the given ones, one hop per frame.
 
-    ``blocks`` are (magnitudes, unit phasors to start from), of any numbers of frames; what comes
-    out is ``BLOCK`` hops long each time but the last. How the frames are divided does not matter.
+    ``blocks`` are (magnitudes, initial unit phasors) of any numbers of frames, which do not affect
+    the result. Output blocks are ``BLOCK`` hops long, except the last.
     """
-    # The first window begins before the first frame's hop.
+    # The first window starts before the hop of the first frame.
     early = (fmt.n_fft - fmt.hop_length) // 2 - (fmt.n_fft - fmt.win_length) // 2
     late = fmt.win_length - fmt.hop_length - early
     sound = without_ends(_retrieve(blocks, fmt, n_iterations), early, late)
@@ -54,17 +57,17 @@ def retrieve_phase(
 
 
 def rho_schedule(n_iterations: int) -> list[float]:
-    """The weight of each step's agreement, ``RHO`` and at the end ``RHO_LAST``."""
+    """Rho of each step: ``RHO``, and ``RHO_LAST`` for the last ones."""
     n_last = int(n_iterations * LAST)
     return [RHO] * (n_iterations - n_last) + [RHO_LAST] * n_last
 
 
 def reach(fmt: MelFormat, n_iterations: int) -> int:
-    """Frames to each side that the sound of a frame depends on, its start phase given."""
+    """Frames on each side that a frame's samples depend on, for a given initial phase."""
     return (n_iterations + 1) * -(-fmt.win_length // fmt.hop_length)
 
 
-def _small(blocks: Iterable[Frames]) -> Iterator[Frames]:
+def _in_blocks(blocks: Iterable[Frames]) -> Iterator[Frames]:
     for magnitude, phasors in blocks:
         for t in range(0, len(magnitude), BLOCK):
             part = magnitude[t : t + BLOCK]
@@ -74,10 +77,10 @@ def _small(blocks: Iterable[Frames]) -> Iterator[Frames]:
 def _retrieve(
     blocks: Iterable[Frames], fmt: MelFormat, n_iterations: int
 ) -> Iterator[Float[np.ndarray, "_samples"]]:
-    """Sound from the first sample that the first window reaches to the last of the last one."""
+    """Samples from the start of the first window to the end of the last one."""
     steps = [_Step(fmt, rho) for rho in rho_schedule(n_iterations)]
-    held, final = _Held(fmt), _OverlapAdd(fmt)
-    for magnitude, state in _small(blocks):
+    held, final = _HeldFrames(fmt), _OverlapAdd(fmt)
+    for magnitude, state in _in_blocks(blocks):
         held.add(magnitude, state)
         n_ready = held.stop
         for step in steps:
@@ -89,8 +92,8 @@ def _retrieve(
     yield final.add(held, held.stop, last=True)
 
 
-class _Held:
-    """The frames that some step has still to reach, changed in place, numbered from 0 on."""
+class _HeldFrames:
+    """Frames that some step has not reached yet, changed in place, numbered from 0."""
 
     def __init__(self, fmt: MelFormat) -> None:
         self.fmt = fmt
@@ -98,9 +101,9 @@ class _Held:
         self.magnitude = np.zeros((0, fmt.n_fft // 2 + 1), np.float32)
         self.state = self.magnitude.astype(np.complex64)
         self.power = np.zeros(fmt.win_length - fmt.hop_length, np.float32)
-        """Summed squares of all windows, from the first held frame's first sample on."""
+        """Sum of squared windows, from the first sample of the first held frame."""
         self.weight = self.power
-        """One over it; 0 where next to no frame reaches."""
+        """Its inverse; 0 at the rim, where the sum is nearly 0."""
 
     def add(
         self,
@@ -121,7 +124,7 @@ class _Held:
         self.stop += len(state)
 
     def drop_before(self, frame: int) -> None:
-        """Forget frames that are finished."""
+        """Drop finished frames."""
         n = frame - self.start
         self.magnitude, self.state = self.magnitude[n:], self.state[n:]
         gone = n * self.fmt.hop_length
@@ -129,24 +132,26 @@ class _Held:
         self.start = frame
 
     def rows(self, start: int, stop: int) -> slice:
-        """Where these frames are in ``magnitude`` and ``state``."""
+        """Slice of these frames in ``magnitude`` and ``state``."""
         return slice(start - self.start, stop - self.start)
 
     def weigh(self, sound: Float[np.ndarray, " samples"], frame: int) -> None:
-        """Divide sound, from this frame's first sample on, by the power of the windows."""
+        """Divide samples from the start of this frame by the sum of squared windows, in place."""
         sound *= self.weight[(frame - self.start) * self.fmt.hop_length :][: len(sound)]
 
 
 class _OverlapAdd:
-    """Least-squares inverse STFT (Griffin and Lim 1984) of held frames in their order."""
+    """Least-squares inverse STFT (Griffin and Lim 1984) of held frames, in order."""
 
     def __init__(self, fmt: MelFormat) -> None:
         self.fmt, self.n_added = fmt, 0
         self.shape, self.left = _support(fmt)
         self.tail = np.zeros(fmt.win_length - fmt.hop_length, np.float32)
 
-    def add(self, held: _Held, stop: int, last: bool = False) -> Float[np.ndarray, " samples"]:
-        """Go on to frame ``stop``: the samples that no later frame reaches."""
+    def add(
+        self, held: _HeldFrames, stop: int, last: bool = False
+    ) -> Float[np.ndarray, " samples"]:
+        """Add frames up to ``stop``; returns the samples that no later frame changes."""
         hop, within = self.fmt.hop_length, slice(self.left, self.left + len(self.shape))
         first, n_frames = self.n_added, stop - self.n_added
         sound = np.append(self.tail, np.zeros(n_frames * hop, np.float32))
@@ -161,14 +166,14 @@ class _OverlapAdd:
 
 
 class _Step:
-    """One ADMM step of every frame, made when all that share samples with it have come."""
+    """One ADMM step for all frames, as soon as the frames that share samples with one are there."""
 
     def __init__(self, fmt: MelFormat, rho: float) -> None:
         self.fmt, self.rho, self.n_stepped = fmt, np.float32(rho), 0
         self.overlap, self.sound = _OverlapAdd(fmt), np.zeros(0, np.float32)
 
-    def advance(self, held: _Held, n_ready: int, last: bool = False) -> int:
-        """Step what can be, given that the frames before ``n_ready`` are; returns how far."""
+    def advance(self, held: _HeldFrames, n_ready: int, last: bool = False) -> int:
+        """Step all frames that need only frames before ``n_ready``; returns how many are done."""
         self.sound = np.concatenate([self.sound, self.overlap.add(held, n_ready, last)])
         n = max(0, (len(self.sound) - self.fmt.win_length) // self.fmt.hop_length + 1)
         if n:
@@ -179,7 +184,7 @@ class _Step:
         return self.n_stepped
 
     def _consistent(self, n_frames: int) -> Complex[np.ndarray, "frames bins"]:
-        """The STFT of the sound of all frames, added up."""
+        """P(V): STFT of the overlap-added frames."""
         frames = np.zeros((n_frames, self.fmt.n_fft), np.float32)
         shape, left = self.overlap.shape, self.overlap.left
         _cut_frames(self.sound, frames[:, left : left + len(shape)], shape, self.fmt.hop_length)
@@ -188,7 +193,7 @@ class _Step:
 
 @lru_cache(maxsize=8)
 def _support(fmt: MelFormat) -> tuple[Float[np.ndarray, " win_length"], int]:
-    """The window without the zeros around it, and how many there are before it."""
+    """The window without its zero padding, and the number of zeros before it."""
     left = (fmt.n_fft - fmt.win_length) // 2
     return np.ascontiguousarray(window(fmt)[left : left + fmt.win_length]), left
 
@@ -202,7 +207,7 @@ def _rim_power(fmt: MelFormat) -> np.float32:
 
 @lru_cache(maxsize=8)
 def overlap_weight(fmt: MelFormat, n_frames: int) -> Float[np.ndarray, " padded"]:
-    """One over the summed squared windows; 0 at the rim, where next to no frame reaches."""
+    """Inverse of the sum of squared windows; 0 at the rim, where the sum is nearly 0."""
     power = np.zeros((n_frames - 1) * fmt.hop_length + fmt.n_fft)
     squared = window(fmt).astype(np.float64) ** 2
     for t in range(n_frames):

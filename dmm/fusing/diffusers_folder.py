@@ -1,4 +1,4 @@
-"""A single-file checkpoint as the folder that ``DiffusionPipeline.from_pretrained`` reads."""
+"""Write a single-file checkpoint as a folder for ``DiffusionPipeline.from_pretrained``."""
 
 import json
 from pathlib import Path
@@ -12,19 +12,19 @@ from ..errors import DmmError, InputError
 from ..files import whole_folder, write_text
 
 METADATA = "dmm.json"
-"""Where the checkpoint's metadata go, for which diffusers has no place."""
+"""File for the checkpoint's metadata, which diffusers does not store."""
 
 
 def refuse_filled(folder: Path) -> None:
-    """InputError where there is something already."""
+    """Raise InputError if the folder is a file or is not empty."""
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-        raise InputError(f"{folder}: there is something already; name a new folder")
+        raise InputError(f"{folder}: is a file or not empty already; name a new folder")
 
 
 def write_diffusers_folder(checkpoint: Path, folder: Path) -> None:
     """Write networks, tokenisers and settings in the checkpoint's precision, all or nothing.
 
-    The model is in memory meanwhile. InputError where there is something already.
+    The whole model is in memory. InputError if the folder is not empty.
     """
     refuse_filled(folder)
     with open_tensors(checkpoint) as file:

@@ -1,8 +1,8 @@
-"""Add LoRAs to the weights of their base: one single-file checkpoint, written as it is read.
+"""Add LoRAs to the weights of their base: one single-file checkpoint, written tensor by tensor.
 
-W + ratio · (alpha / rank) · up @ down in single precision for every layer that a LoRA holds, like
-networks/sdxl_merge_lora.py of sd-scripts; every other tensor is copied. Memory holds the LoRAs and
-the tensor at hand, never a model.
+W + ratio · (alpha / rank) · up @ down in single precision for every layer of a LoRA, like
+networks/sdxl_merge_lora.py of sd-scripts; other tensors are copied. Memory holds the LoRAs and one
+tensor, never the model.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from ..checkpoints.architecture import read_architecture
-from ..checkpoints.lora_layers import Place, lora_layers
-from ..checkpoints.tensorfile import Spec, TensorFile, in_order, open_tensors, write_tensors
+from ..checkpoints.lora_layers import LayerLocation, lora_layers
+from ..checkpoints.tensorfile import TensorFile, TensorSpec, in_order, open_tensors, write_tensors
 from ..errors import ModelError
 from ..files import refuse_same
 from ..generation.loading import Lora, LoraArgument, as_loras
@@ -26,7 +26,7 @@ from .weights import Factors, read_factors
 
 @dataclass(frozen=True)
 class _Change:
-    place: Place
+    location: LayerLocation
     factors: Factors
     ratio: float
 
@@ -60,18 +60,18 @@ def fuse(
 
 
 def _changes(base: Path, loras: Sequence[Lora]) -> dict[str, list[_Change]]:
-    """What is to be added to which tensor of the base."""
+    """Changes to each tensor of the base, by tensor name."""
     layers = lora_layers(read_architecture(base))
     changes: dict[str, list[_Change]] = {}
     for lora in loras:
         for layer, factors in read_factors(lora.path, base).items():
-            place = layers[layer]
-            changes.setdefault(place.tensor, []).append(_Change(place, factors, lora.weight))
+            location = layers[layer]
+            changes.setdefault(location.tensor, []).append(_Change(location, factors, lora.weight))
     return changes
 
 
-def _wanted(specs: dict[str, Spec], dtype: torch.dtype | None) -> dict[str, Spec]:
-    """The base's tensors, those of floating point in the type asked for."""
+def _wanted(specs: dict[str, TensorSpec], dtype: torch.dtype | None) -> dict[str, TensorSpec]:
+    """Output types and shapes: the base's, with floating-point tensors converted to ``dtype``."""
     converted = {
         name: replace(spec, dtype=dtype) if dtype and spec.dtype.is_floating_point else spec
         for name, spec in specs.items()
@@ -79,13 +79,13 @@ def _wanted(specs: dict[str, Spec], dtype: torch.dtype | None) -> dict[str, Spec
     return in_order(converted)
 
 
-def _fused(source: TensorFile, name: str, wanted: Spec, changes: Sequence[_Change]) -> Tensor:
+def _fused(source: TensorFile, name: str, wanted: TensorSpec, changes: Sequence[_Change]) -> Tensor:
     tensor = source.read(name)
     if not changes and tensor.dtype == wanted.dtype:
         return tensor
     whole = tensor.float() if changes else tensor
     for change in changes:
-        change.place.of(whole).add_(change.factors.delta(change.ratio))
+        change.location.of(whole).add_(change.factors.delta(change.ratio))
     written = whole.to(wanted.dtype)
     if not written.isfinite().all() and whole.isfinite().all():
         raise ModelError(

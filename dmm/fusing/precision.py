@@ -1,4 +1,4 @@
-"""How exactly weights are written."""
+"""Data type of written weights, by the name of a precision."""
 
 import torch
 
@@ -7,7 +7,7 @@ from ..errors import PresetError
 
 
 def dtype_of(precision: str | None) -> torch.dtype | None:
-    """The type of that name; None stays None."""
+    """Data type of a precision; None stays None. PresetError for an unknown name."""
     if precision is None:
         return None
     if precision not in DTYPES:

@@ -1,8 +1,8 @@
-"""What a fused checkpoint tells of itself: where it comes from, and how to draw with it.
+"""Metadata of a fused checkpoint and of an extracted LoRA: origins and generation settings.
 
-The base's own metadata stay. ``dmm_format``, ``dmm_anchor`` and ``dmm_clip_skip`` are the LoRAs',
-so that the fused file is drawn with as the LoRAs were. ``dmm_fused`` is JSON: the base and every
-LoRA with name, SHA-256 and, for a LoRA, its ratio and all its own metadata.
+The base's own metadata are kept. ``dmm_format``, ``dmm_anchor`` and ``dmm_clip_skip`` are taken
+from the LoRAs, so that the fused file generates as the LoRAs do. ``dmm_fused`` is JSON: name and
+SHA-256 of the base and of every LoRA, and a LoRA's ratio and metadata.
 """
 
 import json
@@ -17,51 +17,54 @@ from ..checkpoints.lora import clip_skip
 from ..errors import ModelError
 from ..generation.loading import Lora
 
-_ALIKE = ("dmm_format", "dmm_format_parameters", "dmm_stereo")
+_MUST_AGREE = ("dmm_format", "dmm_format_parameters", "dmm_stereo")
 ARCHITECTURES = {"sdxl": "stable-diffusion-xl-v1-base", "sd15": "stable-diffusion-v1"}
-"""ModelSpec's names of them."""
+"""ModelSpec's names of the architectures."""
 
 
 def fused_metadata(base: Path, loras: Sequence[Lora], title: str) -> dict[str, str]:
-    """A fused checkpoint's metadata; ModelError if two LoRAs are not to be drawn with alike."""
+    """A fused checkpoint's metadata; ModelError if LoRAs need different generation settings."""
     shapes, own = read_architecture(base), read_metadata(base)
-    learnt = {lora.path: read_metadata(lora.path) for lora in loras}
-    to_draw = _to_draw(learnt, shapes)
-    stale = {"modelspec.date"}  # and one of our own would change the file's hash
-    if "dmm_format" in to_draw:
-        stale.add("dmm_format_parameters")  # of the base's format
+    lora_metadata = {lora.path: read_metadata(lora.path) for lora in loras}
+    generation = _generation_metadata(lora_metadata, shapes)
+    stale = {"modelspec.date"}  # a new date would change the file's hash
+    if "dmm_format" in generation:
+        stale.add("dmm_format_parameters")  # those of the base's format
     kept = {key: value for key, value in own.items() if key not in stale}
-    metadata = {"format": "pt", **kept, **to_draw}
+    metadata = {"format": "pt", **kept, **generation}
     metadata |= {
         "modelspec.sai_model_spec": "1.0.1",
         "modelspec.architecture": own.get("modelspec.architecture", ARCHITECTURES[shapes.kind]),
         "modelspec.title": title,
-        "modelspec.merged_from": ", ".join(path.stem for path in (base, *learnt)),
+        "modelspec.merged_from": ", ".join(path.stem for path in (base, *lora_metadata)),
     }
-    sources = [own, *learnt.values()]
+    sources = [own, *lora_metadata.values()]
     if licences := _distinct(source.get("modelspec.license") for source in sources):
         metadata["modelspec.license"] = "; ".join(licences)
     if types := _distinct(source.get("modelspec.prediction_type") for source in sources):
-        metadata["modelspec.prediction_type"] = types[0]  # the base's, where it tells
+        metadata["modelspec.prediction_type"] = types[0]  # the base's, if it states one
     parts = [
-        {**origin(lora.path), "ratio": lora.weight, "metadata": learnt[lora.path]} for lora in loras
+        {**file_identity(lora.path), "ratio": lora.weight, "metadata": lora_metadata[lora.path]}
+        for lora in loras
     ]
-    metadata["dmm_fused"] = json.dumps({"base": _base(base, own), "loras": parts}, sort_keys=True)
+    metadata["dmm_fused"] = json.dumps(
+        {"base": _base_identity(base, own), "loras": parts}, sort_keys=True
+    )
     return metadata
 
 
 def extracted_metadata(
     base: Path, fused: Path, title: str, rank: int, kernel_rank: int
 ) -> dict[str, str]:
-    """An extracted LoRA's metadata: sd-scripts' own fields, ``dmm_*`` of the fused file, origins.
+    """An extracted LoRA's metadata: sd-scripts' fields, and ``dmm_*`` of the fused file.
 
-    ``dmm_unfused`` is JSON: base, fused file and ranks.
+    ``dmm_unfused`` is JSON: name and SHA-256 of base and fused file, and the ranks.
     """
-    shapes, told = read_architecture(base), read_metadata(fused)
-    kept = (*_ALIKE, "dmm_anchor", "dmm_clip_skip", "modelspec.license",
+    shapes, own = read_architecture(base), read_metadata(fused)
+    kept = (*_MUST_AGREE, "dmm_anchor", "dmm_clip_skip", "modelspec.license",
             "modelspec.prediction_type")  # fmt: skip
     ranks = {"rank": rank, "kernel_rank": kernel_rank}
-    metadata = {key: told[key] for key in kept if key in told} | {
+    metadata = {key: own[key] for key in kept if key in own} | {
         "format": "pt",
         "modelspec.sai_model_spec": "1.0.1",
         "modelspec.architecture": ARCHITECTURES[shapes.kind] + "/lora",
@@ -73,7 +76,9 @@ def extracted_metadata(
         "ss_network_module": "networks.lora",
         "ss_network_dim": str(rank),
         "ss_network_alpha": str(float(rank)),
-        "dmm_unfused": json.dumps({"base": origin(base), "fused": origin(fused), **ranks}),
+        "dmm_unfused": json.dumps(
+            {"base": file_identity(base), "fused": file_identity(fused), **ranks}
+        ),
     }
     if kernel_rank:
         conv = {"conv_dim": str(kernel_rank), "conv_alpha": str(float(kernel_rank))}
@@ -81,31 +86,36 @@ def extracted_metadata(
     return metadata
 
 
-def origin(path: Path) -> dict[str, str]:
-    """A file's name and SHA-256."""
+def file_identity(path: Path) -> dict[str, str]:
+    """Name and SHA-256 of a file."""
     return {"file": path.name, "sha256": sha256_of(path)}
 
 
-def _base(base: Path, metadata: dict[str, str]) -> dict[str, Any]:
-    """A base that was fused itself tells of its own base, too."""
+def _base_identity(base: Path, metadata: dict[str, str]) -> dict[str, Any]:
+    """Name and SHA-256 of the base, and the origins of a base that is itself a fused file."""
     earlier = metadata.get("dmm_fused")
-    return origin(base) | ({"fused": json.loads(earlier)} if earlier else {})
+    return file_identity(base) | ({"fused": json.loads(earlier)} if earlier else {})
 
 
-def _to_draw(learnt: dict[Path, dict[str, str]], shapes: Shapes) -> dict[str, str]:
-    told = {name: [(path, of.get(name)) for path, of in learnt.items()] for name in _ALIKE}
-    told["dmm_clip_skip"] = [
-        (path, str(clip_skip(of, shapes) or "")) for path, of in learnt.items()
+def _generation_metadata(
+    lora_metadata: dict[Path, dict[str, str]], shapes: Shapes
+) -> dict[str, str]:
+    """Format, stereo and clip skip, which all LoRAs must share, and their joined anchors."""
+    stated = {
+        name: [(path, of.get(name)) for path, of in lora_metadata.items()] for name in _MUST_AGREE
+    }
+    stated["dmm_clip_skip"] = [
+        (path, str(clip_skip(of, shapes) or "")) for path, of in lora_metadata.items()
     ]
     found: dict[str, str] = {}
-    for field, values in told.items():
+    for field, values in stated.items():
         for path, value in values:
             if value and found.setdefault(field, value) != value:
                 raise ModelError(
                     f"{path}: its {field} is {value}, another LoRA's {found[field]}; "
-                    "fuse only LoRAs that are drawn with alike"
+                    "fuse only LoRAs with the same generation settings"
                 )
-    if anchors := _distinct(of.get("dmm_anchor") for of in learnt.values()):
+    if anchors := _distinct(of.get("dmm_anchor") for of in lora_metadata.values()):
         found["dmm_anchor"] = ", ".join(anchors)
     return found
 

@@ -1,7 +1,7 @@
-"""Extract a LoRA from two checkpoints: what was trained into, or fused into, the second.
+"""Extract a LoRA from two checkpoints: the difference that was trained or fused into the second.
 
-The difference of every layer that sd-scripts trains, cut to its strongest directions: the best
-approximation of that rank (Eckart and Young 1936). Both files are read a tensor at a time.
+The difference of every layer that sd-scripts trains is reduced to its strongest directions, the
+best approximation of that rank (Eckart and Young 1936). Both files are read one tensor at a time.
 """
 
 import math
@@ -14,10 +14,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..checkpoints.architecture import read_architecture
-from ..checkpoints.lora_layers import Place, trained_layers
+from ..checkpoints.lora_layers import LayerLocation, trained_layers
 from ..checkpoints.tensorfile import (
-    Spec,
     TensorFile,
+    TensorSpec,
     in_order,
     main_dtype,
     open_tensors,
@@ -33,42 +33,42 @@ from .weights import Factors
 
 @dataclass(frozen=True)
 class Ranks:
-    """How many directions of a layer are kept."""
+    """Ranks of an extracted LoRA."""
 
     matrix: int
-    """Of linear layers and 1×1 convolutions, 1 or more."""
+    """Rank of linear layers and 1×1 convolutions, 1 or more."""
     kernel: int
-    """Of wider convolutions; 0 leaves them out."""
+    """Rank of larger convolutions; 0 skips them."""
 
     def of(self, size: tuple[int, ...]) -> int:
-        """For a layer of this size, which may have fewer directions."""
+        """Rank for a layer of this size, at most its full rank."""
         wanted = self.kernel if math.prod(size[2:]) > 1 else self.matrix
         return min(wanted, size[0], math.prod(size[1:]))
 
 
 @dataclass(frozen=True)
 class Layer:
-    """What was kept of one layer's difference."""
+    """Rank and kept energy of one extracted layer."""
 
     name: str
     rank: int
     change: float
-    """Sum of the squared difference."""
+    """Sum of squares of the difference."""
     energy: float
-    """The part of it that is kept, 0 to 1."""
+    """Share of ``change`` that is kept, 0..1."""
 
 
 @dataclass
 class Extraction:
-    """What was found to differ."""
+    """Extracted layers, and differing tensors that a LoRA cannot hold."""
 
     layers: list[Layer] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
-    """Tensors that no LoRA holds (biases, norms, embeddings, the VAE), and kernels at rank 0."""
+    """Differing biases, norms, embeddings and VAE tensors, and kernels at rank 0."""
 
     @property
     def energy(self) -> float:
-        """The part of all layers' squared difference that is kept, 0 to 1."""
+        """Share of all layers' squared difference that is kept, 0..1."""
         kept = sum(layer.change * layer.energy for layer in self.layers)
         return kept / sum(layer.change for layer in self.layers)
 
@@ -76,10 +76,10 @@ class Extraction:
 def unfuse(
     base: Path, fused: Path, out: Path, ranks: Ranks, precision: str | None = None
 ) -> Extraction:
-    """Write the LoRA that turns ``base`` into ``fused`` as nearly as the ranks allow.
+    """Write the LoRA that turns ``base`` into ``fused`` as closely as the ranks allow.
 
-    ``precision`` None is that of ``fused``. ModelError for checkpoints of unlike sizes, and for
-    two without a difference that a LoRA holds.
+    ``precision`` None means that of ``fused``. ModelError for checkpoints of different sizes, and
+    if no layer of a LoRA differs.
     """
     if ranks.matrix < 1 or ranks.kernel < 0:
         raise ValueError(f"a rank is 1 or more, of kernels 0 or more; got {ranks}")
@@ -92,31 +92,33 @@ def unfuse(
             held = {layer: p for layer, p in layers.get(name, {}).items() if ranks.of(p.size)}
             if not held:
                 found.left_out.append(name)
-            for layer, place in held.items():
-                delta = place.of(new).double() - place.of(old).double()
+            for layer, location in held.items():
+                delta = location.of(new).double() - location.of(old).double()
                 change = float(delta.square().sum())
                 if not math.isfinite(change):
-                    raise ModelError(f"{fused}: {name} is not finite, or {base}'s; name others")
-                if change == 0:  # of q, k and v, which are one tensor, some may differ
+                    raise ModelError(
+                        f"{fused}: {name} is not finite there or in {base}; name other files"
+                    )
+                if change == 0:  # of q, k and v in one tensor, not all may differ
                     continue
-                factors, kept = strongest(delta, ranks.of(place.size))
+                factors, kept = strongest(delta, ranks.of(location.size))
                 found.layers.append(
                     Layer(layer, len(factors.down), change, min(kept / change, 1.0))
                 )
                 tensors |= _tensors(layer, factors, dtype)
     if not found.layers:
         raise ModelError(f"{fused}: no layer differs from {base}; there is nothing to extract")
-    specs = in_order({name: Spec(t.dtype, tuple(t.shape)) for name, t in tensors.items()})
+    specs = in_order({name: TensorSpec(t.dtype, tuple(t.shape)) for name, t in tensors.items()})
     metadata = extracted_metadata(base, fused, out.stem, ranks.matrix, ranks.kernel)
     write_tensors(out, specs, ((name, tensors[name]) for name in specs), metadata)
     return found
 
 
 def strongest(delta: Float[Tensor, "out ..."], rank: int) -> tuple[Factors, float]:
-    """The best factors of this rank, and the sum of squares of what they keep.
+    """Best factors of this rank, and the sum of squares of their product.
 
     The directions are eigenvectors of the smaller Gram matrix: several times faster than an SVD,
-    and in double precision as exact. The strength is shared evenly between both factors.
+    and as exact in double precision. Singular values are shared evenly between both factors.
     """
     matrix = delta.double().flatten(1)
     wide = len(matrix) <= matrix.shape[1]
@@ -132,22 +134,22 @@ def strongest(delta: Float[Tensor, "out ..."], rank: int) -> tuple[Factors, floa
     return Factors(up.float(), down.float(), scale=1.0), float(strengths.square().sum())
 
 
-def _layers_of_both(base: Path, fused: Path) -> dict[str, dict[str, Place]]:
-    """Tensor to the layers in it, of two checkpoints that must be of the same sizes."""
+def _layers_of_both(base: Path, fused: Path) -> dict[str, dict[str, LayerLocation]]:
+    """Layers in each tensor; ModelError if the two checkpoints have different sizes."""
     shapes, others = read_architecture(base), read_architecture(fused)
     if shapes != others:
         raise ModelError(
             f"{fused}: {others.name}, not of the sizes of {base}, which is {shapes.name}; "
             "name the checkpoint that it was made from"
         )
-    layers: dict[str, dict[str, Place]] = {}
-    for layer, place in trained_layers(shapes).items():
-        layers.setdefault(place.tensor, {})[layer] = place
+    layers: dict[str, dict[str, LayerLocation]] = {}
+    for layer, location in trained_layers(shapes).items():
+        layers.setdefault(location.tensor, {})[layer] = location
     return layers
 
 
 def _changed(before: TensorFile, after: TensorFile) -> Iterator[tuple[str, Tensor, Tensor]]:
-    """The tensors that differ by more than rounding to the second file's precision."""
+    """Yield tensors that differ by more than rounding to the second file's precision."""
     with progress_bar("unfuse", len(before.specs)) as advance:
         for name in before.specs:
             if name in after.specs:

@@ -1,4 +1,4 @@
-"""Whether a fused checkpoint draws what its base draws with the LoRAs."""
+"""Verify that a fused checkpoint generates the same images as its base with the LoRAs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,35 +18,35 @@ from ..generation.settings import GenerationSettings, resolve_settings
 from ..progress import progress_bar
 
 LIMIT = 1e-3
-"""Greatest difference of pictures in 0..1 that rounding explains in single precision."""
+"""Largest difference of images in 0..1 that rounding explains in single precision."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """How far pictures in 0..1 are apart."""
+    """Differences of images in 0..1."""
 
     greatest: float
     mean: float
     effect: float
-    """The greatest difference that the LoRAs make, so that no comparison is empty."""
+    """Largest difference made by the LoRAs, which shows that the comparison is meaningful."""
     is_exact: bool
-    """Whether the fused weights are in single precision, for which LIMIT is meant."""
+    """Whether the fused weights are in single precision, to which ``LIMIT`` applies."""
 
     def __str__(self) -> str:
-        """One line for a person."""
+        """The differences in one line."""
         rounded = "" if self.is_exact else ", with weights rounded to half precision"
         return (
             f"fused against base with LoRA: at most {self.greatest:.2g} apart, {self.mean:.2g} "
-            f"on average{rounded}; the LoRA itself changes the picture by {self.effect:.2g}"
+            f"on average{rounded}; the LoRA itself changes the image by {self.effect:.2g}"
         )
 
 
 def verify(
     base: Path, loras: Sequence[Lora], fused: Path, prompt: str, seed: int = 0, steps: int = 4
 ) -> Comparison:
-    """Draw the same with base and LoRAs as with ``fused``, in single precision on the CPU.
+    """Generate an image with base and LoRAs, and with ``fused``, in fp32 on the CPU; compare them.
 
-    ModelError if exact weights draw pictures that differ by more than LIMIT.
+    ModelError if weights in single precision give images that differ by more than ``LIMIT``.
     """
     settings = resolve_settings(fused, sampling=Sampling(steps=steps))
     request = ClipRequest(prompt, seed)

@@ -1,4 +1,4 @@
-"""A LoRA of sd-scripts as what it adds to each layer's weight."""
+"""Read a LoRA of sd-scripts as low-rank factors of each layer."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,12 +23,12 @@ KINDS = {
     ".lora_A": "a LoRA in diffusers' layout",
     ".lora.down": "a LoRA in diffusers' layout",
 }
-"""Part of a tensor's name to the kind of adapter that has such tensors."""
+"""Part of a tensor's name, and the kind of adapter that has it."""
 
 
 @dataclass(frozen=True)
 class Factors:
-    """What a LoRA adds to one layer: (alpha / rank) · up @ down."""
+    """Factors of one layer's change: (alpha / rank) · up @ down."""
 
     up: Tensor  # (out, rank), or (out, rank, 1, 1) for a convolution
     down: Tensor  # (rank, in), or (rank, in, rows, columns)
@@ -36,16 +36,16 @@ class Factors:
     """alpha / rank."""
 
     def delta(self, ratio: float = 1.0) -> Tensor:
-        """``ratio`` of the difference, of the weight's size, in single precision.
+        """``ratio`` times the change, in the weight's shape and single precision.
 
-        Multiplied in sd-scripts' order, so that the last bit agrees with its merge too.
+        Multiplied in sd-scripts' order, so that it equals sd-scripts' merge bit for bit.
         """
         product = self.up.float().flatten(1) @ self.down.float().flatten(1)
         return ratio * product.reshape(len(self.up), *self.down.shape[1:]) * self.scale
 
 
 def read_factors(lora: Path, base: Path) -> dict[str, Factors]:
-    """Every layer's factors; ModelError for another kind, another base, or a broken file."""
+    """Read all factors; ModelError for another kind of adapter, another base or a broken file."""
     with open_tensors(lora) as file:
         for part, kind in KINDS.items():
             if any(part in name for name in file.specs):

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ..codec.mel import MelFormat
-from ..sound.rhythm import SHARP_S, beat_comb, beat_period, mel_onsets, smeared
+from ..sound.rhythm import SHARP_S, beat_comb, beat_period, mel_onsets, smooth_onsets
 from .mel_crossfade import Mel
 
 SLACK_S = 0.25
@@ -89,7 +89,7 @@ def _agreement(
 ) -> float:
     if overlap < 2:
         return 0.0
-    x, y = (smeared(part, SHARP_S, rate_hz) for part in (left[-overlap:], right[:overlap]))
+    x, y = (smooth_onsets(part, SHARP_S, rate_hz) for part in (left[-overlap:], right[:overlap]))
     x, y = x - x.mean(), y - y.mean()
     size = float(np.sqrt((x @ x) * (y @ y)))
     return float(x @ y) / size if size > 0 else 0.0

@@ -1,4 +1,4 @@
-"""Sound files in and out, as (channels, samples) of 32-bit floats in -1..1."""
+"""Read and write audio files as (channels, samples) of 32-bit floats in -1..1."""
 
 import io
 import math
@@ -11,27 +11,27 @@ from jaxtyping import Float
 
 from ..errors import InputError
 from ..files import whole_file
-from .files import decode_blocks
+from .decoding import decode_blocks
 
 CENTRE, LFE = 2, 3
-"""Places in the usual channel order: left, right, centre, low frequency, then surround pairs."""
+"""Indices in the usual channel order: left, right, centre, low frequency, surround pairs."""
 
 
 def read_audio(path: Path, sr: int, channels: int) -> Float[np.ndarray, "channels samples"]:
-    """The whole file at ``sr`` Hz as 1 or 2 channels; errors as in ``stream_audio``."""
+    """Read a whole file at ``sr`` Hz as 1 or 2 channels; errors as in ``stream_audio``."""
     return np.concatenate(list(stream_audio(path, sr, channels)), axis=1)
 
 
 def stream_audio(
     path: Path, sr: int, channels: int, block_s: float = 2.0
 ) -> Iterator[Float[np.ndarray, "channels samples"]]:
-    """Yield the file at ``sr`` Hz as 1 or 2 channels, in blocks of about ``block_s`` seconds.
+    """Yield a file at ``sr`` Hz as 1 or 2 channels, in blocks of about ``block_s`` seconds.
 
-    However long the file, only a few blocks are held; joined they are the same sound for any
-    ``block_s``. Mono is copied to both sides; to mono goes the mean; more than two channels are
-    mixed down to stereo. InputError, in one line, for a file that is missing, empty, protected,
-    damaged, more than a second shorter than it says, without samples, or with samples that are
-    not finite: flaws further on show only when they are reached.
+    Only a few blocks are in memory; joined, they do not depend on ``block_s``. Mono is copied to
+    both channels, stereo is averaged to mono, more channels are mixed down to stereo. InputError,
+    in one line, for a file that is missing, empty, protected, damaged, more than a second shorter
+    than stated, without samples, or with samples that are not finite. It is raised when the flaw is
+    reached.
     """
     if channels not in (1, 2):
         raise ValueError(f"1 or 2 channels; got {channels}")
@@ -67,7 +67,7 @@ def _mix(
 
 
 def _stereo_downmix(file_channels: int) -> Float[np.ndarray, "2 file_channels"]:
-    """Centre and surround at -3 dB, no low-frequency channel (ITU-R BS.775), never louder than 1.
+    """Downmix weights (ITU-R BS.775): centre and surround at -3 dB, no LFE channel, sum at most 1.
 
     >>> _stereo_downmix(4).round(2)  # four channels are two pairs: front and back
     array([[0.59, 0.  , 0.41, 0.  ],
@@ -88,7 +88,7 @@ def _stereo_downmix(file_channels: int) -> Float[np.ndarray, "2 file_channels"]:
 def _resample(
     blocks: Iterable[tuple[Float[np.ndarray, "channels samples"], int]], sr: int
 ) -> Iterator[Float[np.ndarray, "channels resampled"]]:
-    """Bring (block, sample rate) to ``sr``; what comes out is never an empty block."""
+    """Resample (block, sample rate) pairs to ``sr``; yields no empty block."""
     import soxr
 
     blocks = iter(blocks)
@@ -96,7 +96,7 @@ def _resample(
     if first is None:
         return
     stream = soxr.ResampleStream(file_sr, sr, len(first), dtype="float32")
-    end = np.zeros((len(first), 0), np.float32)  # brings out what the resampler still holds
+    end = np.zeros((len(first), 0), np.float32)  # flushes the resampler
     for block in chain([first], (block for block, _ in blocks), [end]):
         if file_sr != sr:
             block = stream.resample_chunk(np.ascontiguousarray(block.T), last=block is end).T
@@ -105,19 +105,19 @@ def _resample(
 
 
 def write_audio(path: Path, audio: Float[np.ndarray, "channels samples"], sr: int) -> None:
-    """Write 16-bit .wav or .flac, by the suffix; whole or absent; samples beyond 1 are clipped."""
+    """Write 16-bit .wav or .flac by the suffix, completely or not at all; clips beyond ±1."""
     if path.suffix.lower() not in (".wav", ".flac"):
-        raise ValueError(f"{path}: sound is written as .wav or .flac")
+        raise ValueError(f"{path}: audio is written as .wav or .flac")
     if not np.isfinite(audio).all():
-        raise ValueError(f"{path}: the sound holds NaN or infinite samples")
-    # libsndfile would hide why writing to a file failed
+        raise ValueError(f"{path}: the audio holds NaN or infinite samples")
+    # encoded in memory, because libsndfile hides why writing to a file failed
     content = audio_bytes(audio, sr, path.suffix[1:].upper())
     with whole_file(path) as partial:
         partial.write_bytes(content)
 
 
 def audio_bytes(audio: Float[np.ndarray, "channels samples"], sr: int, kind: str = "FLAC") -> bytes:
-    """Content of a 16-bit "FLAC" or "WAV" file; samples beyond 1 are clipped."""
+    """Content of a 16-bit "FLAC" or "WAV" file; samples beyond ±1 are clipped."""
     import soundfile
 
     encoded = io.BytesIO()

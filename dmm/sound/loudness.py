@@ -1,4 +1,4 @@
-"""How loud sound is (ITU-R BS.1770-4), measured whole or as it comes."""
+"""Integrated loudness (ITU-R BS.1770-4) of a signal or a stream of blocks."""
 
 import math
 from functools import cache
@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 OFFSET_LUFS, ABSOLUTE_GATE_LUFS = -0.691, -70.0
-"""Of BS.1770-4: what makes a 997 Hz sine its level, and below which blocks do not count."""
+"""Constants of BS.1770-4: offset of the level, and level below which blocks are ignored."""
 
 
 def loudness_lufs(audio: Float[np.ndarray, "channels samples"], sr: int) -> float:
@@ -18,10 +18,9 @@ def loudness_lufs(audio: Float[np.ndarray, "channels samples"], sr: int) -> floa
 
 
 class LoudnessMeter:
-    """Integrated loudness of sound in blocks of any length; it keeps ten numbers a second.
+    """Integrated loudness of a stream of blocks; stores ten numbers per second.
 
-    Within 0.01 of pyloudnorm's meter, at a third of its time: one pass in 32 bits, and no block
-    of 0.4 s is summed twice.
+    Agrees with pyloudnorm's meter to 0.01 LU in a third of its time.
     """
 
     def __init__(self, sr: int, channels: int) -> None:
@@ -31,7 +30,7 @@ class LoudnessMeter:
         self._energies: list[float] = []
 
     def add(self, block: Float[np.ndarray, "channels _samples"]) -> None:
-        """Hear the next samples."""
+        """Add the next block of samples."""
         from scipy.signal import sosfilt
 
         weighted, self._filter = sosfilt(
@@ -44,7 +43,7 @@ class LoudnessMeter:
         self._rest = held[:, n_hops * self._hop :]
 
     def integrated_lufs(self) -> float:
-        """Loudness of all that was heard; -inf for silence and for less than 0.4 s."""
+        """Loudness of all samples added so far; -inf for silence and for less than 0.4 s."""
         if len(self._energies) < 4:
             return -math.inf
         blocks = np.convolve(self._energies, np.ones(4), "valid") / (4 * self._hop)
@@ -56,7 +55,7 @@ class LoudnessMeter:
 
 @cache
 def _k_weighting(sr: int) -> Float[np.ndarray, "2 6"]:
-    """A head's shelf and a high-pass, as second-order sections."""
+    """K-weighting as second-order sections: a high shelf, then a high-pass."""
     from pyloudnorm import IIRfilter
 
     shelf = IIRfilter(4.0, math.sqrt(0.5), 1500.0, sr, "high_shelf")

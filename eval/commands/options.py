@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from dmm.embedders import Embedder
-from dmm.registry import load_embedder, usual_embedder
+from dmm.registry import default_embedder, load_embedder
 
 Clips = Annotated[
     Path, typer.Argument(help="CLIPS, a DATASET (its test split) or a folder of audio.")
@@ -86,7 +86,7 @@ def open_embedder(
     ] = False,
 ) -> EmbedderOptions:
     """Open the embedder that the options name."""
-    name = embedder or usual_embedder(weights)
+    name = embedder or default_embedder(weights)
     opened = load_embedder(name, weights, protocol, precision, device)
     return EmbedderOptions(opened, embedder is None, ray, as_json)
 

@@ -91,5 +91,5 @@ def test_other_prompts_are_another_version(monkeypatch):
 def test_an_embedder_without_words_is_refused():
     assert isinstance(load_text_embedder("nano-clap"), TextEmbedder)
     assert not isinstance(load_embedder("mel-stats"), TextEmbedder)
-    with pytest.raises(InputError, match="'mel-stats' hears but does not read"):
+    with pytest.raises(InputError, match="'mel-stats' knows no text"):
         load_text_embedder("mel-stats")

@@ -41,7 +41,7 @@ def test_sizes_are_read_from_the_header(tiny_checkpoint, tiny_sd15, tiny_sd15_sh
     assert read_architecture(tiny_sd15) == tiny_sd15_shapes
 
 
-def test_the_two_architectures_are_told_apart(tiny_checkpoint, tiny_sd15):
+def test_the_two_architectures_are_distinguished(tiny_checkpoint, tiny_sd15):
     assert read_architecture(tiny_checkpoint).kind == "sdxl"
     assert read_architecture(tiny_sd15).kind == "sd15"
 
@@ -95,7 +95,7 @@ def test_a_pruned_and_an_inpainting_unet_are_refused(request, tmp_path, fixture)
         read_architecture(tmp_path / "inpainting.safetensors")
 
 
-def test_a_missing_a_cut_off_and_an_unpacked_checkpoint_are_told_apart(tiny_sd15, tmp_path):
+def test_missing_truncated_and_unpacked_checkpoints_have_different_errors(tiny_sd15, tmp_path):
     with pytest.raises(ModelError, match="no such checkpoint"):
         read_architecture(tmp_path / "none.safetensors")
     with pytest.raises(ModelError, match="a folder; name the one"):

@@ -6,7 +6,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from dmm.checkpoints.header import read_metadata
-from dmm.checkpoints.tensorfile import HASH, Spec, in_order, main_dtype, open_tensors, write_tensors
+from dmm.checkpoints.tensorfile import (
+    HASH,
+    TensorSpec,
+    in_order,
+    main_dtype,
+    open_tensors,
+    write_tensors,
+)
 from dmm.errors import DmmError, ModelError
 
 TENSORS = {
@@ -20,7 +27,7 @@ TENSORS = {
 
 
 def write(path, tensors, **metadata):
-    specs = in_order({name: Spec(t.dtype, tuple(t.shape)) for name, t in tensors.items()})
+    specs = in_order({name: TensorSpec(t.dtype, tuple(t.shape)) for name, t in tensors.items()})
     write_tensors(path, specs, ((name, tensors[name]) for name in specs), metadata)
     return path
 
@@ -55,18 +62,18 @@ def test_an_interrupted_file_is_not_there(tmp_path):
         yield "half", TENSORS["half"]
         raise KeyboardInterrupt
 
-    specs = {name: Spec(TENSORS[name].dtype, tuple(TENSORS[name].shape)) for name in TENSORS}
+    specs = {name: TensorSpec(TENSORS[name].dtype, tuple(TENSORS[name].shape)) for name in TENSORS}
     with pytest.raises(KeyboardInterrupt):
         write_tensors(tmp_path / "a.safetensors", specs, tensors(), {})
     assert not list(tmp_path.iterdir())
 
 
-def test_a_full_disk_is_told_and_nothing_is_left(tmp_path):
+def test_a_full_disk_is_reported_and_nothing_is_left(tmp_path):
     def tensors():
         yield "half", TENSORS["half"]
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    specs = {name: Spec(TENSORS[name].dtype, tuple(TENSORS[name].shape)) for name in TENSORS}
+    specs = {name: TensorSpec(TENSORS[name].dtype, tuple(TENSORS[name].shape)) for name in TENSORS}
     with pytest.raises(DmmError, match=r"a\.safetensors: the disk is full"):
         write_tensors(tmp_path / "a.safetensors", specs, tensors(), {})
     assert not list(tmp_path.iterdir())

@@ -102,7 +102,7 @@ def test_on_a_gpu_chunks_fit_to_the_sample(kind, monkeypatch):
     if kind != "mono":
         sound = np.concatenate([sound, 0.5 * music(460, fmt, seed=1)])
     image = encode(sound, fmt)
-    monkeypatch.setattr(decode_torch, "MORE_STEPS", decode_torch.MOST_STEPS)
+    monkeypatch.setattr(decode_torch, "BATCH_STEPS", decode_torch.STREAM_STEPS)
     whole = decode_torch.decode_batch(image[None], fmt, "fast", "cpu")[0]
     monkeypatch.setattr(decode_torch, "CHUNK", 200)
     chunks = list(decode_torch.stream_decode(image, fmt, "fast", "cpu"))

@@ -135,13 +135,13 @@ def test_metadata_tell_where_it_comes_from_and_how_to_draw(tiny_checkpoint, quer
     assert found["dmm_format"] == "sdxl-512" and found["dmm_anchor"] == "mel music, calm"
     assert found["modelspec.license"] == "OpenRAIL; CC0" and found["modelspec.author"] == "A"
     assert found["modelspec.merged_from"] == "base, jazz, calm"
-    told = json.loads(found["dmm_fused"])
-    assert told["base"] == {"file": "base.safetensors", "sha256": sha256_of(base)}
-    assert [(lora["sha256"], lora["ratio"]) for lora in told["loras"]] == [
+    stated = json.loads(found["dmm_fused"])
+    assert stated["base"] == {"file": "base.safetensors", "sha256": sha256_of(base)}
+    assert [(lora["sha256"], lora["ratio"]) for lora in stated["loras"]] == [
         (sha256_of(jazz), 0.5),
         (sha256_of(calm), 1.0),
     ]
-    assert told["loras"][0]["metadata"]["ss_seed"] == "3"
+    assert stated["loras"][0]["metadata"]["ss_seed"] == "3"
 
 
 def test_parameters_of_the_bases_own_format_do_not_outlive_it(
@@ -159,9 +159,9 @@ def test_a_fused_base_tells_of_its_own_base_too(tiny_checkpoint, query_lora, tmp
     first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
     fuse(tiny_checkpoint, [Lora(query_lora(dmm_anchor="mel"))], first)
     fuse(first, [Lora(query_lora("b"))], second)
-    told = read_metadata(second)
-    assert json.loads(told["dmm_fused"])["base"]["fused"]["base"]["file"] == "tiny.safetensors"
-    assert told["dmm_anchor"] == "mel"
+    stated = read_metadata(second)
+    assert json.loads(stated["dmm_fused"])["base"]["fused"]["base"]["file"] == "tiny.safetensors"
+    assert stated["dmm_anchor"] == "mel"
 
 
 def test_the_same_command_gives_the_same_bytes(tiny_checkpoint, query_lora, tmp_path):
@@ -217,7 +217,7 @@ def test_loras_that_are_drawn_with_unlike_are_refused(tiny_checkpoint, query_lor
         fuse(tiny_checkpoint, shares, tmp_path / "out.safetensors")
 
 
-def test_what_half_precision_cannot_hold_is_told_and_nothing_is_left(
+def test_a_weight_beyond_half_precision_is_reported_and_nothing_is_left(
     tiny_checkpoint, query_lora, tmp_path
 ):
     out = tmp_path / "out.safetensors"
@@ -234,7 +234,7 @@ def test_no_input_is_written_over(tiny_checkpoint, query_lora):
     assert read_header(lora)
 
 
-def test_an_unknown_precision_and_ratio_are_told(tiny_checkpoint, query_lora, tmp_path):
+def test_an_unknown_precision_and_ratio_are_reported(tiny_checkpoint, query_lora, tmp_path):
     out = tmp_path / "out.safetensors"
     with pytest.raises(PresetError, match="known: fp32, fp16, bf16"):
         fuse(tiny_checkpoint, [Lora(query_lora())], out, "fp8")

@@ -22,7 +22,7 @@ TOLD = {
 
 
 @pytest.mark.parametrize("kind", ["sdxl", "sd15"])
-def test_fused_draws_what_base_and_loras_draw(
+def test_the_fused_file_generates_what_base_and_loras_generate(
     kind, tiny_checkpoint, tiny_sd15, random_lora, tmp_path
 ):
     base = {"sdxl": tiny_checkpoint, "sd15": tiny_sd15}[kind]

@@ -207,7 +207,7 @@ def test_nan_samples_are_refused(tmp_path):
     assert_refused(tmp_path / "a.wav", "NaN or infinite")
 
 
-def test_a_full_disk_is_told_and_leaves_nothing(monkeypatch, tmp_path):
+def test_a_full_disk_is_reported_and_leaves_nothing(monkeypatch, tmp_path):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 

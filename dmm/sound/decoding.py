@@ -1,6 +1,6 @@
-"""Decode a sound file block by block, and refuse one that is protected, damaged or breaks off.
+"""Decode an audio file in blocks; refuse files that are protected, damaged or truncated.
 
-libsndfile reads wav, flac, ogg, opus and mp3; FFmpeg (through PyAV) what it does not, such as m4a.
+libsndfile reads wav, flac, ogg, opus and mp3; FFmpeg (through PyAV) reads the others, such as m4a.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,26 +17,29 @@ if TYPE_CHECKING:
     import av
 
 SHORTFALL_S = 1.0
-"""A file may end so much earlier than it says: encoders count their own padding."""
+"""Tolerated difference to the stated length: encoders may count their own padding."""
 OGG_PAGE = 65307
-"""The most bytes that a page of an Ogg file can have (RFC 3533, section 6)."""
+"""Largest page of an Ogg file in bytes (RFC 3533, section 6)."""
 END_OF_STREAM = 4
 """Flag of the last page of an Ogg stream."""
 PROTECTED = {"drms", "enca", "aavd"}
-"""Codec tags of encrypted sound in MP4 files: iTunes, common encryption, Audible."""
+"""Codec tags of encrypted audio in MP4 files: iTunes, common encryption, Audible."""
 
 
 def decode_blocks(
     path: Path, block_s: float
 ) -> Iterator[tuple[Float[np.ndarray, "file_channels samples"], int]]:
-    """Yield (block, sample rate), each block with at least one sample; InputError as said above."""
+    """Yield (block, sample rate); InputError for a file that is protected, damaged or truncated.
+
+    Each block has at least one sample.
+    """
     import soundfile
 
     try:
         file = soundfile.SoundFile(path)
     except soundfile.LibsndfileError:
         file = None
-    if file and file.format == "MP3" and not _tells_its_length(path):
+    if file and file.format == "MP3" and not _states_its_length(path):
         file = file.close()
     if file is None:
         yield from _decode_with_ffmpeg(path, block_s)
@@ -86,13 +89,13 @@ def _decode_with_ffmpeg(
 def _gather(
     frames: "Iterable[av.AudioFrame]", block_s: float
 ) -> Iterator[tuple[Float[np.ndarray, "file_channels samples"], int]]:
-    """Join FFmpeg's frames, of about 20 ms each, to blocks."""
+    """Join FFmpeg's frames of about 20 ms to blocks."""
     import av
 
     planar = av.AudioResampler(format="fltp")
     held: list[np.ndarray] = []
     sr = 1
-    # The closing None brings out what the resampler still holds.
+    # The closing None flushes the resampler.
     for frame in chain(frames, [None]):
         for piece in planar.resample(frame):
             held.append(piece.to_ndarray())
@@ -102,11 +105,11 @@ def _gather(
             held = []
 
 
-def _tells_its_length(mp3: Path) -> bool:
-    """Look for a Xing, LAME or VBRI header: without one libsndfile guesses, and stops there."""
+def _states_its_length(mp3: Path) -> bool:
+    """Whether there is a Xing, LAME or VBRI header; without one libsndfile stops at a guess."""
     with mp3.open("rb") as file:
         head = file.read(10)
-        if head[:3] == b"ID3":  # its length comes in four bytes of seven bits
+        if head[:3] == b"ID3":  # the length of the tag is four bytes of seven bits
             file.seek(sum(byte << 7 * place for place, byte in enumerate(head[:5:-1])), 1)
         frame = head + file.read(4096)
     return any(mark in frame for mark in (b"Xing", b"Info", b"VBRI"))
@@ -118,9 +121,9 @@ def _check_length(path: Path, decoded_s: float, declared_s: float | None) -> Non
 
 
 def _check_bytes(path: Path, decoded_s: float) -> None:
-    """Refuse a wav or aiff with fewer bytes than it says, or an Ogg file whose last page is cut.
+    """Refuse a wav or aiff with fewer bytes than stated, and an Ogg file with a cut last page.
 
-    libsndfile reads these to the last byte there is, and takes that for their length.
+    libsndfile reads these to their last byte without an error.
     """
     with path.open("rb") as file:
         head = file.read(12)
@@ -129,7 +132,7 @@ def _check_bytes(path: Path, decoded_s: float) -> None:
         tail = file.read()
     if head[:4] in (b"RIFF", b"FORM"):
         declared = 8 + int.from_bytes(head[4:8], "little" if head[:4] == b"RIFF" else "big")
-        # Written to a pipe, the length is unknown: all ones.
+        # All ones: written to a pipe, of unknown length.
         if declared < 0xFFFFFFFF and size:
             _check_length(path, decoded_s, decoded_s * declared / size)
     elif head[:4] == b"OggS" and _is_cut(tail[tail.rfind(b"OggS") :]):
@@ -137,12 +140,12 @@ def _check_bytes(path: Path, decoded_s: float) -> None:
 
 
 def _is_cut(page: bytes) -> bool:
-    """Say if an Ogg page, not its stream's last, has fewer bytes than its header says."""
+    """Whether an Ogg page has fewer bytes than its header states, unless it ends its stream."""
     if len(page) < 27 or len(page) < 27 + page[26]:
         return True
     n_segments = page[26]
-    whole = 27 + n_segments + sum(page[27 : 27 + n_segments])
-    return len(page) < whole and not page[5] & END_OF_STREAM
+    stated = 27 + n_segments + sum(page[27 : 27 + n_segments])
+    return len(page) < stated and not page[5] & END_OF_STREAM
 
 
 def _broken_off(path: Path, decoded_s: float, declared_s: float | None) -> InputError:
