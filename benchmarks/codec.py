@@ -1,16 +1,15 @@
-"""Speed and likeness of the mel-image codec on real music: ``python benchmarks/codec.py AUDIO...``.
+"""Speed and quality of the mel-image codec on real music: ``python benchmarks/codec.py AUDIO...``.
 
-Prints one Markdown row (``--header`` prints the head of the table too): date, commit, machine,
-format, clips; CPU milliseconds on one thread, warm, median; how many times faster decoding is
-than Riffusion's patched converter, clip by clip in the same run (median and range); then means
-over the clips, after matching the gain:
+Prints one Markdown row (``--header`` prints the table's header too): date, commit, machine,
+format, clips; median CPU milliseconds on one thread after a warm-up; speed of decoding relative to
+Riffusion's patched converter, clip by clip in the same run (median and range); then means over the
+clips, after matching the gain:
 
 - SC2048, SC8192: spectral convergence, ||X - Y|| / ||X|| over STFT magnitudes of that window,
-- L1 dB: mean level difference up to 10 kHz, levels floored 80 dB below the loudest cell,
+- L1 dB: mean level difference up to 10 kHz, with levels at least 80 dB below the loudest cell,
 
 and, without matching the gain, the mean and largest loudness error (BS.1770) and the largest
-sample. Where more files are given than clips wanted, the first ones serve; the clip is the middle
-of its file.
+sample. A clip is the middle of its file; only the first ``--clips`` files are used.
 """
 
 import argparse
@@ -44,7 +43,7 @@ CEILING_HZ, FLOOR_DB = 10_000, -80
 
 @dataclass(frozen=True)
 class Scores:
-    """What one clip gives."""
+    """Times and scores of one clip."""
 
     encode_ms: float
     decode_ms: float
@@ -57,19 +56,19 @@ class Scores:
 
 
 def cpu_ms(function: Callable[[], Any]) -> tuple[Any, float]:
-    """The result and the CPU time it took."""
+    """A function's result and its CPU time."""
     start = time.process_time()
     result = function()
     return result, (time.process_time() - start) * 1000
 
 
 def magnitudes(sound: np.ndarray, n_fft: int) -> np.ndarray:
-    """STFT magnitudes (bins, frames), Hann window, a quarter window apart."""
+    """STFT magnitudes (bins, frames) with a Hann window and hops of a quarter window."""
     return np.abs(signal.stft(sound, nperseg=n_fft, noverlap=n_fft * 3 // 4, padded=False)[2])
 
 
-def likeness(original: np.ndarray, restored: np.ndarray, sr: int) -> tuple[float, float, float]:
-    """SC2048, SC8192 and L1 dB with the gain that fits the 2048 magnitudes best."""
+def quality(original: np.ndarray, restored: np.ndarray, sr: int) -> tuple[float, float, float]:
+    """SC2048, SC8192 and L1 dB, with the gain that fits the 2048 magnitudes best."""
     x, y = (magnitudes(sound, 2048) for sound in (original, restored))
     gain = (x * y).sum() / (y * y).sum()
     convergence = [
@@ -84,7 +83,7 @@ def likeness(original: np.ndarray, restored: np.ndarray, sr: int) -> tuple[float
 
 
 def measure(clip: np.ndarray, fmt: MelFormat, with_riffusion: bool) -> Scores:
-    """Encode and decode one clip (1, samples); Riffusion's turn comes right after ours."""
+    """Encode and decode one clip (1, samples), then with Riffusion's converter."""
     image, encode_ms = cpu_ms(lambda: encode(clip, fmt))
     restored, decode_ms = cpu_ms(lambda: decode(image, fmt))
     times = float("nan")
@@ -93,12 +92,12 @@ def measure(clip: np.ndarray, fmt: MelFormat, with_riffusion: bool) -> Scores:
         times = cpu_ms(lambda: riffusion.decode(theirs))[1] / decode_ms
     error_db = loudness_lufs(restored, fmt.sr) - loudness_lufs(clip, fmt.sr)
     peak = float(np.abs(restored).max())
-    scores = likeness(clip[0], restored[0], fmt.sr)
+    scores = quality(clip[0], restored[0], fmt.sr)
     return Scores(encode_ms, decode_ms, times, *scores, error_db, peak)
 
 
 def middle_clip(path: Path, fmt: MelFormat) -> np.ndarray | None:
-    """The middle of a file; None where it is too short or next to silent."""
+    """The middle of a file; None if it is too short or nearly silent."""
     sound = read_audio(path, fmt.sr, 1)
     start = (sound.shape[1] - fmt.clip_samples) // 2
     clip = sound[:, max(start, 0) :][:, : fmt.clip_samples]
@@ -128,12 +127,12 @@ def row(scores: list[Scores], fmt: MelFormat) -> str:
 
 def main() -> None:
     """Warm up on the first clip, measure all, print the row."""
-    parser = argparse.ArgumentParser(description="Speed and likeness of the mel-image codec.")
+    parser = argparse.ArgumentParser(description="Speed and quality of the mel-image codec.")
     parser.add_argument("audio", nargs="+", type=Path)
     parser.add_argument("--clips", type=int, default=12)
     parser.add_argument("--format", default="sdxl-512")
     parser.add_argument("--header", action="store_true")
-    parser.add_argument("--no-riffusion", action="store_true", help="leave their slow decoder out")
+    parser.add_argument("--no-riffusion", action="store_true", help="skip Riffusion's slow decoder")
     options = parser.parse_args()
     torch.set_num_threads(1)
     fmt = load_format(options.format)

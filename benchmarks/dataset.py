@@ -1,18 +1,17 @@
 """Speed of building datasets from files: ``python benchmarks/dataset.py [AUDIO...] --files 12``.
 
-Prints one Markdown row (``--header`` prints the head of the table too). It takes four times as
-many files as it counts (N): those named, or MiniMIDI pieces that it writes as MP3 and FLAC by
-turns. Every measurement is a process that builds at sdxl-512 into a fresh folder, or runs
-Riffusion's clip and image scripts on the same files (``riffusion_images.py``), one thread each;
-what two files of 6 s cost counts as starting (imports, compiled code) and is taken off.
+Prints one Markdown row (``--header`` prints the table's header too). It needs four times as many
+files as it measures (N): the named files, or MiniMIDI pieces written alternately as MP3 and FLAC.
+Every measurement is a process with one thread that builds at sdxl-512 into a new folder, or runs
+Riffusion's clip and image scripts on the same files (``riffusion_images.py``). The cost of two
+files of 6 s counts as start-up (imports, compilation) and is subtracted.
 
 - x real time per core: seconds of music per second of CPU time, children's too, with 1 process;
 - 1 to 2: wall clock time with 1 process over that with 2;
-- x Riffusion: its CPU time over ours with 1 process; its turn is between ours of one round;
-- MB at N, at 4 N: the largest resident set of any process, with 1 process, at all four times the
-  files once.
+- x Riffusion: its CPU time over ours with 1 process, measured in the same round;
+- MB at N, at 4 N: the largest resident set of any process, with 1 process; at 4 N measured once.
 
-The first three are medians over rounds, ranges in brackets.
+The first three are medians over rounds, with ranges in brackets.
 """
 
 import argparse
@@ -61,36 +60,36 @@ sys.exit(done.returncode)
 
 @dataclass(frozen=True)
 class Cost:
-    """What a process and its children took."""
+    """Resources that a process and its children used."""
 
     cpu_s: float
     wall_s: float
     peak_mb: float
 
     def less(self, start: "Cost") -> "Cost":
-        """Without what it takes to start."""
+        """The cost minus that of starting."""
         return Cost(self.cpu_s - start.cpu_s, self.wall_s - start.wall_s, self.peak_mb)
 
 
 @dataclass(frozen=True)
 class Bench:
-    """Where the music lies and the work is done."""
+    """The work folder, and the two programs that are measured."""
 
     work: Path
 
     def build(self, music: str, jobs: int) -> Cost:
-        """One dataset built by so many processes, and thrown away."""
-        script = self.work / "build.py"  # a file, for worker processes import it again
+        """Build one dataset with ``jobs`` processes, and delete it."""
+        script = self.work / "build.py"  # a file, because worker processes import it
         script.write_text(BUILD, encoding="utf-8")
         return self._run([script, self.work / music, self.work / "out", str(jobs)])
 
     def riffusion(self, music: str) -> Cost:
-        """Riffusion's two scripts, and what they wrote thrown away."""
+        """Run Riffusion's two scripts, and delete their output."""
         script = Path(__file__).with_name("riffusion_images.py")
         return self._run([script, self.work / music, self.work / "out"])
 
     def _run(self, arguments: Sequence[str | Path]) -> Cost:
-        """Watch a Python script from a process of its own: a peak of children never falls again."""
+        """Run a script under a watching process of its own, as the peak of children never falls."""
         command = [sys.executable, "-c", WATCH, sys.executable, *map(str, arguments)]
         found = subprocess.run(
             command, capture_output=True, text=True, env=os.environ | ONE_THREAD, check=False
@@ -103,7 +102,7 @@ class Bench:
 
 
 def make_music(folder: Path, files: int, seconds: float, seed: int = 0) -> None:
-    """MiniMIDI pieces in stereo, MP3 and FLAC by turns, with some noise, as recordings have it."""
+    """Write MiniMIDI pieces in stereo, alternately as MP3 and FLAC, with some noise."""
     folder.mkdir()
     rng = np.random.default_rng(seed)
     request = SourceRequest(count=files, duration_s=seconds, seed=seed)
@@ -116,7 +115,7 @@ def make_music(folder: Path, files: int, seconds: float, seed: int = 0) -> None:
 
 
 def copy(audio: Sequence[Path], folder: Path) -> None:
-    """Put copies of files into a new folder: links out of it would be refused."""
+    """Copy files into a new folder; the build refuses links."""
     folder.mkdir()
     for number, path in enumerate(audio):
         shutil.copyfile(path, folder / f"{number:04d}{path.suffix}")
@@ -129,7 +128,7 @@ def spread(values: Sequence[float]) -> str:
 
 def measure(bench: Bench, rounds: int) -> tuple[list[float], list[float], list[float], list[str]]:
     """Real time factors, scalings, ratios to Riffusion, and peaks in MB at N and 4 N files."""
-    bench.build("short", 1)  # compiles what is not compiled yet
+    bench.build("short", 1)  # compiles and fills caches
     starts = bench.build("short", 1), bench.build("short", 2), bench.riffusion("short")
     factors, scalings, ratios, peaks = [], [], [], []
     for _ in range(rounds):
@@ -145,7 +144,7 @@ def measure(bench: Bench, rounds: int) -> tuple[list[float], list[float], list[f
 
 
 def seconds_of(folder: Path) -> float:
-    """How much music lies in a folder."""
+    """Duration of the music in a folder."""
     return sum(soundfile.info(path).duration for path in folder.iterdir())
 
 
@@ -164,7 +163,7 @@ def row(bench: Bench, rounds: int) -> str:
 
 
 def main() -> None:
-    """Lay out the music, measure, print the row."""
+    """Prepare the music, measure, print the row."""
     parser = argparse.ArgumentParser(description="Speed and memory of building datasets.")
     parser.add_argument("audio", nargs="*", type=Path, help="default: MiniMIDI pieces")
     parser.add_argument("--files", type=int, default=12, help="N; 4 N files are needed")

@@ -1,10 +1,10 @@
-"""Embedding files by CLAP, ours against laion-clap's own: ``python benchmarks/eval_embedding.py``.
+"""Embedding files by CLAP compared with laion-clap: ``python benchmarks/eval_embedding.py``.
 
-Needs the extra ``laion``. Both have the same random weights of HTSAT-base, the same clips of
-5.12 s (44.1 kHz, stereo), and fill ten seconds as the package does: it by one call of
-``get_audio_embedding_from_filelist``, we as ``--embedder clap --protocol legacy``, each in a
-process of its own. Prints a Markdown row for each: CPU seconds of the embedding alone, median with
-least and most over the rounds, peak memory of the whole process, and how far the vectors are apart.
+Needs the extra ``laion``. Both use equal random weights of HTSAT-base and the same clips of 5.12 s
+(44.1 kHz, stereo), and fill ten seconds as the package does: theirs by one call of
+``get_audio_embedding_from_filelist``, ours as ``--embedder clap --protocol legacy``, each in its
+own process. Prints a Markdown row for each: CPU seconds of the embedding alone (median and range
+over rounds), peak memory of the process, and the largest difference of the vectors.
 """
 
 import argparse
@@ -27,7 +27,7 @@ HEADER = (
 
 
 def theirs(checkpoint: Path, files: list[Path]) -> np.ndarray:
-    """The package's call on all files, with nothing added."""
+    """Embed all files by the package's own call."""
     from eval.embedders.clap_checkpoint import read_checkpoint, sizes_of
     from eval.embedders.laion import build_laion_clap
 
@@ -38,7 +38,7 @@ def theirs(checkpoint: Path, files: list[Path]) -> np.ndarray:
 
 
 def ours(folder: Path, files: list[Path], precision: str) -> np.ndarray:
-    """What ``dmm eval`` does with files that it has not seen, less the cache."""
+    """Embed all files as ``dmm eval`` does, without the cache."""
     from dmm.registry import load_embedder
 
     clap = load_embedder("clap", folder, "legacy", precision, "cpu")
@@ -46,7 +46,7 @@ def ours(folder: Path, files: list[Path], precision: str) -> np.ndarray:
 
 
 def timed(embed: Callable[[], np.ndarray]) -> np.ndarray:
-    """Embed, and tell the parent process what it cost."""
+    """Embed, and print the CPU seconds for the parent process."""
     start = time.process_time()
     rows = embed()
     print(time.process_time() - start)
@@ -54,7 +54,7 @@ def timed(embed: Callable[[], np.ndarray]) -> np.ndarray:
 
 
 def make_checkpoint(folder: Path, seed: int) -> None:
-    """Random weights of HTSAT-base as the package saves them, and the same converted."""
+    """Write random weights of HTSAT-base as the package saves them, and convert them."""
     import torch
 
     from eval.embedders.clap_checkpoint import ClapSizes
@@ -64,7 +64,7 @@ def make_checkpoint(folder: Path, seed: int) -> None:
     torch.manual_seed(seed)
     base = ClapSizes(128, (2, 2, 12, 2), (4, 8, 16, 32), 512, 50265, 514, 768, 12, 3072)
     model = build_laion_clap(base).model
-    for parameter in model.text_branch.parameters():  # made without values
+    for parameter in model.text_branch.parameters():  # created without values
         torch.nn.init.normal_(parameter, std=0.02)
     state = {f"module.{name}": tensor for name, tensor in model.state_dict().items()}
     torch.save({"state_dict": state}, folder / "clap.pt")
@@ -72,7 +72,7 @@ def make_checkpoint(folder: Path, seed: int) -> None:
 
 
 def make_clips(folder: Path, count: int, seed: int) -> None:
-    """Chords with noise, no two alike."""
+    """Write clips of random chords with noise."""
     import soundfile
 
     rng, t = np.random.default_rng(seed), np.arange(int(SR * DURATION_S)) / SR
@@ -83,7 +83,7 @@ def make_clips(folder: Path, count: int, seed: int) -> None:
 
 
 def in_a_process(*arguments: str) -> tuple[list[str], float]:
-    """What a child process printed, and its peak memory in GB."""
+    """Run this script in a child process; returns its output and its peak memory in GB."""
     command = [sys.executable, __file__, *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout
@@ -96,7 +96,7 @@ def in_a_process(*arguments: str) -> tuple[list[str], float]:
 
 
 def measure(options: argparse.Namespace, work: Path) -> None:
-    """Both in turn, so many rounds, and the rows."""
+    """Measure both alternately over all rounds, and print the rows."""
     for step in ("checkpoint", "clips"):
         in_a_process("--do", step, "--work", str(work), *passed_on(options))
     cost: dict[str, list[float]] = {"theirs": [], "ours": []}
@@ -128,13 +128,13 @@ def measure(options: argparse.Namespace, work: Path) -> None:
 
 
 def passed_on(options: argparse.Namespace) -> list[str]:
-    """The options that a child process needs too."""
+    """Options to pass to a child process."""
     names = ("clips", "seed", "threads", "precision")
     return [part for name in names for part in (f"--{name}", str(getattr(options, name)))]
 
 
 def do(options: argparse.Namespace) -> None:
-    """One child process's part."""
+    """Run one step in a child process."""
     import torch
 
     torch.set_num_threads(options.threads)
@@ -151,8 +151,8 @@ def do(options: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    """Measure, or do one part of it."""
-    parser = argparse.ArgumentParser(description="Embedding files: ours against laion-clap's.")
+    """Measure, or run one step in a child process."""
+    parser = argparse.ArgumentParser(description="Embedding files compared with laion-clap.")
     parser.add_argument("--clips", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)

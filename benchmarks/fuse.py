@@ -1,10 +1,11 @@
 """Memory and time of fusing and unfusing: ``python benchmarks/fuse.py [--full]``.
 
-Checkpoints of SDXL's architecture and random weights in half precision, a LoRA of rank 16 on every
-layer that sd-scripts trains. Each step runs in a process of its own on one thread; its peak is what
-the system counts (getrusage), beside what it had before the first tensor was read. ``--full`` takes
-SDXL 1.0's own sizes: 7 GB, twice, in --work. Prints one Markdown row a step: date, commit, machine,
-model, step, MB of the checkpoint and of the LoRA, MB before and at the peak, CPU seconds.
+Uses checkpoints of SDXL's architecture with random weights in half precision, and a LoRA of rank 16
+on every layer that sd-scripts trains. Each step runs in a process of its own on one thread. Its
+resident memory (getrusage) is measured before the first tensor is read, and at the peak. ``--full``
+takes SDXL 1.0's own sizes: two files of 7 GB in --work. Prints one Markdown row per step: date,
+commit, machine, model, step, MB of the checkpoint and of the LoRA, MB before and at the peak, CPU
+seconds.
 """
 
 import argparse
@@ -40,7 +41,7 @@ HEADER = (
 
 
 def shapes(width: int, depths: tuple[int, int], te1: int, te2: int, vocab: int) -> SdxlShapes:
-    """SDXL's proportions at another width; 320, (2, 10), 768, 1280 and 49,408 are its own."""
+    """Sizes with SDXL's proportions; SDXL 1.0 has 320, (2, 10), 768, 1280 and 49,408."""
     return SdxlShapes(
         latent_channels=4,
         model_channels=width,
@@ -56,7 +57,7 @@ def shapes(width: int, depths: tuple[int, int], te1: int, te2: int, vocab: int) 
 
 
 def write_random(path: Path, sizes: dict[str, tuple[int, ...]]) -> None:
-    """A file of tensors of these sizes, one at a time."""
+    """Write a file of random tensors of these sizes, one at a time."""
     generator = torch.Generator().manual_seed(0)
     specs = {name: TensorSpec(torch.float16, size) for name, size in sizes.items()}
 
@@ -81,7 +82,7 @@ def lora_sizes(model: SdxlShapes) -> dict[str, tuple[int, ...]]:
 
 
 def measure(step: str, base: Path, lora: Path, fused: Path) -> None:
-    """Take one step in this process; prints kB before and at the peak, and CPU seconds."""
+    """Run one step in this process; prints kB before and at the peak, and CPU seconds."""
     lora_layers(read_architecture(base))
     before, start = _peak(), time.process_time()
     if step == "fuse":
@@ -96,7 +97,7 @@ def _peak() -> int:
 
 
 def row(name: str, step: str, base: Path, lora: Path, fused: Path) -> str:
-    """One step in a process of its own, as the Markdown row."""
+    """Run one step in a process of its own; returns the Markdown row."""
     files = map(str, (base, lora, fused))
     command = [sys.executable, "-W", "ignore", __file__, "--step", step, *files]
     done = subprocess.run(

@@ -1,10 +1,10 @@
-"""Inverting long mel images: speed, likeness, memory: ``python benchmarks/inversion.py AUDIO...``.
+"""Speed, quality and memory of decoding long mel images: ``python benchmarks/inversion.py FILES``.
 
-Prints one Markdown row (``--header`` prints the head, too) for the beginnings of some files: CPU
-time on one thread in times real time (median and range); the same with the first phase found at
-once instead of in chunks, as a ratio measured in turn; spectral convergence of STFT magnitudes,
-||X - Y|| / ||X||, of both; and the memory that numpy holds at its peak for one length and for four,
-the image left out.
+Prints one Markdown row (``--header`` prints the table's header too) for the first seconds of each
+file: CPU time on one thread relative to real time (median and range); its ratio to decoding with
+the initial phase computed at once instead of in chunks; spectral convergence of STFT magnitudes,
+||X - Y|| / ||X||, of both; and numpy's peak memory for a quarter of the image and for all of it,
+without the image.
 """
 
 import argparse
@@ -31,22 +31,22 @@ HEADER = (
 
 
 def convergence(original: np.ndarray, restored: np.ndarray, fmt: MelFormat) -> float:
-    """||X - Y|| / ||X|| of the magnitudes of all channels."""
+    """Spectral convergence ||X - Y|| / ||X|| of the magnitudes of all channels."""
     x, y = (np.stack([np.abs(stft(z, fmt)) for z in sound]) for sound in (original, restored))
     return float(np.linalg.norm(x - y) / np.linalg.norm(x))
 
 
 def timed(image: np.ndarray, fmt: MelFormat, chunk: int) -> tuple[np.ndarray, float]:
-    """The sound and the CPU seconds it took, with so many frames to a chunk."""
-    usual, dmm.codec.decode.CHUNK = dmm.codec.decode.CHUNK, chunk
+    """Decode with chunks of this many frames; returns the audio and the CPU seconds."""
+    default, dmm.codec.decode.CHUNK = dmm.codec.decode.CHUNK, chunk
     start = time.process_time()
     sound = decode(image, fmt)
-    dmm.codec.decode.CHUNK = usual
+    dmm.codec.decode.CHUNK = default
     return sound, time.process_time() - start
 
 
 def peak_mb(image: np.ndarray, fmt: MelFormat) -> float:
-    """Most that numpy holds while the image is inverted and its sound is thrown away."""
+    """Peak memory of numpy while the image is decoded and its audio is discarded."""
     tracemalloc.start()
     for _ in stream_decode(image, fmt, "fast"):
         pass
@@ -57,7 +57,7 @@ def peak_mb(image: np.ndarray, fmt: MelFormat) -> float:
 
 def main() -> None:
     """Warm up, measure every file, print the row."""
-    parser = argparse.ArgumentParser(description="Inversion of long mel images.")
+    parser = argparse.ArgumentParser(description="Decoding of long mel images.")
     parser.add_argument("audio", nargs="+", type=Path)
     parser.add_argument("--format", default="sdxl-512")
     parser.add_argument("--stereo", action="store_true")

@@ -1,9 +1,10 @@
-"""What our losses cost a step on a CPU: ``python benchmarks/losses.py``.
+"""Cost of the trainer's losses per step on a CPU: ``python benchmarks/losses.py``.
 
-Prints the table's head and one Markdown row for each size of latents: date, commit, machine, size,
-median CPU microseconds (10th to 90th percentile) of the Huber threshold at its dearest (snr), the
-extra losses and the masks off, row weights with a gate, both extra losses by Huber
-forward and backward, and SpecAugment with every clip masked; one thread, warm.
+Prints the table's header and one Markdown row for each size of latents: date, commit, machine,
+size, and median CPU microseconds (10th to 90th percentile) on one thread after a warm-up. Measured
+are the Huber threshold with its most expensive schedule (snr), extra losses and masks when off, row
+weights with a gate, both extra losses with Huber (forward and backward), and SpecAugment on every
+clip.
 """
 
 import os

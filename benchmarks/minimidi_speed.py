@@ -1,7 +1,7 @@
-"""Speed of the procedural source against real time: ``python benchmarks/minimidi_speed.py``.
+"""Speed of MiniMIDI relative to real time: ``python benchmarks/minimidi_speed.py``.
 
-Prints one Markdown row: date, commit, machine, seed, clips, times real time on one core with the
-note cache warm (median and range of five runs), and the time to warm it.
+Prints one Markdown row: date, commit, machine, seed, clips, speed on one core with a filled note
+cache (median and range of five runs), and the time of the first run, which fills the cache.
 """
 
 import os
@@ -26,7 +26,7 @@ def rendering_s() -> float:
 
 
 def main() -> None:
-    """Warm the cache, time five passes, print the row."""
+    """Fill the cache, time five runs, print the row."""
     cold_s = rendering_s()
     speeds = [CLIPS * CLIP_S / rendering_s() for _ in range(5)]
     speed = f"{np.median(speeds):.0f} ({min(speeds):.0f}-{max(speeds):.0f})"

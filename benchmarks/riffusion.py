@@ -1,12 +1,11 @@
-"""Riffusion's converter, restated in plain torch, as the reference of ``benchmarks/codec.py``.
+"""Riffusion's converter, reimplemented in torch as the reference of ``benchmarks/codec.py``.
 
-What riffusion/riffusion-hobby does with torchaudio 2.1 or later, once the arguments that
-torchaudio dropped are dropped there too: MelScale without norm, least-squares InverseMelScale,
-fast Griffin-Lim with 32 iterations from random phase. Its pydub peak normalisation and limiter,
-which cost next to nothing and which gain-matched scores do not see, are left out. torchaudio is
-no dependency of ours; beside the real one (2.10.0), on three clips of music, the image is the
-same to the last level, the decoder takes 0.98 to 1.12 times its CPU time, and scores differ as
-they do between random starts.
+It follows riffusion/riffusion-hobby with torchaudio 2.1 or later, without the arguments that
+torchaudio has removed: MelScale without norm, least-squares InverseMelScale, fast Griffin-Lim with
+32 iterations from random phase. pydub's peak normalisation and limiter are omitted: they cost
+almost nothing and do not change gain-matched scores. Compared with torchaudio 2.10.0 on three clips
+of music, images are equal to the last level, the decoder takes 0.98 to 1.12 times the CPU time, and
+scores differ as much as between random seeds.
 """
 
 from functools import cache

@@ -1,12 +1,10 @@
-"""Riffusion's clip and image scripts, restated without pydub, for ``benchmarks/dataset.py``.
+"""Riffusion's clip and image scripts without pydub: ``benchmarks/riffusion_images.py IN OUT``.
 
-What `sample-clips-batch` and then `audio-to-images-batch` of riffusion/riffusion-hobby do with
-their defaults (mono): decode a whole file, cut clips of 5.12 s and write each to a file of its own;
-decode those again, compute the image, write it as JPEG. Clips tile the file here instead of lying
-at random places, and travel as FLAC in the place of MP3, which is cheaper to write: both in its
-favour. Sound is read by our own reader in the place of an FFmpeg process per file, which is in its
-favour too. Started with a folder of sound and one to write to, it does one script after the other
-and prints nothing: ``python benchmarks/riffusion_images.py MUSIC OUT``.
+It follows `sample-clips-batch` and `audio-to-images-batch` of riffusion/riffusion-hobby with their
+defaults (mono): decode a whole file, cut clips of 5.12 s, write each to a file; decode those again,
+compute the image, write it as JPEG. Three differences favour Riffusion: clips tile the file instead
+of lying at random positions, they are written as FLAC instead of MP3, and files are read by our
+reader instead of an FFmpeg process per file. ``benchmarks/dataset.py`` runs it.
 """
 
 import sys
@@ -22,7 +20,7 @@ CLIP_SAMPLES = round(5.12 * riffusion.SR)
 
 
 def sample_clips(path: Path, out: Path) -> None:
-    """Cut one file into clips that tile it; a rest shorter than a clip is left."""
+    """Cut one file into clips that tile it; a shorter rest is dropped."""
     sound = read_audio(path, riffusion.SR, 1)
     for start in range(0, sound.shape[1] - CLIP_SAMPLES + 1, CLIP_SAMPLES):
         clip = sound[:, start : start + CLIP_SAMPLES]
@@ -30,7 +28,7 @@ def sample_clips(path: Path, out: Path) -> None:
 
 
 def write_image(path: Path, out: Path) -> None:
-    """One clip to a JPEG of three equal channels."""
+    """Write one clip's image as a JPEG with three equal channels."""
     image = riffusion.encode(torch.from_numpy(read_audio(path, riffusion.SR, 1)[0]))
     Image.fromarray(image.numpy()).convert("RGB").save(out / f"{path.stem}.jpg")
 

@@ -1,12 +1,12 @@
-"""How fast and exact FAD and KAD are: ``python benchmarks/scores.py --peers PYTHON``.
+"""Speed and accuracy of FAD and KAD: ``python benchmarks/scores.py --peers PYTHON``.
 
-PYTHON is an interpreter of an own environment in which fadtk, frechet-audio-distance and kadtk are
-installed without their dependencies, and numpy, scipy and torch beside them; their pins exclude
-each other and ours. Every call is made in turns with ours on the same unit rows, on one thread;
-times are medians of CPU time. Without ``--peers`` our own columns are filled.
+PYTHON is the interpreter of a separate environment with numpy, scipy and torch, and with fadtk,
+frechet-audio-distance and kadtk installed without their dependencies, whose pins conflict. Calls
+alternate with ours on the same unit rows, on one thread; times are medians of CPU time. Without
+``--peers`` only our own columns are filled.
 
-Prints Markdown rows: one table for FAD by number of clips in both sets, from embeddings and from
-saved statistics, with the error of FAD(X, 1.3 X) against its closed form; one for KAD.
+Prints two Markdown tables. FAD: by number of clips in both sets, from embeddings and from saved
+statistics, with the error of FAD(X, 1.3 X) relative to its closed form. KAD: by number of clips.
 """
 
 import argparse
@@ -39,7 +39,7 @@ KAD_HEADER = (
 
 
 class Peers:
-    """A running ``scores_peers.py``, or None of its answers."""
+    """A running ``scores_peers.py``; without an interpreter all answers are None."""
 
     def __init__(self, python: Path | None):
         self.process = python and subprocess.Popen(
@@ -66,50 +66,50 @@ class Peers:
 
 
 def rows(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Unit rows about a common direction, varied as music is in CLAP's space."""
+    """Random unit rows around a common direction, with a diversity like music's in CLAP's space."""
     x = rng.normal(size=(n, DIM)) * np.arange(1.0, DIM + 1) ** -0.5 / 4
     x[:, 0] += 1
     return (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
 
 
 def timed(call: Callable[[], float]) -> tuple[float, float]:
-    """Value and CPU seconds."""
+    """A call's value and CPU seconds."""
     start = time.process_time()
     value = call()
     return value, time.process_time() - start
 
 
 class Column:
-    """Values and times of one way to compute the same."""
+    """Values and times of one implementation."""
 
     def __init__(self):
         self.answers: list[tuple[float, float]] = []
 
     def add(self, answer: tuple[float, float] | None) -> None:
-        """Keep an answer, if there is one."""
+        """Add an answer, unless it is None."""
         if answer is not None:
             self.answers.append(answer)
 
     @property
     def seconds(self) -> float:
-        """Median over rounds."""
+        """Median time over rounds."""
         return float(np.median([seconds for _, seconds in self.answers]))
 
     def times(self, ours: "Column") -> str:
-        """How many times as long as ours, with what it took."""
+        """Time relative to ours, and in milliseconds."""
         if not self.answers:
             return ""
         return f"{self.seconds / ours.seconds:.3g}x ({1000 * self.seconds:.3g})"
 
     def off(self, truth: float) -> str:
-        """Greatest distance from a value."""
+        """Largest difference to a value."""
         if not self.answers:
             return ""
         return f"{max(abs(value - truth) for value, _ in self.answers):.0e}"
 
 
 def fad_row(n: int, rounds: int, peers: Peers, folder: Path) -> list[str]:
-    """The cells of one number of clips."""
+    """Cells of the FAD table for one number of clips."""
     rng = np.random.default_rng(n)
     x, y = rows(rng, n), rows(rng, n)
     file, grown = folder / "pair.npz", folder / "grown.npz"
@@ -144,7 +144,7 @@ def fad_row(n: int, rounds: int, peers: Peers, folder: Path) -> list[str]:
 
 
 def kad_row(n: int, rounds: int, peers: Peers, folder: Path) -> list[str]:
-    """The cells of one number of clips against 1000."""
+    """Cells of the KAD table for one number of clips and 1000 reference clips."""
     rng = np.random.default_rng(n)
     x, y = rows(rng, n), rows(rng, 1000)
     file = folder / "kad.npz"
@@ -158,7 +158,7 @@ def kad_row(n: int, rounds: int, peers: Peers, folder: Path) -> list[str]:
 
 
 def main() -> None:
-    """Time every number of clips."""
+    """Measure all numbers of clips and print both tables."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )

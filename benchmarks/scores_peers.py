@@ -1,8 +1,8 @@
-"""The peers' side of ``benchmarks/scores.py``: run by an interpreter that has them installed.
+"""Worker of ``benchmarks/scores.py``, run by an interpreter that has the peers installed.
 
-Reads a line ``NAME WHAT FILE.npz`` and answers with a line of JSON, ``[value, CPU seconds]``; its
-first line says the versions. The functions are taken from the installed files and run as they
-stand; their modules are not imported, which would load networks and sound libraries.
+For each line ``NAME WHAT FILE.npz`` it prints a line of JSON, ``[value, CPU seconds]``; its first
+line states the versions. Functions are compiled from the installed source files without importing
+their modules, which would load networks and audio libraries.
 """
 
 import ast
@@ -34,7 +34,7 @@ NAMES: dict[str, Any] = {
 
 
 def function(module: str, file: str, name: str) -> Callable[..., Any]:
-    """A function or method of an installed module's file, compiled from its own text."""
+    """Compile a function or method from the source file of an installed module."""
     spec = find_spec(module)
     assert spec is not None and spec.origin is not None
     path = Path(spec.origin).with_name(file)
@@ -55,7 +55,7 @@ def fadtk(x: np.ndarray, y: np.ndarray, what: str) -> tuple[float, float]:
 
 
 def frechet_audio_distance(x: np.ndarray, y: np.ndarray, what: str) -> tuple[float, float]:
-    """Value and CPU seconds; the two methods use nothing of their object."""
+    """Value and CPU seconds; the two methods do not use ``self``."""
     module = "frechet_audio_distance"
     moments = function(module, "fad.py", "calculate_embd_statistics")
     distance = function(module, "fad.py", "calculate_frechet_distance")
@@ -63,7 +63,7 @@ def frechet_audio_distance(x: np.ndarray, y: np.ndarray, what: str) -> tuple[flo
 
 
 def kadtk(x: np.ndarray, y: np.ndarray, _: str) -> tuple[float, float]:
-    """Value and CPU seconds; without its folders of cached kernels."""
+    """Value and CPU seconds, without kadtk's cache of kernels."""
     distance = function("kadtk", "kad.py", "calc_kernel_audio_distance")
     a, b = torch.from_numpy(x), torch.from_numpy(y)
     start = time.process_time()
@@ -87,7 +87,7 @@ def _timed(
 
 
 def main() -> None:
-    """Answer until the questions end."""
+    """Answer requests until standard input ends."""
     torch.set_num_threads(1)
     print(
         json.dumps({name: version(name) for name in (*PEERS, "numpy", "scipy", "torch")}),

@@ -1,13 +1,12 @@
 """Text encoders frozen or trained with the UNet: ``python benchmarks/text_encoders.py DATASET``.
 
 Reads a DATASET (``dmm data build --source minimidi --count 4000 --format nano --out DIR``). Three
-UNets start from the same weights and see the same batches: with encoders that were taught words
-and then frozen, with the same encoders learning along at a tenth of the rate, and with encoders
-that learn along from random weights at the full rate. On the clips of the val and test splits,
-noise and timesteps the same for all, the rows give: mean squared error of v, the difference to
-the frozen encoders with its standard error, and by how much another clip's caption makes it
-worse, which says how much of the caption is used. Prints one Markdown row an arm; what was
-trained is kept in ``--work``, so that an interrupted run goes on.
+UNets start from the same weights and are trained on the same batches: with pretrained, frozen text
+encoders; with the same encoders trained at a tenth of the learning rate; and with randomly
+initialised encoders trained at the full rate. All are scored on the val and test splits with equal
+noise and timesteps. Prints one Markdown row per arm: mean squared error of v, its difference to the
+frozen encoders with a standard error, and its increase with another clip's caption, which measures
+the use of captions. States are kept in ``--work``, so that an interrupted run resumes.
 """
 
 import argparse
@@ -46,10 +45,10 @@ HEADER = (
 
 @dataclass(frozen=True)
 class Arm:
-    """One way to come by text encoders."""
+    """One treatment of the text encoders."""
 
     name: str
-    knows_words: bool
+    is_pretrained: bool
     text_rate: float
 
 
@@ -62,7 +61,7 @@ ARMS = (
 
 @dataclass(frozen=True)
 class Clips:
-    """Latents of a dataset's clips and their captions in several wordings."""
+    """Latents of a dataset's clips, and variants of their captions."""
 
     latents: Tensor
     tokens: Tokens
@@ -72,7 +71,7 @@ class Clips:
 def read_clips(
     vae: Any, dataset: Path, splits: Sequence[str], variants: int, work: Path, compute: Compute
 ) -> Clips:
-    """Clips of some splits; one variant means the captions as they are."""
+    """Read some splits; with one variant the captions are unchanged."""
     parts = [
         load_images(dataset, split) for split in splits if any((dataset / split).glob("*.png"))
     ]
@@ -89,11 +88,11 @@ def read_clips(
 def errors_of(
     arm: Arm, seen: Clips, unseen: Clips, options: argparse.Namespace, compute: Compute
 ) -> tuple[Tensor, Tensor]:
-    """Train one arm; each unseen clip's error of v with its own and with a far clip's caption."""
+    """Train one arm; returns each unseen clip's error with its own and with another caption."""
     torch.manual_seed(options.seed)
     unet, te1, te2, _ = build(NANO)
     encoders, seed = TextEncoders(te1, te2), options.seed
-    if arm.knows_words:
+    if arm.is_pretrained:
         captions = [caption for wording in seen.wordings for caption in wording]
         words = Schedule(options.text_steps, 64, 2e-3)
         state = options.work / f"text-{seed}.pt"
@@ -123,12 +122,12 @@ def errors_of(
 
 
 def with_error(values: Tensor) -> str:
-    """Mean and standard error, signed."""
+    """Signed mean with its standard error."""
     return f"{values.mean():+.4f} ± {values.std() / len(values) ** 0.5:.4f}"
 
 
 def main() -> None:
-    """Train and score all arms, print a row for each."""
+    """Train and score all arms, and print a row for each."""
     parser = argparse.ArgumentParser(description="Text encoders frozen or joint, at equal steps.")
     parser.add_argument("dataset", type=Path)
     parser.add_argument("--work", type=Path, required=True, help="folder for states and latents")

@@ -1,12 +1,12 @@
-"""What our hooks take of a training step: ``python benchmarks/train_hooks.py``.
+"""Share of a training step that our hooks take: ``python benchmarks/train_hooks.py``.
 
-``train_overhead.py`` holds whole processes against each other, which on a machine with other work
-differ by more than the hooks cost. This counts instead: the run of ours from there, with a clock
-around each of our hooks that stops while a method of the engine's beneath it runs. Work that the
-engine would do itself (its batch from the dataset, its loss) is not counted, what replaces it (the
-Huber threshold, the trackers) is. Prints the head and one Markdown row: date, commit, machine,
-steps after the first three, median CPU ms of a step and of the hooks in it, the median share of the
-hooks with the largest of any step, and the dearest hooks with their ms a step.
+``train_overhead.py`` compares whole processes, which on a busy machine differ by more than the
+hooks cost. This script puts a clock around each hook of our trainer that stops while a method of
+the engine runs within it. Work that the engine would do itself (its batch, its loss) is not
+counted; work that replaces the engine's (the Huber threshold, the trackers) is. Prints the header
+and one Markdown row: date, commit, machine, steps after the first three, median CPU ms of a step
+and of its hooks, median and largest share of the hooks, and the most expensive hooks with their ms
+per step.
 """
 
 import argparse
@@ -34,18 +34,18 @@ DEAREST = 4
 
 
 class Clock:
-    """CPU seconds within hooks by their names, without what runs ``beneath`` them."""
+    """CPU seconds in hooks by name, without the methods that run ``beneath`` them."""
 
     def __init__(self) -> None:
         self.seconds: Counter[str] = Counter()
         self._beneath: list[float] = []
 
     def hook(self, owner: type, name: str) -> None:
-        """Count a method of ours, under its name."""
+        """Count the time of a method of ours, under its name."""
         self._time(owner, name, counts=True)
 
     def beneath(self, owner: type, name: str) -> None:
-        """Leave a method of the engine's out of the hook that calls it."""
+        """Exclude the time of an engine's method from the hook that calls it."""
         self._time(owner, name, counts=False)
 
     def _time(self, owner: type, name: str, counts: bool) -> None:
@@ -67,7 +67,7 @@ class Clock:
 
 
 def train(config: Path) -> str:
-    """In the engine's process: train and return the row's last cells."""
+    """Train in the engine's process; returns the last cells of the row."""
     import train_network
     from library import train_util
     from torch.utils.data import ConcatDataset
@@ -102,7 +102,7 @@ def train(config: Path) -> str:
 
 
 def cells(stamps: list[tuple[float, Counter[str]]]) -> str:
-    """Steps, times and shares from the clocks at the beginning of each step."""
+    """Format steps, times and shares from the clocks at the beginning of each step."""
     pairs = list(pairwise(stamps))
     steps = [1000 * (after - before) for (before, _), (after, _) in pairs]
     hooks = [1000 * (b.total() - a.total()) for (_, a), (_, b) in pairs]

@@ -1,11 +1,11 @@
-"""Memory of real training steps against the forecast: ``python benchmarks/train_memory.py``.
+"""Memory of real training steps compared with the forecast: ``python benchmarks/train_memory.py``.
 
-A real step is the engine's own UNet and LoRA on a CPU in full precision with random weights:
-forward, loss, backward, update. What it takes is read from torch's allocator by its profiler, which
-has nothing in common with how the forecast counts. The models are nano and an SDXL of two fifths of
-the width. Prints the table's head and one Markdown row each: date, commit, machine, model, pixels,
-batch, checkpointing, MiB of activations and gradients forecast and measured, their ratio, MiB that
-rest on the device forecast and measured, and seconds that a new forecast takes.
+A real step runs the engine's own UNet and LoRA with random weights on a CPU in full precision:
+forward, loss, backward, update. Its memory is read from torch's allocator by the profiler,
+independently of the forecast's method. The models are nano and an SDXL of two fifths of the width.
+Prints the table's header and one Markdown row each: date, commit, machine, model, pixels, batch,
+checkpointing, MiB of activations and gradients (forecast, measured, ratio), MiB that stay allocated
+(forecast, measured), and seconds of a new forecast.
 """
 
 import logging
@@ -62,7 +62,7 @@ HEADER = (
 
 
 class RealStep:
-    """The engine's UNet with its LoRA, and a batch."""
+    """The engine's UNet with a LoRA, and a batch."""
 
     def __init__(self, step: TrainingStep) -> None:
         from library import sdxl_original_unet
@@ -91,25 +91,25 @@ class RealStep:
         )
 
     def run(self) -> None:
-        """Forward and back, as far as memory is at its height."""
+        """Forward and backward pass, which contain the peak."""
         found = self.unet(*self.batch)
         (found.float() - torch.randn_like(found)).square().mean().backward()
 
     def update(self) -> None:
-        """What ends a step."""
+        """Optimizer step at the end of a training step."""
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.batch[0].grad = None
 
     def resting_bytes(self) -> int:
-        """Of UNet, LoRA and what the optimizer remembers."""
+        """Bytes of UNet, LoRA and optimizer state."""
         states = [v for state in self.optimizer.state.values() for v in state.values()]
         tensors = [*self.unet.parameters(), *self.network.parameters(), *states]
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
 def peak_bytes(call: Callable[[], object]) -> int:
-    """Most bytes that torch's allocator had given out more than before the call."""
+    """Peak bytes of torch's allocator during a call, relative to before."""
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         call()
     results: Any = profiler.profiler
@@ -123,7 +123,7 @@ def peak_bytes(call: Callable[[], object]) -> int:
 
 @contextmanager
 def engine_modules() -> Iterator[None]:
-    """Within the block sd-scripts can be imported and keeps quiet."""
+    """Make sd-scripts importable in a block, without its log messages."""
     sys.path.insert(0, str(find_engine()))
     logging.disable(logging.WARNING)
     try:
@@ -141,7 +141,7 @@ def row(name: str, step: TrainingStep) -> str:
     resting = 4 * (forecast.unet + forecast.lora_parameters) + state
     real = RealStep(step)
     real.run()
-    real.update()  # the optimizer now remembers
+    real.update()  # allocates the optimizer's state
     measured = peak_bytes(real.run)
     real.update()
     cells = (

@@ -1,14 +1,14 @@
-"""What our trainer costs beside stock sd-scripts: ``python benchmarks/train_overhead.py``.
+"""Cost of our trainer compared with stock sd-scripts: ``python benchmarks/train_overhead.py``.
 
-The same LoRA on nano, 16 random images of 256 x 256, latents cached, previews and validation
-off: once by sd-scripts' own trainer (given nano's sizes, which it cannot read, and nothing else)
-and once by ours, its Huber threshold narrowing. Each has a process of its own, and they take turns
-step by step, so that whatever else the machine does falls on both; a round is a pair of processes.
-CPU time from one step's start to the next, the first three left out. Prints the head and one
-Markdown row: date, commit, machine, steps of each, median ms a step of both with the range of the
-rounds' medians, the median over all pairs of steps of ours / stock with a 95 % interval
-(bootstrap over rounds) and the range of the rounds, and the peak memory of both, likewise with its
-range over the rounds. ``--everything`` also turns averaging and all spectrogram losses on.
+Both train the same LoRA on nano with 16 random images of 256 x 256, cached latents, and without
+previews or validation: sd-scripts' own trainer (given nano's sizes, which it cannot read), and ours
+with a Huber threshold that narrows. Each runs in a process of its own; they alternate step by step,
+so that other load affects both equally. A round is a pair of processes. CPU time is measured from
+one step's start to the next, without the first three. Prints the header and one Markdown row: date,
+commit, machine, steps of each, median ms per step of both (range over rounds), median ratio ours /
+stock over all pairs of steps with a 95 % interval (bootstrap over rounds) and the range over
+rounds, and peak memory of both (range over rounds). ``--everything`` also turns on averaging and
+all spectrogram losses.
 """
 
 import argparse
@@ -46,7 +46,7 @@ EVERYTHING = {
 
 
 def prepare(folder: Path, steps: int, extra: dict[str, Any]) -> None:
-    """A dataset of noise and the engine's configuration."""
+    """Write a dataset of noise and the engine's configuration."""
     rng = np.random.default_rng(0)
     (folder / "train").mkdir(parents=True)
     (folder / "out").mkdir()
@@ -77,9 +77,9 @@ def prepare(folder: Path, steps: int, extra: dict[str, Any]) -> None:
 
 
 def train_one(config: Path, kind: str, own: int, other: int) -> None:
-    """In the engine's process: train, leave step times and peak memory as JSON.
+    """Train in the engine's process; write step times and peak memory as JSON.
 
-    A step begins when there is a byte in the pipe ``own``; one goes into ``other`` when it ends.
+    A step waits for a byte in the pipe ``own``, and writes one into ``other`` when it ends.
     """
     import resource
 
@@ -120,7 +120,7 @@ def train_one(config: Path, kind: str, own: int, other: int) -> None:
 
 
 def measure(steps: int, extra: dict[str, Any]) -> list[dict[str, Any]]:
-    """Train stock and ours in turns; step times in seconds and peak memory of both."""
+    """Train stock and ours alternately; returns step times in seconds and peak memory of both."""
     environment = engine_environment(find_engine()) | {"OMP_NUM_THREADS": "1"}
     pipes = [os.pipe(), os.pipe()]
     ends = [(pipes[0][0], pipes[1][1]), (pipes[1][0], pipes[0][1])]
@@ -134,14 +134,14 @@ def measure(steps: int, extra: dict[str, Any]) -> list[dict[str, Any]]:
             started.append(subprocess.Popen(command, env=environment, pass_fds=own))
         os.write(pipes[0][1], b".")  # stock begins
         for end in (*pipes[0], *pipes[1]):
-            os.close(end)  # so that one that ends does not keep the other waiting
+            os.close(end)  # so that the other one does not wait when one ends
         if any([process.wait() for process in started]):
             raise SystemExit("a training failed; its messages stand above")
         return [json.loads(Path(folder, kind, "out", f"{kind}.json").read_text()) for kind in KINDS]
 
 
 def main() -> None:
-    """Measure in turn and print the row."""
+    """Measure all rounds and print the row."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=60)
@@ -161,7 +161,7 @@ def main() -> None:
 
 
 def ratio(rounds: list[Any]) -> float:
-    """Median over all pairs of steps of our time over stock's."""
+    """Median ratio of our time to stock's over all pairs of steps."""
     return statistics.median(
         ours / stock
         for both in rounds
@@ -170,12 +170,12 @@ def ratio(rounds: list[Any]) -> float:
 
 
 def row(rounds: list[Any]) -> str:
-    """One line of the table."""
+    """The Markdown row."""
     medians = [[1000 * statistics.median(both[i]["seconds"]) for both in rounds] for i in (0, 1)]
     rng = np.random.default_rng(0)
-    drawn = [ratio([rounds[i] for i in rng.integers(len(rounds), size=len(rounds))])
+    resampled = [ratio([rounds[i] for i in rng.integers(len(rounds), size=len(rounds))])
              for _ in range(500)]  # fmt: skip
-    low, high = np.percentile(drawn, [2.5, 97.5])
+    low, high = np.percentile(resampled, [2.5, 97.5])
     each = [ratio([both]) for both in rounds]
     cells = [
         *provenance(),

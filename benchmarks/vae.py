@@ -1,11 +1,11 @@
-"""nano's VAE against a linear PCA of equal latent size: ``python benchmarks/vae.py``.
+"""nano's VAE compared with a linear PCA of equal latent size: ``python benchmarks/vae.py``.
 
-The PCA maps every 8 x 8 patch to as many numbers as the VAE has latent channels. It is fitted for
-each kind of clip (base styles, held-out styles) on training clips of that same kind, which favours
-it: the VAE is one for all. Both restore the same unseen clips; PSNR is taken per clip on levels
-0..1, clamped. Prints the table's head and one Markdown row a kind: date, commit, machine, clips,
-mean and worst PSNR of both, the mean difference with its standard error, and on how many clips
-the VAE is better.
+The PCA maps each 8 x 8 patch to as many numbers as the VAE has latent channels. It is fitted
+separately for base and for held-out styles on training clips of the same kind, which favours it
+over the one VAE. Both reconstruct the same unseen clips; PSNR is computed per clip on levels
+clamped to 0..1. Prints the table's header and one Markdown row per kind: date, commit, machine,
+clips, mean and worst PSNR of both, the mean difference with its standard error, and the number of
+clips for which the VAE is better.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from dmm.pretraining.vae import clip_psnr, reconstruct
 
 PATCH = 8
 UNSEEN_SEED = 2_000_000
-"""Training sets count their seeds from 0 or 500,000 upward."""
+"""Seeds of unseen clips; training sets start at 0 or 500,000."""
 NANO = Path(__file__).parents[1] / "models" / "nano" / "nano.safetensors"
 HEADER = (
     "| date | commit | machine | styles | fitted on | unseen | VAE dB (worst) | PCA dB (worst)"
@@ -38,7 +38,7 @@ HEADER = (
 
 
 def mel_images(styles: Sequence[str], seed: int, count: int) -> Tensor:
-    """Images (n, rows, frames) uint8 of pieces as ``dmm data build`` makes them, styles in turn."""
+    """Images (n, rows, frames) uint8 of pieces as in ``dmm data build``, with styles in turn."""
     fmt = load_format("nano")
     images = []
     for index in range(count):
@@ -54,7 +54,7 @@ def patches(images: Tensor) -> Tensor:
 
 
 class Pca:
-    """The best linear code of ``size`` numbers a patch, in the least-squares sense."""
+    """Least-squares linear code of ``size`` numbers per patch."""
 
     def __init__(self, images: Tensor, size: int) -> None:
         rows = patches(images).flatten(0, 1).double()
@@ -62,7 +62,7 @@ class Pca:
         self.axes = torch.linalg.eigh(torch.cov(rows.T)).eigenvectors[:, -size:]
 
     def reconstruct(self, images: Tensor) -> Tensor:
-        """Images (n, rows, frames) after code and back, in 0..1 but for overshoot."""
+        """Encode and decode images (n, rows, frames): 0..1 except for overshoot."""
         centred = patches(images).double() - self.mean
         restored = (centred @ self.axes) @ self.axes.T + self.mean
         return F.fold(restored.transpose(1, 2), images.shape[1:], PATCH, stride=PATCH)[:, 0]
@@ -86,7 +86,7 @@ def row(kind: str, fitted_on: int, vae_db: np.ndarray, pca_db: np.ndarray) -> st
 
 
 def compare(vae: Any, kind: str, styles: Sequence[str], seed: int, train: int, test: int) -> str:
-    """Fit the PCA on clips from ``seed`` on, restore unseen ones by both, give the row."""
+    """Fit the PCA on clips from ``seed`` on, reconstruct unseen ones by both, return the row."""
     pca = Pca(mel_images(styles, seed, train), vae.config.latent_channels)
     unseen = mel_images(styles, UNSEEN_SEED, test)
     truth = unseen.float() / 255
@@ -97,9 +97,11 @@ def compare(vae: Any, kind: str, styles: Sequence[str], seed: int, train: int, t
 
 def main() -> None:
     """Compare on base and on held-out styles."""
-    parser = argparse.ArgumentParser(description="The VAE against a linear PCA of equal size.")
+    parser = argparse.ArgumentParser(
+        description="The VAE compared with a linear PCA of equal size."
+    )
     parser.add_argument("checkpoint", nargs="?", type=Path, default=NANO)
-    parser.add_argument("--train", type=int, default=300, help="clips the PCA is fitted on")
+    parser.add_argument("--train", type=int, default=300, help="clips for the fit of the PCA")
     parser.add_argument("--test", type=int, default=100, help="unseen clips")
     options = parser.parse_args()
     torch.set_num_threads(1)

@@ -2,8 +2,8 @@
 
 CSV is the caption table of Song Describer, TSV a table of MTG-Jamendo's tags such as
 ``data/splits/split-0/autotagging-test.tsv`` of github.com/MTG/mtg-jamendo-dataset. Prints the
-Markdown tables of ``docs/vocals.md``. Nobody has listened to these tracks: each table says what
-stands in for the truth.
+Markdown tables of ``docs/vocals.md``. The tracks have no manual labels; each table states which
+evidence is used as the truth.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from dataset_tools.vocals.words import mentions_voice, says_instrumental
 
 SEED, WINDOWS, DRAWS = 0, 23, 20
 RIGHT = 0.9
-"""Sensitivity and specificity of the simulated classifier, for whole tracks."""
+"""Sensitivity and specificity of the simulated classifier on whole tracks."""
 
 
 def captions_of(path: Path) -> dict[str, list[str]]:
@@ -33,7 +33,7 @@ def captions_of(path: Path) -> dict[str, list[str]]:
 
 
 def tags_of(path: Path | None) -> dict[str, tuple[str, ...]]:
-    """MTG-Jamendo's tags by track number; none without a table."""
+    """MTG-Jamendo's tags by track number; empty without a table."""
     if path is None:
         return {}
     lines = path.read_text("utf-8").splitlines()[1:]
@@ -42,7 +42,7 @@ def tags_of(path: Path | None) -> dict[str, tuple[str, ...]]:
 
 
 def print_learnt(verdicts: Verdicts) -> None:
-    """What each function turned out to be worth."""
+    """Print coverage and accuracy of each labelling function."""
     print(f"\nLearnt share of vocal tracks: {100 * verdicts.balance:.1f} %.\n")
     print("| function | votes on | votes right | says it of vocal | of instrumental |")
     print("|---|---|---|---|---|")
@@ -58,7 +58,7 @@ def print_learnt(verdicts: Verdicts) -> None:
 
 
 def print_places(verdicts: Verdicts) -> None:
-    """How many tracks go where."""
+    """Print the number of tracks in each place."""
     places = [place(p, "out") for p in verdicts.probabilities]
     print(
         "\nTrain {}, reg {}, unsure {}.".format(*(places.count(x) for x in ("train", "reg", "out")))
@@ -66,7 +66,7 @@ def print_places(verdicts: Verdicts) -> None:
 
 
 def rule_row(name: str, kept: list[bool], voice: list[float]) -> Row:
-    """A rule on captions, without the label model."""
+    """Purity and recall of a rule on captions, without the label model."""
     none = 1 - np.array(voice)
     chosen = np.array(kept)
     pure = none[chosen].sum()
@@ -74,14 +74,14 @@ def rule_row(name: str, kept: list[bool], voice: list[float]) -> Row:
 
 
 def simulated(voice: bool, rng: np.random.Generator) -> tuple[float, ...]:
-    """Window scores of a classifier that is mistaken about one track in ten as a whole."""
+    """Window scores of a simulated classifier that is wrong about one track in ten."""
     heard_as = voice if rng.random() < RIGHT else not voice
     voiced = rng.random(WINDOWS) < VOICED * heard_as
     return tuple(np.where(voiced, rng.beta(8, 2, WINDOWS), rng.beta(2, 8, WINDOWS)).tolist())
 
 
 def held_out(tracks: dict[str, list[str]], tags: dict[str, tuple[str, ...]]) -> list[Row]:
-    """Each caption of a track in turn as its only one; a voice in any caption is the truth."""
+    """Use each caption of a track as its only one; a voice in any of its captions is the truth."""
     several = {track: captions for track, captions in tracks.items() if len(captions) > 1}
     truth = {track: any(map(mentions_voice, captions)) for track, captions in several.items()}
     pairs = [(track, caption) for track, captions in several.items() for caption in captions]
@@ -129,7 +129,7 @@ def _gate(name: str, verdicts: Verdicts, voice: list[bool]) -> Row:
 
 
 def single_captions(tracks: dict[str, list[str]], verdicts: Verdicts) -> list[Row]:
-    """Caption rules on the tracks with one caption; the label model's probability is the truth."""
+    """Caption rules on tracks with one caption; the label model's probability is the truth."""
     single = [
         (captions[0], p)
         for captions, p in zip(tracks.values(), verdicts.probabilities, strict=True)
@@ -144,7 +144,7 @@ def single_captions(tracks: dict[str, list[str]], verdicts: Verdicts) -> list[Ro
 
 
 def by_hand(tracks: dict[str, list[str]]) -> str:
-    """Purity of silent single captions from counts alone, without the label model."""
+    """Purity of single captions without a voice, from counts alone, without the label model."""
     several = [captions for captions in tracks.values() if len(captions) > 1]
     single = [captions[0] for captions in tracks.values() if len(captions) == 1]
     vocal = [
