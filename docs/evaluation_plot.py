@@ -1,8 +1,8 @@
-"""``python docs/evaluation_plot.py`` draws and prints what evaluation.md shows.
+"""Make the plots and numbers of evaluation.md by simulation: ``python docs/evaluation_plot.py``.
 
-Real music is played here by unit vectors in CLAP's 512 dimensions, with a diversity of .3, twice
-what the first model's clips had: eight kinds about a common direction, and a covariance that falls
-off. Faults are a shift, a spread of .7, and the loss of six kinds. Fixed seeds; five minutes.
+Real music is simulated by unit vectors in CLAP's 512 dimensions with a diversity of .3, twice that of
+the first model's clips: eight kinds around a common direction, with a decaying covariance. Faults are
+a shift, a spread of .7, and the loss of six kinds. Fixed seeds; takes five minutes.
 """
 
 from collections.abc import Callable
@@ -23,17 +23,17 @@ from eval.metrics.vendi import vendi_score
 
 DIM, KINDS, REFERENCE = 512, 8, 1000
 DRAWS = {10: 150, 30: 150, 100: 100, 300: 50, 1000: 30}
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#7a5195")  # told apart by colour-blind readers
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#7a5195")  # distinguishable by colour-blind readers
 
 
 @dataclass(frozen=True)
 class Fault:
-    """How a set of clips differs from real ones."""
+    """Simulated difference of a set of clips to real ones."""
 
     shift: float = 0.0
-    """Of the common direction."""
+    """Shift of the common direction."""
     spread: float = 1.0
-    """Factor of every distance from it."""
+    """Factor of every distance to the common direction."""
     kinds: int = KINDS
 
 
@@ -46,7 +46,7 @@ REAL = Fault()
 
 
 class Source:
-    """Draws embeddings of clips whose mean cosine distance is about ``diversity``."""
+    """Samples embeddings of clips with a mean cosine distance of about ``diversity``."""
 
     def __init__(self, diversity: float = 0.3, share_of_kinds: float = 0.1):
         rng = np.random.default_rng(0)
@@ -68,13 +68,13 @@ class Source:
 
 
 def naive_participation_ratio(x: np.ndarray) -> float:
-    """The plug-in estimate, which few clips bias."""
+    """The plug-in estimate, which is biased for few clips."""
     values = np.square(np.linalg.svd(x - x.mean(0), compute_uv=False))
     return values.sum() ** 2 / np.square(values).sum()
 
 
 def measure(x: np.ndarray, reference: np.ndarray) -> dict[str, float]:
-    """All numbers of a set of clips, precision, recall and coverage from 30 clips on."""
+    """All scores of a set of clips; precision, recall and coverage from 30 clips on."""
     found = {
         "FAD": frechet_distance(x, reference),
         "KAD": kernel_distance(x, reference),
@@ -95,7 +95,7 @@ Values = dict[int, dict[str, np.ndarray]]
 
 
 def simulate(source: Source, fault: Fault) -> Values:
-    """For each number of clips, the draws of every measure against 1000 fresh real clips."""
+    """Simulated scores by number of clips, each compared with 1000 other real clips."""
     values: Values = {}
     for n, draws in DRAWS.items():
         rng = np.random.default_rng([1, n])
@@ -114,7 +114,7 @@ def power(name: str, bad: np.ndarray, real: np.ndarray) -> float:
 
 
 def floors(source: Source, sizes: list[int]) -> np.ndarray:
-    """FAD of real clips against 1000 real ones: 5 %, mean and 95 % for each number of clips."""
+    """FAD of real clips to 1000 real ones: 5 %, mean and 95 % for each number of clips."""
     rng = np.random.default_rng(2)
     rows = []
     for n in sizes:
@@ -130,7 +130,7 @@ SIZES = [5, 10, 20, 50, 100, 200, 500, 1000]
 
 
 def draw_bias(real: Values, floor: dict[str, np.ndarray]) -> Figure:
-    """What perfect clips score, over their number."""
+    """Plot the scores of perfect clips over their number."""
     figure = Figure(figsize=(11, 7), layout="constrained")
     FigureCanvasAgg(figure)
     fad, kad, diversity, directions = figure.subplots(2, 2).ravel().tolist()
@@ -163,7 +163,7 @@ def draw_bias(real: Values, floor: dict[str, np.ndarray]) -> Figure:
 
 
 def _band(panel: Axes, values: Values, name: str, colour: str) -> None:
-    """Mean over draws, and where 90 % of them lie."""
+    """Plot the mean over simulated sets, and the range of 90 % of them."""
     sizes = list(values)
     low, high = (np.array([np.quantile(values[n][name], q) for n in sizes]) for q in (0.05, 0.95))
     panel.plot(sizes, [values[n][name].mean() for n in sizes], "o-", color=colour, label=name)
@@ -171,7 +171,7 @@ def _band(panel: Axes, values: Values, name: str, colour: str) -> None:
 
 
 def draw_power(table: dict[str, np.ndarray]) -> Figure:
-    """How often each number sees each fault: a chart with the percentages in it."""
+    """Plot the detection rate of each fault by each score, with percentages."""
     figure = Figure(figsize=(11, 3.9), layout="constrained")
     FigureCanvasAgg(figure)
     for panel, (fault, shares) in zip(figure.subplots(1, 3).tolist(), table.items(), strict=True):
@@ -187,7 +187,7 @@ def draw_power(table: dict[str, np.ndarray]) -> Figure:
 
 
 def power_table(source: Source, real: Values) -> dict[str, np.ndarray]:
-    """Power by fault: (measures, numbers of clips), NaN where a measure is refused."""
+    """Detection rates by fault: (scores, numbers of clips); NaN if a score is refused."""
     table = {}
     for title, fault in FAULTS.items():
         bad = simulate(source, fault)
@@ -201,7 +201,7 @@ def power_table(source: Source, real: Values) -> dict[str, np.ndarray]:
 
 
 def print_means(title: str, values: Values) -> None:
-    """Mean and standard deviation over draws."""
+    """Print mean and standard deviation over simulated sets."""
     print(f"\n{title}", *values, sep="\t")
     for name in values[max(values)]:
         cells = (values[n].get(name) for n in values)
@@ -211,7 +211,7 @@ def print_means(title: str, values: Values) -> None:
 
 
 def print_coverage(source: Source) -> None:
-    """How often 95 % intervals hold the truth: jackknife-t, and a bootstrap of clips beside it."""
+    """Print the coverage of 95 % intervals by jackknife-t and by a bootstrap of clips."""
     rng = np.random.default_rng(3)
     reference, fault = source.draw(rng, REFERENCE), FAULTS["spread x .7"]
     many = source.draw(rng, 8000, fault)
@@ -232,7 +232,7 @@ Score = Callable[[np.ndarray], float]
 
 
 def _scores(name: str, x: np.ndarray, reference: np.ndarray) -> tuple[Score, Score]:
-    """A score of kept rows, and one that also counts a repeated row as the equal it is."""
+    """The score of kept rows, and a variant that treats repeated rows as equal."""
     if name == "diversity":
         return (lambda keep: embedding_diversity(x[keep])), (
             lambda keep: embedding_diversity(x[keep])
@@ -248,7 +248,7 @@ def _bootstrap(score: Score, n: int, rng: np.random.Generator) -> tuple[float, f
 
 
 def main() -> None:
-    """Simulate, print and draw."""
+    """Simulate, print and plot."""
     source, folder = Source(), Path(__file__).parent
     real = simulate(source, REAL)
     print_means("real", real)
