@@ -8,7 +8,7 @@ from .minimidi import Row
 HEAD = (
     "",
     "clips",
-    "instruments heard",
+    "instruments detected",
     "tempo",
     "mode",
     "FAD",

@@ -1,8 +1,8 @@
 """Make the plots and numbers of evaluation.md by simulation: ``python docs/evaluation_plot.py``.
 
-Real music is simulated by unit vectors in CLAP's 512 dimensions with a diversity of .3, twice that of
-the first model's clips: eight kinds around a common direction, with a decaying covariance. Faults are
-a shift, a spread of .7, and the loss of six kinds. Fixed seeds; takes five minutes.
+Real music is simulated by unit vectors in CLAP's 512 dimensions with a diversity of .3, twice that
+of the first model's clips: eight kinds around a common direction, with a decaying covariance.
+Faults are a shift, a spread of .7, and the loss of six kinds. Fixed seeds; takes five minutes.
 """
 
 from collections.abc import Callable
