@@ -99,7 +99,7 @@ METRICS: dict[str, Metric] = {
         of_rows=lambda s: kernel_sums(s.rows, s.real.rows).distance,
     ),
     "fad_inf": Metric(
-        "FAD of infinitely many clips (FAD-inf)",
+        "Extrapolated FAD (FAD-inf)",
         "FAD-inf",
         metric_values.fad_inf,
         "low",

@@ -50,7 +50,7 @@ TRUST = {
     ),
     "vendi": Trust("The Vendi score", 30, "it cannot exceed the number of clips"),
     "memorised": Trust(
-        "The flag of memorised clips", 100, "so few held-out clips set its threshold too low"
+        "The memorisation flag", 100, "so few held-out clips set its threshold too low"
     ),
 }
 """Limits by metric; that of "memorised" counts held-out clips."""

@@ -1,4 +1,4 @@
-"""Augment the listener's spectrograms with flaws that generated clips may have.
+"""Augment nano-CLAP's training spectrograms with flaws that generated clips may have.
 
 Levels lie in 0..1 over 80 dB. Each clip of a batch has random parameters of its own.
 """

@@ -1,4 +1,4 @@
-"""Labelled spectrograms of rendered MiniMIDI pieces, cached on disk for the listener's training.
+"""Labelled spectrograms of rendered MiniMIDI pieces to train nano-CLAP, cached on disk.
 
 The cache is keyed by seeds alone: remove its folder when MiniMIDI itself changes.
 """

@@ -1,4 +1,4 @@
-"""MiniMIDI pieces to train, validate and test the listener on, by seed.
+"""MiniMIDI pieces to train, validate and test nano-CLAP on, by seed.
 
 Training seeds begin at 3,000,000, validation seeds at 4,000,000, test seeds at 5,000,000: no piece
 is in two sets, and no generator was trained on any.
