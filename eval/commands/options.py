@@ -53,7 +53,8 @@ def open_embedder(
     weights: Annotated[
         Path | None,
         typer.Option(
-            help="Checkpoint: a folder or Hub name for clap, a .pt file for laion-clap.",
+            help="Checkpoint: a folder or Hub name for clap, a .pt file for laion-clap. Default: "
+            "the shipped one for nano-clap, laion/larger_clap_general for clap.",
             rich_help_panel=EMBEDDER,
         ),
     ] = None,

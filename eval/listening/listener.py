@@ -50,7 +50,7 @@ class Labels:
 
 
 class Predictions(NamedTuple):
-    """Logits (or probabilities) for each list of labels, and an embedding of unit length."""
+    """Logits or probabilities for each list of labels, and an embedding (windows: unit length)."""
 
     moments: Float[Tensor, "n 16 instruments"]
     """Instruments in each sixteenth of the window; an auxiliary training target."""
