@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from dmm.cli import add_command
 from dmm.files import sha256_file, write_text
 
 from .listener.scores import score_listener
@@ -16,18 +17,10 @@ from .vocals.train import train_vocals
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode="markdown",
     help="Evaluate models on music whose instruments, tempo and key are known.",
 )
 
 
-app.command()(train_listener)
-app.command()(score_listener)
-app.command()(train_vocals)
-app.command()(score_vocals)
-
-
-@app.command()
 def minimidi(
     model: Annotated[Path, typer.Option(help="SDXL checkpoint, one .safetensors file.")],
     out: Annotated[Path, typer.Option(help="Folder for the clips and bench.json.")],
@@ -85,3 +78,7 @@ def minimidi(
         found[title] = {"prompts": len(chosen), "rows": as_json(rows)}
         print(f"\n{title}: {len(chosen)} prompts x {seeds} seeds\n\n{markdown(rows)}")
     write_text(out / "bench.json", json.dumps(found, indent=2) + "\n")
+
+
+for command in (train_listener, score_listener, train_vocals, score_vocals, minimidi):
+    add_command(app, command)

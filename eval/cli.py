@@ -2,6 +2,8 @@
 
 import typer
 
+from dmm.cli import add_command
+
 from .commands.compare import compare_runs
 from .commands.convert import convert
 from .commands.memorize import memorize
@@ -12,12 +14,11 @@ from .commands.single_metrics import clap, diversity, fad, kad, testset
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode="markdown",
     help="Score generated clips, by themselves and compared with real ones.",
 )
 
 for command in (clap, diversity, fad, kad, testset, memorize, report):
-    app.command()(command)
-app.command("stats")(write_reference)
-app.command("compare")(compare_runs)
-app.command("convert-clap")(convert)
+    add_command(app, command)
+add_command(app, write_reference, "stats")
+add_command(app, compare_runs, "compare")
+add_command(app, convert, "convert-clap")
