@@ -1,15 +1,15 @@
-"""Drawing clips against diffusers' own pipeline: ``python benchmarks/generate.py``.
+"""Benchmark the generation of clips by ``dmm generate`` against diffusers' own pipeline.
 
-Both draw the same clips from the same noise in one process, by turns, in one thread; what counts is
-processor time. Ours is what ``dmm generate`` does for a batch: words, sampling, VAE, levels. Theirs
-is one call of the pipeline for as many prompts, and a call a clip beside it. The way from picture
-to sound is timed apart, and in the end the whole command, wall clock, with as many threads as there
-are processors.
+Run ``python benchmarks/generate.py``. Both generate the same clips from the same noise in one
+process, alternately, on one thread; CPU time is compared. Ours is what ``dmm generate`` does with
+a batch: text encoding, sampling, VAE and levels. The pipeline is called once for the whole batch,
+and once per clip. Decoding the images to audio is timed separately; so is the whole command, as
+wall-clock time with as many threads as there are processors.
 
 Prints one Markdown row: date, commit, machine, model, clips, steps, rounds; the median ratio of
-times per round (lowest-highest) against their batch and against clip by clip; the largest
-difference to their clip-by-clip pictures in grey levels; sound by its own length; seconds of the
-command.
+CPU times per round (lowest-highest) to the pipeline's with one batch, and to the pipeline's clip
+by clip; the largest difference from its clip-by-clip images in grey levels; decoding time per
+second of audio; seconds of the whole command.
 """
 
 import argparse
@@ -43,16 +43,16 @@ COMMAND_CLIPS = 8
 def ours(
     model: LoadedModel, clips: Sequence[ClipRequest], settings: GenerationSettings
 ) -> list[np.ndarray]:
-    """Mel images by our code, in one batch."""
-    return [picture.levels for picture in model.generate_images(clips, settings)]
+    """Generate mel images with our code, in one batch."""
+    return [image.levels for image in model.generate_images(clips, settings)]
 
 
 def theirs(
     pipeline: Any, clips: Sequence[ClipRequest], settings: GenerationSettings
 ) -> list[np.ndarray]:
-    """Mel images by one call of the pipeline."""
+    """Generate mel images with one call of the pipeline."""
     sampling = settings.sampling
-    pictures = pipeline(
+    images = pipeline(
         [clip.prompt for clip in clips],
         negative_prompt=[sampling.negative_prompt] * len(clips),
         num_inference_steps=sampling.steps,
@@ -62,35 +62,35 @@ def theirs(
         width=settings.fmt.n_frames,
         output_type="np",
     ).images
-    return [np.rint(picture.mean(-1) * 255).astype(np.uint8) for picture in pictures]
+    return [np.rint(image.mean(-1) * 255).astype(np.uint8) for image in images]
 
 
-def timed(draw: Callable[[], list[np.ndarray]]) -> tuple[float, list[np.ndarray]]:
-    """Processor seconds, and what was drawn."""
+def timed(generate: Callable[[], list[np.ndarray]]) -> tuple[float, list[np.ndarray]]:
+    """Call ``generate``; returns its CPU time in seconds and its images."""
     begin = time.process_time()
-    drawn = draw()
-    return time.process_time() - begin, drawn
+    images = generate()
+    return time.process_time() - begin, images
 
 
 def command_s(model: Path, steps: int) -> float:
-    """Wall-clock seconds of the whole command for eight clips."""
+    """Wall-clock seconds of the whole command for ``COMMAND_CLIPS`` clips."""
     environment = {k: v for k, v in os.environ.items() if not k.endswith("NUM_THREADS")}
-    words = ["generate", *PROMPTS, "--count", str(COMMAND_CLIPS // len(PROMPTS))]
+    arguments = ["generate", *PROMPTS, "--count", str(COMMAND_CLIPS // len(PROMPTS))]
     with tempfile.TemporaryDirectory() as out:
-        words += ["--model", str(model), "--steps", str(steps), "--out", out]
+        arguments += ["--model", str(model), "--steps", str(steps), "--out", out]
         begin = time.perf_counter()
-        command = [sys.executable, "-m", "dmm", *words]
+        command = [sys.executable, "-m", "dmm", *arguments]
         subprocess.run(command, check=True, capture_output=True, env=environment)
         return time.perf_counter() - begin
 
 
 def spread(values: Sequence[float]) -> str:
-    """Median and range."""
+    """Median and range as a table cell."""
     return f"{np.median(values):.3f} ({min(values):.3f}-{max(values):.3f})"
 
 
 def main() -> None:
-    """Warm up, draw by turns, time the sound and the command, print the row."""
+    """Warm up, generate alternately, time decoding and the command, print the row."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", type=Path, default=NANO)
     parser.add_argument("--clips", type=int, default=4)
@@ -103,22 +103,22 @@ def main() -> None:
     model = LoadedModel(args.model, device="cpu")
     clips, pipeline = clip_requests(PROMPTS, args.clips, 0)[: args.clips], model.pipeline
     pipeline.scheduler = make_scheduler(settings.sampling.sampler, pipeline.scheduler.config)
-    ways: dict[str, Callable[[], list[np.ndarray]]] = {
+    methods: dict[str, Callable[[], list[np.ndarray]]] = {
         "ours": lambda: ours(model, clips, settings),
         "batch": lambda: theirs(pipeline, clips, settings),
         "alone": lambda: [theirs(pipeline, [clip], settings)[0] for clip in clips],
     }
-    drawn = {name: draw() for name, draw in ways.items()}
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    images = {name: generate() for name, generate in methods.items()}
+    seconds: dict[str, list[float]] = {name: [] for name in methods}
     for number in range(args.rounds):
-        for name in sorted(ways, reverse=number % 2 == 0):
-            passed, drawn[name] = timed(ways[name])
+        for name in sorted(methods, reverse=number % 2 == 0):
+            passed, images[name] = timed(methods[name])
             seconds[name].append(passed)
     ratios = [np.divide(seconds["ours"], seconds[name]).tolist() for name in ("batch", "alone")]
-    pairs = zip(drawn["ours"], drawn["alone"], strict=True)
+    pairs = zip(images["ours"], images["alone"], strict=True)
     difference = max(int(np.abs(a.astype(int) - b).max()) for a, b in pairs)
-    decode(drawn["ours"][0], settings.fmt)
-    sound_s, _ = timed(lambda: [decode(levels, settings.fmt) for levels in drawn["ours"]])
+    decode(images["ours"][0], settings.fmt)
+    sound_s, _ = timed(lambda: [decode(levels, settings.fmt) for levels in images["ours"]])
     sound = sound_s / (len(clips) * settings.fmt.clip_duration_s)
     share = sound_s / np.median(seconds["ours"])
     whole = "" if args.no_command else f"{command_s(args.model, 25):.1f}"

@@ -1,14 +1,16 @@
-"""How much joints stand out, and what joint diffusion costs: ``python benchmarks/seams.py MODEL``.
+"""Benchmark how audible the joints of long pieces are, and what generating them jointly costs.
 
-For every prompt one piece is drawn jointly, and as many clips as it has windows are drawn apart and
-joined in three ways: crossfaded as sound over 0.2 s, as Riffusion does; averaged as pictures over a
-quarter of a clip; and by ``dmm stitch``. All pieces are scored from their sound, encoded anew.
-Prints one Markdown row a method (``--header`` prints the head, too): mean size of the seam score z
-over the pieces and its largest, and the means of flux, level and mel distance, 0 being a place like
-any other. A row ``chance`` scores the joint pieces at places drawn at random, between their joints.
+Run ``python benchmarks/seams.py MODEL``. For every prompt it generates one piece jointly, and as
+many independent clips as that piece has windows. The clips are joined in three ways: crossfaded as
+audio over 0.2 s, as Riffusion does; averaged as images over a quarter of a clip; and by ``dmm
+stitch``. Every piece is scored on its decoded audio, encoded again. Prints one Markdown row per
+method (``--header`` also prints the table's head): the mean absolute seam score z over the pieces
+and the largest; and the means of flux, level and mel distance, where 0 means that a joint looks
+like any other place. The row ``chance`` scores the joint pieces at random places between their
+joints.
 
-The last two columns are CPU time on one thread: drawing jointly over drawing the windows apart, and
-times real time of one inversion of the whole piece.
+The last two columns are CPU time on one thread: generating jointly divided by generating the
+windows independently, and the decoding time of the whole piece divided by its duration.
 """
 
 import argparse
@@ -52,17 +54,17 @@ PROMPTS = (
     "lo-fi, piano, mellow",
 )
 CROSSFADE_S = 0.2
-"""Riffusion's, of sound."""
+"""Riffusion's crossfade of audio."""
 
 
 @dataclass
-class Found:
-    """Scores of a method, a piece each."""
+class MethodScores:
+    """Seam scores of one method, one per piece."""
 
     scores: list[dict[str, Any]] = field(default_factory=list)
 
     def cells(self) -> list[str]:
-        """The middle of a row."""
+        """The cells of the table's score columns."""
         sizes = np.abs([score["z"] for score in self.scores])
         means = [
             np.mean([score[name] for score in self.scores])
@@ -72,20 +74,20 @@ class Found:
 
 
 def cpu_s(function: Callable[[], Any]) -> tuple[Any, float]:
-    """The result and the CPU time it took."""
+    """Call ``function``; returns its result and the CPU time in seconds."""
     start = time.process_time()
     return function(), time.process_time() - start
 
 
 def score(sound: np.ndarray, fmt: MelFormat, joints: Sequence[Span]) -> dict[str, Any]:
-    """Seam score of mono sound."""
+    """Seam scores of mono sound at ``joints``."""
     n_frames = sound.shape[1] // fmt.hop_length
     image = encode(sound[:, : n_frames * fmt.hop_length], fmt)
     return score_seams(Song(image, fmt, (), tuple(joints), {}))
 
 
-def crossfaded(clips: Sequence[np.ndarray], fmt: MelFormat) -> tuple[np.ndarray, list[Span]]:
-    """Each clip inverted, then faded into the next, linearly, as sound."""
+def crossfade(clips: Sequence[np.ndarray], fmt: MelFormat) -> tuple[np.ndarray, list[Span]]:
+    """Decode each clip and crossfade the audio linearly; returns the audio and its joints."""
     n = round(CROSSFADE_S * fmt.sr / fmt.hop_length)
     rise = np.linspace(0, 1, n * fmt.hop_length, dtype=np.float32)
     sound = decode(clips[0], fmt)
@@ -99,8 +101,8 @@ def crossfaded(clips: Sequence[np.ndarray], fmt: MelFormat) -> tuple[np.ndarray,
     return sound, joints
 
 
-def averaged(clips: Sequence[np.ndarray], fmt: MelFormat) -> tuple[np.ndarray, list[Span]]:
-    """Pictures laid over each other by a quarter and averaged, then inverted once."""
+def average(clips: Sequence[np.ndarray], fmt: MelFormat) -> tuple[np.ndarray, list[Span]]:
+    """Average images that overlap by a quarter, then decode once; returns audio and joints."""
     width = fmt.n_frames
     step = width * 3 // 4
     total = np.zeros((fmt.n_mels, step * (len(clips) - 1) + width))
@@ -113,15 +115,15 @@ def averaged(clips: Sequence[np.ndarray], fmt: MelFormat) -> tuple[np.ndarray, l
     return decode(np.rint(total / count).astype(np.uint8), fmt), joints
 
 
-def stitched(clips: Sequence[np.ndarray], fmt: MelFormat) -> tuple[np.ndarray, list[Span]]:
-    """By ``dmm stitch``."""
-    read = [FinishedClip(Path(f"{n}.png"), clip, fmt, "", None) for n, clip in enumerate(clips)]
-    layout = lay_out_clips(read, StitchOptions())
-    return decode(render(read, layout), fmt), list(layout.joints())
+def stitch(clips: Sequence[np.ndarray], fmt: MelFormat) -> tuple[np.ndarray, list[Span]]:
+    """Join the clips as ``dmm stitch`` does; returns the audio and its joints."""
+    finished = [FinishedClip(Path(f"{n}.png"), clip, fmt, "", None) for n, clip in enumerate(clips)]
+    layout = lay_out_clips(finished, StitchOptions())
+    return decode(render(finished, layout), fmt), list(layout.joints())
 
 
-def at_random(layout: SongLayout, seed: int) -> list[Span]:
-    """As many places as there are joints, each between two of them."""
+def random_places(layout: SongLayout, seed: int) -> list[Span]:
+    """One random place after each joint, as wide as a joint, if it fits before the next joint."""
     rng = np.random.default_rng(seed)
     joints, _ = layout.joints_and_changes()
     places = []
@@ -133,45 +135,55 @@ def at_random(layout: SongLayout, seed: int) -> list[Span]:
     return places
 
 
-def apart(
+def generate_clips(
     model: LoadedModel, settings: GenerationSettings, prompt: str, count: int, seed: int
 ) -> list[np.ndarray]:
-    """Clips of their own, as ``dmm generate`` makes them, four at a time."""
-    wanted = [ClipRequest(prompt, 1000 * (seed + 1) + number) for number in range(count)]
+    """Generate independent clips as ``dmm generate`` does, in batches of four."""
+    requests = [ClipRequest(prompt, 1000 * (seed + 1) + number) for number in range(count)]
     return [
-        picture.levels
+        image.levels
         for start in range(0, count, 4)
-        for picture in model.generate_images(wanted[start : start + 4], settings)
+        for image in model.generate_images(requests[start : start + 4], settings)
     ]
 
 
 def measure(
-    model: LoadedModel, settings: GenerationSettings, part: Part, seed: int, found: dict[str, Found]
+    model: LoadedModel,
+    settings: GenerationSettings,
+    part: Part,
+    seed: int,
+    scores: dict[str, MethodScores],
 ) -> tuple[float, float]:
-    """Score one piece of every kind; returns joint / apart, and times real time of inversion."""
+    """Add the scores of one piece per method to ``scores``; returns the two costs.
+
+    The costs are the times of generating jointly per generating the windows independently, and of
+    decoding per second of the piece.
+    """
     fmt = settings.fmt
     layout = lay_out_song(
         Timeline(part=(part,)), SongOptions(seed), fmt, model.pipeline.vae_scale_factor
     )
     n_windows = len(layout.windows.starts)
     (image, _), jointly_s = cpu_s(lambda: generate_song_image(model, settings, layout, Callbacks()))
-    clips, apart_s = cpu_s(lambda: apart(model, settings, part.prompt, n_windows, seed))
-    sound, inverting_s = cpu_s(lambda: decode(image, fmt))
+    clips, independently_s = cpu_s(
+        lambda: generate_clips(model, settings, part.prompt, n_windows, seed)
+    )
+    sound, decoding_s = cpu_s(lambda: decode(image, fmt))
     pieces = {
         "song": (sound, layout.joints_and_changes()[0]),
-        "chance": (sound, at_random(layout, seed)),
-        "stitch": stitched(clips, fmt),
-        "crossfade": crossfaded(clips, fmt),
-        "average": averaged(clips, fmt),
+        "chance": (sound, random_places(layout, seed)),
+        "stitch": stitch(clips, fmt),
+        "crossfade": crossfade(clips, fmt),
+        "average": average(clips, fmt),
     }
-    for name, (heard, joints) in pieces.items():
-        found[name].scores.append(score(heard, fmt, joints))
-    return jointly_s / apart_s, inverting_s / part.seconds
+    for name, (audio, joints) in pieces.items():
+        scores[name].scores.append(score(audio, fmt, joints))
+    return jointly_s / independently_s, decoding_s / part.seconds
 
 
 def main() -> None:
-    """Draw, join, score and print."""
-    parser = argparse.ArgumentParser(description="Seams of long pieces, and their cost.")
+    """Generate, join and score the pieces, and print the table."""
+    parser = argparse.ArgumentParser(description="Joints of long pieces, and their cost.")
     parser.add_argument("model", type=Path)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--steps", type=int, default=20)
@@ -181,11 +193,11 @@ def main() -> None:
     torch.set_num_threads(1)
     model = LoadedModel(options.model, device="cpu")
     settings = resolve_settings(options.model, sampling=Sampling(steps=options.steps))
-    found = {name: Found() for name in ("song", "chance", "stitch", "crossfade", "average")}
-    apart(model, settings, PROMPTS[0], 4, 0)  # warm
+    scores = {name: MethodScores() for name in ("song", "chance", "stitch", "crossfade", "average")}
+    generate_clips(model, settings, PROMPTS[0], 4, 0)  # warm up
     costs, speeds = zip(
         *(
-            measure(model, settings, Part(start=0, seconds=options.seconds, prompt=p), seed, found)
+            measure(model, settings, Part(start=0, seconds=options.seconds, prompt=p), seed, scores)
             for seed in range(options.seeds)
             for p in PROMPTS
         ),
@@ -193,7 +205,7 @@ def main() -> None:
     )
     if options.header:
         print(HEADER)
-    for name, results in found.items():
+    for name, results in scores.items():
         cost = f"{np.median(costs):.2f} ({min(costs):.2f}-{max(costs):.2f})"
         cells = (
             *provenance("1 thread"),

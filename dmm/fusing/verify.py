@@ -51,11 +51,11 @@ def verify(
     settings = resolve_settings(fused, sampling=Sampling(steps=steps))
     request = ClipRequest(prompt, seed)
     with progress_bar("verify", 3) as advance:
-        pictures = []
+        images = []
         for model, added in ((base, ()), (base, loras), (fused, ())):
-            pictures.append(_draw(model, added, request, settings))
+            images.append(_generate(model, added, request, settings))
             advance()
-    plain, expected, found = pictures
+    plain, expected, found = images
     apart = np.abs(found - expected)
     with open_tensors(fused) as file:
         is_exact = main_dtype(file) == torch.float32
@@ -66,9 +66,9 @@ def verify(
     return comparison
 
 
-def _draw(
+def _generate(
     model: Path, loras: Sequence[Lora], request: ClipRequest, settings: GenerationSettings
 ) -> Float[np.ndarray, "rows frames 3"]:
-    """One model is in memory at a time."""
+    """Image in 0..1; the model is freed on return, so that only one is in memory at a time."""
     pipeline = open_pipeline(model, loras, device="cpu", precision="fp32")
     return decode_latent(pipeline, generate_latents(pipeline, [request], settings))
