@@ -27,7 +27,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from dataset_tools.sources import SourceRequest, Track, source_tracks
+from dataset_tools.sources import SourceRequest, Track
+from dataset_tools.sources.catalogue import source_tracks
 
 HEADER = (
     "| date | commit | machine | music | rounds | x real time per core | 1 to 2 | x Riffusion"

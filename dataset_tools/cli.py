@@ -15,7 +15,7 @@ from .commands.fetch import fetch
 from .commands.fidelity import fidelity
 from .commands.show import show
 from .commands.stats import stats
-from .sources import SOURCES
+from .sources.catalogue import SOURCES
 
 app = typer.Typer(help="Turn audio files into a dataset to train on.", no_args_is_help=True)
 for command in (fetch, stats, check, show, fidelity):

@@ -1,6 +1,8 @@
 """A built dataset, read back: what ``dataset.json`` says and the manifest's rows."""
 
+import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,11 @@ class Dataset:
     def anchor(self) -> str:
         """The words before every caption."""
         return str(self.built["options"]["anchor"])
+
+    def anchor_of(self, split: str) -> str:
+        """The words before a split's captions: class words for ``reg``, if the options name any."""
+        words = self.built["options"].get("class_words") if split == "reg" else None
+        return (self.anchor if words is None else words).strip()
 
 
 def read_built(folder: Path) -> tuple[dict[str, Any], MelFormat]:
@@ -68,6 +75,12 @@ def read_manifest(folder: Path) -> tuple[list[Row], list[str]]:
         if column.name not in table.column_names
         or table.schema.field(column.name).type != column.type
     ]
+
+
+def content_sha256(rows: Sequence[Row]) -> str:
+    """Hash all clips: their ids, splits, captions and images."""
+    lines = sorted(json.dumps([r["id"], r["split"], r["caption"], r["sha256"]]) for r in rows)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def read_dataset(folder: Path) -> Dataset:

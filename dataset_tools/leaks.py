@@ -9,11 +9,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
 from .dataset import Row
-from .finding import Finding
+from .finding import REBUILD, Finding
 
 SIDES = {"train": "train", "reg": "train", "val": "val", "test": "test"}
 """Split to side: regularisation clips are trained on too."""
-REMEDY = "build the dataset again"
 
 
 def leaks(rows: Sequence[Row], grouped_by: str = "artist") -> list[str]:
@@ -60,7 +59,7 @@ def _shared(
     for name, first in sorted(clips.items()):
         if len(first) > 1:
             where = " and ".join(sorted(first.values()))
-            yield Finding("leak", f"{what} {name}", f"on both sides: {where}", REMEDY)
+            yield Finding("leak", f"{what} {name}", f"on both sides: {where}", REBUILD)
 
 
 def _parents_elsewhere(rows: Sequence[Row]) -> Iterable[Finding]:
@@ -70,7 +69,7 @@ def _parents_elsewhere(rows: Sequence[Row]) -> Iterable[Finding]:
         split, parent = row["split"], split_of.get(row["parent"])
         if parent and _side(parent) != _side(split):
             what = f"made from {parent}/{row['parent']}, which is on another side"
-            yield Finding("leak", _place(row), what, REMEDY)
+            yield Finding("leak", _place(row), what, REBUILD)
 
 
 def _side(split: str) -> str:

@@ -11,7 +11,6 @@ from typing import Literal
 from .sources import Track
 
 Split = Literal["train", "val", "test"]
-SPLITS: tuple[Split, ...] = ("train", "val", "test")
 MIN_GROUPS = 3
 """With fewer groups than this there is no sensible split of them."""
 

@@ -23,7 +23,8 @@ from dmm.errors import DmmError, InputError
 from dmm.files import write_text
 from dmm.workers import Workers
 
-from ..dataset import Row
+from ..dataset import Row, content_sha256
+from ..layout import SPLITS
 from ..leaks import leaks
 from ..sources import Rejected, Track
 from . import tables
@@ -32,7 +33,7 @@ from .copies import add_copies
 from .cut import Job, cut_track
 from .decide import Facets, Plan, decide, split_tracks
 from .listing import list_tracks, requests
-from .options import PLACES, BuildOptions, claim_folder, remove_strays
+from .options import BuildOptions, claim_folder, remove_strays
 from .records import (
     Record,
     can_follow,
@@ -195,11 +196,11 @@ def _summary(
         "options": resolved,
         "splits_grouped_by": plan.grouping,
         "evidence_of_voices": plan.learnt,
-        "clips": {place: sum(row["split"] == place for row in rows) for place in PLACES},
+        "clips": {place: sum(row["split"] == place for row in rows) for place in SPLITS},
         "tracks": len({row["track"] for row in rows}),
         "rejected": n_rejected,
         "tool_version": metadata.version("diffusion-minimidi"),
-        "content_sha256": tables.content_sha256(rows),
+        "content_sha256": content_sha256(rows),
     }
 
 

@@ -21,11 +21,12 @@ from ..augmentation.mixup import nearest_rate
 from ..captions.clean import prompt
 from ..captions.tokens import count_tokens, fit
 from ..dataset import Row
+from ..layout import BUILD_FOLDER
 from ..quality import measure
 from ..sources import Sound, Track, text_sha256
 from .clip_ids import copy_id, window_number
 from .cut import amplified, finite, track_windows
-from .options import MARK, BuildOptions
+from .options import BuildOptions
 from .records import record_key
 
 SPARE_S = 1.0
@@ -65,7 +66,7 @@ def add_copies(
     """
     jobs = list(_jobs(out, rows, tracks, pulses, options)) if options.augment else []
     kept = {copies_path(out, job.track.id) for job in jobs}
-    for path in (out / MARK).glob("copies-*.json"):
+    for path in (out / BUILD_FOLDER).glob("copies-*.json"):
         if path not in kept:
             path.unlink()
     done = {job.track.id: _read_copies(job) for job in jobs}
@@ -173,7 +174,7 @@ def _copy_row(job: CopyJob, row: Row, name: str, drawn: dict[str, Any]) -> Row:
 
 def copies_path(out: Path, track: str) -> Path:
     """Say where the record of a track's copies lies."""
-    return out / MARK / f"copies-{track}.json"
+    return out / BUILD_FOLDER / f"copies-{track}.json"
 
 
 def _read_copies(job: CopyJob) -> list[Row] | None:

@@ -8,7 +8,8 @@ from rich.progress import Progress
 
 from dmm.codec.mel import load_format
 
-from ..sources import Rejected, SourceRequest, Track, source_tracks
+from ..sources import Rejected, SourceRequest, Track
+from ..sources.catalogue import source_tracks
 from .options import BuildOptions
 
 REG_SEED = 1_000_000

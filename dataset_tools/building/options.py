@@ -17,14 +17,11 @@ from dmm.files import write_text
 
 from ..augmentation.augment import parse_names
 from ..captions.clean import DEFAULT_ANCHOR, check_anchor
+from ..layout import BUILD_FOLDER, SPLITS
 from ..quality import Limits
 from .clip_ids import CLIP_ID
 from .hearing import classifier_version, embedder_version
 
-PLACES = ("train", "reg", "val", "test")
-"""Folders of clips."""
-MARK = ".dmm-build"
-"""Holds ``options.json`` and a record for every track, so that a build can go on later."""
 OUR_FILES = re.compile(CLIP_ID + r"(_.+\.npz|\.png|\.txt|\.flac|\.mid)")
 """A clip's files, and the latents that sd-scripts caches beside them."""
 PARTIAL_FILES = re.compile(r"\..+\.part(\..+)?")
@@ -185,8 +182,8 @@ def claim_folder(out: Path, options: BuildOptions, *, force: bool) -> None:
     ``force`` throws away what an earlier build left there; a folder that holds anything else and
     no dataset of ours is refused all the same.
     """
-    recorded = out / MARK / "options.json"
-    if out.exists() and (not out.is_dir() or any(p.name != MARK for p in out.iterdir())):
+    recorded = out / BUILD_FOLDER / "options.json"
+    if out.exists() and (not out.is_dir() or any(p.name != BUILD_FOLDER for p in out.iterdir())):
         if not recorded.exists():
             raise InputError(f"{out} is in use and no dataset of ours; name another folder (--out)")
         if not force:
@@ -214,7 +211,7 @@ def discard(out: Path) -> None:
     """Remove what earlier builds wrote to ``out``, and nothing else."""
     remove_strays(out, keep=set())
     (out / "dataset.json").unlink(missing_ok=True)
-    for path in sorted((out / MARK).glob("*")):
+    for path in sorted((out / BUILD_FOLDER).glob("*")):
         path.unlink()
 
 
@@ -224,7 +221,7 @@ def remove_strays(out: Path, keep: set[str]) -> None:
     sd-scripts trains on every image in a folder, so what is no longer in the manifest must go;
     files that do not bear a clip's name are left alone.
     """
-    for folder in [out, out / MARK, *(out / place for place in PLACES)]:
+    for folder in [out, out / BUILD_FOLDER, *(out / place for place in SPLITS)]:
         for path in folder.iterdir() if folder.is_dir() else ():
             if PARTIAL_FILES.fullmatch(path.name):
                 path.unlink()

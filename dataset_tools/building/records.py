@@ -15,8 +15,9 @@ from jaxtyping import Float, UInt32
 
 from dmm.files import sha256_file, whole_file, write_text
 
+from ..layout import BUILD_FOLDER
 from ..sources import Rejected, Track, text_sha256
-from .options import MARK, BuildOptions
+from .options import BuildOptions
 
 NO_KEY = ("stream", "midi")
 """Fields of a track that say how to get at it, not what it is."""
@@ -66,7 +67,7 @@ def record_key(track: Track, options: BuildOptions) -> str:
 
 def record_path(out: Path, track: str) -> Path:
     """Say where a track's record lies."""
-    return out / MARK / f"track-{track}.json"
+    return out / BUILD_FOLDER / f"track-{track}.json"
 
 
 def arrays_path(out: Path, track: str) -> Path:
@@ -100,7 +101,7 @@ def read_record(out: Path, track: Track, key: str) -> Record | None:
 def remove_records(out: Path, keep: Collection[str]) -> None:
     """Remove the records of tracks that are no longer among the input."""
     names = {record_path(out, track).stem for track in keep}
-    for path in (out / MARK).glob("track-*"):
+    for path in (out / BUILD_FOLDER).glob("track-*"):
         if path.stem not in names:
             path.unlink()
 

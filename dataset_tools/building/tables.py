@@ -1,6 +1,5 @@
 """The files that describe a dataset: manifest, ImageFolder texts, refusals, sd-scripts config."""
 
-import hashlib
 import json
 from collections.abc import Sequence
 from math import ceil
@@ -14,9 +13,10 @@ from dmm.codec.mel import load_format
 from dmm.files import whole_file, write_text
 
 from ..captions.clean import SEPARATOR, caption_prefix, prompt
+from ..layout import SPLITS
 from ..manifest_schema import SCHEMA
 from ..sources import Rejected
-from .options import PLACES, BuildOptions
+from .options import BuildOptions
 
 
 def write_manifest(out: Path, rows: Sequence[dict[str, Any]]) -> None:
@@ -42,7 +42,7 @@ def write_metadata(out: Path, rows: Sequence[dict[str, Any]], options: BuildOpti
     One file above the splits would be ignored without a word (datasets 5.2): the images would
     load, the captions would not.
     """
-    for split in PLACES:
+    for split in SPLITS:
         mine = [row for row in rows if row["split"] == split]
         first = options.words_before(split)
         texts = [(f"{row['id']}.png", prompt(first, row["caption"])) for row in mine]
@@ -60,12 +60,6 @@ def write_rejected(out: Path, rejected: Sequence[Rejected]) -> None:
 
 def _write_jsonl(path: Path, values: list[dict[str, Any]]) -> None:
     write_text(path, "".join(json.dumps(value, ensure_ascii=False) + "\n" for value in values))
-
-
-def content_sha256(rows: Sequence[dict[str, Any]]) -> str:
-    """Hash all clips: their ids, splits, captions and images."""
-    lines = sorted(json.dumps([r["id"], r["split"], r["caption"], r["sha256"]]) for r in rows)
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def write_kohya_config(out: Path, rows: Sequence[dict[str, Any]], options: BuildOptions) -> None:

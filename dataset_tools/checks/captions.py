@@ -7,8 +7,7 @@ from pathlib import Path
 from ..captions.clean import SEPARATOR, prompt
 from ..dataset import Dataset, Row
 from ..finding import REBUILD, Finding
-from ..leaks import SIDES
-from .config import subset_anchor
+from ..layout import SPLITS
 
 MAX_TOKENS = 77
 """CLIP's 75 and its start and end; what lies beyond is not read."""
@@ -20,7 +19,7 @@ def check_caption(dataset: Dataset, row: Row) -> Iterator[Finding]:
     where = f"{row['split']}/{row['id']}.txt"
     if wrong := _wrong_file(dataset.folder / where, row["caption"]):
         yield Finding("caption file", where, wrong, REBUILD)
-    for what in _wrong_words(row["caption"], subset_anchor(dataset.built, row["split"])):
+    for what in _wrong_words(row["caption"], dataset.anchor_of(row["split"])):
         yield Finding("caption", where, what, REWORD)
     if row["tokens"] is not None and row["tokens"] > MAX_TOKENS:
         what = f"{row['tokens']} tokens with its anchor; a text encoder reads {MAX_TOKENS}"
@@ -54,8 +53,8 @@ def _wrong_words(caption: str, anchor: str) -> Iterator[str]:
 
 def check_metadata(dataset: Dataset, rows: Sequence[Row]) -> Iterator[Finding]:
     """Find ``metadata.jsonl`` files whose texts are not the prompts of the split's clips."""
-    for split in SIDES:
-        anchor = subset_anchor(dataset.built, split)
+    for split in SPLITS:
+        anchor = dataset.anchor_of(split)
         expected = {
             f"{row['id']}.png": prompt(anchor, row["caption"])
             for row in rows

@@ -27,13 +27,6 @@ FORBIDDEN = {
 }
 
 
-def subset_anchor(built: dict[str, Any], split: str) -> str:
-    """Say the words before a split's captions: reg has class words where the options name some."""
-    options = built["options"]
-    words = options.get("class_words") if split == "reg" else None
-    return (options["anchor"] if words is None else words).strip()
-
-
 def check_config(dataset: Dataset) -> Iterator[Finding]:
     """Find what sd-scripts would refuse, or follow to no good."""
     try:
@@ -93,7 +86,7 @@ def _wrong_values(dataset: Dataset, subsets: list[dict[str, Any]]) -> Iterator[s
         for option, why in FORBIDDEN.items():
             if subset.get(option):
                 yield f"{option} of {name!r}: {why}"
-        if wrong := _wrong_prefix(subset, subset_anchor(dataset.built, name)):
+        if wrong := _wrong_prefix(subset, dataset.anchor_of(name)):
             yield f"{wrong} (subset {name!r})"
 
 

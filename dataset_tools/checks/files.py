@@ -17,7 +17,7 @@ from dmm.codec.mel import MelFormat
 
 from ..dataset import Dataset, Row
 from ..finding import REBUILD, Finding
-from ..leaks import SIDES
+from ..layout import SPLITS
 
 IMAGE_SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".avif", ".jxl"))
 """What sd-scripts' ``glob_images`` takes (library/train_util.py), in small letters."""
@@ -88,7 +88,7 @@ def _wrong_sound(path: Path, fmt: MelFormat, channels: int) -> str | None:
 
 def check_folders(folder: Path, rows: Iterable[Row]) -> Iterator[Finding]:
     """Find images and cached latents that belong to no clip, and latents older than their image."""
-    ids = {split: {row["id"] for row in rows if row["split"] == split} for split in SIDES}
+    ids = {split: {row["id"] for row in rows if row["split"] == split} for split in SPLITS}
     for split, mine in ids.items():
         for path in sorted((folder / split).glob("*")):
             where = f"{split}/{path.name}"

@@ -6,14 +6,12 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
-from ..building import tables
-from ..dataset import Row
-from ..finding import Finding
-from ..leaks import SIDES
+from ..dataset import Row, content_sha256
+from ..finding import REBUILD, Finding
+from ..layout import SPLITS
 
 NEVER_NULL = ("id", "source", "track", "split", "start_s", "caption", "sha256", "track_sha256")
 JSON_COLUMNS = ("facets", "vocal_evidence", "augmentation", "truth")
-REBUILD = "build the dataset again"
 
 
 def check_manifest(built: dict[str, Any], rows: Sequence[Row]) -> Iterator[Finding]:
@@ -44,7 +42,7 @@ def _promises(built: dict[str, Any], rows: Sequence[Row]) -> Iterator[Finding]:
     if promised != counted:
         what = f"promises clips {promised}, the manifest has {dict(counted)}"
         yield Finding("content", "dataset.json", what, REBUILD)
-    elif built.get("content_sha256") != tables.content_sha256(rows):
+    elif built.get("content_sha256") != content_sha256(rows):
         what = "its content_sha256 is not that of the manifest, which was changed after the build"
         yield Finding("content", "dataset.json", what, REBUILD)
 
@@ -62,7 +60,7 @@ def _ids(rows: Sequence[Row]) -> Iterator[Finding]:
 def _values(rows: Sequence[Row]) -> Iterator[Finding]:
     for row in rows:
         where = f"{row['split']}/{row['id']}"
-        if row["split"] not in SIDES:
+        if row["split"] not in SPLITS:
             yield Finding("manifest", where, f"no split {row['split']!r}", REBUILD)
         for name in ("vocal_probability", "vocal_window"):
             if row[name] is not None and not 0 <= row[name] <= 1:

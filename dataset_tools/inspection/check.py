@@ -9,7 +9,6 @@ from pathlib import Path
 
 from dmm.errors import InputError
 
-from ..building.options import MARK
 from ..checks.captions import check_caption, check_metadata
 from ..checks.config import check_config
 from ..checks.files import check_clip_files, check_folders
@@ -17,6 +16,7 @@ from ..checks.manifest import check_manifest
 from ..checks.voices import check_voices
 from ..dataset import Dataset, read_built, read_manifest
 from ..finding import REBUILD, Finding
+from ..layout import BUILD_FOLDER
 from ..leaks import find_leaks
 
 
@@ -26,7 +26,9 @@ def check_dataset(folder: Path, advance: Callable[[int], None] | None = None) ->
     ``advance`` is told of every clip that is done. Where the manifest cannot be believed, nothing
     that rests on it is checked.
     """
-    if not any((folder / name).exists() for name in ("dataset.json", "manifest.parquet", MARK)):
+    if not any(
+        (folder / name).exists() for name in ("dataset.json", "manifest.parquet", BUILD_FOLDER)
+    ):
         raise InputError(f"{folder} is no dataset; make one with `dmm data build --out {folder}`")
     try:
         built, fmt = read_built(folder)

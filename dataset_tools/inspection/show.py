@@ -67,7 +67,6 @@ def find_clip(rows: Sequence[Row], wanted: str) -> Row:
 def show_clip(dataset: Dataset, wanted: str) -> Shown:
     """Gather what is known of a clip; InputError if no clip or several begin with ``wanted``."""
     from ..captions.clean import prompt
-    from ..checks.config import subset_anchor
 
     row = find_clip(dataset.rows, wanted)
     relatives = [
@@ -77,7 +76,7 @@ def show_clip(dataset: Dataset, wanted: str) -> Shown:
     ]
     return Shown(
         row=row,
-        prompt=prompt(subset_anchor(dataset.built, row["split"]), row["caption"]),
+        prompt=prompt(dataset.anchor_of(row["split"]), row["caption"]),
         facets=json.loads(row["facets"] or "{}"),
         evidence=json.loads(row["vocal_evidence"] or "{}"),
         augmentation=json.loads(row["augmentation"] or "null"),

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..building.options import PLACES as SPLITS
 from ..captions.lexicon import FACETS
 from ..dataset import Dataset, Row, read_dataset
+from ..layout import SPLITS
 
 BINS = 24
 TOP = 12

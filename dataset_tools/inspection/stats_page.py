@@ -6,7 +6,7 @@ from typing import Any
 
 from dmm.pages import template
 
-from ..building.options import PLACES as SPLITS
+from ..layout import SPLITS
 from .stats import MEASURES, TOP
 
 TEMPLATE = Path(__file__).with_name("stats.html.jinja")

@@ -1,18 +1,15 @@
-"""Where tracks come from: one generator of ``Track | Rejected`` for every source, found by name."""
+"""What a dataset source yields: ``Track`` for music, ``Rejected`` for what cannot be used."""
 
 import hashlib
-import importlib
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float
-
-from dmm.errors import InputError
 
 CaptionOrigin = Literal["sidecar", "tags", "rule", "truth", "table"]
 Sound = Float[np.ndarray, "channels samples"]
@@ -30,7 +27,7 @@ class Track:
     id: str
     """Stable, safe as a file name, never the beginning of another id: see ``track_id``."""
     source: str
-    """Name in ``SOURCES``."""
+    """Name in ``SOURCES`` of ``catalogue.py``."""
     input: str
     """What the user knows it by: a path below the input folder, or a generator and seed."""
     caption: str
@@ -107,23 +104,6 @@ class Rejected:
     """Begins with its kind and a colon: ``silent: -71.2 dBFS RMS, below -60``."""
     start_s: float | None = None
     """Where the refused window begins, seconds; None for the whole track."""
-
-
-SOURCES = {
-    "folder": "dataset_tools.sources.folder",
-    "minimidi": "dataset_tools.sources.minimidi_clips",
-    "sdd": "dataset_tools.sources.sdd",
-    "suno": "dataset_tools.sources.suno",
-    "huggingface": "dataset_tools.sources.huggingface",
-}
-"""Source name to the module whose generator ``tracks(request)`` makes its tracks."""
-
-
-def source_tracks(name: str, request: SourceRequest) -> Iterator[Track | Rejected]:
-    """Start the named source; its module is imported only now."""
-    if name not in SOURCES:
-        raise InputError(f"no source {name!r}; known: {', '.join(SOURCES)}")
-    return importlib.import_module(SOURCES[name]).tracks(request)
 
 
 def track_id(name: str, sha256: str) -> str:

@@ -18,14 +18,13 @@ from dmm.files import sha256_file
 from dmm.sound.audio import stream_audio
 from dmm.sound.decoding import PROTECTED
 
+from ..layout import BUILD_FOLDER
 from . import Rejected, Stream
 
 SUFFIXES = {
     ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".m4p", ".aac", ".aif", ".aiff",
 }  # fmt: skip
 """By suffix only what may be sound is chosen; what it holds is found out by reading it."""
-DATASET_MARK = ".dmm-build"
-"""A folder holding this is a dataset of ours: its reference audio is no input."""
 
 
 def source_folder(folder: Path | None) -> Path:
@@ -61,7 +60,7 @@ def linked_folders(root: Path) -> Iterator[Rejected]:
 def _walk(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
     """Yield (folder, file names, folder names), without what is hidden or a dataset of ours."""
     for folder, subfolders, names in os.walk(root):
-        mine = DATASET_MARK in subfolders
+        mine = BUILD_FOLDER in subfolders  # a dataset: its reference audio is no input
         subfolders[:] = [] if mine else [name for name in subfolders if not name.startswith(".")]
         yield Path(folder), [] if mine else [n for n in names if n[0] != "."], subfolders
 

@@ -8,6 +8,7 @@ import pytest
 
 from dataset_tools.building import tables
 from dataset_tools.building.options import BuildOptions
+from dataset_tools.dataset import content_sha256
 from dmm.codec.image import write_image
 from dmm.codec.mel import encode, load_format
 from dmm.files import sha256_file
@@ -78,7 +79,7 @@ def write_all(folder, rows, options=OPTIONS):
         "splits_grouped_by": "artist",
         "clips": {s: sum(r["split"] == s for r in rows) for s in ("train", "reg", "val", "test")},
         "tracks": len({row["track"] for row in rows}),
-        "content_sha256": tables.content_sha256(rows),
+        "content_sha256": content_sha256(rows),
     }
     (folder / "dataset.json").write_text(json.dumps(built))
 

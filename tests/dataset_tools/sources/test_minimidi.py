@@ -7,7 +7,8 @@ import re
 import pretty_midi
 import pytest
 
-from dataset_tools.sources import SourceRequest, Track, source_tracks
+from dataset_tools.sources import SourceRequest, Track
+from dataset_tools.sources.catalogue import source_tracks
 from dataset_tools.sources.minimidi import (
     BASE_STYLES,
     HELD_OUT_STYLES,

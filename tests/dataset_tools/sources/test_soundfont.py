@@ -12,7 +12,8 @@ import pytest
 
 from dataset_tools.building.build import build_dataset
 from dataset_tools.building.options import BuildOptions
-from dataset_tools.sources import SourceRequest, source_tracks
+from dataset_tools.sources import SourceRequest
+from dataset_tools.sources.catalogue import source_tracks
 from dataset_tools.sources.minimidi import Note, compose
 from dataset_tools.sources.minimidi import soundfont as module
 from dataset_tools.sources.minimidi.soundfont import check_soundfont, render_soundfont

@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from dataset_tools.sources import SourceRequest, Track, source_tracks
+from dataset_tools.sources import SourceRequest, Track
+from dataset_tools.sources.catalogue import source_tracks
 from dataset_tools.sources.minimidi import Note, compose, render
 from dataset_tools.sources.minimidi.phonation import Gestures, phonate
 from dataset_tools.sources.minimidi.phonemes import UPPER_HZ, VOWELS

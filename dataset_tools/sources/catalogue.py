@@ -1,0 +1,56 @@
+"""Dataset sources by name; the module of a source is imported only when its tracks are listed."""
+
+from collections.abc import Callable, Iterator
+
+from dmm.errors import InputError
+
+from . import Rejected, SourceRequest, Track
+
+Found = Iterator[Track | Rejected]
+
+
+def source_tracks(name: str, request: SourceRequest) -> Found:
+    """List the tracks of the named source; InputError lists the known names if it is unknown."""
+    if name not in SOURCES:
+        raise InputError(f"no source {name!r}; known: {', '.join(SOURCES)}")
+    return SOURCES[name](request)
+
+
+def _folder(request: SourceRequest) -> Found:
+    from .folder import tracks
+
+    return tracks(request)
+
+
+def _minimidi(request: SourceRequest) -> Found:
+    from .minimidi_clips import tracks
+
+    return tracks(request)
+
+
+def _sdd(request: SourceRequest) -> Found:
+    from .sdd import tracks
+
+    return tracks(request)
+
+
+def _suno(request: SourceRequest) -> Found:
+    from .suno import tracks
+
+    return tracks(request)
+
+
+def _huggingface(request: SourceRequest) -> Found:
+    from .huggingface import tracks
+
+    return tracks(request)
+
+
+SOURCES: dict[str, Callable[[SourceRequest], Found]] = {
+    "folder": _folder,
+    "minimidi": _minimidi,
+    "sdd": _sdd,
+    "suno": _suno,
+    "huggingface": _huggingface,
+}
+"""Name, as for ``--source``, to the generator of its tracks."""
