@@ -1,4 +1,4 @@
-"""``dataset.json`` against the manifest, and the manifest's rows against each other."""
+"""Check the manifest's rows: against ``dataset.json``, each other, and the values allowed."""
 
 import json
 from collections import Counter
@@ -15,7 +15,10 @@ JSON_COLUMNS = ("facets", "vocal_evidence", "augmentation", "truth")
 
 
 def check_manifest(built: dict[str, Any], rows: Sequence[Row]) -> Iterator[Finding]:
-    """Find what ``dataset.json`` promises and the rows do not hold, and rows out of order."""
+    """Find rows that contradict ``dataset.json``, each other, or the values that are allowed.
+
+    Where a required value is missing, nothing else is checked.
+    """
     blanks = list(_blanks(rows))
     yield from blanks
     if blanks:
@@ -80,14 +83,21 @@ def _is_json(text: str) -> bool:
 
 
 def _augmented(rows: Sequence[Row]) -> Iterator[Finding]:
-    """Find augmented clips that are scored, or that come from no clip of the training set."""
+    """Find augmented clips outside ``train``, and those not made from a clip of ``train``."""
     split_of = {row["id"]: row["split"] for row in rows}
     for row in rows:
-        where = f"{row['split']}/{row['id']}"
-        if row["augmentation"] is not None and row["split"] != "train":
-            yield Finding("augmentation", where, "augmented, but not for training", REBUILD)
-        elif row["augmentation"] is not None and row["parent"] is None:
-            yield Finding("augmentation", where, "augmented, but names no parent", REBUILD)
-        elif row["parent"] is not None and row["parent"] not in split_of:
-            what = f"made from {row['parent']}, which is not in the manifest"
-            yield Finding("augmentation", where, what, REBUILD)
+        if wrong := _wrong_augmentation(row, split_of):
+            yield Finding("augmentation", f"{row['split']}/{row['id']}", wrong, REBUILD)
+
+
+def _wrong_augmentation(row: Row, split_of: dict[str, str]) -> str | None:
+    parent = row["parent"]
+    if row["augmentation"] is not None and row["split"] != "train":
+        return "augmented, but not for training"
+    if row["augmentation"] is not None and parent is None:
+        return "augmented, but names no parent"
+    if parent is not None and parent not in split_of:
+        return f"made from {parent}, which is not in the manifest"
+    if parent is not None and split_of[parent] != "train":
+        return f"made from {split_of[parent]}/{parent}, not from a clip of train/"
+    return None

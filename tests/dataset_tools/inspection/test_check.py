@@ -11,7 +11,9 @@ import typer
 from PIL import Image, PngImagePlugin
 from typer.testing import CliRunner
 
+from dataset_tools.checks.manifest import check_manifest
 from dataset_tools.commands.check import check
+from dataset_tools.finding import REBUILD
 from dataset_tools.inspection.check import check_dataset
 from dmm.codec.image import write_image
 from dmm.codec.mel import load_format
@@ -19,6 +21,7 @@ from dmm.errors import InputError
 
 FIRST = "song-1-0000000001-0000"
 VAL, TEST, REG = "song-6-0000000006-0000", "song-7-0000000007-0000", "song-4-0000000004-0000"
+COPY = "song-1-0000000001-a1-0000"
 
 
 def only(dataset):
@@ -337,6 +340,14 @@ def test_an_augmented_clip_without_its_parent_is_found(rewrite):
 
 def test_an_augmented_clip_of_a_parent_that_is_gone_is_found(rewrite):
     assert "made from gone, which is not in the manifest" in only(rewrite(7, parent="gone"))
+
+
+def test_a_training_copy_of_a_clip_outside_train_is_found(good):
+    for number, parent in ((6, TEST), (5, VAL), (3, REG)):
+        rows = [row | {"parent": parent} if row["parent"] else row for row in good[1]]
+        found = [str(f) for f in check_manifest({}, rows) if f.kind == "augmentation"]
+        where = f"{rows[number]['split']}/{parent}"
+        assert found == [f"train/{COPY}: made from {where}, not from a clip of train/; {REBUILD}"]
 
 
 # The command
