@@ -1,4 +1,4 @@
-"""Unpack a zip file so that nothing in it can lie outside the folder or fill the disk."""
+"""Unpack a zip file safely: no file outside the folder, no archive that would fill the disk."""
 
 import stat
 import zipfile
@@ -8,17 +8,17 @@ from dmm.errors import DmmError
 from dmm.files import whole_file
 from dmm.progress import progress_bar
 
-from .sources.files import inside
+from .sources.files import path_inside
 
-MOST_UNPACKED = 20
-"""Times its own size that an archive may unpack to; sound hardly shrinks."""
+MAX_EXPANSION = 20
+"""An archive may unpack to so many times its size; sound is hardly compressed."""
 
 
 def unpack(archive: Path, out: Path) -> None:
-    """Write an archive's files below ``out``; those there already with their size are kept.
+    """Write an archive's files below ``out``; existing files of the same size are kept.
 
-    Every name is checked before the first is written. DmmError for a damaged archive, or one with
-    a link, or a path that leaves the folder.
+    All names are checked before anything is written. DmmError for an archive that is damaged,
+    expands too much, or has a link or a path that leaves the folder.
     """
     try:
         with zipfile.ZipFile(archive) as opened:
@@ -26,8 +26,8 @@ def unpack(archive: Path, out: Path) -> None:
                 m for m in opened.infolist() if not m.is_dir() and "__MACOSX" not in m.filename
             ]
             targets = [_target(member, archive, out) for member in members]
-            if sum(m.file_size for m in members) > MOST_UNPACKED * archive.stat().st_size + 10**6:
-                raise DmmError(f"{archive.name}: unpacks to far too much; it was left as it is")
+            if sum(m.file_size for m in members) > MAX_EXPANSION * archive.stat().st_size + 10**6:
+                raise DmmError(f"{archive.name}: unpacks to far too much; nothing was unpacked")
             with progress_bar(f"unpacking {archive.name}", len(members)) as advance:
                 for member, target in zip(members, targets, strict=True):
                     _write(opened, member, target)
@@ -37,7 +37,7 @@ def unpack(archive: Path, out: Path) -> None:
 
 
 def _target(member: zipfile.ZipInfo, archive: Path, out: Path) -> Path:
-    target = inside(member.filename, out)
+    target = path_inside(member.filename, out)
     if target is None or stat.S_ISLNK(member.external_attr >> 16):
         raise DmmError(
             f"{archive.name}: {member.filename!r} leaves the folder; nothing was unpacked"

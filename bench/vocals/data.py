@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, UInt8
 from scipy import signal
 
 from dataset_tools.sources.minimidi import Piece
-from dataset_tools.sources.minimidi.voice import sing
+from dataset_tools.sources.minimidi.singing import sing
 from dmm.files import whole_file
 from dmm.progress import progress_bar
 from eval.listening.spectrograms import SR as LISTENER_SR

@@ -18,81 +18,81 @@ Stream = Callable[[int, int], Iterable[np.ndarray]]
 
 @dataclass(frozen=True)
 class Track:
-    """One piece of music, with its words; the sound itself is read by ``stream``.
+    """One piece of music with its captions and tags; its sound is read by calling ``stream``.
 
-    Tracks travel to worker processes, so ``stream`` must be picklable: a module's function or a
-    ``functools.partial`` of one.
+    Tracks are sent to worker processes, so ``stream`` must be picklable: a function of a module, or
+    a ``functools.partial`` of one.
     """
 
     id: str
-    """Stable, safe as a file name, never the beginning of another id: see ``track_id``."""
+    """Stable, safe as a file name, never a prefix of another id: see ``track_id``."""
     source: str
     """Name in ``SOURCES`` of ``catalogue.py``."""
     input: str
-    """What the user knows it by: a path below the input folder, or a generator and seed."""
+    """Name that the user knows: a path below the input folder, or a generator and its seed."""
     caption: str
     """As found, before cleaning."""
     caption_origin: CaptionOrigin
     sha256: str
-    """Of the source file's bytes, or of what a generator was given."""
+    """Hash of the file's bytes, or of a generator's arguments."""
     stream: Stream
-    """(sampling rate in Hz, channel count) to blocks of float32 sound in -1..1, in order;
-    InputError if, or where, it is unreadable."""
+    """Function of a sampling rate (Hz) and a number of channels that yields blocks of float32 sound
+    in -1..1, in order; InputError if the sound cannot be read."""
     title: str | None = None
     artist: str | None = None
     album: str | None = None
     licence: str | None = None
     more_captions: tuple[str, ...] = ()
-    """Other people's words for the same track, kept apart: a clip bears one of them all."""
+    """Captions by other people; each clip gets one of all captions."""
     tags: tuple[str, ...] = ()
     """As found: free words, or MTG-Jamendo's ``instrument---voice``."""
     has_lyrics: bool | None = None
-    """Whether words to be sung lie beside the sound; None where nothing could tell."""
+    """Whether the file comes with lyrics; None if that is unknown."""
     instrumental: bool | None = None
-    """What a flag beside the sound claims; evidence, not proof."""
+    """A flag that comes with the file; it may be wrong."""
     url: str | None = None
-    """Where the track is published."""
+    """Web page of the track."""
     is_reg: bool = False
-    """Given for regularisation: never trained on as itself."""
+    """Whether the track is for regularisation only."""
     truth: dict[str, Any] | None = None
-    """What a generator knows of its own piece."""
+    """Exact facts about a generated piece: instruments, tempo, key, notes."""
     midi: Callable[[], bytes] | None = None
-    """The score as a standard MIDI file's content, for tracks of one clip; picklable too."""
+    """Returns the score as a standard MIDI file, for tracks of one clip; must be picklable."""
 
     def load(self, sr: int, channels: int) -> Sound:
-        """The whole sound at once."""
+        """Read the whole sound at once."""
         return np.concatenate(list(self.stream(sr, channels)), axis=1)
 
 
 @dataclass(frozen=True)
 class SourceRequest:
-    """What the user asked of a source; each source takes what concerns it."""
+    """Options for the sources; each source uses those that concern it."""
 
     input: Path | None = None
-    """Folder to read."""
+    """File or folder to read."""
     licence: str | None = None
-    """For tracks that name none."""
+    """Licence of tracks that name none."""
     count: int = 100
-    """How many pieces to generate; the first ones of a larger count are the same."""
+    """Number of pieces to generate; a larger count begins with the same pieces."""
     styles: tuple[str, ...] = ()
-    """Styles to generate; empty for the source's own choice."""
+    """Styles to generate; empty for the source's default."""
     seed: int = 0
     duration_s: float = 5.12
-    """Length of one clip of the format."""
+    """Length of generated pieces: one clip of the format."""
     instruments: tuple[str, ...] = ()
-    """Names that must all play in what is generated; empty takes all."""
+    """Instruments that must all play in a generated piece; empty for any."""
     unseen: bool = False
-    """Compose for the pairs of instruments that are kept for testing, and for no others."""
+    """Compose only for the pairs of instruments that are kept for testing."""
     soundfont: Path | None = None
-    """SoundFont that plays what is generated; None for the generator's own synthesiser."""
+    """SoundFont that plays generated pieces; None for the generator's own synthesiser."""
     vocals: float = 0.0
     """Share of generated pieces with a synthetic singer, 0..1."""
     tags: Path | None = None
     """MTG-Jamendo's tab-separated tags, for Song Describer; None for those beside the captions."""
     valid_only: bool = False
-    """Of Song Describer, only captions that its reviewers found valid."""
+    """Take only captions of Song Describer that its reviewers found valid."""
     caption_column: str | None = None
-    """Column of words in a Hugging Face dataset; None finds it by its name."""
+    """Column of captions in a Hugging Face dataset; None finds it by its name."""
 
 
 @dataclass(frozen=True)
@@ -103,14 +103,14 @@ class Rejected:
     reason: str
     """Begins with its kind and a colon: ``silent: -71.2 dBFS RMS, below -60``."""
     start_s: float | None = None
-    """Where the refused window begins, seconds; None for the whole track."""
+    """Start of the refused window, seconds; None if the whole track is refused."""
 
 
 def track_id(name: str, sha256: str) -> str:
-    """Make an id: a readable part of at most 40 letters, then ten digits of the hash.
+    """Id of a track: at most 40 characters of its name, then ten digits of its hash.
 
-    The hash comes last and has a fixed length, so no id is the beginning of another: sd-scripts
-    finds an image's cached latents by the beginning of their file name.
+    The hash is last and of fixed length, so that no id is a prefix of another: sd-scripts finds an
+    image's cached latents by the prefix of their file name.
 
     >>> track_id("Café del Mar/01 Été.flac", "0123456789abcdef")
     'cafe-del-mar-01-ete-flac-0123456789'

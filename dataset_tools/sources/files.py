@@ -1,7 +1,7 @@
-"""Audio files below a folder of the user's: which there are, which are refused, and their sound.
+"""Find, check and read the audio files below a folder of the user's.
 
-Nothing outside the folder is read: a link is followed only to a file inside it, and a table's path
-is taken only if it stays inside.
+Nothing outside the folder is read: links are followed only to files inside it, and paths in tables
+are used only if they stay inside.
 """
 
 import os
@@ -24,11 +24,11 @@ from . import Rejected, Stream
 SUFFIXES = {
     ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".m4p", ".aac", ".aif", ".aiff",
 }  # fmt: skip
-"""By suffix only what may be sound is chosen; what it holds is found out by reading it."""
+"""Suffixes of files that may hold sound; reading them shows whether they do."""
 
 
 def source_folder(folder: Path | None) -> Path:
-    """Return the folder, or raise InputError if it is none."""
+    """Return the folder; InputError if it is not a folder."""
     if folder is None or not folder.is_dir():
         raise InputError(f"{folder} is not a folder; name one that holds audio files (--input DIR)")
     return folder
@@ -40,9 +40,9 @@ def audio_files(root: Path) -> list[Path]:
 
 
 def files_below(root: Path, suffixes: set[str]) -> list[Path]:
-    """List files with these suffixes, sorted; hidden names and datasets of ours left out.
+    """List files with these suffixes, sorted, without hidden ones and those of built datasets.
 
-    Links to folders are not followed, so there is no going in circles: see ``linked_folders``.
+    Links to folders are not followed, so there are no endless loops: see ``linked_folders``.
     """
     found: list[Path] = []
     for folder, names, _ in _walk(root):
@@ -54,30 +54,32 @@ def linked_folders(root: Path) -> Iterator[Rejected]:
     """Yield a refusal for every link to a folder, which is not followed."""
     links = [folder / name for folder, _, names in _walk(root) for name in names]
     for link in sorted(path for path in links if path.is_symlink()):
-        yield Rejected(shown(link, root), f"link: {_leads(link, root)}; copy the folder here")
+        yield Rejected(
+            display_path(link, root), f"link: {_link_fault(link, root)}; copy the folder here"
+        )
 
 
 def _walk(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
-    """Yield (folder, file names, folder names), without what is hidden or a dataset of ours."""
+    """Yield (folder, file names, folder names), without hidden ones and built datasets."""
     for folder, subfolders, names in os.walk(root):
         mine = BUILD_FOLDER in subfolders  # a dataset: its reference audio is no input
         subfolders[:] = [] if mine else [name for name in subfolders if not name.startswith(".")]
         yield Path(folder), [] if mine else [n for n in names if n[0] != "."], subfolders
 
 
-def shown(path: Path, root: Path) -> str:
-    """Give the path below ``root`` with slashes, in letters that every file can hold."""
+def display_path(path: Path, root: Path) -> str:
+    """Path below ``root`` with slashes; bytes that are not UTF-8 are replaced."""
     return os.fsencode(path.relative_to(root).as_posix()).decode("utf-8", "replace")
 
 
 def file_sha256(path: Path, root: Path) -> str:
-    """Hash a file that may be read; InputError, beginning with the kind, for one that may not."""
+    """Hash an audio file; InputError, beginning with its kind, if the file must not be read."""
     try:
         str(path.relative_to(root)).encode()
-    except UnicodeEncodeError as error:  # libsndfile and our tables cannot take it
+    except UnicodeEncodeError as error:  # neither libsndfile nor the manifest can hold such a name
         raise InputError("name not UTF-8: rename the file") from error
     if not stays_inside(path, root) or (path.is_symlink() and not path.is_file()):
-        raise InputError(f"link: {_leads(path, root)}; copy the file here")
+        raise InputError(f"link: {_link_fault(path, root)}; copy the file here")
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):
@@ -91,11 +93,11 @@ def file_sha256(path: Path, root: Path) -> str:
         raise InputError(f"unreadable: {error.strerror}") from error
 
 
-def _leads(link: Path, root: Path) -> str:
-    """Say where a link leads that is not followed."""
+def _link_fault(link: Path, root: Path) -> str:
+    """Reason why a link is not followed."""
     try:
         target = link.resolve(strict=True)
-    except (RuntimeError, OSError) as error:  # Python 3.13 has OSError for a circle
+    except (RuntimeError, OSError) as error:  # for a loop Python 3.13 raises OSError
         return "leads nowhere" if isinstance(error, FileNotFoundError) else "leads in a circle"
     if not target.is_relative_to(root.resolve()):
         return "leads out of the folder"
@@ -103,7 +105,7 @@ def _leads(link: Path, root: Path) -> str:
 
 
 def _is_protected(path: Path) -> bool:
-    """Tell encrypted MP4 sound by its sample entry, without decoding; False for all else."""
+    """Whether the file is encrypted MP4 sound, as its sample entry says; nothing is decoded."""
     try:
         file = mutagen.File(path)  # pyright: ignore[reportPrivateImportUsage]
     except (mutagen.MutagenError, OSError):  # pyright: ignore[reportPrivateImportUsage]
@@ -111,10 +113,10 @@ def _is_protected(path: Path) -> bool:
     return getattr(getattr(file, "info", None), "codec", None) in PROTECTED
 
 
-def inside(name: str, root: Path) -> Path | None:
-    """Return the path that a table names below ``root``; None if it would leave the folder.
+def path_inside(name: str, root: Path) -> Path | None:
+    """Path below ``root`` for a name in a table; None if it would leave the folder.
 
-    >>> inside("../secret.mp3", Path("music")) is None
+    >>> path_inside("../secret.mp3", Path("music")) is None
     True
     """
     parts = PurePosixPath(name.replace("\\", "/")).parts
@@ -125,20 +127,20 @@ def inside(name: str, root: Path) -> Path | None:
 
 
 def stays_inside(path: Path, root: Path) -> bool:
-    """Tell whether a path below ``root`` is still there once every link is followed."""
+    """Whether a path below ``root`` stays below it when all links are followed."""
     try:
         return path.resolve().is_relative_to(root.resolve())
-    except (RuntimeError, OSError):  # a circle of links
+    except (RuntimeError, OSError):  # a loop of links
         return False
 
 
 def file_stream(path: Path) -> Stream:
-    """Make a track's ``stream`` of a file."""
+    """Make a ``Track.stream`` that reads a file."""
     return partial(stream_file, path)
 
 
 def stream_file(path: Path, sr: int, channels: int) -> Iterator[np.ndarray]:
-    """Read a file's sound; the InputError names no folder, they are no one else's business."""
+    """Yield a file's sound in blocks; an InputError names the file without its folder."""
     try:
         yield from stream_audio(path, sr, channels)
     except InputError as error:

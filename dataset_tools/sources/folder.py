@@ -1,8 +1,8 @@
-"""A folder of anyone's audio files: ``dmm data build --source folder --input DIR``.
+"""Source ``folder``, any audio files: ``dmm data build --source folder --input DIR``.
 
-Each file's words come from the first of: a sidecar ``NAME.txt`` beside it (UTF-8), its tags, its
-own and its folders' names. Example row: ``wesnoth/battle.ogg`` with the tag genre=Orchestral gives
-the caption "orchestral", origin "tags".
+A file's caption comes from the first of these that exists: a file ``NAME.txt`` beside it (UTF-8),
+its tags, its own and its folders' names. Example: ``wesnoth/battle.ogg`` with the tag
+genre=Orchestral has the caption "orchestral", origin "tags".
 """
 
 import re
@@ -15,24 +15,24 @@ from . import CaptionOrigin, Rejected, SourceRequest, Track, track_id
 from .files import (
     SUFFIXES,
     audio_files,
+    display_path,
     file_sha256,
     file_stream,
     linked_folders,
-    shown,
     source_folder,
     stays_inside,
 )
 from .tags import has_lyrics, read_tags, tag_caption
 
 NAMELESS = {"music", "audio", "sound", "sounds", "songs", "tracks", "untitled", "media"}
-"""Folder and file names that say nothing."""
+"""Folder and file names that do not describe music."""
 NO_ARTIST = {"various artists", "various", "unknown artist", "unknown", "va", "n/a"}
 
 
 def tracks(request: SourceRequest) -> Iterator[Track | Rejected]:
-    """Yield every audio file below ``request.input``, sorted by path, refused ones with why.
+    """Yield a track, or a refusal, for every audio file below ``request.input``, sorted by path.
 
-    InputError for no folder, or one without audio files.
+    InputError if it is not a folder, or holds no audio file.
     """
     root = source_folder(request.input)
     paths = audio_files(root)
@@ -45,7 +45,7 @@ def tracks(request: SourceRequest) -> Iterator[Track | Rejected]:
 
 
 def _track(path: Path, root: Path, licence: str | None) -> Track | Rejected:
-    name = shown(path, root)
+    name = display_path(path, root)
     try:
         sha256 = file_sha256(path, root)
         tags = read_tags(path)
@@ -77,23 +77,23 @@ def _track(path: Path, root: Path, licence: str | None) -> Track | Rejected:
 
 
 def named_artist(artist: str | None) -> str | None:
-    """Return the artist, None for words that stand for none."""
+    """Return the artist; None for names such as "various artists"."""
     return artist if artist and artist.lower() not in NO_ARTIST else None
 
 
 def _caption(path: Path, root: Path, tags: dict[str, list[str]]) -> tuple[str, CaptionOrigin]:
-    """Find the words and their origin; UnicodeDecodeError for a sidecar that is not UTF-8."""
+    """Caption and its origin; UnicodeDecodeError for a ``NAME.txt`` that is not UTF-8."""
     sidecar = path.with_suffix(".txt")
     here = stays_inside(sidecar, root) and sidecar.is_file()
     if here and (text := sidecar.read_text(encoding="utf-8-sig").strip()):
         return text, "sidecar"
     if text := tag_caption(tags):
         return text, "tags"
-    return name_caption(shown(path, root)), "rule"
+    return name_caption(display_path(path, root)), "rule"
 
 
 def name_caption(name: str) -> str:
-    """Make words of a file's path, folders first; "music" if there are none.
+    """Caption made of a file's path, folders first; "music" if it has no words.
 
     >>> name_caption("lo-fi_beats/music/03 - RainyNight_v2.mp3")
     'lo fi beats, rainy night'

@@ -1,13 +1,13 @@
-"""Hugging Face datasets of sound and words: ``dmm data build --source huggingface --input WHAT``.
+"""Source ``huggingface``, datasets of sound and text: ``dmm data build --source huggingface``.
 
-WHAT is a Parquet file, a folder of them, an AudioFolder (sound files and ``metadata.csv``,
-``.jsonl`` or ``.parquet`` with a column ``file_name``), or a dataset's name on the Hub
-(https://huggingface.co/datasets; licence, size and date are on its card). All its splits are read:
-ours are made anew. Rows come one at a time, and sound is read again when its clips are cut: from
-the files, from the row of the Parquet file, or from the cache where the Hub's is put.
+``--input`` is a Parquet file, a folder of them, an AudioFolder (sound files and ``metadata.csv``,
+``.jsonl`` or ``.parquet`` with a column ``file_name``), or the name of a dataset on the Hub
+(https://huggingface.co/datasets; licence, size and date are on its card). All splits are read, and
+split again by the build. Rows are read one at a time. Sound is read a second time when clips are
+cut: from the files, from the row of the Parquet file, or for the Hub from a local cache.
 
 Example row: {"audio": {"bytes": b"fLaC…", "path": "rain.flac"}, "text": "a rainy evening, piano"}
-gives the caption "a rainy evening, piano", origin "table".
+has the caption "a rainy evening, piano", origin "table".
 """
 
 import re
@@ -21,7 +21,7 @@ from dmm.errors import DmmError, InputError
 from . import Rejected, SourceRequest, Track, track_id
 from .files import audio_files, files_below
 from .parquet import parquet_rows
-from .row_sound import Row, Unusable, Values, row_sound
+from .row_sound import SourceRow, Unusable, Values, row_sound
 from .tags import is_sung
 
 CAPTIONS = ("text", "caption", "captions", "description", "descriptions", "main_caption")
@@ -32,10 +32,10 @@ MISSING = "Hugging Face datasets need an extra package: pip install -e '.[huggin
 
 
 def tracks(request: SourceRequest) -> Iterator[Track | Rejected]:
-    """Yield a track for each sound, in the dataset's order, after what is refused.
+    """Yield the refused rows, then a track for each sound in the dataset's order.
 
-    Rows with the same sound are one track with several captions. InputError if no column has
-    words, or none has sound.
+    Rows with the same sound become one track with several captions. InputError if no column holds
+    captions, or none holds sound.
     """
     if request.input is None:
         raise InputError("name a Parquet file, an AudioFolder or a dataset on the Hub (--input)")
@@ -53,21 +53,21 @@ def tracks(request: SourceRequest) -> Iterator[Track | Rejected]:
     yield from found.values()
 
 
-def _rows(source: Path) -> Iterator[Row]:
+def _rows(source: Path) -> Iterator[SourceRow]:
     if source.is_file() or (source.is_dir() and not audio_files(source)):
         files = [source] if source.is_file() else files_below(source, {".parquet"})
         if not files:
             raise InputError(f"{source} holds neither sound nor Parquet files; check --input")
         for path in files:
             for number, values in parquet_rows(path):
-                yield Row(f"{path.name} row {number}", values, path, number)
+                yield SourceRow(f"{path.name} row {number}", values, path, number)
     elif source.is_dir() or HUB_NAME.fullmatch(source.as_posix()):
         yield from _streamed(source)
     else:
         raise InputError(f"{source} does not exist; check --input")
 
 
-def _streamed(source: Path) -> Iterator[Row]:
+def _streamed(source: Path) -> Iterator[SourceRow]:
     """Stream an AudioFolder, or a dataset on the Hub, through the ``datasets`` library."""
     try:
         import datasets
@@ -88,7 +88,7 @@ def _streamed(source: Path) -> Iterator[Row]:
         yield from _split_rows(split, splits[split])
 
 
-def _split_rows(split: str, data: Any) -> Iterator[Row]:
+def _split_rows(split: str, data: Any) -> Iterator[SourceRow]:
     import datasets
 
     features = data.features or {}
@@ -101,24 +101,24 @@ def _split_rows(split: str, data: Any) -> Iterator[Row]:
             named = {
                 c: kind.int2str(values[c]) for c, kind in classes.items() if values[c] is not None
             }
-            yield Row(f"{split} row {number}", values | named)
+            yield SourceRow(f"{split} row {number}", values | named)
     except (OSError, ValueError) as error:
         raise DmmError(f"{split}: reading broke off ({error}); run again to go on") from error
 
 
 def _undecoded(data: Any, column: str) -> Any:
-    """Have a column's sound as bytes or path: reading it is our business, not torchcodec's."""
+    """Return the data with a column's sound as bytes or path, not decoded by torchcodec."""
     import datasets
 
     undecoded = data.cast_column(column, datasets.Audio(decode=False))
     try:
         next(iter(undecoded), None)
-    except ImportError:  # datasets 5.0 wants torchcodec even to pass on a path
+    except ImportError:  # datasets 5.0 needs torchcodec even to return a path
         return data.cast_column(column, datasets.Value("binary"))
     return undecoded
 
 
-def _track(row: Row, request: SourceRequest) -> Track:
+def _track(row: SourceRow, request: SourceRequest) -> Track:
     captions = _captions(row.values, request.caption_column)
     column = _audio_column(row.values)
     name, sha256, stream = row_sound(row, column, request.input)
@@ -144,7 +144,7 @@ def _track(row: Row, request: SourceRequest) -> Track:
 
 
 def _captions(values: Values, asked: str | None) -> tuple[str, ...]:
-    """Return all captions of a row; InputError where no column can hold any."""
+    """Captions of a row; InputError if no column can hold any, Unusable if the row has none."""
     column = asked or next((name for name in CAPTIONS if name in values), None)
     if column not in values:
         names = ", ".join(values)

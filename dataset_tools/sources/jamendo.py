@@ -1,7 +1,7 @@
-"""MTG-Jamendo's text files about its tracks: tags, names, licences; each maps a track's number.
+"""Read MTG-Jamendo's tables of tags, names and licences; all map a track's number to its values.
 
 The formats are those of https://github.com/MTG/mtg-jamendo-dataset and of the Song Describer
-record, which ships its share of them. Their tables are tab-separated, with or without a header:
+record, which includes the lines of its tracks. Tables are tab-separated, with or without a header:
 
     track_0000214  artist_000014  album_000031  14/214.mp3  124.6  genre---punkrock  …  (tags)
     track_0000214  artist_000014  album_000031  TITLE  ARTIST  ALBUM  DATE  URL         (names)
@@ -24,7 +24,7 @@ LICENCE_WORDS = re.compile(r"licen[cs]e|creativecommons|artlibre", re.IGNORECASE
 
 @dataclass(frozen=True)
 class Names:
-    """A track as its artist published it."""
+    """Title, artist, album and web page of a track."""
 
     title: str
     artist: str
@@ -33,7 +33,7 @@ class Names:
 
 
 def read_tags(path: Path) -> dict[int, tuple[str, ...]]:
-    """Map tracks to their tags, such as ``instrument---voice``; InputError if there are none."""
+    """Map tracks to their tags, such as ``instrument---voice``; InputError for a wrong table."""
     rows = {track: cells[5:] for track, cells in _rows(path).items()}
     if not rows:
         raise InputError(f"{path}: no line begins with track_NUMBER; give MTG-Jamendo's .tsv")
@@ -41,7 +41,7 @@ def read_tags(path: Path) -> dict[int, tuple[str, ...]]:
 
 
 def read_names(path: Path) -> dict[int, Names]:
-    """Map tracks to titles and names; an artist who changed theirs keeps the first one here."""
+    """Map tracks to their names; an artist listed under several names gets the first one."""
     rows = {track: cells for track, cells in _rows(path).items() if len(cells) >= 8}
     artists: dict[str, str] = {}
     for cells in rows.values():
@@ -58,10 +58,10 @@ def _rows(path: Path) -> dict[int, list[str]]:
 
 
 def read_licences(path: Path) -> tuple[dict[int, str], dict[int, str]]:
-    """Map tracks to their licences' links, and to their pages.
+    """Map tracks to the links of their licences, and to their web pages.
 
-    A line that begins with a track's path or ``track_NUMBER`` begins a track; all may also stand
-    in one line.
+    A line that begins with a track's path or ``track_NUMBER`` begins the entry of a track, which
+    may have one line or several.
     """
     licences: dict[int, str] = {}
     pages: dict[int, str] = {}
@@ -82,7 +82,7 @@ def read_licences(path: Path) -> tuple[dict[int, str], dict[int, str]]:
 
 
 def read_text(path: Path) -> str:
-    """Read UTF-8 text, or raise InputError."""
+    """Read UTF-8 text; InputError if the file cannot be read or is not UTF-8."""
     try:
         return path.read_text("utf-8-sig")
     except UnicodeDecodeError as error:

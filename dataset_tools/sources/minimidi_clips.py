@@ -1,8 +1,8 @@
-"""Clips of the procedural MiniMIDI generator: ``dmm data build --source minimidi --count 500``.
+"""Source ``minimidi``, generated music: ``dmm data build --source minimidi --count 500``.
 
-URL, licence, size, date: none to fetch; the composer, synthesiser and singer are in ``minimidi/``
-beside this file. Every track is one clip long and carries its exact truth. Example row: id
-``minimidi-lofi-7-0123456789``, origin "truth", a caption naming the style, instruments and tempo.
+Nothing is downloaded: the composer, synthesiser and singer are in ``minimidi/`` beside this file.
+Every track is one clip long and has exact facts about itself (``truth``). Example: id
+``minimidi-lofi-7-0123456789``, origin "truth", a caption with style, instruments and tempo.
 """
 
 import io
@@ -21,16 +21,16 @@ from .minimidi.drums import KITS
 from .minimidi.instruments import INSTRUMENTS
 from .minimidi.render import PEAK
 from .minimidi.singers import KINDS, draw_voice
+from .minimidi.singing import sing
 from .minimidi.soundfont import check_soundfont, render_soundfont
 from .minimidi.styles import STYLES, leads_and_accompaniments
-from .minimidi.voice import sing
 
 LICENCE = "CC0-1.0"
-"""Nobody's work is in these pieces but the generator's."""
-PATIENCE = 1000
-"""Pieces tried for one that plays the instruments asked for."""
-SILENT_CAPTIONS = 0.3
-"""Share of vocal pieces whose caption says nothing of the voice, as listeners' captions do."""
+"""The pieces are the generator's work alone."""
+MAX_TRIES = 1000
+"""Most pieces composed, on average, to find one with the required instruments."""
+NO_VOICE_CAPTIONS = 0.3
+"""Share of vocal pieces whose caption does not mention the voice, as with people's captions."""
 VOICE_WORDS = {
     "female vocals": ("female vocals", "female vocals", "female singer", "a woman singing"),
     "male vocals": ("male vocals", "male vocals", "male singer", "a man singing"),
@@ -42,10 +42,11 @@ assert VOICE_WORDS.keys() == set(KINDS)
 
 
 def tracks(request: SourceRequest) -> Iterator[Track | Rejected]:
-    """Yield ``request.count`` pieces, styles in turn (default: not the held-out), seeds upward.
+    """Yield ``request.count`` pieces: styles in turn (default: the base styles), seeds ascending.
 
-    With ``request.instruments`` pieces in which not all of them play are passed over. A share
-    ``request.vocals`` of the seeds has a singer; the other pieces are what they are without.
+    With ``request.instruments``, pieces in which not all of them play are skipped. A share
+    ``request.vocals`` of the seeds has a singer; the other pieces do not change. InputError for
+    unknown names, and if too few pieces have the required instruments.
     """
     if not 0 <= request.vocals <= 1:
         raise InputError(f"vocals {request.vocals:g}: a share lies between 0 and 1")
@@ -60,7 +61,7 @@ def tracks(request: SourceRequest) -> Iterator[Track | Rejected]:
         if not wanted or wanted <= _playing(composed()):
             found += 1
             yield _track(composed, request, sha256)
-        elif tried > PATIENCE * (found + 1):
+        elif tried > MAX_TRIES * (found + 1):
             raise InputError(
                 f"{found} of the first {tried} pieces play {' and '.join(sorted(wanted))} together "
                 f"in {', '.join(styles)}; ask for fewer instruments, or for other styles"
@@ -72,7 +73,7 @@ def _playing(piece: Piece) -> set[str]:
 
 
 def _instruments(request: SourceRequest) -> set[str]:
-    """The instruments asked for, or InputError naming those there are."""
+    """Required instruments; InputError lists the known ones if one is unknown."""
     known = [*INSTRUMENTS, *KITS]
     if unknown := [name for name in request.instruments if name not in known]:
         raise InputError(f"no instrument {unknown[0]!r}; known: {', '.join(known)}")
@@ -80,7 +81,7 @@ def _instruments(request: SourceRequest) -> set[str]:
 
 
 def _styles(request: SourceRequest) -> list[str]:
-    """The styles asked for, or InputError naming those there are."""
+    """Styles to generate; InputError for unknown ones, and for those without an unseen pair."""
     known = [*BASE_STYLES, *HELD_OUT_STYLES]
     able = [style for style in known if leads_and_accompaniments(STYLES[style], request.unseen)]
     for style in request.styles:
@@ -94,7 +95,7 @@ def _styles(request: SourceRequest) -> list[str]:
 def _track(
     composed: Callable[[], Piece], request: SourceRequest, soundfont_sha256: str | None
 ) -> Track:
-    """A track that composes its piece again when asked for sound: thousands need little memory."""
+    """Make a track that composes its piece again when its sound is read, which saves memory."""
     piece = composed()
     words, facts = caption(piece), truth(piece)
     is_vocal = has_singer(piece.seed, request.vocals)
@@ -122,25 +123,25 @@ def _track(
 
 
 def has_singer(seed: int, share: float) -> bool:
-    """Whether the piece of a seed is among the ``share`` that is sung; more with a larger share."""
+    """Whether the piece of a seed has a singer; a larger share adds pieces and keeps these."""
     return bool(np.random.default_rng([2045, seed]).random() < share)
 
 
 def _with_voice(words: str, seed: int) -> str:
-    """The caption with the voice named somewhere in it, or as it is."""
+    """Add the voice at a random position of the caption, or leave the caption as it is."""
     rng = np.random.default_rng([2046, seed])
-    if rng.random() < SILENT_CAPTIONS:
+    if rng.random() < NO_VOICE_CAPTIONS:
         return words
     parts = words.split(", ")
-    said = str(rng.choice(VOICE_WORDS[draw_voice(seed).kind]))
-    parts.insert(int(rng.integers(1, len(parts) + 1)), said)
+    name = str(rng.choice(VOICE_WORDS[draw_voice(seed).kind]))
+    parts.insert(int(rng.integers(1, len(parts) + 1)), name)
     return ", ".join(parts)
 
 
 def _stream(
     composed: Callable[[], Piece], soundfont: Path | None, is_vocal: bool, sr: int, channels: int
 ) -> list[Sound]:
-    """Render the piece, and its singer, in one block; mono is the mean of both sides."""
+    """Render the piece, and its singer, as one block; mono is the mean of both channels."""
     piece = composed()
     sound = render_soundfont(piece, soundfont, sr) if soundfont else render(piece, sr)
     if is_vocal:

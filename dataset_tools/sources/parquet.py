@@ -1,4 +1,4 @@
-"""Rows of Parquet files with sound in them, one at a time: memory does not grow with the files."""
+"""Read rows of Parquet files that hold sound, one at a time, in constant memory."""
 
 import json
 from collections.abc import Iterator
@@ -8,11 +8,11 @@ from typing import Any
 from dmm.errors import InputError
 
 BUFFER = 1 << 20
-"""Bytes read at once; without it pyarrow reads the whole column of a row group."""
+"""Bytes read at once; without this limit pyarrow reads the whole column of a row group."""
 
 
 def parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield (row number, values); numbers of classes become their names."""
+    """Yield (row number, values); class numbers are replaced by the names of the classes."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -29,7 +29,7 @@ def parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def parquet_bytes(path: Path, row: int, column: str) -> bytes:
-    """Read the sound in one row: its row group is gone through, the others are not touched."""
+    """Read the sound in one row; only the row's own row group is read."""
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False) as file:
@@ -46,7 +46,7 @@ def parquet_bytes(path: Path, row: int, column: str) -> bytes:
 
 
 def _class_names(metadata: dict[bytes, bytes]) -> dict[str, list[str]]:
-    """Read the names of classes from what the ``datasets`` library writes into the schema."""
+    """Names of the classes, from the metadata that the ``datasets`` library adds to the schema."""
     try:
         features = json.loads(metadata[b"huggingface"])["info"]["features"]
     except (KeyError, ValueError):

@@ -1,4 +1,4 @@
-"""The sound of a dataset's row: bytes in a Parquet file, a path, or an address on the Hub."""
+"""Find the sound of a row in a Hugging Face dataset: bytes, a path, or an address on the Hub."""
 
 import hashlib
 import tempfile
@@ -21,21 +21,24 @@ Values = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Row:
-    """One row: where it is from, how its sound is found again, and its values."""
+class SourceRow:
+    """One row of a Hugging Face dataset, and where it is stored."""
 
     name: str
+    """Names the row in refusals."""
     values: Values
     parquet: Path | None = None
+    """The Parquet file that holds it; None for other datasets."""
     number: int = 0
+    """Number of the row in that file."""
 
 
 class Unusable(Exception):
-    """Why one row is refused, beginning with its kind."""
+    """A row cannot be used; the message is the reason and begins with its kind."""
 
 
-def row_sound(row: Row, column: str, root: Path | None) -> tuple[str, str, Stream]:
-    """Return a row's sound: its name, the hash of its bytes, and how to read it."""
+def row_sound(row: SourceRow, column: str, root: Path | None) -> tuple[str, str, Stream]:
+    """Name of a row's sound, SHA-256 of its bytes, and a function to read it; or Unusable."""
     data, name = _data_and_name(row.values[column])
     title = Path(name).name if name else row.name
     if data is None and name is None:
@@ -51,7 +54,7 @@ def row_sound(row: Row, column: str, root: Path | None) -> tuple[str, str, Strea
     sha256 = hashlib.sha256(data).hexdigest()
     if row.parquet:
         return title, sha256, partial(stream_row, row.parquet, row.number, column)
-    return title, sha256, file_stream(_kept(data, sha256))
+    return title, sha256, file_stream(_cached(data, sha256))
 
 
 def _data_and_name(value: Any) -> tuple[bytes | None, str | None]:
@@ -60,14 +63,14 @@ def _data_and_name(value: Any) -> tuple[bytes | None, str | None]:
     return (value, None) if isinstance(value, bytes) else (None, value)
 
 
-def _folder(row: Row, root: Path | None) -> Path:
+def _folder(row: SourceRow, root: Path | None) -> Path:
     folder = row.parquet.parent if row.parquet else root
     assert folder is not None
     return folder
 
 
-def _local(name: str, row: Row, root: Path | None) -> Path | None:
-    """Find a file that a row names; None if it is not on this machine; refused if outside."""
+def _local(name: str, row: SourceRow, root: Path | None) -> Path | None:
+    """Path of the file that a row names; None for an address; Unusable if missing or outside."""
     if "://" in name:
         return None
     folder = _folder(row, root)
@@ -89,8 +92,8 @@ def _download(address: str) -> bytes:
         raise DmmError(f"{address} cannot be read ({error}); run again to go on") from error
 
 
-def _kept(data: bytes, sha256: str) -> Path:
-    """Put streamed sound where the ``datasets`` library keeps its files, to be cut from there."""
+def _cached(data: bytes, sha256: str) -> Path:
+    """Store streamed sound in the cache folder of the ``datasets`` library."""
     from datasets.config import HF_DATASETS_CACHE
 
     path = Path(HF_DATASETS_CACHE) / "dmm" / sha256[:2] / sha256
@@ -101,7 +104,7 @@ def _kept(data: bytes, sha256: str) -> Path:
 
 
 def stream_row(path: Path, row: int, column: str, sr: int, channels: int) -> Iterator[np.ndarray]:
-    """Read the sound in a row of a Parquet file, through a file that is gone afterwards."""
+    """Yield the sound in a row of a Parquet file in blocks, by way of a temporary file."""
     with tempfile.TemporaryDirectory(prefix="dmm-") as folder:
         sound = Path(folder, "sound")
         sound.write_bytes(parquet_bytes(path, row, column))

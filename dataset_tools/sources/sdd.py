@@ -1,7 +1,7 @@
-"""The Song Describer Dataset: ``dmm data build --source sdd --input DIR``.
+"""Source ``sdd``, the Song Describer Dataset: ``dmm data build --source sdd --input DIR``.
 
 URL: https://zenodo.org/records/10072001 (Manco et al. 2023, https://arxiv.org/abs/2311.10057);
-``dmm data fetch sdd --out DIR`` gets it. Licence: captions CC BY-SA 4.0, each track its own
+``dmm data fetch sdd --out DIR`` downloads it. Licence: captions CC BY-SA 4.0, each track its own
 Creative Commons licence, in ``audio_licenses.txt``. Size: 1,106 captions of 706 tracks, 3.3 GB of
 two-minute MP3s; version 1.0.0 of 2023-11-16. Its authors offer it for evaluation: a model trained
 on it must not be scored on it.
@@ -11,7 +11,7 @@ track_id 1004034, caption "Electronic music that has a constant melody …", is_
 familiarity 0, artist_id 368880, album_id 118196, path 34/1004034.mp3, duration 202.5.
 
 ``is_valid_subset`` is True (reviewers found the caption valid: 746, of 547 tracks), False (28) or
-empty (not reviewed: 332). All are taken unless ``valid_only`` is asked for.
+empty (not reviewed: 332). All are used, unless ``valid_only`` is set.
 """
 
 import csv
@@ -24,7 +24,7 @@ from pathlib import Path
 from dmm.errors import InputError
 
 from . import Rejected, SourceRequest, Track, track_id
-from .files import SUFFIXES, file_sha256, file_stream, inside, shown, source_folder
+from .files import SUFFIXES, display_path, file_sha256, file_stream, path_inside, source_folder
 from .jamendo import Names, read_licences, read_names, read_tags, read_text
 
 COLUMNS = (
@@ -33,14 +33,14 @@ COLUMNS = (
 )  # fmt: skip
 TABLE = "song_describer.csv"
 AUDIO_FOLDERS = ("audio", "audio/audio", ".")
-"""As in the record, as its own instructions unpack it, and as in the column ``path``."""
+"""Where the sound may be: as downloaded, as its instructions unpack it, as column ``path`` says."""
 
 Row = dict[str, str]
 
 
 @dataclass
-class About:
-    """What is known of the tracks beside the captions, by track number."""
+class TrackTables:
+    """Tags, names, licences and web pages from the files beside the captions, by track number."""
 
     tags: dict[int, tuple[str, ...]] = field(default_factory=dict)
     names: dict[int, Names] = field(default_factory=dict)
@@ -49,24 +49,24 @@ class About:
 
 
 def tracks(request: SourceRequest) -> Iterator[Track | Rejected]:
-    """Yield a track for each track_id that has a caption, in the order of the table.
+    """Yield the refused rows, then a track for each track_id with a caption, in the table's order.
 
-    Its first caption is the track's, the others are kept beside it. Rows that cannot be used come
-    first, as refusals. InputError for no table, or one with other columns.
+    A track's first caption is ``Track.caption``, the others are ``more_captions``. InputError if
+    there is no table, or a column is missing.
     """
     root = source_folder(request.input)
-    about = _about(root, request.tags)
+    tables = _track_tables(root, request.tags)
     rows, rejected = _usable(_read_table(_table(root)), valid_only=request.valid_only)
     yield from rejected
     by_track: dict[int, list[Row]] = {}
     for row in rows:
         by_track.setdefault(int(row["track_id"]), []).append(row)
     for number, mine in by_track.items():
-        yield _track(root, number, mine, about, request.licence)
+        yield _track(root, number, mine, tables, request.licence)
 
 
 def _table(root: Path) -> Path:
-    """Find the table of captions, under its own name or the only one there is."""
+    """Path of the table of captions: by its own name, or the only CSV file."""
     found = [root / TABLE] if (root / TABLE).is_file() else sorted(root.glob("*.csv"))
     if len(found) != 1:
         names = f" but {', '.join(path.name for path in found)}" if found else ""
@@ -75,7 +75,7 @@ def _table(root: Path) -> Path:
 
 
 def _read_table(path: Path) -> list[list[str]]:
-    """Return the rows' cells, or raise InputError naming what is wrong with the columns."""
+    """Cells of all rows, in the order of ``COLUMNS``; InputError names missing columns."""
     try:
         header, *rows = [*csv.reader(io.StringIO(read_text(path), newline=""))] or [[]]
     except csv.Error as error:
@@ -93,7 +93,7 @@ def _lacks(name: str, spare: Sequence[str]) -> str:
 
 
 def _usable(cells: list[list[str]], *, valid_only: bool) -> tuple[list[Row], list[Rejected]]:
-    """Sort rows into those to use and those refused; of equal caption ids the first is used."""
+    """Separate usable rows from refused ones; of equal caption ids the first is used."""
     rows: list[Row] = []
     rejected: list[Rejected] = []
     seen: set[str] = set()
@@ -126,7 +126,7 @@ def _row_refusal(row: Row, seen: set[str], paths: dict[int, str]) -> str | None:
 
 
 def _track(
-    root: Path, number: int, rows: list[Row], about: About, licence: str | None
+    root: Path, number: int, rows: list[Row], tables: TrackTables, licence: str | None
 ) -> Track | Rejected:
     first, *others = rows
     path = _find_audio(root, first["path"])
@@ -135,12 +135,12 @@ def _track(
     try:
         sha256 = file_sha256(path, root)
     except InputError as error:
-        return Rejected(shown(path, root), str(error))
-    names = about.names.get(number)
+        return Rejected(display_path(path, root), str(error))
+    names = tables.names.get(number)
     return Track(
         id=track_id(f"sdd-{number}", sha256),
         source="sdd",
-        input=shown(path, root),
+        input=display_path(path, root),
         caption=first["caption"].strip(),
         caption_origin="table",
         sha256=sha256,
@@ -148,17 +148,17 @@ def _track(
         title=names.title if names else None,
         artist=names.artist if names else first["artist_id"] or None,
         album=names.album if names else first["album_id"] or None,
-        licence=about.licences.get(number, licence),
+        licence=tables.licences.get(number, licence),
         more_captions=tuple(row["caption"].strip() for row in others),
-        tags=about.tags.get(number, ()),
-        url=about.pages.get(number, names.url if names else None),
+        tags=tables.tags.get(number, ()),
+        url=tables.pages.get(number, names.url if names else None),
     )
 
 
 def _find_audio(root: Path, name: str) -> Path | str:
-    """Find the sound of a path such as ``34/1004034.mp3``; else say why there is none."""
+    """Path of the sound for a path such as ``34/1004034.mp3``, or the reason why there is none."""
     name = name.replace("\\", "/")
-    if inside(name, root) is None:
+    if path_inside(name, root) is None:
         return "path leaves the folder: a track's path must lie below the input folder"
     plain = Path(name).with_suffix("")
     stems = [plain.with_name(f"{plain.name}.2min"), plain]
@@ -172,13 +172,13 @@ def _find_audio(root: Path, name: str) -> Path | str:
     return f"no audio: expected audio/{stems[0]}.mp3"
 
 
-def _about(root: Path, tags: Path | None) -> About:
-    """Read what lies beside the captions; all of it may be missing, but not a file asked for."""
-    about = About()
+def _track_tables(root: Path, tags: Path | None) -> TrackTables:
+    """Read the files beside the captions, all of which are optional, and ``tags``, which is not."""
+    tables = TrackTables()
     if tags := tags or next(iter(sorted(root.glob("*mtg-jamendo.tsv"))), None):
-        about.tags = read_tags(tags)
+        tables.tags = read_tags(tags)
     if (names := root / "audio_metadata.tsv").is_file():
-        about.names = read_names(names)
+        tables.names = read_names(names)
     if (licences := root / "audio_licenses.txt").is_file():
-        about.licences, about.pages = read_licences(licences)
-    return about
+        tables.licences, tables.pages = read_licences(licences)
+    return tables

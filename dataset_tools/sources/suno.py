@@ -1,13 +1,14 @@
-"""A folder of clips downloaded from Suno: ``dmm data build --source suno --input DIR``.
+"""Source ``suno``, a folder of clips downloaded from Suno: ``dmm data build --source suno``.
 
-URL: https://suno.com; licence: by the user's plan, so name it (--licence). Words come from JSON
-beside the sound, as the service's API gives it, and from the files' tags. A bare download bears
-title, artist, lyrics, a link and ``made with suno; created=…; id=…``. The caption is the style and
-the description that were typed in, never the lyrics, which the API calls ``prompt``: of them only
-whether there are any is read. Titles and .txt files are no captions here: they tell what is sung.
+URL: https://suno.com; the licence depends on the user's plan, so name it with --licence. Captions
+come from JSON beside the sound, in the format of the service's API, and from the files' tags. A
+download without JSON has title, artist, lyrics, a link and ``made with suno; created=…; id=…``. The
+caption is the style and the description that the user typed, never the lyrics, which the API calls
+``prompt``; only whether a clip has lyrics is used. Titles and .txt files are not used as captions,
+because they are about the lyrics.
 
-Example row: ``Rain.mp3`` with ``Rain.json`` {"id": "6c8a…", "metadata": {"tags": "lo-fi, piano",
-"gpt_description_prompt": "a rainy evening"}} gives "lo-fi, piano, a rainy evening".
+Example: ``Rain.mp3`` with ``Rain.json`` {"id": "6c8a…", "metadata": {"tags": "lo-fi, piano",
+"gpt_description_prompt": "a rainy evening"}} has the caption "lo-fi, piano, a rainy evening".
 """
 
 import re
@@ -17,18 +18,25 @@ from pathlib import Path
 from dmm.errors import InputError
 
 from . import Rejected, SourceRequest, Track, track_id
-from .files import audio_files, file_sha256, file_stream, linked_folders, shown, source_folder
+from .files import (
+    audio_files,
+    display_path,
+    file_sha256,
+    file_stream,
+    linked_folders,
+    source_folder,
+)
 from .folder import named_artist
 from .suno_clips import UUID, Clip, ClipIndex
 from .tags import has_lyrics, read_tags, tag_caption
 
 SONG = "https://suno.com/song/"
-WORDLESS = "music"
-"""The caption where neither style nor description is known."""
+FALLBACK_CAPTION = "music"
+"""Caption of a clip without style and description."""
 
 
 def tracks(request: SourceRequest) -> Iterator[Track | Rejected]:
-    """Yield every clip below ``request.input``, sorted by path, and what is refused."""
+    """Yield a track, or a refusal, for every clip below ``request.input``, sorted by path."""
     root = source_folder(request.input)
     paths = audio_files(root)
     if not paths:
@@ -41,7 +49,7 @@ def tracks(request: SourceRequest) -> Iterator[Track | Rejected]:
 
 
 def _track(path: Path, root: Path, index: ClipIndex, licence: str | None) -> Track | Rejected:
-    name = shown(path, root)
+    name = display_path(path, root)
     if path.with_suffix(".json") in index.broken:
         return Rejected(name, f"sidecar not JSON: {path.stem}.json; mend or remove it")
     try:
@@ -59,7 +67,7 @@ def _track(path: Path, root: Path, index: ClipIndex, licence: str | None) -> Tra
         id=track_id(str(Path(name).with_suffix("")), sha256),
         source="suno",
         input=name,
-        caption=caption or WORDLESS,
+        caption=caption or FALLBACK_CAPTION,
         caption_origin=("sidecar" if clip.style or clip.description else "tags")
         if caption
         else "rule",
@@ -79,7 +87,7 @@ def _track(path: Path, root: Path, index: ClipIndex, licence: str | None) -> Tra
 
 
 def _uuid(path: Path, tags: dict[str, list[str]]) -> str | None:
-    """Find the clip's id: in the tags, where a download has it in a comment, or the file's name."""
+    """The clip's id, from the tags (a download has it in a comment) or from the file's name."""
     texts = [
         text for key in ("suno_id", "url", "comment", "description") for text in tags.get(key, ())
     ]
@@ -88,7 +96,7 @@ def _uuid(path: Path, tags: dict[str, list[str]]) -> str | None:
 
 
 def _style(tags: dict[str, list[str]]) -> str:
-    """Join the tags that tell how it sounds; of free text only one line, lest it be lyrics."""
+    """Join the tags about the sound; free text of several lines is skipped, as it may be lyrics."""
     sounds = {key: tags[key] for key in ("genre", "mood", "instrument", "bpm") if key in tags}
     sounds["description"] = [text for text in tags.get("description", ()) if "\n" not in text]
     return tag_caption(sounds) or ""

@@ -1,8 +1,8 @@
-"""Clips as Suno's API describes them, read from any JSON below a folder.
+"""Read descriptions of Suno clips, in the format of its API, from all JSON files below a folder.
 
 A clip is an object with ``id``, ``title`` and, in ``metadata`` or beside it, ``tags`` (the style),
-``gpt_description_prompt`` (what was typed), ``prompt`` (the lyrics) and ``make_instrumental`` (what
-was asked for, not what came out). One file may hold one clip, a list, or lists within a page.
+``gpt_description_prompt`` (the user's text), ``prompt`` (the lyrics) and ``make_instrumental`` (the
+user's wish, not the result). A file may hold one clip, a list, or a page with lists.
 """
 
 import json
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from . import Rejected
-from .files import files_below, shown, stays_inside
+from .files import display_path, files_below, stays_inside
 from .tags import is_sung
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -23,13 +23,13 @@ STYLES = ("tags", "style", "display_tags")
 LYRICS = ("prompt", "lyrics", "lyric", "display_lyrics")
 INSTRUMENTAL = ("make_instrumental", "instrumental", "is_instrumental")
 ARTISTS = ("display_name", "artist", "handle")
-DEEPEST = 4
-"""Levels of lists and objects below which no clip is looked for."""
+MAX_DEPTH = 4
+"""Levels of nested lists and objects in which clips are looked for."""
 
 
 @dataclass(frozen=True)
 class Clip:
-    """What is kept of a clip; its lyrics are not."""
+    """Description of a clip; its lyrics are not kept."""
 
     id: str | None = None
     title: str | None = None
@@ -41,7 +41,7 @@ class Clip:
 
 
 class ClipIndex:
-    """All clips described below a folder, found by file, by id, or by a title borne once."""
+    """All clips described below a folder, looked up by file name, id, or unique title."""
 
     def __init__(self, root: Path) -> None:
         self.rejected: list[Rejected] = []
@@ -53,7 +53,7 @@ class ClipIndex:
             self._add(path, root)
 
     def find(self, path: Path, uuid: str | None) -> Clip | None:
-        """Return the clip that a sound file is of, if it is described."""
+        """Description of the clip in a sound file; None if there is none."""
         if clip := self._by_path.get(path.with_suffix(".json")):
             return clip
         if uuid:
@@ -68,7 +68,7 @@ class ClipIndex:
             found = json.loads(path.read_text("utf-8-sig"))
         except (OSError, ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
             self.broken.add(path)
-            self.rejected.append(Rejected(shown(path, root), f"sidecar not JSON: {error}"))
+            self.rejected.append(Rejected(display_path(path, root), f"sidecar not JSON: {error}"))
             return
         clips = [read_clip(values) for values in _clip_objects(found)]
         if len(clips) == 1:
@@ -80,7 +80,7 @@ class ClipIndex:
 
 
 def read_clip(values: dict[str, Any]) -> Clip:
-    """Keep what tells how a clip sounds, and of its lyrics whether there are any."""
+    """Read the description of a clip; of its lyrics only whether there are any."""
     metadata = values.get("metadata")
     known = values | (metadata if isinstance(metadata, dict) else {})
     lyrics = [known[key] for key in LYRICS if isinstance(known.get(key), str)]
@@ -98,18 +98,18 @@ def read_clip(values: dict[str, Any]) -> Clip:
 def _clip_objects(found: Any, depth: int = 0) -> Iterator[dict[str, Any]]:
     if isinstance(found, dict) and (CLIP_KEYS & found.keys()) and not _holds_clips(found):
         yield found
-    elif isinstance(found, (dict, list)) and depth < DEEPEST:
+    elif isinstance(found, (dict, list)) and depth < MAX_DEPTH:
         for value in found.values() if isinstance(found, dict) else found:
             yield from _clip_objects(value, depth + 1)
 
 
 def _holds_clips(found: dict[str, Any]) -> bool:
-    """Tell a playlist, which has a title too, from a clip."""
+    """Whether the object is a playlist, which has a title too, and not a clip."""
     return any(isinstance(found.get(key), list) for key in ("clips", "playlist_clips", "songs"))
 
 
 def _description(known: dict[str, Any], lyrics: list[str]) -> str:
-    """Return what was typed to ask for the clip, unless it is the lyrics themselves."""
+    """The text that the user typed, unless it is the lyrics themselves."""
     text = " ".join(_text(known, ("gpt_description_prompt",)).split())
     return "" if text in (" ".join(sung.split()) for sung in lyrics) else text
 
@@ -122,7 +122,7 @@ def _instrumental(known: dict[str, Any]) -> bool | None:
 
 
 def _text(values: dict[str, Any], keys: tuple[str, ...]) -> str:
-    """Return the first text, or list of texts, among the keys; empty if there is none."""
+    """The first text, or joined list of texts, among the keys; empty if there is none."""
     for key in keys:
         found = values.get(key)
         if isinstance(found, list):

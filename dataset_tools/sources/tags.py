@@ -1,4 +1,4 @@
-"""Tags of an audio file, whatever the container, as plain words; and a caption made of them."""
+"""Read an audio file's tags, in any container, under common names; make a caption of them."""
 
 import re
 from pathlib import Path
@@ -22,9 +22,9 @@ FREE_NAMES = {
     "tempo": "bpm", "description": "description", "license": "licence", "licence": "licence",
     "suno_id": "suno_id", "suno_url": "url",
 }  # fmt: skip
-"""Names that Vorbis comments, ID3 ``TXXX`` and MP4 ``----`` use freely, in lower case."""
+"""Free names in Vorbis comments, ID3 ``TXXX`` and MP4 ``----``, in lower case, to ours."""
 LYRICS = re.compile(r"USLT|SYLT|©lyr|(TXXX:|----:.*:|^).*lyric", re.IGNORECASE)
-"""Keys under which ID3, MP4 and Vorbis comments keep words to be sung."""
+"""Keys of lyrics in ID3, MP4 and Vorbis comments."""
 NOT_SUNG = {"instrumental", "no lyrics", "no vocals", "no vocal", "none", "n a"}
 WORDLESS_GENRES = {"other", "unknown", "misc", "none", "genre", "music", "soundtrack"}
 NO_DESCRIPTION = re.compile(
@@ -32,13 +32,13 @@ NO_DESCRIPTION = re.compile(
     r"downloaded|visit|encoder|lame|exact audio copy|created with|made with|converted)\b",
     re.IGNORECASE,
 )
-"""Comments that tell how a file was made or where it is from, not how it sounds."""
+"""Found in comments about how a file was made or where it is from, not about its sound."""
 
 
 def read_tags(path: Path) -> dict[str, list[str]]:
-    """Map our names (``genre``, ``mood``, ``artist`` …) to the values found; empty if unreadable.
+    """Map names (``genre``, ``mood``, ``artist`` …) to the values found; empty if unreadable.
 
-    Lyrics are not among them: they say what is sung, not how it sounds.
+    Lyrics are left out, because they do not describe the sound.
     """
     tags: dict[str, list[str]] = {}
     for key, value in _file_tags(path):
@@ -49,7 +49,7 @@ def read_tags(path: Path) -> dict[str, list[str]]:
 
 
 def has_lyrics(path: Path) -> bool | None:
-    """Tell whether a file's tags bear words to be sung; None where there is no such tag."""
+    """Whether a file's tags hold lyrics with words; None without a tag for lyrics."""
     found = [
         text for key, value in _file_tags(path) if LYRICS.search(key) for text in _texts(value)
     ]
@@ -57,7 +57,7 @@ def has_lyrics(path: Path) -> bool | None:
 
 
 def is_sung(lyrics: str) -> bool:
-    r"""Tell whether lyrics hold words, not only marks such as ``[Instrumental]`` or ``[Verse 1]``.
+    r"""Whether lyrics hold words, not only marks such as ``[Instrumental]`` or ``[Verse 1]``.
 
     >>> is_sung("[Intro]\n(Instrumental)"), is_sung("[Verse]\nHello")
     (False, True)
@@ -68,12 +68,12 @@ def is_sung(lyrics: str) -> bool:
 
 
 def _file_tags(path: Path) -> list[tuple[str, Any]]:
-    """List (key, value) as the container has them, sorted by key."""
+    """(key, value) pairs as the container has them, sorted by key."""
     try:
         file: Any = mutagen.File(path)  # pyright: ignore[reportPrivateImportUsage]
     except (mutagen.MutagenError, OSError):  # pyright: ignore[reportPrivateImportUsage]
         return []
-    # Vorbis comments may repeat a key, and then list it once for each value.
+    # For a repeated key of Vorbis comments, items() has the list once for each value.
     return sorted(dict((getattr(file, "tags", None) or {}).items()).items())
 
 
@@ -82,13 +82,15 @@ def _our_name(key: str, value: Any) -> str | None:
         return FREE_NAMES.get(value.desc.lower())
     if key.startswith("----:"):
         return FREE_NAMES.get(key.rsplit(":", 1)[-1].lower())
-    if key.startswith("COMM") and value.desc:  # described ones are iTunes' and rippers' numbers
+    if (
+        key.startswith("COMM") and value.desc
+    ):  # comments with a description hold numbers of iTunes and rippers
         return None
     return ID3_NAMES.get(key[:4]) or MP4_NAMES.get(key) or FREE_NAMES.get(key.lower())
 
 
 def _texts(value: Any) -> list[str]:
-    """List the texts of an ID3 frame, an MP4 list (numbers and bytes among it) or a Vorbis list."""
+    """Texts of an ID3 frame, an MP4 list (also of numbers and bytes) or a Vorbis list."""
     found = getattr(value, "genres", None) or getattr(value, "text", None)
     found = found or getattr(value, "url", None) or value
     values = found if isinstance(found, list) else [found]
@@ -101,9 +103,9 @@ def _nonempty(texts: list[str]) -> list[str]:
 
 
 def tag_caption(tags: dict[str, list[str]]) -> str | None:
-    """Join genre, mood, instruments, tempo and description with commas; None if there are none.
+    """Join genre, mood, instruments, tempo and description with commas; None without any tag.
 
-    The title stands in only when nothing says how the music sounds.
+    The title is used only if no tag describes the sound.
 
     >>> tag_caption({"genre": ["Orchestral"], "mood": ["Epic"], "bpm": ["120.4"], "title": ["X"]})
     'orchestral, epic, 120 bpm'

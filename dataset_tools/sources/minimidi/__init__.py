@@ -1,4 +1,4 @@
-"""Procedural music with exact ground truth: compose, render, read the truth."""
+"""MiniMIDI, generated music whose instruments, tempo, key and notes are known exactly."""
 
 from .captions import Prompt, caption, prompt
 from .compose import compose

@@ -1,4 +1,4 @@
-"""The players behind the lead: chords, bass and drums from one-bar patterns."""
+"""Accompaniment of the melody: chords, bass and drums from one-bar patterns."""
 
 from .drums import KICK, SNARE
 from .harmony import Scale, nearest, voicing
@@ -9,7 +9,7 @@ BASS_RANGE = (29, 48)
 
 
 def comping(pattern: str, chords: list[tuple[int, ...]], beats: int, centre: int) -> list[Event]:
-    """Chords voiced near ``centre`` and near each other, in the pattern's rhythm."""
+    """Notes of chords voiced near ``centre`` and near each other, in the pattern's rhythm."""
     events: list[Event] = []
     pitches: tuple[int, ...] = ()
     for bar, chord in enumerate(chords):
@@ -26,7 +26,7 @@ def comping(pattern: str, chords: list[tuple[int, ...]], beats: int, centre: int
 
 
 def bass_line(pattern: str, chords: list[tuple[int, ...]], beats: int, scale: Scale) -> list[Event]:
-    """Roots and fifths near the last note; "a" steps into the next root by a scale tone."""
+    """Bass notes near each other; "a" in a pattern is a step of the scale before the next root."""
     events = []
     root = nearest(chords[0][0], 38, *BASS_RANGE)
     for bar, chord in enumerate(chords):
@@ -49,16 +49,17 @@ def bass_line(pattern: str, chords: list[tuple[int, ...]], beats: int, scale: Sc
 
 
 def _approach(target: int, start: int, scale: Scale, chord: tuple[int, ...]) -> int:
-    """Scale neighbour of ``target`` on the side of ``start``, as it sounds over the chord."""
+    """Scale tone next to ``target``, on the side of ``start``, adapted to the chord."""
     degrees = scale.degrees(target - 3, target + 3)
     at = [scale.pitch(degree) for degree in degrees].index(target)
     return scale.over(chord, degrees[at - 1] if start < target else degrees[at + 1])
 
 
 def drumming(pattern: str, n_bars: int, beats: int, phrase_bar: int) -> list[Event]:
-    """Drum hits, with a fill where a phrase of four bars ends; ``phrase_bar`` is the first's.
+    """Drum hits, with a fill at the end of each four-bar phrase.
 
-    A bar shorter than four beats plays the pattern's beginning.
+    ``phrase_bar`` is the position of the first bar in its phrase, 0..3. Bars shorter than four
+    beats play the beginning of the pattern.
     """
     events = []
     for bar in range(n_bars):

@@ -1,4 +1,4 @@
-"""Syllables in time to gestures of throat and mouth (pitch, levels, formants), and their sound."""
+"""Turn syllables into a voice: curves of pitch, levels and formants, and from them the sound."""
 
 import numpy as np
 from jaxtyping import Float
@@ -7,32 +7,35 @@ from scipy.ndimage import gaussian_filter1d
 from .phonation import Gestures, phonate
 from .phonemes import CONSONANTS, UPPER_HZ, VOWELS, Consonant
 from .singers import Voice
-from .vocal_line import Word
+from .vocal_line import SungSyllable
 
 FRAMES_PER_S = 200
 """Rate at which pitch, levels and formants are set."""
 PAUSE_S = 0.3
-"""A gap from which a singer draws breath."""
+"""Shortest pause in which a singer breathes in."""
 
 
-def utter(
-    words: list[Word], voice: Voice, n_samples: int, sr: int, rng: np.random.Generator
+def render_singer(
+    syllables: list[SungSyllable], voice: Voice, n_samples: int, sr: int, rng: np.random.Generator
 ) -> Float[np.ndarray, " samples"]:
-    """One voice's dry sound, of any level."""
+    """Sound of one voice, without reverberation; its level is arbitrary."""
     hop = sr // FRAMES_PER_S
     time_s = np.arange(n_samples // hop + 2) * (hop / sr)
-    midi = _pitch(words, voice, time_s, rng)
+    midi = _pitch(syllables, voice, time_s, rng)
     f0 = 440 * 2 ** ((midi - 69) / 12)
-    gestures = _gestures(words, voice, time_s, f0)
+    gestures = _gestures(syllables, voice, time_s, f0)
     noise = rng.standard_normal(n_samples).astype(np.float32)
     return phonate(gestures, noise, sr, hop, voice.open_quotient, voice.tilt_hz, voice.jitter)
 
 
 def _pitch(
-    words: list[Word], voice: Voice, time_s: Float[np.ndarray, " frames"], rng: np.random.Generator
+    syllables: list[SungSyllable],
+    voice: Voice,
+    time_s: Float[np.ndarray, " frames"],
+    rng: np.random.Generator,
 ) -> Float[np.ndarray, " frames"]:
-    """MIDI pitch: the notes joined by glides, phrases begun from below, vibrato and drift."""
-    turns = [turn for word in words for turn in word.pitches]
+    """MIDI pitch: notes joined by glides, phrases that begin with a scoop, vibrato and drift."""
+    turns = [turn for sung in syllables for turn in sung.pitches]
     if not turns:
         return np.full(len(time_s), voice.centre)
     starts_s, pitches = np.array(turns).T
@@ -51,20 +54,20 @@ def _pitch(
 
 
 def _gestures(
-    words: list[Word],
+    syllables: list[SungSyllable],
     voice: Voice,
     time_s: Float[np.ndarray, " frames"],
     f0: Float[np.ndarray, " frames"],
 ) -> Gestures:
-    """Levels and formants at every frame, linear between the words' turning points."""
+    """Levels and formants at every frame, linear between the syllables' control points."""
     neutral = _formants(VOWELS["uh"], voice)
     points: list[tuple[float, ...]] = [(0.0, 0.0, 0.0, 0.0, 4000.0, *neutral)]
-    for i, word in enumerate(words):
-        before_s = words[i - 1].end_s if i else -1.0
-        if word.start_s - before_s > PAUSE_S and word.start_s > 0.5:
-            points += _inhalation(word.start_s - 0.1, neutral)
-        following = words[i + 1] if i + 1 < len(words) else None
-        points += _articulated(word, following, voice, points[-1][0])
+    for i, sung in enumerate(syllables):
+        before_s = syllables[i - 1].end_s if i else -1.0
+        if sung.start_s - before_s > PAUSE_S and sung.start_s > 0.5:
+            points += _inhalation(sung.start_s - 0.1, neutral)
+        following = syllables[i + 1] if i + 1 < len(syllables) else None
+        points += _articulated(sung, following, voice, points[-1][0])
     table = np.array(points)
     at_s = np.maximum.accumulate(table[:, 0])
     voicing, breath, hiss, hiss_hz, *formants = (
@@ -84,23 +87,23 @@ def _inhalation(end_s: float, formants: tuple[float, ...]) -> list[tuple[float, 
 
 
 def _articulated(
-    word: Word, following: Word | None, voice: Voice, after_s: float
+    sung: SungSyllable, following: SungSyllable | None, voice: Voice, after_s: float
 ) -> list[tuple[float, ...]]:
-    """Turning points (time, voicing, breath, hiss, hiss Hz, formants) of one syllable."""
-    first, second = (_formants(VOWELS[name], voice) for name in word.syllable.vowels)
-    onset, coda = (CONSONANTS.get(name) for name in (word.syllable.onset, word.syllable.coda))
-    is_joined = following is not None and following.start_s - word.end_s < 0.06
-    end_s = word.end_s
+    """Control points (time, voicing, breath, hiss, hiss Hz, formants) of one syllable."""
+    first, second = (_formants(VOWELS[name], voice) for name in sung.syllable.vowels)
+    onset, coda = (CONSONANTS.get(name) for name in (sung.syllable.onset, sung.syllable.coda))
+    is_joined = following is not None and following.start_s - sung.end_s < 0.06
+    end_s = sung.end_s
     if is_joined and following and (next_onset := CONSONANTS.get(following.syllable.onset)):
-        end_s -= min(next_onset.length_s, 0.4 * (end_s - word.start_s))
-    level, points = word.level, []
+        end_s -= min(next_onset.length_s, 0.4 * (end_s - sung.start_s))
+    level, points = sung.level, []
     if onset:
-        start_s = max(word.start_s - onset.length_s, after_s)
-        points += _consonant(onset, start_s, word.start_s, level, first, voice)
-    elif word.start_s - after_s > 0.03:
-        points.append((word.start_s - 0.02, 0.0, 0.0, 0.0, 4000.0, *first))
-    length_s = end_s - word.start_s
-    settled_s = word.start_s + min(0.045, 0.3 * length_s)
+        start_s = max(sung.start_s - onset.length_s, after_s)
+        points += _consonant(onset, start_s, sung.start_s, level, first, voice)
+    elif sung.start_s - after_s > 0.03:
+        points.append((sung.start_s - 0.02, 0.0, 0.0, 0.0, 4000.0, *first))
+    length_s = end_s - sung.start_s
+    settled_s = sung.start_s + min(0.045, 0.3 * length_s)
     points.append((settled_s, level, 0.0, 0.0, 4000.0, *first))
     if coda and length_s > 0.18:
         end_s -= min(coda.length_s, 0.3 * length_s)
@@ -114,21 +117,21 @@ def _articulated(
 
 
 def _consonant(
-    said: Consonant,
+    consonant: Consonant,
     start_s: float,
     end_s: float,
     level: float,
     vowel: tuple[float, ...],
     voice: Voice,
 ) -> list[tuple[float, ...]]:
-    formants = _formants(said.place, voice) if said.place else vowel
-    hiss_hz = said.hiss_hz * (0.5 + 0.5 * voice.tract)
+    formants = _formants(consonant.place, voice) if consonant.place else vowel
+    hiss_hz = consonant.hiss_hz * (0.5 + 0.5 * voice.tract)
     span_s = end_s - start_s
-    sound = (level * said.voicing, level * said.breath, level * said.hiss, hiss_hz)
-    if not said.burst:
+    sound = (level * consonant.voicing, level * consonant.breath, level * consonant.hiss, hiss_hz)
+    if not consonant.burst:
         return [(start_s + a * span_s, *sound, *formants) for a in (0.25, 0.8)]
-    closed = (level * said.voicing, 0.0, 0.0, hiss_hz)
-    opens_s = start_s + span_s * (0.45 if said.breath else 0.75)
+    closed = (level * consonant.voicing, 0.0, 0.0, hiss_hz)
+    opens_s = start_s + span_s * (0.45 if consonant.breath else 0.75)
     return [
         (start_s + 0.15 * span_s, *closed, *formants),
         (opens_s, *closed, *formants),

@@ -1,4 +1,4 @@
-"""Captions and prompts in the words of users, made from what is true of the piece."""
+"""Captions and prompts of a piece, made from its exact facts in the words that users write."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from .piece import Piece
 
-# "" leaves the slot empty; {drums} vanishes with it. The last forms name a part of what plays.
+# {front} is the first two instruments. An empty slot, such as {drums} without drums, is left out.
 TEMPLATES = (
     "{instruments}, {moods}, {pace}, {mode}",
     "{style}, {instruments}, {drums}, {moods}, {pace}, {mode}",
@@ -20,7 +20,7 @@ TEMPLATES = (
 )
 _WEIGHTS = (0.12, 0.15, 0.1, 0.1, 0.1, 0.08, 0.15, 0.1, 0.1)
 PARAPHRASED = 0.3
-"""Chance of a word to be said in another way, where there is one."""
+"""Probability of replacing a word that has synonyms by one of them."""
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "happy": ("cheerful", "joyful"),
     "warm": ("tender", "gentle"),
@@ -50,12 +50,15 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "strings": ("string section",),
     "organ": ("drawbar organ",),
 }
-"""Other words for what a caption says; they mean the same here, so none is used twice."""
+"""Word to other words of exactly the same meaning; no synonym belongs to two words."""
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """What a user would ask for: one or two instruments and two or three descriptors."""
+    """A request as users write it: ``text``, and the instruments, pace and mode it asks for.
+
+    ``text`` has one or two instruments, a mood, the pace and the mode.
+    """
 
     text: str
     instruments: tuple[str, ...]
@@ -64,9 +67,9 @@ class Prompt:
 
 
 def caption(piece: Piece) -> str:
-    """One caption of the piece, its form and its words chosen by the piece's seed.
+    """Caption of the piece; its template and words are chosen by the piece's seed.
 
-    Facts left out of a form are simply unsaid; nothing untrue is ever said.
+    A template may leave facts out, but nothing in a caption is untrue.
     """
     rng = np.random.default_rng([2027, piece.seed])
     template = TEMPLATES[rng.choice(len(TEMPLATES), p=_WEIGHTS)]
@@ -78,8 +81,8 @@ def caption(piece: Piece) -> str:
         return str(rng.choice(others)) if others and rng.random() < PARAPHRASED else word
 
     text = template.format(
-        instruments=listed(tuple(say(name) for name in piece.instruments)),
-        front=listed(tuple(say(name) for name in piece.instruments[:2])),
+        instruments=join_names(tuple(say(name) for name in piece.instruments)),
+        front=join_names(tuple(say(name) for name in piece.instruments[:2])),
         drums=say(drums),
         moods=(", " if "{moods} " not in template else " ").join(say(mood) for mood in moods),
         mood=say(piece.moods[0]),
@@ -93,22 +96,22 @@ def caption(piece: Piece) -> str:
 
 
 def prompt(piece: Piece) -> Prompt:
-    """The piece's first one or two instruments, a mood, the pace and the mode."""
+    """Prompt for the piece's first one or two instruments, its first mood, its pace and mode."""
     asked = piece.instruments[: 1 + piece.seed % 2]
     speed = pace(piece.tempo_bpm)
-    words = (listed(asked), piece.moods[0], speed, piece.mode)
+    words = (join_names(asked), piece.moods[0], speed, piece.mode)
     return Prompt(", ".join(words), asked, speed, piece.mode)
 
 
-def listed(names: tuple[str, ...]) -> str:
-    """Names as English says them.
+def join_names(names: tuple[str, ...]) -> str:
+    """Join names by commas, and by "and" before the last one.
 
-    >>> listed(("flute", "piano", "upright bass"))
+    >>> join_names(("flute", "piano", "upright bass"))
     'flute, piano and upright bass'
     """
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def pace(tempo_bpm: int) -> str:
-    """Tempo as a word: slow below 84 BPM, fast from 116."""
+    """Tempo as a word: slow below 84 BPM, fast from 116 BPM, otherwise medium tempo."""
     return "slow" if tempo_bpm < 84 else "fast" if tempo_bpm >= 116 else "medium tempo"

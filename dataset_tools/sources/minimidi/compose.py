@@ -1,4 +1,4 @@
-"""Seed to piece: every draw comes from one PCG64 stream, so a seed means one piece everywhere."""
+"""Compose a piece from a seed; the same seed gives the same piece on every machine."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ import numpy as np
 from .accompaniment import bass_line, comping, drumming
 from .harmony import KEYS, PROGRESSIONS, Scale
 from .instruments import INSTRUMENTS
-from .melody import Event, Pace, melody
+from .melody import Event, MelodyRhythm, melody
 from .piece import Note, Piece
 from .styles import BASE_STYLES, STYLES, Style, leads_and_accompaniments
 
 Choice = TypeVar("Choice")
 DENSITIES = ("sparse", "medium", "busy")
 FIRST_BARS = (0, 0, 0, 1, 2, 3)
-"""Bar of the phrase at which a piece begins: half of them at its beginning."""
+"""Bars of a phrase at which pieces begin, equally likely: half of them at its first bar."""
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What is drawn first: the piece's character, from which all notes follow."""
+class Arrangement:
+    """Tempo, key, instruments and character of a piece, chosen before its notes."""
 
     tempo_bpm: int
     beats: int
@@ -34,9 +34,9 @@ class Plan:
     kit: str | None
     activity: float
     lift: int
-    """Semitones the lead sits above or below its middle: a bright or a dark piece."""
+    """Semitones of the lead above or below the middle: a bright or a dark piece."""
     force: float
-    """Loud or soft playing, about 0.8..1.1."""
+    """Loudness of the playing, about 0.8..1.1."""
     phrase_bar: int
     """Bar of the four-bar phrase at which the piece begins."""
 
@@ -44,47 +44,53 @@ class Plan:
 def compose(
     seed: int, style: str | None = None, duration_s: float = 5.12, unseen: bool = False
 ) -> Piece:
-    """Piece of a seed; without ``style`` a base style is drawn.
+    """Compose the piece of a seed; without ``style`` the seed chooses a base style.
 
-    ``unseen`` composes for the lead and accompaniment pairs in ``TEST_PAIRS`` alone, which are
+    ``unseen`` composes only for the pairs of lead and accompaniment in ``TEST_PAIRS``, which are
     otherwise left out. KeyError for unknown styles; ValueError if the style has no such pair.
     """
     rng = np.random.default_rng([2026, seed])
     able = [name for name in BASE_STYLES if leads_and_accompaniments(STYLES[name], unseen)]
-    drawn = able[rng.integers(len(able))]
-    chosen = STYLES[style or drawn]
+    default = able[rng.integers(len(able))]
+    chosen = STYLES[style or default]
     pairs = leads_and_accompaniments(chosen, unseen)
     if not pairs:
         raise ValueError(f"no {'test' if unseen else 'training'} pair of instruments in {style}")
-    plan = _plan(rng, chosen, pairs)
-    scale = Scale(plan.tonic, plan.mode)
-    n_bars = ceil(duration_s * plan.tempo_bpm / 60 / plan.beats)
-    chords = _chords(rng, scale, n_bars, plan, chosen.sevenths)
-    lines = _lines(rng, plan, chosen, scale, chords)
-    pitched = tuple(dict.fromkeys(name for name in (plan.lead, plan.comp, plan.bass) if name))
+    arrangement = _arrange(rng, chosen, pairs)
+    scale = Scale(arrangement.tonic, arrangement.mode)
+    n_bars = ceil(duration_s * arrangement.tempo_bpm / 60 / arrangement.beats)
+    chords = _chords(rng, scale, n_bars, arrangement, chosen.sevenths)
+    lines = _lines(rng, arrangement, chosen, scale, chords)
+    pitched = tuple(
+        dict.fromkeys(
+            name for name in (arrangement.lead, arrangement.comp, arrangement.bass) if name
+        )
+    )
     return Piece(
         seed=seed,
         style=chosen.name,
         duration_s=duration_s,
-        tempo_bpm=plan.tempo_bpm,
-        beats_per_bar=plan.beats,
-        key=KEYS[plan.tonic],
-        mode=plan.mode,
-        moods=_moods(plan, chosen),
-        density=_density(plan, chosen),
+        tempo_bpm=arrangement.tempo_bpm,
+        beats_per_bar=arrangement.beats,
+        key=KEYS[arrangement.tonic],
+        mode=arrangement.mode,
+        moods=_moods(arrangement, chosen),
+        density=_density(arrangement, chosen),
         instruments=pitched,
-        drums=plan.kit,
-        notes=_perform(rng, lines, plan, chosen, duration_s),
+        drums=arrangement.kit,
+        notes=_perform(rng, lines, arrangement, chosen, duration_s),
     )
 
 
-def _plan(rng: np.random.Generator, style: Style, pairs: Sequence[tuple[str, str | None]]) -> Plan:
+def _arrange(
+    rng: np.random.Generator, style: Style, pairs: Sequence[tuple[str, str | None]]
+) -> Arrangement:
     def draw(options: Sequence[Choice]) -> Choice:
         return options[int(rng.integers(len(options)))]
 
     low, high = style.tempo_bpm
     lead, comp = draw(pairs)
-    return Plan(
+    return Arrangement(
         tempo_bpm=int(rng.integers(low, high + 1)),
         beats=draw(style.beats_per_bar),
         tonic=int(rng.integers(12)),
@@ -101,55 +107,68 @@ def _plan(rng: np.random.Generator, style: Style, pairs: Sequence[tuple[str, str
 
 
 def _chords(
-    rng: np.random.Generator, scale: Scale, n_bars: int, plan: Plan, sevenths: bool
+    rng: np.random.Generator, scale: Scale, n_bars: int, arrangement: Arrangement, sevenths: bool
 ) -> list[tuple[int, ...]]:
-    """One chord a bar, the mood's progression repeated from the bar at which the piece begins."""
-    options = PROGRESSIONS[_valence(plan)]
+    """One chord for each bar: the mood's progression, from the bar at which the piece begins."""
+    options = PROGRESSIONS[_valence(arrangement)]
     roots = options[rng.integers(len(options))]
-    first = plan.phrase_bar
+    first = arrangement.phrase_bar
     return [scale.chord(roots[bar % 4], sevenths) for bar in range(first, first + n_bars)]
 
 
 def _lines(
-    rng: np.random.Generator, plan: Plan, style: Style, scale: Scale, chords: list[tuple[int, ...]]
+    rng: np.random.Generator,
+    arrangement: Arrangement,
+    style: Style,
+    scale: Scale,
+    chords: list[tuple[int, ...]],
 ) -> list[tuple[str, float, list[Event]]]:
-    """(instrument, loudness, events) of every player."""
-    lead = INSTRUMENTS[plan.lead]
-    middle = min(max(71 + plan.lift, lead.low + 8), lead.high - 8)
+    """(instrument, loudness, events) of every part."""
+    lead = INSTRUMENTS[arrangement.lead]
+    middle = min(max(71 + arrangement.lift, lead.low + 8), lead.high - 8)
     register = (max(middle - 9, lead.low), min(middle + 9, lead.high))
-    pace = Pace(plan.beats, style.fastest, plan.activity, plan.phrase_bar)
-    tune = melody(rng, scale, chords, register, pace)
-    lines = [(plan.lead, 1.0, tune)]
-    if plan.comp:
+    rhythm = MelodyRhythm(
+        arrangement.beats, style.fastest, arrangement.activity, arrangement.phrase_bar
+    )
+    tune = melody(rng, scale, chords, register, rhythm)
+    lines = [(arrangement.lead, 1.0, tune)]
+    if arrangement.comp:
         pattern = style.comp_patterns[rng.integers(len(style.comp_patterns))]
-        centre = max(58, INSTRUMENTS[plan.comp].low + 7)
-        lines.append((plan.comp, 0.52, comping(pattern, chords, plan.beats, centre)))
-    if plan.bass:
+        centre = max(58, INSTRUMENTS[arrangement.comp].low + 7)
+        lines.append((arrangement.comp, 0.52, comping(pattern, chords, arrangement.beats, centre)))
+    if arrangement.bass:
         pattern = style.bass_patterns[rng.integers(len(style.bass_patterns))]
-        lines.append((plan.bass, 0.85, bass_line(pattern, chords, plan.beats, scale)))
-    if plan.kit:
+        lines.append((arrangement.bass, 0.85, bass_line(pattern, chords, arrangement.beats, scale)))
+    if arrangement.kit:
         pattern = style.drum_patterns[rng.integers(len(style.drum_patterns))]
-        lines.append((plan.kit, 0.8, drumming(pattern, len(chords), plan.beats, plan.phrase_bar)))
+        lines.append(
+            (
+                arrangement.kit,
+                0.8,
+                drumming(pattern, len(chords), arrangement.beats, arrangement.phrase_bar),
+            )
+        )
     return lines
 
 
 def _perform(
     rng: np.random.Generator,
     lines: list[tuple[str, float, list[Event]]],
-    plan: Plan,
+    arrangement: Arrangement,
     style: Style,
     duration_s: float,
 ) -> tuple[Note, ...]:
-    """Musical time to seconds: swing, the players' small timing errors, velocities."""
+    """Turn musical time into seconds with swing and timing errors, and accents into velocities."""
     notes = []
-    beat_s = 60 / plan.tempo_bpm
+    beat_s = 60 / arrangement.tempo_bpm
     for name, loudness, events in lines:
         for event in events:
             late_s = style.looseness_s * float(np.clip(rng.standard_normal(), -2, 2))
             start_s = max(0.0, _swung(event.beat, style.swing) * beat_s + late_s)
             end_s = _swung(event.beat + event.length, style.swing) * beat_s
             touch = (
-                plan.force * loudness * (0.75 + 0.4 * event.accent) + 0.03 * rng.standard_normal()
+                arrangement.force * loudness * (0.75 + 0.4 * event.accent)
+                + 0.03 * rng.standard_normal()
             )
             if start_s < duration_s:
                 length_s = max(end_s - start_s, 0.03)
@@ -161,35 +180,37 @@ def _perform(
 
 
 def _swung(beat: float, swing: float) -> float:
-    """Delay of the second eighth: at swing 1 the beat divides 2 : 1."""
+    """Delay the second eighth of each beat; at swing 1 the beat divides 2 : 1."""
     whole, part = divmod(beat, 1)
     half = 0.5 + swing / 6
     return whole + (part * 2 * half if part < 0.5 else half + (part - 0.5) * 2 * (1 - half))
 
 
-def _density(plan: Plan, style: Style) -> str:
+def _density(arrangement: Arrangement, style: Style) -> str:
     low, high = style.activity
-    place = (plan.activity - low) / (high - low)
-    players = sum(part is not None for part in (plan.comp, plan.bass, plan.kit))
+    place = (arrangement.activity - low) / (high - low)
+    players = sum(
+        part is not None for part in (arrangement.comp, arrangement.bass, arrangement.kit)
+    )
     return DENSITIES[
-        int(np.clip(round(place * 1.2 + (players - 1.6) * 0.5 + plan.activity - 0.4), 0, 2))
+        int(np.clip(round(place * 1.2 + (players - 1.6) * 0.5 + arrangement.activity - 0.4), 0, 2))
     ]
 
 
-def _valence(plan: Plan) -> str:
+def _valence(arrangement: Arrangement) -> str:
     return {
         ("major", True): "happy", ("major", False): "warm",
         ("minor", True): "melancholic", ("minor", False): "dark",
-    }[plan.mode, plan.lift > 0]  # fmt: skip
+    }[arrangement.mode, arrangement.lift > 0]  # fmt: skip
 
 
-def _moods(plan: Plan, style: Style) -> tuple[str, ...]:
-    """Two or three words that can be heard: mode and register, force and tempo, density."""
-    valence = _valence(plan)
-    fast, loud = plan.tempo_bpm >= 100, plan.force > 1
+def _moods(arrangement: Arrangement, style: Style) -> tuple[str, ...]:
+    """Two or three words for what can be heard: mode and register, loudness and tempo, density."""
+    valence = _valence(arrangement)
+    fast, loud = arrangement.tempo_bpm >= 100, arrangement.force > 1
     arousal = {
         (True, True): "energetic", (True, False): "playful",
         (False, True): "dramatic", (False, False): "mellow",
     }[fast, loud]  # fmt: skip
-    density = _density(plan, style)
+    density = _density(arrangement, style)
     return (valence, arousal) if density == "medium" else (valence, arousal, density)

@@ -1,4 +1,4 @@
-"""Drum kits: every hit is a few lines of noise and gliding sine."""
+"""Synthesise drums: every hit is made of noise and gliding sines."""
 
 import zlib
 from collections.abc import Callable
@@ -26,7 +26,7 @@ Wave = Float[np.ndarray, " samples"]
 
 @lru_cache(maxsize=256)
 def hit(kit: str, pitch: int, sr: int) -> Float[np.ndarray, " samples"]:
-    """One stroke at full velocity, peak as in ``_PEAK``; cached, so never write into it."""
+    """One stroke at full velocity, peak as in ``_PEAK``. Cached: callers must not write into it."""
     rng = np.random.default_rng([zlib.crc32(kit.encode()), pitch])
     time_s = np.arange(int(0.6 * sr)) / sr
     wave = _SOUNDS[kit](pitch, time_s, rng, sr)
@@ -37,7 +37,7 @@ def hit(kit: str, pitch: int, sr: int) -> Float[np.ndarray, " samples"]:
 
 
 def pan(pitch: int) -> float:
-    """Place in the stereo image, -1 left .. 1 right."""
+    """Position in the stereo image, -1 (left) to 1 (right)."""
     return _PAN.get(pitch, 0.0)
 
 
@@ -100,7 +100,7 @@ def _electronic(pitch: int, t: Wave, rng: np.random.Generator, sr: int) -> Wave:
 
 
 def _lofi(pitch: int, t: Wave, rng: np.random.Generator, sr: int) -> Wave:
-    """Acoustic kit, dull, short and crunched to a few levels."""
+    """Acoustic kit made dull, short and distorted."""
     sos = signal.butter(2, 3200, fs=sr, output="sos")
     dull = np.asarray(signal.sosfilt(sos, _acoustic(pitch, t, rng, sr)))
     dull = dull / np.abs(dull).max()
@@ -108,7 +108,7 @@ def _lofi(pitch: int, t: Wave, rng: np.random.Generator, sr: int) -> Wave:
 
 
 def _chip(pitch: int, t: Wave, rng: np.random.Generator, sr: int) -> Wave:
-    """Sound-chip noise: random levels held for some samples; the kick is a square."""
+    """Noise of a sound chip: random levels held for some samples; the kick is a square wave."""
     if pitch == KICK:
         return np.sign(_thump(t, 45.0, 420.0, 0.025, 1.0)) * _fall(t, 0.05)
     rate_hz = {SNARE: 5500, CLAP: 4000, OPEN_HAT: 11_000, CLOSED_HAT: 11_000}.get(pitch, 8000)

@@ -1,4 +1,4 @@
-"""Colours of old and new machines: chorus, tape and vinyl."""
+"""Effects: chorus, wow of a tape, and noise of a vinyl record."""
 
 import numpy as np
 from jaxtyping import Float
@@ -11,7 +11,7 @@ CRACKLES_PER_S = 9.0
 def chorus(
     sound: Float[np.ndarray, "2 samples"], sr: int, level: float
 ) -> Float[np.ndarray, "2 samples"]:
-    """A copy whose delay swings about 16 ms by 3, the two sides in opposite phase."""
+    """A copy delayed by 16 ms ± 3 ms, in opposite phase on the two channels."""
     time_s = np.arange(sound.shape[1]) / sr
     swing = np.sin(2 * np.pi * CHORUS_HZ * time_s)
     delays_s = CHORUS_DELAY_S + CHORUS_SWING_S * np.stack([swing, -swing])
@@ -21,7 +21,7 @@ def chorus(
 def wow(
     sound: Float[np.ndarray, "2 samples"], sr: int, depth: float, seed: int
 ) -> Float[np.ndarray, "2 samples"]:
-    """Played on a tape whose speed errs by up to ``depth`` (a ratio), 0.9 times a second."""
+    """Sound from a tape whose speed varies by up to ``depth`` (a ratio), 0.9 times a second."""
     phase = np.random.default_rng([2028, seed]).uniform(0, 2 * np.pi)
     time_s = np.arange(sound.shape[1]) / sr
     lag_s = depth / (2 * np.pi * WOW_HZ) * (1 + np.sin(2 * np.pi * WOW_HZ * time_s + phase))
@@ -29,7 +29,7 @@ def wow(
 
 
 def record_noise(n_samples: int, sr: int, seed: int) -> Float[np.ndarray, " samples"]:
-    """Hiss of RMS 1 with sparse clicks of up to 20, the same on both sides."""
+    """Hiss of RMS 1 with sparse clicks of up to 20, for both channels."""
     rng = np.random.default_rng([2029, seed])
     noise = rng.standard_normal(n_samples)
     count = rng.poisson(CRACKLES_PER_S * n_samples / sr)
@@ -41,7 +41,7 @@ def record_noise(n_samples: int, sr: int, seed: int) -> Float[np.ndarray, " samp
 def _read_at(
     sound: Float[np.ndarray, "2 samples"], places: Float[np.ndarray, "2 samples"]
 ) -> Float[np.ndarray, "2 samples"]:
-    """Both sides at fractional sample numbers, linear between samples, silence before the first."""
+    """Read both channels at fractional positions, linearly interpolated; silence before 0."""
     grid = np.arange(sound.shape[1])
     sides = [np.interp(at, grid, side, left=0.0) for at, side in zip(places, sound, strict=True)]
     return np.stack(sides).astype(np.float32)

@@ -6,7 +6,7 @@ from itertools import pairwise
 KEYS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}
 
-# Roots of four bars by mood; the diminished degrees (vii in major, ii in minor) are left out.
+# Degrees of four bars' chords by mood, without diminished chords (vii in major, ii in minor).
 PROGRESSIONS: dict[str, tuple[tuple[int, ...], ...]] = {
     "happy": ((0, 4, 5, 3), (0, 3, 0, 4), (0, 3, 4, 0), (0, 1, 4, 0)),
     "warm": ((0, 5, 3, 4), (0, 2, 3, 4), (0, 3, 1, 4), (0, 5, 1, 4)),
@@ -24,7 +24,7 @@ class Scale:
     mode: str
 
     def pitch(self, degree: int) -> int:
-        """Pitch of a degree of any octave; degree 0 lies in the octave of MIDI 0.
+        """MIDI pitch of a degree, 7 to an octave; degree 0 is in the octave of MIDI 0.
 
         >>> Scale(9, "minor").pitch(7 * 5)
         69
@@ -35,7 +35,7 @@ class Scale:
     def chord(self, root: int, sevenths: bool) -> tuple[int, ...]:
         """Pitch classes of the triad or seventh chord on a degree, root first.
 
-        The dominant in minor is the harmonic scale's: a major chord that leads home.
+        In minor the dominant is the major chord of the harmonic scale.
 
         >>> Scale(0, "major").chord(4, sevenths=False), Scale(9, "minor").chord(4, sevenths=False)
         ((7, 11, 2), (4, 8, 11))
@@ -51,7 +51,7 @@ class Scale:
         return (self.tonic - 1) % 12
 
     def over(self, chord: tuple[int, ...], degree: int) -> int:
-        """Pitch of a degree while a chord sounds: the seventh is raised where the chord raises it.
+        """Pitch of a degree over a chord: in minor, with the raised seventh if the chord has it.
 
         >>> Scale(9, "minor").over((4, 8, 11), 7 * 5 + 6)
         80
@@ -65,7 +65,7 @@ class Scale:
 
 
 def voicing(chord: tuple[int, ...], centre: int, before: tuple[int, ...]) -> tuple[int, ...]:
-    """Close position that moves least from ``before``; without one, nearest ``centre``."""
+    """Chord in close position that moves least from ``before``, or if empty, near ``centre``."""
     choices = [
         _stack(chord, i, floor) for i in range(len(chord)) for floor in range(centre - 11, centre)
     ]
@@ -79,7 +79,7 @@ def voicing(chord: tuple[int, ...], centre: int, before: tuple[int, ...]) -> tup
 
 
 def _stack(chord: tuple[int, ...], inversion: int, floor: int) -> tuple[int, ...]:
-    """Chord tones upward from the first ``chord[inversion]`` at or above ``floor``."""
+    """Chord tones upward from the lowest ``chord[inversion]`` at or above ``floor``."""
     turned = chord[inversion:] + chord[:inversion]
     pitches = [floor + (turned[0] - floor) % 12]
     for low, high in pairwise(turned):

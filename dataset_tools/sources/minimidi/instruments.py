@@ -1,4 +1,4 @@
-"""The timbres: each instrument is a few numbers that ``tone`` turns into sound."""
+"""Timbres of the instruments, as numbers that ``tone`` turns into sound."""
 
 from dataclasses import dataclass
 from math import pi, sin
@@ -37,17 +37,17 @@ class Instrument:
     program: int
     """General MIDI program, 0-based."""
     low: int
-    """Lowest MIDI pitch it is asked for."""
+    """Lowest MIDI pitch it plays."""
     high: int
     partials: tuple[tuple[float, float], ...]
     """(frequency ratio, amplitude)."""
     attack_s: float = 0.005
     decay_s: float = 0.5
-    """Time constant of the fundamental's fall towards ``sustain``."""
+    """Time constant of the fundamental's decay towards ``sustain``."""
     sustain: float = 0.0
-    """Level held after the decay, 0..1; 0 is a struck or plucked instrument."""
+    """Level held after the decay, 0..1; 0 for a struck or plucked instrument."""
     release_s: float = 0.08
-    """Time constant of the fall after the key is let go."""
+    """Time constant of the decay after the key is released."""
     damping: float = 0.0
     """How much faster high partials decay, per kHz."""
     bloom_s: float = 0.0
@@ -61,12 +61,12 @@ class Instrument:
     tremolo_hz: float = 5.0
     tremolo_depth: float = 0.0
     detune_cents: tuple[float, ...] = (0.0,)
-    """One copy of the spectrum per entry."""
+    """Each entry adds a copy of the spectrum."""
     noise: float = 0.0
-    """Level of breath or hammer noise against the tone."""
+    """Level of breath or hammer noise relative to the tone."""
     noise_hz: float = 2000.0
     noise_decay_s: float = 0.0
-    """0 keeps the noise as long as the tone."""
+    """Time constant of the noise's decay; 0: the noise lasts as long as the tone."""
     sweep: Sweep | None = None
     gain: float = 1.0
     pan: float = 0.0

@@ -1,4 +1,4 @@
-"""The two inner loops, compiled: sum a note's partials, mix a note into the piece."""
+"""Inner loops compiled by Numba: sum a note's partials, and mix a note into the piece."""
 
 from collections.abc import Callable
 from inspect import unwrap
@@ -9,13 +9,13 @@ from numba import njit
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Numba's compiler on the bare function: it cannot see through run-time type checkers."""
+    """Compile a function by Numba, without the wrapper of a run-time type checker."""
     return njit(cache=True)(unwrap(function))
 
 
 @compiled
 def oscillate(cycles, ratios, phases, envelopes, hop, sine):
-    """Sum of partials; ``envelopes`` is interpolated linearly between blocks of ``hop`` samples."""
+    """Sum partials; ``envelopes`` is interpolated linearly between blocks of ``hop`` samples."""
     out = np.zeros(len(cycles), np.float32)
     for p in range(len(ratios)):
         for block in range(envelopes.shape[1] - 1):
@@ -35,7 +35,7 @@ def oscillate(cycles, ratios, phases, envelopes, hop, sine):
 
 @compiled
 def add_note(out, wave, start, held, decay, left, right):
-    """Mix ``wave`` in at ``start``; after ``held`` samples it falls by ``decay`` a sample."""
+    """Add ``wave`` to ``out``; after ``held`` samples its gain falls by ``decay`` each sample."""
     gate = np.float32(1.0)
     left, right, decay = np.float32(left), np.float32(right), np.float32(decay)
     for i in range(min(len(wave), out.shape[1] - start)):

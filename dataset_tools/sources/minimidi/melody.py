@@ -1,4 +1,4 @@
-"""Melodies of four-bar phrases: rhythms return, strong beats take tones of the chord."""
+"""Melodies of four-bar phrases: rhythms are repeated, strong beats have tones of the chord."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from .harmony import Scale
 
 @dataclass(frozen=True)
 class Event:
-    """A note in musical time."""
+    """A note, timed in beats."""
 
     beat: float
     length: float
@@ -19,30 +19,32 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Pace:
-    """How a melody moves through time."""
+class MelodyRhythm:
+    """Settings of a melody's rhythm."""
 
     beats: int
     """Beats per bar."""
     per_beat: int
-    """Positions per beat."""
+    """Positions per beat at which a note may begin."""
     activity: float
-    """Chance of a note on a weak beat."""
+    """Probability of a note on a weak beat."""
     phrase_bar: int
-    """Bar of the phrase (0..3) with which the melody begins."""
+    """Bar of the phrase (0..3) at which the melody begins."""
 
 
-def rhythm(rng: np.random.Generator, pace: Pace, last: bool) -> list[tuple[float, float]]:
-    """(beat, length) of one bar; the last bar of a phrase ends on a long note and a breath."""
-    middle = pace.beats // 2
-    likely = {0.0: 0.95, float(middle): 0.35 + 0.6 * pace.activity}
+def rhythm(
+    rng: np.random.Generator, settings: MelodyRhythm, last: bool
+) -> list[tuple[float, float]]:
+    """(beat, length) of the notes in a bar; the last bar of a phrase ends with a rest."""
+    middle = settings.beats // 2
+    likely = {0.0: 0.95, float(middle): 0.35 + 0.6 * settings.activity}
     onsets = []
-    for beat in np.arange(pace.beats * pace.per_beat) / pace.per_beat:
-        weak = pace.activity * (0.9 if beat % 1 == 0 else 0.7 if beat % 0.5 == 0 else 0.3)
+    for beat in np.arange(settings.beats * settings.per_beat) / settings.per_beat:
+        weak = settings.activity * (0.9 if beat % 1 == 0 else 0.7 if beat % 0.5 == 0 else 0.3)
         if rng.random() < likely.get(beat, weak) and not (last and beat > middle):
             onsets.append(float(beat))
     onsets = onsets or [0.0]
-    ends = [*onsets[1:], pace.beats - (0.5 if last else 0.0)]
+    ends = [*onsets[1:], settings.beats - (0.5 if last else 0.0)]
     return [(start, end - start) for start, end in zip(onsets, ends, strict=True)]
 
 
@@ -51,26 +53,26 @@ def melody(
     scale: Scale,
     chords: list[tuple[int, ...]],
     register: tuple[int, int],
-    pace: Pace,
+    settings: MelodyRhythm,
 ) -> list[Event]:
-    """One note line over the chords, one chord a bar; phrases are four bars long (a b a c)."""
-    opening, answer, closing = (rhythm(rng, pace, last) for last in (False, False, True))
+    """Melody over the chords, one for each bar, in phrases of four bars with rhythms a b a c."""
+    opening, answer, closing = (rhythm(rng, settings, last) for last in (False, False, True))
     phrase = (opening, answer, opening, closing)
-    contour = rng.choice((-2, -1, -1, 0, 1, 1, 2, 3), pace.beats * pace.per_beat)
+    contour = rng.choice((-2, -1, -1, 0, 1, 1, 2, 3), settings.beats * settings.per_beat)
     degrees = scale.degrees(*register)
     at = len(degrees) // 2
     events = []
     for bar, chord in enumerate(chords):
-        place = (bar + pace.phrase_bar) % 4
+        place = (bar + settings.phrase_bar) % 4
         steps = contour if place in (0, 2) else rng.choice((-2, -1, -1, 1, 1, 2), len(contour))
         for (beat, length), step in zip(phrase[place], steps, strict=False):
             at = _reflect(at + int(step), len(degrees))
-            strong = beat in (0, pace.beats // 2) or length >= 1.5
+            strong = beat in (0, settings.beats // 2) or length >= 1.5
             if strong:
                 at = _snap(at, degrees, scale, chord)
             accent = 0.85 if beat == 0 else 0.7 if strong else 0.55
             pitch = scale.over(chord, degrees[at])
-            events.append(Event(bar * pace.beats + beat, length, pitch, accent))
+            events.append(Event(bar * settings.beats + beat, length, pitch, accent))
     return events
 
 

@@ -1,4 +1,4 @@
-"""Piece to a standard MIDI file's content."""
+"""Convert a piece to a standard MIDI file."""
 
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def to_midi(piece: Piece) -> "PrettyMIDI":
-    """One track an instrument, in the piece's order, with its General MIDI program; drums last."""
+    """MIDI with a track for each instrument and its General MIDI program; drums are last."""
     import pretty_midi
 
     midi = pretty_midi.PrettyMIDI(initial_tempo=piece.tempo_bpm)

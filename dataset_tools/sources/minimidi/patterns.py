@@ -1,4 +1,4 @@
-"""Accompaniment figures for one bar: what is played when, in beats, before any key is known."""
+"""One-bar patterns for accompaniment, bass and drums, in beats and independent of the key."""
 
 from .drums import CLAP, CLOSED_HAT, KICK, OPEN_HAT, RIDE, RIM, SHAKER, SNARE
 
@@ -87,4 +87,4 @@ DRUMS: dict[str, dict[int, str]] = {
 FILL: dict[int, str] = {
     KICK: "X...........x...", SNARE: "........x.xxxxXx", CLOSED_HAT: "x.x.x.x.........",
 }  # fmt: skip
-"""The bar with which drums close a four-bar phrase, for patterns that have a snare."""
+"""Last bar of a four-bar phrase, for drum patterns with a snare."""

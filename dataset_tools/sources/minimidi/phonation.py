@@ -1,7 +1,7 @@
-"""Glottal pulses and noise through five moving resonances: the singer's inner loop.
+"""Formant synthesis of a voice: glottal pulses and noise through five moving resonators.
 
-Pulses are the derivative of Klatt & Klatt's (1990) polynomial flow, their one step smoothed by a
-two-sample polynomial (PolyBLEP); resonators are Klatt's (1980), unit gain at 0 Hz.
+Pulses are the derivative of Klatt & Klatt's (1990) polynomial flow; their step is smoothed over two
+samples (PolyBLEP). Resonators are those of Klatt (1980), with unit gain at 0 Hz.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ HISS_WIDTH_HZ = 1800.0
 
 @dataclass(frozen=True)
 class Gestures:
-    """What a voice does, frame by frame."""
+    """Pitch, levels and formants of a voice, frame by frame."""
 
     f0: Float[np.ndarray, " frames"]
     """Hz."""
@@ -26,7 +26,7 @@ class Gestures:
     breath: Float[np.ndarray, " frames"]
     """Level of noise through the formants."""
     hiss: Float[np.ndarray, " frames"]
-    """Level of noise past them, around ``hiss_hz``."""
+    """Level of noise that bypasses the formants, around ``hiss_hz``."""
     hiss_hz: Float[np.ndarray, " frames"]
     formants: Float[np.ndarray, "5 frames"]
     """Hz."""
@@ -41,10 +41,10 @@ def phonate(
     tilt_hz: float,
     jitter: float,
 ) -> Float[np.ndarray, " samples"]:
-    """Sound of the gestures, one frame every ``hop`` samples; all chance is in ``noise``, RMS 1.
+    """Synthesise the sound of gestures, one frame every ``hop`` samples.
 
-    From ``tilt_hz`` up pulses fall by a further 6 dB an octave; ``jitter`` is the cycles'
-    relative irregularity.
+    ``noise`` (RMS 1) is the only source of randomness. Above ``tilt_hz`` the pulses fall by a
+    further 6 dB per octave; ``jitter`` is the relative irregularity of the cycles.
     """
     g = gestures
     tracks = np.stack([g.f0, g.voicing, g.breath, g.hiss])
@@ -59,7 +59,7 @@ def phonate(
     # The last resonator is a band-pass: unit gain at its centre.
     a[5] = (1 - radius[5]) * np.abs(1 - radius[5] * np.exp(-2j * angle[5]))
     decay = float(np.exp(-2 * np.pi * tilt_hz / sr))
-    loudness = float(np.sqrt(sr / 16_000))  # noise of equal RMS spreads over a wider band
+    loudness = float(np.sqrt(sr / 16_000))  # noise of equal RMS is spread over a wider band
     return _phonate(tracks, a, b, c, noise, sr, hop, open_quotient, decay, jitter, loudness)
 
 
@@ -92,7 +92,7 @@ def _phonate(tracks, a, b, c, noise, sr, hop, open_quotient, decay, jitter, loud
         elif -1 < past < 0:
             pulse += 0.5 * (1 + past) * (1 + past)
         soft = decay * soft + (1 - decay) * pulse * level
-        # Breath comes with the open glottis.
+        # Breath noise is louder while the glottis is open.
         gust = 1.0 if phase < open_quotient or voicing < 0.05 else 0.4
         x = voicing * soft + 0.08 * breath * gust * loudness * noise[i]
         for k in range(5):

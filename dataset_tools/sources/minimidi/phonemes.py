@@ -1,4 +1,4 @@
-"""What a voice can say: vowels as formants, consonants as gestures, syllables drawn from both."""
+"""Sounds of a voice: vowels as formants, consonants as gestures, and random syllables of both."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ VOWELS: dict[str, tuple[float, float, float]] = {
 }
 """First three formants of adult male voices in Hz: means of Peterson & Barney 1952, table II."""
 UPPER_HZ = (3500.0, 4500.0)
-"""Fourth and fifth formant of the same voices, which hardly move."""
+"""Fourth and fifth formant of the same voices, nearly the same for all vowels."""
 DIPHTHONGS = (("a", "I"), ("a", "U"), ("e", "I"), ("o", "U"), ("o", "I"))
 
 
@@ -28,16 +28,16 @@ class Consonant:
 
     length_s: float
     voicing: float = 0.0
-    """Level of the glottal pulses against a vowel's."""
+    """Level of the glottal pulses relative to a vowel."""
     breath: float = 0.0
-    """Level of noise at the glottis, which the formants colour."""
+    """Level of noise at the glottis, which passes the formants."""
     hiss: float = 0.0
     """Level of noise at the lips or teeth."""
     hiss_hz: float = 4000.0
     place: tuple[float, float, float] | None = None
-    """Formants aimed at, Hz; None keeps the vowel's."""
+    """Target formants, Hz; None for those of the vowel."""
     burst: bool = False
-    """Closed first; the noise sounds only as it opens."""
+    """Whether it begins closed, so that its noise sounds only as it opens."""
 
 
 _LIPS, _TEETH, _PALATE = (250.0, 900.0, 2200.0), (300.0, 1700.0, 2600.0), (280.0, 2100.0, 2700.0)
@@ -67,7 +67,7 @@ _CODAS = ("m", "n", "l", "s", "t", "z", "k")
 
 @dataclass(frozen=True)
 class Syllable:
-    """Consonant, vowel moving to a second one, consonant; "" is no consonant."""
+    """A consonant, a vowel that moves to a second one, and a consonant; "" for no consonant."""
 
     onset: str
     vowels: tuple[str, str]
@@ -75,7 +75,7 @@ class Syllable:
 
 
 def syllable(rng: np.random.Generator, wordless: bool = False) -> Syllable:
-    """Draw one; half have a moving vowel or a consonant after it, ``wordless`` ones are a vowel."""
+    """Random syllable, half of them with a diphthong or coda; ``wordless``: a single vowel."""
     names = tuple(VOWELS)
     vowel = names[int(rng.integers(len(names)))]
     if wordless:

@@ -1,25 +1,25 @@
-"""A piece as data: what was composed, before any sound, and the ground truth read from it."""
+"""A composed piece: its notes, tempo, key and instruments, before any sound is made."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Note:
-    """One sounding event; drum hits carry the kit's name and a General MIDI percussion pitch."""
+    """One note; drum hits have the kit's name and a General MIDI percussion pitch."""
 
     instrument: str
     pitch: int
     """MIDI number, 60 = middle C."""
     start_s: float
     duration_s: float
-    """Time the key is held; the sound rings on for the instrument's release."""
+    """Time for which the key is held; the release of the instrument follows."""
     velocity: int
     """1..127."""
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A cut of endless music that starts on the first beat of a bar."""
+    """A piece of music that starts on the first beat of a bar, as if cut out of a longer one."""
 
     seed: int
     style: str
@@ -27,7 +27,7 @@ class Piece:
     tempo_bpm: int
     beats_per_bar: int
     key: str
-    """Name of the tonic, sharps only."""
+    """Name of the tonic, with sharps only."""
     mode: str
     """"major" or "minor" (natural)."""
     moods: tuple[str, ...]
@@ -41,7 +41,7 @@ class Piece:
 
     @property
     def beat_times_s(self) -> list[float]:
-        """Every beat inside the piece, before swing and human timing."""
+        """Times of all beats in the piece, without swing and timing errors."""
         beat_s = 60 / self.tempo_bpm
         return [
             i * beat_s
@@ -51,7 +51,7 @@ class Piece:
 
 
 def truth(piece: Piece) -> dict[str, object]:
-    """Everything known about the piece as JSON-able values; notes as 5-tuples in Note's order."""
+    """All facts about the piece as JSON values; notes are 5-tuples in the order of ``Note``."""
     notes = [(n.instrument, n.pitch, n.start_s, n.duration_s, n.velocity) for n in piece.notes]
     return {
         "seed": piece.seed,

@@ -1,4 +1,4 @@
-"""Piece to stereo sound: cached tones, gated, placed, mixed, coloured and levelled."""
+"""Render a piece to stereo sound: mix its notes, add the style's effects, set the level."""
 
 from functools import lru_cache
 
@@ -17,23 +17,23 @@ from .tone import tone
 TARGET_RMS = 0.1
 """-20 dBFS."""
 LEVELLING = 0.85
-"""1 gives every piece the same RMS, 0 leaves loudness to the notes."""
+"""1 gives every piece the same RMS; 0 keeps the loudness of the notes."""
 PEAK = 0.98
 TAIL_S = 0.8
-"""How long the room sounds on, and again how long echoes do."""
+"""Length of the reverberation, and of the echoes."""
 SOFT_BELOW = 60
-"""Velocities under this sound as softly touched keys do."""
+"""Notes of lower velocity have the timbre of a softly played key."""
 
 
 def render(piece: Piece, sr: int) -> Float[np.ndarray, "2 samples"]:
-    """Float32 stereo, round(duration_s * sr) samples, peak below 0.99, RMS near -20 dBFS."""
+    """Render to float32 stereo, round(duration_s * sr) samples; peak < 0.99, RMS near -20 dBFS."""
     return finish(_dry(piece, round(piece.duration_s * sr), sr), piece, sr)
 
 
 def finish(
     dry: Float[np.ndarray, "2 samples"], piece: Piece, sr: int
 ) -> Float[np.ndarray, "2 samples"]:
-    """Colour dry sound as the piece's style does, and level it."""
+    """Apply the effects of the piece's style to dry sound, and set its level."""
     style = STYLES[piece.style]
     if style.chorus:
         dry = dry + chorus(dry, sr, style.chorus)
@@ -64,7 +64,7 @@ def _dry(piece: Piece, n_samples: int, sr: int) -> Float[np.ndarray, "2 samples"
 
 
 def _voice(note: Note, sr: int) -> tuple[Float[np.ndarray, " samples"], float, float]:
-    """Wave, pan and release time constant (s) of a note or a drum hit."""
+    """Waveform, pan and release time constant (s) of a note or a drum hit."""
     if note.instrument in KITS:
         return hit(note.instrument, note.pitch, sr), pan(note.pitch), 1.0
     instrument = INSTRUMENTS[note.instrument]
@@ -75,7 +75,7 @@ def _voice(note: Note, sr: int) -> tuple[Float[np.ndarray, " samples"], float, f
 def _colour(
     dry: Float[np.ndarray, "2 samples"], sr: int, style: Style, beat_s: float
 ) -> Float[np.ndarray, "2 samples"]:
-    """Echo, room and tone in one pass through the frequency domain."""
+    """Echo, reverberation and low-pass in one pass through the frequency domain."""
     n_samples = dry.shape[1]
     tail_s = TAIL_S * (2 if style.echo_beats else 1)
     n_fft = int(fft.next_fast_len(n_samples + int(tail_s * sr), real=True) or 0)
@@ -88,7 +88,7 @@ def _colour(
 
 
 def _echo(sr: int, n_fft: int, delay_s: float) -> np.ndarray:
-    """Spectrum (bins) of the sound and its repeats, as many as fit before the end wraps round."""
+    """Spectrum (bins) of an impulse and its echoes, as many as fit before they wrap round."""
     turn = np.exp(-2j * np.pi * fft.rfftfreq(n_fft, 1 / sr) * delay_s)
     repeats = range(int(TAIL_S / delay_s) + 1)
     return np.sum([(0.45 * turn) ** n for n in repeats], axis=0).astype(np.complex64)
@@ -96,7 +96,7 @@ def _echo(sr: int, n_fft: int, delay_s: float) -> np.ndarray:
 
 @lru_cache(maxsize=4)
 def _room(sr: int, n_fft: int) -> np.ndarray:
-    """Spectrum (2, bins) of a room: decaying noise of unit energy a channel."""
+    """Spectrum (2, bins) of a room: decaying noise of unit energy in each channel."""
     rng = np.random.default_rng(20)
     time_s = np.arange(int(TAIL_S * sr)) / sr
     tail = rng.standard_normal((2, len(time_s))) * np.exp(-time_s / 0.16) * (time_s > 0.012)

@@ -1,4 +1,4 @@
-"""Who may sing: voices drawn by seed, and the choirs they form."""
+"""Random singers and choirs: the parameters of their voices."""
 
 from dataclasses import dataclass, replace
 
@@ -10,34 +10,36 @@ _SHARES = (0.34, 0.3, 0.12, 0.1, 0.14)
 
 @dataclass(frozen=True)
 class Voice:
-    """Who sings, and how."""
+    """Parameters of a voice."""
 
     kind: str
     """One of ``KINDS``."""
     tract: float
-    """Formants against an adult man's: about 1.17 for women, 1.3 for children."""
+    """Formants relative to an adult man's: about 1.17 for women, 1.3 for children."""
     centre: float
-    """MIDI pitch about which it sings or speaks."""
+    """MIDI pitch around which it sings or speaks."""
     vibrato_hz: float
     vibrato_cents: float
     breath: float
     """Noise in the tone, 0..0.3."""
     tilt_hz: float
-    """From here up the voice falls by a further 6 dB an octave: low is soft, high is pressed."""
+    """Above it the spectrum falls by a further 6 dB per octave: low is soft, high is pressed."""
     open_quotient: float
     """Share of a cycle in which the glottis is open, 0.45..0.75."""
     jitter: float
-    """Random change of length from one cycle to the next."""
+    """Relative random change of length from one cycle to the next."""
     glide_s: float
+    """Time constant of glides between notes."""
     wordless: bool
+    """Whether it sings vowels only."""
     gain_db: float
-    """Level against the music."""
+    """Level relative to the music."""
     room: float
     """Level of its reverberation."""
 
 
 def draw_voice(seed: int, kind: str | None = None) -> Voice:
-    """Voice of a seed; without ``kind`` that is drawn too. ValueError for unknown kinds."""
+    """Random voice of a seed, of the kind given or a random one. ValueError for unknown kinds."""
     rng = np.random.default_rng([2040, seed])
     drawn = str(rng.choice(KINDS, p=_SHARES))
     kind = kind or drawn
@@ -64,7 +66,7 @@ def draw_voice(seed: int, kind: str | None = None) -> Voice:
 
 
 def ensemble(voice: Voice, seed: int) -> list[tuple[Voice, float]]:
-    """(voice, pan) of everyone who sings: one, or a choir of four to six."""
+    """(voice, pan) of all singers: one, or a choir of four to six."""
     rng = np.random.default_rng([2042, seed])
     if voice.kind != "choir":
         return [(voice, float(rng.uniform(-0.2, 0.2)))]

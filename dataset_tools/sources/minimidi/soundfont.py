@@ -1,6 +1,6 @@
-"""Piece to stereo sound by FluidSynth: ``dmm data build --source minimidi --soundfont FILE``.
+"""Render a piece by FluidSynth: ``dmm data build --source minimidi --soundfont FILE``.
 
-The score and the style's colours (room, echo, tape) are those of ``render``; the timbres are the
+The notes and the style's effects (room, echo, tape) are those of ``render``; the timbres are the
 SoundFont's General MIDI presets. Needs the extra ``soundfont`` and the system's libfluidsynth.
 """
 
@@ -26,21 +26,22 @@ from .render import finish
 DRUM_CHANNEL, DRUM_BANK = 9, 128
 """Percussion is channel 10, which programs count as 9."""
 KIT_PROGRAMS = {"electronic drums": 25, "chip drums": 25}
-"""Roland's number of the TR-808 kit; the others, and SoundFonts without one, play the standard."""
+"""Roland's number of the TR-808 kit. Other kits, and SoundFonts without it, use the standard
+kit."""
 GAIN = 0.9
-"""Pieces are near -20 dBFS before any levelling: -21.6 on average with TimGM6mb, -19.5 FluidR3."""
+"""Brings pieces near -20 dBFS RMS: on average -21.6 with TimGM6mb, -19.5 with FluidR3."""
 SETTINGS = {
-    "synth.reverb.active": 0,  # rooms and choruses are the style's
+    "synth.reverb.active": 0,  # reverberation and chorus are effects of the style
     "synth.chorus.active": 0,
-    "synth.dynamic-sample-loading": 1,  # of 140 MB a piece needs a few
+    "synth.dynamic-sample-loading": 1,  # a piece needs a few of the 140 MB
     "synth.lock-memory": 0,
 }
 PAN = 10
-"""MIDI controller."""
+"""Number of the MIDI controller for pan."""
 
 
 def check_soundfont(path: Path) -> str:
-    """SHA-256 of a SoundFont that can be played here; InputError with the remedy for others."""
+    """SHA-256 of a SoundFont; InputError with the remedy if it cannot be played here."""
     if not path.is_file():
         raise InputError(f"no SoundFont at {path}; name an .sf2 or .sf3 file (--soundfont)")
     with path.open("rb") as file:
@@ -54,9 +55,9 @@ def check_soundfont(path: Path) -> str:
 
 
 def render_soundfont(piece: Piece, soundfont: Path, sr: int) -> Float[np.ndarray, "2 samples"]:
-    """Float32 stereo, round(duration_s * sr) samples, peak below 0.99, RMS near -20 dBFS.
+    """Render to float32 stereo: round(duration_s * sr) samples, peak below 0.99, RMS near -20 dBFS.
 
-    FluidSynth begins notes on multiples of 64 samples, so they are up to 3 ms late at 22,050 Hz.
+    FluidSynth starts notes at multiples of 64 samples, so they are up to 3 ms late at 22,050 Hz.
     InputError if the SoundFont cannot be read or lacks an instrument of the piece.
     """
     synth, font = _open(soundfont, sr)
@@ -70,7 +71,7 @@ def render_soundfont(piece: Piece, soundfont: Path, sr: int) -> Float[np.ndarray
 
 @contextmanager
 def _without_stderr() -> Iterator[None]:
-    """Keep back what C libraries write: libinstpatch, tried last for damaged files, complains."""
+    """Discard what C libraries write to stderr, such as libinstpatch about damaged files."""
     kept = os.dup(2)
     try:
         with open(os.devnull, "wb") as nowhere:
@@ -83,7 +84,7 @@ def _without_stderr() -> Iterator[None]:
 
 @cache
 def _fluidsynth() -> Any:
-    """The module ``fluidsynth`` of pyfluidsynth, its C library told not to write to stderr."""
+    """Module ``fluidsynth`` of pyfluidsynth, with the log of its C library switched off."""
     try:
         library = importlib.import_module("fluidsynth")
     except ModuleNotFoundError as error:
@@ -103,7 +104,7 @@ def _fluidsynth() -> Any:
 
 
 def _function(name: str, *parameters: str | tuple[str, Any]) -> Any:
-    """A function of libfluidsynth that pyfluidsynth does not offer; a bare name is a pointer."""
+    """A libfluidsynth function that pyfluidsynth lacks; parameters without type are pointers."""
     typed = [p if isinstance(p, tuple) else (p, ctypes.c_void_p) for p in parameters]
     return importlib.import_module("fluidsynth").cfunc(
         name, ctypes.c_int, *((parameter, kind, 1) for parameter, kind in typed)
@@ -111,17 +112,19 @@ def _function(name: str, *parameters: str | tuple[str, Any]) -> Any:
 
 
 def _open(soundfont: Path, sr: int) -> tuple[Any, int]:
-    """A fresh synthesiser, and its number for the SoundFont."""
+    """A new synthesiser, and its number for the SoundFont."""
     synth = _fluidsynth().Synth(GAIN, float(sr), channels=16, **SETTINGS)
     font = synth.sfload(str(soundfont))
     if font < 0:
         synth.delete()
-        raise InputError(f"{soundfont.name} is damaged: FluidSynth cannot read it; fetch it anew")
+        raise InputError(
+            f"{soundfont.name} is damaged: FluidSynth cannot read it; download it again"
+        )
     return synth, font
 
 
 def _assign(synth: Any, font: int, piece: Piece, file: str) -> dict[str, int]:
-    """Select everyone's preset and place; return the instruments' channels."""
+    """Select preset and pan of every instrument; returns instrument name to channel."""
     channels = {name: channel for channel, name in enumerate(piece.instruments)}
     for name, channel in channels.items():
         program = INSTRUMENTS[name].program
@@ -143,7 +146,7 @@ def _missing(file: str, name: str, place: str) -> str:
 def _play(
     synth: Any, piece: Piece, channels: dict[str, int], sr: int
 ) -> Float[np.ndarray, "2 samples"]:
-    """Press and release the keys; a key struck again while it is held stays for the later note."""
+    """Play all notes; a key that is pressed again while held stays down for the later note."""
     out = np.zeros((2, round(piece.duration_s * sr)), np.float32)
     held: dict[tuple[int, int], Note] = {}
     at = 0
@@ -161,21 +164,24 @@ def _play(
 
 
 def _keys(piece: Piece, sr: int) -> list[tuple[int, bool, Note]]:
-    """(sample, pressed?, note) in order of time, releases first."""
+    """(sample, is pressed, note) in order of time; releases come before presses."""
     presses = [(round(n.start_s * sr), True, n) for n in piece.notes]
     releases = [(round((n.start_s + n.duration_s) * sr), False, n) for n in piece.notes]
     return sorted(presses + releases, key=lambda key: key[:2])
 
 
 def _velocity(note: Note) -> int:
-    """SoundFonts sound as the square of the velocity, ``render`` as its power of 1.5."""
+    """MIDI velocity with which a SoundFont is as loud as ``render``.
+
+    A SoundFont's level is the square of the velocity, that of ``render`` its power of 1.5.
+    """
     return round(127 * (note.velocity / 127) ** 0.75)
 
 
 def _write(synth: Any, out: Float[np.ndarray, "2 samples"], start: int, stop: int) -> None:
-    """Let ``synth`` sound from ``start`` to ``stop``, as far as ``out`` reaches.
+    """Write the synthesiser's sound from ``start`` to ``stop`` into ``out``, up to its end.
 
-    pyfluidsynth's own ``get_samples`` has 16 bits, clips, and is dithered from libc's ``rand``,
+    pyfluidsynth's own ``get_samples`` returns 16 bits, clips, and is dithered by libc's ``rand``,
     which other libraries use too: two processes would not always give the same bytes.
     """
     count = min(stop, out.shape[1]) - start

@@ -1,11 +1,11 @@
-"""The styles: what may be drawn for a piece of each kind."""
+"""Styles of music: tempos, instruments, patterns and effects to choose from for a piece."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Style:
-    """Choices are drawn evenly; repeat an entry to make it likelier."""
+    """Options for the pieces of a style; entries are equally likely, so repeat one to favour it."""
 
     name: str
     tempo_bpm: tuple[int, int]
@@ -21,23 +21,23 @@ class Style:
     """Share of pieces in minor."""
     sevenths: bool = False
     swing: float = 0.0
-    """0 straight eighths, 1 triplets."""
+    """0 for straight eighths, 1 for triplets."""
     activity: tuple[float, float] = (0.3, 0.6)
-    """Range of the melody's chance to play on a weak position."""
+    """Range of the probability of a melody note on a weak beat."""
     fastest: int = 2
-    """Melody grid: positions per beat."""
+    """Positions per beat at which a melody note may begin."""
     looseness_s: float = 0.005
-    """Standard deviation of the players' timing."""
+    """Standard deviation of timing errors."""
     reverb: float = 0.2
     lowpass_hz: float = 20_000.0
     echo_beats: float = 0.0
-    """Time between repeats of an echo, 0 none."""
+    """Beats between echoes; 0 for no echo."""
     chorus: float = 0.0
-    """Level of two slowly moving copies beside the sound."""
+    """Level of the chorus effect relative to the dry sound."""
     tape: float = 0.0
-    """Wow of an old tape: greatest error of its speed, 0.002 is easily heard."""
+    """Wow of an old tape: largest relative error of its speed; 0.002 is clearly audible."""
     vinyl: float = 0.0
-    """Level of a record's hiss and crackle against full scale."""
+    """Level of a record's hiss and crackle; full scale is 1."""
 
 
 _BASE = (
@@ -168,8 +168,8 @@ TEST_PAIRS: frozenset[frozenset[str]] = frozenset(
         ("clarinet", "piano"), ("flute", "electric piano"),
     )
 )  # fmt: skip
-"""Leads and accompaniments that base pieces never bring together: whoever hears both as asked has
-understood, not remembered."""
+"""Pairs of lead and accompaniment that never occur together unless ``unseen`` is asked for. They
+test whether a model combines instruments that it has only seen apart."""
 
 STYLES: dict[str, Style] = {style.name: style for style in (*_BASE, *_HELD_OUT)}
 BASE_STYLES: tuple[str, ...] = tuple(style.name for style in _BASE)
@@ -177,7 +177,7 @@ HELD_OUT_STYLES: tuple[str, ...] = tuple(style.name for style in _HELD_OUT)
 
 
 def leads_and_accompaniments(style: Style, unseen: bool) -> list[tuple[str, str | None]]:
-    """What may play together in a style: test pairs alone, or all others; repeats kept."""
+    """Pairs of a style, some repeated; ``unseen``: those in ``TEST_PAIRS``, otherwise all others."""
     return [
         (lead, comp)
         for lead in style.leads

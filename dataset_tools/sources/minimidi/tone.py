@@ -1,4 +1,4 @@
-"""One note of an instrument as samples: additive synthesis with an envelope for every partial."""
+"""Synthesise a note of an instrument: additive synthesis, with an envelope for every partial."""
 
 import zlib
 from functools import lru_cache
@@ -10,24 +10,20 @@ from scipy import signal
 from .instruments import INSTRUMENTS, Instrument, Sweep
 from .kernels import oscillate
 
-LONGEST_S = 5.2
+MAX_LENGTH_S = 5.2
 HOP = 32
 """Samples between envelope values."""
-_SINE = np.sin(2 * np.pi * np.arange(2049) / 2048).astype(np.float32)
-
-
 SOFT_TILT = 0.45
-"""A soft key's partials fall off by this power of their number more than a hard one's."""
+"""Exponent by which the partials of a softly played key fall off faster with their number."""
+_SINE = np.sin(2 * np.pi * np.arange(2049) / 2048).astype(np.float32)
 
 
 @lru_cache(maxsize=4096)
 def tone(name: str, pitch: int, sr: int, soft: bool = False) -> Float[np.ndarray, " samples"]:
-    """Key of the named instrument held down for as long as anyone asks (at most ``LONGEST_S``).
+    """Sound of a key of the named instrument that is held down, at most ``MAX_LENGTH_S`` long.
 
-    ``soft`` is the duller sound of a key touched gently.
-
-    Loudest 50 ms have an RMS of 0.1 times the instrument's gain. Cached: the same array is
-    returned to every caller, who must not write into it.
+    ``soft`` gives the duller sound of a softly played key. The loudest 50 ms have an RMS of 0.1
+    times the instrument's gain. Cached: callers must not write into the array.
     """
     instrument = INSTRUMENTS[name]
     rng = np.random.default_rng([zlib.crc32(name.encode()), pitch])
@@ -49,7 +45,7 @@ def loudest_rms(audio: Float[np.ndarray, " samples"], sr: int) -> float:
 def _tonal(
     instrument: Instrument, pitch: int, sr: int, rng: np.random.Generator, tilt: float
 ) -> Float[np.ndarray, " samples"]:
-    length_s = LONGEST_S if instrument.sustain else min(LONGEST_S, 7 * instrument.decay_s)
+    length_s = MAX_LENGTH_S if instrument.sustain else min(MAX_LENGTH_S, 7 * instrument.decay_s)
     n_blocks = int(length_s * sr) // HOP
     f0 = 440 * 2 ** ((pitch - 69) / 12)
     ratios, amplitudes = _spectrum(instrument, f0, sr)
@@ -62,7 +58,7 @@ def _tonal(
 
 
 def _spectrum(instrument: Instrument, f0: float, sr: int) -> tuple[np.ndarray, np.ndarray]:
-    """Frequency ratios and amplitudes of all audible partials, every detuned copy included."""
+    """Frequency ratios and amplitudes of all audible partials, with those of detuned copies."""
     ratio, amplitude = np.array(instrument.partials).T
     ratio = ratio * np.sqrt(1 + instrument.stiffness * ratio**2)
     amplitude = amplitude / np.sqrt(1 + (ratio * f0 / instrument.cutoff_hz) ** 4)
@@ -105,7 +101,7 @@ def _sweep_gain(
 def _vibrato(
     instrument: Instrument, time_s: Float[np.ndarray, " samples"]
 ) -> Float[np.ndarray, " samples"]:
-    """Frequency factor around 1; vibrato fades in over the first 0.3 s."""
+    """Frequency factor around 1; the vibrato grows over the first 0.3 s."""
     depth = instrument.vibrato_cents * np.clip(time_s / 0.3, 0, 1)
     return 2 ** (depth * np.sin(2 * np.pi * instrument.vibrato_hz * time_s) / 1200)
 
@@ -123,5 +119,5 @@ def _noise(
         shape = np.exp(-time_s / instrument.noise_decay_s)
     level = 0.1 * instrument.gain * instrument.noise / noise.std()
     if instrument.noise_decay_s:
-        level *= 10  # a few milliseconds need more to be noticed than a steady breath
+        level *= 10  # a few milliseconds must be louder than a steady breath to be noticed
     return (noise * shape * level).astype(np.float32)

@@ -1,4 +1,4 @@
-"""What a voice sings or says and when: on the lead's notes, in a rap's rhythm, or freely."""
+"""The syllables that a voice sings, raps or speaks over a piece, with times and pitches."""
 
 from dataclasses import dataclass, replace
 
@@ -9,24 +9,24 @@ from .piece import Note, Piece
 from .singers import Voice
 
 SYLLABLE_S = 0.19
-"""Length of a spoken syllable; a sung one lasts as long as its notes."""
+"""Length of a spoken syllable; sung ones last as long as their notes."""
 
 
 @dataclass(frozen=True)
-class Word:
+class SungSyllable:
     """A syllable in time, with the pitches sung on it."""
 
     syllable: Syllable
     start_s: float
-    """Where its vowel begins."""
+    """Start of its vowel."""
     end_s: float
     pitches: tuple[tuple[float, float], ...]
-    """(from second, MIDI pitch)."""
+    """(start in seconds, MIDI pitch) of each note."""
     level: float
 
 
-def vocal_line(piece: Piece, voice: Voice, seed: int) -> list[Word]:
-    """What is sung or said and when; all singers of a choir have the same words."""
+def vocal_line(piece: Piece, voice: Voice, seed: int) -> list[SungSyllable]:
+    """Syllables of a voice over a piece; all singers of a choir have the same ones."""
     rng = np.random.default_rng([2043, seed])
     notes = _lead(piece)
     if voice.kind == "spoken word" or not notes:
@@ -35,7 +35,7 @@ def vocal_line(piece: Piece, voice: Voice, seed: int) -> list[Word]:
 
 
 def _lead(piece: Piece) -> list[Note]:
-    """The lead's notes one after the other, the highest where several begin together."""
+    """Notes of the lead, one at a time; the highest of those that begin together."""
     notes: list[Note] = []
     for note in piece.notes:
         if note.instrument != piece.instruments[0]:
@@ -47,31 +47,31 @@ def _lead(piece: Piece) -> list[Note]:
     return notes
 
 
-def _song(notes: list[Note], voice: Voice, rng: np.random.Generator) -> list[Word]:
-    """A syllable a note; short notes and some others are sung on the syllable before."""
+def _song(notes: list[Note], voice: Voice, rng: np.random.Generator) -> list[SungSyllable]:
+    """A syllable for each note; short notes and some others continue the syllable before."""
     middle = float(np.mean([note.pitch for note in notes]))
     shift = 12 * round((voice.centre - middle) / 12)
-    words: list[Word] = []
+    line: list[SungSyllable] = []
     for i, note in enumerate(notes):
         following = notes[i + 1].start_s if i + 1 < len(notes) else np.inf
         end_s = min(note.start_s + max(note.duration_s, 0.12), following)
         if following - end_s < 0.08:
             end_s = following  # legato
         sung = (note.start_s, float(note.pitch + shift))
-        is_joined = bool(words) and words[-1].end_s >= note.start_s - 1e-3
+        is_joined = bool(line) and line[-1].end_s >= note.start_s - 1e-3
         if is_joined and (end_s - note.start_s < 0.15 or rng.random() < 0.12):
-            before = words.pop()
-            words.append(replace(before, end_s=end_s, pitches=(*before.pitches, sung)))
+            before = line.pop()
+            line.append(replace(before, end_s=end_s, pitches=(*before.pitches, sung)))
         else:
             level = (note.velocity / 100) ** 0.8
-            said = syllable(rng, voice.wordless)
-            words.append(Word(said, note.start_s, end_s, (sung,), level))
-    return words
+            chosen = syllable(rng, voice.wordless)
+            line.append(SungSyllable(chosen, note.start_s, end_s, (sung,), level))
+    return line
 
 
-def _rap(notes: list[Note], voice: Voice, rng: np.random.Generator) -> list[Word]:
-    """Every note of the lead becomes one to four quick syllables, accents high, ends falling."""
-    words = []
+def _rap(notes: list[Note], voice: Voice, rng: np.random.Generator) -> list[SungSyllable]:
+    """One to five quick syllables for each note of the lead, with high accents and falling ends."""
+    line = []
     for note in notes:
         length_s = min(max(note.duration_s, 0.12), 0.9)
         count = max(1, round(length_s / SYLLABLE_S))
@@ -79,24 +79,26 @@ def _rap(notes: list[Note], voice: Voice, rng: np.random.Generator) -> list[Word
             start_s = note.start_s + i * length_s / count
             accent = 3.0 if i == 0 else 0.0
             pitch = voice.centre + accent + float(rng.normal(0, 1.5)) - 2.0 * i / count
-            said, end_s = syllable(rng), start_s + length_s / count
-            words.append(Word(said, start_s, end_s, _falling(start_s, end_s, pitch), 1.0))
-    return words
+            chosen, end_s = syllable(rng), start_s + length_s / count
+            line.append(SungSyllable(chosen, start_s, end_s, _falling(start_s, end_s, pitch), 1.0))
+    return line
 
 
-def _speech(duration_s: float, voice: Voice, rng: np.random.Generator) -> list[Word]:
-    """Phrases of three to nine syllables, each falling from high to low, with pauses between."""
-    words, now_s = [], float(rng.uniform(0.05, 0.3))
+def _speech(duration_s: float, voice: Voice, rng: np.random.Generator) -> list[SungSyllable]:
+    """Phrases of three to nine syllables that fall from high to low, with pauses in between."""
+    line, now_s = [], float(rng.uniform(0.05, 0.3))
     while now_s < duration_s:
         count = int(rng.integers(3, 10))
         for i in range(count):
             end_s = now_s + SYLLABLE_S * float(rng.uniform(0.6, 1.5))
             pitch = voice.centre + 3.0 - 6.0 * i / count + float(rng.normal(0, 1.8))
             level = float(rng.uniform(0.6, 1.1))
-            words.append(Word(syllable(rng), now_s, end_s, _falling(now_s, end_s, pitch), level))
+            line.append(
+                SungSyllable(syllable(rng), now_s, end_s, _falling(now_s, end_s, pitch), level)
+            )
             now_s = end_s
         now_s += float(rng.uniform(0.15, 0.7))
-    return words
+    return line
 
 
 def _falling(start_s: float, end_s: float, pitch: float) -> tuple[tuple[float, float], ...]:

@@ -11,9 +11,9 @@ from dataset_tools.sources.minimidi import Note, compose, render
 from dataset_tools.sources.minimidi.phonation import Gestures, phonate
 from dataset_tools.sources.minimidi.phonemes import UPPER_HZ, VOWELS
 from dataset_tools.sources.minimidi.singers import KINDS, draw_voice
+from dataset_tools.sources.minimidi.singing import sing
 from dataset_tools.sources.minimidi.vocal_line import vocal_line
-from dataset_tools.sources.minimidi.voice import sing
-from dataset_tools.sources.minimidi_clips import SILENT_CAPTIONS, VOICE_WORDS
+from dataset_tools.sources.minimidi_clips import NO_VOICE_CAPTIONS, VOICE_WORDS
 from dmm.errors import InputError
 
 SR = 22_050
@@ -149,7 +149,7 @@ def test_most_captions_of_vocal_pieces_name_the_voice():
         any(words in track.caption.split(", ") for words in VOICE_WORDS[track.truth["voice"]])
         for track in made
     ]
-    assert np.mean(named) == pytest.approx(1 - SILENT_CAPTIONS, abs=0.15)
+    assert np.mean(named) == pytest.approx(1 - NO_VOICE_CAPTIONS, abs=0.15)
     voices = [word for words in VOICE_WORDS.values() for word in words]
     for track in (track for track, is_named in zip(made, named, strict=True) if not is_named):
         assert not any(words in track.caption.split(", ") for words in voices)

@@ -7,7 +7,7 @@ import pytest
 
 from dataset_tools.sources.minimidi import compose, render
 from dataset_tools.sources.minimidi.singers import draw_voice
-from dataset_tools.sources.minimidi.voice import sing
+from dataset_tools.sources.minimidi.singing import sing
 from dataset_tools.vocals.classifier import SHIPPED, load_classifier
 from dmm.cards import card_hashes, sha256_of
 from dmm.errors import InputError, ModelError
