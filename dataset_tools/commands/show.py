@@ -8,7 +8,7 @@ import typer
 
 if TYPE_CHECKING:
     from ..dataset import Dataset
-    from ..inspection.show import Shown
+    from ..inspection.show import ClipDetails
 
 
 def show(
@@ -40,7 +40,7 @@ def show(
         _write(opened, shown, out)
 
 
-def _write(dataset: "Dataset", shown: "Shown", out: Path) -> None:
+def _write(dataset: "Dataset", shown: "ClipDetails", out: Path) -> None:
     from dmm.files import whole_file
     from dmm.sound.audio import write_audio
 
@@ -52,7 +52,7 @@ def _write(dataset: "Dataset", shown: "Shown", out: Path) -> None:
     write_audio(out / f"{name}.flac", clip_sound(dataset, shown)[0], dataset.fmt.sr)
 
 
-def _lines(dataset: "Dataset", shown: "Shown") -> Iterator[str]:
+def _lines(dataset: "Dataset", shown: "ClipDetails") -> Iterator[str]:
     from ..inspection.show import word_changes
     from ..inspection.show_page import UNITS, VOTES
     from ..inspection.stats_page import number

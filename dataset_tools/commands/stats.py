@@ -18,10 +18,10 @@ def stats(
     """
     from dmm.files import write_text
 
-    from ..inspection.stats import describe
+    from ..inspection.stats import dataset_statistics
     from ..inspection.stats_page import render_page
 
-    facts = describe(dataset)
+    facts = dataset_statistics(dataset)
     if html:
         write_text(html, render_page(facts))
     if as_json:

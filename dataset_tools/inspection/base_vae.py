@@ -1,4 +1,4 @@
-"""A base model's VAE alone: mel image to latents and back, as drawing and training use it."""
+"""Send mel images through a base model's VAE: to latents and back, as generated clips go."""
 
 import tempfile
 from collections.abc import Callable
@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-Picture = UInt8[np.ndarray, "rows frames *colours"]
-Vae = Callable[[Picture], Picture]
+MelImage = UInt8[np.ndarray, "rows frames *colours"]
+Vae = Callable[[MelImage], MelImage]
 
 
 def load_vae(base: Path) -> Vae:
-    """Load the VAE of an SD 1.5 or SDXL checkpoint, in 32 bits on the CPU.
+    """Load only the VAE of an SD 1.5 or SDXL checkpoint, in 32 bits on the CPU.
 
-    ModelError if it is none. The other networks, twenty times its size, are not loaded.
+    ModelError if the file is no such checkpoint.
     """
     import torch
     from diffusers import AutoencoderKL
@@ -32,8 +32,8 @@ def load_vae(base: Path) -> Vae:
         )  # fmt: skip
 
     @torch.no_grad()
-    def through(image: Picture) -> Picture:
-        """By way of the mean latent; of a grey picture's three restored channels, the mean."""
+    def reconstruct(image: MelImage) -> MelImage:
+        """Encode to the mean latent and decode; a grey image is the mean of all channels."""
         colours = image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
         pixels = torch.from_numpy(np.ascontiguousarray(colours)).permute(2, 0, 1)[None]
         latents = vae.encode(pixels / 127.5 - 1).latent_dist.mean
@@ -41,4 +41,4 @@ def load_vae(base: Path) -> Vae:
         levels = levels if image.ndim == 3 else levels.mean(-1)
         return np.rint(np.clip(levels, 0, 255)).astype(np.uint8)
 
-    return through
+    return reconstruct

@@ -1,7 +1,7 @@
-"""Every contract that a dataset has to keep, and every trap that it may fall into.
+"""Run all checks on a dataset: ``dmm data check DATASET``.
 
-``dmm data check DATASET``. What a contract is, and why, is told where it is checked: ``checks/``
-and ``leaks.py``. Near-duplicates by sound are looked for when the dataset is built.
+The checks, and the reasons for them, are in ``checks/`` and ``leaks.py``. Near-duplicates by sound
+are looked for only when the dataset is built.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,10 +21,10 @@ from ..leaks import find_leaks
 
 
 def check_dataset(folder: Path, advance: Callable[[int], None] | None = None) -> list[Finding]:
-    """Check a dataset and list what is wrong with it; InputError if ``folder`` is none.
+    """Check a dataset and list its faults; InputError if ``folder`` is no dataset.
 
-    ``advance`` is told of every clip that is done. Where the manifest cannot be believed, nothing
-    that rests on it is checked.
+    ``advance(1)`` is called after every clip. If the manifest itself is faulty, nothing that
+    depends on it is checked.
     """
     if not any(
         (folder / name).exists() for name in ("dataset.json", "manifest.parquet", BUILD_FOLDER)
@@ -38,14 +38,14 @@ def check_dataset(folder: Path, advance: Callable[[int], None] | None = None) ->
         return [Finding("dataset", folder.name, what, remedy or REBUILD)]
     if wrong:
         return [Finding("manifest", "manifest.parquet", what, REBUILD) for what in wrong]
-    unsound = list(check_manifest(built, rows))
-    if any(finding.kind == "manifest" for finding in unsound):
-        return unsound
-    return unsound + list(_check_all(Dataset(folder, built, fmt, rows), advance))
+    faults = list(check_manifest(built, rows))
+    if any(finding.kind == "manifest" for finding in faults):
+        return faults
+    return faults + list(_check_all(Dataset(folder, built, fmt, rows), advance))
 
 
 def count_clips(folder: Path) -> int:
-    """Read how many clips a manifest lists, 0 if it cannot be read: a length for a progress bar."""
+    """Number of clips in the manifest, for a progress bar; 0 if the manifest cannot be read."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

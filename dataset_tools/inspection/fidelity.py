@@ -1,8 +1,7 @@
-"""What a dataset loses on the way a model sees it, with sound: ``dmm data fidelity DATASET``.
+"""Measure what mel images and a base model's VAE lose of the sound: ``dmm data fidelity DATASET``.
 
-Test clips go sound -> mel image -> sound, and, given a base model, image -> VAE -> image -> sound.
-Nothing that is trained can sound better than this: its pictures come out of that VAE, its sound out
-of those pictures.
+Test clips go sound -> mel image -> sound and, with a base model, image -> VAE -> image -> sound.
+A LoRA on that base cannot sound better: its images come from the same VAE, its sound from them.
 """
 
 import hashlib
@@ -27,29 +26,30 @@ from dmm.sound.loudness import loudness_lufs
 
 from ..dataset import read_built
 from ..sources import Sound
-from .base_vae import Picture, Vae, load_vae
-from .fidelity_page import Heard, render_page
-from .fidelity_words import expectations
+from .base_vae import MelImage, Vae, load_vae
+from .fidelity_page import ClipStages, render_page
+from .fidelity_summary import expectations
 
 SCHEMA = 1
-"""Raised when a key of fidelity.json changes its meaning."""
+"""Version of fidelity.json; increased when a key changes its meaning."""
 N_FFT, CEILING_HZ, FLOOR_DB = 2048, 10_000, -80
 
 
 @dataclass(frozen=True)
 class Loss:
-    """What one clip lost on its way."""
+    """Differences between a restored clip and the original."""
 
     spectral_convergence: float
     """||X - Y|| / ||X|| over STFT magnitudes at the gain that fits best; 0 is no loss."""
     log_spectral_db: float
-    """Mean level difference up to 10 kHz, floored 80 dB below the loudest cell, same gain."""
+    """Mean level difference up to 10 kHz at the same gain; levels are at least the maximum - 80
+    dB."""
     loudness_lu: float | None
-    """Restored less original, BS.1770; None for silence."""
+    """Restored minus original, BS.1770; None for silence."""
     centroid_ratio: float
     """Spectral centroid, restored over original; below 1 is duller."""
     image_psnr_db: float | None = None
-    """Of the picture after the VAE; None where no picture was changed."""
+    """PSNR of the image after the VAE; None without a VAE."""
 
 
 def measure_fidelity(
@@ -57,8 +57,8 @@ def measure_fidelity(
 ) -> dict[str, Any]:
     """Write ``fidelity.json`` and ``fidelity.html`` into ``out``; returns the JSON's content.
 
-    ``clips`` test clips are drawn by ``seed``. InputError without a test split with sound,
-    ModelError for a base that is no SDXL checkpoint.
+    ``seed`` chooses the ``clips`` test clips. InputError without a test split with sound,
+    ModelError for a base that is no SD 1.5 or SDXL checkpoint.
     """
     built, fmt = read_built(dataset)
     channels = 2 if built["options"].get("stereo") else 1
@@ -69,15 +69,15 @@ def measure_fidelity(
         )
     chosen = sorted(found, key=lambda path: _rank(seed, path.stem))[:clips]
     vae = load_vae(base) if base else None
-    heard = []
+    measured = []
     with progress_bar("fidelity", len(chosen)) as advance:
         for path in chosen:
-            heard.append(hear(path, fmt, channels, vae))
+            measured.append(restore_clip(path, fmt, channels, vae))
             advance()
-    report = _report(dataset, base, fmt, seed, len(found), heard)
+    report = _report(dataset, base, fmt, seed, len(found), measured)
     report["expect"] = expectations(report)
     write_text(out / "fidelity.json", json.dumps(report, indent=1, ensure_ascii=False) + "\n")
-    write_text(out / "fidelity.html", render_page(report, heard, fmt))
+    write_text(out / "fidelity.html", render_page(report, measured, fmt))
     return report
 
 
@@ -85,33 +85,36 @@ def _rank(seed: int, clip_id: str) -> str:
     return hashlib.sha256(f"{seed} {clip_id}".encode()).hexdigest()
 
 
-def hear(path: Path, fmt: MelFormat, channels: int, vae: Vae | None) -> Heard:
-    """Send one clip all the way; ``path`` is its sound, ``ID.txt`` beside it its caption."""
+def restore_clip(path: Path, fmt: MelFormat, channels: int, vae: Vae | None) -> ClipStages:
+    """Restore one clip from its image, and from the image after the VAE; measure the losses.
+
+    ``path`` is the clip's sound; its caption is in ``ID.txt`` beside it.
+    """
     original = read_audio(path, fmt.sr, channels)
     if original.shape[1] < fmt.clip_samples:
         raise InputError(f"{path}: shorter than a clip of {fmt.name!r}; build the dataset again")
     original = original[:, : fmt.clip_samples]
     image = encode(original, fmt)
-    sounds, pictures = {"original": original}, {"original": image}
+    sounds, images = {"original": original}, {"original": image}
     losses = {}
     sounds["image"] = decode(image, fmt)
-    pictures["image"] = encode(sounds["image"], fmt)
+    images["image"] = encode(sounds["image"], fmt)
     losses["image"] = asdict(compare(original, sounds["image"], fmt.sr))
     if vae is not None:
-        pictures["vae"] = vae(image)
-        sounds["vae"] = decode(pictures["vae"], fmt)
-        psnr = {"image_psnr_db": psnr_db(image, pictures["vae"])}
+        images["vae"] = vae(image)
+        sounds["vae"] = decode(images["vae"], fmt)
+        psnr = {"image_psnr_db": psnr_db(image, images["vae"])}
         losses["vae"] = asdict(compare(original, sounds["vae"], fmt.sr)) | psnr
     text = path.with_suffix(".txt")
     caption = text.read_text("utf-8").strip() if text.is_file() else path.stem
     above = share_above(original, fmt.sr, fmt.fmax)
-    return Heard(path.stem, caption, above, losses, sounds, pictures)
+    return ClipStages(path.stem, caption, above, losses, sounds, images)
 
 
 def compare(original: Sound, restored: Sound, sr: int) -> Loss:
-    """Measure what is lost from ``original``, all channels together; benchmarks/codec.py's terms.
+    """Measure the loss over all channels together, with the metrics of benchmarks/codec.py.
 
-    Not defined for silence, which datasets do not hold.
+    Not defined for silence.
     """
     x, y = magnitudes(original), magnitudes(restored)
     gain = (x * y).sum() / max((y * y).sum(), 1e-20)
@@ -128,7 +131,7 @@ def compare(original: Sound, restored: Sound, sr: int) -> Loss:
 
 
 def magnitudes(sound: Sound) -> Float[np.ndarray, "bins frames"]:
-    """STFT magnitudes, Hann window, a quarter window apart, the channels one after another."""
+    """STFT magnitudes with a Hann window, a quarter of it as hop; channels are concatenated."""
     from scipy import signal
 
     step = {"noverlap": N_FFT * 3 // 4, "padded": False}
@@ -146,20 +149,25 @@ def centroid_hz(magnitude: Float[np.ndarray, "bins frames"], sr: int) -> float:
 
 
 def share_above(sound: Sound, sr: int, hz: float) -> float:
-    """Share of the energy that lies above a frequency, 0..1."""
+    """Share of the energy above a frequency, 0..1."""
     power = np.square(magnitudes(sound), dtype=np.float64).sum(1)
     above = np.arange(len(power)) * sr / N_FFT > hz
     return float(power[above].sum() / max(power.sum(), 1e-20))
 
 
-def psnr_db(original: Picture, restored: Picture) -> float:
-    """Peak signal-to-noise ratio of two 8-bit pictures; 100 dB for equal ones."""
+def psnr_db(original: MelImage, restored: MelImage) -> float:
+    """Peak signal-to-noise ratio of two 8-bit images, at most 100 dB, which equal ones have."""
     error = np.mean(np.square(original.astype(np.float64) - restored))
     return 100.0 if error == 0 else min(100.0, float(10 * np.log10(255**2 / error)))
 
 
 def _report(
-    dataset: Path, base: Path | None, fmt: MelFormat, seed: int, n_test: int, heard: list[Heard]
+    dataset: Path,
+    base: Path | None,
+    fmt: MelFormat,
+    seed: int,
+    n_test: int,
+    measured: list[ClipStages],
 ) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
@@ -169,26 +177,26 @@ def _report(
         "base_sha256": sha256_file(base) if base else None,
         "base_format": read_metadata(base).get("dmm_format") if base else None,
         "seed": seed,
-        "n": len(heard),
+        "n": len(measured),
         "test_clips": n_test,
-        "energy_above_fmax": _spread([clip.above for clip in heard]),
-        "stages": {stage: dict(_summary(stage, heard)) for stage in heard[0].losses},
+        "energy_above_fmax": _spread([clip.above for clip in measured]),
+        "stages": {stage: dict(_summary(stage, measured)) for stage in measured[0].losses},
         "clips": [
             {"id": c.id, "caption": c.caption, "energy_above_fmax": c.above, **c.losses}
-            for c in heard
+            for c in measured
         ],
     }
 
 
-def _summary(stage: str, heard: list[Heard]) -> Iterator[tuple[str, dict[str, float]]]:
+def _summary(stage: str, measured: list[ClipStages]) -> Iterator[tuple[str, dict[str, float]]]:
     for name in Loss.__annotations__:
-        values = [clip.losses[stage][name] for clip in heard]
+        values = [clip.losses[stage][name] for clip in measured]
         if known := [value for value in values if value is not None]:
             yield name, _spread(known)
 
 
 def _spread(values: list[float]) -> dict[str, float]:
-    """Mean, standard deviation between clips (0 for one), least and most."""
+    """Mean, standard deviation between clips (0 for a single one), minimum and maximum."""
     deviation = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
     mean, least, most = (float(f(values)) for f in (np.mean, np.min, np.max))
     return {"mean": mean, "std": deviation, "least": least, "most": most}

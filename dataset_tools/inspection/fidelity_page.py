@@ -1,4 +1,4 @@
-"""fidelity.html: every clip before and after, to hear and see; nothing is loaded from afar."""
+"""Render fidelity.html: players and images of every clip before and after, in one file."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from dmm.pages import coloured_png, data_uri, template
 from dmm.sound.audio import audio_bytes
 
 TEMPLATE = Path(__file__).with_name("fidelity.html.jinja")
-PICTURE_SIZE = (512, 256)
+IMAGE_SIZE = (512, 256)
 PAGE_BYTES = 14_000_000
-"""Clips get no players once the page would be longer; the numbers are of all."""
+"""Largest size of the players and images; further clips have none, but the numbers include them."""
 STAGES = {"original": "original", "image": "after the image", "vae": "after the VAE"}
 TITLES = {
     "spectral_convergence": ("Spectral convergence", "", "share of the spectrum that is off"),
@@ -29,16 +29,16 @@ TITLES = {
 
 
 @dataclass(frozen=True)
-class Heard:
-    """One clip on its way: by stage what it lost, how it sounds and looks."""
+class ClipStages:
+    """One clip at each stage (original, after the image, after the VAE): loss, sound and image."""
 
     id: str
     caption: str
     above: float
-    """Share of its energy above the format's top frequency."""
+    """Share of its energy above the highest frequency of the format."""
     losses: dict[str, dict[str, float | None]]
     sounds: dict[str, Float[np.ndarray, "channels samples"]]
-    pictures: dict[str, UInt8[np.ndarray, "rows frames *colours"]]
+    images: dict[str, UInt8[np.ndarray, "rows frames *colours"]]
 
 
 @dataclass(frozen=True)
@@ -47,37 +47,37 @@ class Player:
 
     stage: str
     audio: str
-    picture: str
+    image: str
     losses: dict[str, float | None]
 
 
-def render_page(report: dict[str, Any], heard: list[Heard], fmt: MelFormat) -> str:
-    """Draw the page with sound and pictures inside; everything a file says is escaped."""
+def render_page(report: dict[str, Any], clips: list[ClipStages], fmt: MelFormat) -> str:
+    """Render the page with sound and images inside; texts from files are escaped."""
     return template(TEMPLATE).render(
         report=report,
-        rows=list(_rows(heard, fmt)),
+        rows=list(_rows(clips, fmt)),
         stages=STAGES,
         titles=TITLES,
     )
 
 
-def _rows(heard: list[Heard], fmt: MelFormat) -> Iterator[tuple[Heard, list[Player]]]:
-    """Clips with their players, one at least."""
+def _rows(clips: list[ClipStages], fmt: MelFormat) -> Iterator[tuple[ClipStages, list[Player]]]:
+    """Yield clips with their players, at least one, up to ``PAGE_BYTES``."""
     left = PAGE_BYTES
-    for shown, clip in enumerate(heard):
+    for shown, clip in enumerate(clips):
         players = _players(clip, fmt)
-        left -= sum(len(player.audio) + len(player.picture) for player in players)
+        left -= sum(len(player.audio) + len(player.image) for player in players)
         if left < 0 and shown:
             return
         yield clip, players
 
 
-def _players(clip: Heard, fmt: MelFormat) -> list[Player]:
+def _players(clip: ClipStages, fmt: MelFormat) -> list[Player]:
     return [
         Player(
             stage,
             data_uri("audio/flac", audio_bytes(sound, fmt.sr)),
-            data_uri("image/png", _png(clip.pictures[stage], fmt)),
+            data_uri("image/png", _png(clip.images[stage], fmt)),
             clip.losses.get(stage, {}),
         )
         for stage, sound in clip.sounds.items()
@@ -85,7 +85,7 @@ def _players(clip: Heard, fmt: MelFormat) -> list[Player]:
 
 
 def _png(image: UInt8[np.ndarray, "rows frames *colours"], fmt: MelFormat) -> bytes:
-    """A picture at the page's size, grey ones in colour."""
-    picture = Image.fromarray(np.ascontiguousarray(image))
-    picture = picture.resize(PICTURE_SIZE, Image.Resampling.BOX)
-    return coloured_png(picture, dark_is_loud=fmt.level_scale == "power")
+    """PNG of an image at the page's size; grey ones are coloured."""
+    scaled = Image.fromarray(np.ascontiguousarray(image))
+    scaled = scaled.resize(IMAGE_SIZE, Image.Resampling.BOX)
+    return coloured_png(scaled, dark_is_loud=fmt.level_scale == "power")

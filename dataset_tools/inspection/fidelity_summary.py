@@ -1,61 +1,63 @@
-"""What the numbers of ``dmm data fidelity`` mean to the ear, in plain words."""
+"""Say in sentences what the numbers of ``dmm data fidelity`` mean for the sound."""
 
 from typing import Any
 
 SHARP_PSNR_DB, SOFT_PSNR_DB = 38.0, 30.0
-"""Of a picture: from here on, hardly a difference is heard; below, a blur is plain."""
-HEARD_LU = 0.5
-"""A change of loudness that a listener may notice."""
-HEARD_CENTROID = 0.05
+"""PSNR of an image from which on a difference is hardly audible, and below which blur is
+obvious."""
+AUDIBLE_LU = 0.5
+"""Smallest change of loudness that a listener may notice."""
+AUDIBLE_CENTROID = 0.05
+"""Smallest relative change of the spectral centroid that a listener may notice."""
 
 
 def expectations(report: dict[str, Any]) -> list[str]:
-    """Say in sentences what to expect of the sound at best."""
+    """Sentences on what to expect of the sound at best."""
     stages, top_khz = report["stages"], report["format"]["fmax"] / 1000
     image = stages["image"]
     above = 100 * report["energy_above_fmax"]["mean"]
-    told = [
-        f"The picture alone: {_error(image)}. {_loudness(image)} "
-        "Phases are not in a picture and are found anew, so attacks and low notes soften a little.",
-        f"Nothing above {top_khz:g} kHz is in the picture: {_percent(above)} of these clips' "
+    sentences = [
+        f"The mel image alone: {_error(image)}. {_loudness(image)} "
+        "Images hold no phases; decoding estimates them, so attacks and low notes soften a little.",
+        f"Images hold nothing above {top_khz:g} kHz: {_percent(above)} of these clips' "
         "energy (measured in the clips as stored, at the format's own sampling rate).",
     ]
     own, name = report["base_format"], report["format"]["name"]
     if own and own != name:
-        told.append(
+        sentences.append(
             f"This base was made for pictures of format {own!r}, and these are {name!r}: its VAE "
-            f"has never seen their like. Build the dataset with --format {own} to use it."
+            f"was not trained on them. Build the dataset with --format {own} to use it."
         )
     if "vae" in stages:
-        told.append(_vae(stages["vae"], image))
-        told.append(
-            "This is the ceiling: a LoRA on this base draws through the same VAE and so cannot "
-            "sound better than the last column."
+        sentences.append(_vae(stages["vae"], image))
+        sentences.append(
+            "This is the upper limit: a LoRA on this base generates through the same VAE, so it "
+            "cannot sound better than the last column."
         )
     else:
-        told.append("The base model's VAE comes on top: name it with --base to hear that too.")
-    return told
+        sentences.append("A base model's VAE loses more: name one with --base to include it.")
+    return sentences
 
 
 def _vae(vae: dict[str, Any], image: dict[str, Any]) -> str:
     psnr = vae["image_psnr_db"]["mean"]
     if psnr >= SHARP_PSNR_DB:
-        heard = "hardly to be heard after the picture's own loss"
+        description = "hardly audible after the image's own loss"
     elif psnr >= SOFT_PSNR_DB:
-        heard = "a slight blur: quiet detail and sharp attacks suffer first"
+        description = "a slight blur: quiet detail and sharp attacks suffer first"
     else:
-        heard = "a plain blur: notes lose their edge and quiet ones vanish or smear into noise"
+        description = "obvious blur: notes lose their attack and quiet ones vanish or become noise"
     more = vae["spectral_convergence"]["mean"] / max(image["spectral_convergence"]["mean"], 1e-9)
     return (
-        f"After the VAE: {_error(vae)}, {more:.1f} times the picture's own error; the picture "
-        f"keeps {psnr:.1f} dB PSNR, {heard}. {_loudness(vae)} {_colour(vae)}"
+        f"After the VAE: {_error(vae)}, {more:.1f} times the image's own error; the image "
+        f"keeps {psnr:.1f} dB PSNR, {description}. {_loudness(vae)} {_colour(vae)}"
     ).rstrip()
 
 
 def _error(stage: dict[str, Any]) -> str:
     share = 100 * stage["spectral_convergence"]["mean"]
     return (
-        f"{share:.0f} % of the spectrum is off "
+        f"{share:.0f} % of the spectrum is wrong "
         f"and levels differ by {stage['log_spectral_db']['mean']:.1f} dB on average"
     )
 
@@ -65,14 +67,14 @@ def _loudness(stage: dict[str, Any]) -> str:
         return ""
     found = stage["loudness_lu"]
     furthest = max(abs(found["least"]), abs(found["most"]))
-    if furthest < HEARD_LU:
+    if furthest < AUDIBLE_LU:
         return f"Loudness stays within {furthest:.2f} LU."
     return f"Loudness changes by {found['mean']:+.1f} LU, at most {furthest:.1f}."
 
 
 def _colour(stage: dict[str, Any]) -> str:
     ratio = stage["centroid_ratio"]["mean"]
-    if abs(ratio - 1) < HEARD_CENTROID:
+    if abs(ratio - 1) < AUDIBLE_CENTROID:
         return ""
     word = "duller" if ratio < 1 else "brighter"
     return f"It sounds {word}: the spectral centroid moves by {100 * (ratio - 1):+.0f} %."

@@ -1,4 +1,4 @@
-"""One clip and all that is known of it: picture, sound, words and how they came about."""
+"""Collect everything about one clip: image, sound, caption with its changes, and measurements."""
 
 import difflib
 import json
@@ -22,35 +22,32 @@ QUALITY = ("loudness_lufs", "peak_db", "gain_db", "clipped", "dc", "silence", "b
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A clip with everything that its row keeps as JSON opened."""
+class ClipDetails:
+    """A clip's row, with its JSON columns parsed, its prompt, and the other clips of its track."""
 
     row: Row
     prompt: str
-    """What a model trained on the dataset is asked with to get it."""
+    """Anchor and caption: the prompt for the clip of a model trained on the dataset."""
     facets: dict[str, dict[str, float]]
     evidence: dict[str, int]
-    """Labelling function to 1 (vocal), -1 (instrumental) or 0 (silent)."""
+    """Labelling function to its vote: 1 (vocal), -1 (instrumental) or 0 (no opinion)."""
     augmentation: Any
     relatives: list[Row]
-    """The other clips of its track, as they follow in time."""
+    """The other clips of its track, in order of time."""
 
     @property
     def path(self) -> str:
-        """Below the dataset, without a suffix."""
+        """Path of its files below the dataset, without a suffix."""
         return f"{self.row['split']}/{self.row['id']}"
 
     @property
     def quality(self) -> dict[str, float]:
-        """What was measured of the sound."""
+        """Measurements of the sound."""
         return {name: self.row[name] for name in QUALITY if self.row[name] is not None}
 
 
 def find_clip(rows: Sequence[Row], wanted: str) -> Row:
-    """Find a clip by its id or the beginning of it; InputError names the nearest if there is none.
-
-    The beginning has to be of one clip only.
-    """
+    """Find a clip by its id or a unique prefix of it; InputError names similar ids otherwise."""
     matches = [row for row in rows if row["id"].startswith(wanted)]
     exact = [row for row in matches if row["id"] == wanted]
     if len(exact or matches) == 1:
@@ -64,8 +61,8 @@ def find_clip(rows: Sequence[Row], wanted: str) -> Row:
     raise InputError(f"no clip {wanted!r}; the nearest: {', '.join(nearest)}")
 
 
-def show_clip(dataset: Dataset, wanted: str) -> Shown:
-    """Gather what is known of a clip; InputError if no clip or several begin with ``wanted``."""
+def show_clip(dataset: Dataset, wanted: str) -> ClipDetails:
+    """Collect everything about a clip; InputError if no id, or several, begin with ``wanted``."""
     from ..captions.clean import prompt
 
     row = find_clip(dataset.rows, wanted)
@@ -74,7 +71,7 @@ def show_clip(dataset: Dataset, wanted: str) -> Shown:
         for other in dataset.rows
         if other["track"] == row["track"] and other["id"] != row["id"]
     ]
-    return Shown(
+    return ClipDetails(
         row=row,
         prompt=prompt(dataset.anchor_of(row["split"]), row["caption"]),
         facets=json.loads(row["facets"] or "{}"),
@@ -85,7 +82,7 @@ def show_clip(dataset: Dataset, wanted: str) -> Shown:
 
 
 def word_changes(before: str, after: str) -> list[tuple[str, str]]:
-    """Say which pieces of a text were kept, taken out and put in: ("=", "-" or "+", piece).
+    """Compare two texts: ("=", "-" or "+", piece) for pieces that stayed, were removed, or added.
 
     >>> word_changes("slow piano, soft vocals", "slow piano")
     [('=', 'slow piano'), ('-', ', soft vocals')]
@@ -99,11 +96,11 @@ def word_changes(before: str, after: str) -> list[tuple[str, str]]:
 
 
 def clip_sound(
-    dataset: Dataset, shown: Shown
+    dataset: Dataset, shown: ClipDetails
 ) -> tuple[Float[np.ndarray, "channels samples"], bool]:
-    """Sound at the format's rate, and whether it is the original's rather than the picture's.
+    """Sound of a clip at the format's rate, and whether it is the original.
 
-    Test clips come with their sound; that of the others is decoded from the picture.
+    Test clips come with their sound; that of all others is decoded from the image.
     """
     from dmm.codec.decode import decode
     from dmm.sound.audio import read_audio
@@ -117,6 +114,6 @@ def clip_sound(
 
 
 def coloured(path: Path) -> bytes:
-    """Content of a PNG that shows a grey mel image in colour; a stereo one as it is."""
+    """PNG of a mel image: grey ones are coloured, stereo ones stay as they are."""
     image, fmt = read_image(path)
     return coloured_png(Image.fromarray(image), dark_is_loud=fmt.level_scale == "power")

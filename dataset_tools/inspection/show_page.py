@@ -1,4 +1,4 @@
-"""The page of ``dmm data show --html``: one clip in one file, with a player."""
+"""Render the page of ``dmm data show --html``: one clip with its image, a player and details."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from dmm.pages import data_uri, template
 from dmm.sound.audio import audio_bytes
 
 from ..dataset import Dataset
-from .show import Shown, clip_sound, coloured, word_changes
+from .show import ClipDetails, clip_sound, coloured, word_changes
 from .stats_page import number
 
 TEMPLATE = Path(__file__).with_name("show.html.jinja")
@@ -23,11 +23,11 @@ UNITS = {
     "silence": ("Silence", "of the clip"),
     "bandwidth_hz": ("Bandwidth", "Hz"),
 }
-VOTES = {1: "vocal", -1: "instrumental", 0: "silent"}
+VOTES = {1: "vocal", -1: "instrumental", 0: "no opinion"}
 
 
-def render_page(dataset: Dataset, shown: Shown) -> str:
-    """Draw a clip's page, its picture and sound inside; everything a file says is escaped."""
+def render_page(dataset: Dataset, shown: ClipDetails) -> str:
+    """Render a clip's page with image and sound inside; texts from files are escaped."""
     sound, is_original = clip_sound(dataset, shown)
     return template(TEMPLATE, number=number).render(
         shown=shown,
@@ -44,7 +44,7 @@ def render_page(dataset: Dataset, shown: Shown) -> str:
 
 
 def frequency_ticks(fmt: MelFormat) -> list[tuple[str, float]]:
-    """Labels and heights, in percent from the top, of round frequencies on the picture's axis."""
+    """Labels of round frequencies, and their positions in percent from the top of the image."""
 
     def mel(hz: int | float) -> float:
         return float(np.log10(1 + hz / 700))

@@ -1,4 +1,4 @@
-"""What a dataset holds, in numbers and on one page: ``dmm data stats DATASET``."""
+"""Statistics of a dataset: clips, hours, facets, sound, voices: ``dmm data stats DATASET``."""
 
 import json
 from collections import Counter, defaultdict
@@ -13,10 +13,11 @@ from ..dataset import Dataset, Row, read_dataset
 from ..layout import SPLITS
 
 BINS = 24
+"""Bars of a histogram."""
 TOP = 12
-"""Values shown of a facet."""
+"""Most values of a facet on the page."""
 LIKELY = 0.5
-"""A facet's value counts for a track from this probability."""
+"""A track has a facet's value from this probability on."""
 MEASURES: dict[str, tuple[str, str, tuple[float, float] | None]] = {
     "tokens": ("Caption length", "tokens", None),
     "loudness_lufs": ("Loudness", "LUFS", None),
@@ -25,14 +26,14 @@ MEASURES: dict[str, tuple[str, str, tuple[float, float] | None]] = {
     "bandwidth_hz": ("Bandwidth", "Hz", None),
     "vocal_probability": ("Voice", "probability", (0.0, 1.0)),
 }
-"""Manifest column: what it is called, its unit, and its whole range where it has one."""
+"""Manifest column to its title, its unit, and its range if that is fixed."""
 
 
-def describe(folder: Path) -> dict[str, Any]:
-    """Count and measure a dataset; the values are JSON's. InputError if ``folder`` is not whole.
+def dataset_statistics(folder: Path) -> dict[str, Any]:
+    """Statistics of a dataset as JSON values; InputError if ``folder`` is no complete dataset.
 
-    Hours are of clips, so overlapping windows count twice. Facets count tracks, everything else
-    clips; ``rejected`` counts refusals by the kind that their reason begins with.
+    Hours are those of the clips, so overlapping windows are counted twice. Facets and ``evidence``
+    count tracks, ``rejected`` refusals by the first words of their reason, all others clips.
     """
     dataset = read_dataset(folder)
     rows, hours = dataset.rows, dataset.fmt.clip_duration_s / 3600
@@ -52,18 +53,18 @@ def describe(folder: Path) -> dict[str, Any]:
         "facets": count_facets(rows),
         "measures": {name: distribution(rows, name) for name in MEASURES},
         "evidence": _evidence(rows),
-        "caption_origins": _counted(row["caption_origin"] for row in rows),
-        "sources": _counted(row["source"] for row in rows),
-        "licences": _counted(row["licence"] or "unknown" for row in rows),
+        "caption_origins": _count(row["caption_origin"] for row in rows),
+        "sources": _count(row["source"] for row in rows),
+        "licences": _count(row["licence"] or "unknown" for row in rows),
         "rejected": _refusals(dataset),
         "content_sha256": dataset.built["content_sha256"],
     }
 
 
 def distribution(rows: Sequence[Row], name: str) -> dict[str, Any] | None:
-    """Percentiles of a column and its histogram by split; None where no clip has a value.
+    """Percentiles and histogram by split of a manifest column; None if no clip has a value.
 
-    ``edges`` are one more than the counts; clips without a value are ``missing``.
+    There is one more of the ``edges`` than of the counts; ``missing`` counts clips without a value.
     """
     known = [row for row in rows if row[name] is not None]
     if not known:
@@ -88,12 +89,12 @@ def distribution(rows: Sequence[Row], name: str) -> dict[str, Any] | None:
     }
 
 
-def _edges(values: np.ndarray, whole: tuple[float, float] | None) -> np.ndarray:
-    """Edges of equal bins over the whole range, or over the values; of whole numbers whole ones."""
-    low, high = whole or (float(values.min()), float(values.max()))
+def _edges(values: np.ndarray, fixed: tuple[float, float] | None) -> np.ndarray:
+    """Edges of equal bins over the fixed range, or over the values; integers for integer values."""
+    low, high = fixed or (float(values.min()), float(values.max()))
     if high <= low:
         return np.linspace(low, low + 1, BINS + 1)
-    if whole is None and (values % 1 == 0).all():
+    if fixed is None and (values % 1 == 0).all():
         step = int(np.ceil((high - low + 1) / BINS))
         return np.arange(low, high + step + 0.5, step)
     return np.linspace(low, high, BINS + 1)
@@ -104,18 +105,18 @@ def _rounded(value: float) -> float:
 
 
 def count_facets(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
-    """Count the tracks that likely have a value, for every facet; the most common come first."""
+    """For every facet, count the tracks that likely have each value; the most common come first."""
     counted: dict[str, Counter[str]] = defaultdict(Counter)
     first = {row["track"]: row["facets"] for row in reversed(rows)}
     for text in first.values():
         for facet, values in json.loads(text or "{}").items():
             counted[facet].update(value for value, p in values.items() if p >= LIKELY)
     order = sorted(counted, key=lambda f: (FACETS.index(f) if f in FACETS else len(FACETS), f))
-    return {facet: _counted(counted[facet].elements()) for facet in order if counted[facet]}
+    return {facet: _count(counted[facet].elements()) for facet in order if counted[facet]}
 
 
 def _evidence(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
-    """Count, for every labelling function, the tracks it calls vocal, instrumental, or neither."""
+    """For every labelling function, count the tracks by its vote; "silent" is no opinion."""
     words = {1: "vocal", -1: "instrumental", 0: "silent"}
     counted: dict[str, Counter[str]] = defaultdict(Counter)
     first = {row["track"]: row["vocal_evidence"] for row in reversed(rows)}
@@ -129,7 +130,7 @@ def _evidence(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
 
 def _refusals(dataset: Dataset) -> dict[str, int]:
     lines = (dataset.folder / "rejected.jsonl").read_text("utf-8").splitlines()
-    return _counted(json.loads(line)["reason"].split(":")[0] for line in lines)
+    return _count(json.loads(line)["reason"].split(":")[0] for line in lines)
 
 
 def _by_split(rows: Sequence[Row], measure: Callable[[list[Row]], int]) -> dict[str, int]:
@@ -141,6 +142,6 @@ def _distinct(name: str) -> Callable[[list[Row]], int]:
     return lambda rows: len({row[name] for row in rows if row[name] is not None})
 
 
-def _counted(values: Iterable[str]) -> dict[str, int]:
-    """Count, most first, equal ones by name."""
+def _count(values: Iterable[str]) -> dict[str, int]:
+    """Count values; the most common come first, equally common ones by name."""
     return dict(sorted(Counter(values).items(), key=lambda item: (-item[1], item[0])))

@@ -1,4 +1,4 @@
-"""The page of ``dmm data stats --html``: one file, nothing is loaded from afar."""
+"""Render the page of ``dmm data stats --html``, one file with histograms and tables."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +11,14 @@ from .stats import MEASURES, TOP
 
 TEMPLATE = Path(__file__).with_name("stats.html.jinja")
 WIDTH, HEIGHT = 240, 80
-"""Of a histogram's drawing, in its own units."""
+"""Size of a histogram, in units of its drawing."""
 GAP = 1.0
-"""Between two bars."""
+"""Distance between two bars."""
 
 
 @dataclass(frozen=True)
 class Bar:
-    """One split's part of one bin."""
+    """The clips of one split in one bin of a histogram."""
 
     split: str
     x: float
@@ -26,15 +26,15 @@ class Bar:
     width: float
     height: float
     label: str
-    """Bin, split and count, for the pointer."""
+    """Bin, count and split, shown under the mouse pointer."""
 
 
 def bars(distribution: dict[str, Any]) -> list[Bar]:
-    """Stack the splits' counts, the first at the bottom; the highest bin fills the drawing."""
+    """Stack the counts of the splits, the first at the bottom; the highest bin has full height."""
     counts, edges = distribution["counts"], distribution["edges"]
     n_bins = len(edges) - 1
     most = max(sum(counts[split][i] for split in counts) for i in range(n_bins))
-    drawn = []
+    stacked = []
     for i in range(n_bins):
         top = float(HEIGHT)
         for split in (name for name in SPLITS if name in counts):
@@ -44,12 +44,14 @@ def bars(distribution: dict[str, Any]) -> list[Bar]:
                 span = f"{number(edges[i])} to {number(edges[i + 1])}"
                 label = f"{span}: {counts[split][i]} {split}"
                 x, width = i * WIDTH / n_bins, WIDTH / n_bins - GAP
-                drawn.append(Bar(split, round(x, 2), round(top, 2), width, round(height, 2), label))
-    return drawn
+                stacked.append(
+                    Bar(split, round(x, 2), round(top, 2), width, round(height, 2), label)
+                )
+    return stacked
 
 
 def number(value: float) -> str:
-    """Write a number as short as its size allows.
+    """Format a number with about three digits.
 
     >>> [number(x) for x in (16000.0, -14.26, 0.0312, 0.0)]
     ['16,000', '-14.3', '0.031', '0']
@@ -60,7 +62,7 @@ def number(value: float) -> str:
 
 
 def duration(hours: float) -> str:
-    """Say hours as people do.
+    """Format hours in the largest unit of which there is at least one.
 
     >>> [duration(h) for h in (12.34, 0.5, 0.002)]
     ['12.3 h', '30 min', '7 s']
@@ -71,7 +73,7 @@ def duration(hours: float) -> str:
 
 
 def render_page(facts: dict[str, Any]) -> str:
-    """Draw the page of what ``stats.describe`` found; everything a file says is escaped."""
+    """Render the page of ``stats.dataset_statistics``; texts from files are escaped."""
     return template(TEMPLATE, number=number, duration=duration, bars=bars).render(
         facts=facts, measures=MEASURES, splits=SPLITS, top=TOP, size=(WIDTH, HEIGHT)
     )

@@ -6,7 +6,7 @@ import pytest
 
 from dataset_tools.commands.fidelity import fidelity
 from dataset_tools.inspection.fidelity import compare, measure_fidelity, psnr_db, share_above
-from dataset_tools.inspection.fidelity_words import expectations
+from dataset_tools.inspection.fidelity_summary import expectations
 from dmm.codec.image import write_image
 from dmm.codec.mel import encode, load_format
 from dmm.errors import InputError
@@ -34,14 +34,14 @@ def dataset(tmp_path):
     return folder
 
 
-def test_a_sound_held_against_itself_has_lost_nothing():
+def test_a_sound_compared_with_itself_has_lost_nothing():
     same = asdict(compare(tone(440), tone(440), FMT.sr))
     assert same.pop("image_psnr_db") is None
     assert same.pop("centroid_ratio") == pytest.approx(1)
     assert list(same.values()) == pytest.approx([0, 0, 0], abs=1e-6)
 
 
-def test_gain_is_told_as_loudness_and_nothing_else():
+def test_gain_is_reported_as_loudness_alone():
     softer = compare(tone(440), tone(440, level=0.15), FMT.sr)
     assert softer.loudness_lu == pytest.approx(-20 * np.log10(2), abs=1e-3)
     assert softer.spectral_convergence == pytest.approx(0, abs=1e-5)
@@ -112,7 +112,7 @@ def test_a_folder_that_is_no_dataset_is_refused(tmp_path):
         measure_fidelity(tmp_path, None, tmp_path / "out")
 
 
-def test_a_base_of_another_format_is_told():
+def test_a_base_of_another_format_is_reported():
     stage = {name: {"mean": 0.1, "least": 0.1, "most": 0.1} for name in ("loudness_lu",)}
     stage |= {n: {"mean": 1.0} for n in ("spectral_convergence", "log_spectral_db")}
     stage |= {"centroid_ratio": {"mean": 1.0}, "image_psnr_db": {"mean": 40.0}}

@@ -8,7 +8,7 @@ import typer
 from typer.testing import CliRunner
 
 from dataset_tools.commands.stats import stats
-from dataset_tools.inspection.stats import count_facets, describe, distribution
+from dataset_tools.inspection.stats import count_facets, dataset_statistics, distribution
 from dataset_tools.inspection.stats_page import HEIGHT, WIDTH, bars, render_page
 from dmm.errors import InputError
 
@@ -17,7 +17,7 @@ app.command()(stats)
 
 
 def test_clips_hours_and_tracks_are_counted_by_split(dataset):
-    facts = describe(dataset)
+    facts = dataset_statistics(dataset)
     assert facts["clips"] == {"train": 4, "reg": 2, "val": 1, "test": 1}
     assert facts["tracks_of"] == facts["artists_of"] == {"train": 3, "reg": 2, "val": 1, "test": 1}
     assert facts["hours"]["train"] == pytest.approx(4 * 5.12 / 3600, abs=1e-4)
@@ -25,7 +25,7 @@ def test_clips_hours_and_tracks_are_counted_by_split(dataset):
 
 
 def test_evidence_counts_tracks_by_vote(dataset):
-    assert describe(dataset)["evidence"] == {
+    assert dataset_statistics(dataset)["evidence"] == {
         "own caption": {"vocal": 2, "instrumental": 5, "silent": 0},
         "tags": {"vocal": 0, "instrumental": 0, "silent": 7},
     }
@@ -35,7 +35,7 @@ def test_refusals_are_counted_by_kind(dataset):
     reasons = ("silent: -70 dB", "silent: -80 dB", "too short: 1 s")
     lines = [json.dumps({"input": "x", "reason": reason}) + "\n" for reason in reasons]
     (dataset / "rejected.jsonl").write_text("".join(lines))
-    assert describe(dataset)["rejected"] == {"silent": 2, "too short": 1}
+    assert dataset_statistics(dataset)["rejected"] == {"silent": 2, "too short": 1}
 
 
 def test_facets_count_each_track_once_and_only_what_is_likely(row):
@@ -75,7 +75,7 @@ def test_bars_stand_on_the_ground_and_the_highest_fills_the_drawing():
 
 
 def test_the_page_loads_nothing_and_obeys_no_text(rewrite):
-    page = render_page(describe(rewrite(0, licence="<script>alert(1)</script>")))
+    page = render_page(dataset_statistics(rewrite(0, licence="<script>alert(1)</script>")))
     assert "<script>" not in page and "&lt;script&gt;" in page
     assert "http" not in page and "src=" not in page and "url(" not in page
 
@@ -86,10 +86,10 @@ def test_the_command_prints_tables_json_and_a_page(dataset, tmp_path):
     assert "train" in printed and "CC BY 4.0 8" in printed and "Loudness, LUFS" in printed
     assert page.read_text().startswith("<!doctype html>")
     facts = json.loads(CliRunner().invoke(app, [str(dataset), "--json"]).stdout)
-    assert facts == describe(dataset)
+    assert facts == dataset_statistics(dataset)
 
 
 def test_a_dataset_that_is_not_whole_says_what_to_run(dataset):
     (dataset / "dataset.json").unlink()
     with pytest.raises(InputError, match="run `dmm data build`"):
-        describe(dataset)
+        dataset_statistics(dataset)
