@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from dataset_tools.vocals.evidence import Evidence
-from dataset_tools.vocals.gate import LOW, VOICED, Verdicts, judge_tracks, place
-from dataset_tools.vocals.report import Row, markdown, purity_and_recall
-from dataset_tools.vocals.words import mentions_voice, says_instrumental
+from dataset_tools.vocals.gate import LOW, VOICED, Verdicts, judge_tracks, place_track
+from dataset_tools.vocals.report import PurityRow, markdown, purity_and_recall
+from dataset_tools.vocals.voice_mentions import mentions_voice, says_instrumental
 
 SEED, WINDOWS, DRAWS = 0, 23, 20
 RIGHT = 0.9
@@ -59,18 +59,18 @@ def print_learnt(verdicts: Verdicts) -> None:
 
 def print_places(verdicts: Verdicts) -> None:
     """Print the number of tracks in each place."""
-    places = [place(p, "out") for p in verdicts.probabilities]
+    places = [place_track(p, "out") for p in verdicts.probabilities]
     print(
         "\nTrain {}, reg {}, unsure {}.".format(*(places.count(x) for x in ("train", "reg", "out")))
     )
 
 
-def rule_row(name: str, kept: list[bool], voice: list[float]) -> Row:
+def rule_row(name: str, kept: list[bool], voice: list[float]) -> PurityRow:
     """Purity and recall of a rule on captions, without the label model."""
     none = 1 - np.array(voice)
     chosen = np.array(kept)
     pure = none[chosen].sum()
-    return Row(name, 1.0, chosen.mean(), pure / chosen.sum(), pure / none.sum())
+    return PurityRow(name, 1.0, chosen.mean(), pure / chosen.sum(), pure / none.sum())
 
 
 def simulated(voice: bool, rng: np.random.Generator) -> tuple[float, ...]:
@@ -80,7 +80,7 @@ def simulated(voice: bool, rng: np.random.Generator) -> tuple[float, ...]:
     return tuple(np.where(voiced, rng.beta(8, 2, WINDOWS), rng.beta(2, 8, WINDOWS)).tolist())
 
 
-def held_out(tracks: dict[str, list[str]], tags: dict[str, tuple[str, ...]]) -> list[Row]:
+def held_out(tracks: dict[str, list[str]], tags: dict[str, tuple[str, ...]]) -> list[PurityRow]:
     """Use each caption of a track as its only one; a voice in any of its captions is the truth."""
     several = {track: captions for track, captions in tracks.items() if len(captions) > 1}
     truth = {track: any(map(mentions_voice, captions)) for track, captions in several.items()}
@@ -110,25 +110,25 @@ def held_out(tracks: dict[str, list[str]], tags: dict[str, tuple[str, ...]]) -> 
         drawn = []
         for draw in range(DRAWS):
             rng = np.random.default_rng([SEED, draw])
-            heard = {track: simulated(truth[track], rng) for track in several}
+            scores = {track: simulated(truth[track], rng) for track in several}
             evidence = [
-                Evidence((c,), tags.get(t, ()), heard=heard[t])
+                Evidence((c,), tags.get(t, ()), window_probabilities=scores[t])
                 if with_words
-                else Evidence((), heard=heard[t])
+                else Evidence((), window_probabilities=scores[t])
                 for t, c in pairs
             ]
             drawn.append(_gate(name, judge_tracks(evidence), voice))
         shares = np.array([[r.coverage, r.kept, r.purity, r.recall] for r in drawn]).mean(axis=0)
-        rows.append(Row(name, *shares.tolist()))
+        rows.append(PurityRow(name, *shares.tolist()))
     return rows
 
 
-def _gate(name: str, verdicts: Verdicts, voice: list[bool]) -> Row:
+def _gate(name: str, verdicts: Verdicts, voice: list[bool]) -> PurityRow:
     row = purity_and_recall(verdicts.votes, verdicts.probabilities, voice)[-1]
-    return Row(name, row.coverage, row.kept, row.purity, row.recall)
+    return PurityRow(name, row.coverage, row.kept, row.purity, row.recall)
 
 
-def single_captions(tracks: dict[str, list[str]], verdicts: Verdicts) -> list[Row]:
+def single_captions(tracks: dict[str, list[str]], verdicts: Verdicts) -> list[PurityRow]:
     """Caption rules on tracks with one caption; the label model's probability is the truth."""
     single = [
         (captions[0], p)

@@ -1,4 +1,4 @@
-"""Where the beat falls: to start windows on it."""
+"""Find the first beat in a stretch of sound, so that a clip can begin on it."""
 
 import numpy as np
 from jaxtyping import Float
@@ -6,18 +6,18 @@ from jaxtyping import Float
 from dmm.sound.rhythm import TEMPI_BPM, beat_comb, beat_period, onset_strength
 
 SR, HOP, N_FFT, N_BANDS = 11025, 64, 512, 24
-"""Onsets are placed to within one hop, 6 ms."""
+"""Analysis at 11,025 Hz; onsets are located to within one hop, 6 ms."""
 RISE_FRAMES = 3.4
-"""A click raises the level so many frames before it reaches their centre."""
+"""Frames by which a click raises the level before it is at a frame's centre."""
 
 
 def first_beat(audio: Float[np.ndarray, "channels samples"], sr: int) -> int:
-    """Samples from the start to the first beat; 0 if no steady pulse is heard.
+    """Samples from the start to the first beat; 0 if there is no steady beat.
 
-    Meant for segments of about 3 to 15 s, over which the tempo holds: see ``dmm.sound.rhythm``.
+    For segments of about 3 to 15 s, in which the tempo is constant: see ``dmm.sound.rhythm``.
     """
     if audio.shape[1] < sr * 120 / TEMPI_BPM[0]:
-        return 0  # not two beats
+        return 0  # too short for two beats
     onsets = _onsets(audio, sr)
     period = beat_period(onsets, SR / HOP)
     if period is None:

@@ -1,4 +1,4 @@
-"""A built dataset, read back: what ``dataset.json`` says and the manifest's rows."""
+"""Read a built dataset: ``dataset.json`` and the rows of the manifest."""
 
 import hashlib
 import json
@@ -15,16 +15,16 @@ from dmm.errors import InputError
 from .manifest_schema import SCHEMA
 
 Row = dict[str, Any]
-"""One clip, by the manifest's column names."""
+"""One clip of the manifest: column name to value."""
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset folder whose build ended well."""
+    """A dataset folder whose build is complete."""
 
     folder: Path
     built: dict[str, Any]
-    """``dataset.json``."""
+    """Content of ``dataset.json``."""
     fmt: MelFormat
     rows: list[Row]
 
@@ -40,7 +40,7 @@ class Dataset:
 
 
 def read_built(folder: Path) -> tuple[dict[str, Any], MelFormat]:
-    """Read ``dataset.json`` and the mel format in it; InputError says what is wrong with it."""
+    """Read ``dataset.json`` and the mel format in it; InputError if it is missing or damaged."""
     path = folder / "dataset.json"
     if not path.is_file():
         raise InputError(f"{folder} is no finished dataset; run `dmm data build` (again) first")
@@ -53,9 +53,9 @@ def read_built(folder: Path) -> tuple[dict[str, Any], MelFormat]:
 
 
 def read_manifest(folder: Path) -> tuple[list[Row], list[str]]:
-    """Read the manifest's rows, and say what is wrong with its columns.
+    """Read the manifest's rows, and list the columns that are missing or of another type.
 
-    InputError if the file is missing or no Parquet.
+    InputError if the file is missing or is no Parquet file.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -84,7 +84,7 @@ def content_sha256(rows: Sequence[Row]) -> str:
 
 
 def read_dataset(folder: Path) -> Dataset:
-    """Read a dataset that is to be looked at; InputError if it is not whole or of an old kind."""
+    """Read a complete dataset; InputError if a part is missing, damaged, or of another version."""
     built, fmt = read_built(folder)
     rows, wrong = read_manifest(folder)
     if wrong:

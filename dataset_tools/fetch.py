@@ -1,4 +1,4 @@
-"""Download a public collection of music: resumed where it broke off, checked, safely unpacked."""
+"""Download a public collection of music: resumable, checked by MD5, safely unpacked."""
 
 import errno
 import hashlib
@@ -21,16 +21,16 @@ from .unpack import unpack
 
 MEGABYTE = 10**6
 TRIES = 5
-"""Failures in a row, without a byte gained, after which a download is given up."""
-DONE = "fetched.json"
-"""Written to the folder when all is there: where from, under which licence, and the checksums."""
-PASSING = {408, 425, 429, 500, 502, 503, 504}
-"""HTTP codes of what may pass: try again later."""
+"""Failed attempts in a row, none of which received a byte, after which a download ends."""
+RECEIPT = "fetched.json"
+"""Lists the files that are complete: their page, licence and checksums."""
+TEMPORARY = {408, 425, 429, 500, 502, 503, 504}
+"""HTTP codes of temporary failures, after which the download is tried again."""
 
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file to download; an archive is removed once it is unpacked."""
+    """A file to download; archives are unpacked and then removed."""
 
     name: str
     size: int
@@ -38,20 +38,20 @@ class RemoteFile:
 
     @property
     def is_archive(self) -> bool:
-        """Whether it is to be unpacked."""
+        """Whether the file is unpacked."""
         return self.name.endswith(".zip")
 
 
 @dataclass(frozen=True)
 class Collection:
-    """What a public record holds."""
+    """A public collection of music: its files and where to download them."""
 
     page: str
-    """Where a person finds it."""
+    """Address of its web page."""
     licence: str
     files: tuple[RemoteFile, ...]
     address: str
-    """Of a file, with ``NAME`` for its name."""
+    """Address of a file, with ``NAME`` in place of its name."""
 
 
 COLLECTIONS = {
@@ -71,21 +71,21 @@ COLLECTIONS = {
         address="https://zenodo.org/records/10072001/files/NAME?download=1",
     ),
 }  # fmt: skip
-"""Sizes and checksums as the record states them, version 1.0.0 of 2023-11-16, noted by others on
-2026-07-27; those of the table were checked against the file itself."""
+"""Sizes and checksums as the page states them for version 1.0.0 of 2023-11-16, copied from another
+source on 2026-07-27. Those of the table were compared with the file itself."""
 
 
 def fetch_collection(
     collection: Collection, out: Path, *, audio: bool = True, pause_s: float = 2.0
 ) -> list[Path]:
-    """Bring a collection's files to ``out``; without ``audio`` only what is no archive.
+    """Download a collection into ``out``, without archives if not ``audio``; returns its tables.
 
-    What is there already, whole and right, is not loaded again, so files brought by hand will do.
-    ``pause_s`` doubles with every failure in a row. DmmError for no network, a full disk, or bytes
-    that are not those of the record.
+    Complete files are not downloaded again, so they may also be put there by hand. ``pause_s`` is
+    the wait after a failure and doubles with every further one. DmmError for a server that cannot
+    be reached, a full disk, or a wrong checksum.
     """
     wanted = [file for file in collection.files if audio or not file.is_archive]
-    done = _done(out)
+    done = _completed(out)
     todo = [file for file in wanted if not _is_done(out, file, done)]
     _check_space(out, todo)
     out.mkdir(parents=True, exist_ok=True)
@@ -96,19 +96,19 @@ def fetch_collection(
         if file.is_archive:
             unpack(path, out)
         done[file.name] = file.md5
-        write_text(out / DONE, json.dumps(_record(collection, done), indent=1) + "\n")
+        write_text(out / RECEIPT, json.dumps(_receipt(collection, done), indent=1) + "\n")
         if file.is_archive:
             path.unlink()
     return [out / file.name for file in wanted if not file.is_archive]
 
 
-def _record(collection: Collection, done: dict[str, str]) -> dict[str, object]:
+def _receipt(collection: Collection, done: dict[str, str]) -> dict[str, object]:
     return {"page": collection.page, "licence": collection.licence, "md5": done}
 
 
-def _done(out: Path) -> dict[str, str]:
+def _completed(out: Path) -> dict[str, str]:
     try:
-        return json.loads((out / DONE).read_text("utf-8"))["md5"]
+        return json.loads((out / RECEIPT).read_text("utf-8"))["md5"]
     except (OSError, ValueError, KeyError):
         return {}
 
@@ -121,7 +121,7 @@ def _is_done(out: Path, file: RemoteFile, done: dict[str, str]) -> bool:
 
 
 def _check_space(out: Path, todo: list[RemoteFile]) -> None:
-    """Ask for room for what is still to load, for archives twice: sound barely shrinks."""
+    """DmmError if the remaining files do not fit on the disk; archives count twice."""
     there = {f: max(_size(out / f.name), _size(_part(out, f))) for f in todo}
     needed = sum(f.size * (1 + f.is_archive) - min(there[f], f.size) for f in todo)
     free = shutil.disk_usage(next(p for p in [out, *out.resolve().parents] if p.exists())).free
@@ -150,7 +150,7 @@ def _md5(path: Path) -> str:
 
 
 def _download(collection: Collection, file: RemoteFile, out: Path, pause_s: float) -> None:
-    """Load ``NAME.part`` on to its end, check it, and give it its name."""
+    """Download the rest of ``NAME.part``, check it, and rename it to ``NAME``."""
     part = _part(out, file)
     address = collection.address.replace("NAME", file.name)
     if _size(part) > file.size:
@@ -164,31 +164,31 @@ def _download(collection: Collection, file: RemoteFile, out: Path, pause_s: floa
             try:
                 _append(address, part, file.size, lambda n: advance(n, note="MB"))
             except urllib.error.HTTPError as error:
-                if error.code not in PASSING:
-                    raise DmmError(_by_hand(collection, out, f"HTTP {error.code}")) from error
+                if error.code not in TEMPORARY:
+                    raise DmmError(_unreachable(collection, out, f"HTTP {error.code}")) from error
                 reason = f"HTTP {error.code}"
             except (HTTPException, urllib.error.URLError, TimeoutError, ConnectionError) as error:
                 reason = str(getattr(error, "reason", error))
                 if isinstance(getattr(error, "reason", None), socket.gaierror):  # no network
-                    raise DmmError(_by_hand(collection, out, reason)) from error
+                    raise DmmError(_unreachable(collection, out, reason)) from error
             else:
-                reason = "it keeps breaking off"
+                reason = "the connection keeps breaking"
             failures = 0 if _size(part) > before else failures + 1
             shown = _size(part) // MEGABYTE
             if failures >= TRIES:
-                raise DmmError(_by_hand(collection, out, reason))
+                raise DmmError(_unreachable(collection, out, reason))
             if failures:
                 time.sleep(pause_s * 2 ** (failures - 1))
     if (md5 := _md5(part)) != file.md5:
         part.unlink()
         raise DmmError(
-            f"{file.name}: MD5 {md5} is not the record's {file.md5}; it was removed, run again"
+            f"{file.name}: MD5 {md5} is not the record's {file.md5}; it was removed; run again"
         )
     part.replace(out / file.name)
 
 
 def _append(address: str, part: Path, size: int, advance: Callable[[int], None]) -> None:
-    """Add to ``part`` what the server sends from there on; it may break off at any byte."""
+    """Append to ``part`` the bytes that follow it on the server, until the connection ends."""
     start = _size(part)
     request = urllib.request.Request(address, headers={"Range": f"bytes={start}-"})
     with urllib.request.urlopen(request, timeout=60) as answer:
@@ -210,16 +210,16 @@ def _write(write: Callable[[bytes], object], block: bytes, part: Path) -> None:
         raise
 
 
-def _by_hand(collection: Collection, out: Path, reason: str) -> str:
+def _unreachable(collection: Collection, out: Path, reason: str) -> str:
     names = ", ".join(file.name for file in collection.files)
     return (
-        f"{collection.page} cannot be reached ({reason}); run again later, or load {names} there "
-        f"with a browser, put them into {out} and run this again to check and unpack them"
+        f"{collection.page} cannot be reached ({reason}); run again later, or download {names} "
+        f"there with a browser, put them into {out} and run this again to check and unpack them"
     )
 
 
 def find_collection(name: str) -> Collection:
-    """Return the named collection, or raise InputError with those there are."""
+    """Return the named collection; InputError lists the known names if it is unknown."""
     if name not in COLLECTIONS:
         raise InputError(f"no collection {name!r}; known: {', '.join(COLLECTIONS)}")
     return COLLECTIONS[name]

@@ -1,17 +1,17 @@
-"""What a check has to say: one line that names the place, what is wrong and the way out."""
+"""A fault that a check found in a dataset: where it is, what is wrong, and the remedy."""
 
 from dataclasses import dataclass
 
 REBUILD = "run the same `dmm data build` again"
-"""The remedy for what only a build can write."""
+"""The remedy for faults in files that only a build writes."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A broken contract; ``str(finding)`` is one line whatever the dataset's texts hold."""
+    """A fault of a dataset; ``str(finding)`` is always one line."""
 
     kind: str
-    """Which contract, in a word or two: findings of one kind are counted together."""
+    """The contract that is broken, in a word or two; findings are grouped by it."""
     where: str
     """File, clip or track."""
     what: str

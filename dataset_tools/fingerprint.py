@@ -1,7 +1,7 @@
-"""Find clips that are the same recording, whatever became of its level, rate, coding and start.
+"""Audio fingerprints, to find clips of the same recording at another level, rate, coding or start.
 
 Haitsma and Kalker 2002, "A Highly Robust Audio Fingerprinting System" (ISMIR): a word of 32 bits
-every 23 ms, each bit the sign of a difference in energy between neighbouring bands and moments.
+every 23 ms; each bit is the sign of a difference in energy between neighbouring bands and frames.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,36 +11,40 @@ import numpy as np
 from jaxtyping import Float, Int64, UInt32
 
 SR, N_FFT, HOP = 5512, 2048, 128
-"""Frames of 0.37 s that overlap by 94 %: a start between two frames changes few bits."""
+"""Frames of 0.37 s overlap by 94 %, so that a start between two frames changes few bits."""
 N_BANDS, FMIN, FMAX = 33, 300.0, 2000.0
-SILENT = 1e-6
-"""Frames this far below the loudest one, in power, have the word 0, which is never compared."""
+SILENT_POWER = 1e-6
+"""Frames below this power, relative to the loudest frame, get the word 0, which is not compared."""
 SAME = 0.8
-"""Least share of equal bits. Of 27 000 pairs of clips, game music and MiniMIDI, different pieces
-reach 0.73 (99.9 %: 0.58) at their best offset; 157 clips after MP3 at 97 kbit/s, another start,
-level and EQ at once keep 0.89 or more."""
+"""Share of equal bits from which two clips are the same recording. Among 27,000 pairs of clips
+(game
+music and MiniMIDI), different pieces reach 0.73 at most (99.9 % of the pairs: 0.58) at their best
+offset; 157 clips after MP3 at 97 kbit/s, another start, level and EQ at once keep 0.89 or more."""
 MIN_WORDS = 43
-"""At least so many words, 1 s, must sound in both."""
+"""Fewest words (1 s) that must be audible in both clips."""
 MIN_VOTES = 2
-HOLDERS = 4
-"""Clips that answer for a word: the first of so many tracks that have it."""
+"""Fewest equal words at one offset for two clips to be compared."""
+TRACKS_PER_WORD = 4
+"""A word is looked up in the first clips of so many tracks that have it."""
 PARTS = 16
-"""The index is made in so many parts, by the words' highest bits, to take less memory."""
+"""The index is made in so many parts, by the words' highest bits, to save memory."""
 
 
 @dataclass(frozen=True)
 class Duplicate:
-    """A clip that need not be kept."""
+    """A clip that repeats an earlier one."""
 
     id: str
     of: str
-    """The earlier clip that stands for it."""
+    """Id of the earlier clip."""
     similarity: float
     """Share of equal bits: 0.5 for unrelated sound, 1 for the same."""
 
 
-def fingerprint(audio: Float[np.ndarray, "channels samples"], sr: int) -> UInt32[np.ndarray, " n"]:
-    """Words of 32 bits, one every 23 ms; fewer than 0.4 s of sound have none."""
+def audio_fingerprint(
+    audio: Float[np.ndarray, "channels samples"], sr: int
+) -> UInt32[np.ndarray, " n"]:
+    """Words of 32 bits, one every 23 ms; none for less than 0.4 s of sound."""
     import soxr
     from scipy.fft import rfft  # four times as fast as NumPy's in 32 bits
 
@@ -58,7 +62,7 @@ def fingerprint(audio: Float[np.ndarray, "channels samples"], sr: int) -> UInt32
     slope = bands[:, :-1] - bands[:, 1:]
     words = np.packbits(slope[1:] > slope[:-1], axis=1).view(np.uint32)[:, 0]
     loudness = bands.sum(axis=1)
-    return np.where(loudness[1:] > SILENT * loudness.max(), words, np.uint32(0))
+    return np.where(loudness[1:] > SILENT_POWER * loudness.max(), words, np.uint32(0))
 
 
 def find_duplicates(
@@ -66,11 +70,11 @@ def find_duplicates(
     group: Mapping[str, str] | None = None,
     threshold: float = SAME,
 ) -> list[Duplicate]:
-    """List the clips that repeat an earlier one, in the order given.
+    """List the clips that repeat an earlier one, in the order of ``prints``.
 
-    ``group`` names each clip's track: clips of one track are left alone. Two clips are compared
-    where they overlap by half or more, so that a recording is found again wherever it was cut.
-    What repeats a duplicate repeats what that is a duplicate of.
+    ``group`` maps clips to tracks; clips of one track are not compared. Two clips are compared at
+    the offset with the most equal words, if half of the shorter clip or more overlaps there.
+    ``Duplicate.of`` is never itself a duplicate.
     """
     ids = list(prints)
     names = [group[i] if group else i for i in ids]
@@ -89,7 +93,7 @@ def find_duplicates(
 
 
 def similarity(a: UInt32[np.ndarray, " n"], b: UInt32[np.ndarray, " m"], offset: int = 0) -> float:
-    """Share of equal bits with ``b`` beginning ``offset`` words into ``a``; 0 for little overlap.
+    """Share of equal bits if ``b`` begins ``offset`` words into ``a``; 0 for too little overlap.
 
     >>> similarity(np.arange(1, 101, dtype=np.uint32), np.arange(11, 101, dtype=np.uint32), 10)
     1.0
@@ -97,17 +101,17 @@ def similarity(a: UInt32[np.ndarray, " n"], b: UInt32[np.ndarray, " m"], offset:
     x, y = a[max(0, offset) :], b[max(0, -offset) :]
     n = min(len(x), len(y))
     x, y = x[:n], y[:n]
-    sounding = (x != 0) & (y != 0)
-    n_sounding = int(sounding.sum())
-    if n_sounding < MIN_WORDS or 2 * n < min(len(a), len(b)):
+    audible = (x != 0) & (y != 0)
+    n_audible = int(audible.sum())
+    if n_audible < MIN_WORDS or 2 * n < min(len(a), len(b)):
         return 0.0
-    return 1 - float(np.bitwise_count((x ^ y)[sounding]).sum()) / (32 * n_sounding)
+    return 1 - float(np.bitwise_count((x ^ y)[audible]).sum()) / (32 * n_audible)
 
 
 def _candidates(
     prints: Sequence[UInt32[np.ndarray, " _"]], groups: Int64[np.ndarray, " clips"]
 ) -> Iterator[tuple[int, int, int]]:
-    """Yield (later clip, earlier clip, offset) with the most words in common, sorted."""
+    """Yield (later clip, earlier clip, offset with the most equal words), sorted by the clips."""
     if not prints:
         return
     longest = max(map(len, prints)) + 1
@@ -126,7 +130,7 @@ def _candidates(
 def _votes(
     prints: Sequence[UInt32[np.ndarray, " _"]], groups: Int64[np.ndarray, " clips"], longest: int
 ) -> Int64[np.ndarray, " votes"]:
-    """Code (later clip, earlier clip, offset) of each word shared by two tracks' clips."""
+    """Encode (later clip, earlier clip, offset) of each word that clips of two tracks share."""
     words = np.concatenate(prints)
     lengths = [len(p) for p in prints]
     clips = np.repeat(np.arange(len(prints), dtype=np.int32), lengths)
@@ -136,27 +140,28 @@ def _votes(
         at = np.flatnonzero((words >> 28 == part) & (words != 0))
         at = at[np.argsort(words[at], kind="stable")]
         clip, frame = clips[at].astype(np.int64), frames[at]
-        for held, index in _holders(words[at], groups[clip]):
-            earlier = clip[index] < clip[held]
-            held, index = held[earlier], index[earlier]
-            offset = frame[index] - frame[held] + longest
-            pair = clip[held] * len(prints) + clip[index]
+        for here, there in _equal_words(words[at], groups[clip]):
+            earlier = clip[there] < clip[here]
+            here, there = here[earlier], there[earlier]
+            offset = frame[there] - frame[here] + longest
+            pair = clip[here] * len(prints) + clip[there]
             votes.append(pair * (2 * longest) + offset)
     return np.concatenate(votes)
 
 
-def _holders(
+def _equal_words(
     words: UInt32[np.ndarray, " n"], groups: Int64[np.ndarray, " n"]
 ) -> Iterator[tuple[Int64[np.ndarray, " m"], Int64[np.ndarray, " m"]]]:
-    """Pair each place in the sorted words with the first holder of its word, the second, ...
+    """Yield (positions, positions of the same words in another track), indices of sorted ``words``.
 
-    Every track holds a word once, by its first clip that has it; no place is paired with its own.
+    First with the first track that has each word, then with the second, up to ``TRACKS_PER_WORD``;
+    a track takes part with its first clip that has the word.
     """
     _, word = np.unique(words, return_inverse=True)
     _, firsts = np.unique(word * (groups.max(initial=0) + 1) + groups, return_index=True)
     firsts.sort()
     begin = np.searchsorted(word[firsts], word)
-    for nth in range(HOLDERS):
-        holder = firsts[np.minimum(begin + nth, len(firsts) - 1)] if len(firsts) else firsts
-        ours = (word[holder] == word) & (groups[holder] != groups)
-        yield np.flatnonzero(ours), holder[ours]
+    for nth in range(TRACKS_PER_WORD):
+        other = firsts[np.minimum(begin + nth, len(firsts) - 1)] if len(firsts) else firsts
+        valid = (word[other] == word) & (groups[other] != groups)
+        yield np.flatnonzero(valid), other[valid]

@@ -1,14 +1,13 @@
-"""Probabilities from votes that disagree, are partly silent and of unknown accuracy.
+"""Label model (weak supervision): probabilities from labelling functions of unknown accuracy.
 
-Each item is true or false, and labelling functions vote 1 (true), -1 (false) or 0 (abstain). Given
-the class the functions are taken to vote independently of one another, each by its own table
-P(vote | class); the tables and the share of true items are learnt from the votes alone by
-expectation maximisation (Dawid & Skene 1979, Applied Statistics 28(1); as "data programming" in
-Ratner et al. 2016, https://arxiv.org/abs/1605.07723).
+Each item is true or false, and the functions vote 1 (true), -1 (false) or 0 (abstain). The model
+assumes that the votes are independent given the class, each function with its own table P(vote |
+class). The tables and the share of true items are learnt from the votes alone by expectation
+maximisation (Dawid & Skene 1979, Applied Statistics 28(1); as "data programming" in Ratner et al.
+2016, https://arxiv.org/abs/1605.07723).
 
-To abstain is a vote like the others: a tag for voice that is missing is weak evidence against a
-voice. Where a function had nothing to look at, a track without any tags, ``seen`` is False and it
-counts for nothing.
+An abstention is evidence too: if no tag names a voice, a voice is a little less likely. ``seen`` is
+False where a function does not apply (a track without tags); such an abstention is ignored.
 """
 
 from dataclasses import dataclass
@@ -17,27 +16,27 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 UNSEEN = 3
-"""Row of the padded log table for a function that had nothing to look at."""
+"""Row of the padded log table for a function that does not apply."""
 
 
 @dataclass(frozen=True)
 class LabelModel:
-    """Share of true items and the functions' tables, as learnt."""
+    """The learnt share of true items, and the functions' tables."""
 
     balance: float
-    """P(item is true), which is also the probability of an item that no function looked at."""
+    """P(item is true); also the probability of an item to which no function applies."""
     table: Float[np.ndarray, "functions 3 2"]
     """P(vote | class): votes -1, 0, 1; classes false, true."""
     rounds: int = 0
     converged: bool = True
-    """Whether the last round changed next to nothing; each round is better than the one before."""
+    """Whether the last round changed less than the tolerance."""
 
     def probabilities(
         self,
         votes: Int[np.ndarray, "items functions"],
         seen: Bool[np.ndarray, "items functions"] | None = None,
     ) -> Float[np.ndarray, " items"]:
-        """P(true) of every item; functions that had nothing to look at are False in ``seen``."""
+        """P(true) of every item; ``seen`` is False where a function does not apply."""
         likelihood = _log_likelihood(_patterns(votes, seen), self.table)
         return _posterior(likelihood, self.balance)
 
@@ -51,14 +50,15 @@ def fit_label_model(
     tolerance: float = 1e-6,
     max_rounds: int = 5000,
 ) -> LabelModel:
-    """Learn the tables and the balance: the most probable ones given the votes and the priors.
+    """Learn the tables and the balance that are most probable given the votes and the priors.
 
-    ``prior`` counts imagined items, vote by class, that every function has already voted on; its
-    default is ``agreeing_prior(votes, seen)``. ``balance_prior`` counts imagined (false, true)
-    items. The priors settle what few votes leave open, and which of the two classes is "true".
+    ``prior`` counts imagined items, vote by class, that each function has voted on; its default is
+    ``agreeing_prior(votes, seen)``. ``balance_prior`` counts imagined (false, true) items. The
+    priors matter where votes are few, and decide which of the two classes is "true".
 
-    A vote never comes to mean its opposite: where the data would have it so, it counts for
-    nothing. Equal votes give equal results whatever the order of the items.
+    A vote never becomes evidence for its opposite: where the data suggest that, it is ignored. The
+    order of the items does not matter. ValueError for votes other than -1, 0 and 1, and for counts
+    of 0 or less.
     """
     prior = agreeing_prior(votes, seen) if prior is None else prior
     if min(balance_prior) <= 0 or (prior <= 0).any():
@@ -87,14 +87,14 @@ def agreeing_prior(
     accuracy: float = 0.8,
     strength: float = 10.0,
 ) -> Float[np.ndarray, "functions 3 2"]:
-    """Imagined items: functions vote as often as here, and right ``accuracy`` of the time.
+    """Counts of imagined items on which functions vote as often as in ``votes``.
 
-    ``strength`` is their number in each class. A function is taken to abstain equally often in
-    both classes until the data say otherwise.
+    A share ``accuracy`` of these votes is right. ``strength`` is the number of items in each class.
+    Functions abstain equally often in both classes.
     """
     patterns = _patterns(votes, seen)
     spoken = ((patterns != 1) & (patterns != UNSEEN)).sum(axis=0)
-    share = (spoken + 1) / ((patterns != UNSEEN).sum(axis=0) + 2)  # never quite 0 or 1
+    share = (spoken + 1) / ((patterns != UNSEEN).sum(axis=0) + 2)  # never 0 or 1
     against, none, favour = share * (1 - accuracy), 1 - share, share * accuracy
     true = np.stack([against, none, favour], axis=1)
     return strength * np.stack([true[:, ::-1], true], axis=2)
@@ -107,7 +107,7 @@ def log_posterior(
     prior: Float[np.ndarray, "functions 3 2"],
     balance_prior: tuple[float, float],
 ) -> float:
-    """What ``fit_label_model`` makes as large as it can, up to a constant."""
+    """The value that ``fit_label_model`` maximises, up to a constant."""
     likelihood = _log_likelihood(_patterns(votes, seen), model.table)
     log_balance = np.log([1 - model.balance, model.balance])
     items = np.logaddexp(*(likelihood + log_balance).T).sum()
@@ -117,7 +117,7 @@ def log_posterior(
 def _patterns(
     votes: Int[np.ndarray, "items functions"], seen: Bool[np.ndarray, "items functions"] | None
 ) -> Int[np.ndarray, "items functions"]:
-    """Votes as rows of a table: 0, 1, 2 for -1, 0, 1, and UNSEEN."""
+    """Votes as row numbers of the log table: 0, 1, 2 for -1, 0, 1; UNSEEN where not ``seen``."""
     if votes.size and not np.isin(votes, (-1, 0, 1)).all():
         raise ValueError(f"votes are -1, 0 or 1; got {votes.min()}..{votes.max()}")
     return votes + 1 if seen is None else np.where(seen, votes + 1, UNSEEN)
@@ -126,7 +126,7 @@ def _patterns(
 def _distinct(
     patterns: Int[np.ndarray, "items functions"],
 ) -> tuple[Int[np.ndarray, "distinct functions"], Int[np.ndarray, " distinct"]]:
-    """The rows that differ, in a fixed order, and how often each occurs."""
+    """Distinct rows in a fixed order, and how often each occurs."""
     if patterns.shape[1] == 0:
         return patterns, np.ones(len(patterns), int)
     codes = np.ravel_multi_index(tuple(patterns.T), (UNSEEN + 1,) * patterns.shape[1])
@@ -150,10 +150,10 @@ def _posterior(
 
 
 def _shares(counts: Float[np.ndarray, "functions 3 2"]) -> Float[np.ndarray, "functions 3 2"]:
-    """Turn counts into the likeliest tables in which no vote speaks for its opposite.
+    """Maximum-likelihood tables in which no vote is evidence for its opposite.
 
-    A vote that is commoner in the wrong class gets one share for both classes, and the other
-    votes of each class keep their proportions in what is left: the maximum under that constraint.
+    A vote that is more frequent in the wrong class gets the same share in both classes; the other
+    votes of each class keep their proportions in the remainder.
     """
     totals = counts.sum(axis=1, keepdims=True)
     common = counts.sum(axis=2) / totals.sum(axis=2)
@@ -164,5 +164,5 @@ def _shares(counts: Float[np.ndarray, "functions 3 2"]) -> Float[np.ndarray, "fu
         pooled[:, vote] = common[:, vote, None]
         table = np.where(wrong[:, None, None], pooled, table)
     still = (table[:, 2, 1] < table[:, 2, 0]) | (table[:, 0, 0] < table[:, 0, 1])
-    silenced = still | (favour_wrong & against_wrong)
-    return np.where(silenced[:, None, None], common[:, :, None], table)
+    ignored = still | (favour_wrong & against_wrong)
+    return np.where(ignored[:, None, None], common[:, :, None], table)

@@ -3,6 +3,6 @@
 SPLITS = ("train", "reg", "val", "test")
 """Folders of clips, and values of the manifest's column ``split``; ``reg`` is regularisation."""
 LEFT_OUT = "out"
-"""Stands in place of a split for a track that has no clips in the dataset."""
+"""Place of a track that has no clips in the dataset; all other places are splits."""
 BUILD_FOLDER = ".dmm-build"
 """Holds ``options.json`` and a record of every track, so that an interrupted build can continue."""

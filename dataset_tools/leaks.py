@@ -1,8 +1,8 @@
-"""What training has seen must not be scored: no track, artist or picture on two sides.
+"""Find leaks between training, validation and test: shared tracks, artists, albums or images.
 
-There are three sides: what is trained on (train and reg), val and test. ``splits.py`` keeps them
-apart by construction; here that is found out again from nothing but the manifest's rows, so that
-the build and ``dmm data check`` notice when construction fails.
+There are three sides: training (``train`` and ``reg``), ``val`` and ``test``. ``splits.py`` keeps
+them apart; this module checks the result from the manifest's rows alone, so that the build and
+``dmm data check`` notice a mistake there.
 """
 
 from collections import defaultdict
@@ -12,20 +12,20 @@ from .dataset import Row
 from .finding import REBUILD, Finding
 
 SIDES = {"train": "train", "reg": "train", "val": "val", "test": "test"}
-"""Split to side: regularisation clips are trained on too."""
+"""Split to side; regularisation clips are used in training too."""
 
 
-def leaks(rows: Sequence[Row], grouped_by: str = "artist") -> list[str]:
-    """Say every leak between the sides in one line; an empty list is a dataset without any.
-
-    ``grouped_by`` is what the splits were made of: "artist", "album" or "track". The music of one
-    artist may lie on two sides if only tracks could be kept together.
-    """
+def leak_messages(rows: Sequence[Row], grouped_by: str = "artist") -> list[str]:
+    """List the leaks of ``find_leaks``, each as one line."""
     return [str(finding) for finding in find_leaks(rows, grouped_by)]
 
 
 def find_leaks(rows: Sequence[Row], grouped_by: str = "artist") -> list[Finding]:
-    """Like ``leaks``; sorted by what is shared, then by its name."""
+    """Find everything that is on more than one side, sorted by its kind, then by its name.
+
+    ``grouped_by`` is the unit that the splits keep together: "artist", "album" or "track". With
+    "track", one artist's music may be on two sides.
+    """
     found = [
         *_shared("track", rows, lambda row: row["track"]),
         *_shared("source file", rows, lambda row: row["track_sha256"]),
@@ -51,11 +51,11 @@ def _album(row: Row) -> str | None:
 def _shared(
     what: str, rows: Iterable[Row], name_of: Callable[[Row], str | None]
 ) -> Iterable[Finding]:
-    """Find names that occur on more than one side; rows without a name have none to share."""
+    """Find names that occur on more than one side; rows without a name are ignored."""
     clips: dict[str, dict[str, str]] = defaultdict(dict)
     for row in rows:
         if name := name_of(row):
-            clips[name].setdefault(_side(row["split"]), _place(row))
+            clips[name].setdefault(_side(row["split"]), _path(row))
     for name, first in sorted(clips.items()):
         if len(first) > 1:
             where = " and ".join(sorted(first.values()))
@@ -63,18 +63,18 @@ def _shared(
 
 
 def _parents_elsewhere(rows: Sequence[Row]) -> Iterable[Finding]:
-    """Find augmented clips on another side than the clip they were made from."""
+    """Find augmented copies on another side than the clip they were made from."""
     split_of: dict[str | None, str] = {row["id"]: row["split"] for row in rows}
     for row in rows:
         split, parent = row["split"], split_of.get(row["parent"])
         if parent and _side(parent) != _side(split):
             what = f"made from {parent}/{row['parent']}, which is on another side"
-            yield Finding("leak", _place(row), what, REBUILD)
+            yield Finding("leak", _path(row), what, REBUILD)
 
 
 def _side(split: str) -> str:
     return SIDES.get(split, split)
 
 
-def _place(row: Row) -> str:
+def _path(row: Row) -> str:
     return f"{row['split']}/{row['id']}"

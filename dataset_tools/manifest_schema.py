@@ -1,4 +1,4 @@
-"""Columns of a dataset's ``manifest.parquet``: one row a clip."""
+"""Columns of a dataset's ``manifest.parquet``, which has one row for each clip."""
 
 import pyarrow as pa
 
@@ -16,5 +16,6 @@ SCHEMA = pa.schema(
     + [(name, pa.string()) for name in ("augmentation", "parent", "sha256", "track_sha256")]
     + [("truth", pa.string())]
 )
-"""``tokens`` are CLIP's of the whole prompt; ``facets``, ``vocal_evidence``, ``augmentation`` and
-``truth`` are JSON; ``sha256`` is of the image; ``parent`` is the clip that a copy was made from."""
+"""``tokens``: CLIP tokens of anchor and caption. JSON: ``facets``, ``vocal_evidence``,
+``augmentation``, ``truth``. ``sha256``: of the image. ``parent``: the clip that a copy is made
+of."""

@@ -1,4 +1,4 @@
-"""What is wrong with a clip's sound, in numbers: the audio quality gate of a dataset build."""
+"""Measure a clip's loudness, clipping, silence and bandwidth; refuse clips beyond the limits."""
 
 import math
 from dataclasses import dataclass
@@ -9,18 +9,19 @@ from jaxtyping import Float
 from dmm.sound.loudness import loudness_lufs
 
 FULL_SCALE_DB = -1.0
-"""Flat tops below this are no clipping: a square wave has them too."""
-RUN = 3
-"""So many equal samples in a row make a flat top; a sine rarely has two."""
-SAME = 1.5 / 2**15
+"""Flat tops below this level are not clipping: a square wave has them too."""
+MIN_RUN = 3
+"""Fewest equal samples in a row that count as a flat top; a sine rarely has two."""
+EQUAL_WITHIN = 1.5 / 2**15
 """Samples this close count as equal: dither moves them by one step of 16 bits."""
 FRAME_S, SILENT_DB = 0.05, -60.0
-"""Silence is counted in frames of so many seconds, by their RMS."""
+"""Length of the frames in which silence is counted, and the RMS below which one is silent."""
 N_FFT, BAND_HZ = 4096, 200.0
 BELOW_LOUDEST_DB, NOISE_DB = -85.0, -108.0
-"""A band of 200 Hz holds sound if above both: the first relative to the loudest band, the second
-to full scale, 10 dB above what rounding to 16 bits leaves in it."""
-HEADROOM_DB = -0.1
+"""A band of 200 Hz holds sound if it is above both levels: the first relative to the loudest band,
+the second to full scale, which is 10 dB above the noise of rounding to 16 bits."""
+MAX_PEAK_DB = -0.1
+"""Highest peak after a gain."""
 
 
 @dataclass(frozen=True)
@@ -32,30 +33,31 @@ class Quality:
     peak_db: float
     """Largest sample, in dB of full scale; -inf for digital silence."""
     clipped: float
-    """Share of the samples that lie in flat tops at full scale, of the worst channel."""
+    """Share of the samples in flat tops at full scale, 0..1, in the worst channel."""
     dc: float
-    """Mean of the samples of the channel where it is furthest from 0; full scale is 1."""
+    """Mean of the samples, in the channel where it is furthest from 0; full scale is 1."""
     silence: float
-    """Share of the 50 ms frames below -60 dBFS RMS."""
+    """Share of the 50 ms frames below -60 dBFS RMS, 0..1."""
     bandwidth_hz: float
-    """Where the sound ends: about 16 kHz for a 128 kbit/s MP3, 11 kHz if it was upsampled from
-    22 kHz; 0 for silence. Music without bright instruments ends early too."""
+    """Highest frequency with sound: about 16 kHz for a 128 kbit/s MP3, 11 kHz if it was upsampled
+    from 22 kHz, 0 for silence. Music without bright instruments has a low value too."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a clip must not exceed to be learned from."""
+    """Limits that a clip must keep to be trained on."""
 
     max_clipped: float = 0.01
-    """Peaks that a limiter let touch full scale stay far below. Sound decoded from a lossy file, or
-    resampled, overshoots where it was clipped and has no flat tops any more: 0 for all of it."""
+    """Limited music, whose peaks only touch full scale, stays far below. Sound that was clipped and
+    then resampled or lossily coded has no flat tops any more, so its share is 0."""
     max_dc: float = 0.05
-    """A click at the clip's ends, and headroom lost; converters leave under 0.01."""
+    """A DC offset clicks at the clip's ends and costs headroom; converters leave under 0.01."""
     max_silence: float = 0.5
-    """The caption speaks of what is heard: at least half of the clip must be."""
+    """The caption describes the sound, so at least half of the clip must have some."""
     min_bandwidth_hz: float = 0.0
-    """0 is off: a flute has no more than an upsampled file, so only the user can know. 15000 finds
-    sound that passed through 22 or 32 kHz or a low-rate codec. Keep it below half of ``sr``."""
+    """0 is off, because a flute has no more bandwidth than an upsampled file. 15000 finds sound
+    that
+    passed through 22 or 32 kHz or a low-rate codec. It must be below half of ``sr``."""
 
 
 def measure(audio: Float[np.ndarray, "channels samples"], sr: int) -> Quality:
@@ -72,36 +74,36 @@ def measure(audio: Float[np.ndarray, "channels samples"], sr: int) -> Quality:
 
 
 def refusal(quality: Quality, limits: Limits) -> str | None:
-    """Say why a clip must be left out, value and limit in one line; None for a good one."""
-    q, most = quality, limits
-    if q.clipped > most.max_clipped:
-        return f"clipped: {q.clipped:.1%} of samples at full scale, limit {most.max_clipped:.1%}"
-    if abs(q.dc) > most.max_dc:
-        return f"dc: the mean is {q.dc:+.3f} of full scale, limit {most.max_dc:g}"
-    if q.silence > most.max_silence:
-        return f"silent: {q.silence:.0%} below {SILENT_DB:.0f} dBFS, limit {most.max_silence:.0%}"
-    if q.bandwidth_hz < most.min_bandwidth_hz:
-        least = f"at least {most.min_bandwidth_hz:.0f} Hz"
+    """Reason to leave a clip out, with value and limit in one line; None if it keeps all limits."""
+    q = quality
+    if q.clipped > limits.max_clipped:
+        return f"clipped: {q.clipped:.1%} of samples at full scale, limit {limits.max_clipped:.1%}"
+    if abs(q.dc) > limits.max_dc:
+        return f"dc: the mean is {q.dc:+.3f} of full scale, limit {limits.max_dc:g}"
+    if q.silence > limits.max_silence:
+        return f"silent: {q.silence:.0%} below {SILENT_DB:.0f} dBFS, limit {limits.max_silence:.0%}"
+    if q.bandwidth_hz < limits.min_bandwidth_hz:
+        least = f"at least {limits.min_bandwidth_hz:.0f} Hz"
         return f"narrow: no sound above {q.bandwidth_hz:.0f} Hz, wanted {least}"
     return None
 
 
 def gain_for(loudness_lufs: float, target_lufs: float, peak_db: float) -> float:
-    """Gain in dB towards the target loudness that leaves the peak at or below -0.1 dBFS.
+    """Gain in dB that reaches the target loudness, or a peak of -0.1 dBFS if that comes first.
 
-    There is no limiter: it would colour exactly the loud, dense clips, and the model would learn
-    its pumping. A clip with high peaks stays quieter instead. 0 for silence.
+    There is no limiter: the model would learn its distortion. A clip with high peaks stays quieter
+    instead. 0 for silence.
 
     >>> gain_for(-20.0, -14.0, peak_db=-10.0), gain_for(-20.0, -14.0, peak_db=-3.1)
     (6.0, 3.0)
     """
     if math.isinf(loudness_lufs) or math.isinf(peak_db):
         return 0.0
-    return min(target_lufs - loudness_lufs, HEADROOM_DB - peak_db)
+    return min(target_lufs - loudness_lufs, MAX_PEAK_DB - peak_db)
 
 
 def bandwidth_hz(audio: Float[np.ndarray, "channels samples"], sr: int) -> float:
-    """Upper edge of the highest band of 200 Hz with sound in it; 0 if there is none."""
+    """Upper edge of the highest 200 Hz band that holds sound; 0 for silence."""
     from scipy.fft import rfft  # four times as fast as NumPy's in 32 bits
 
     size = min(N_FFT, audio.shape[1])
@@ -112,25 +114,25 @@ def bandwidth_hz(audio: Float[np.ndarray, "channels samples"], sr: int) -> float
         rfft(frames * np.hanning(size).astype(np.float32), axis=1), dtype=np.complex64
     )
     power = np.mean(spectra.real**2 + spectra.imag**2, axis=0)
-    # Parseval: the sum over a band is then the mean square of what lies in it.
+    # By Parseval's theorem the sum over a band is then the mean square of the sound in it.
     power *= 2 / (size * np.sum(np.hanning(size) ** 2))
     edges = np.arange(0, sr / 2, BAND_HZ)
     starts = np.unique((edges * size / sr).round().astype(int))
     bands = np.add.reduceat(power, starts)
     floor = max(bands.max() * 10 ** (BELOW_LOUDEST_DB / 10), 10 ** (NOISE_DB / 10))
-    sounding = np.flatnonzero(bands > floor)
-    return float(min((sounding[-1] + 1) * BAND_HZ, sr / 2)) if len(sounding) else 0.0
+    audible = np.flatnonzero(bands > floor)
+    return float(min((audible[-1] + 1) * BAND_HZ, sr / 2)) if len(audible) else 0.0
 
 
 def _flat_share(samples: Float[np.ndarray, " samples"]) -> float:
-    """Share of the samples in runs at the highest or lowest value, if that is at full scale."""
+    """Share of the samples in runs at the highest or lowest value, if it is at full scale."""
     n_flat = 0
     for extreme in (samples.max(initial=0), samples.min(initial=0)):
         if abs(extreme) < 10 ** (FULL_SCALE_DB / 20):
             continue
-        at = np.flatnonzero(np.abs(samples - extreme) <= SAME)
+        at = np.flatnonzero(np.abs(samples - extreme) <= EQUAL_WITHIN)
         lengths = np.diff(np.flatnonzero(np.diff(at, prepend=-2, append=len(samples) + 2) > 1))
-        n_flat += int(lengths[lengths >= RUN].sum())
+        n_flat += int(lengths[lengths >= MIN_RUN].sum())
     return n_flat / max(1, len(samples))
 
 

@@ -1,6 +1,6 @@
-"""Train, validation and test by whole artists, albums or tracks, decided by a hash.
+"""Assign whole artists, albums or tracks to train, validation or test, by a hash of their names.
 
-sd-scripts can split too, but by image: the windows of one track would end up on both sides.
+sd-scripts can split too, but by image: windows of one track would be on both sides.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from .sources import Track
 
 Split = Literal["train", "val", "test"]
 MIN_GROUPS = 3
-"""With fewer groups than this there is no sensible split of them."""
+"""Fewest groups that can be split; with fewer, the next smaller unit is the group."""
 
 GROUPINGS: dict[str, Callable[[Track], str]] = {
     "artist": lambda t: f"artist {t.artist.casefold()}" if t.artist else _by_album(t),
@@ -32,17 +32,16 @@ def assign_splits(
     test: float = 0.1,
     held_out: Collection[str] = (),
 ) -> tuple[dict[str, Split], str]:
-    """Map track ids to splits; also say what was grouped by: "artist", "album" or "track".
+    """Map track ids to splits; also return the unit of the groups: "artist", "album" or "track".
 
-    Groups are artists; tracks that name none go by their album, and failing that alone. Where
-    that makes fewer than three groups (a folder of one artist's music) albums are the groups, and
-    then tracks; fewer than three tracks are all "train".
+    Groups are artists; a track without an artist belongs to its album, and without an album it is
+    its own group. If that makes fewer than three groups (a folder of one artist's music), albums
+    are the groups, and then tracks; fewer than three tracks are all "train".
 
-    A group's place depends on the seed and its own name only, so it keeps it when others join;
-    the one exception is a group that was moved because train or test would have been empty.
-    Fractions hold on average over groups, not exactly over clips. Groups with a track of
-    ``held_out`` are for testing, whatever their hash says; groups that were given for
-    regularisation alone are "train".
+    A group's split depends only on the seed and its name, so it stays when other groups are added,
+    except that a group is moved if train or test would be empty. ``val`` and ``test`` are shares of
+    the groups on average, not exact shares of the clips. Groups with a track in ``held_out`` go to
+    "test", whatever their hash; groups of regularisation tracks alone are "train".
     """
     for grouping, group_of in GROUPINGS.items():
         groups = {track.id: group_of(track) for track in tracks}
@@ -55,10 +54,10 @@ def assign_splits(
 
 
 def rare_combinations(instruments: Mapping[str, Collection[str]], n: int) -> set[str]:
-    """Tracks with one of the ``n`` rarest combinations of two or more instruments.
+    """Ids of tracks with one of the ``n`` rarest combinations of two or more instruments.
 
-    ``instruments`` maps track ids to names. Equally rare ones are taken in alphabetical order; the
-    most common combination is never taken, or there would be nothing left to train on.
+    ``instruments`` maps track ids to names. Equally rare combinations are taken in alphabetical
+    order. The most common one is never taken, so that something is left to train on.
 
     >>> rare_combinations({"a": ["harp", "oud"], "b": ["bass", "drums"], "c": ["drums", "bass"]}, 5)
     {'a'}
@@ -70,7 +69,7 @@ def rare_combinations(instruments: Mapping[str, Collection[str]], n: int) -> set
 
 
 def _place(groups: set[str], seed: int, val: float, test: float) -> dict[str, Split]:
-    position = {group: _position(seed, group) for group in groups}
+    position = {group: _hash_position(seed, group) for group in groups}
     places: dict[str, Split] = {group: _interval(x, val, test) for group, x in position.items()}
     order = sorted(groups, key=lambda group: (position[group], group))
     if test > 0 and "test" not in places.values():
@@ -84,7 +83,7 @@ def _interval(x: float, val: float, test: float) -> Split:
     return "test" if x < test else "val" if x < test + val else "train"
 
 
-def _position(seed: int, group: str) -> float:
-    """Draw a number in 0..1 from nothing but the seed and the group's name."""
+def _hash_position(seed: int, group: str) -> float:
+    """Pseudo-random number in 0..1 that depends only on the seed and the group's name."""
     digest = hashlib.sha256(f"{seed} {group}".encode()).digest()
     return int.from_bytes(digest[:8]) / 2**64

@@ -1,4 +1,4 @@
-"""Windows of exactly one clip, taken from sound that arrives in blocks: memory stays flat."""
+"""Cut sound that arrives in blocks into windows of one clip, in constant memory."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from dmm.errors import InputError
 from .sources import Sound
 
 LOOK_AHEAD_S = 1.5
-"""Sound after a clip that a window brings along: a beat at 40 per minute is never further."""
+"""Sound after a clip in which a beat is looked for; beats at 40 per minute are no further apart."""
 
 
 @dataclass(frozen=True)
@@ -18,61 +18,61 @@ class Window:
     """One window of a track."""
 
     index: int
-    """Place among the track's windows, from 0."""
+    """Number among the track's windows, from 0."""
     start: int
     """First sample, counted from the track's beginning."""
     sound: Sound
-    """The clip, and after it what the track still holds, up to the look-ahead."""
+    """The clip, followed by up to ``more_samples`` of the track."""
 
 
 def windows(
     blocks: Iterable[np.ndarray], clip_samples: int, hop_samples: int, more_samples: int = 0
 ) -> Iterator[Window]:
-    """Cut blocks of a track into windows that begin every hop.
+    """Cut blocks of a track into windows that begin every ``hop_samples``.
 
-    What is left over at the end gets one more window, aligned to the end, if at least half of
-    that window is new; else it is dropped. A track shorter than one clip has no window.
+    The remainder at the end gets one more window, aligned to the end, if at least half of that
+    window is new; otherwise it is dropped. A track shorter than one clip has no window.
 
     >>> blocks = [np.arange(20.0)[None], np.arange(20.0, 25.0)[None]]
     >>> [window.start for window in windows(blocks, clip_samples=10, hop_samples=10)]
     [0, 10, 15]
     """
-    held, held_start, index = None, 0, 0
+    buffer, buffer_start, index = None, 0, 0
     for block in blocks:
-        held = block if held is None else np.concatenate([held, block], axis=1)
-        end = held_start + held.shape[1]
+        buffer = block if buffer is None else np.concatenate([buffer, block], axis=1)
+        end = buffer_start + buffer.shape[1]
         while index * hop_samples + clip_samples + more_samples <= end:
             start = index * hop_samples
-            sound = held[:, start - held_start :][:, : clip_samples + more_samples]
+            sound = buffer[:, start - buffer_start :][:, : clip_samples + more_samples]
             yield Window(index, start, sound)
             index += 1
         keep_from = min(index * hop_samples, end - clip_samples)
-        if keep_from > held_start:
-            held, held_start = held[:, keep_from - held_start :], keep_from
-    if held is not None:
-        yield from _last(held, held_start, index, clip_samples, hop_samples)
+        if keep_from > buffer_start:
+            buffer, buffer_start = buffer[:, keep_from - buffer_start :], keep_from
+    if buffer is not None:
+        yield from _last(buffer, buffer_start, index, clip_samples, hop_samples)
 
 
 def _last(
-    held: Sound, held_start: int, index: int, clip_samples: int, hop_samples: int
+    buffer: Sound, buffer_start: int, index: int, clip_samples: int, hop_samples: int
 ) -> Iterator[Window]:
-    """The windows that had to wait for a look-ahead that never came, and the one at the end."""
-    end = held_start + held.shape[1]
+    """Yield the windows whose ``more_samples`` are cut short by the end, and the one at the end."""
+    end = buffer_start + buffer.shape[1]
     while (start := index * hop_samples) + clip_samples <= end:
-        yield Window(index, start, held[:, start - held_start :])
+        yield Window(index, start, buffer[:, start - buffer_start :])
         index += 1
     left_over = end - ((index - 1) * hop_samples + clip_samples)
     if index and 2 * left_over >= clip_samples:
-        yield Window(index, end - clip_samples, held[:, -clip_samples:])
+        yield Window(index, end - clip_samples, buffer[:, -clip_samples:])
 
 
-def checked(
+def checked_blocks(
     blocks: Iterable[np.ndarray], clip_samples: int, sr: int, *, pad: bool
 ) -> Iterator[np.ndarray]:
-    """The blocks, a track shorter than one clip padded with silence.
+    """Yield the blocks of a track; with ``pad``, a track shorter than one clip gets silence added.
 
-    InputError for a track that is too short without ``pad``, that has no samples, or samples that
-    are not finite.
+    InputError for samples that are not finite, for no samples, and for a track shorter than one
+    clip without ``pad``.
     """
     n_samples, channels = 0, 1
     for block in blocks:
@@ -92,15 +92,15 @@ def checked(
 
 
 def level_db(audio: Sound) -> float:
-    """Measure the RMS of all channels in dB of full scale; -inf for digital silence."""
+    """RMS of all channels together, in dB of full scale; -inf for digital silence."""
     mean_square = float(np.mean(np.square(audio, dtype=np.float64)))
     return 10 * float(np.log10(mean_square)) if mean_square > 0 else -np.inf
 
 
-def spread(items: list[int], at_most: int | None) -> list[int]:
-    """Keep all items, or ``at_most`` of them spread evenly from first to last.
+def evenly_spread(items: list[int], at_most: int | None) -> list[int]:
+    """Keep ``at_most`` items, spread evenly from first to last; all items for None.
 
-    >>> spread([0, 1, 2, 3, 4, 5, 6], 3)
+    >>> evenly_spread([0, 1, 2, 3, 4, 5, 6], 3)
     [0, 3, 6]
     """
     if at_most is None or len(items) <= at_most:

@@ -1,4 +1,4 @@
-"""ATTRIBUTION.md: whose music a dataset holds, by licence, a line a track."""
+"""Compose ATTRIBUTION.md: artist, title and licence of every track in a dataset."""
 
 import re
 from collections import defaultdict
@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 
 from ..dataset import Row
 
-LIMITS = {
+RESTRICTIONS = {
     "no commercial use": re.compile(r"\bnc\b|non-?\s?commercial", re.IGNORECASE),
     "no derivatives": re.compile(r"\bnd\b|no-?\s?deriv", re.IGNORECASE),
 }
-"""What a licence may forbid, and how its name or address says so."""
-SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~&-])")
-"""Characters that Markdown might act on."""
+"""Uses that a licence may forbid, and how its name or address shows it."""
+MARKDOWN_CHARACTERS = re.compile(r"([\\`*_{}\[\]<>()#+!|~&-])")
+"""Characters that have a meaning in Markdown."""
 HEAD = """\
 # Attribution
 
@@ -28,10 +28,10 @@ leave them out: `dmm data build --licence` names the licence of tracks that bear
 
 
 def attribution(rows: Sequence[Row]) -> str:
-    """Markdown that names every track once, grouped by licence; the same rows give the same text.
+    """Compose Markdown that names every track once, grouped by licence.
 
-    Tracks without a licence come first, with a warning; then licences that forbid commercial use
-    or derivatives, which say so; then all others.
+    Tracks without a licence come first, with a warning, then licences that forbid commercial use or
+    derivatives, with a note, then all others. The order of the rows does not matter.
     """
     groups: dict[str | None, dict[str, Row]] = defaultdict(dict)
     for row in rows:
@@ -43,25 +43,25 @@ def attribution(rows: Sequence[Row]) -> str:
     return "\n".join(parts)
 
 
-def limits(licence: str) -> list[str]:
-    """What a licence forbids, as far as its name or address tells.
+def restrictions(licence: str) -> list[str]:
+    """Uses that a licence forbids, as far as its name or address shows.
 
-    >>> limits("https://creativecommons.org/licenses/by-nc-nd/4.0/")
+    >>> restrictions("https://creativecommons.org/licenses/by-nc-nd/4.0/")
     ['no commercial use', 'no derivatives']
     """
-    return [words for words, pattern in LIMITS.items() if pattern.search(licence)]
+    return [words for words, pattern in RESTRICTIONS.items() if pattern.search(licence)]
 
 
 def _order(licence: str | None) -> tuple[int, str, str]:
     if licence is None:
         return 0, "", ""
-    return (1 if limits(licence) else 2), licence.casefold(), licence
+    return (1 if restrictions(licence) else 2), licence.casefold(), licence
 
 
 def _heading(licence: str | None, n: int) -> str:
     if licence is None:
         return UNKNOWN.format(n=n)
-    forbidden = limits(licence)
+    forbidden = restrictions(licence)
     flag = f"\n**Limited:** {' and '.join(forbidden)}.\n" if forbidden else ""
     return f"## {_link(licence)} ({n})\n{flag}"
 
@@ -86,10 +86,10 @@ def _line(row: Row) -> str:
 
 
 def _link(text: str) -> str:
-    """Make a web address a link and anything else plain text."""
+    """Format a web address as a link, anything else as plain text."""
     text = " ".join(text.split())
     return f"<{text}>" if re.fullmatch(r"https?://[^\s<>]+", text) else _escape(text)
 
 
 def _escape(text: str) -> str:
-    return SPECIAL.sub(r"\\\1", " ".join(text.split()))
+    return MARKDOWN_CHARACTERS.sub(r"\\\1", " ".join(text.split()))

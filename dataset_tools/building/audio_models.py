@@ -1,4 +1,4 @@
-"""What listens while a dataset is built: a vocal classifier, an embedder, and their versions."""
+"""The networks that a build runs on clips, loaded once a process: vocal classifier, embedder."""
 
 from functools import cache
 from pathlib import Path
@@ -11,29 +11,29 @@ from ..vocals.classifier import VocalClassifier, load_classifier
 
 @cache
 def vocal_classifier(name: str) -> VocalClassifier | None:
-    """The named classifier, loaded once a process; None for ``none``."""
+    """Load the named classifier, once a process; None for ``none``."""
     return load_classifier(name)
 
 
 @cache
-def caption_checker(name: str) -> TextEmbedder:
-    """The embedder of ``nano-clap`` or ``clap:FOLDER``, loaded once a process.
+def caption_embedder(name: str) -> TextEmbedder:
+    """Load the embedder ``nano-clap`` or ``clap:FOLDER``, once a process.
 
-    InputError if it knows no words.
+    InputError if it does not embed text.
     """
     kind, _, folder = name.partition(":")
     return load_text_embedder(kind, Path(folder) if folder else None)
 
 
 def classifier_version(name: str) -> str | None:
-    """Name and hash of the classifier's weights; None if none listens."""
+    """Name of the classifier and hash of its weights; None for ``none``."""
     classifier = vocal_classifier(name)
     return f"{classifier.name} {classifier.version}" if classifier else None
 
 
 def embedder_version(name: str | None) -> str | None:
-    """Name and hash of the embedder's weights; InputError if it knows no words."""
+    """Name of the embedder and hash of its weights; None for None."""
     if name is None:
         return None
-    embedder = caption_checker(name)
+    embedder = caption_embedder(name)
     return f"{embedder.name} {embedder.version}"

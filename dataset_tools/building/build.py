@@ -1,10 +1,10 @@
 """Build a DATASET folder from a source of tracks: ``dmm data build``.
 
-Tracks are listed, cut and measured (in parallel), then it is decided what becomes of them, and
-files are moved to where they belong. Repeatable: the same inputs and options give the same bytes,
-for any number of processes. Resumable: each track's record is written after its clips, and a track
-whose record and files still hold is not cut again. ``dataset.json`` is written last: where it is,
-the dataset is whole.
+Tracks are listed, then cut and measured in parallel; then every track is assigned to a split and
+its files are moved there. Repeatable: the same inputs and options give the same bytes, for any
+number of processes. Resumable: a track's record is written after its clips, and a track whose
+record is valid is not cut again. ``dataset.json`` is written last: a folder that has it holds a
+complete dataset.
 """
 
 import json
@@ -25,22 +25,23 @@ from dmm.workers import Workers
 
 from ..dataset import Row, content_sha256
 from ..layout import SPLITS
-from ..leaks import leaks
+from ..leaks import find_leaks
 from ..sources import Rejected, Track
 from . import tables
 from .attribution import attribution
 from .copies import add_copies
-from .cut import Job, cut_track
-from .decide import Facets, Plan, decide, split_tracks
-from .listing import list_tracks, requests
-from .options import BuildOptions, claim_folder, remove_strays
+from .cut import CutJob, cut_track
+from .decide import Facets, Placement, decide, split_tracks
+from .listing import list_tracks, source_requests
+from .options import BuildOptions
+from .output_folder import claim_folder, remove_strays
 from .records import (
     Record,
-    can_follow,
-    follow,
+    can_relocate,
     read_arrays,
     read_record,
     record_key,
+    relocate_clips,
     remove_records,
 )
 from .rows import track_rows
@@ -59,67 +60,70 @@ def build_dataset(
     ray: str | None = None,
     force: bool = False,
 ) -> dict[str, Any]:
-    """Make ``out`` a dataset of the tracks found, and return what ``dataset.json`` says.
+    """Build a dataset in ``out``, or continue an interrupted build; returns ``dataset.json``.
 
-    ``input`` is what sources of files read, ``reg_input`` a folder of audio for regularisation,
-    ``tags`` MTG-Jamendo's table for Song Describer, ``count`` how many pieces a generator makes.
-    ``jobs`` is the number of processes (None: one per processor), ``ray`` the address of a Ray
-    cluster to use instead. Refused inputs are named on stderr and in ``rejected.jsonl``;
-    InputError if not one clip is left.
+    ``input`` is the file or folder that the source reads, ``reg_input`` a folder of audio for
+    regularisation, ``tags`` MTG-Jamendo's table for Song Describer, ``count`` the number of pieces
+    that a generator makes. ``jobs`` is the number of processes (None: one per processor), ``ray``
+    the address of a Ray cluster to use instead. ``force`` discards a dataset that was built with
+    other options. Refused inputs are listed on stderr and in ``rejected.jsonl``. InputError if no
+    clip is left.
     """
     claim_folder(out, options, force=force)
     with _progress() as progress:
         workers = Workers(jobs or os.cpu_count() or 1, ray, progress)
-        asked = requests(options, input, reg_input, tags, count)
-        tracks, rejected = list_tracks(asked, progress)
-        _report(rejected, progress.console)
-        records, plan, facets = _cut_all(out.resolve(), tracks, options, workers)
+        requests = source_requests(options, input, reg_input, tags, count)
+        tracks, rejected = list_tracks(requests, progress)
+        _print_refusals(rejected, progress.console)
+        records, placement, facets = _cut_all(out.resolve(), tracks, options, workers)
         remove_records(out, keep=records)
         rows = [
             row
             for track in tracks
-            if track.id in plan.places
-            for row in track_rows(track, records[track.id], plan, facets, options)
+            if track.id in placement.places
+            for row in track_rows(track, records[track.id], placement, facets, options)
         ]
-        _report([r for r in plan.rejected.values() if r.start_s is None], progress.console)
+        _print_refusals(
+            [r for r in placement.rejected.values() if r.start_s is None], progress.console
+        )
         pulses = {clip.id: clip.pulse_s for r in records.values() for clip in r.clips}
         by_id = {track.id: track for track in tracks}
         rows += add_copies(out.resolve(), rows, by_id, pulses, options, workers)
     rejected += [r for track in tracks for r in records[track.id].rejected]
-    rejected += plan.rejected.values()
-    return _finish(out, options, rows, rejected, plan)
+    rejected += placement.rejected.values()
+    return _finish(out, options, rows, rejected, placement)
 
 
 def _cut_all(
     out: Path, tracks: Sequence[Track], options: BuildOptions, workers: Workers
-) -> tuple[dict[str, Record], Plan, Facets]:
-    """Cut the tracks without a record, decide, and move every track to its place.
+) -> tuple[dict[str, Record], Placement, Facets]:
+    """Cut the tracks without a valid record, place all tracks, and move their clips.
 
-    What becomes of a track is known only once all are cut: one that gives no clip, or is vocal,
-    takes no place in a split. Most then need only be moved; the few that cannot are cut again.
+    The split of a track is known only once all are cut, because tracks without clips and vocal
+    tracks are not counted. Most tracks then only move; the few that cannot are cut again.
     """
     facets = text_facets(tracks)
     records = _read_records(out, tracks, options)
-    _report([r for record in records.values() for r in record.rejected], workers.console)
+    _print_refusals([r for record in records.values() for r in record.rejected], workers.console)
     (out / "dataset.json").unlink(missing_ok=True)
     with_sound = [t for t in tracks if t.id not in records or records[t.id].clips]
     splits, _ = split_tracks(with_sound, options, facets)
-    todo = {t.id: splits[t.id] for t in tracks if t.id not in records}
+    to_cut = {t.id: splits[t.id] for t in tracks if t.id not in records}
     while True:
-        _cut([(t, todo[t.id]) for t in tracks if t.id in todo], out, options, workers, records)
+        _cut([(t, to_cut[t.id]) for t in tracks if t.id in to_cut], out, options, workers, records)
         usable = [track for track in tracks if records[track.id].clips]
-        plan = decide(usable, records, _prints(out, usable, records), options, facets)
-        todo = {
-            track.id: plan.places[track.id]
+        placement = decide(usable, records, _fingerprints(out, usable, records), options, facets)
+        to_cut = {
+            track.id: placement.places[track.id]
             for track in usable
-            if not can_follow(records[track.id], *plan.of(records[track.id], track))
+            if not can_relocate(records[track.id], *placement.of(records[track.id], track))
         }
-        if not todo:
+        if not to_cut:
             break
     for track in usable:
         record = records[track.id]
-        records[track.id] = follow(out, track.id, record, *plan.of(record, track))
-    return records, plan, weigh_facets(out, usable, facets, options)
+        records[track.id] = relocate_clips(out, track.id, record, *placement.of(record, track))
+    return records, placement, weigh_facets(out, usable, facets, options)
 
 
 def _read_records(out: Path, tracks: Sequence[Track], options: BuildOptions) -> dict[str, Record]:
@@ -134,19 +138,19 @@ def _cut(
     workers: Workers,
     records: dict[str, Record],
 ) -> None:
-    """Cut tracks into their places, and put their records among the others."""
-    jobs = [Job(track, place, options, out) for track, place in places]
+    """Cut tracks in parallel and add their records to ``records``."""
+    jobs = [CutJob(track, place, options, out) for track, place in places]
     task = workers.progress.add_task("cutting", total=len(jobs), visible=bool(jobs))
     for job, record in zip(jobs, workers.map(cut_track, jobs), strict=True):
-        _report(record.rejected, workers.console)
+        _print_refusals(record.rejected, workers.console)
         workers.progress.advance(task)
         records[job.track.id] = record
 
 
-def _prints(
+def _fingerprints(
     out: Path, tracks: Sequence[Track], records: Mapping[str, Record]
 ) -> dict[str, np.ndarray]:
-    """Fingerprints by clip id."""
+    """Read the clips' fingerprints, by clip id."""
     return {
         clip.id: row
         for track in tracks
@@ -161,21 +165,25 @@ def _finish(
     options: BuildOptions,
     rows: Sequence[Row],
     rejected: Sequence[Rejected],
-    plan: Plan,
+    placement: Placement,
 ) -> dict[str, Any]:
-    """Write the describing files, ``dataset.json`` last, and remove what belongs to no clip."""
+    """Write the files that describe the dataset, ``dataset.json`` last; returns its content.
+
+    Files that belong to no clip are removed. DmmError, and no ``dataset.json``, if clips leak
+    between training and test.
+    """
     tables.write_rejected(out, rejected)
     if not rows:
         raise InputError(_nothing_left(out, rejected))
-    if found := leaks(rows, plan.grouping):
-        raise DmmError(f"{out}: not written, for training would see the test: {found[0]}")
+    if found := find_leaks(rows, placement.grouping):
+        raise DmmError(f"{out}: not finished, because test clips leak into training: {found[0]}")
     remove_strays(out, keep={f"{row['split']}/{row['id']}" for row in rows})
     tables.write_captions(out, rows)
     tables.write_manifest(out, rows)
     tables.write_metadata(out, rows, options)
     tables.write_kohya_config(out, rows, options)
     write_text(out / "ATTRIBUTION.md", attribution(rows))
-    summary = _summary(options, rows, len(rejected), plan)
+    summary = _summary(options, rows, len(rejected), placement)
     write_text(out / "dataset.json", json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
     return summary
 
@@ -187,16 +195,16 @@ def _nothing_left(out: Path, rejected: Sequence[Rejected]) -> str:
 
 
 def _summary(
-    options: BuildOptions, rows: Sequence[Row], n_rejected: int, plan: Plan
+    options: BuildOptions, rows: Sequence[Row], n_rejected: int, placement: Placement
 ) -> dict[str, Any]:
     resolved = options.resolved()
     return {
         "format": resolved.pop("format"),
         "sources": [resolved.pop("source")],
         "options": resolved,
-        "splits_grouped_by": plan.grouping,
-        "evidence_of_voices": plan.learnt,
-        "clips": {place: sum(row["split"] == place for row in rows) for place in SPLITS},
+        "splits_grouped_by": placement.grouping,
+        "evidence_of_voices": placement.evidence_quality,
+        "clips": {split: sum(row["split"] == split for row in rows) for split in SPLITS},
         "tracks": len({row["track"] for row in rows}),
         "rejected": n_rejected,
         "tool_version": metadata.version("diffusion-minimidi"),
@@ -209,7 +217,7 @@ def _progress() -> Progress:
     return Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True))
 
 
-def _report(rejected: Sequence[Rejected], console: Console) -> None:
+def _print_refusals(rejected: Sequence[Rejected], console: Console) -> None:
     for r in rejected:
         where = "" if r.start_s is None else f" at {r.start_s:.2f} s"
         line = f"refused {r.input}{where}: {r.reason}"

@@ -1,17 +1,17 @@
-"""Ids of clips, by which all their files are called: ``TRACK-0003``, and ``TRACK-a1-0003``.
+"""Ids of clips, which are the names of their files: ``TRACK-0003``; copies: ``TRACK-a1-0003``.
 
-No id may be the beginning of another: sd-scripts finds an image's cached latents by how their
-file's name begins (library/train_util.py, ``DreamBoothDataset``).
+No id may be a prefix of another, because sd-scripts finds an image's cached latents by the prefix
+of their file name (library/train_util.py, ``DreamBoothDataset``).
 """
 
 CLIP_ID = r"[a-z0-9-]+-[0-9a-f]{10}(-a\d+)?-(\d{4}|x+\d{5,})"
-"""Pattern of the ids; the ten digits end a track's own id."""
+"""Pattern of the ids; the ten hexadecimal digits are the end of the track's id."""
 
 
 def clip_id(track: str, window: int) -> str:
-    """Name a track's window, counted from 0; an x for every digit beyond the fourth.
+    """Id of a track's window, counted from 0; has an x for every digit beyond the fourth.
 
-    Without it, ``-1000`` would be the beginning of ``-10000``.
+    Without the x, ``-1000`` would be a prefix of ``-10000``.
 
     >>> clip_id("song-0123456789", 3), clip_id("song-0123456789", 12345)
     ('song-0123456789-0003', 'song-0123456789-x12345')
@@ -21,7 +21,7 @@ def clip_id(track: str, window: int) -> str:
 
 
 def copy_id(clip: str, number: int) -> str:
-    """Name an augmented copy of a clip, counted from 1.
+    """Id of an augmented copy of a clip, counted from 1.
 
     >>> copy_id("song-0123456789-0003", 1)
     'song-0123456789-a1-0003'
@@ -31,7 +31,7 @@ def copy_id(clip: str, number: int) -> str:
 
 
 def window_number(clip: str) -> int:
-    """Read which of its track's windows a clip, or a copy of one, is.
+    """Number of the window, in its track, that a clip or a copy of it was cut from.
 
     >>> window_number("song-0123456789-a1-0003"), window_number("song-0123456789-x12345")
     (3, 12345)

@@ -1,7 +1,7 @@
 """Augmented copies of training clips: cut from the sound again, changed, and written beside them.
 
-A copy of clip ``NAME-HASH-0003`` is ``NAME-HASH-a1-0003``; what was drawn stands in its manifest
-row. As for tracks, a record is written after the files, so a build can go on later.
+A copy of clip ``NAME-HASH-0003`` is ``NAME-HASH-a1-0003``; its manifest row has the parameters of
+the augmentation. A record is written after the files, so that an interrupted build can continue.
 """
 
 import json
@@ -16,7 +16,8 @@ from dmm.codec.mel import encode, load_format
 from dmm.files import sha256_file, write_text
 from dmm.workers import Workers
 
-from ..augmentation.augment import augment, caption_after, spec_augment
+from ..augmentation.augment import augment, spec_augment
+from ..augmentation.caption_after import caption_after
 from ..augmentation.mixup import nearest_rate
 from ..captions.clean import prompt
 from ..captions.tokens import count_tokens, fit
@@ -30,7 +31,7 @@ from .options import BuildOptions
 from .records import record_key
 
 SPARE_S = 1.0
-"""Sound after a clip that a faster tempo may use up."""
+"""Sound after a clip, for a faster tempo."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,10 @@ class CopyJob:
     track: Track
     rows: tuple[Row, ...]
     partners: tuple[tuple[Track, Row] | None, ...]
-    """The clip to mix into each row's copies, and its track; None where none fits."""
+    """The clip to mix into each row's copies, and its track; None if no clip fits."""
     options: BuildOptions
-    out: Path
+    folder: Path
+    """The dataset folder."""
 
     @property
     def key(self) -> str:
@@ -53,20 +55,20 @@ class CopyJob:
 
 
 def add_copies(
-    out: Path,
+    folder: Path,
     rows: Sequence[Row],
     tracks: Mapping[str, Track],
     pulses: Mapping[str, float | None],
     options: BuildOptions,
     workers: Workers,
 ) -> list[Row]:
-    """Write the copies of all training clips; returns their rows. Nothing where none are asked.
+    """Write the augmented copies of all training clips; returns their rows.
 
-    ``pulses`` are seconds from beat to beat, by clip id.
+    There are none if the options name no augmentation. ``pulses``: clip id to seconds per beat.
     """
-    jobs = list(_jobs(out, rows, tracks, pulses, options)) if options.augment else []
-    kept = {copies_path(out, job.track.id) for job in jobs}
-    for path in (out / BUILD_FOLDER).glob("copies-*.json"):
+    jobs = list(_jobs(folder, rows, tracks, pulses, options)) if options.augment else []
+    kept = {copies_path(folder, job.track.id) for job in jobs}
+    for path in (folder / BUILD_FOLDER).glob("copies-*.json"):
         if path not in kept:
             path.unlink()
     done = {job.track.id: _read_copies(job) for job in jobs}
@@ -79,7 +81,7 @@ def add_copies(
 
 
 def _jobs(
-    out: Path,
+    folder: Path,
     rows: Sequence[Row],
     tracks: Mapping[str, Track],
     pulses: Mapping[str, float | None],
@@ -90,16 +92,16 @@ def _jobs(
     for track, own in groupby(training, key=lambda row: row["track"]):
         mine = tuple(own)
         partners = tuple(partner_of.get(row["id"]) for row in mine) if partner_of else ()
-        yield CopyJob(tracks[track], mine, partners, options, out)
+        yield CopyJob(tracks[track], mine, partners, options, folder)
 
 
 def _partners(
     training: Sequence[Row], tracks: Mapping[str, Track], pulses: Mapping[str, float | None]
 ) -> dict[str, tuple[Track, Row]]:
-    """For clips, by id, the next one of another track whose tempo ``mix`` accepts.
+    """For clips, by id, the next clip of another track whose tempo ``mix`` accepts.
 
-    The next in the order of the ids' hashes, so that all have their turn, and a clip more changes
-    few pairs.
+    Clips are ordered by the hash of their ids: all of them become partners, and an additional clip
+    changes few pairs.
     """
     hashed = sorted(training, key=lambda row: text_sha256(row["id"]))
     steady = [(row, pulse) for row in hashed if (pulse := pulses[row["id"]])]
@@ -123,7 +125,7 @@ def copy_clips(job: CopyJob) -> list[Row]:
             partner = job.partners[n] if job.partners else None
             made += _copies(job, row, window.sound, partner)
     made.sort(key=lambda row: row["id"])
-    write_text(copies_path(job.out, job.track.id), json.dumps([job.key, made], indent=1) + "\n")
+    write_text(copies_path(job.folder, job.track.id), json.dumps([job.key, made], indent=1) + "\n")
     return made
 
 
@@ -136,17 +138,17 @@ def _copies(
     mixed = _partner_sound(*partner, job.options) if partner else None
     for name in (copy_id(row["id"], n) for n in range(1, job.options.copies + 1)):
         seed_text = f"{job.options.seed} {name}"
-        clip, drawn = augment(loud, fmt.sr, fmt.clip_samples, names, seed_text, mixed)
-        if partner and "mixup" in drawn:
-            drawn["mixup"] |= {"partner": partner[1]["id"], "caption": partner[1]["caption"]}
+        clip, parameters = augment(loud, fmt.sr, fmt.clip_samples, names, seed_text, mixed)
+        if partner and "mixup" in parameters:
+            parameters["mixup"] |= {"partner": partner[1]["id"], "caption": partner[1]["caption"]}
         image = encode(clip, fmt)
         if "spec" in names:
             image, masks = spec_augment(image, seed_text)
-            drawn |= masks
-        path = job.out / "train" / f"{name}.png"
+            parameters |= masks
+        path = job.folder / "train" / f"{name}.png"
         write_image(path, image, fmt)
         measured = finite(measure(clip, fmt.sr)) | {"sha256": sha256_file(path)}
-        yield _copy_row(job, row, name, drawn) | measured
+        yield _copy_row(job, row, name, parameters) | measured
 
 
 def _partner_sound(track: Track, row: Row, options: BuildOptions) -> Sound:
@@ -155,8 +157,8 @@ def _partner_sound(track: Track, row: Row, options: BuildOptions) -> Sound:
     return amplified(next(found), row["gain_db"])
 
 
-def _copy_row(job: CopyJob, row: Row, name: str, drawn: dict[str, Any]) -> Row:
-    caption, _ = fit(job.options.anchor, caption_after(row["caption"], drawn))
+def _copy_row(job: CopyJob, row: Row, name: str, parameters: dict[str, Any]) -> Row:
+    caption, _ = fit(job.options.anchor, caption_after(row["caption"], parameters))
     if caption == row["caption"]:
         changes = row["caption_changes"]
     else:
@@ -168,22 +170,22 @@ def _copy_row(job: CopyJob, row: Row, name: str, drawn: dict[str, Any]) -> Row:
         "caption": caption,
         "caption_changes": changes,
         "tokens": count_tokens(prompt(job.options.anchor, caption)),
-        "augmentation": json.dumps(drawn, sort_keys=True),
+        "augmentation": json.dumps(parameters, sort_keys=True),
     }
 
 
-def copies_path(out: Path, track: str) -> Path:
-    """Say where the record of a track's copies lies."""
-    return out / BUILD_FOLDER / f"copies-{track}.json"
+def copies_path(folder: Path, track: str) -> Path:
+    """Path of the record of a track's copies in the dataset folder."""
+    return folder / BUILD_FOLDER / f"copies-{track}.json"
 
 
 def _read_copies(job: CopyJob) -> list[Row] | None:
-    """Rows of copies made before, if they would be made again as they are."""
-    path = copies_path(job.out, job.track.id)
+    """Rows of the track's copies; None if they are missing or would now be made differently."""
+    path = copies_path(job.folder, job.track.id)
     if not path.is_file():
         return None
     key, rows = json.loads(path.read_text("utf-8"))
-    images = {job.out / "train" / f"{row['id']}.png": row["sha256"] for row in rows}
+    images = {job.folder / "train" / f"{row['id']}.png": row["sha256"] for row in rows}
     unchanged = key == job.key and all(
         image.is_file() and sha256_file(image) == sha256 for image, sha256 in images.items()
     )

@@ -1,4 +1,4 @@
-"""One track to its clips' files and a record of them: the part that worker processes run."""
+"""Cut one track: write and measure its clips, and record both. Worker processes run this."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -15,27 +15,29 @@ from dmm.sound.audio import write_audio
 
 from ..augmentation.mixup import onsets, pulse_s
 from ..beats import first_beat
-from ..fingerprint import fingerprint
+from ..fingerprint import audio_fingerprint
 from ..quality import Quality, gain_for, measure, refusal
 from ..sources import Rejected, Sound, Track
-from ..windows import LOOK_AHEAD_S, Window, checked, level_db, spread, windows
+from ..windows import LOOK_AHEAD_S, Window, checked_blocks, evenly_spread, level_db, windows
+from .audio_models import caption_embedder, vocal_classifier
 from .clip_ids import clip_id
-from .hearing import caption_checker, vocal_classifier
 from .options import BuildOptions
 from .records import ClipFacts, Record, record_key, write_arrays, write_record
 
 SILENCE_DB = -60.0
-"""Windows whose RMS lies below this, in dB of full scale, are refused."""
+"""Windows with a lower RMS, in dB of full scale, are refused."""
 
 
 @dataclass(frozen=True)
-class Job:
-    """A track to cut, and the folder its clips go to."""
+class CutJob:
+    """A track to cut, and where its clips are written: ``folder/place``."""
 
     track: Track
     place: str
+    """A split."""
     options: BuildOptions
-    out: Path
+    folder: Path
+    """The dataset folder."""
 
     @property
     def fmt(self) -> MelFormat:
@@ -45,16 +47,20 @@ class Job:
 
 @dataclass(frozen=True)
 class Survey:
-    """What must be known of a whole track before its first clip can be written."""
+    """Facts about a whole track that are needed before its first clip can be written."""
 
     gain_db: float = 0.0
     chosen: frozenset[int] | None = None
     """Numbers of the windows to keep; None for all."""
 
 
-def cut_track(job: Job) -> Record:
-    """Write a track's clips and its record; what cannot be used is in ``Record.rejected``."""
-    cut = _Cut(job)
+def cut_track(job: CutJob) -> Record:
+    """Write a track's clips and its record.
+
+    ``Record.rejected`` has the refused windows. If the track becomes unreadable midway, it has no
+    clips; the files written until then stay until ``remove_strays``.
+    """
+    cut = _Clips(job)
     rejected: list[Rejected] = []
     try:
         survey = _survey(job)
@@ -66,18 +72,18 @@ def cut_track(job: Job) -> Record:
                 rejected.append(Rejected(job.track.input, reason, where))
     except InputError as error:
         rejected.append(Rejected(job.track.input, str(error)))
-        cut = _Cut(job)
-    arrays = write_arrays(job.out, job.track.id, cut.prints, cut.embeddings)
+        cut = _Clips(job)
+    arrays = write_arrays(job.folder, job.track.id, cut.prints, cut.embeddings)
     key = record_key(job.track, job.options)
     record = Record(key, job.place, cut.clips, rejected, cut.files, [], arrays)
-    write_record(job.out, job.track.id, record)
+    write_record(job.folder, job.track.id, record)
     return record
 
 
-class _Cut:
-    """The clips of a track so far, their files written."""
+class _Clips:
+    """The clips of a track whose files have been written so far."""
 
-    def __init__(self, job: Job):
+    def __init__(self, job: CutJob):
         self.job = job
         self.clips: list[ClipFacts] = []
         self.files: dict[str, str] = {}
@@ -85,7 +91,7 @@ class _Cut:
         self.embeddings: list[np.ndarray] = []
 
     def add(self, window: Window, gain_db: float) -> str | None:
-        """Measure and write a clip, or say why it is refused."""
+        """Measure and write a clip; returns the reason if it is refused."""
         job, sr = self.job, self.job.fmt.sr
         clip = amplified(window.sound, gain_db)
         quality = measure(clip, sr)
@@ -95,9 +101,9 @@ class _Cut:
         written = write_clip(job, name, clip)
         self.files |= written
         mono = clip.mean(0, keepdims=True)
-        self.prints.append(fingerprint(mono, sr))
-        if checker := job.options.check_captions:
-            self.embeddings.append(caption_checker(checker).embed_sounds(mono, sr)[0])
+        self.prints.append(audio_fingerprint(mono, sr))
+        if embedder := job.options.check_captions:
+            self.embeddings.append(caption_embedder(embedder).embed_sounds(mono, sr)[0])
         self.clips.append(
             ClipFacts(
                 id=name,
@@ -113,12 +119,13 @@ class _Cut:
 
 
 def track_windows(track: Track, options: BuildOptions, spare_s: float = 0.0) -> Iterator[Window]:
-    """A track's windows, each one clip long and, where it goes on, ``spare_s`` longer.
+    """Yield a track's windows: one clip each, and up to ``spare_s`` of the sound that follows.
 
-    InputError if the track cannot be used.
+    With the option ``beats`` a window begins at the first beat after its regular start, if the
+    track is long enough. InputError if the track cannot be used.
     """
     fmt = load_format(options.format)
-    blocks = checked(
+    blocks = checked_blocks(
         track.stream(fmt.sr, 2 if options.stereo else 1), fmt.clip_samples, fmt.sr, pad=options.pad
     )
     hop = fmt.clip_samples if options.hop_s is None else round(options.hop_s * fmt.sr)
@@ -132,26 +139,26 @@ def track_windows(track: Track, options: BuildOptions, spare_s: float = 0.0) -> 
         yield replace(window, start=window.start + first, sound=sound)
 
 
-def _survey(job: Job) -> Survey:
-    """Go through the track once more where its loudness, or a choice of windows, asks for it."""
+def _survey(job: CutJob) -> Survey:
+    """Read the whole track once, if its loudness or a choice of windows is needed."""
     options = job.options
     if options.max_clips_per_track is None and options.loudness_lufs is None:
         return Survey()
-    sounding: list[int] = []
+    audible: list[int] = []
     qualities: list[Quality] = []
     for window in track_windows(job.track, options):
         if level_db(window.sound) >= SILENCE_DB:
-            sounding.append(window.index)
+            audible.append(window.index)
             if options.loudness_lufs is not None:
                 qualities.append(measure(window.sound, job.fmt.sr))
     return Survey(
         gain_db=_gain_db(qualities, options.loudness_lufs),
-        chosen=frozenset(spread(sounding, options.max_clips_per_track)),
+        chosen=frozenset(evenly_spread(audible, options.max_clips_per_track)),
     )
 
 
 def _gain_db(qualities: list[Quality], target_lufs: float | None) -> float:
-    """Gain of a whole track: its loudness is the energy mean of its sounding windows."""
+    """Gain of a whole track, whose loudness is the energy mean of its audible windows."""
     loud = [q.loudness_lufs for q in qualities if isfinite(q.loudness_lufs)]
     if target_lufs is None or not loud:
         return 0.0
@@ -160,7 +167,7 @@ def _gain_db(qualities: list[Quality], target_lufs: float | None) -> float:
 
 
 def amplified(sound: Sound, gain_db: float) -> Sound:
-    """The sound louder by so many dB."""
+    """Sound louder by ``gain_db``."""
     return sound * np.float32(10 ** (gain_db / 20))
 
 
@@ -171,21 +178,24 @@ def _refusal(clip: Sound, quality: Quality, options: BuildOptions) -> str | None
 
 
 def finite(quality: Quality) -> dict[str, float | None]:
-    """The measures as JSON values, None for what is infinite."""
+    """Measurements as JSON values; None for infinite ones."""
     return {name: value if isfinite(value) else None for name, value in asdict(quality).items()}
 
 
-def _vocal_probability(job: Job, mono: Sound) -> float | None:
-    """What the classifier hears; it is not asked where the truth is known."""
-    listener = None if job.track.truth else vocal_classifier(job.options.vocal_classifier)
-    if listener is None:
+def _vocal_probability(job: CutJob, mono: Sound) -> float | None:
+    """The classifier's probability of a voice; None without one, or if the truth is known."""
+    classifier = None if job.track.truth else vocal_classifier(job.options.vocal_classifier)
+    if classifier is None:
         return None
-    return round(float(listener.probabilities(mono, job.fmt.sr)[0]), 4)
+    return round(float(classifier.probabilities(mono, job.fmt.sr)[0]), 4)
 
 
-def write_clip(job: Job, name: str, clip: Sound) -> dict[str, str]:
-    """Write image, for the test split the sound, if asked the score; file name to SHA-256."""
-    image, sound = (job.out / job.place / f"{name}.{x}" for x in ("png", "flac"))
+def write_clip(job: CutJob, name: str, clip: Sound) -> dict[str, str]:
+    """Write a clip's image, its sound in the test split, and its MIDI score if the options say so.
+
+    Returns the name and SHA-256 of each file.
+    """
+    image, sound = (job.folder / job.place / f"{name}.{x}" for x in ("png", "flac"))
     write_image(image, encode(clip, job.fmt), job.fmt)
     written = [image]
     if job.place == "test":

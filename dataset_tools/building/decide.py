@@ -1,6 +1,6 @@
-"""What becomes of every track and clip, decided once all are measured.
+"""Decide the split of every track, and which clips are left out, once all have been measured.
 
-Nothing is read or written here, and nothing depends on the order in which tracks were cut.
+Nothing is read or written here, and the order in which tracks were cut does not matter.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,58 +9,62 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..fingerprint import find_duplicates
+from ..layout import LEFT_OUT
 from ..sources import Rejected, Track
 from ..splits import Split, assign_splits, rare_combinations
 from ..vocals.evidence import Evidence
-from ..vocals.gate import HIGH, judge_tracks, place, vocal_windows
+from ..vocals.gate import HIGH, judge_tracks, place_track, vocal_windows
 from .options import BuildOptions
 from .records import Record
 
 COMBO_SIZE = 3
-"""Instruments of a track that count as its combination, the surest first."""
+"""Number of a track's most probable instruments that make up its combination."""
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Where every track goes, by track id, and what is left out of it, by clip id."""
+class Placement:
+    """The split of every track, the tracks and clips that are left out, and the evidence for it."""
 
     places: dict[str, str]
-    """``train``, ``reg``, ``val``, ``test`` or ``out``."""
+    """Track id to a split or ``LEFT_OUT``."""
     grouping: str
-    """What the splits were grouped by: ``artist``, ``album`` or ``track``."""
+    """Unit that is never divided between splits: ``artist``, ``album`` or ``track``."""
     rejected: dict[str, Rejected] = field(default_factory=dict)
     """Clip id, or track id for a whole track, to the reason."""
     vocal: dict[str, float] = field(default_factory=dict)
-    """Probability that a voice is to be heard in the track."""
+    """Track id to the probability of a voice."""
     votes: dict[str, dict[str, int]] = field(default_factory=dict)
-    """What each piece of evidence said of it."""
-    learnt: dict[str, dict[str, float]] = field(default_factory=dict)
-    """What each kind of evidence proved to be worth: ``coverage`` and ``accuracy``, 0 to 1."""
+    """Track id to the votes of the labelling functions: 1 for a voice, -1 against, 0 abstained."""
+    evidence_quality: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Labelling function to its learnt ``coverage`` and ``accuracy``, 0 to 1."""
 
     def of(self, record: Record, track: Track) -> tuple[str, list[str]]:
-        """Where a track goes, and the ids of its clips that are left out."""
+        """Place of a track, and the ids of its clips that are left out."""
         left_out = [clip.id for clip in record.clips if clip.id in self.rejected]
         return self.places[track.id], left_out
 
 
 Facets = Mapping[str, dict[str, dict[str, float]]]
-"""Track id to facet to value to probability."""
+"""Track id to facet ("instrument") to value ("piano") to probability."""
 
 
 def evidence_of(track: Track, record: Record | None = None) -> Evidence:
-    """All that speaks for or against a voice in a track."""
+    """Collect the evidence for or against a voice in a track; with its record, from sound too."""
     clips = record.clips if record else []
-    heard = tuple(c.vocal_window for c in clips if c.vocal_window is not None)
+    probabilities = tuple(c.vocal_window for c in clips if c.vocal_window is not None)
     captions = (track.caption, *track.more_captions)
-    if track.caption_origin == "rule":  # a file's name: that it is silent means nothing
+    if track.caption_origin == "rule":  # made of the file's name, which rarely mentions a voice
         captions = ()
-    return Evidence(captions, track.tags, track.has_lyrics, track.instrumental, heard)
+    return Evidence(captions, track.tags, track.has_lyrics, track.instrumental, probabilities)
 
 
 def split_tracks(
     tracks: Sequence[Track], options: BuildOptions, facets: Facets
 ) -> tuple[dict[str, Split], str]:
-    """Assign tracks to splits before any is cut, rare combinations of instruments to test."""
+    """Assign tracks to splits, also before any is cut; returns track id to split, and the grouping.
+
+    Rare combinations of instruments go to ``test``, if the options ask for it.
+    """
     rare: set[str] = set()
     if options.holdout_combos:
         combos = {track.id: _instruments(track, facets[track.id]) for track in tracks}
@@ -81,80 +85,86 @@ def decide(
     prints: Mapping[str, np.ndarray],
     options: BuildOptions,
     facets: Facets,
-) -> Plan:
-    """Plan for tracks that have been cut; ``prints`` are fingerprints by clip id, in order."""
+) -> Placement:
+    """Decide for tracks that have been cut; ``prints`` are their clips' fingerprints by clip id."""
     splits, grouping = split_tracks(tracks, options, facets)
-    plan = Plan({}, grouping)
-    _judge_voices(plan, tracks, records)
+    placement = Placement({}, grouping)
+    _judge_voices(placement, tracks, records)
     for track in tracks:
-        _place(plan, track, splits[track.id], options)
-        if options.vocals == "gate" and plan.places[track.id] not in ("reg", "out"):
-            _refuse_vocal_windows(plan, track, records[track.id])
+        _place(placement, track, splits[track.id], options)
+        if options.vocals == "gate" and placement.places[track.id] not in ("reg", LEFT_OUT):
+            _refuse_vocal_windows(placement, track, records[track.id])
     if not options.duplicates:
-        _refuse_duplicates(plan, tracks, records, prints)
-    return plan
+        _refuse_duplicates(placement, tracks, records, prints)
+    return placement
 
 
-def _judge_voices(plan: Plan, tracks: Sequence[Track], records: Mapping[str, Record]) -> None:
-    """Fill in how probable a voice is: from the truth where it is known, else from evidence."""
+def _judge_voices(
+    placement: Placement, tracks: Sequence[Track], records: Mapping[str, Record]
+) -> None:
+    """Set the probability of a voice: from the truth if it is known, otherwise from evidence."""
     for track in tracks:
         if track.truth is not None:
-            plan.vocal[track.id] = float(bool(track.truth.get("vocals")))
-    asked = [track for track in tracks if track.truth is None]
-    if not asked:
+            placement.vocal[track.id] = float(bool(track.truth.get("vocals")))
+    unknown = [track for track in tracks if track.truth is None]
+    if not unknown:
         return
-    verdicts = judge_tracks([evidence_of(track, records[track.id]) for track in asked])
-    plan.learnt.update(
+    verdicts = judge_tracks([evidence_of(track, records[track.id]) for track in unknown])
+    placement.evidence_quality.update(
         (f.name, {"coverage": round(f.coverage, 4), "accuracy": round(f.accuracy, 4)})
         for f in verdicts.functions
         if f.coverage
     )
     for track, probability, votes in zip(
-        asked, verdicts.probabilities, verdicts.votes, strict=True
+        unknown, verdicts.probabilities, verdicts.votes, strict=True
     ):
-        plan.vocal[track.id] = round(float(probability), 6)
-        plan.votes[track.id] = dict(votes)
+        placement.vocal[track.id] = round(float(probability), 6)
+        placement.votes[track.id] = dict(votes)
 
 
-def _place(plan: Plan, track: Track, split: Split, options: BuildOptions) -> None:
-    """Vocal tracks are trained on as regularisation only, and are no reference for a test."""
-    probability = plan.vocal[track.id]
-    wanted = place(probability, options.unsure) if options.vocals == "gate" else "train"
+def _place(placement: Placement, track: Track, split: Split, options: BuildOptions) -> None:
+    """Set a track's place: instrumental ones keep their split, vocal ones become regularisation.
+
+    Vocal tracks of a group that is kept for validation or testing are left out.
+    """
+    probability = placement.vocal[track.id]
+    wanted = place_track(probability, options.unsure) if options.vocals == "gate" else "train"
     if track.is_reg:
         wanted = "reg"
-    plan.places[track.id] = split if wanted == "train" else wanted
+    placement.places[track.id] = split if wanted == "train" else wanted
     why = None
-    if wanted == "out":
+    if wanted == LEFT_OUT:
         why = f"unsure: a voice with probability {probability:.2f} (--unsure out)"
     elif wanted == "reg" and split != "train":
         kind = "regularisation" if track.is_reg else "vocal" if probability >= HIGH else "unsure"
         why = f"{kind}: a voice with probability {probability:.2f}, in a group kept for {split}"
     if why:
-        plan.places[track.id] = "out"
-        plan.rejected[track.id] = Rejected(track.input, why)
+        placement.places[track.id] = LEFT_OUT
+        placement.rejected[track.id] = Rejected(track.input, why)
 
 
-def _refuse_vocal_windows(plan: Plan, track: Track, record: Record) -> None:
+def _refuse_vocal_windows(placement: Placement, track: Track, record: Record) -> None:
     clips = [clip for clip in record.clips if clip.vocal_window is not None]
-    heard = [clip.vocal_window for clip in clips if clip.vocal_window is not None]
-    for clip, is_vocal in zip(clips, vocal_windows(heard, plan.vocal[track.id]), strict=True):
+    probabilities = [clip.vocal_window for clip in clips if clip.vocal_window is not None]
+    vocal = vocal_windows(probabilities, placement.vocal[track.id])
+    for clip, is_vocal in zip(clips, vocal, strict=True):
         if is_vocal:
             reason = f"vocal window: probability {clip.vocal_window:.2f}"
-            plan.rejected[clip.id] = Rejected(track.input, reason, round(clip.start_s, 3))
+            placement.rejected[clip.id] = Rejected(track.input, reason, round(clip.start_s, 3))
 
 
 def _refuse_duplicates(
-    plan: Plan,
+    placement: Placement,
     tracks: Sequence[Track],
     records: Mapping[str, Record],
     prints: Mapping[str, np.ndarray],
 ) -> None:
-    """Refuse clips that sound like one of another track; a track may repeat itself."""
+    """Refuse clips that sound like a clip of another track; repeats within a track are kept."""
     used = {
         clip.id: (track, clip)
         for track in tracks
         for clip in records[track.id].clips
-        if plan.places[track.id] != "out" and clip.id not in plan.rejected
+        if placement.places[track.id] != LEFT_OUT and clip.id not in placement.rejected
     }
     groups = {clip_id: track.id for clip_id, (track, _) in used.items()}
     for found in find_duplicates({clip_id: prints[clip_id] for clip_id in used}, groups):
@@ -164,4 +174,4 @@ def _refuse_duplicates(
             f"near-duplicate: {found.similarity:.0%} like {first.input} "
             f"at {first_clip.start_s:.2f} s (--duplicates keeps it)"
         )
-        plan.rejected[clip.id] = Rejected(track.input, reason, round(clip.start_s, 3))
+        placement.rejected[clip.id] = Rejected(track.input, reason, round(clip.start_s, 3))

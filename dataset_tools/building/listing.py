@@ -1,4 +1,4 @@
-"""What a build reads: the source's tracks, and those that are given for regularisation alone."""
+"""List the tracks of a build: those of its source, and those for regularisation alone."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -12,22 +12,22 @@ from ..sources import Rejected, SourceRequest, Track
 from ..sources.catalogue import source_tracks
 from .options import BuildOptions
 
-REG_SEED = 1_000_000
-"""Between the seeds of MiniMIDI's pieces to train on and of those for regularisation."""
-Asked = tuple[str, SourceRequest]
-"""A source's name, and what is wanted of it."""
+REG_SEED_OFFSET = 1_000_000
+"""From the seed of MiniMIDI's training pieces to the seed of its regularisation pieces."""
+NamedRequest = tuple[str, SourceRequest]
+"""A source's name, and the request for it."""
 
 
-def requests(
+def source_requests(
     options: BuildOptions,
     input: Path | None,  # noqa: A002 - the option's name on the command line
     reg_input: Path | None,
     tags: Path | None,
     count: int,
-) -> list[Asked]:
-    """What to read for training first, then what to read for regularisation."""
+) -> list[NamedRequest]:
+    """Requests for training tracks first, then for regularisation tracks."""
     clip_s = load_format(options.format).clip_duration_s
-    own = SourceRequest(
+    training = SourceRequest(
         input=_absolute(input),
         licence=options.licence,
         count=count,
@@ -42,26 +42,28 @@ def requests(
         valid_only=options.valid_only,
         caption_column=options.caption_column,
     )
-    asked = [(options.source, own)]
+    requests = [(options.source, training)]
     if reg_input:
-        asked.append(("folder", SourceRequest(_absolute(reg_input), options.licence)))
+        requests.append(("folder", SourceRequest(_absolute(reg_input), options.licence)))
     if n := options.reg_minimidi:
-        pieces = SourceRequest(count=n, seed=options.seed + REG_SEED, duration_s=clip_s)
-        asked.append(("minimidi", pieces))
-    return asked
+        pieces = SourceRequest(count=n, seed=options.seed + REG_SEED_OFFSET, duration_s=clip_s)
+        requests.append(("minimidi", pieces))
+    return requests
 
 
 def _absolute(path: Path | None) -> Path | None:
-    """The path as workers elsewhere find it; what does not exist may be a name on the Hub."""
+    """Absolute path, for worker processes; a path that does not exist may be a name on the Hub."""
     return path.resolve() if path and path.exists() else path
 
 
-def list_tracks(asked: Sequence[Asked], progress: Progress) -> tuple[list[Track], list[Rejected]]:
-    """List all tracks, each sound once, and what the sources refused."""
+def list_tracks(
+    requests: Sequence[NamedRequest], progress: Progress
+) -> tuple[list[Track], list[Rejected]]:
+    """List all tracks, files with equal bytes once, and all refusals."""
     tracks: dict[str, Track] = {}
     rejected: list[Rejected] = []
     task = progress.add_task("listing", total=None)
-    for found in _found(asked):
+    for found in _found(requests):
         progress.advance(task)
         if isinstance(found, Rejected):
             rejected.append(found)
@@ -71,8 +73,8 @@ def list_tracks(asked: Sequence[Asked], progress: Progress) -> tuple[list[Track]
     return list(tracks.values()), rejected
 
 
-def _found(asked: Sequence[Asked]) -> Iterator[Track | Rejected]:
-    for number, (source, request) in enumerate(asked):
+def _found(requests: Sequence[NamedRequest]) -> Iterator[Track | Rejected]:
+    for number, (source, request) in enumerate(requests):
         for found in source_tracks(source, request):
             is_reg = number > 0 and isinstance(found, Track)
             yield replace(found, is_reg=True) if is_reg else found

@@ -1,4 +1,4 @@
-"""Manifest rows: what was measured, what was decided, and the words of every clip."""
+"""Compose the manifest's rows: a clip's origin, split, caption and measurements."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -7,48 +7,48 @@ from typing import Any
 from ..captions.clean import Change, prompt
 from ..captions.lexicon import load_lexicon
 from ..captions.pipeline import tidy
+from ..captions.remove_voice import voice_mentions
 from ..captions.tokens import count_tokens
-from ..captions.voice import voices
 from ..dataset import Row
 from ..sources import Track
 from .clip_ids import window_number
-from .decide import Facets, Plan
+from .decide import Facets, Placement
 from .options import BuildOptions
 from .records import ClipFacts, Record
 
 VOICE_WORD = "vocals"
-"""Said of regularisation clips that are vocal and whose caption is silent about it."""
+"""Added to the caption of vocal regularisation clips that does not mention a voice."""
 
 
 def track_rows(
-    track: Track, record: Record, plan: Plan, facets: Facets, options: BuildOptions
+    track: Track, record: Record, placement: Placement, facets: Facets, options: BuildOptions
 ) -> Iterator[Row]:
-    """A row for every clip of a track that is kept; several captions take turns over them."""
+    """Yield a row for every clip of a track that is kept; the track's captions alternate."""
     captions = (track.caption, *track.more_captions)
-    is_vocal = plan.places[track.id] == "reg" and plan.vocal[track.id] > 0.5
-    words = [_words(raw, facets[track.id], options, is_vocal=is_vocal) for raw in captions]
+    is_vocal = placement.places[track.id] == "reg" and placement.vocal[track.id] > 0.5
+    fields = [_caption_fields(c, facets[track.id], options, is_vocal=is_vocal) for c in captions]
     for clip in record.clips:
         if clip.id not in record.left_out:
             number = window_number(clip.id) % len(captions)
-            yield _row(track, record.place, clip, plan, facets) | {
+            yield _row(track, record.place, clip, placement, facets) | {
                 "caption_raw": captions[number],
-                **words[number],
+                **fields[number],
             }
 
 
-def _words(
+def _caption_fields(
     raw: str, facets: Mapping[str, Mapping[str, float]], options: BuildOptions, *, is_vocal: bool
 ) -> dict[str, Any]:
-    """The caption to train with, its tokens and its history; a vocal clip's says that it is one."""
-    before = options.words_before("reg" if is_vocal else "train")
-    keeps_voice = is_vocal or options.vocals == "keep"
+    """The caption of a clip with its tokens and changes; that of a vocal clip names a voice."""
+    anchor = options.anchor_of("reg" if is_vocal else "train")
+    keep_voice = is_vocal or options.vocals == "keep"
     caption, tokens, changes = tidy(
-        raw, before, voice=keeps_voice, reduce=options.reduces_captions, facets=facets
+        raw, anchor, keep_voice=keep_voice, reduce=options.reduces_captions, facets=facets
     )
-    if is_vocal and not voices(caption, load_lexicon()):
+    if is_vocal and not voice_mentions(caption, load_lexicon()):
         named = f"{caption}, {VOICE_WORD}"
         changes = [*changes, Change("voice named", caption, named)]
-        caption, tokens = named, count_tokens(prompt(before, named))
+        caption, tokens = named, count_tokens(prompt(anchor, named))
     return {
         "caption": caption,
         "tokens": tokens,
@@ -56,7 +56,7 @@ def _words(
     }
 
 
-def _row(track: Track, place: str, clip: ClipFacts, plan: Plan, facets: Facets) -> Row:
+def _row(track: Track, place: str, clip: ClipFacts, placement: Placement, facets: Facets) -> Row:
     return {
         "id": clip.id,
         "source": track.source,
@@ -70,9 +70,9 @@ def _row(track: Track, place: str, clip: ClipFacts, plan: Plan, facets: Facets) 
         "split": place,
         "caption_origin": track.caption_origin,
         "facets": json.dumps(facets[track.id], sort_keys=True),
-        "vocal_probability": plan.vocal[track.id],
+        "vocal_probability": placement.vocal[track.id],
         "vocal_window": clip.vocal_window,
-        "vocal_evidence": json.dumps(plan.votes.get(track.id, {}), sort_keys=True),
+        "vocal_evidence": json.dumps(placement.votes.get(track.id, {}), sort_keys=True),
         **clip.quality,
         "gain_db": clip.gain_db,
         "augmentation": None,

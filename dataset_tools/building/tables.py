@@ -1,4 +1,4 @@
-"""The files that describe a dataset: manifest, ImageFolder texts, refusals, sd-scripts config."""
+"""Write the files that describe a dataset: manifest, captions, refusals, sd-scripts' config."""
 
 import json
 from collections.abc import Sequence
@@ -19,60 +19,60 @@ from ..sources import Rejected
 from .options import BuildOptions
 
 
-def write_manifest(out: Path, rows: Sequence[dict[str, Any]]) -> None:
+def write_manifest(folder: Path, rows: Sequence[dict[str, Any]]) -> None:
     """Write ``manifest.parquet``: a row a clip, tracks in the source's order."""
     buffer = pa.BufferOutputStream()
     pq.write_table(pa.Table.from_pylist(list(rows), schema=SCHEMA), buffer)
-    with whole_file(out / "manifest.parquet") as partial:
+    with whole_file(folder / "manifest.parquet") as partial:
         partial.write_bytes(buffer.getvalue().to_pybytes())
 
 
-def write_captions(out: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Write every clip's ``ID.txt`` that does not already say so."""
+def write_captions(folder: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Write every clip's caption to ``ID.txt``; files that already hold it are not touched."""
     for row in rows:
-        path = out / row["split"] / f"{row['id']}.txt"
+        path = folder / row["split"] / f"{row['id']}.txt"
         text = row["caption"] + "\n"
         if not path.is_file() or path.read_bytes() != text.encode():
             write_text(path, text)
 
 
-def write_metadata(out: Path, rows: Sequence[dict[str, Any]], options: BuildOptions) -> None:
+def write_metadata(folder: Path, rows: Sequence[dict[str, Any]], options: BuildOptions) -> None:
     """Write each split's ``metadata.jsonl``, for ``load_dataset("imagefolder", data_dir=...)``.
 
-    One file above the splits would be ignored without a word (datasets 5.2): the images would
-    load, the captions would not.
+    The library ignores a single file above the splits without a warning (datasets 5.2): images
+    would load without captions.
     """
     for split in SPLITS:
         mine = [row for row in rows if row["split"] == split]
-        first = options.words_before(split)
-        texts = [(f"{row['id']}.png", prompt(first, row["caption"])) for row in mine]
-        path = out / split / "metadata.jsonl"
+        anchor = options.anchor_of(split)
+        texts = [(f"{row['id']}.png", prompt(anchor, row["caption"])) for row in mine]
+        path = folder / split / "metadata.jsonl"
         if texts:
             _write_jsonl(path, [{"file_name": name, "text": text} for name, text in texts])
         else:
             path.unlink(missing_ok=True)
 
 
-def write_rejected(out: Path, rejected: Sequence[Rejected]) -> None:
-    """Write ``rejected.jsonl``: input, reason, and where if only a window was refused."""
-    _write_jsonl(out / "rejected.jsonl", [vars(r) for r in rejected])
+def write_rejected(folder: Path, rejected: Sequence[Rejected]) -> None:
+    """Write ``rejected.jsonl``: input, reason, and for a single window where it begins."""
+    _write_jsonl(folder / "rejected.jsonl", [vars(r) for r in rejected])
 
 
 def _write_jsonl(path: Path, values: list[dict[str, Any]]) -> None:
     write_text(path, "".join(json.dumps(value, ensure_ascii=False) + "\n" for value in values))
 
 
-def write_kohya_config(out: Path, rows: Sequence[dict[str, Any]], options: BuildOptions) -> None:
-    """Write ``dataset.toml``, with a regularisation subset if there are such clips."""
+def write_kohya_config(folder: Path, rows: Sequence[dict[str, Any]], options: BuildOptions) -> None:
+    """Write ``dataset.toml``, with a regularisation subset if the dataset has such clips."""
     n_train, n_reg = (sum(row["split"] == place for row in rows) for place in ("train", "reg"))
-    write_text(out / "dataset.toml", kohya_config(options, n_train, n_reg))
+    write_text(folder / "dataset.toml", kohya_config(options, n_train, n_reg))
 
 
 def kohya_config(options: BuildOptions, n_train: int, n_reg: int) -> str:
-    """Compose ``dataset.toml``; batch size and validation are the trainer's business.
+    """Compose ``dataset.toml``, without batch size and validation, which the trainer sets.
 
-    sd-scripts takes one regularisation clip for every training clip and leaves the rest unused,
-    so training clips are repeated until all have their turn.
+    sd-scripts uses one regularisation clip for every training clip and ignores the rest. Training
+    clips are therefore repeated until all regularisation clips are used.
     """
     repeats = options.repeats or max(1, ceil(n_reg * options.reg_repeats / max(1, n_train)))
     fmt = load_format(options.format)
@@ -92,15 +92,14 @@ def kohya_config(options: BuildOptions, n_train: int, n_reg: int) -> str:
         "[[datasets]]",
         f"resolution = [{fmt.n_frames}, {fmt.n_mels}]  # width, height",
         "enable_bucket = false",
-        *_subset("train", options.words_before("train"), repeats),
+        *_subset("train", options.anchor_of("train"), repeats),
     ]
     if n_reg:
-        words = options.words_before("reg")
-        lines += [*_subset("reg", words, options.reg_repeats), "is_reg = true"]
+        lines += [*_subset("reg", options.anchor_of("reg"), options.reg_repeats), "is_reg = true"]
     return "\n".join(lines) + "\n"
 
 
-def _subset(folder: str, words: str, repeats: int) -> list[str]:
-    prefix = caption_prefix(words)
+def _subset(folder: str, anchor: str, repeats: int) -> list[str]:
+    prefix = caption_prefix(anchor)
     lines = ["", "[[datasets.subsets]]", f'image_dir = "{folder}"', f"num_repeats = {repeats}"]
     return lines + [f"caption_prefix = {json.dumps(prefix, ensure_ascii=False)}"] * bool(prefix)

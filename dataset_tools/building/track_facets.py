@@ -1,4 +1,4 @@
-"""Facets of tracks: what their words say, and if an embedder is named, what the sound says too."""
+"""Estimate facets of tracks (instrument, mood ...) from captions and tags, and from sound."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,52 +7,56 @@ import numpy as np
 
 from ..captions.facets import facet_probabilities
 from ..captions.lexicon import load_lexicon
-from ..similarity import votes_from_rows
+from ..similarity import votes_by_similarity
 from ..sources import Track
+from .audio_models import caption_embedder
 from .decide import Facets, evidence_of
-from .hearing import caption_checker
 from .options import BuildOptions
 from .records import read_arrays
 
-HEARD_FACETS = ("instrument", "genre", "mood", "tempo", "production", "culture")
-"""Facets that can be heard in a clip."""
-RARE = 0.05
-"""Probability above which a value is told that no word speaks of."""
+AUDIBLE_FACETS = ("instrument", "genre", "mood", "tempo", "production", "culture")
+"""Facets that can be heard in a clip, so that an embedder can vote on them."""
+MIN_UNMENTIONED = 0.05
+"""Values that no caption or tag mentions are kept above this probability."""
 
 
 def text_facets(tracks: Sequence[Track]) -> dict[str, dict[str, dict[str, float]]]:
-    """Probabilities by track id, facet and value, from captions and tags alone."""
+    """Estimate facets from captions and tags alone."""
     found = facet_probabilities([evidence_of(track) for track in tracks], load_lexicon())
     return {track.id: facets for track, facets in zip(tracks, found, strict=True)}
 
 
 def weigh_facets(
-    out: Path, tracks: Sequence[Track], facets: Facets, options: BuildOptions
+    folder: Path, tracks: Sequence[Track], facets: Facets, options: BuildOptions
 ) -> Facets:
-    """The same, the sound of every track having its vote; unchanged where nothing listens."""
+    """Estimate facets again with the votes of an embedder; unchanged if the options name none."""
     if options.check_captions is None or not tracks:
         return facets
-    rows = np.stack([read_arrays(out, track.id)["embeddings"].mean(0) for track in tracks])
-    embedder, lexicon = caption_checker(options.check_captions), load_lexicon()
-    terms = [(facet, value) for facet in HEARD_FACETS for value in lexicon.values(facet)]
-    votes = votes_from_rows(embedder, rows, [value for _, value in terms])
-    heard: list[dict[str, dict[str, int]]] = [{} for _ in tracks]
+    rows = np.stack([read_arrays(folder, track.id)["embeddings"].mean(0) for track in tracks])
+    embedder, lexicon = caption_embedder(options.check_captions), load_lexicon()
+    terms = [(facet, value) for facet in AUDIBLE_FACETS for value in lexicon.values(facet)]
+    votes = votes_by_similarity(embedder, rows, [value for _, value in terms])
+    from_sound: list[dict[str, dict[str, int]]] = [{} for _ in tracks]
     for n, k in zip(*np.nonzero(votes), strict=True):
         facet, value = terms[k]
-        heard[n].setdefault(facet, {})[value] = int(votes[n, k])
-    found = facet_probabilities([evidence_of(t) for t in tracks], lexicon, heard)
+        from_sound[n].setdefault(facet, {})[value] = int(votes[n, k])
+    found = facet_probabilities([evidence_of(t) for t in tracks], lexicon, from_sound)
     return {
-        track.id: _worth_telling(now, facets[track.id])
+        track.id: _without_unlikely(now, facets[track.id])
         for track, now in zip(tracks, found, strict=True)
     }
 
 
-def _worth_telling(
-    now: dict[str, dict[str, float]], said: dict[str, dict[str, float]]
+def _without_unlikely(
+    now: dict[str, dict[str, float]], mentioned: dict[str, dict[str, float]]
 ) -> dict[str, dict[str, float]]:
-    """Leave out what only the listener spoke of, to deny it: most values, in most tracks."""
-    told = {
-        facet: {v: p for v, p in values.items() if p > RARE or v in said.get(facet, {})}
+    """Drop values that no word mentions and that the embedder denies: most values of a track."""
+    kept = {
+        facet: {
+            value: p
+            for value, p in values.items()
+            if p > MIN_UNMENTIONED or value in mentioned.get(facet, {})
+        }
         for facet, values in now.items()
     }
-    return {facet: values for facet, values in told.items() if values}
+    return {facet: values for facet, values in kept.items() if values}

@@ -1,11 +1,11 @@
-"""Captions as Kohya's trainer wants them: one line of comma parts, the anchor kept in front.
+"""Clean captions for sd-scripts: one line of parts between commas; the anchor is added in front.
 
-The anchor is not written into the caption files. ``dataset.toml`` gives it once, as
-``caption_prefix = "ANCHOR |||"`` with ``keep_tokens_separator = "|||"``: the parts after the
-separator are shuffled, the anchor stays first. sd-scripts takes the separator out only while
-captions are shuffled, dropped or warmed up; with all of these off "|||" would be read as words,
-so whoever turns ``shuffle_caption`` off (to cache text encoder outputs, say) also needs
-``caption_prefix = "ANCHOR,"``: one line here, and not a rewrite of every caption.
+The anchor (words before every caption) is not in the caption files. ``dataset.toml`` has it once,
+as ``caption_prefix = "ANCHOR |||"`` with ``keep_tokens_separator = "|||"``: parts after the
+separator are shuffled, the anchor stays first. sd-scripts removes the separator only while captions
+are shuffled, dropped or warmed up; otherwise "|||" would be tokenised as words. Turning
+``shuffle_caption`` off, for example to cache text encoder outputs, therefore also requires
+``caption_prefix = "ANCHOR,"``.
 """
 
 import re
@@ -17,17 +17,18 @@ from dmm.errors import InputError
 
 DEFAULT_ANCHOR = "mel spectrogram music"
 SEPARATOR = "|||"
+"""Between the anchor and the parts that sd-scripts shuffles."""
 
 _SENTENCE_END = re.compile(
     r"(?<!\bfeat)(?<!\bft)(?<!\bvs)(?<!\bop)(?<!\bno)(?<!\bdr)(?<!\bmr)(?<!\bst)[.!?;]\s+(?=\w)",
     re.IGNORECASE,
 )
-"""Not after a few abbreviations: "Piano Sonata no. 2" is one part."""
+"""The end of a sentence; not after some abbreviations: "Piano Sonata no. 2" is one part."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """One rule at work: what the whole caption was before it, and after."""
+    """What one rule did: the whole caption before it, and after."""
 
     rule: str
     before: str
@@ -38,7 +39,7 @@ Rules = Mapping[str, Callable[[str], str]]
 
 
 def clean(raw: str) -> tuple[str, list[Change]]:
-    r"""Return one line of distinct comma parts, and what each rule that fired made of it.
+    r"""Return one line of distinct parts between commas, and the change made by each rule.
 
     >>> caption, changes = clean("Slow piano.\nSlow  piano, rain | | |")
     >>> caption, [change.rule for change in changes]
@@ -48,7 +49,7 @@ def clean(raw: str) -> tuple[str, list[Change]]:
 
 
 def apply_rules(text: str, rules: Rules) -> tuple[str, list[Change]]:
-    """Apply rules in order; each change begins with the text that the one before it left."""
+    """Apply rules in order; returns the text, and the rules that changed it."""
     changes = []
     for name, rule in rules.items():
         before, text = text, rule(text)
@@ -62,7 +63,7 @@ def _without_controls(text: str) -> str:
 
 
 def _distinct_parts(text: str) -> str:
-    """Drop empty comma parts and those said before, whatever their case."""
+    """Drop empty parts, and repeated ones, ignoring case."""
     parts = [part.strip() for part in text.split(",")]
     first = {part.casefold(): part for part in reversed(parts) if part}
     return ", ".join(dict.fromkeys(first[p.casefold()] for p in parts if p))
@@ -78,23 +79,23 @@ TIDY_RULES: Rules = {
     "full stop": lambda text: re.sub(r"\.[.\s]*(?=,|$)", "", text),
     "repeats": _distinct_parts,
 }
-"""Sentences become comma parts too: a part is what the trainer shuffles."""
+"""Name: rule, in order. Sentences become parts too, because the trainer shuffles parts."""
 
 
 def check_anchor(anchor: str) -> str:
-    """Strip the anchor; InputError if it holds the separator or more than one line."""
+    """Return the anchor, stripped; InputError if it holds the separator or more than one line."""
     if SEPARATOR in anchor or len(anchor.splitlines()) > 1:
         raise InputError(f"the anchor {anchor!r} must be one line without {SEPARATOR!r}")
     return anchor.strip()
 
 
 def caption_prefix(anchor: str) -> str | None:
-    """Make sd-scripts' ``caption_prefix`` for an anchor that shuffling leaves in front."""
+    """Value of sd-scripts' ``caption_prefix``: the anchor and the separator; None for no anchor."""
     return f"{anchor} {SEPARATOR}" if anchor else None
 
 
 def prompt(anchor: str, caption: str) -> str:
-    """Put the anchor first: the words a model trained on the dataset is asked with.
+    """Anchor and caption as one text, as a model trained on the dataset is prompted.
 
     >>> prompt("mel spectrogram music", "slow piano, rain")
     'mel spectrogram music, slow piano, rain'

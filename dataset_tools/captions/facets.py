@@ -1,8 +1,8 @@
-"""Probabilities of what a track has, from captions, tags and sound that agree only in part.
+"""Estimate what a track has ("electric guitar", "slow"), from captions, tags and sound together.
 
-Weak supervision: the first caption, the other captions, the tags and, if given, a listener vote on
-every value of a facet ("electric guitar", "slow"), and the label model learns what their votes and
-their silence are worth. The values of a facet share what is learnt: a value alone is too rare.
+Weak supervision: the first caption, the other captions, the tags and, if given, an audio model vote
+on every value of a facet (instrument, tempo ...), and the label model learns how far to trust their
+votes and abstentions. All values of a facet share one model, because single values are rare.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,77 +17,76 @@ from ..vocals.evidence import Evidence
 from .lexicon import FACETS, Lexicon
 
 SoundVotes = Sequence[Mapping[str, Mapping[str, int]]]
-"""A track: facet, value, then 1 for heard, -1 for not heard, 0 for unclear."""
+"""For each track, facet to value to the audio model's vote: 1 present, -1 absent, 0 unclear."""
 FacetProbabilities = dict[str, dict[str, float]]
 SOUND = 3
-"""The listener's place among the sources: first caption, other captions, tags, listener."""
+"""Index of the audio model among the sources: first caption, other captions, tags, audio model."""
 Votes = dict[tuple[str, str], int]
-"""What one source says of a track: (facet, value) to 1 for mentioned, -1 for denied."""
+"""Votes of one source on a track: (facet, value) to 1 for mentioned, -1 for denied."""
 
 WRONG = 0.1
-"""Share of mentions that are expected to be wrong. What people write about music is mostly meant;
-what they leave out says little. How much it says is learnt, this is held on to: two captions that
-differ cannot tell a mistake from another taste."""
+"""Expected share of wrong mentions. It is a strong prior, because captions that differ do not show
+whether one is wrong. How much an omission means is learnt instead."""
 RECALL, RECALL_PAIRS = 0.3, 50.0
-"""Share of what is there that a source is expected to mention, and how loosely: pairs of a track
-and a value behind it."""
-_LISTENER = 40.0 * np.array([[0.7, 0.1], [0.2, 0.2], [0.1, 0.7]])
-"""A listener's imagined votes -1, 0, 1 on pairs that are false and true."""
+"""Expected share of the values present that a source mentions, and the weight of that expectation
+in pairs of a track and a value."""
+_SOUND_PRIOR = 40.0 * np.array([[0.7, 0.1], [0.2, 0.2], [0.1, 0.7]])
+"""Imagined votes -1, 0, 1 of the audio model on pairs that are false and true."""
 
 
 def facet_probabilities(
     evidence: Sequence[Evidence], lexicon: Lexicon, votes_from_sound: SoundVotes | None = None
 ) -> list[FacetProbabilities]:
-    """P(value applies) for every value that anything speaks for or against, a track, by facet.
+    """P(value applies) for every track, facet, and value on which any source votes.
 
-    Values that nobody mentions are left out, as are facets without values; a value that is only
-    denied stays, with a probability near 0. Judge a whole collection at once: the more there is to
-    compare, the better is it known how far captions can be trusted.
+    Values without a vote are left out, as are facets without values; a value that is only denied
+    stays, with a probability near 0. Pass a whole collection at once: the model learns from all
+    tracks how far each source can be trusted. ValueError if the lengths differ.
     """
-    heard = [{} for _ in evidence] if votes_from_sound is None else votes_from_sound
-    if len(heard) != len(evidence):
-        raise ValueError(f"votes from sound for {len(heard)} tracks; there are {len(evidence)}")
-    said = [_sources(e, lexicon, sound) for e, sound in zip(evidence, heard, strict=True)]
+    sounds = [{} for _ in evidence] if votes_from_sound is None else votes_from_sound
+    if len(sounds) != len(evidence):
+        raise ValueError(f"votes from sound for {len(sounds)} tracks; there are {len(evidence)}")
+    votes = [_sources(e, lexicon, sound) for e, sound in zip(evidence, sounds, strict=True)]
     found: list[FacetProbabilities] = [{} for _ in evidence]
     for facet in FACETS:
-        _judge_facet(facet, lexicon.values(facet), said, found)
+        _estimate_facet(facet, lexicon.values(facet), votes, found)
     return found
 
 
-def _judge_facet(
+def _estimate_facet(
     facet: str,
     known: Sequence[str],
-    said: Sequence[Sequence[Votes | None]],
+    sources: Sequence[Sequence[Votes | None]],
     found: list[FacetProbabilities],
 ) -> None:
-    """Add the facet's probabilities to each track's.
+    """Add the facet's probabilities to those of each track.
 
-    Values that the lexicon knows and nobody mentions take part: what is left unsaid counts.
+    All values that the lexicon knows take part in the fit, so that omissions are counted.
     """
-    named = {v for track in said for votes in track for f, v in votes or () if f == facet}
+    named = {v for track in sources for votes in track for f, v in votes or () if f == facet}
     if not named:
         return
     values = sorted(named.union(known))
-    votes, seen = _table(facet, values, said)
+    votes, seen = _table(facet, values, sources)
     pairs = votes.reshape(-1, votes.shape[2]), seen.reshape(-1, seen.shape[2])
     model = fit_label_model(*pairs, **_priors(*pairs), tolerance=1e-5)
-    spoken = votes.any(axis=2)
-    probabilities = model.probabilities(votes[spoken], seen[spoken]).round(6)
-    for i, j, probability in zip(*np.nonzero(spoken), probabilities.tolist(), strict=True):
+    voted = votes.any(axis=2)
+    probabilities = model.probabilities(votes[voted], seen[voted]).round(6)
+    for i, j, probability in zip(*np.nonzero(voted), probabilities.tolist(), strict=True):
         found[i].setdefault(facet, {})[values[j]] = probability
 
 
 def _table(
-    facet: str, values: Sequence[str], said: Sequence[Sequence[Votes | None]]
+    facet: str, values: Sequence[str], sources: Sequence[Sequence[Votes | None]]
 ) -> tuple[Int[np.ndarray, "tracks values 4"], Bool[np.ndarray, "tracks values 4"]]:
-    """Votes of the four sources on each value, and whether each could have spoken of it.
+    """Votes of the four sources on each value, and whether each source could vote on it.
 
-    Who has a caption could have named anything in it; a listener is asked value by value.
+    A caption could name any value; the audio model votes on the values that it was asked about.
     """
     column = {value: j for j, value in enumerate(values)}
-    votes = np.zeros((len(said), len(values), 4), np.int8)
+    votes = np.zeros((len(sources), len(values), 4), np.int8)
     seen = np.zeros(votes.shape, bool)
-    for i, track in enumerate(said):
+    for i, track in enumerate(sources):
         for k, source in enumerate(track):
             seen[i, :, k] = source is not None and k != SOUND
             for (f, value), vote in (source or {}).items():
@@ -98,14 +97,14 @@ def _table(
 
 
 def _priors(votes: Int[np.ndarray, "pairs 4"], seen: Bool[np.ndarray, "pairs 4"]) -> dict[str, Any]:
-    """What is expected of the sources, given how often they speak: arguments of the fit."""
+    """Priors of the fit, given how often each source mentions and denies values."""
     looked = np.maximum(seen.sum(axis=0), 1)
     mentions = np.maximum((votes > 0).sum(axis=0), 0.5) / looked
     denials = np.maximum((votes < 0).sum(axis=0), 0.5) / looked
     true = np.stack([WRONG * denials, 1 - RECALL - WRONG * denials, np.full(4, RECALL)], axis=1)
     false = np.stack([denials, 1 - denials - WRONG * mentions, WRONG * mentions], axis=1)
     prior = np.stack([len(votes) * false, RECALL_PAIRS * true], axis=2).clip(1e-6)
-    prior[SOUND] = _LISTENER
+    prior[SOUND] = _SOUND_PRIOR
     share = min(0.5, mentions[:SOUND].mean() / RECALL)
     return {"prior": prior, "balance_prior": (10 * (1 - share), 10 * share)}
 
@@ -113,9 +112,9 @@ def _priors(votes: Int[np.ndarray, "pairs 4"], seen: Bool[np.ndarray, "pairs 4"]
 def _sources(
     evidence: Evidence, lexicon: Lexicon, sound: Mapping[str, Mapping[str, int]]
 ) -> tuple[Votes | None, ...]:
-    """What each source says of a track; None for a source that it lacks."""
+    """Votes of each source on a track; None for a source that the track lacks."""
     tags = [tag.rpartition("---")[2].replace("_", " ") for tag in evidence.tags]
-    tags = [_in_words(tag, lexicon) for tag in tags]
+    tags = [_with_spaces(tag, lexicon) for tag in tags]
     return (
         _mentions(evidence.captions[:1], lexicon),
         _mentions(evidence.captions[1:], lexicon),
@@ -124,8 +123,8 @@ def _sources(
     )
 
 
-def _in_words(tag: str, lexicon: Lexicon) -> str:
-    """MTG-Jamendo writes "acousticguitar"; give it back its space."""
+def _with_spaces(tag: str, lexicon: Lexicon) -> str:
+    """Restore the spaces of MTG-Jamendo's tags, such as "acousticguitar"."""
     return _run_together(lexicon).get(tag.casefold(), tag)
 
 
@@ -136,7 +135,7 @@ def _run_together(lexicon: Lexicon) -> dict[str, str]:
 
 
 def _mentions(texts: Iterable[str], lexicon: Lexicon) -> Votes | None:
-    """Take a value as mentioned if any text mentions it, as denied if it is only ever denied."""
+    """Votes of texts: 1 for values that any text mentions, -1 for those that are only denied."""
     texts = list(texts)
     votes: Votes = {}
     for mention in (mention for text in texts for mention in lexicon.find(text)):

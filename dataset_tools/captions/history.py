@@ -1,4 +1,4 @@
-"""What became of captions: those of a table, tidied now, or those of a dataset, as it recorded."""
+"""The changes that rules made to captions: of a CSV table, tidied now, or of a built dataset."""
 
 import csv
 import difflib
@@ -12,12 +12,12 @@ from .clean import Change
 from .pipeline import tidy
 
 Edit = tuple[str, str]
-"""Of "same", "removed" or "added", and the words."""
+"""("same", "removed" or "added", the words)."""
 
 
 @dataclass(frozen=True)
 class History:
-    """A caption as found, as trained, and what every rule did on the way."""
+    """A caption as found, as used in training, and the change made by each rule."""
 
     raw: str
     caption: str
@@ -25,22 +25,23 @@ class History:
 
 
 def histories(
-    source: Path, *, anchor: str, voice: bool, reduce: bool, column: str = "caption"
+    source: Path, *, anchor: str, keep_voice: bool, reduce: bool, column: str = "caption"
 ) -> Iterator[History]:
-    """Go through a CSV's captions, tidying each, or a DATASET's different ones.
+    """Yield the histories of all captions in a CSV table, or of the distinct ones in a dataset.
 
-    A dataset's are as its manifest has them; the options are for tables. InputError if ``source``
-    is neither, lacks the column, or has a row without a caption.
+    Captions of a table are tidied now, by the options; those of a dataset are read from its
+    manifest. InputError if ``source`` is neither, lacks the column, or has a row with too few
+    cells.
     """
     if source.is_dir():
-        yield from _recorded(source)
+        yield from _histories_of_dataset(source)
         return
-    for raw in _column(source, column):
-        caption, _, changes = tidy(raw, anchor, voice=voice, reduce=reduce)
+    for raw in _captions_in_column(source, column):
+        caption, _, changes = tidy(raw, anchor, keep_voice=keep_voice, reduce=reduce)
         yield History(raw, caption, changes)
 
 
-def _recorded(dataset: Path) -> Iterator[History]:
+def _histories_of_dataset(dataset: Path) -> Iterator[History]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -60,7 +61,7 @@ def _recorded(dataset: Path) -> Iterator[History]:
             yield History(raw, caption, [Change(**change) for change in changes])
 
 
-def _column(table: Path, column: str) -> Iterator[str]:
+def _captions_in_column(table: Path, column: str) -> Iterator[str]:
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
@@ -76,20 +77,20 @@ def _column(table: Path, column: str) -> Iterator[str]:
         raise InputError(f"{table}: no CSV table in UTF-8 ({error})") from error
 
 
-def edits(before: str, after: str) -> list[Edit]:
-    """Tell word by word what was taken out and what was put in.
+def word_diff(before: str, after: str) -> list[Edit]:
+    """Compare two texts word by word: runs of words that stayed, were removed, or were added.
 
-    >>> edits("slow sad piano", "slow piano, rain")
+    >>> word_diff("slow sad piano", "slow piano, rain")
     [('same', 'slow'), ('removed', 'sad piano'), ('added', 'piano, rain')]
     """
     old, new = before.split(), after.split()
-    told: list[Edit] = []
+    edits: list[Edit] = []
     for kind, a, b, c, d in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if kind == "equal":
-            told.append(("same", " ".join(old[a:b])))
+            edits.append(("same", " ".join(old[a:b])))
             continue
         if b > a:
-            told.append(("removed", " ".join(old[a:b])))
+            edits.append(("removed", " ".join(old[a:b])))
         if d > c:
-            told.append(("added", " ".join(new[c:d])))
-    return told
+            edits.append(("added", " ".join(new[c:d])))
+    return edits

@@ -1,7 +1,7 @@
-"""Musical words: which facet of the music they name, and one way to write each.
+"""Find musical terms in text: the facet each belongs to (instrument, mood ...), and one spelling.
 
-The words are in ``presets/data/lexicon.toml``: a table a facet, in it one line a term, the other
-ways to say it in brackets. To teach it a word, add it there.
+The terms are in ``presets/data/lexicon.toml``: a table for each facet, a line for each term, and
+its synonyms in brackets. New words are added there.
 """
 
 import re
@@ -20,7 +20,7 @@ FACETS = (
 )  # fmt: skip
 DEFAULT_LEXICON = Path(__file__).parents[2] / "presets" / "data" / "lexicon.toml"
 NEGATION_REACH = 4
-"""How many words may lie between "no" or "without" and the word that it denies."""
+"""Most words between "no" or "without" and the term that it denies."""
 
 _WORD = re.compile(r"[^\W_]+(?:['’](?:s|t|re|ll)\b)?")
 _INSIDE_TERM = re.compile(r" ?[-‐–/&'’+]? ?")
@@ -40,18 +40,18 @@ class Mention:
 
     facet: str
     value: str
-    """The term as the lexicon writes it; of facet tempo also "120 bpm"."""
+    """The term as the lexicon writes it; for the facet tempo also "120 bpm"."""
     start: int
     end: int
     negated: bool = False
-    """Said not to be there: "no drums", "without drums", "drum-free"."""
+    """Whether the text denies it: "no drums", "without drums", "drum-free"."""
 
 
 class Lexicon:
-    """Terms by facet, found in text whatever their case, number or hyphens."""
+    """Musical terms by facet; ``find`` ignores case, plural and hyphens."""
 
     def __init__(self, terms: Mapping[str, Mapping[str, Sequence[str]]]) -> None:
-        """``terms[facet][value]`` lists the other ways to say ``value``; InputError on a clash."""
+        """``terms[facet][value]`` lists synonyms of ``value``; InputError for ambiguous ones."""
         if unknown := terms.keys() - set(FACETS):
             raise InputError(f"no facet {min(unknown)!r}; there are: {', '.join(FACETS)}")
         self._values = {facet: tuple(terms.get(facet, ())) for facet in FACETS}
@@ -61,11 +61,11 @@ class Lexicon:
             self._longest[words[0]] = max(self._longest.get(words[0], 0), len(words))
 
     def values(self, facet: str) -> tuple[str, ...]:
-        """Terms of a facet as the lexicon writes them, in its order."""
+        """Terms of a facet, in the lexicon's spelling and order."""
         return self._values[facet]
 
     def find(self, text: str) -> list[Mention]:
-        """Terms in the order of the text; where two overlap, the one that begins first, longest.
+        """Terms in the order of the text; of overlapping ones the first, then the longest.
 
         >>> load_lexicon().find("No drums, two e-guitars")[1].value
         'electric guitar'
@@ -94,7 +94,7 @@ class Lexicon:
 
 @cache
 def load_lexicon(path: Path | None = None) -> Lexicon:
-    """Read a lexicon, by default the one in ``presets/data``; InputError if it cannot be used."""
+    """Read a lexicon, by default the one in ``presets/data``; InputError if it is not valid."""
     path = path or DEFAULT_LEXICON
     try:
         return Lexicon(tomllib.loads(path.read_text("utf-8")))
@@ -106,18 +106,18 @@ Terms = dict[tuple[str, ...], tuple[str, str]]
 
 
 def _spoken_forms(terms: Mapping[str, Mapping[str, Sequence[str]]]) -> Terms:
-    """Map each way to say a term, in words, to its facet and value; plurals give way to others."""
-    said: Terms = {}
+    """Map the words of every spelling to facet and value; listed spellings precede plurals."""
+    listed: Terms = {}
     plurals: Terms = {}
     for facet, values in terms.items():
         for value, others in values.items():
             for form in (value, *others):
                 words = tuple(word.lower() for word in _WORD.findall(form))
-                clash = said.setdefault(words, (facet, value))
+                clash = listed.setdefault(words, (facet, value))
                 if clash != (facet, value):
                     raise InputError(f"{form!r} is in {clash} and in {(facet, value)}: keep one")
                 plurals.setdefault((*words[:-1], _plural(words[-1])), (facet, value))
-    return plurals | said
+    return plurals | listed
 
 
 def _plural(word: str) -> str:
@@ -132,14 +132,14 @@ def _bpm(text: str) -> Iterator[Mention]:
 
 
 def _is_joined(text: str, spans: Sequence[tuple[int, int]]) -> bool:
-    """Whether nothing lies between the words that ends a term, as a comma does."""
+    """Whether only characters that a term may hold are between the words: no comma, for example."""
     return all(_INSIDE_TERM.fullmatch(text[a[1] : b[0]]) for a, b in pairwise(spans))
 
 
 def _is_negated(
     text: str, words: list[str], spans: list[tuple[int, int]], first: int, after: int
 ) -> bool:
-    """Whether words[first:after] are denied: "no X or Y" from the left, "X-free" from the right."""
+    """Whether words[first:after] are denied, by words before ("no X or Y") or after ("X-free")."""
     if after < len(words) and words[after] in ("free", "less"):
         if text[spans[after - 1][1] : spans[after][0]] == "-":
             return True

@@ -1,57 +1,58 @@
-"""A caption's way from as found to as trained: clean, no voice, reduced, fitted to the encoders."""
+"""Prepare a caption for training: clean it, remove voices, reduce it, limit it to 77 tokens."""
 
 from collections.abc import Mapping
 
 from . import reduce as reduction
 from .clean import Change, clean, prompt
 from .lexicon import load_lexicon
+from .remove_voice import VOICE_TERMS, without_voice
 from .tokens import count_tokens, fit
-from .voice import VOICE, without_voice
 
 
 def tidy(
     raw: str,
     anchor: str,
     *,
-    voice: bool,
+    keep_voice: bool,
     reduce: bool,
     facets: Mapping[str, Mapping[str, float]] | None = None,
 ) -> tuple[str, int, list[Change]]:
-    """Return the caption, the tokens of "ANCHOR, caption", and what every rule did, in order.
+    """Return the caption, the number of tokens of "ANCHOR, caption", and the changes in order.
 
-    ``voice`` keeps what is said of voices, as regularisation clips want it; without it, it is
-    taken out. ``reduce`` leaves a few terms, ``facets`` as in ``reduce.reduce``. The tokens count
-    start and end, and are at most 77 unless the anchor alone is longer.
+    ``keep_voice`` keeps mentions of voices, for regularisation clips; otherwise they are removed.
+    ``reduce`` keeps a few terms only; ``facets`` as in ``reduce.reduce``. The start and end tokens
+    are counted; the number is at most 77 unless the anchor alone is longer.
     """
-    caption, changes = prepare(raw, voice=voice, reduce=reduce, facets=facets)
+    caption, changes = tidy_text(raw, keep_voice=keep_voice, reduce=reduce, facets=facets)
     caption, dropped = fit(anchor, caption)
     return caption, count_tokens(prompt(anchor, caption)), [*changes, *dropped]
 
 
-def prepare(
+def tidy_text(
     raw: str,
     *,
-    voice: bool,
+    keep_voice: bool,
     reduce: bool,
     facets: Mapping[str, Mapping[str, float]] | None = None,
 ) -> tuple[str, list[Change]]:
-    """Do all of ``tidy`` that needs no tokeniser."""
+    """Do everything that ``tidy`` does but count and limit tokens; returns caption and changes."""
     lexicon = load_lexicon()
     caption, changes = clean(raw)
-    if not voice:
+    if not keep_voice:
         caption, more = without_voice(caption, lexicon)
         changes += more
-        facets = _without_voices(facets or {})
+        facets = _facets_without_voices(facets or {})
     if reduce:
         caption, more = reduction.reduce(caption, lexicon, facets)
         changes += more
     return caption, changes
 
 
-def _without_voices(
+def _facets_without_voices(
     facets: Mapping[str, Mapping[str, float]],
 ) -> dict[str, dict[str, float]]:
+    """Facets without values that are voices, which ``reduce`` would otherwise add."""
     return {
-        facet: {value: p for value, p in values.items() if value not in VOICE}
+        facet: {value: p for value, p in values.items() if value not in VOICE_TERMS}
         for facet, values in facets.items()
     }

@@ -1,8 +1,8 @@
-"""Over-caption reduction: one or two instruments and two or three descriptors.
+"""Reduce captions to what can be heard: at most two instruments and three descriptors.
 
-Listeners write what music reminds them of ("suitable for a relaxing afternoon tea"); five seconds
-of sound can bear out only what is heard. Words that a lexicon knows as sound are kept, written one
-way, in the order of the text; what the music is for, what it tells and how it is built are dropped.
+Listeners also write what music reminds them of ("suitable for a relaxing afternoon tea"), which
+five seconds of sound cannot show. Terms of sound that the lexicon knows are kept, in one spelling
+and in the order of the text. Terms of purpose, story and structure are dropped.
 """
 
 import re
@@ -10,22 +10,23 @@ from collections.abc import Iterable, Mapping
 
 from .clean import Change
 from .lexicon import Lexicon, Mention
-from .voice import VOICE
+from .remove_voice import VOICE_TERMS
 
 Facets = Mapping[str, Mapping[str, float]]
-"""For a track: facet to value to its probability, 0..1."""
+"""A track's facets: facet to value to probability, 0..1."""
 
 N_INSTRUMENTS = 2
 N_DESCRIPTORS = 3
 DESCRIPTORS = ("genre", "mood", "tempo", "production", "culture")
-"""Facets of descriptors; each gives one before any gives a second, in this order."""
-DOUBTED = 0.5
-"""A term of the text is left out where the track's probability of it is below this."""
-TRUSTED = 0.8
-"""A term that the text lacks is added to a free place from this probability on."""
+"""Facets of descriptors, in order: each gives one term before any gives a second."""
+MIN_PROBABILITY = 0.5
+"""Terms of the text whose probability for the track is lower are left out."""
+MIN_ADDED = 0.8
+"""Terms that the text lacks are added from this probability on, as long as there is room."""
 FALLBACK_WORDS = 20
+"""Most words kept of a caption without any known term."""
 
-_IMAGE = re.compile(
+_FIGURATIVE = re.compile(
     r"""\b(?:
       (?:suitable|suited|perfect|perfectly\sfit\w*|ideal|appropriate|great|good|fits?)\s(?:for|to|in|into)
     | (?:can|could|would|might|may)\s(?:also\s|well\s)?
@@ -41,17 +42,17 @@ _IMAGE = re.compile(
     )\b""",
     re.IGNORECASE | re.VERBOSE,
 )
-"""Begins words about what the music is for or like; they reach to the next comma."""
+"""Begins a phrase about what the music is for or like, which ends at the next comma."""
 _CLAUSE_END = re.compile(r"[,;:()]|\bbut\b")
 
 
 def reduce(
     caption: str, lexicon: Lexicon, facets: Facets | None = None
 ) -> tuple[str, list[Change]]:
-    """Shorten a cleaned caption to at most five terms; unchanged text gives no change.
+    """Shorten a cleaned caption to at most five terms; returns it and the change, if any.
 
-    ``facets``, the track's probabilities, leaves out what is doubted and fills free places with
-    what other evidence is sure of. A caption without any known term keeps its first words.
+    ``facets``, the track's probabilities, removes improbable terms and adds probable ones as long
+    as there is room. A caption without any known term keeps its first words.
 
     >>> from .lexicon import load_lexicon
     >>> reduce("Slow acoustic guitar solo, suitable for a happy afternoon tea", load_lexicon())[0]
@@ -66,37 +67,37 @@ def reduce(
 
 
 def is_known(caption: str, lexicon: Lexicon) -> bool:
-    """Whether a caption has a term of sound, and ``reduce`` more to go by than its first words."""
+    """Whether a caption has any term that ``reduce`` keeps; otherwise it keeps the first words."""
     return bool(_terms(caption, lexicon))
 
 
 def _terms(caption: str, lexicon: Lexicon) -> list[Mention]:
-    """Find what the text says is heard; what it likens the music to only if that is nothing."""
-    mentions = [m for m in lexicon.find(caption) if m.facet in _PLACES and not m.negated]
-    images = [_image_span(caption, match) for match in _IMAGE.finditer(caption)]
-    heard = [m for m in mentions if not any(a <= m.start < b for a, b in images)]
-    return heard or mentions
+    """Find the terms of sound; those in figurative phrases only if there are no others."""
+    mentions = [m for m in lexicon.find(caption) if m.facet in _KEPT_FACETS and not m.negated]
+    figurative = [_phrase_span(caption, match) for match in _FIGURATIVE.finditer(caption)]
+    literal = [m for m in mentions if not any(a <= m.start < b for a, b in figurative)]
+    return literal or mentions
 
 
-def _image_span(caption: str, match: re.Match[str]) -> tuple[int, int]:
+def _phrase_span(caption: str, match: re.Match[str]) -> tuple[int, int]:
     end = _CLAUSE_END.search(caption, match.end())
     return match.start(), end.start() if end else len(caption)
 
 
 Term = tuple[str, str]
-"""Facet and value."""
-_PLACES = ("instrument", *DESCRIPTORS)
+"""(facet, value)."""
+_KEPT_FACETS = ("instrument", *DESCRIPTORS)
 
 
 def _likely(mentions: Iterable[Mention], facets: Facets) -> list[Term]:
-    """List distinct terms in the order of the text, without doubted ones and more general ones."""
+    """List distinct terms in the order of the text, without improbable and more general ones."""
     terms = list(dict.fromkeys((m.facet, m.value) for m in mentions))
-    likely = [(f, v) for f, v in terms if facets.get(f, {}).get(v, 1.0) >= DOUBTED] or terms
+    likely = [(f, v) for f, v in terms if facets.get(f, {}).get(v, 1.0) >= MIN_PROBABILITY] or terms
     return [term for term in likely if not any(_is_kind_of(other, term) for other in likely)]
 
 
 def _is_kind_of(special: Term, general: Term) -> bool:
-    """Whether one term says all the other does: "electric guitar" and "guitar"."""
+    """Whether one term implies the other: "electric guitar" implies "guitar"."""
     if special == ("instrument", "bass guitar"):
         return general == ("instrument", "bass")
     if general == ("instrument", "beat"):
@@ -105,44 +106,45 @@ def _is_kind_of(special: Term, general: Term) -> bool:
 
 
 def _choose(terms: list[Term], facets: Facets) -> list[str]:
-    """Take instruments, then descriptors; each kind in the order of the text, added ones last."""
-    sure = _sure(facets)
+    """Choose instruments, then descriptors; in the order of the text, added terms last."""
+    probable = _probable(facets)
     instruments = _with_voice([term for term in terms if term[0] == "instrument"])
-    more = [term for term in sure if term[0] == "instrument"]
+    more = [term for term in probable if term[0] == "instrument"]
     instruments = _filled(instruments, more, N_INSTRUMENTS)
-    descriptors = _in_turn([term for term in terms if term[0] != "instrument"])[:N_DESCRIPTORS]
+    descriptors = _round_robin([term for term in terms if term[0] != "instrument"])[:N_DESCRIPTORS]
     descriptors.sort(key=terms.index)
-    descriptors = _filled(descriptors, [t for t in sure if t[0] != "instrument"], N_DESCRIPTORS)
+    descriptors = _filled(descriptors, [t for t in probable if t[0] != "instrument"], N_DESCRIPTORS)
     return [value for _, value in instruments + descriptors]
 
 
 def _with_voice(instruments: list[Term]) -> list[Term]:
-    """Take the first instruments, a voice always: it is what regularisation clips differ by."""
-    voices = [term for term in instruments if term[1] in VOICE][:1]
+    """Keep the first instruments, and a voice in any case: regularisation clips must name it."""
+    voices = [term for term in instruments if term[1] in VOICE_TERMS][:1]
     others = [term for term in instruments if term not in voices]
     return sorted(voices + others[: N_INSTRUMENTS - len(voices)], key=instruments.index)
 
 
-def _sure(facets: Facets) -> list[Term]:
-    """List trusted terms, the most probable first, equal ones by name."""
+def _probable(facets: Facets) -> list[Term]:
+    """List terms probable enough to add, the most probable first, equal ones by name."""
     terms = [
         (-probability, facet, value)
-        for facet in _PLACES
+        for facet in _KEPT_FACETS
         for value, probability in facets.get(facet, {}).items()
-        if probability >= TRUSTED
+        if probability >= MIN_ADDED
     ]
     return [(facet, value) for _, facet, value in sorted(terms)]
 
 
-def _filled(terms: list[Term], more: Iterable[Term], places: int) -> list[Term]:
+def _filled(terms: list[Term], more: Iterable[Term], room: int) -> list[Term]:
+    """Add terms up to ``room`` in all, if neither implies the other."""
     for term in more:
         known = any(term == t or _is_kind_of(t, term) or _is_kind_of(term, t) for t in terms)
-        if len(terms) < places and not known:
+        if len(terms) < room and not known:
             terms = [*terms, term]
     return terms
 
 
-def _in_turn(terms: list[Term]) -> list[Term]:
+def _round_robin(terms: list[Term]) -> list[Term]:
     """Put the first term of every facet before the second of any."""
     nth: dict[str, int] = {}
     ranked = []
@@ -153,7 +155,7 @@ def _in_turn(terms: list[Term]) -> list[Term]:
 
 
 def _first_words(caption: str) -> str:
-    """Keep whole comma parts up to 20 words in all, and of a first longer one its beginning."""
+    """Keep the first parts, up to 20 words in all; if the first is longer, its first 20 words."""
     kept: list[str] = []
     for part in caption.split(", "):
         if sum(len(p.split()) for p in [*kept, part]) > FALLBACK_WORDS:

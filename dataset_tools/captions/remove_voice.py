@@ -1,11 +1,10 @@
-"""Take what is said of voices out of a caption: training clips are instrumental.
+"""Remove mentions of voices from a caption, because training clips are instrumental.
 
-Voice is whatever a mouth makes with words or in their place: singing, rap, speech, choirs,
-screams, humming, vocal samples, vocoders, and lyrics. Whistling stays (no voice is in it), and so
-do "song", "ballad" and "chorus", which people say of instrumental music too.
+Voices are singing, rap, speech, choirs, screams, humming, vocal samples, vocoders, and lyrics.
+Whistling is none and stays; so do "song", "ballad" and "chorus", which instrumental music has too.
 
-Denials go as well: CLIP hardly reads "no", so "no vocals" would call voices forth. The word
-"instrumental" stays: it is true of the clip, and sets it apart from the vocal regularisation.
+Denials are removed as well: CLIP hardly understands "no", so "no vocals" would suggest voices. The
+word "instrumental" stays: it is true, and distinguishes the clip from vocal regularisation clips.
 """
 
 import re
@@ -15,14 +14,14 @@ from dataclasses import dataclass
 from .clean import Change, apply_rules
 from .lexicon import Lexicon, Mention
 
-VOICE = frozenset(
+VOICE_TERMS = frozenset(
     "voice,choir,spoken word,vocoder,vocal samples,beatboxing,rap,opera,singer-songwriter".split(
         ","
     )
 )
-"""Values of the lexicon, instruments and genres, that are made of voice."""
+"""Instruments and genres of the lexicon that are voices."""
 REMAINDER = "instrumental"
-"""What is left of a caption that spoke of the voice alone."""
+"""Caption of a clip whose caption was only about the voice."""
 SOUND_FACETS = ("instrument", "genre", "mood", "tempo", "production", "culture")
 
 _PART = re.compile(r"(\s*[,;:()]\s*|\s+[-–—]\s+)")
@@ -48,7 +47,7 @@ _LINKS = frozenset(
     introduced punctuated based makes make adding adds driven underneath complement accompanying
     used doesn't""".split()
 )
-"""Words that lead up to a voice, and have no one to lead to once it is gone."""
+"""Words that connect a voice with the words before it; they are removed with it."""
 _KEPT_LINKS = frozenset("with featuring features has over using and by".split())
 _GOES_ON = re.compile(
     r"(with|over|accompanied|accompanying|backed|featuring|alongside|on top of|supported|joined"
@@ -60,9 +59,9 @@ _VERB = re.compile(r"(?:is|are|has|was|can|could|makes?)\b", re.IGNORECASE)
 _SONG = re.compile(
     r"[\s/-]+(?!(?:vocal|voice|sing|lyric|verse|part|on top)\w*)[^\W_]", re.IGNORECASE
 )
-"""What a genre that implies a voice may stand before: "rap song", not "rap verses"."""
+"""Follows a genre that is also a voice, if only the genre is to be removed: "rap song"."""
 _HEADS = frozenset("song songs track piece music tune version".split())
-"""Nouns that are no adjective of a voice, though they may stand before one."""
+"""Nouns that may stand before a voice but do not describe it."""
 _COMPLEMENT = re.compile(
     r"""\s*(?:
       (?:also\s|that\s|who\s|which\s)?(?:is\s|are\s)?  # what the voice does, until something else
@@ -84,15 +83,15 @@ _COMPLEMENT = re.compile(
 
 
 def without_voice(text: str, lexicon: Lexicon) -> tuple[str, list[Change]]:
-    """Take voices out of a cleaned caption; the second value is what each rule did.
+    """Remove voices from a cleaned caption; returns the caption and the change made by each rule.
 
-    Never empty unless ``text`` is: where nothing else was said, "instrumental" is left.
+    If nothing else is left, the caption is "instrumental".
 
     >>> from .lexicon import load_lexicon
     >>> without_voice("Folk song with a raspy male voice and banjo, no drums", load_lexicon())[0]
     'Folk song with banjo, no drums'
     """
-    if not voices(text, lexicon):
+    if not voice_mentions(text, lexicon):
         return text, []
     rules = {
         "no voice": lambda t: _by_part(t, lambda part: _cut_all(part, lexicon, negated=True)),
@@ -103,15 +102,15 @@ def without_voice(text: str, lexicon: Lexicon) -> tuple[str, list[Change]]:
     return apply_rules(text, rules)
 
 
-def voices(text: str, lexicon: Lexicon) -> list[Mention]:
-    """Mentions of a voice, denied ones too."""
-    return [mention for mention in lexicon.find(text) if mention.value in VOICE]
+def voice_mentions(text: str, lexicon: Lexicon) -> list[Mention]:
+    """Mentions of a voice, also denied ones."""
+    return [mention for mention in lexicon.find(text) if mention.value in VOICE_TERMS]
 
 
 def _by_part(text: str, edit: Callable[[str], str]) -> str:
-    """Edit what lies between commas and the like; what is left empty goes with its comma.
+    """Edit each part between commas and the like; parts that become empty are dropped.
 
-    Text in which no part changes comes back as it was.
+    If no part changes, the text is returned unchanged.
     """
     pieces = _PART.split(text)
     parts = [edit(part) for part in pieces[::2]]
@@ -121,33 +120,35 @@ def _by_part(text: str, edit: Callable[[str], str]) -> str:
 
 
 def _cut_all(part: str, lexicon: Lexicon, *, negated: bool) -> str:
-    """Cut the voices of a part, one after the other."""
-    while found := [m for m in voices(part, lexicon) if m.negated == negated]:
+    """Remove the voices of a part, one after the other."""
+    while found := [m for m in voice_mentions(part, lexicon) if m.negated == negated]:
         part = _cut(part, found[0], lexicon)
     return part
 
 
 def _without_rest(part: str, lexicon: Lexicon) -> str:
-    """Keep of a part that still speaks of a singer or a voice only the terms of sound in it."""
+    """If a part still mentions a singer or a voice, keep only its terms of sound."""
     words = {word.lower() for word in _WORD.findall(part)}
-    if not (words & _PEOPLE or voices(part, lexicon)):
+    if not (words & _PEOPLE or voice_mentions(part, lexicon)):
         return part
     return _terms(part, lexicon)
 
 
 def _terms(text: str, lexicon: Lexicon) -> str:
-    """List the terms of sound in a text, as it writes them."""
+    """List the terms of sound in a text, in its own spelling."""
     terms = [
         text[mention.start : mention.end]
         for mention in lexicon.find(text)
-        if mention.facet in SOUND_FACETS and mention.value not in VOICE and not mention.negated
+        if mention.facet in SOUND_FACETS
+        and mention.value not in VOICE_TERMS
+        and not mention.negated
     ]
     return ", ".join(dict.fromkeys(terms))
 
 
 @dataclass(frozen=True)
 class _Phrase:
-    """Where the words that go with a voice begin and end, and the link that they hung by."""
+    """Start and end of the words that belong to a voice, and the link word before them."""
 
     start: int
     end: int
@@ -155,7 +156,7 @@ class _Phrase:
 
 
 def _cut(part: str, mention: Mention, lexicon: Lexicon) -> str:
-    """Cut one voice with its adjectives, what it does, and the links that would hang loose."""
+    """Remove one voice with its adjectives, its verbs, and the words that linked it to the rest."""
     if mention.facet == "genre" and _SONG.match(part, mention.end):
         return part[: mention.start] + part[mention.end :].lstrip()
     phrase = _phrase(part, mention, lexicon)
@@ -177,7 +178,10 @@ def _cut(part: str, mention: Mention, lexicon: Lexicon) -> str:
 
 
 def _beginning(after: str, lexicon: Lexicon) -> str:
-    """Make what followed a voice stand alone; what it did itself goes, but for terms of sound."""
+    """Turn the words after a removed voice into a part of their own.
+
+    If they only describe what the voice did, their terms of sound are kept.
+    """
     joined = False
     while joint := _AND.match(after) or _GOES_ON.match(after):
         joined, after = (
@@ -204,10 +208,10 @@ def _phrase(part: str, mention: Mention, lexicon: Lexicon) -> _Phrase:
 
 
 def _first_adjective(words: list[re.Match[str]], part: str, lexicon: Lexicon) -> int:
-    """Where in the words before a voice those begin that describe it.
+    """Index of the first word before a voice that describes it.
 
-    Words of voices, moods and the like do; so do up to three others between "a" or "with", or where
-    the part begins, and the voice, unless they are musical terms: "a salient voice".
+    Words about voices, moods and the like describe it. So do up to three other words after "a",
+    "with" or the beginning of the part, unless they are musical terms: "a salient voice".
     """
     names = [word[0].lower() for word in words]
     adjectives, terms = _term_words(part, lexicon)
@@ -236,7 +240,7 @@ def _first_adjective(words: list[re.Match[str]], part: str, lexicon: Lexicon) ->
 
 
 def _term_words(part: str, lexicon: Lexicon) -> tuple[frozenset[int], frozenset[int]]:
-    """Where words begin that may describe a voice, as "soft" and "French" do, and that may not."""
+    """Positions of words in terms that may describe a voice ("soft", "French"), and in others."""
     facets = ("mood", "tempo", "production", "culture")
     starts: dict[bool, set[int]] = {True: set(), False: set()}
     for mention in lexicon.find(part):

@@ -1,4 +1,4 @@
-"""Captions in numbers, to be held side by side before and after cleaning."""
+"""Statistics of captions: words, tokens and facets, to compare them before and after cleaning."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -8,15 +8,15 @@ import numpy as np
 from .clean import prompt
 from .lexicon import FACETS, load_lexicon
 from .reduce import is_known
+from .remove_voice import VOICE_TERMS
 from .tokens import MAX_TOKENS, count_tokens
-from .voice import VOICE
 
 
-def describe(captions: Sequence[str], anchor: str) -> dict[str, Any]:
-    """Count captions, words, tokens and what they speak of; shares are 0..1 of the captions.
+def caption_statistics(captions: Sequence[str], anchor: str) -> dict[str, Any]:
+    """Count captions, words, tokens and mentioned facets; shares are 0..1 of the captions.
 
-    Tokens are of "ANCHOR, caption" with start and end. ``facets`` is the share of captions that
-    have a term of each, ``unknown`` of those without one of sound: reduction keeps their words.
+    Tokens are of "ANCHOR, caption" with start and end. ``facets`` has the share of captions with a
+    term of each facet, ``unknown`` the share without any term that ``reduce`` knows.
     """
     lexicon = load_lexicon()
     words = [len(caption.split()) for caption in captions]
@@ -28,7 +28,7 @@ def describe(captions: Sequence[str], anchor: str) -> dict[str, Any]:
         "words": _spread(words),
         "tokens": _spread(tokens),
         "too_long": sum(n > MAX_TOKENS for n in tokens),
-        "voice": sum(any(m.value in VOICE for m in found) for found in mentions),
+        "voice": sum(any(m.value in VOICE_TERMS for m in found) for found in mentions),
         "facets": {
             facet: _share(any(m.facet == facet for m in found) for found in mentions)
             for facet in FACETS

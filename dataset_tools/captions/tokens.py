@@ -1,6 +1,6 @@
-"""How many tokens CLIP makes of a prompt: both encoders of SDXL read 77, start and end included.
+"""Count the CLIP tokens of a prompt, and shorten captions to the 77 that SDXL's encoders read.
 
-What lies beyond is cut off without a word, so captions are made to fit when they are written.
+The encoders ignore further tokens without a warning, so captions are shortened when they are built.
 """
 
 from functools import cache, lru_cache
@@ -13,22 +13,21 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 MAX_TOKENS = 77
-"""What CLIP's encoders read, the start and end tokens among them: 75 are the prompt's."""
+"""Tokens that CLIP's encoders read; start and end are two of them, which leaves 75."""
 
-
-_WORDS = (
+_WORD_PATTERN = (
     r"(?i:<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d"
     r"|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+)"
 )
-"""CLIP's words, as transformers' CLIPTokenizer splits them: a digit is a word of its own."""
+"""A word, as transformers' CLIPTokenizer splits text; every digit is a word."""
 
 
 @lru_cache(maxsize=100_000)
 def count_tokens(text: str) -> int:
-    """Tokens of a text with start and end, the larger number of the two encoders'.
+    """Number of tokens of a text with start and end, the larger one of the two encoders.
 
-    The same numbers as ``load_tokenizers`` of ``dmm.checkpoints.tokenizers`` gives and the trainer
-    sees, from the same files, without importing torch in every worker process.
+    The numbers are those of ``load_tokenizers`` in ``dmm.checkpoints.tokenizers``, which the
+    trainer uses, from the same files, but without importing torch in every worker process.
 
     >>> count_tokens("120 bpm")
     6
@@ -41,9 +40,10 @@ def count_tokens(text: str) -> int:
 
 
 def fit(anchor: str, caption: str) -> tuple[str, list[Change]]:
-    """Drop last comma parts until "ANCHOR, caption" fits; of a last part its last words.
+    """Drop the last parts, or words of the only part, until "ANCHOR, caption" has 77 tokens.
 
-    A caption is never dropped whole: one letter stays, even with an anchor that is itself too long.
+    Returns the caption and the change, if any. At least one letter stays, even if the anchor alone
+    is too long.
     """
     fitted = caption
     while count_tokens(prompt(anchor, fitted)) > MAX_TOKENS:
@@ -63,7 +63,7 @@ def _without_last(text: str) -> str:
 
 @cache
 def _tokenizers() -> "tuple[Tokenizer, ...]":
-    """The tokenisers of both encoders, which differ in the token that each pads with."""
+    """Tokenisers of both encoders, which differ in their padding token."""
     from dmm.checkpoints.tokenizers import SDXL_TOKENIZERS, tokenizer_folder
 
     root = tokenizer_folder()
@@ -81,7 +81,7 @@ def _tokenizer(folder: Path, pad: str) -> "Tokenizer":
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(_WORDS), behavior="removed", invert=True),
+            pre_tokenizers.Split(Regex(_WORD_PATTERN), behavior="removed", invert=True),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )

@@ -1,20 +1,20 @@
-"""No voices among what is trained on as instrumental, in words or by what the gate heard."""
+"""Check that training clips are instrumental, by their captions and by the vocal gate."""
 
 from collections.abc import Iterator
 
 from ..captions.lexicon import load_lexicon
-from ..captions.voice import voices
+from ..captions.remove_voice import voice_mentions
 from ..dataset import Dataset
 from ..finding import Finding
-from ..vocals.gate import place
+from ..vocals.gate import place_track
 
 REMEDY = "build again, or with --vocals keep if voices are wanted"
 
 
 def check_voices(dataset: Dataset) -> Iterator[Finding]:
-    """Find training clips whose caption names a voice or whose track likely has one.
+    """Find training clips whose caption names a voice, or whose track is not surely instrumental.
 
-    A dataset built with ``--vocals keep`` may hold both.
+    Nothing is checked in a dataset built with ``--vocals keep``.
     """
     if dataset.built["options"].get("vocals") != "gate":
         return
@@ -23,8 +23,8 @@ def check_voices(dataset: Dataset) -> Iterator[Finding]:
         where, probability = f"train/{row['id']}.txt", row["vocal_probability"]
         if row["split"] != "train":
             continue
-        if voices(row["caption"], lexicon):
+        if voice_mentions(row["caption"], lexicon):
             yield Finding("voice", where, f"the caption names a voice: {row['caption']!r}", REMEDY)
-        if probability is not None and place(probability) != "train":
+        if probability is not None and place_track(probability) != "train":
             what = f"a voice with probability {probability:.2f}, but trained on as instrumental"
             yield Finding("voice", where, what, REMEDY)

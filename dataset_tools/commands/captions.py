@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..captions.clean import DEFAULT_ANCHOR
-from ..captions.history import History, edits, histories
+from ..captions.history import History, histories, word_diff
 from ..captions.lexicon import FACETS
 
 app = typer.Typer(help="See what cleaning does to captions.", no_args_is_help=True)
@@ -43,7 +43,7 @@ def diff(
 
     Example: dmm data captions diff captions.csv --limit 5
     """
-    found = histories(source, anchor=anchor, voice=voice, reduce=reduce, column=column)
+    found = histories(source, anchor=anchor, keep_voice=voice, reduce=reduce, column=column)
     changed = itertools.islice((history for history in found if history.changes), limit)
     if as_json:
         rows = [asdict(history) for history in changed]
@@ -60,8 +60,8 @@ def _print_history(history: History, console: Console) -> None:
     for change in history.changes:
         line = Text.assemble((f"  {change.rule}: ", "dim"))
         if in_colour:
-            told = edits(change.before, change.after)
-            line.append_text(Text(" ").join(Text(words, STYLES[kind]) for kind, words in told))
+            runs = word_diff(change.before, change.after)
+            line.append_text(Text(" ").join(Text(words, STYLES[kind]) for kind, words in runs))
         else:
             line.append(change.after)
         console.print(line)
@@ -81,12 +81,12 @@ def stats(
 
     Example: dmm data captions stats captions.csv
     """
-    from ..captions.statistics import describe
+    from ..captions.statistics import caption_statistics
 
-    found = list(histories(source, anchor=anchor, voice=voice, reduce=reduce, column=column))
+    found = list(histories(source, anchor=anchor, keep_voice=voice, reduce=reduce, column=column))
     facts = {
-        "before": describe([history.raw for history in found], anchor),
-        "after": describe([history.caption for history in found], anchor),
+        "before": caption_statistics([history.raw for history in found], anchor),
+        "after": caption_statistics([history.caption for history in found], anchor),
     }
     if as_json:
         print(json.dumps(facts, indent=1, ensure_ascii=False))

@@ -1,8 +1,8 @@
-"""Audio classifiers that give each window a probability of vocals; found by name.
+"""Audio classifiers that give each window a probability of vocals; loaded by name.
 
-An ONNX file fits if it takes float32 waveforms (n, samples), gives probabilities (n,), and names
-its sampling rate in Hz as ``sample_rate`` in its metadata. A fixed number of samples is its frame;
-where the file leaves it open, frames are as long as ``FRAME_S``.
+An ONNX file can be used if it takes float32 waveforms (n, samples), returns probabilities (n,), and
+gives its sampling rate in Hz as ``sample_rate`` in its metadata. If its number of samples is fixed,
+that is the frame length; otherwise frames are ``FRAME_S`` long.
 """
 
 from functools import cache
@@ -21,22 +21,23 @@ if TYPE_CHECKING:
 
 SHIPPED = Path(__file__).resolve().parents[2] / "models" / "nano-vocals" / "nano-vocals.onnx"
 KNOWN = "nano (shipped), none, clap:FOLDER (a CLAP model's folder), or FILE.onnx"
-LEAST_S = 1.0
+MIN_WINDOW_S = 1.0
 FRAME_S = 2.0
-"""Frame of a model that takes any length."""
-FRAME_EVERY_S = 1.1
-"""Frames overlap so that they begin at most this far apart."""
-LOUDEST_FRAMES = 2
+"""Frame length for a model that takes any length."""
+MAX_FRAME_HOP_S = 1.1
+"""Frames begin at most this far apart."""
+MOST_VOCAL_FRAMES = 2
+"""A window's probability is the mean of so many of its frames."""
 BATCH = 32
 
 
 @runtime_checkable
 class VocalClassifier(Protocol):
-    """Hears whether somebody sings, raps or speaks."""
+    """Gives the probability that somebody sings, raps or speaks in a window."""
 
     name: str
     version: str
-    """Beginning of the SHA-256 of what it was loaded from."""
+    """Identifies the weights; another version may give other probabilities."""
 
     def probabilities(
         self, windows: Float[np.ndarray, "n samples"], sr: int
@@ -46,9 +47,9 @@ class VocalClassifier(Protocol):
 
 
 def load_classifier(name: str) -> VocalClassifier | None:
-    """The classifier of a name, None for "none".
+    """Load the named classifier; None for "none".
 
-    InputError for a name that is none of those known, ModelError for a file that does not fit.
+    InputError for an unknown name, ModelError for a file that is no such classifier.
     """
     if name == "none":
         return None
@@ -70,10 +71,10 @@ def _open(path: Path, name: str) -> "OnnxClassifier":
 
 
 class OnnxClassifier:
-    """A classifier in an ONNX file; it uses one thread, for worker processes share the machine.
+    """A classifier in an ONNX file; it uses one thread, because worker processes share the machine.
 
-    A window's probability is the mean of its two most vocal frames: a voice need not sing all the
-    time, yet a single doubtful frame shall not decide. A window as short as a frame has one.
+    A window's probability is the mean of its two most vocal frames: a voice rarely sounds all the
+    time, and one doubtful frame must not decide. A window no longer than a frame has one frame.
     """
 
     def __init__(self, path: Path, name: str) -> None:
@@ -85,14 +86,14 @@ class OnnxClassifier:
     def probabilities(
         self, windows: Float[np.ndarray, "n samples"], sr: int
     ) -> Float[np.ndarray, " n"]:
-        """As the protocol says. ValueError for windows under a second."""
-        if windows.shape[1] < LEAST_S * sr:
+        """Probability of vocals in each mono window; ValueError for windows under a second."""
+        if windows.shape[1] < MIN_WINDOW_S * sr:
             raise ValueError(f"windows of {windows.shape[1] / sr:.2f} s; 1 s or more are needed")
         if not len(windows):
             return np.zeros(0)
         frames = np.stack([self._frames(window, sr) for window in windows])
-        heard = self._run(frames.reshape(-1, self._frame)).reshape(len(windows), -1)
-        return np.sort(heard, axis=1)[:, -LOUDEST_FRAMES:].mean(1)
+        vocal = self._run(frames.reshape(-1, self._frame)).reshape(len(windows), -1)
+        return np.sort(vocal, axis=1)[:, -MOST_VOCAL_FRAMES:].mean(1)
 
     def _frames(self, window: Float[np.ndarray, " samples"], sr: int) -> np.ndarray:
         """(frames, samples) at the model's rate, evenly spread; a short window is repeated."""
@@ -104,7 +105,7 @@ class OnnxClassifier:
         if len(sound) < self._frame:
             return np.resize(sound, (1, self._frame))
         room = len(sound) - self._frame
-        count = 1 + int(np.ceil(room / (FRAME_EVERY_S * self._sr)))
+        count = 1 + int(np.ceil(room / (MAX_FRAME_HOP_S * self._sr)))
         starts = np.linspace(0, room, count).round().astype(int)
         return np.stack([sound[start : start + self._frame] for start in starts])
 
@@ -117,7 +118,7 @@ class OnnxClassifier:
 
 
 def _session(path: Path) -> "InferenceSession":
-    """The file opened on one processor thread."""
+    """Open the file for one processor thread."""
     import onnxruntime
     from onnxruntime.capi import onnxruntime_pybind11_state as runtime  # pyright: ignore
 
@@ -131,7 +132,7 @@ def _session(path: Path) -> "InferenceSession":
 
 
 def _contract(session: "InferenceSession", path: Path) -> tuple[str, int, int]:
-    """Input's name, sampling rate and samples of a frame; ModelError if it is another kind."""
+    """Name of the input, sampling rate (Hz) and frame length (samples); ModelError if unusable."""
     inputs = session.get_inputs()
     shapes = [f"{i.type}{i.shape}" for i in inputs]
     if len(inputs) != 1 or inputs[0].type != "tensor(float)" or len(inputs[0].shape) != 2:

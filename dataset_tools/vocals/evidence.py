@@ -1,19 +1,17 @@
-"""What is known about the voice in a track before anything is decided."""
-
-from __future__ import annotations
+"""Evidence of what a track sounds like: captions, tags, lyrics, flags and classifier scores."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everything that may tell whether a track has a voice; each part may be missing.
+    """All that may show whether a track has a voice; every part may be missing."""
 
-    `heard` is the classifier's probability of a voice per window, in the order of the windows.
-    """
-
-    captions: tuple[str, ...]  # all captions of the track, raw, the own first one first
+    captions: tuple[str, ...]
+    """All captions of the track as found, its own first."""
     tags: tuple[str, ...] = ()
     has_lyrics: bool | None = None
-    instrumental: bool | None = None  # what a flag of the source claims
-    heard: tuple[float, ...] = ()
+    instrumental: bool | None = None
+    """A flag of the source: True for instrumental music."""
+    window_probabilities: tuple[float, ...] = ()
+    """The classifier's probability of a voice in every window, in order."""

@@ -1,7 +1,7 @@
-"""The vocal gate: what every piece of evidence says, fused to a probability of a voice per track.
+"""The vocal gate: the probability that a track has a voice, from all evidence of a collection.
 
-The labelling functions of ``words.py`` vote, the label model learns from all tracks together how
-far each can be trusted. Which tracks are given therefore matters: judge a whole collection at once.
+The labelling functions vote, and the label model learns from all tracks together how far to trust
+each. The result depends on the tracks given: pass a whole collection at once.
 """
 
 from collections.abc import Sequence
@@ -13,21 +13,23 @@ from jaxtyping import Bool, Float, Int
 
 from ..label_model import LabelModel, fit_label_model
 from .evidence import Evidence
-from .words import FUNCTIONS, LabellingFunction
+from .labelling_functions import FUNCTIONS, LabellingFunction
 
-PRESUMPTION = (34.0, 6.0)
-"""Imagined instrumental and vocal tracks: who names a folder to train on has chosen its music, so
-a track of which nothing is known counts as instrumental until the collection says otherwise."""
+BALANCE_PRIOR = (34.0, 6.0)
+"""Imagined instrumental and vocal tracks. People choose the folder they train on, so a track
+without
+evidence counts as instrumental until the rest of the collection suggests otherwise."""
 LOW, HIGH = 0.2, 0.8
+"""Tracks are instrumental up to the first probability of a voice, vocal from the second."""
 VOICED = 0.6
-"""Share of the windows of a vocal track that have a voice; the rest are intros and solos."""
+"""Share of a vocal track's windows that have a voice; the others are intros and solos."""
 
 Place = Literal["train", "reg", "out"]
 
 
 @dataclass(frozen=True)
-class Learnt:
-    """What a labelling function turned out to be worth."""
+class FunctionEstimate:
+    """How a labelling function votes and how often it is right, as learnt."""
 
     name: str
     coverage: float
@@ -42,27 +44,27 @@ class Learnt:
 
 @dataclass(frozen=True)
 class Verdicts:
-    """The gate's answer for every track, in the order asked, and what it rests on."""
+    """The gate's probabilities for all tracks, in the order given, and what they rest on."""
 
     probabilities: tuple[float, ...]
-    """P(a voice), of six decimals: the last bits of a machine's arithmetic decide nothing."""
+    """P(a voice), rounded to six decimals so that results are equal on all machines."""
     votes: tuple[dict[str, int], ...]
-    """Votes by name of the functions that had something to look at."""
+    """Votes by name of the functions that apply to the track."""
     balance: float
     """Learnt share of vocal tracks."""
-    functions: tuple[Learnt, ...]
+    functions: tuple[FunctionEstimate, ...]
 
 
 def judge_tracks(
     evidence: Sequence[Evidence], functions: Sequence[LabellingFunction] = FUNCTIONS
 ) -> Verdicts:
-    """Say how probable a voice is in every track of a collection.
+    """Estimate how probable a voice is in every track of a collection.
 
-    A track without any evidence gets the collection's share of vocal tracks, which without any
-    evidence at all is ``PRESUMPTION``: below ``LOW``, so that it is trained on and not lost.
+    A track without evidence gets the collection's share of vocal tracks. If no track has evidence,
+    that is the share in ``BALANCE_PRIOR``: below ``LOW``, so that the tracks are trained on.
     """
     votes, seen = vote(evidence, functions)
-    model = fit_label_model(votes, seen, prior=_expected(functions), balance_prior=PRESUMPTION)
+    model = fit_label_model(votes, seen, prior=_expected(functions), balance_prior=BALANCE_PRIOR)
     probabilities = model.probabilities(votes, seen).round(6)
     return Verdicts(
         tuple(probabilities.tolist()),
@@ -71,30 +73,30 @@ def judge_tracks(
             for row in zip(votes.tolist(), seen.tolist(), strict=True)
         ),
         round(model.balance, 6),
-        tuple(_learnt(functions, votes, probabilities, model)),
+        tuple(_estimates(functions, votes, probabilities, model)),
     )
 
 
 def vote(
     evidence: Sequence[Evidence], functions: Sequence[LabellingFunction] = FUNCTIONS
 ) -> tuple[Int[np.ndarray, "tracks functions"], Bool[np.ndarray, "tracks functions"]]:
-    """Every function's vote on every track, and whether it had something to look at."""
+    """Every function's vote on every track, and whether it applies to the track."""
     shape = len(evidence), len(functions)
     votes = np.array([[f.vote(e) for f in functions] for e in evidence], int).reshape(shape)
-    seen = np.array([[f.reads(e) for f in functions] for e in evidence], bool).reshape(shape)
+    seen = np.array([[f.applies(e) for f in functions] for e in evidence], bool).reshape(shape)
     return votes, seen
 
 
-def place(
+def place_track(
     probability: float,
     unsure: Literal["reg", "out"] = "reg",
     *,
     low: float = LOW,
     high: float = HIGH,
 ) -> Place:
-    """Instrumental tracks are trained on, vocal ones regularise; where unsure ones go is asked.
+    """Place of a track: ``train`` if instrumental, ``reg`` if vocal, otherwise ``unsure``.
 
-    >>> [place(p, "out") for p in (0.05, 0.5, 0.95)]
+    >>> [place_track(p, "out") for p in (0.05, 0.5, 0.95)]
     ['train', 'out', 'reg']
     """
     if not 0 <= low <= high <= 1:
@@ -104,24 +106,26 @@ def place(
     return "reg" if probability >= high else unsure
 
 
-def window_probabilities(
-    heard: Sequence[float], track_probability: float
+def adjusted_probabilities(
+    window_probabilities: Sequence[float], track_probability: float
 ) -> Float[np.ndarray, " windows"]:
-    """P(a voice) of every window: the classifier's word, seen in the light of the whole track.
+    """P(a voice) of every window: the classifier's probability, corrected by that of the track.
 
-    The classifier speaks as if every other window had a voice; here ``VOICED`` of a vocal track's
+    The classifier assumes that half of all windows have a voice. Here ``VOICED`` of a vocal track's
     windows have one and none of an instrumental track's, so its odds are multiplied by the odds of
     that (Saerens et al. 2002, Neural Computation 14, equation 2.4).
     """
-    scores = np.clip(np.asarray(heard, float), 1e-6, 1 - 1e-6)
+    scores = np.clip(np.asarray(window_probabilities, float), 1e-6, 1 - 1e-6)
     expected = np.clip(VOICED * track_probability, 1e-6, 1 - 1e-6)
     voice, none = scores * expected, (1 - scores) * (1 - expected)
     return voice / (voice + none)
 
 
-def vocal_windows(heard: Sequence[float], track_probability: float) -> Bool[np.ndarray, " windows"]:
-    """Windows of an otherwise instrumental track that surely have a voice: leave them out."""
-    return window_probabilities(heard, track_probability) > 0.5
+def vocal_windows(
+    window_probabilities: Sequence[float], track_probability: float
+) -> Bool[np.ndarray, " windows"]:
+    """Whether each window more likely has a voice than not, given the track's probability."""
+    return adjusted_probabilities(window_probabilities, track_probability) > 0.5
 
 
 def _expected(functions: Sequence[LabellingFunction]) -> Float[np.ndarray, "functions 3 2"]:
@@ -130,18 +134,18 @@ def _expected(functions: Sequence[LabellingFunction]) -> Float[np.ndarray, "func
     return tracks[:, None, None] * shares.transpose(0, 2, 1)
 
 
-def _learnt(
+def _estimates(
     functions: Sequence[LabellingFunction],
     votes: Int[np.ndarray, "tracks functions"],
     probabilities: Float[np.ndarray, " tracks"],
     model: LabelModel,
-) -> list[Learnt]:
+) -> list[FunctionEstimate]:
     right = np.where(votes > 0, probabilities[:, None], 1 - probabilities[:, None])
     rows = []
     for i, function in enumerate(functions):
         cast = votes[:, i] != 0
         rows.append(
-            Learnt(
+            FunctionEstimate(
                 function.name,
                 coverage=float(cast.mean()) if len(votes) else 0.0,
                 accuracy=float(right[cast, i].mean()) if cast.any() else float("nan"),

@@ -1,110 +1,19 @@
-"""What words, tags, flags and windows say about a voice: labelling functions for the label model.
+"""Labelling functions that vote on whether a track has a voice: by captions, tags, flags, sound.
 
-Each answers, for the evidence of a track, 1 (a voice), -1 (instrumental) or 0 (abstains). None of
-them decides: how far each is to be trusted is learnt, see ``dataset_tools/vocals/gate.py``.
+Each returns, for the evidence of a track, 1 (a voice), -1 (instrumental) or 0 (abstains). None of
+them decides: the label model learns how far to trust each, see ``gate.py``.
 """
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from .evidence import Evidence
+from .voice_mentions import SUNG_GENRE, mentions_voice, says_instrumental
 
 HEARD_VOICE, HEARD_NONE = 0.9, 0.4
-"""The classifier votes for a voice above the one, against it below the other."""
-
-
-def _any_of(words: str) -> str:
-    """One alternative a word, each a small pattern; "_" is a space, a hyphen or nothing."""
-    return "(?:" + "|".join(words.replace("_", "[ -]?").split()) + ")"
-
-
-_VOICE = _any_of(
-    r"""voca+l\w* vox voices? (?:fe)?male a_cappella acapp?ella vocod\w+ auto_tun\w+
-    sing(?:s|ing|ers?)? sang sung singed lyrics? humm(?:ing|ed) rap(?:s|ping|ped|pers?)?
-    rapping_ish choirs? choral chorist\w* chant(?:s|ing|ed)? spoken speaking speech(?:es)? talking
-    narrat(?:es|ed|ing|ion|ors?) whisper\w* shout\w* scream(?:s|ed|ing) growl\w* yell(?:s|ing|ed)
-    croon\w* yodel\w* beat_box\w* falsettos? scat melisma\w* mcs? (?:mezzo_)?sopranos? tenors?
-    baritones? operatic arias?
-    (?:english|french|spanish|german|italian|portuguese|russian|slavic|japanese)_language
-    in_(?:english|french|spanish|german|italian|portuguese)(?!_(?:style|folk|tradition|music))
-    voz voces vocales cantantes? cantad[oa]s? canta[nr]? cantando letras? coros? rapea\w*
-    hablad\w+"""
-)
-_SOUNDS_LIKE_ONE = re.compile(
-    "|".join(
-        (
-            r"\b(?:vocal|voice|choir|singing)[ -](?:like|ish|esque)\b",
-            r"\bsynth\w*[ -](?:choirs?|voices?)\b",
-            r"\b(?:choir|voice|vocal|vox)[ -](?:pads?|synth\w*|patch\w*)\b",
-            r"\bsinging[ -](?:bowl|saw|glass)\w*|\btalking[ -]drums?\b",
-            r"\b(?:soprano|tenor|baritone)s?(?: and alto)?[ -]"
-            r"(?:sax\w*|horn|guitar|recorder|uke\w*|banjo)",
-            r"\b(?:scream|growl|talk|sing|shout|whisper)ing (?:\w+ )?"
-            r"(?:guitars?|synth\w*|leads?|bass\w*|solos?|organ|sax\w*|violins?|strings|winds?)\b",
-        )
-    ),
-    re.IGNORECASE,
-)
-"""Instruments that borrow a singer's word."""
-_NEGATOR = _any_of(
-    r"""no not without w/o sans minus zero never neither nor lack(?:s|ing)? absent absence devoid
-    free missing instead rather removed \w+n['’]t sin ning[uú]na?"""
-)
-_ENDS_NEGATION = _any_of(
-    r"""but only just with and until till behind under over when while as to for that which where
-    who then is are in on at by after before except because so yet pero con y"""
-)
-_VOICES = rf"{_VOICE}(?:[ -]+{_VOICE})*"
-_NEGATED = re.compile(
-    rf"\b(?:(?:{_NEGATOR}\s+(?:of\s+)?(?:(?!{_ENDS_NEGATION}\b)[\w'’/-]+\s+){{0,3}}?|non[ -]?)"
-    rf"{_VOICES}(?:(?:\s*,\s*{_VOICES})*,?\s+(?:or|nor)\s+(?:any\s+)?{_VOICES}|\s+and\s+{_VOICES})?"
-    rf"|{_VOICES}(?:-?less|-free|\s+removed|:\s*(?:no|none)|\s+free(?!\s+(?:of|from))"
-    r"|\s+(?:is|are)\s+(?:absent|missing|removed|not\s+(?:present|heard|used|there))))\b",
-    re.IGNORECASE,
-)
-"""A voice that is denied: at most three words after "no", or before "-less"."""
-_MENTIONED = re.compile(rf"\b{_VOICE}\b", re.IGNORECASE)
-_INSTRUMENTAL = re.compile(
-    r"\b(?:karaoke|instrumental(?!ist)\w*(?![ -](?:intro|outro|break|interlude|section|part|passage"
-    r"|bridge|solo|middle|ending)))\b",
-    re.IGNORECASE,
-)
-"""An instrumental bridge is one of a song that has more than instruments."""
-_HARDLY_INSTRUMENTAL = re.compile(
-    r"\b(?:not|non|n['’]t|more|less|half)[ -](?:an? |fully |purely )?instrumentals?\b",
-    re.IGNORECASE,
-)
-_SUNG_GENRE = re.compile(
-    r"\b"
-    + _any_of("singer_songwriter gospel opera chanson doo_wop barbershop vocaloid gangsta grime")
-    + r"\b",
-    re.IGNORECASE,
-)
-
-
-def mentions_voice(text: str) -> bool:
-    """Whether the text speaks of singing, speech or a singer without denying it.
-
-    >>> [mentions_voice(t) for t in ("no drums, soft vocals", "rock without vocals or rap")]
-    [True, False]
-    """
-    return bool(_MENTIONED.search(_NEGATED.sub(" ", _SOUNDS_LIKE_ONE.sub(" ", text))))
-
-
-def says_instrumental(text: str) -> bool:
-    """Whether the text calls the music instrumental or denies a voice, and mentions none.
-
-    A voice that is mentioned counts for more: "an instrumental track with a choir of ahs" has one.
-
-    >>> [says_instrumental(t) for t in ("piano, voiceless", "no lyrics, but a choir of voices")]
-    [True, False]
-    """
-    said = _SOUNDS_LIKE_ONE.sub(" ", text)
-    called = _INSTRUMENTAL.search(_HARDLY_INSTRUMENTAL.sub(" ", said)) or _NEGATED.search(said)
-    return bool(called) and not mentions_voice(text)
+"""The classifier votes for a voice above the first probability, against one below the second."""
 
 
 def own_caption_voice(evidence: Evidence) -> int:
@@ -129,41 +38,41 @@ def other_caption_instrumental(evidence: Evidence) -> int:
 
 def tag_voice(evidence: Evidence) -> int:
     """Vote for a voice if a tag names one: ``instrument---voice``, "female vocals", "rap"."""
-    return int(any(map(mentions_voice, _words_of(evidence.tags))))
+    return int(any(map(mentions_voice, _tag_texts(evidence.tags))))
 
 
 def tag_sung_genre(evidence: Evidence) -> int:
     """Vote for a voice if a tag names a genre that is sung: ``genre---singersongwriter``."""
-    return int(any(map(_SUNG_GENRE.search, _words_of(evidence.tags))))
+    return int(any(map(SUNG_GENRE.search, _tag_texts(evidence.tags))))
 
 
 def tag_instrumental(evidence: Evidence) -> int:
     """Vote against a voice if a tag says instrumental: ``genre---instrumentalpop``, "no vocals"."""
-    return -int(any(map(says_instrumental, _words_of(evidence.tags))))
+    return -int(any(map(says_instrumental, _tag_texts(evidence.tags))))
 
 
 def lyrics(evidence: Evidence) -> int:
-    """Vote for a voice if there are words to be sung; that there are none may mean little."""
+    """Vote for a voice if the track has lyrics; abstain if it has none, which proves little."""
     return int(bool(evidence.has_lyrics))
 
 
 def instrumental_flag(evidence: Evidence) -> int:
-    """Repeat what the flag claims: a wish of who made the music, often but not always granted."""
+    """Vote as the source's flag says: what its author asked for, not always what came out."""
     return 0 if evidence.instrumental is None else -1 if evidence.instrumental else 1
 
 
 def heard(evidence: Evidence) -> int:
-    """Vote as the classifier hears it: a voice in a fifth of the windows, or in hardly any.
+    """Vote by the classifier: for a voice in a fifth of the windows, against one in under a tenth.
 
-    One function and not two, because the label model takes functions to err independently.
+    It is one function and not two, because the label model assumes independent errors.
     """
-    if not evidence.heard:
+    if not evidence.window_probabilities:
         return 0
-    fifth, tenth = np.quantile(evidence.heard, (0.8, 0.9))
+    fifth, tenth = np.quantile(evidence.window_probabilities, (0.8, 0.9))
     return 1 if fifth > HEARD_VOICE else -int(tenth < HEARD_NONE)
 
 
-def _words_of(tags: Iterable[str]) -> list[str]:
+def _tag_texts(tags: Iterable[str]) -> list[str]:
     return [tag.rpartition("---")[2].replace("_", " ") for tag in tags]
 
 
@@ -172,21 +81,21 @@ Shares = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class LabellingFunction:
-    """A function that votes on tracks, with what is expected of it before any data are seen."""
+    """A function that votes on tracks, and how it is expected to vote before any data are seen."""
 
     vote: Callable[[Evidence], int]
-    reads: Callable[[Evidence], bool]
-    """Whether the track has what the function looks at; if not, its silence means nothing."""
+    applies: Callable[[Evidence], bool]
+    """Whether the track has the evidence it reads; if not, its abstention is not counted."""
     instrumental: Shares
-    """How often it is expected to vote -1, 0 and 1 on instrumental tracks."""
+    """Expected shares of votes -1, 0 and 1 on instrumental tracks."""
     vocal: Shares
-    """The same on tracks with a voice."""
+    """Expected shares of votes -1, 0 and 1 on tracks with a voice."""
     tracks: int = 200
-    """How firmly: as if seen on so many tracks of each kind."""
+    """Weight of the expectation: as if the shares were observed on so many tracks of each kind."""
 
     @property
     def name(self) -> str:
-        """As the manifest and the reports call it."""
+        """Its name in the manifest and in reports."""
         return self.vote.__name__
 
 
@@ -203,12 +112,12 @@ def _has_tags(evidence: Evidence) -> bool:
 
 
 def _for(instrumental: float, vocal: float) -> tuple[Shares, Shares]:
-    """Shares of both kinds of track that a function votes 1 for, never -1."""
+    """Shares of a function that votes 1 on these shares of both kinds of track, and never -1."""
     return (0.001, 0.999 - instrumental, instrumental), (0.001, 0.999 - vocal, vocal)
 
 
 def _against(instrumental: float, vocal: float) -> tuple[Shares, Shares]:
-    """Shares of both kinds of track that a function votes -1 for, never 1."""
+    """Shares of a function that votes -1 on these shares of both kinds of track, and never 1."""
     return (instrumental, 0.999 - instrumental, 0.001), (vocal, 0.999 - vocal, 0.001)
 
 
@@ -228,9 +137,15 @@ FUNCTIONS = (
         (0.1, 0.1, 0.8),
         40,
     ),
-    LabellingFunction(heard, lambda e: bool(e.heard), (0.4, 0.54, 0.06), (0.05, 0.15, 0.8), 40),
+    LabellingFunction(
+        heard,
+        lambda e: bool(e.window_probabilities),
+        (0.4, 0.54, 0.06),
+        (0.05, 0.15, 0.8),
+        40,
+    ),
 )
-"""Whoever adds one adds it here. What is expected of captions and tags is what they are worth on
-Song Describer's 706 tracks (``docs/vocals.md``); flags, lyrics and classifiers are guesses, the
-classifier's and the flag's loosely held. Expectations settle what few tracks leave open.
+"""All labelling functions. Expectations for captions and tags were measured on Song Describer's 706
+tracks (``docs/vocals.md``); those for flags, lyrics and classifiers are guesses, which weigh less
+for the classifier and the flag. They matter most where a collection is small.
 """

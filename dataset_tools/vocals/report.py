@@ -1,4 +1,4 @@
-"""How pure and how complete the instrumental music is that each piece of evidence would keep."""
+"""Purity and recall of the tracks that each labelling function, and the gate, would keep."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from .gate import LOW
 
 
 @dataclass(frozen=True)
-class Row:
-    """One rule for keeping tracks, alone; shares in 0..1, NaN where nothing is kept or known."""
+class PurityRow:
+    """What one rule keeps as instrumental; shares in 0..1, NaN where nothing is kept or known."""
 
     name: str
-    """Labelling function, or "gate" for all of them fused."""
+    """Labelling function, or "gate" for all of them together."""
     coverage: float
-    """Share of the tracks on which it says anything."""
+    """Share of the tracks on which it does not abstain."""
     kept: float
     """Share of the tracks that it keeps as instrumental."""
     purity: float
@@ -32,15 +32,16 @@ def purity_and_recall(
     truth: Sequence[bool | None] | None = None,
     *,
     low: float = LOW,
-) -> list[Row]:
-    """Judge every labelling function alone and, last, the gate.
+) -> list[PurityRow]:
+    """Evaluate every labelling function alone and, last, the gate.
 
-    A function that votes against voices keeps the tracks that it votes on; one that votes for
-    voices keeps those it looked at and found none in. The gate keeps what is at most ``low``.
+    A function that votes against voices keeps the tracks it votes on. A function that only votes
+    for voices keeps the tracks it applies to and does not vote on. The gate keeps tracks with a
+    probability of at most ``low``.
 
-    ``truth`` tells which tracks have a voice, None where nobody knows: such tracks do not count.
-    Without any truth the gate's own probabilities stand in for it, which makes every figure an
-    estimate that is as good as the label model.
+    ``truth`` is whether each track has a voice; tracks with None (unknown) are not counted. Without
+    ``truth`` the gate's probabilities are used instead: every figure is then only as good as the
+    label model.
     """
     if truth is not None:
         known = [i for i, voice in enumerate(truth) if voice is not None]
@@ -55,8 +56,8 @@ def purity_and_recall(
     return [*rows, _row("gate", spoken, fused, voice)]
 
 
-def markdown(rows: Sequence[Row]) -> str:
-    """Lay the rows out as a Markdown table, in per cent."""
+def markdown(rows: Sequence[PurityRow]) -> str:
+    """Format the rows as a Markdown table, in per cent."""
     lines = ["| evidence | says something | keeps | purity | recall |", "|---|---|---|---|---|"]
     for row in rows:
         shares = (row.coverage, row.kept, row.purity, row.recall)
@@ -68,7 +69,10 @@ def markdown(rows: Sequence[Row]) -> str:
 def _kept_by(
     name: str, votes: Sequence[Mapping[str, int]]
 ) -> tuple[Bool[np.ndarray, " tracks"], Bool[np.ndarray, " tracks"]]:
-    """On which tracks the function votes, and which it keeps."""
+    """Tracks that the function votes on, and those it keeps.
+
+    It keeps tracks with a vote of -1. If it only ever votes 1, it keeps those with a vote of 0.
+    """
     cast = np.array([track.get(name, 0) for track in votes], int)
     looked = np.array([name in track for track in votes], bool)
     kept = cast < 0 if (cast < 0).any() or not (cast > 0).any() else looked & (cast == 0)
@@ -80,9 +84,9 @@ def _row(
     spoken: Bool[np.ndarray, " tracks"],
     kept: Bool[np.ndarray, " tracks"],
     voice: Float[np.ndarray, " tracks"],
-) -> Row:
+) -> PurityRow:
     none = 1 - voice
-    return Row(
+    return PurityRow(
         name,
         coverage=_share(spoken.sum(), len(voice)),
         kept=_share(kept.sum(), len(voice)),

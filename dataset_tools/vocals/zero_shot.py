@@ -1,7 +1,7 @@
-"""A vocal classifier without training: CLAP asked which of two descriptions a window is nearer to.
+"""A vocal classifier without training: CLAP compares windows with descriptions of both classes.
 
-Zero-shot classification as in LAION's CLAP (https://arxiv.org/abs/2211.06687, section 4.3), with
-several phrasings of each class averaged, as CLIP does.
+Zero-shot classification as in LAION's CLAP (https://arxiv.org/abs/2211.06687, section 4.3); several
+phrasings of each class are averaged, as CLIP does.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ INSTRUMENTAL = (
 
 
 class ZeroShot:
-    """An embedder of sound and words as a vocal classifier; probabilities are not calibrated."""
+    """Vocal classifier from an embedder of sound and text; its probabilities are not calibrated."""
 
     def __init__(self, embedder: TextEmbedder) -> None:
         self.embedder = embedder
@@ -42,7 +42,7 @@ class ZeroShot:
     def probabilities(
         self, windows: Float[np.ndarray, "n samples"], sr: int
     ) -> Float[np.ndarray, " n"]:
-        """How likely each mono window holds a voice: a softmax with the embedder's own scale."""
+        """Probability of vocals in each mono window: a softmax with the embedder's own scale."""
         if len(windows) == 0:
             return np.zeros(0)
         rows = self.embedder.embed_sounds(windows, sr)
@@ -55,5 +55,5 @@ class ZeroShot:
 
 
 def load_zero_shot(folder: Path) -> ZeroShot:
-    """CLAP from a checkpoint folder; ModelError if a part is missing, or nothing reads words."""
+    """Load CLAP from a folder; ModelError if a part of it, such as the tokeniser, is missing."""
     return ZeroShot(load_text_embedder("clap", folder))

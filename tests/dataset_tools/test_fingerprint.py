@@ -5,7 +5,7 @@ import pytest
 import soundfile
 import soxr
 
-from dataset_tools.fingerprint import SAME, find_duplicates, fingerprint, similarity
+from dataset_tools.fingerprint import SAME, audio_fingerprint, find_duplicates, similarity
 
 SR = 22050
 
@@ -44,8 +44,8 @@ CHANGES = {
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_changed_copy_is_found_and_other_music_is_not(change):
-    prints = {str(seed): fingerprint(clip(melody(seed)), SR) for seed in range(8)}
-    prints["copy"] = fingerprint(CHANGES[change](melody(3)), SR)
+    prints = {str(seed): audio_fingerprint(clip(melody(seed)), SR) for seed in range(8)}
+    prints["copy"] = audio_fingerprint(CHANGES[change](melody(3)), SR)
     (found,) = find_duplicates(prints)
     assert (found.id, found.of) == ("copy", "3")
     assert found.similarity >= SAME
@@ -54,7 +54,7 @@ def test_a_changed_copy_is_found_and_other_music_is_not(change):
 def test_another_rate_gives_nearly_the_same_words():
     sound = clip(melody(0))
     up = soxr.resample(sound.T, SR, 48000).T
-    assert similarity(fingerprint(sound, SR), fingerprint(up, 48000)) > 0.98
+    assert similarity(audio_fingerprint(sound, SR), audio_fingerprint(up, 48000)) > 0.98
 
 
 def random_prints(n, rng):
@@ -87,10 +87,10 @@ def test_overlap_of_less_than_half_is_not_compared(rng):
 
 
 def test_silence_is_like_nothing():
-    silent = fingerprint(np.zeros((1, 5 * SR), np.float32), SR)
+    silent = audio_fingerprint(np.zeros((1, 5 * SR), np.float32), SR)
     assert len(silent) > 190 and not silent.any()
     assert find_duplicates({"a": silent, "b": silent}) == []
-    assert fingerprint(np.zeros((1, 100), np.float32), SR).shape == (0,)
+    assert audio_fingerprint(np.zeros((1, 100), np.float32), SR).shape == (0,)
     assert find_duplicates({}) == []
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dataset_tools.similarity import deviations, votes_from_rows
+from dataset_tools.similarity import deviations, votes_by_similarity
 from dataset_tools.vocals import zero_shot
 from dataset_tools.vocals.zero_shot import INSTRUMENTAL, VOCAL, ZeroShot
 from dmm.embedders import TextEmbedder
@@ -41,7 +41,7 @@ def sounds(rng):
 
 
 def votes_of(sounds, words):
-    return votes_from_rows(Fake(), Fake().embed_sounds(sounds, 22050), words)
+    return votes_by_similarity(Fake(), Fake().embed_sounds(sounds, 22050), words)
 
 
 def test_a_sound_nearer_to_a_word_than_the_others_fits_it(sounds):

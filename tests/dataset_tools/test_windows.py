@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataset_tools.windows import checked, level_db, spread, windows
+from dataset_tools.windows import checked_blocks, evenly_spread, level_db, windows
 from dmm.errors import InputError
 
 
@@ -69,11 +69,11 @@ def test_level_of_a_sine_is_three_db_below_its_peak():
 def test_short_track_is_refused_with_both_lengths_or_padded_at_its_end():
     audio = [np.ones((2, 9), np.float32), np.ones((2, 5), np.float32)]
     with pytest.raises(InputError, match=r"too short: 1\.4 s; the format needs 5 s \(--pad"):
-        list(checked(audio, 50, 10, pad=False))
-    padded = np.concatenate(list(checked(audio, 50, 10, pad=True)), axis=1)
+        list(checked_blocks(audio, 50, 10, pad=False))
+    padded = np.concatenate(list(checked_blocks(audio, 50, 10, pad=True)), axis=1)
     assert padded[0].tolist() == [1] * 14 + [0] * 36
 
 
 def test_spread_keeps_both_ends():
-    assert spread(list(range(10)), 4) == [0, 3, 6, 9]
-    assert spread([1, 2], None) == [1, 2]
+    assert evenly_spread(list(range(10)), 4) == [0, 3, 6, 9]
+    assert evenly_spread([1, 2], None) == [1, 2]

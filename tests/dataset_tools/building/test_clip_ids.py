@@ -4,7 +4,7 @@ import re
 from itertools import permutations
 
 from dataset_tools.building.clip_ids import CLIP_ID, clip_id, copy_id, window_number
-from dataset_tools.building.options import remove_strays
+from dataset_tools.building.output_folder import remove_strays
 from dataset_tools.sources import track_id
 
 TRACK = track_id("A mix.flac", "0123456789" * 6)

@@ -1,4 +1,4 @@
-"""What becomes of tracks and clips, once all are measured."""
+"""Splits of tracks and refusals of clips, once all are measured."""
 
 import numpy as np
 import pytest
@@ -8,9 +8,9 @@ from dataset_tools.building.options import BuildOptions
 from dataset_tools.building.records import (
     ClipFacts,
     Record,
-    can_follow,
-    follow,
+    can_relocate,
     read_record,
+    relocate_clips,
     write_record,
 )
 from dataset_tools.sources import Track
@@ -24,15 +24,15 @@ def track(n, **facts):
     return Track(f"t{n}", "folder", f"{n}.wav", sha256=f"{n:064d}", stream=len, **said)
 
 
-def record(track, heard=(0.1, 0.1), place="train"):
+def record(track, scores=(0.1, 0.1), place="train"):
     clips = [
-        ClipFacts(f"{track.id}-{i:04d}", 5.0 * i, 0.0, QUIET, p, "") for i, p in enumerate(heard)
+        ClipFacts(f"{track.id}-{i:04d}", 5.0 * i, 0.0, QUIET, p, "") for i, p in enumerate(scores)
     ]
     return Record("key", place, clips, [], {}, [], None)
 
 
-def planned(tracks, heard=None, prints=None, **options):
-    records = {t.id: record(t, (heard or {}).get(t.id, (0.1, 0.1))) for t in tracks}
+def placed(tracks, scores=None, prints=None, **options):
+    records = {t.id: record(t, (scores or {}).get(t.id, (0.1, 0.1))) for t in tracks}
     clips = [clip.id for r in records.values() for clip in r.clips]
     rng = np.random.default_rng(0)
     prints = {c: rng.integers(0, 2**32, 200, np.uint32) for c in clips} | (prints or {})
@@ -42,31 +42,31 @@ def planned(tracks, heard=None, prints=None, **options):
 
 def test_sung_tracks_regularise_and_silent_ones_are_trained_on():
     tracks = [track(n) for n in range(8)] + [track(8, caption="folk song, female vocals")]
-    plan = planned(tracks, test=0.0, val=0.0)
-    assert [plan.places[t.id] for t in tracks] == ["train"] * 8 + ["reg"]
+    placement = placed(tracks, test=0.0, val=0.0)
+    assert [placement.places[t.id] for t in tracks] == ["train"] * 8 + ["reg"]
 
 
 def test_sung_tracks_of_a_test_group_are_left_out_and_named():
     tracks = [track(n) for n in range(8)] + [track(8, caption="folk song, female vocals")]
-    plan = planned(tracks, {"t8": (0.99, 0.97)}, test=1.0, val=0.0)
-    assert plan.places["t8"] == "out"
-    assert plan.rejected["t8"].reason.startswith("vocal: a voice")
-    assert planned(tracks, test=1.0, val=0.0, vocals="keep").places["t8"] == "test"
+    placement = placed(tracks, {"t8": (0.99, 0.97)}, test=1.0, val=0.0)
+    assert placement.places["t8"] == "out"
+    assert placement.rejected["t8"].reason.startswith("vocal: a voice")
+    assert placed(tracks, test=1.0, val=0.0, vocals="keep").places["t8"] == "test"
 
 
 def test_truth_overrules_words():
     tracks = [track(n, truth={"vocals": n == 3}, caption="a song with vocals") for n in range(5)]
-    places = planned(tracks, test=0.0, val=0.0).places
+    places = placed(tracks, test=0.0, val=0.0).places
     assert [places[t.id] for t in tracks] == ["train"] * 3 + ["reg", "train"]
 
 
 def test_windows_with_a_voice_are_left_out_of_instrumental_tracks():
     tracks = [track(n, caption="no vocals, instrumental piano") for n in range(6)]
-    heard = {t.id: (0.02, 0.02, 0.03, 0.02, 0.03, 0.02) for t in tracks}
-    heard["t2"] = (0.02, 0.02, 0.9999, 0.02, 0.02, 0.02)
-    plan = planned(tracks, heard, test=0.0, val=0.0)
-    if plan.places["t2"] == "train":
-        assert [*plan.rejected] == ["t2-0002"]
+    scores = {t.id: (0.02, 0.02, 0.03, 0.02, 0.03, 0.02) for t in tracks}
+    scores["t2"] = (0.02, 0.02, 0.9999, 0.02, 0.02, 0.02)
+    placement = placed(tracks, scores, test=0.0, val=0.0)
+    if placement.places["t2"] == "train":
+        assert [*placement.rejected] == ["t2-0002"]
 
 
 def test_near_duplicates_of_another_track_are_refused_and_loops_are_not():
@@ -74,17 +74,17 @@ def test_near_duplicates_of_another_track_are_refused_and_loops_are_not():
     rng = np.random.default_rng(1)
     same = rng.integers(0, 2**32, 200, np.uint32)
     prints = {"t0-0000": same, "t0-0001": same, "t2-0001": same}
-    plan = planned(tracks, prints=prints, test=0.0, val=0.0)
-    assert [*plan.rejected] == ["t2-0001"]
-    assert plan.rejected["t2-0001"].reason.startswith("near-duplicate: 100% like 0.wav")
-    assert not planned(tracks, prints=prints, test=0.0, val=0.0, duplicates=True).rejected
+    placement = placed(tracks, prints=prints, test=0.0, val=0.0)
+    assert [*placement.rejected] == ["t2-0001"]
+    assert placement.rejected["t2-0001"].reason.startswith("near-duplicate: 100% like 0.wav")
+    assert not placed(tracks, prints=prints, test=0.0, val=0.0, duplicates=True).rejected
 
 
 def test_tracks_given_for_regularisation_take_no_place_in_a_split():
     tracks = [track(n) for n in range(4)] + [track(n, is_reg=True) for n in range(4, 40)]
-    plan = planned(tracks, test=0.3, val=0.0)
-    assert {plan.places[t.id] for t in tracks[4:]} == {"reg"}
-    assert {plan.places[t.id] for t in tracks[:4]} == {"train", "test"}
+    placement = placed(tracks, test=0.3, val=0.0)
+    assert {placement.places[t.id] for t in tracks[4:]} == {"reg"}
+    assert {placement.places[t.id] for t in tracks[:4]} == {"train", "test"}
 
 
 def test_rare_combinations_go_to_the_test_split_with_their_whole_group():
@@ -96,12 +96,12 @@ def test_rare_combinations_go_to_the_test_split_with_their_whole_group():
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "follows"),
+    ("before", "after", "moves"),
     [("train", "reg", True), ("train", "test", False), ("test", "train", False),
      ("reg", "out", True), ("out", "train", False)],
 )  # fmt: skip
-def test_tracks_follow_where_nothing_new_must_be_written(before, after, follows):
-    assert can_follow(record(track(1), place=before), after, []) == follows
+def test_tracks_are_moved_where_nothing_new_must_be_written(before, after, moves):
+    assert can_relocate(record(track(1), place=before), after, []) == moves
 
 
 def test_a_track_that_moved_is_read_back_from_where_it_is(tmp_path):
@@ -113,8 +113,8 @@ def test_a_track_that_moved_is_read_back_from_where_it_is(tmp_path):
         files[name] = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"
     before = Record("key", "train", record(one).clips, [], files, [], None)
     write_record(tmp_path, one.id, before)
-    after = follow(tmp_path, one.id, before, "reg", ["t1-0001"])
+    after = relocate_clips(tmp_path, one.id, before, "reg", ["t1-0001"])
     assert read_record(tmp_path, one, "key") == after
     assert [p.name for p in tmp_path.glob("*/*.png")] == ["t1-0000.png"]
-    assert follow(tmp_path, one.id, after, "out", []).files == {}
+    assert relocate_clips(tmp_path, one.id, after, "out", []).files == {}
     assert not list(tmp_path.glob("*/*.png"))

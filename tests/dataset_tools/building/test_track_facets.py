@@ -34,7 +34,7 @@ class Ear:
 @pytest.fixture
 def pianos(tmp_path, monkeypatch):
     """Thirty tracks, one in six a piano by its sound, all said to be one; and the two options."""
-    monkeypatch.setattr(track_facets, "caption_checker", lambda name: Ear())
+    monkeypatch.setattr(track_facets, "caption_embedder", lambda name: Ear())
     monkeypatch.setattr("dataset_tools.building.options.embedder_version", lambda name: name)
     tracks = [
         Track(f"t{n}", "folder", f"{n}.wav", "piano, calm", "sidecar", f"{n:064d}", len)

@@ -1,9 +1,9 @@
-"""Finding musical words, and taking voices out of captions."""
+"""Finding musical words, and taking voice_mentions out of captions."""
 
 import pytest
 
 from dataset_tools.captions.lexicon import FACETS, Lexicon, load_lexicon
-from dataset_tools.captions.voice import VOICE, voices, without_voice
+from dataset_tools.captions.remove_voice import VOICE_TERMS, voice_mentions, without_voice
 from dmm.errors import InputError
 
 LEXICON = load_lexicon()
@@ -104,7 +104,9 @@ def test_voices_go_and_the_rest_still_reads(caption, rest):
 
 def test_no_voice_is_left_in_any_frame():
     voiced = sorted(
-        form for form, (_, value) in LEXICON._terms.items() if value in VOICE and len(form) < 3
+        form
+        for form, (_, value) in LEXICON._terms.items()
+        if value in VOICE_TERMS and len(form) < 3
     )
     for words in voiced:
         for frame in (
@@ -115,7 +117,7 @@ def test_no_voice_is_left_in_any_frame():
         ):
             text = frame.replace("{}", " ".join(words))
             rest, changes = without_voice(text, LEXICON)
-            assert rest and changes and not voices(rest, LEXICON)
+            assert rest and changes and not voice_mentions(rest, LEXICON)
             assert without_voice(rest, LEXICON) == (rest, [])
 
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataset_tools.captions.lexicon import FACETS, load_lexicon
-from dataset_tools.captions.pipeline import prepare, tidy
+from dataset_tools.captions.pipeline import tidy, tidy_text
 from dataset_tools.captions.reduce import reduce
 from dataset_tools.captions.tokens import MAX_TOKENS, count_tokens, fit
 
@@ -68,7 +68,7 @@ def test_a_voice_is_kept_before_other_instruments():
 @given(st.lists(WORDS, max_size=25).map(" ".join))
 @settings(max_examples=200, deadline=None)
 def test_reduction_settles_and_changes_lead_from_raw_to_result(raw):
-    caption, changes = prepare(raw, voice=False, reduce=True)
+    caption, changes = tidy_text(raw, keep_voice=False, reduce=True)
     assert len(caption.split(", ")) <= 5 or not changes
     assert reduced(caption) == caption
     texts = [raw, *(change.after for change in changes)]
@@ -77,8 +77,12 @@ def test_reduction_settles_and_changes_lead_from_raw_to_result(raw):
 
 def test_voices_are_not_brought_back_by_what_is_known_of_the_track():
     facets = {"instrument": {"voice": 0.99, "harp": 0.9}}
-    assert prepare("piano, singer", voice=False, reduce=True, facets=facets)[0] == "piano, harp"
-    assert prepare("piano, singer", voice=True, reduce=True, facets=facets)[0] == "piano, voice"
+    assert (
+        tidy_text("piano, singer", keep_voice=False, reduce=True, facets=facets)[0] == "piano, harp"
+    )
+    assert (
+        tidy_text("piano, singer", keep_voice=True, reduce=True, facets=facets)[0] == "piano, voice"
+    )
 
 
 def test_tokens_are_those_of_the_trainers_tokenisers():
@@ -113,7 +117,7 @@ def test_a_caption_goes_all_the_way():
     caption, tokens, changes = tidy(
         "Slow piano ballad.\nWith a male voice | ",
         "mel spectrogram music",
-        voice=False,
+        keep_voice=False,
         reduce=True,
     )
     assert caption == "piano, slow, ballad"

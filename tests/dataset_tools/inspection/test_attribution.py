@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from dataset_tools.building.attribution import attribution, limits
+from dataset_tools.building.attribution import attribution, restrictions
 
 
 def headings(text):
@@ -64,5 +64,5 @@ def test_nameless_tracks_are_named_by_their_id(row):
         ("Band licence, inc. sounds", []),
     ],
 )
-def test_limits_are_read_from_names_and_addresses(licence, forbidden):
-    assert limits(licence) == forbidden
+def test_restrictions_are_read_from_names_and_addresses(licence, forbidden):
+    assert restrictions(licence) == forbidden

@@ -1,21 +1,20 @@
 import pytest
 
 from dataset_tools.vocals.evidence import Evidence
-from dataset_tools.vocals.words import (
+from dataset_tools.vocals.labelling_functions import (
     FUNCTIONS,
     heard,
     instrumental_flag,
     lyrics,
-    mentions_voice,
     other_caption_instrumental,
     other_caption_voice,
     own_caption_instrumental,
     own_caption_voice,
-    says_instrumental,
     tag_instrumental,
     tag_sung_genre,
     tag_voice,
 )
+from dataset_tools.vocals.voice_mentions import mentions_voice, says_instrumental
 
 
 @pytest.mark.parametrize(
@@ -123,16 +122,16 @@ def test_missing_lyrics_and_flags_abstain():
 
 
 def test_windows_speak_for_a_voice_when_a_fifth_of_them_do():
-    assert heard(Evidence((), heard=(0.95,) * 3 + (0.05,) * 7)) == 1
-    assert heard(Evidence((), heard=(0.05,) * 10)) == -1
-    assert heard(Evidence((), heard=(0.55,) * 10)) == 0
-    assert heard(Evidence((), heard=(0.95,))) == 1
+    assert heard(Evidence((), window_probabilities=(0.95,) * 3 + (0.05,) * 7)) == 1
+    assert heard(Evidence((), window_probabilities=(0.05,) * 10)) == -1
+    assert heard(Evidence((), window_probabilities=(0.55,) * 10)) == 0
+    assert heard(Evidence((), window_probabilities=(0.95,))) == 1
 
 
 def test_functions_never_vote_on_what_they_do_not_read():
     for function in FUNCTIONS:
         nothing = Evidence(())
-        assert not function.reads(nothing) and function.vote(nothing) == 0
+        assert not function.applies(nothing) and function.vote(nothing) == 0
 
 
 def test_expectations_are_shares():

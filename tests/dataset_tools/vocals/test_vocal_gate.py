@@ -4,14 +4,20 @@ import numpy as np
 import pytest
 
 from dataset_tools.vocals.evidence import Evidence
-from dataset_tools.vocals.gate import LOW, judge_tracks, place, vocal_windows, window_probabilities
+from dataset_tools.vocals.gate import (
+    LOW,
+    adjusted_probabilities,
+    judge_tracks,
+    place_track,
+    vocal_windows,
+)
 from dataset_tools.vocals.report import markdown, purity_and_recall
 
 SILENT = Evidence(("slow piano",))
 
 
 def places(evidence):
-    return [place(p) for p in judge_tracks(evidence).probabilities]
+    return [place_track(p) for p in judge_tracks(evidence).probabilities]
 
 
 def test_a_folder_of_which_nothing_is_known_is_trained_on():
@@ -30,7 +36,7 @@ def test_three_tracks_go_where_their_captions_say():
         Evidence(("pop",), tags=("female vocals",)),
         Evidence(("pop",), has_lyrics=True),
         Evidence(("a rapper over a beat",)),
-        Evidence((), heard=(0.95,) * 10),
+        Evidence((), window_probabilities=(0.95,) * 10),
     ],
 )
 def test_the_only_vocal_tracks_of_a_large_folder_are_not_trained_on(vocal):
@@ -39,7 +45,9 @@ def test_the_only_vocal_tracks_of_a_large_folder_are_not_trained_on(vocal):
 
 def test_more_evidence_makes_surer():
     alone = Evidence(("a singer",))
-    confirmed = Evidence(("a singer",), tags=("instrument---voice",), heard=(0.9,) * 8)
+    confirmed = Evidence(
+        ("a singer",), tags=("instrument---voice",), window_probabilities=(0.9,) * 8
+    )
     p = judge_tracks([alone, confirmed, *[SILENT] * 10]).probabilities
     assert p[0] < p[1]
 
@@ -81,25 +89,24 @@ def test_no_tracks_make_no_verdicts():
 
 
 def test_unsure_tracks_go_where_asked():
-    assert [place(0.5, "reg"), place(0.5, "out")] == ["reg", "out"]
-    assert [place(LOW), place(0.8), place(0.3, low=0.3), place(0.7, high=0.7)] == [
-        "train", "reg", "train", "reg",
-    ]  # fmt: skip
+    assert [place_track(0.5, "reg"), place_track(0.5, "out")] == ["reg", "out"]
+    moved = [place_track(0.3, low=0.3), place_track(0.7, high=0.7)]
+    assert [place_track(LOW), place_track(0.8), *moved] == ["train", "reg", "train", "reg"]
 
 
 def test_thresholds_out_of_order_are_refused():
     with pytest.raises(ValueError, match="in order"):
-        place(0.5, low=0.9, high=0.1)
+        place_track(0.5, low=0.9, high=0.1)
 
 
 def test_windows_are_taken_at_their_word_when_voices_are_as_likely_as_not():
-    assert window_probabilities([0.1, 0.5, 0.9], 0.5 / 0.6) == pytest.approx([0.1, 0.5, 0.9])
+    assert adjusted_probabilities([0.1, 0.5, 0.9], 0.5 / 0.6) == pytest.approx([0.1, 0.5, 0.9])
 
 
 def test_a_window_of_an_instrumental_track_must_be_surely_vocal_to_be_left_out():
-    heard = [0.1, 0.6, 0.9, 0.999]
-    assert vocal_windows(heard, 0.02).tolist() == [False, False, False, True]
-    assert vocal_windows(heard, 0.2).tolist() == [False, False, True, True]
+    scores = [0.1, 0.6, 0.9, 0.999]
+    assert vocal_windows(scores, 0.02).tolist() == [False, False, False, True]
+    assert vocal_windows(scores, 0.2).tolist() == [False, False, True, True]
     assert vocal_windows([], 0.1).shape == (0,)
 
 

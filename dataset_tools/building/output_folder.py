@@ -1,0 +1,77 @@
+"""Prepare and tidy the folder that a dataset is built in.
+
+A folder built with other options is refused: half of its clips would be cut or generated
+differently. More or fewer tracks are no other options, so a dataset may grow.
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from dmm.errors import InputError
+from dmm.files import write_text
+
+from ..layout import BUILD_FOLDER, SPLITS
+from .clip_ids import CLIP_ID
+from .options import BuildOptions
+
+CLIP_FILES = re.compile(CLIP_ID + r"(_.+\.npz|\.png|\.txt|\.flac|\.mid)")
+"""Names of a clip's files, and of the latents that sd-scripts caches beside them."""
+PARTIAL_FILES = re.compile(r"\..+\.part(\..+)?")
+"""Names of files that ``dmm.files.whole_file`` leaves behind when the process is killed."""
+
+
+def claim_folder(out: Path, options: BuildOptions, *, force: bool) -> None:
+    """Prepare ``out`` for a build with these options, and record them there.
+
+    ``force`` discards the dataset of an earlier build. InputError if ``out`` holds a dataset built
+    with other options, or anything else than a dataset, with or without ``force``.
+    """
+    recorded = out / BUILD_FOLDER / "options.json"
+    if out.exists() and (not out.is_dir() or any(p.name != BUILD_FOLDER for p in out.iterdir())):
+        if not recorded.exists():
+            raise InputError(f"{out} holds files but no dataset; name another folder (--out)")
+        if not force:
+            _refuse_changes(out, json.loads(recorded.read_text("utf-8")), options.resolved())
+    if force:
+        discard(out)
+    write_text(recorded, json.dumps(options.resolved(), indent=1) + "\n")
+
+
+def _refuse_changes(out: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
+    old = BuildOptions().resolved() | old  # some options did not exist when it was built
+    changed = [name for name in new if old[name] != new[name]]
+    if changed:
+        name = changed[0]
+        before, now = (
+            (x.get("name") if isinstance(x, dict) else x) for x in (old[name], new[name])
+        )
+        raise InputError(
+            f"{out} was built with {name} {before!r}, now it is {now!r}; "
+            "build in another folder, or use --force to discard that dataset"
+        )
+
+
+def discard(out: Path) -> None:
+    """Remove the clips and records of earlier builds from ``out``; other files stay."""
+    remove_strays(out, keep=set())
+    (out / "dataset.json").unlink(missing_ok=True)
+    for path in sorted((out / BUILD_FOLDER).glob("*")):
+        path.unlink()
+
+
+def remove_strays(out: Path, keep: set[str]) -> None:
+    """Remove files of clips that are not in ``keep`` (``SPLIT/ID``), and half-written files.
+
+    sd-scripts trains on every image in a folder, so clips that left the manifest must be removed.
+    Files that are not named like a clip stay.
+    """
+    for folder in [out, out / BUILD_FOLDER, *(out / split for split in SPLITS)]:
+        for path in folder.iterdir() if folder.is_dir() else ():
+            if PARTIAL_FILES.fullmatch(path.name):
+                path.unlink()
+            elif CLIP_FILES.fullmatch(path.name):
+                clip = re.match(r"[^_.]+", path.name)
+                if clip and f"{folder.name}/{clip[0]}" not in keep:
+                    path.unlink()
