@@ -1,8 +1,8 @@
-"""Augment training clips before encoding, and say what was drawn: ``dmm data build --augment``.
+"""Augment the sound of training clips by random parameters: ``dmm data build --augment``.
 
-Everything is drawn from a seed text, whatever else is built. Limits are such that words stay true:
-within 6 % no slow piece turns fast and within two semitones no flute turns piccolo; numbers and
-keys, which do change, are told anew by ``caption_after``.
+All parameters depend on a seed text alone. The ranges are small, so that captions stay true: within
+6 % no slow piece becomes fast, and within two semitones no flute becomes a piccolo. Tempo figures
+and key names do change; ``caption_after`` updates them.
 """
 
 import hashlib
@@ -16,31 +16,30 @@ from jaxtyping import Float, UInt8
 from dmm.errors import InputError
 
 from ..beats import first_beat
-from .caption_after import caption_after as caption_after
 from .mixup import FADE_S, looped, mix
 from .stretch import change_tempo_and_pitch
 
 AUGMENTATIONS = {
-    "gain": "louder or softer, -6 to +3 dB, never beyond full scale",
-    "roll": "begin on another beat; what was before it comes at the end",
-    "pitch": "up or down by at most 2 semitones, whole ones, so that tuning stays",
-    "tempo": "slower or faster by at most 6 %",
-    "mixup": "mix in another clip of nearly the same tempo, beat on beat (MusicLDM, 2023)",
-    # Generators learn what they see: after SpecAugment they draw black bars. Classifiers, for
-    # which it was made, put nothing out, so they may be shown damaged pictures.
-    "spec": "black out bands and moments of the picture (SpecAugment, 2019); off by default,"
-    " because a generative model learns to draw the bars",
+    "gain": "louder or softer, -6 to +3 dB, up to full scale",
+    "roll": "begin on another beat; the part before it moves to the end",
+    "pitch": "1 or 2 semitones up or down",
+    "tempo": "up to 6 % slower or faster",
+    "mixup": "mix in another clip of nearly the same tempo, beats aligned (MusicLDM, 2023)",
+    # SpecAugment was made for classifiers. A generative model learns to generate the black bars.
+    "spec": "black out bands and moments of the image (SpecAugment, 2019); not recommended,"
+    " because a generative model learns to generate the bars",
 }
-"""Name: what it does, in words for the command line."""
+"""Name: what it does, for the command line."""
 GAIN_DB = (-6.0, 3.0)
 TEMPO = (0.94, 1.06)
 SEMITONES = (-2, -1, 1, 2)
-MASKS, LARGEST_MASK = 2, 1 / 16
-"""Of each direction, and their largest share of it; Park et al.'s policies mask more."""
+"""Whole semitones, so that the tuning stays."""
+MASKS, MAX_MASK = 2, 1 / 16
+"""Masks in each direction, and their largest share of it; Park et al.'s policies mask more."""
 
 
 def parse_names(text: str) -> tuple[str, ...]:
-    """Read a comma list of augmentations; InputError lists those there are.
+    """Parse a comma-separated list of augmentations; InputError lists the known ones.
 
     >>> parse_names("gain, roll")
     ('gain', 'roll')
@@ -60,49 +59,51 @@ def augment(
     seed_text: str,
     partner: Float[np.ndarray, "channels partner_samples"] | None = None,
 ) -> tuple[Float[np.ndarray, "channels clip_samples"], dict[str, Any]]:
-    """Make a clip of a segment, and say what was drawn, ready for JSON.
+    """Cut an augmented clip from a segment; returns it and the parameters, as JSON values.
 
-    The segment holds the clip and what follows it: a faster tempo and the roll's fade use up
-    6 % and 10 ms more, and less is drawn where there is less. ``partner`` is sound to mix in.
-    ``spec`` is for the picture: ``spec_augment``. ValueError for less than a clip.
+    The segment holds the clip and the sound after it: a faster tempo needs 6 % more and the fade of
+    ``roll`` 10 ms; with less sound the tempo is limited. ``partner`` is sound for ``mixup``.
+    ``spec`` is ignored here: see ``spec_augment``. ValueError for less than a clip.
     """
     if segment.shape[1] < clip_samples:
         raise ValueError(f"{segment.shape[1]} samples; a clip has {clip_samples}")
     fade = round(FADE_S * sr) if "roll" in names else 0
-    drawn: dict[str, Any] = {}
-    sound = _change(segment, clip_samples + fade, clip_samples, names, seed_text, drawn)
+    parameters: dict[str, Any] = {}
+    sound = _stretch_and_shift(
+        segment, clip_samples + fade, clip_samples, names, seed_text, parameters
+    )
     if "mixup" in names and partner is not None:
-        sound = mix(sound, partner, sr, _generator(seed_text, "mixup"), drawn)
+        sound = mix(sound, partner, sr, _generator(seed_text, "mixup"), parameters)
     clip = sound[:, :clip_samples]
     if fade:
-        clip, drawn["roll_s"] = _roll(sound, clip_samples, sr, _generator(seed_text, "roll"))
-    return _amplify(clip, names, seed_text, drawn), drawn
+        clip, parameters["roll_s"] = _roll(sound, clip_samples, sr, _generator(seed_text, "roll"))
+    return _apply_gain(clip, names, seed_text, parameters), parameters
 
 
 def _generator(seed_text: str, name: str) -> np.random.Generator:
-    """One for each augmentation, so that leaving one out does not change the others."""
+    """A generator for each augmentation, so that leaving one out does not change the others."""
     digest = hashlib.sha256(f"{name} {seed_text}".encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:8]))
 
 
-def _change(
+def _stretch_and_shift(
     segment: Float[np.ndarray, "channels samples"],
     wanted: int,
     clip_samples: int,
     names: Collection[str],
     seed_text: str,
-    drawn: dict[str, Any],
+    parameters: dict[str, Any],
 ) -> Float[np.ndarray, "channels wanted"]:
-    """Draw tempo and pitch and apply both at once; ``wanted`` samples come back."""
+    """Change tempo and pitch at once, by random amounts; returns ``wanted`` samples."""
     tempo, semitones = 1.0, 0
     if "tempo" in names:
         slow, fast = TEMPO
         fastest = min(fast, segment.shape[1] / clip_samples)
         tempo = _generator(seed_text, "tempo").uniform(slow, fastest)
-        tempo = drawn["tempo"] = math.floor(1000 * tempo) / 1000
+        tempo = parameters["tempo"] = math.floor(1000 * tempo) / 1000
     if "pitch" in names:
         semitones = int(_generator(seed_text, "pitch").choice(SEMITONES))
-        drawn["pitch_semitones"] = semitones
+        parameters["pitch_semitones"] = semitones
     sound = segment
     if tempo != 1 or semitones:
         needed = segment[:, : int(np.ceil((wanted + 2) * tempo))]
@@ -117,28 +118,34 @@ def _roll(
     sr: int,
     generator: np.random.Generator,
 ) -> tuple[Float[np.ndarray, "channels clip_samples"], float]:
-    """Begin at the first beat after a random place; the seam is faded by what follows the clip."""
-    place = int(generator.integers(clip_samples))
-    turned = np.roll(looped(sound, clip_samples), -place, axis=1)
-    beat = first_beat(turned, sr)
-    return np.roll(turned, -beat, axis=1), round((place + beat) % clip_samples / sr, 4)
+    """Rotate the clip to the first beat after a random position; returns it and the shift (s).
+
+    The seam is crossfaded with the sound after the clip.
+    """
+    position = int(generator.integers(clip_samples))
+    rotated = np.roll(looped(sound, clip_samples), -position, axis=1)
+    beat = first_beat(rotated, sr)
+    return np.roll(rotated, -beat, axis=1), round((position + beat) % clip_samples / sr, 4)
 
 
-def _amplify(
+def _apply_gain(
     clip: Float[np.ndarray, "channels samples"],
     names: Collection[str],
     seed_text: str,
-    drawn: dict[str, Any],
+    parameters: dict[str, Any],
 ) -> Float[np.ndarray, "channels samples"]:
-    """Draw the gain; even without it, what passes full scale by other changes is turned down."""
+    """Apply a random gain, limited by full scale.
+
+    Without the augmentation ``gain``, only clips that exceed full scale are attenuated.
+    """
     peak = float(np.abs(clip).max(initial=0))
     headroom_db = -20 * math.log10(peak) if peak > 0 else math.inf
     softest, loudest = GAIN_DB
     if "gain" in names:
-        drawn_db = float(_generator(seed_text, "gain").uniform(softest, loudest))
-        gain_db = drawn["gain_db"] = round(min(drawn_db, headroom_db) - 0.005, 2)
+        random_db = float(_generator(seed_text, "gain").uniform(softest, loudest))
+        gain_db = parameters["gain_db"] = round(min(random_db, headroom_db) - 0.005, 2)
     elif headroom_db < 0:
-        gain_db = drawn["gain_db"] = round(headroom_db - 0.005, 2)
+        gain_db = parameters["gain_db"] = round(headroom_db - 0.005, 2)
     else:
         return clip.astype(np.float32)
     return np.clip(clip * 10 ** (gain_db / 20), -1, 1).astype(np.float32)
@@ -147,17 +154,17 @@ def _amplify(
 def spec_augment(
     image: UInt8[np.ndarray, "rows frames *colours"], seed_text: str
 ) -> tuple[UInt8[np.ndarray, "rows frames *colours"], dict[str, Any]]:
-    """Set two bands of rows and two of columns to silence, 0, at most a 16th of the picture each.
+    """Set two bands of rows and two of columns to 0 (silence), each at most 1/16 of the image.
 
-    Park et al. 2019, "SpecAugment", without the time warp, which the tempo stands for.
+    Park et al. 2019, "SpecAugment", without the time warp; ``tempo`` is similar to that.
     """
     generator = _generator(seed_text, "spec")
-    masked, drawn = image.copy(), {}
+    masked, masks = image.copy(), {}
     for axis, name in enumerate(("rows", "frames")):
-        drawn[name] = []
+        masks[name] = []
         for _ in range(MASKS):
-            size = int(generator.integers(1, max(2, round(image.shape[axis] * LARGEST_MASK) + 1)))
+            size = int(generator.integers(1, max(2, round(image.shape[axis] * MAX_MASK) + 1)))
             start = int(generator.integers(image.shape[axis] - size + 1))
             np.moveaxis(masked, axis, 0)[start : start + size] = 0
-            drawn[name].append([start, size])
-    return masked, {"spec": drawn}
+            masks[name].append([start, size])
+    return masked, {"spec": masks}

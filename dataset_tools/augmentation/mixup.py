@@ -1,8 +1,8 @@
-"""Mix two clips of nearly equal tempo, beat on beat.
+"""Mix two clips of nearly equal tempo with their beats aligned.
 
-After beat-synchronous audio mixup of Chen et al. 2023, "MusicLDM: enhancing novelty in
-text-to-music generation using beat-synchronous mixup strategies". They track beats with a network
-over the whole collection; here both clips' onsets tell tempo and offset, pair by pair.
+Based on the beat-synchronous audio mixup of Chen et al. 2023, "MusicLDM: enhancing novelty in
+text-to-music generation using beat-synchronous mixup strategies". They track beats by a network;
+here tempo and offset are estimated from the onsets of both clips.
 """
 
 import math
@@ -10,23 +10,23 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from scipy import fft, signal
 
 from .stretch import stretch
 
 FADE_S = 0.010
-"""Over which a loop's end runs into its beginning."""
+"""Crossfade from a loop's end to its beginning."""
 HOP_S = 0.01
-"""Of the onset curve."""
+"""Time between values of the onset curve."""
 BPM = (60.0, 180.0)
-MOST_STRETCH = 0.06
-"""Of the partner; clips further apart in tempo are not mixed."""
+"""Range of tempos that are looked for."""
+MAX_STRETCH = 0.06
+"""Largest change of the partner's tempo; clips with other tempos are not mixed."""
 RATIO = (0.5, 0.7)
-"""Of the clip that the caption is of: it stays the louder, and the partner is still heard."""
+"""Range of the clip's share in the mix: it is the louder one, and the partner stays audible."""
 USUAL_PULSE_S = 0.5
-"""Among periods that repeat equally well, people tap the one nearest to two a second."""
-PULSE = 0.1
-"""Least autocorrelation of the onsets at the beat."""
+"""Among periods that repeat equally well, people tap the one nearest to two beats a second."""
+MIN_AUTOCORRELATION = 0.1
+"""Least autocorrelation of the onsets at the beat, relative to lag 0, for a steady beat."""
 
 
 def mix(
@@ -34,11 +34,12 @@ def mix(
     partner: Float[np.ndarray, "channels partner_samples"],
     sr: int,
     generator: np.random.Generator,
-    drawn: dict[str, Any],
+    parameters: dict[str, Any],
 ) -> Float[np.ndarray, "channels samples"]:
-    """Mix ``partner`` in at the clip's tempo and beats, and add what was done to ``drawn``.
+    """Mix ``partner`` into the clip at its tempo and beats; adds "mixup" to ``parameters``.
 
-    The clip comes back alone, and ``drawn`` as it was, if one has no pulse or the tempos differ.
+    If one of them has no steady beat, or the tempos differ too much, the clip is returned unchanged
+    and nothing is added.
     """
     ratio = round(float(generator.uniform(*RATIO)), 3)
     curve = onsets(clip, sr)
@@ -52,7 +53,7 @@ def mix(
     lag = best_lag(curve, onsets(follower, sr))
     follower = np.roll(follower, round(lag * HOP_S * sr), axis=1)
     level = _rms(clip) / max(_rms(follower), 1e-9)
-    drawn["mixup"] = {
+    parameters["mixup"] = {
         "ratio": ratio,
         "partner_tempo": round(rate, 4),
         "partner_shift_s": round(lag * HOP_S, 2),
@@ -61,7 +62,9 @@ def mix(
 
 
 def onsets(audio: Float[np.ndarray, "channels samples"], sr: int) -> Float[np.ndarray, " frames"]:
-    """Measure how fast spectral levels rise, every 10 ms, summed over frequency, mean removed."""
+    """Onset curve: rise of the spectral levels summed over frequency, every 10 ms, mean removed."""
+    from scipy import fft
+
     hop = round(HOP_S * sr)
     mono = np.pad(audio.mean(0), (2 * hop, 2 * hop))
     frames = np.lib.stride_tricks.sliding_window_view(mono, 4 * hop)[::hop]
@@ -72,12 +75,14 @@ def onsets(audio: Float[np.ndarray, "channels samples"], sr: int) -> Float[np.nd
 
 
 def pulse_s(curve: Float[np.ndarray, " frames"]) -> float | None:
-    """Find the time between beats by autocorrelation; None where nothing repeats."""
+    """Seconds between beats, by autocorrelation of the onset curve; None without a steady beat."""
+    from scipy import signal
+
     strength = signal.correlate(curve, curve)[len(curve) - 1 :]
     strength = strength / np.arange(len(curve), 0, -1)
     low, high = (round(60 / bpm / HOP_S) for bpm in reversed(BPM))
     lags = np.arange(low, min(high, len(curve) // 2) + 1)
-    if not len(lags) or strength[lags].max() < PULSE * max(strength[0], 1e-12):
+    if not len(lags) or strength[lags].max() < MIN_AUTOCORRELATION * max(strength[0], 1e-12):
         return None
     usual = np.exp(-0.5 * np.log2(lags * HOP_S / USUAL_PULSE_S) ** 2)
     best = int(lags[(strength[lags] * usual).argmax()])
@@ -87,14 +92,14 @@ def pulse_s(curve: Float[np.ndarray, " frames"]) -> float | None:
 
 
 def nearest_rate(period: float, target: float) -> float | None:
-    """How much faster a pulse must go to meet another, or half or twice it; None if over 6 %."""
+    """Tempo factor from a beat to another, to half or to twice that; None if beyond 6 %."""
     rates = [period / target * octave for octave in (0.5, 1.0, 2.0)]
     rate = min(rates, key=lambda r: abs(np.log(r)))
-    return float(rate) if abs(rate - 1) <= MOST_STRETCH else None
+    return float(rate) if abs(rate - 1) <= MAX_STRETCH else None
 
 
 def best_lag(lead: Float[np.ndarray, " frames"], follower: Float[np.ndarray, " frames"]) -> int:
-    """Frames by which to turn ``follower`` round so that its onsets meet those of ``lead``."""
+    """Frames by which to rotate ``follower`` so that its onsets coincide with those of ``lead``."""
     spectra = np.fft.rfft(lead) * np.fft.rfft(follower, len(lead)).conj()
     lag = int(np.fft.irfft(spectra, len(lead)).argmax())
     return lag - len(lead) if lag > len(lead) // 2 else lag
@@ -103,7 +108,7 @@ def best_lag(lead: Float[np.ndarray, " frames"], follower: Float[np.ndarray, " f
 def looped(
     audio: Float[np.ndarray, "channels longer"], n_samples: int
 ) -> Float[np.ndarray, "channels n_samples"]:
-    """Cut to ``n_samples`` that may go round: what follows them fades out over their beginning."""
+    """Cut to ``n_samples`` that loop without a click; the rest is faded into their beginning."""
     fade = audio.shape[1] - n_samples
     rise = np.linspace(0, 1, fade, dtype=np.float32)
     loop = audio[:, :n_samples].copy()

@@ -6,10 +6,10 @@ import pytest
 from dataset_tools.augmentation.augment import (
     AUGMENTATIONS,
     augment,
-    caption_after,
     parse_names,
     spec_augment,
 )
+from dataset_tools.augmentation.caption_after import caption_after
 from dataset_tools.augmentation.mixup import onsets, pulse_s
 from dataset_tools.augmentation.stretch import change_tempo_and_pitch, stretch
 from dmm.errors import InputError
@@ -84,34 +84,36 @@ def test_silence_before_a_note_does_not_mute_it():
 def test_the_same_seed_text_draws_the_same_clip_and_another_another():
     names = ("gain", "roll", "pitch", "tempo")
     segment = sine(300) + clicks(0.5)
-    (a, drawn), (b, again), (c, _) = (augment(segment, SR, CLIP, names, s, None) for s in "aab")
-    assert drawn == again == json.loads(json.dumps(drawn))
+    (a, parameters), (b, again), (c, _) = (
+        augment(segment, SR, CLIP, names, s, None) for s in "aab"
+    )
+    assert parameters == again == json.loads(json.dumps(parameters))
     assert np.array_equal(a, b) and not np.array_equal(a, c)
     assert a.shape == (1, CLIP) and a.dtype == np.float32
-    assert set(drawn) == {"gain_db", "roll_s", "pitch_semitones", "tempo"}
+    assert set(parameters) == {"gain_db", "roll_s", "pitch_semitones", "tempo"}
 
 
 def test_leaving_one_out_does_not_change_what_the_others_draw():
-    drawn = [augment(sine(300), SR, CLIP, n, "x")[1] for n in (("gain", "tempo"), ("tempo",))]
-    assert drawn[0]["tempo"] == drawn[1]["tempo"]
+    parameters = [augment(sine(300), SR, CLIP, n, "x")[1] for n in (("gain", "tempo"), ("tempo",))]
+    assert parameters[0]["tempo"] == parameters[1]["tempo"]
 
 
 def test_nothing_asked_leaves_the_clip_alone():
-    clip, drawn = augment(sine(300), SR, CLIP, (), "x")
-    assert np.array_equal(clip, sine(300)[:, :CLIP]) and drawn == {}
+    clip, parameters = augment(sine(300), SR, CLIP, (), "x")
+    assert np.array_equal(clip, sine(300)[:, :CLIP]) and parameters == {}
 
 
 def test_no_sample_ever_passes_full_scale():
     loud = sine(300, level=0.99) + 0.9 * np.sign(clicks(0.5))
     for seed in range(5):
-        clip, drawn = augment(loud, SR, CLIP, ("gain", "tempo", "pitch"), str(seed))
-        assert np.abs(clip).max() <= 1 and drawn["gain_db"] <= 3
+        clip, parameters = augment(loud, SR, CLIP, ("gain", "tempo", "pitch"), str(seed))
+        assert np.abs(clip).max() <= 1 and parameters["gain_db"] <= 3
 
 
 def test_a_segment_of_one_clip_is_only_slowed_down():
     for seed in range(5):
-        clip, drawn = augment(sine(300, CLIP), SR, CLIP, ("tempo", "roll"), str(seed))
-        assert drawn["tempo"] <= 1 and clip.shape == (1, CLIP)
+        clip, parameters = augment(sine(300, CLIP), SR, CLIP, ("tempo", "roll"), str(seed))
+        assert parameters["tempo"] <= 1 and clip.shape == (1, CLIP)
 
 
 def test_less_than_a_clip_is_refused():
@@ -121,8 +123,8 @@ def test_less_than_a_clip_is_refused():
 
 def test_a_rolled_clip_holds_the_same_sound_without_a_click_at_the_seam():
     segment = sine(443.21)
-    clip, drawn = augment(segment, SR, CLIP, ("roll",), "roll me")
-    place = round(drawn["roll_s"] * SR)
+    clip, parameters = augment(segment, SR, CLIP, ("roll",), "roll me")
+    place = round(parameters["roll_s"] * SR)
     assert 0 <= place < CLIP
     assert clip[0, 0] == pytest.approx(segment[0, place], abs=0.01)
     assert np.abs(np.diff(clip[0])).max() < 1.05 * np.abs(np.diff(segment[0])).max()
@@ -130,9 +132,9 @@ def test_a_rolled_clip_holds_the_same_sound_without_a_click_at_the_seam():
 
 def test_a_mixed_in_clip_falls_on_the_beats_at_the_tempo_of_the_first():
     lead, partner = clicks(0.5), clicks(0.52, offset_s=0.31)
-    clip, drawn = augment(lead, SR, CLIP, ("mixup",), "x", partner)
-    assert drawn["mixup"]["partner_tempo"] == pytest.approx(1.04, abs=0.01)
-    assert 0.5 <= drawn["mixup"]["ratio"] <= 0.7
+    clip, parameters = augment(lead, SR, CLIP, ("mixup",), "x", partner)
+    assert parameters["mixup"]["partner_tempo"] == pytest.approx(1.04, abs=0.01)
+    assert 0.5 <= parameters["mixup"]["ratio"] <= 0.7
     curve = onsets(clip, SR)
     on = [curve[round(100 * s) - 3 : round(100 * s) + 4].max() for s in np.arange(0.6, 4.5, 0.5)]
     between = [curve[round(100 * s) : round(100 * s) + 20].max() for s in np.arange(0.7, 4.4, 0.5)]
@@ -140,8 +142,8 @@ def test_a_mixed_in_clip_falls_on_the_beats_at_the_tempo_of_the_first():
 
 
 def test_clips_of_different_tempo_are_not_mixed():
-    clip, drawn = augment(clicks(0.5), SR, CLIP, ("mixup",), "x", clicks(0.4))
-    assert drawn == {} and np.array_equal(clip, clicks(0.5)[:, :CLIP])
+    clip, parameters = augment(clicks(0.5), SR, CLIP, ("mixup",), "x", clicks(0.4))
+    assert parameters == {} and np.array_equal(clip, clicks(0.5)[:, :CLIP])
 
 
 @pytest.mark.parametrize("bpm", [75, 100, 120, 150])
@@ -156,11 +158,11 @@ def test_a_steady_tone_has_no_pulse():
 @pytest.mark.parametrize("shape", [(256, 256), (512, 512, 3)])
 def test_masks_are_recorded_and_nothing_else_changes(shape):
     image = np.full(shape, 200, np.uint8)
-    masked, drawn = spec_augment(image, "x")
+    masked, parameters = spec_augment(image, "x")
     expected = image.copy()
-    for start, size in drawn["spec"]["rows"]:
+    for start, size in parameters["spec"]["rows"]:
         expected[start : start + size] = 0
-    for start, size in drawn["spec"]["frames"]:
+    for start, size in parameters["spec"]["frames"]:
         expected[:, start : start + size] = 0
     assert np.array_equal(masked, expected) and (masked == 0).any() and (image == 200).all()
 
@@ -172,7 +174,7 @@ def test_an_unknown_name_is_refused_with_those_there_are():
 
 
 @pytest.mark.parametrize(
-    ("caption", "drawn", "told"),
+    ("caption", "parameters", "updated"),
     [
         ("120 bpm", {"tempo": 1.05}, "126 bpm"),
         ("fast, 128-BPM techno of 1999", {"tempo": 0.95}, "fast, 122-BPM techno of 1999"),
@@ -188,5 +190,5 @@ def test_an_unknown_name_is_refused_with_those_there_are():
         ("piano, no drums", mixed_with("piano, drums, no bass"), "piano, drums"),
     ],
 )
-def test_words_stay_true(caption, drawn, told):
-    assert caption_after(caption, drawn) == told
+def test_words_stay_true(caption, parameters, updated):
+    assert caption_after(caption, parameters) == updated
