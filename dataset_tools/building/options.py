@@ -4,28 +4,27 @@ import json
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, get_args
 
 from dmm.codec.mel import load_format
 from dmm.errors import InputError
 
 from ..augmentation.augment import parse_names
 from ..captions.clean import DEFAULT_ANCHOR, check_anchor
+from ..choices import CaptionMode, UnsureMode, VocalMode
 from ..quality import Limits
 from .audio_models import classifier_version, embedder_version
 
-CaptionMode = Literal["clean", "reduce"]
-VocalMode = Literal["gate", "keep"]
-UnsureMode = Literal["reg", "out"]
 DEFAULT_CAPTIONS: dict[str, CaptionMode] = {"folder": "clean", "minimidi": "clean"}
 """Sources whose captions the user or a generator wrote; captions of all others are reduced."""
 CHOICES: dict[str, tuple[str | None, ...]] = {
-    "captions": (None, "clean", "reduce"),
-    "vocals": ("gate", "keep"),
-    "unsure": ("reg", "out"),
+    "captions": (None, *get_args(CaptionMode)),
+    "vocals": get_args(VocalMode),
+    "unsure": get_args(UnsureMode),
 }
 """Option: the values it may have."""
 MINIMIDI_ONLY = ("instruments", "unseen", "soundfont", "midi", "singers")
+"""Options that only the source ``minimidi`` has."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,7 @@ class BuildOptions:
     beats: bool = False
     """Move every window to the first beat after its regular start."""
     stereo: bool = False
+    """Make stereo clips, whose images hold mid and side, instead of mono ones."""
     pad: bool = False
     """Extend tracks shorter than one clip with silence instead of refusing them."""
     max_clips_per_track: int | None = None

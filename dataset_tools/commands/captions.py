@@ -1,8 +1,9 @@
-"""``dmm data captions``: see what the caption rules do, word by word and in numbers."""
+"""The commands ``dmm data captions diff`` and ``stats``: what the caption rules change."""
 
 import itertools
 import json
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,14 +16,19 @@ from ..captions.clean import DEFAULT_ANCHOR
 from ..captions.history import History, histories, word_diff
 from ..captions.lexicon import FACETS
 
-app = typer.Typer(help="See what cleaning does to captions.", no_args_is_help=True)
+app = typer.Typer(
+    help="Show what the caption rules change.", no_args_is_help=True, add_completion=False
+)
 
-Source = Annotated[Path, typer.Argument(help="CSV table of captions, or DATASET folder.")]
-Voice = Annotated[bool, typer.Option("--voice", help="Table: keep what is said of voices.")]
-Reduce = Annotated[bool, typer.Option(help="Table: leave at most five terms of a caption.")]
-Anchor = Annotated[str, typer.Option(help="Table: words before every caption.")]
-Column = Annotated[str, typer.Option(help="Table: the column with the captions.")]
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+table_option = partial(typer.Option, rich_help_panel="For a table")
+Source = Annotated[Path, typer.Argument(help="CSV table of captions, or a dataset folder.")]
+Voice = Annotated[bool, table_option("--voice", help="Keep mentions of voices.")]
+Reduce = Annotated[
+    bool, table_option(help="Reduce captions to two instruments and three descriptors at most.")
+]
+Anchor = Annotated[str, table_option(help="Words before every caption, which use up tokens.")]
+Column = Annotated[str, table_option(help="Name of the column with the captions.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 STYLES = {"same": "", "removed": "red strike", "added": "green"}
 
@@ -30,16 +36,17 @@ STYLES = {"same": "", "removed": "red strike", "added": "green"}
 @app.command()
 def diff(
     source: Source,
-    limit: Annotated[int, typer.Option(min=1, help="How many to show.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, help="Most captions to show.")] = 20,
     voice: Voice = False,
     reduce: Reduce = True,
     anchor: Anchor = DEFAULT_ANCHOR,
     column: Column = "caption",
     as_json: AsJson = False,
 ) -> None:
-    """Show captions that were changed, rule by rule: removed red and struck, added green.
+    """Show the captions that were changed, rule by rule: removed words red, added words green.
 
-    Without colours (piped) every step is a line of its own.
+    Without colours, in a pipe, the caption is printed after every rule. The captions of a table are
+    changed now; those of a dataset were changed when it was built.
 
     Example: dmm data captions diff captions.csv --limit 5
     """
@@ -77,7 +84,7 @@ def stats(
     column: Column = "caption",
     as_json: AsJson = False,
 ) -> None:
-    """Count words, CLIP tokens, voices and facets of all captions, before and after.
+    """Count words, CLIP tokens, voices and facets of all captions, before and after the rules.
 
     Example: dmm data captions stats captions.csv
     """
@@ -102,13 +109,13 @@ def _table(facts: dict[str, dict[str, Any]]) -> Table:
         table.add_row(name, *map(str, cells))
 
     row("captions", *(side["captions"] for side in sides))
-    row("of them different", *(side["distinct"] for side in sides))
+    row("distinct captions", *(side["distinct"] for side in sides))
     for what in ("words", "tokens"):
         for mark in ("p50", "p95", "max"):
             row(f"{what} {mark}", *(side[what][mark] for side in sides))
     row("over 77 tokens", *(side["too_long"] for side in sides))
-    row("that name a voice", *(side["voice"] for side in sides))
+    row("that mention a voice", *(side["voice"] for side in sides))
     for facet in FACETS:
         row(f"with {facet}", *(f"{side['facets'][facet]:.1%}" for side in sides))
-    row("without a known sound", *(f"{side['unknown']:.1%}" for side in sides))
+    row("without a known term", *(f"{side['unknown']:.1%}" for side in sides))
     return table

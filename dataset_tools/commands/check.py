@@ -1,4 +1,4 @@
-"""``dmm data check``."""
+"""The command ``dmm data check``."""
 
 import json
 from collections.abc import Sequence
@@ -12,16 +12,16 @@ import typer
 from ..finding import Finding
 
 SHOWN = 20
-"""Findings of one kind that are printed; the others are counted."""
+"""Most findings of one kind that are printed; further ones are counted."""
 
 
 def check(
     dataset: Annotated[Path, typer.Argument(help="Dataset folder.")],
-    as_json: Annotated[bool, typer.Option("--json", help="All findings, as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all findings as JSON.")] = False,
 ) -> None:
-    """Check every contract of a dataset: files, captions, splits, leaks, sd-scripts' traps.
+    """Check a dataset: files, captions, splits, leaks, and settings that sd-scripts misreads.
 
-    One line a finding; exit code 1 if there is any.
+    Prints one line for each fault. The exit code is 1 if there is any.
 
     Example: dmm data check data/mine
     """

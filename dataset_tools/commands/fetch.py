@@ -9,15 +9,16 @@ from ..fetch import COLLECTIONS, fetch_collection, find_collection
 
 
 def fetch(
-    name: Annotated[str, typer.Argument(help=f"One of: {', '.join(COLLECTIONS)}.")],
-    out: Annotated[Path, typer.Option(help="Folder to put it in.")],
+    name: Annotated[str, typer.Argument(help=f"Name of the collection: {', '.join(COLLECTIONS)}.")],
+    out: Annotated[Path, typer.Option(help="Folder to download to.")],
     audio: Annotated[
-        bool, typer.Option(help="The sound too; without it, captions and licences only.")
+        bool, typer.Option(help="Download the sound too, not only captions and licences.")
     ] = True,
 ) -> None:
-    """Download a public collection of music, check it, unpack it; go on where it broke off.
+    """Download a public collection of music, check it, and unpack it.
 
-    Files brought by hand into OUT are checked and used. Prints the folder to build from.
+    An interrupted download continues when the same command is run again. Files that are already in
+    OUT, also those put there by hand, are checked and used.
 
     Example: dmm data fetch sdd --out ~/music/sdd
     """

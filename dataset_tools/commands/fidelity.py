@@ -1,4 +1,4 @@
-"""``dmm data fidelity``."""
+"""The command ``dmm data fidelity``."""
 
 import json
 from pathlib import Path
@@ -11,15 +11,20 @@ def fidelity(
     dataset: Annotated[Path, typer.Argument(help="Dataset folder with a test split.")],
     out: Annotated[Path, typer.Option(help="Folder for fidelity.html and fidelity.json.")],
     base: Annotated[
-        Path | None, typer.Option(help="SDXL checkpoint whose VAE to hear, .safetensors.")
+        Path | None,
+        typer.Option(
+            help="SD 1.5 or SDXL checkpoint, .safetensors, whose VAE to include.",
+            show_default="none",
+        ),
     ] = None,
-    clips: Annotated[int, typer.Option(min=1, help="Test clips to take.")] = 12,
-    seed: Annotated[int, typer.Option(help="Decides which.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the JSON.")] = False,
+    clips: Annotated[int, typer.Option(min=1, help="Number of test clips.")] = 12,
+    seed: Annotated[int, typer.Option(help="Seed of the choice of clips.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print fidelity.json.")] = False,
 ) -> None:
-    """Hear what the mel format, and a base model's VAE after it, lose on a dataset's test clips.
+    """Measure what mel images, and a base model's VAE, lose of a dataset's test clips.
 
-    No LoRA trained on the dataset can sound better than this. Prints what to expect and the page.
+    No LoRA trained on the dataset can sound better than this. Prints the losses, what they mean for
+    the sound, and the path of a page to listen to.
 
     Example: dmm data fidelity data/mine --base models/nano/nano.safetensors --out fidelity
     """

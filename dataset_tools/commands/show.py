@@ -1,4 +1,4 @@
-"""``dmm data show``."""
+"""The command ``dmm data show``."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,14 +14,23 @@ if TYPE_CHECKING:
 def show(
     dataset: Annotated[Path, typer.Argument(help="Dataset folder.")],
     id: Annotated[  # noqa: A002 - the argument's name
-        str, typer.Argument(help="A clip's id, or enough of its beginning.")
+        str, typer.Argument(help="A clip's id, or a unique beginning of it.")
     ],
     out: Annotated[
-        Path | None, typer.Option(help="Folder for its picture in colour and its sound.")
+        Path | None,
+        typer.Option(
+            help="Write the image in colour and the sound to this folder.",
+            show_default="not written",
+        ),
     ] = None,
-    html: Annotated[Path | None, typer.Option(help="Write a page of it here.")] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write a page with image and player to this file.", show_default="not written"
+        ),
+    ] = None,
 ) -> None:
-    """Show one clip: its words and how they came about, facets, voice, sound, picture.
+    """Show one clip: its caption and the changes to it, facets, voice, sound and image.
 
     Example: dmm data show data/mine rain --html clip.html
     """

@@ -1,4 +1,4 @@
-"""``dmm data stats``."""
+"""The command ``dmm data stats``."""
 
 import json
 from pathlib import Path
@@ -9,10 +9,13 @@ import typer
 
 def stats(
     dataset: Annotated[Path, typer.Argument(help="Dataset folder.")],
-    html: Annotated[Path | None, typer.Option(help="Also write a page of it here.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option(help="Also write a page to this file.", show_default="not written"),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show what a dataset holds: hours, splits, captions, facets, sound, voices, licences.
+    """Show statistics of a dataset: hours, splits, captions, facets, sound, voices, licences.
 
     Example: dmm data stats data/mine --html stats.html
     """
@@ -57,7 +60,7 @@ def _measures(facts: dict[str, Any]) -> Any:
     from ..inspection.stats_page import number
 
     table = Table("\nclips", box=None)
-    for name in ("\n5 %", "\nhalf", "\n95 %", "\nmost"):
+    for name in ("\n5 %", "\nmedian", "\n95 %", "\nmaximum"):
         table.add_column(name, justify="right")
     for name, found in facts["measures"].items():
         title, unit, _ = MEASURES[name]

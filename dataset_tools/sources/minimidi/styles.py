@@ -177,7 +177,7 @@ HELD_OUT_STYLES: tuple[str, ...] = tuple(style.name for style in _HELD_OUT)
 
 
 def leads_and_accompaniments(style: Style, unseen: bool) -> list[tuple[str, str | None]]:
-    """Pairs of a style, some repeated; ``unseen``: those in ``TEST_PAIRS``, otherwise all others."""
+    """Pairs of a style, some repeated: those in ``TEST_PAIRS`` if ``unseen``, else all others."""
     return [
         (lead, comp)
         for lead in style.leads

@@ -1,0 +1,32 @@
+"""The command line of ``dmm data``: help, examples, and how fast it appears."""
+
+import subprocess
+import sys
+
+import pytest
+import typer.main
+from typer.testing import CliRunner
+
+from dataset_tools.cli import app
+
+COMMANDS = ["build", "fetch", "check", "stats", "show", "fidelity", "captions diff"]
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "captions stats"])
+def test_help_of_every_command_has_an_example(command):
+    result = CliRunner().invoke(app, [*command.split(), "--help"])
+    assert result.exit_code == 0 and f"Example: dmm data {command} " in result.stdout
+
+
+def test_build_shows_ten_options_before_its_panels():
+    group = typer.main.get_command(app)
+    options = group.commands["build"].params
+    first = [option.name for option in options if not option.rich_help_panel]
+    assert len(first) == 10 and first[:3] == ["out", "source", "input"] and len(options) == 45
+
+
+def test_help_imports_neither_the_build_nor_heavy_packages():
+    heavy = "{'torch', 'scipy', 'pyarrow', 'numba', 'dataset_tools.building.build'}"
+    code = f"import sys, dataset_tools.cli; print({heavy} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
