@@ -6,8 +6,8 @@ class). The tables and the share of true items are learnt from the votes alone b
 maximisation (Dawid & Skene 1979, Applied Statistics 28(1); as "data programming" in Ratner et al.
 2016, https://arxiv.org/abs/1605.07723).
 
-An abstention is evidence too: if no tag names a voice, a voice is a little less likely. ``seen`` is
-False where a function does not apply (a track without tags); such an abstention is ignored.
+An abstention is evidence too: if no tag names a voice, a voice is a little less likely. ``applies``
+is False where a function does not apply (a track without tags); such an abstention is ignored.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-UNSEEN = 3
+NOT_APPLICABLE = 3
 """Row of the padded log table for a function that does not apply."""
 
 
@@ -34,16 +34,16 @@ class LabelModel:
     def probabilities(
         self,
         votes: Int[np.ndarray, "items functions"],
-        seen: Bool[np.ndarray, "items functions"] | None = None,
+        applies: Bool[np.ndarray, "items functions"] | None = None,
     ) -> Float[np.ndarray, " items"]:
-        """P(true) of every item; ``seen`` is False where a function does not apply."""
-        likelihood = _log_likelihood(_patterns(votes, seen), self.table)
+        """P(true) of every item; ``applies`` is False where a function does not apply."""
+        likelihood = _log_likelihood(_patterns(votes, applies), self.table)
         return _posterior(likelihood, self.balance)
 
 
 def fit_label_model(
     votes: Int[np.ndarray, "items functions"],
-    seen: Bool[np.ndarray, "items functions"] | None = None,
+    applies: Bool[np.ndarray, "items functions"] | None = None,
     *,
     prior: Float[np.ndarray, "functions 3 2"] | None = None,
     balance_prior: tuple[float, float] = (2.0, 2.0),
@@ -53,17 +53,17 @@ def fit_label_model(
     """Learn the tables and the balance that are most probable given the votes and the priors.
 
     ``prior`` counts imagined items, vote by class, that each function has voted on; its default is
-    ``agreeing_prior(votes, seen)``. ``balance_prior`` counts imagined (false, true) items. The
+    ``agreeing_prior(votes, applies)``. ``balance_prior`` counts imagined (false, true) items. The
     priors matter where votes are few, and decide which of the two classes is "true".
 
     A vote never becomes evidence for its opposite: where the data suggest that, it is ignored. The
     order of the items does not matter. ValueError for votes other than -1, 0 and 1, and for counts
     of 0 or less.
     """
-    prior = agreeing_prior(votes, seen) if prior is None else prior
+    prior = agreeing_prior(votes, applies) if prior is None else prior
     if min(balance_prior) <= 0 or (prior <= 0).any():
         raise ValueError("imagined counts must be above 0, or a vote could be impossible")
-    patterns, weights = _distinct(_patterns(votes, seen))
+    patterns, weights = _distinct(_patterns(votes, applies))
     one_hot = (patterns[:, :, None] == np.arange(3)).astype(float)
     table = _shares(prior)
     balance = balance_prior[1] / sum(balance_prior)
@@ -83,7 +83,7 @@ def fit_label_model(
 
 def agreeing_prior(
     votes: Int[np.ndarray, "items functions"],
-    seen: Bool[np.ndarray, "items functions"] | None = None,
+    applies: Bool[np.ndarray, "items functions"] | None = None,
     accuracy: float = 0.8,
     strength: float = 10.0,
 ) -> Float[np.ndarray, "functions 3 2"]:
@@ -92,9 +92,9 @@ def agreeing_prior(
     A share ``accuracy`` of these votes is right. ``strength`` is the number of items in each class.
     Functions abstain equally often in both classes.
     """
-    patterns = _patterns(votes, seen)
-    spoken = ((patterns != 1) & (patterns != UNSEEN)).sum(axis=0)
-    share = (spoken + 1) / ((patterns != UNSEEN).sum(axis=0) + 2)  # never 0 or 1
+    patterns = _patterns(votes, applies)
+    spoken = ((patterns != 1) & (patterns != NOT_APPLICABLE)).sum(axis=0)
+    share = (spoken + 1) / ((patterns != NOT_APPLICABLE).sum(axis=0) + 2)  # never 0 or 1
     against, none, favour = share * (1 - accuracy), 1 - share, share * accuracy
     true = np.stack([against, none, favour], axis=1)
     return strength * np.stack([true[:, ::-1], true], axis=2)
@@ -103,24 +103,24 @@ def agreeing_prior(
 def log_posterior(
     model: LabelModel,
     votes: Int[np.ndarray, "items functions"],
-    seen: Bool[np.ndarray, "items functions"] | None,
+    applies: Bool[np.ndarray, "items functions"] | None,
     prior: Float[np.ndarray, "functions 3 2"],
     balance_prior: tuple[float, float],
 ) -> float:
     """The value that ``fit_label_model`` maximises, up to a constant."""
-    likelihood = _log_likelihood(_patterns(votes, seen), model.table)
+    likelihood = _log_likelihood(_patterns(votes, applies), model.table)
     log_balance = np.log([1 - model.balance, model.balance])
     items = np.logaddexp(*(likelihood + log_balance).T).sum()
     return float(items + (prior * np.log(model.table)).sum() + log_balance @ balance_prior)
 
 
 def _patterns(
-    votes: Int[np.ndarray, "items functions"], seen: Bool[np.ndarray, "items functions"] | None
+    votes: Int[np.ndarray, "items functions"], applies: Bool[np.ndarray, "items functions"] | None
 ) -> Int[np.ndarray, "items functions"]:
-    """Votes as row numbers of the log table: 0, 1, 2 for -1, 0, 1; UNSEEN where not ``seen``."""
+    """Rows of the log table: 0, 1, 2 for votes -1, 0, 1; NOT_APPLICABLE for ignored ones."""
     if votes.size and not np.isin(votes, (-1, 0, 1)).all():
         raise ValueError(f"votes are -1, 0 or 1; got {votes.min()}..{votes.max()}")
-    return votes + 1 if seen is None else np.where(seen, votes + 1, UNSEEN)
+    return votes + 1 if applies is None else np.where(applies, votes + 1, NOT_APPLICABLE)
 
 
 def _distinct(
@@ -129,7 +129,7 @@ def _distinct(
     """Distinct rows in a fixed order, and how often each occurs."""
     if patterns.shape[1] == 0:
         return patterns, np.ones(len(patterns), int)
-    codes = np.ravel_multi_index(tuple(patterns.T), (UNSEEN + 1,) * patterns.shape[1])
+    codes = np.ravel_multi_index(tuple(patterns.T), (NOT_APPLICABLE + 1,) * patterns.shape[1])
     _, first, counts = np.unique(codes, return_index=True, return_counts=True)
     return patterns[first], counts
 

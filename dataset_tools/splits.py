@@ -45,10 +45,10 @@ def assign_splits(
     """
     for grouping, group_of in GROUPINGS.items():
         groups = {track.id: group_of(track) for track in tracks}
-        own = {groups[track.id] for track in tracks if not track.is_reg}
-        if len(own) >= MIN_GROUPS:
-            places = _place(own, seed, val, test)
-            places |= {groups[track]: "test" for track in held_out if groups[track] in own}
+        own_groups = {groups[track.id] for track in tracks if not track.is_reg}
+        if len(own_groups) >= MIN_GROUPS:
+            places = _place(own_groups, seed, val, test)
+            places |= {groups[track]: "test" for track in held_out if groups[track] in own_groups}
             return {track: places.get(group, "train") for track, group in groups.items()}, grouping
     return {track.id: "train" for track in tracks}, "track"
 

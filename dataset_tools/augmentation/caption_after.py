@@ -23,10 +23,9 @@ SOLO = re.compile(r"\b(solo|unaccompanied|alone)\b\s*", re.I)
 def caption_after(caption: str, parameters: dict[str, Any]) -> str:
     """Caption of a clip after an augmentation with these parameters, as ``augment`` returns them.
 
-    Tempo figures and key names are changed with tempo and pitch. After a mixup whose parameters
-    hold the partner's ``caption``, the partner's instruments are added; mood, genre and tempo stay
-    those of the louder clip. "Solo", "no drums" and key names are removed, as they may be wrong
-    now.
+    Tempo figures and key names are changed with tempo and pitch. After a mixup, whose parameters
+    must hold the partner's ``caption``, the partner's instruments are added, and "solo", "no drums"
+    and key names are removed, as they may be wrong now; mood, genre and tempo stay.
 
     >>> caption_after("piano in C minor, 120 bpm", {"tempo": 1.05, "pitch_semitones": 2})
     'piano in D minor, 126 bpm'
@@ -66,7 +65,7 @@ def _transposed_key(found: re.Match[str], semitones: int) -> str:
 def _with_partner(caption: str, partner: str) -> str:
     """Add the instruments of the partner's caption, and drop statements that they make untrue."""
     find = load_lexicon().find
-    theirs = [m.value for m in find(partner) if m.facet == "instrument" and not m.negated]
+    instruments = [m.value for m in find(partner) if m.facet == "instrument" and not m.negated]
     parts = [SOLO.sub("", part.strip()).strip() for part in caption.split(",")]
     kept = [
         part
@@ -74,4 +73,4 @@ def _with_partner(caption: str, partner: str) -> str:
         if part and not KEY.search(part) and not any(m.negated for m in find(part))
     ]
     mentioned = {mention.value for part in kept for mention in find(part)}
-    return ", ".join(kept + [name for name in dict.fromkeys(theirs) if name not in mentioned])
+    return ", ".join(kept + [name for name in dict.fromkeys(instruments) if name not in mentioned])

@@ -22,7 +22,7 @@ BPM = (60.0, 180.0)
 MAX_STRETCH = 0.06
 """Largest change of the partner's tempo; clips with other tempos are not mixed."""
 RATIO = (0.5, 0.7)
-"""Range of the clip's share in the mix: it is the louder one, and the partner stays audible."""
+"""Range of the clip's share in the mix: it is never the softer one; the partner stays audible."""
 USUAL_PULSE_S = 0.5
 """Among periods that repeat equally well, people tap the one nearest to two beats a second."""
 MIN_AUTOCORRELATION = 0.1
@@ -92,7 +92,7 @@ def pulse_s(curve: Float[np.ndarray, " frames"]) -> float | None:
 
 
 def nearest_rate(period: float, target: float) -> float | None:
-    """Tempo factor from a beat to another, to half or to twice that; None if beyond 6 %."""
+    """Tempo factor that brings ``period`` to ``target``, half or twice that; None if beyond 6 %."""
     rates = [period / target * octave for octave in (0.5, 1.0, 2.0)]
     rate = min(rates, key=lambda r: abs(np.log(r)))
     return float(rate) if abs(rate - 1) <= MAX_STRETCH else None

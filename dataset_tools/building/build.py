@@ -65,8 +65,8 @@ def build_dataset(
     ``input`` is the file or folder that the source reads, ``reg_input`` a folder of audio for
     regularisation, ``tags`` MTG-Jamendo's table for Song Describer, ``count`` the number of pieces
     that a generator makes. ``jobs`` is the number of processes (None: one per processor), ``ray``
-    the address of a Ray cluster to use instead. ``force`` discards a dataset that was built with
-    other options. Refused inputs are listed on stderr and in ``rejected.jsonl``. InputError if no
+    the address of a Ray cluster to use instead. ``force`` discards the dataset of an earlier
+    build. Refused inputs are listed on stderr and in ``rejected.jsonl``. InputError if no
     clip is left.
     """
     claim_folder(out, options, force=force)

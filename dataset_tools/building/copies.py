@@ -89,10 +89,10 @@ def _jobs(
 ) -> Iterator[CopyJob]:
     training = [row for row in rows if row["split"] == "train"]
     partner_of = _partners(training, tracks, pulses) if "mixup" in options.augment else {}
-    for track, own in groupby(training, key=lambda row: row["track"]):
-        mine = tuple(own)
-        partners = tuple(partner_of.get(row["id"]) for row in mine) if partner_of else ()
-        yield CopyJob(tracks[track], mine, partners, options, folder)
+    for track, group in groupby(training, key=lambda row: row["track"]):
+        clips = tuple(group)
+        partners = tuple(partner_of.get(row["id"]) for row in clips) if partner_of else ()
+        yield CopyJob(tracks[track], clips, partners, options, folder)
 
 
 def _partners(

@@ -107,8 +107,8 @@ class BuildOptions:
     def __post_init__(self) -> None:
         check_anchor(self.anchor)
         check_anchor(self.class_words or "")
-        if self.source != "minimidi" and (asked := [n for n in MINIMIDI_ONLY if getattr(self, n)]):
-            option = asked[0].replace("_", "-")
+        if self.source != "minimidi" and (given := [n for n in MINIMIDI_ONLY if getattr(self, n)]):
+            option = given[0].replace("_", "-")
             raise InputError(f"--{option} is for --source minimidi, not for {self.source!r}")
         if min(self.val, self.test) < 0 or self.val + self.test > 1:
             raise InputError(

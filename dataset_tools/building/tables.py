@@ -43,9 +43,9 @@ def write_metadata(folder: Path, rows: Sequence[dict[str, Any]], options: BuildO
     would load without captions.
     """
     for split in SPLITS:
-        mine = [row for row in rows if row["split"] == split]
+        clips = [row for row in rows if row["split"] == split]
         anchor = options.anchor_of(split)
-        texts = [(f"{row['id']}.png", prompt(anchor, row["caption"])) for row in mine]
+        texts = [(f"{row['id']}.png", prompt(anchor, row["caption"])) for row in clips]
         path = folder / split / "metadata.jsonl"
         if texts:
             _write_jsonl(path, [{"file_name": name, "text": text} for name, text in texts])

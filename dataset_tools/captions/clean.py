@@ -28,7 +28,7 @@ _SENTENCE_END = re.compile(
 
 @dataclass(frozen=True)
 class Change:
-    """What one rule did: the whole caption before it, and after."""
+    """A change that one rule made: the whole caption before and after it."""
 
     rule: str
     before: str

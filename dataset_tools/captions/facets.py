@@ -67,11 +67,11 @@ def _estimate_facet(
     if not named:
         return
     values = sorted(named.union(known))
-    votes, seen = _table(facet, values, sources)
-    pairs = votes.reshape(-1, votes.shape[2]), seen.reshape(-1, seen.shape[2])
+    votes, applies = _table(facet, values, sources)
+    pairs = votes.reshape(-1, votes.shape[2]), applies.reshape(-1, applies.shape[2])
     model = fit_label_model(*pairs, **_priors(*pairs), tolerance=1e-5)
     voted = votes.any(axis=2)
-    probabilities = model.probabilities(votes[voted], seen[voted]).round(6)
+    probabilities = model.probabilities(votes[voted], applies[voted]).round(6)
     for i, j, probability in zip(*np.nonzero(voted), probabilities.tolist(), strict=True):
         found[i].setdefault(facet, {})[values[j]] = probability
 
@@ -81,24 +81,26 @@ def _table(
 ) -> tuple[Int[np.ndarray, "tracks values 4"], Bool[np.ndarray, "tracks values 4"]]:
     """Votes of the four sources on each value, and whether each source could vote on it.
 
-    A caption could name any value; the audio model votes on the values that it was asked about.
+    A caption could name any value; the audio model votes only on the values in its votes.
     """
     column = {value: j for j, value in enumerate(values)}
     votes = np.zeros((len(sources), len(values), 4), np.int8)
-    seen = np.zeros(votes.shape, bool)
+    applies = np.zeros(votes.shape, bool)
     for i, track in enumerate(sources):
         for k, source in enumerate(track):
-            seen[i, :, k] = source is not None and k != SOUND
+            applies[i, :, k] = source is not None and k != SOUND
             for (f, value), vote in (source or {}).items():
                 if f == facet:
                     votes[i, column[value], k] = vote
-                    seen[i, column[value], k] = True
-    return votes, seen
+                    applies[i, column[value], k] = True
+    return votes, applies
 
 
-def _priors(votes: Int[np.ndarray, "pairs 4"], seen: Bool[np.ndarray, "pairs 4"]) -> dict[str, Any]:
+def _priors(
+    votes: Int[np.ndarray, "pairs 4"], applies: Bool[np.ndarray, "pairs 4"]
+) -> dict[str, Any]:
     """Priors of the fit, given how often each source mentions and denies values."""
-    looked = np.maximum(seen.sum(axis=0), 1)
+    looked = np.maximum(applies.sum(axis=0), 1)
     mentions = np.maximum((votes > 0).sum(axis=0), 0.5) / looked
     denials = np.maximum((votes < 0).sum(axis=0), 0.5) / looked
     true = np.stack([WRONG * denials, 1 - RECALL - WRONG * denials, np.full(4, RECALL)], axis=1)

@@ -1,4 +1,4 @@
-"""Captions beside the images and in ``metadata.jsonl``: the manifest's, and fit to train on."""
+"""Check caption files and ``metadata.jsonl``: equal to the manifest, and usable in training."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -10,12 +10,12 @@ from ..finding import REBUILD, Finding
 from ..layout import SPLITS
 
 MAX_TOKENS = 77
-"""CLIP's 75 and its start and end; what lies beyond is not read."""
-REWORD = "mend the caption at its source and build again"
+"""Tokens that CLIP reads, with start and end; further ones are ignored."""
+REWORD = "correct the caption at its source and build again"
 
 
 def check_caption(dataset: Dataset, row: Row) -> Iterator[Finding]:
-    """Find what is wrong with a clip's words, and with the file that holds them."""
+    """Find faults of a clip's caption, and of its caption file."""
     where = f"{row['split']}/{row['id']}.txt"
     if wrong := _wrong_file(dataset.folder / where, row["caption"]):
         yield Finding("caption file", where, wrong, REBUILD)
@@ -52,7 +52,7 @@ def _wrong_words(caption: str, anchor: str) -> Iterator[str]:
 
 
 def check_metadata(dataset: Dataset, rows: Sequence[Row]) -> Iterator[Finding]:
-    """Find ``metadata.jsonl`` files whose texts are not the prompts of the split's clips."""
+    """Find ``metadata.jsonl`` files that do not have exactly the prompts of their split's clips."""
     for split in SPLITS:
         anchor = dataset.anchor_of(split)
         expected = {
@@ -72,7 +72,7 @@ def _wrong_metadata(path: Path, expected: dict[str, str]) -> str | None:
         lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
         texts = {line["file_name"]: line["text"] for line in lines}
     except (ValueError, KeyError, TypeError):
-        return "damaged: a line of it is no JSON with file_name and text"
+        return "damaged: a line is no JSON object with file_name and text"
     if len(texts) < len(lines):
         return "names a file twice"
     for name in sorted(expected.keys() | texts.keys()):

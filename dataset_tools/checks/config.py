@@ -1,8 +1,8 @@
-"""``dataset.toml`` as sd-scripts reads it: its traps cost a training run and say nothing.
+"""Check ``dataset.toml`` for settings that sd-scripts accepts silently but that spoil the training.
 
-Values of ``[general]`` hold for every dataset, a dataset's for every subset, and the innermost
-wins. sd-scripts takes the separator out of a caption only while it shuffles, drops or warms up
-its parts (``process_caption`` in library/train_util.py); else ``|||`` goes to the tokeniser.
+Values of ``[general]`` apply to all datasets, those of a dataset to all its subsets; inner values
+take precedence. sd-scripts removes the separator from a caption only while it shuffles, drops or
+warms up its parts (``process_caption`` in library/train_util.py); otherwise ``|||`` is tokenised.
 """
 
 import tomllib
@@ -22,13 +22,14 @@ FORBIDDEN = {
     "random_crop": "clips would lose frequencies",
     "face_crop_aug_range": "clips would lose frequencies",
     "enable_bucket": "images would be resized",
-    "enable_wildcard": "braces in captions would be played with",
+    "enable_wildcard": "braces in captions would be replaced at random",
     "secondary_separator": "captions would be changed",
 }
+"""Setting that must be off, and what it would do to mel images or captions."""
 
 
 def check_config(dataset: Dataset) -> Iterator[Finding]:
-    """Find what sd-scripts would refuse, or follow to no good."""
+    """Find settings that sd-scripts would refuse, and those that would spoil the training."""
     try:
         config = tomllib.loads((dataset.folder / FILE).read_text("utf-8"))
         subsets = _subsets(config)
@@ -44,7 +45,7 @@ def check_config(dataset: Dataset) -> Iterator[Finding]:
 
 
 def _subsets(config: dict[str, Any]) -> list[dict[str, Any]]:
-    """Every subset with the values that it inherits."""
+    """All subsets, each with the values that it inherits."""
     return [
         config.get("general", {})
         | {name: value for name, value in group.items() if name != "subsets"}
@@ -91,7 +92,7 @@ def _wrong_values(dataset: Dataset, subsets: list[dict[str, Any]]) -> Iterator[s
 
 
 def _wrong_prefix(subset: dict[str, Any], anchor: str) -> str | None:
-    """Hold prefix, separator and shuffling against the anchor, and against each other."""
+    """Compare prefix, separator and shuffling with the anchor, and with each other."""
     prefix, separator = subset.get("caption_prefix"), subset.get("keep_tokens_separator")
     parts_move = any(
         subset.get(option)

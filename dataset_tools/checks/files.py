@@ -1,7 +1,7 @@
-"""A clip's files: the picture is as built, the sound fits, and nothing else is trained on.
+"""Check a clip's image and sound, and find stray images and outdated caches.
 
-sd-scripts trains on every image in a folder, whoever put it there, and takes cached latents for
-the image's whether or not the image has changed since.
+sd-scripts trains on all images in a folder, also on those that the build did not write, and uses
+cached latents even if their image has changed since.
 """
 
 import hashlib
@@ -20,11 +20,11 @@ from ..finding import REBUILD, Finding
 from ..layout import SPLITS
 
 IMAGE_SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".avif", ".jxl"))
-"""What sd-scripts' ``glob_images`` takes (library/train_util.py), in small letters."""
+"""Suffixes, in lower case, that sd-scripts' ``glob_images`` accepts (library/train_util.py)."""
 
 
 def check_clip_files(dataset: Dataset, row: Row) -> Iterator[Finding]:
-    """Find what is wrong with a clip's picture and, in the test split, its sound."""
+    """Find faults of a clip's image and, in the test split, of its sound."""
     channels = 2 if dataset.built["options"].get("stereo") else 1
     place = f"{row['split']}/{row['id']}"
     path = dataset.folder / f"{place}.png"
@@ -37,7 +37,7 @@ def check_clip_files(dataset: Dataset, row: Row) -> Iterator[Finding]:
 
 
 def _wrong_image(path: Path, row: Row, fmt: MelFormat, channels: int) -> str | None:
-    """Say the first thing that is wrong; only the header is read, the hash vouches for the rest."""
+    """First fault of a PNG: its header, format note or SHA-256; pixels are not decoded."""
     try:
         content = path.read_bytes()
         with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
@@ -72,6 +72,7 @@ def _wrong_format(text: str | None, fmt: MelFormat) -> str | None:
 
 
 def _wrong_sound(path: Path, fmt: MelFormat, channels: int) -> str | None:
+    """Fault of a sound file's length, sampling rate or channels; the samples are not compared."""
     import soundfile
 
     if not path.is_file():
@@ -87,30 +88,30 @@ def _wrong_sound(path: Path, fmt: MelFormat, channels: int) -> str | None:
 
 
 def check_folders(folder: Path, rows: Iterable[Row]) -> Iterator[Finding]:
-    """Find images and cached latents that belong to no clip, and latents older than their image."""
-    ids = {split: {row["id"] for row in rows if row["split"] == split} for split in SPLITS}
-    for split, mine in ids.items():
+    """Find images and caches of no clip, and caches that are older than their image or caption."""
+    ids_of = {split: {row["id"] for row in rows if row["split"] == split} for split in SPLITS}
+    for split, ids in ids_of.items():
         for path in sorted((folder / split).glob("*")):
             where = f"{split}/{path.name}"
             if path.name.startswith("."):
                 continue
-            if path.suffix.lower() in IMAGE_SUFFIXES and not _is_ours(path, mine):
+            if path.suffix.lower() in IMAGE_SUFFIXES and not _is_image_of_clip(path, ids):
                 what = "an image that is in no manifest: sd-scripts would train on it"
                 yield Finding("stray", where, what, "move it out of the dataset")
-            if path.suffix == ".npz" and (stale := _stale(path, mine)):
-                yield Finding("latents", where, stale, "delete it; training makes it anew")
+            if path.suffix == ".npz" and (stale := _stale(path, ids)):
+                yield Finding("latents", where, stale, "delete it; training writes it again")
 
 
-def _is_ours(path: Path, ids: set[str]) -> bool:
+def _is_image_of_clip(path: Path, ids: set[str]) -> bool:
     return path.suffix == ".png" and path.stem in ids
 
 
 def _stale(path: Path, ids: set[str]) -> str | None:
-    """Say why cached latents, or text encoder outputs, are not those of a clip's files."""
+    """Reason why cached latents, or text encoder outputs, do not belong to a clip's files."""
     clip = path.stem.split("_")[0]
     if clip not in ids:
         return "cached for a clip that is not in the manifest"
     source = path.with_name(f"{clip}.txt" if "_te_outputs" in path.name else f"{clip}.png")
     if source.is_file() and path.stat().st_mtime < source.stat().st_mtime:
-        return f"cached before {source.name} was last written: it is of another {source.suffix[1:]}"
+        return f"cached before {source.name} was last written, so it may not match"
     return None

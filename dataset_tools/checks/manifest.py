@@ -51,7 +51,7 @@ def _promises(built: dict[str, Any], rows: Sequence[Row]) -> Iterator[Finding]:
 
 
 def _ids(rows: Sequence[Row]) -> Iterator[Finding]:
-    """Find ids that occur twice or begin another: sd-scripts finds latents by their beginning."""
+    """Find ids that occur twice or are a prefix of another: sd-scripts finds latents by prefix."""
     for before, after in pairwise(sorted(row["id"] for row in rows)):
         if before == after:
             yield Finding("id", before, "two clips bear this id", REBUILD)

@@ -263,8 +263,8 @@ def build(
 ) -> None:
     """Build a dataset: cut audio into clips; write mel images, captions, splits and a manifest.
 
-    An interrupted build continues when the same command is run again. All clips are measured, tracks
-    with a voice are kept out of training, and all refusals are listed in rejected.jsonl.
+    An interrupted build continues when the same command is run again. All clips are measured,
+    tracks with a voice are kept out of training, and refusals are listed in rejected.jsonl.
 
     Example: dmm data build --input ~/music --out data/mine --format sdxl-512
     """

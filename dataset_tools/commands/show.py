@@ -41,32 +41,32 @@ def show(
     from ..inspection.show_page import render_page
 
     opened = read_dataset(dataset)
-    shown = show_clip(opened, id)
-    print("\n".join(_lines(opened, shown)))
+    details = show_clip(opened, id)
+    print("\n".join(_lines(opened, details)))
     if html:
-        write_text(html, render_page(opened, shown))
+        write_text(html, render_page(opened, details))
     if out:
-        _write(opened, shown, out)
+        _write(opened, details, out)
 
 
-def _write(dataset: "Dataset", shown: "ClipDetails", out: Path) -> None:
+def _write(dataset: "Dataset", details: "ClipDetails", out: Path) -> None:
     from dmm.files import whole_file
     from dmm.sound.audio import write_audio
 
     from ..inspection.show import clip_sound, coloured
 
-    name = shown.row["id"]
+    name = details.row["id"]
     with whole_file(out / f"{name}.png") as partial:
-        partial.write_bytes(coloured(dataset.folder / f"{shown.path}.png"))
-    write_audio(out / f"{name}.flac", clip_sound(dataset, shown)[0], dataset.fmt.sr)
+        partial.write_bytes(coloured(dataset.folder / f"{details.path}.png"))
+    write_audio(out / f"{name}.flac", clip_sound(dataset, details)[0], dataset.fmt.sr)
 
 
-def _lines(dataset: "Dataset", shown: "ClipDetails") -> Iterator[str]:
+def _lines(dataset: "Dataset", details: "ClipDetails") -> Iterator[str]:
     from ..inspection.show import word_changes
     from ..inspection.show_page import UNITS, VOTES
     from ..inspection.stats_page import number
 
-    row = shown.row
+    row = details.row
     start_s, end_s = row["start_s"], row["start_s"] + dataset.fmt.clip_duration_s
     yield f"{row['id']}  ({row['split']}, {start_s:.2f} to {end_s:.2f} s of its track)"
     facts = {name: row[name] for name in ("title", "artist", "album", "licence", "url", "parent")}
@@ -76,17 +76,17 @@ def _lines(dataset: "Dataset", shown: "ClipDetails") -> Iterator[str]:
         signs = {"=": "{}", "-": "[-{}-]", "+": "{{+{}+}}"}
         pieces = word_changes(change["before"] or "", change["after"] or "")
         yield f"  {change['rule']}: " + "".join(signs[sign].format(text) for sign, text in pieces)
-    yield f"caption, as trained on ({row['tokens']} tokens)\n  {shown.prompt}"
-    for facet, values in shown.facets.items():
+    yield f"caption, as trained on ({row['tokens']} tokens)\n  {details.prompt}"
+    for facet, values in details.facets.items():
         likely = sorted(values.items(), key=lambda item: (-item[1], item[0]))
         words = ", ".join(f"{value} {p:.2f}" for value, p in likely if p >= 0.05)
         yield f"  {facet:<12}{words}"
     if row["vocal_probability"] is not None:
         yield f"voice: {row['vocal_probability']:.2f}"
-    yield from (f"  {name:<24}{VOTES[vote]}" for name, vote in shown.evidence.items())
+    yield from (f"  {name:<24}{VOTES[vote]}" for name, vote in details.evidence.items())
     yield "sound"
-    for name, value in shown.quality.items():
+    for name, value in details.quality.items():
         title, unit = UNITS[name]
         yield f"  {title:<14}{number(value)} {unit}".rstrip()
-    if shown.augmentation is not None:
+    if details.augmentation is not None:
         yield f"augmentation: {row['augmentation']}"

@@ -96,7 +96,7 @@ def word_changes(before: str, after: str) -> list[tuple[str, str]]:
 
 
 def clip_sound(
-    dataset: Dataset, shown: ClipDetails
+    dataset: Dataset, details: ClipDetails
 ) -> tuple[Float[np.ndarray, "channels samples"], bool]:
     """Sound of a clip at the format's rate, and whether it is the original.
 
@@ -105,11 +105,11 @@ def clip_sound(
     from dmm.codec.decode import decode
     from dmm.sound.audio import read_audio
 
-    flac = dataset.folder / f"{shown.path}.flac"
+    flac = dataset.folder / f"{details.path}.flac"
     if flac.is_file():
         channels = 2 if dataset.built["options"].get("stereo") else 1
         return read_audio(flac, dataset.fmt.sr, channels), True
-    image, fmt = read_image(dataset.folder / f"{shown.path}.png")
+    image, fmt = read_image(dataset.folder / f"{details.path}.png")
     return decode(image, fmt), False
 
 

@@ -26,14 +26,14 @@ UNITS = {
 VOTES = {1: "vocal", -1: "instrumental", 0: "no opinion"}
 
 
-def render_page(dataset: Dataset, shown: ClipDetails) -> str:
+def render_page(dataset: Dataset, details: ClipDetails) -> str:
     """Render a clip's page with image and sound inside; texts from files are escaped."""
-    sound, is_original = clip_sound(dataset, shown)
+    sound, is_original = clip_sound(dataset, details)
     return template(TEMPLATE, number=number).render(
-        shown=shown,
-        row=shown.row,
+        details=details,
+        row=details.row,
         fmt=dataset.fmt,
-        picture=data_uri("image/png", coloured(dataset.folder / f"{shown.path}.png")),
+        picture=data_uri("image/png", coloured(dataset.folder / f"{details.path}.png")),
         audio=data_uri("audio/flac", audio_bytes(sound, dataset.fmt.sr)),
         is_original=is_original,
         ticks=frequency_ticks(dataset.fmt),

@@ -32,8 +32,9 @@ MEASURES: dict[str, tuple[str, str, tuple[float, float] | None]] = {
 def dataset_statistics(folder: Path) -> dict[str, Any]:
     """Statistics of a dataset as JSON values; InputError if ``folder`` is no complete dataset.
 
-    Hours are those of the clips, so overlapping windows are counted twice. Facets and ``evidence``
-    count tracks, ``rejected`` refusals by the first words of their reason, all others clips.
+    Hours are those of the clips, so overlapping windows are counted twice. ``facets`` and
+    ``evidence`` count tracks, ``rejected`` counts refusals by the first words of their reason; all
+    other counts are of clips.
     """
     dataset = read_dataset(folder)
     rows, hours = dataset.rows, dataset.fmt.clip_duration_s / 3600

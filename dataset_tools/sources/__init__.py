@@ -1,4 +1,4 @@
-"""What a dataset source yields: ``Track`` for music, ``Rejected`` for what cannot be used."""
+"""The items that a dataset source yields: ``Track``, and ``Rejected`` for unusable inputs."""
 
 import hashlib
 import re

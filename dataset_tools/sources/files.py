@@ -62,9 +62,11 @@ def linked_folders(root: Path) -> Iterator[Rejected]:
 def _walk(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
     """Yield (folder, file names, folder names), without hidden ones and built datasets."""
     for folder, subfolders, names in os.walk(root):
-        mine = BUILD_FOLDER in subfolders  # a dataset: its reference audio is no input
-        subfolders[:] = [] if mine else [name for name in subfolders if not name.startswith(".")]
-        yield Path(folder), [] if mine else [n for n in names if n[0] != "."], subfolders
+        is_dataset = BUILD_FOLDER in subfolders  # its reference audio is no input
+        subfolders[:] = (
+            [] if is_dataset else [name for name in subfolders if not name.startswith(".")]
+        )
+        yield Path(folder), [] if is_dataset else [n for n in names if n[0] != "."], subfolders
 
 
 def display_path(path: Path, root: Path) -> str:

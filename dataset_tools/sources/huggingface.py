@@ -82,7 +82,7 @@ def _streamed(source: Path) -> Iterator[SourceRow]:
     except (OSError, ValueError, RuntimeError) as error:  # offline, unknown, gated, a script
         reason = " ".join(str(error).split())[:200]
         raise InputError(
-            f"{source}: neither here nor on the Hub, or not to be read ({reason})"
+            f"{source}: no such folder, and not readable from the Hub ({reason})"
         ) from error
     for split in sorted(splits):
         yield from _split_rows(split, splits[split])
@@ -143,12 +143,12 @@ def _track(row: SourceRow, request: SourceRequest) -> Track:
     )
 
 
-def _captions(values: Values, asked: str | None) -> tuple[str, ...]:
+def _captions(values: Values, wanted: str | None) -> tuple[str, ...]:
     """Captions of a row; InputError if no column can hold any, Unusable if the row has none."""
-    column = asked or next((name for name in CAPTIONS if name in values), None)
+    column = wanted or next((name for name in CAPTIONS if name in values), None)
     if column not in values:
         names = ", ".join(values)
-        raise InputError(f"no column of captions {asked or ''!r} among {names}; --caption-column")
+        raise InputError(f"no column of captions {wanted or ''!r} among {names}; --caption-column")
     found = values[column]
     texts = found if isinstance(found, list) else [found]
     captions = tuple(t.strip() for t in texts if isinstance(t, str) and t.strip())

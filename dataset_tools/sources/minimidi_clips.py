@@ -20,7 +20,7 @@ from .minimidi import BASE_STYLES, HELD_OUT_STYLES, Piece, caption, compose, ren
 from .minimidi.drums import KITS
 from .minimidi.instruments import INSTRUMENTS
 from .minimidi.render import PEAK
-from .minimidi.singers import KINDS, draw_voice
+from .minimidi.singers import KINDS, random_voice
 from .minimidi.singing import sing
 from .minimidi.soundfont import check_soundfont, render_soundfont
 from .minimidi.styles import STYLES, leads_and_accompaniments
@@ -101,7 +101,7 @@ def _track(
     is_vocal = has_singer(piece.seed, request.vocals)
     if is_vocal:
         words = _with_voice(words, piece.seed)
-        facts |= {"vocals": True, "voice": draw_voice(piece.seed).kind}
+        facts |= {"vocals": True, "voice": random_voice(piece.seed).kind}
     if soundfont_sha256:
         facts["soundfont_sha256"] = soundfont_sha256
     identity = ["minimidi", piece.style, piece.seed, piece.duration_s, words, facts]
@@ -133,7 +133,7 @@ def _with_voice(words: str, seed: int) -> str:
     if rng.random() < NO_VOICE_CAPTIONS:
         return words
     parts = words.split(", ")
-    name = str(rng.choice(VOICE_WORDS[draw_voice(seed).kind]))
+    name = str(rng.choice(VOICE_WORDS[random_voice(seed).kind]))
     parts.insert(int(rng.integers(1, len(parts) + 1)), name)
     return ", ".join(parts)
 

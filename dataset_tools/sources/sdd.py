@@ -33,7 +33,7 @@ COLUMNS = (
 )  # fmt: skip
 TABLE = "song_describer.csv"
 AUDIO_FOLDERS = ("audio", "audio/audio", ".")
-"""Where the sound may be: as downloaded, as its instructions unpack it, as column ``path`` says."""
+"""Folders of the sound: as downloaded, as its instructions unpack it, as ``path`` alone says."""
 
 Row = dict[str, str]
 
@@ -61,8 +61,8 @@ def tracks(request: SourceRequest) -> Iterator[Track | Rejected]:
     by_track: dict[int, list[Row]] = {}
     for row in rows:
         by_track.setdefault(int(row["track_id"]), []).append(row)
-    for number, mine in by_track.items():
-        yield _track(root, number, mine, tables, request.licence)
+    for number, track_rows in by_track.items():
+        yield _track(root, number, track_rows, tables, request.licence)
 
 
 def _table(root: Path) -> Path:

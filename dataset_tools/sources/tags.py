@@ -22,7 +22,8 @@ FREE_NAMES = {
     "tempo": "bpm", "description": "description", "license": "licence", "licence": "licence",
     "suno_id": "suno_id", "suno_url": "url",
 }  # fmt: skip
-"""Free names in Vorbis comments, ID3 ``TXXX`` and MP4 ``----``, in lower case, to ours."""
+"""Free names in Vorbis comments, ID3 ``TXXX`` and MP4 ``----``, in lower case, and the common
+names."""
 LYRICS = re.compile(r"USLT|SYLT|©lyr|(TXXX:|----:.*:|^).*lyric", re.IGNORECASE)
 """Keys of lyrics in ID3, MP4 and Vorbis comments."""
 NOT_SUNG = {"instrumental", "no lyrics", "no vocals", "no vocal", "none", "n a"}
@@ -42,7 +43,7 @@ def read_tags(path: Path) -> dict[str, list[str]]:
     """
     tags: dict[str, list[str]] = {}
     for key, value in _file_tags(path):
-        name = _our_name(key, value)
+        name = _common_name(key, value)
         if name:
             tags.setdefault(name, []).extend(_texts(value))
     return {name: kept for name, found in tags.items() if (kept := _nonempty(found))}
@@ -77,7 +78,7 @@ def _file_tags(path: Path) -> list[tuple[str, Any]]:
     return sorted(dict((getattr(file, "tags", None) or {}).items()).items())
 
 
-def _our_name(key: str, value: Any) -> str | None:
+def _common_name(key: str, value: Any) -> str | None:
     if key.startswith("TXXX:"):
         return FREE_NAMES.get(value.desc.lower())
     if key.startswith("----:"):

@@ -63,14 +63,14 @@ def judge_tracks(
     A track without evidence gets the collection's share of vocal tracks. If no track has evidence,
     that is the share in ``BALANCE_PRIOR``: below ``LOW``, so that the tracks are trained on.
     """
-    votes, seen = vote(evidence, functions)
-    model = fit_label_model(votes, seen, prior=_expected(functions), balance_prior=BALANCE_PRIOR)
-    probabilities = model.probabilities(votes, seen).round(6)
+    votes, applies = vote(evidence, functions)
+    model = fit_label_model(votes, applies, prior=_expected(functions), balance_prior=BALANCE_PRIOR)
+    probabilities = model.probabilities(votes, applies).round(6)
     return Verdicts(
         tuple(probabilities.tolist()),
         tuple(
             {f.name: v for f, v, s in zip(functions, *row, strict=True) if s}
-            for row in zip(votes.tolist(), seen.tolist(), strict=True)
+            for row in zip(votes.tolist(), applies.tolist(), strict=True)
         ),
         round(model.balance, 6),
         tuple(_estimates(functions, votes, probabilities, model)),
@@ -83,8 +83,8 @@ def vote(
     """Every function's vote on every track, and whether it applies to the track."""
     shape = len(evidence), len(functions)
     votes = np.array([[f.vote(e) for f in functions] for e in evidence], int).reshape(shape)
-    seen = np.array([[f.applies(e) for f in functions] for e in evidence], bool).reshape(shape)
-    return votes, seen
+    applies = np.array([[f.applies(e) for f in functions] for e in evidence], bool).reshape(shape)
+    return votes, applies
 
 
 def place_track(

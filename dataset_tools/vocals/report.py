@@ -12,7 +12,7 @@ from .gate import LOW
 
 @dataclass(frozen=True)
 class PurityRow:
-    """What one rule keeps as instrumental; shares in 0..1, NaN where nothing is kept or known."""
+    """Result of one rule for keeping tracks; shares in 0..1, NaN where nothing is kept or known."""
 
     name: str
     """Labelling function, or "gate" for all of them together."""
@@ -58,7 +58,7 @@ def purity_and_recall(
 
 def markdown(rows: Sequence[PurityRow]) -> str:
     """Format the rows as a Markdown table, in per cent."""
-    lines = ["| evidence | says something | keeps | purity | recall |", "|---|---|---|---|---|"]
+    lines = ["| evidence | votes on | keeps | purity | recall |", "|---|---|---|---|---|"]
     for row in rows:
         shares = (row.coverage, row.kept, row.purity, row.recall)
         cells = ("–" if np.isnan(x) else f"{100 * x:.1f} %" for x in shares)

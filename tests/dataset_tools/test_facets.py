@@ -27,7 +27,7 @@ def test_a_denied_value_is_nearly_excluded(lexicon):
     assert found["instrument"]["drums"] < 0.2 < 0.6 < found["instrument"]["piano"]
 
 
-def test_tags_speak_too(lexicon):
+def test_tags_vote_too(lexicon):
     (found,) = facet_probabilities([Evidence((), tags=("instrument---flute",))], lexicon)
     assert found["instrument"]["flute"] > 0.5
 
@@ -42,12 +42,12 @@ def test_synonyms_are_one_value(lexicon):
     assert list(found["tempo"]) == ["fast"] and found["tempo"]["fast"] > 0.9
 
 
-def test_tracks_that_nobody_describes_have_no_facets(lexicon):
+def test_tracks_without_captions_and_tags_have_no_facets(lexicon):
     assert facet_probabilities([Evidence(())], lexicon) == [{}]
     assert facet_probabilities([], lexicon) == []
 
 
-def test_a_listener_confirms_or_doubts_a_caption(lexicon):
+def test_sound_confirms_or_denies_a_caption(lexicon):
     evidence = [Evidence(("a piano",))] * 3
     sound = [{"instrument": {"piano": vote}} for vote in (1, 0, -1)]
     heard, unclear, unheard = (
@@ -56,7 +56,7 @@ def test_a_listener_confirms_or_doubts_a_caption(lexicon):
     assert heard > unclear > unheard
 
 
-def test_a_listener_may_name_what_nobody_wrote(lexicon):
+def test_sound_may_add_values_that_no_text_mentions(lexicon):
     (found,) = facet_probabilities([Evidence(())], lexicon, [{"tempo": {"slow": 1}}])
     assert found["tempo"]["slow"] > 0.5
 

@@ -1,4 +1,4 @@
-"""Downloads that break off, go wrong or find no room; against a server on this machine."""
+"""Downloads that are interrupted, damaged or too large, from a server on this machine."""
 
 import hashlib
 import io
@@ -127,7 +127,7 @@ def test_wrong_bytes_are_removed_and_named(collection, server, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_full_disk_is_told_before_anything_is_loaded(collection, server, tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_before_the_download(collection, server, tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)._replace(free=1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     with pytest.raises(DmmError, match=r"MB are needed, 0 MB are free"):
@@ -145,14 +145,14 @@ def test_without_a_network_one_line_says_how_to_do_it_by_hand(collection, tmp_pa
     assert "https://example.org/record" in str(error.value) and "\n" not in str(error.value)
 
 
-def test_files_brought_by_hand_need_no_network(collection, server, tmp_path):
+def test_files_put_there_by_hand_need_no_network(collection, server, tmp_path):
     for name, content in server.files.items():
         (tmp_path / name).write_bytes(content)
     fetch_collection(collection, tmp_path)
     assert server.ranges == [] and (tmp_path / "audio" / "07" / "7.2min.mp3").is_file()
 
 
-def test_missing_file_is_not_asked_for_again_and_again(collection, server, tmp_path):
+def test_a_missing_file_is_requested_once(collection, server, tmp_path):
     del server.files["table.csv"]
     with pytest.raises(DmmError, match="HTTP 404"):
         fetch_collection(collection, tmp_path)

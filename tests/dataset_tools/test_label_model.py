@@ -30,7 +30,7 @@ def test_two_functions_multiply():
     assert LabelModel(0.5, table).probabilities(np.array([[1, 1]]))[0] == pytest.approx(36 / 37)
 
 
-def test_what_a_function_could_not_see_counts_for_nothing():
+def test_abstentions_without_evidence_are_ignored():
     table = np.array([[[0.7, 0.1], [0.2, 0.3], [0.1, 0.6]]] * 2)
     one = LabelModel(0.25, table[:1]).probabilities(np.array([[1]]))
     both = LabelModel(0.25, table).probabilities(np.array([[1, -1]]), np.array([[True, False]]))
@@ -65,7 +65,7 @@ def test_silence_is_evidence_when_the_classes_differ_in_it(rng):
     assert model.probabilities(np.zeros((1, 3), int))[0] < 0.15
 
 
-def test_turning_every_vote_round_turns_the_answer_round(rng):
+def test_negating_every_vote_negates_the_answer(rng):
     votes, _ = drawn(rng, 500, 0.3, [0.9, 0.7, 0.6], [0.8, 0.8, 0.9])
     votes[rng.random(votes.shape) < 0.3] = 0
     forth = fit_label_model(votes).probabilities(votes)
@@ -81,28 +81,32 @@ def test_the_order_of_the_items_does_not_matter(rng):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_every_round_is_at_least_as_good_as_the_last(seed):
+def test_every_round_is_at_least_as_good_as_the_one_before(seed):
     rng = np.random.default_rng(seed)
     votes = rng.integers(-1, 2, (60, 4))
-    seen = rng.random(votes.shape) < 0.8
-    prior = agreeing_prior(votes, seen, strength=3.0)
+    applies = rng.random(votes.shape) < 0.8
+    prior = agreeing_prior(votes, applies, strength=3.0)
     scores = [
         log_posterior(
-            fit_label_model(votes, seen, prior=prior, max_rounds=n), votes, seen, prior, (2.0, 2.0)
+            fit_label_model(votes, applies, prior=prior, max_rounds=n),
+            votes,
+            applies,
+            prior,
+            (2.0, 2.0),
         )
         for n in range(1, 15)
     ]
     assert np.diff(scores).min() > -1e-9
 
 
-def test_a_vote_never_comes_to_mean_its_opposite(rng):
+def test_a_vote_never_becomes_evidence_for_its_opposite(rng):
     votes, _ = drawn(rng, 5000, 0.5, [0.9, 0.9, 0.9, 0.1], [0.9, 0.9, 0.9, 0.1])
     table = fit_label_model(votes).table
     assert (table[:, 2, 1] >= table[:, 2, 0]).all() and (table[:, 0, 0] >= table[:, 0, 1]).all()
     assert table[3, :, 0] == pytest.approx(table[3, :, 1])  # it counts for nothing
 
 
-def test_a_single_function_is_believed_but_not_blindly():
+def test_a_single_function_is_trusted_in_part():
     votes = np.array([[1]] * 10 + [[0]] * 10 + [[-1]] * 10)
     yes, silent, no = fit_label_model(votes).probabilities(np.array([[1], [0], [-1]]))
     assert no < 0.3 < silent < 0.7 < yes < 1
@@ -122,10 +126,10 @@ def test_three_items_keep_the_meaning_of_their_votes():
 
 def test_items_without_any_vote_get_the_balance(rng):
     votes, _ = drawn(rng, 2000, 0.2, [0.9, 0.9, 0.9], [0.9, 0.9, 0.9])
-    seen = np.ones(votes.shape, bool)
-    seen[:100] = False
-    model = fit_label_model(votes, seen)
-    assert model.probabilities(votes, seen)[:100] == pytest.approx(model.balance)
+    applies = np.ones(votes.shape, bool)
+    applies[:100] = False
+    model = fit_label_model(votes, applies)
+    assert model.probabilities(votes, applies)[:100] == pytest.approx(model.balance)
 
 
 def test_no_items_at_all_leave_the_prior():

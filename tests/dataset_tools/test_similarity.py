@@ -88,7 +88,7 @@ def test_other_prompts_are_another_version(monkeypatch):
     assert ZeroShot(Fake()).version != before
 
 
-def test_an_embedder_without_words_is_refused():
+def test_an_embedder_without_text_is_refused():
     assert isinstance(load_text_embedder("nano-clap"), TextEmbedder)
     assert not isinstance(load_embedder("mel-stats"), TextEmbedder)
     with pytest.raises(InputError, match="'mel-stats' knows no text"):

@@ -97,10 +97,10 @@ def caption(piece: Piece) -> str:
 
 def prompt(piece: Piece) -> Prompt:
     """Prompt for the piece's first one or two instruments, its first mood, its pace and mode."""
-    asked = piece.instruments[: 1 + piece.seed % 2]
+    instruments = piece.instruments[: 1 + piece.seed % 2]
     speed = pace(piece.tempo_bpm)
-    words = (join_names(asked), piece.moods[0], speed, piece.mode)
-    return Prompt(", ".join(words), asked, speed, piece.mode)
+    words = (join_names(instruments), piece.moods[0], speed, piece.mode)
+    return Prompt(", ".join(words), instruments, speed, piece.mode)
 
 
 def join_names(names: tuple[str, ...]) -> str:

@@ -85,24 +85,24 @@ def compose(
 def _arrange(
     rng: np.random.Generator, style: Style, pairs: Sequence[tuple[str, str | None]]
 ) -> Arrangement:
-    def draw(options: Sequence[Choice]) -> Choice:
+    def choose(options: Sequence[Choice]) -> Choice:
         return options[int(rng.integers(len(options)))]
 
     low, high = style.tempo_bpm
-    lead, comp = draw(pairs)
+    lead, comp = choose(pairs)
     return Arrangement(
         tempo_bpm=int(rng.integers(low, high + 1)),
-        beats=draw(style.beats_per_bar),
+        beats=choose(style.beats_per_bar),
         tonic=int(rng.integers(12)),
         mode="minor" if rng.random() < style.minor else "major",
         lead=lead,
         comp=comp,
-        bass=draw(style.basses),
-        kit=draw(style.kits),
+        bass=choose(style.basses),
+        kit=choose(style.kits),
         activity=float(rng.uniform(*style.activity)),
         lift=int(rng.choice((-5, 5))),
         force=float(rng.choice((0.85, 1.05))),
-        phrase_bar=draw(FIRST_BARS),
+        phrase_bar=choose(FIRST_BARS),
     )
 
 

@@ -35,7 +35,7 @@ def oscillate(cycles, ratios, phases, envelopes, hop, sine):
 
 @compiled
 def add_note(out, wave, start, held, decay, left, right):
-    """Add ``wave`` to ``out``; after ``held`` samples its gain falls by ``decay`` each sample."""
+    """Add ``wave`` to ``out``; after ``held`` samples each one multiplies its gain by ``decay``."""
     gate = np.float32(1.0)
     left, right, decay = np.float32(left), np.float32(right), np.float32(decay)
     for i in range(min(len(wave), out.shape[1] - start)):

@@ -38,11 +38,11 @@ class Voice:
     """Level of its reverberation."""
 
 
-def draw_voice(seed: int, kind: str | None = None) -> Voice:
+def random_voice(seed: int, kind: str | None = None) -> Voice:
     """Random voice of a seed, of the kind given or a random one. ValueError for unknown kinds."""
     rng = np.random.default_rng([2040, seed])
-    drawn = str(rng.choice(KINDS, p=_SHARES))
-    kind = kind or drawn
+    chosen = str(rng.choice(KINDS, p=_SHARES))
+    kind = kind or chosen
     if kind not in KINDS:
         raise ValueError(f"no voice {kind!r}; known: {', '.join(KINDS)}")
     is_high = kind == "female vocals" or (kind != "male vocals" and rng.random() < 0.45)

@@ -9,7 +9,7 @@ from scipy import signal
 
 from .articulation import render_singer
 from .piece import Piece
-from .singers import Voice, draw_voice, ensemble
+from .singers import Voice, ensemble, random_voice
 from .vocal_line import vocal_line
 
 RMS = 0.1
@@ -24,7 +24,7 @@ def sing(
     Where the voice sounds, its RMS is -20 dBFS plus its gain. A singing voice follows the notes of
     the lead, moved by octaves into its range; if the lead does not play, the voice speaks.
     """
-    voice = voice or draw_voice(seed)
+    voice = voice or random_voice(seed)
     n_samples = round(piece.duration_s * sr)
     out = np.zeros((2, n_samples), np.float32)
     for part, (singer, pan) in enumerate(ensemble(voice, seed)):

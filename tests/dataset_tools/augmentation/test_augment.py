@@ -81,7 +81,7 @@ def test_silence_before_a_note_does_not_mute_it():
     assert np.abs(stretch(late, 1.05)[0, -SR:]).max() == pytest.approx(0.5, rel=0.05)
 
 
-def test_the_same_seed_text_draws_the_same_clip_and_another_another():
+def test_the_same_seed_text_gives_the_same_clip_and_another_a_different_one():
     names = ("gain", "roll", "pitch", "tempo")
     segment = sine(300) + clicks(0.5)
     (a, parameters), (b, again), (c, _) = (
@@ -93,12 +93,12 @@ def test_the_same_seed_text_draws_the_same_clip_and_another_another():
     assert set(parameters) == {"gain_db", "roll_s", "pitch_semitones", "tempo"}
 
 
-def test_leaving_one_out_does_not_change_what_the_others_draw():
+def test_leaving_one_out_does_not_change_the_parameters_of_the_others():
     parameters = [augment(sine(300), SR, CLIP, n, "x")[1] for n in (("gain", "tempo"), ("tempo",))]
     assert parameters[0]["tempo"] == parameters[1]["tempo"]
 
 
-def test_nothing_asked_leaves_the_clip_alone():
+def test_without_augmentations_the_clip_is_unchanged():
     clip, parameters = augment(sine(300), SR, CLIP, (), "x")
     assert np.array_equal(clip, sine(300)[:, :CLIP]) and parameters == {}
 
@@ -190,5 +190,5 @@ def test_an_unknown_name_is_refused_with_those_there_are():
         ("piano, no drums", mixed_with("piano, drums, no bass"), "piano, drums"),
     ],
 )
-def test_words_stay_true(caption, parameters, updated):
+def test_captions_stay_true(caption, parameters, updated):
     assert caption_after(caption, parameters) == updated

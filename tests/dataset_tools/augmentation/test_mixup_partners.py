@@ -1,4 +1,4 @@
-"""Which clips are mixed into which: those of other tracks whose tempo fits."""
+"""Partners for mixup: clips of other tracks whose tempo fits."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The DATASET folder as a whole: contents, repeatability, going on after a kill, refusals."""
+"""The whole DATASET folder: contents, repeatability, continuation after a kill, refusals."""
 
 import json
 import subprocess
@@ -50,7 +50,7 @@ def test_columns_of_the_manifest_are_exact(album, build):
     assert pq.read_schema(build() / "manifest.parquet").names == COLUMNS.split()
 
 
-def test_every_clip_has_its_files_and_nothing_else_lies_in_the_splits(album, build):
+def test_every_clip_has_its_files_and_nothing_else_is_in_the_splits(album, build):
     dataset = build()
     expected = {f"{r['split']}/{r['id']}{x}" for r in rows(dataset) for x in HAS_SOUND[r["split"]]}
     found = {p.relative_to(dataset).as_posix() for p in dataset.glob("t*/*")}
@@ -67,7 +67,7 @@ def test_images_are_one_clip_of_the_format_and_stereo_is_rgb(music, build):
             assert (image.size, image.mode) == ((fmt.n_frames, fmt.n_mels), mode)
 
 
-def test_caption_file_is_clean_and_the_manifest_keeps_what_was_found(music, build):
+def test_caption_file_is_clean_and_the_manifest_keeps_the_original(music, build):
     music("a.wav", text="Slow piano.\nslow piano, rain")
     dataset = build()
     (row,) = rows(dataset)
@@ -123,7 +123,7 @@ build_dataset(out, BuildOptions(format="nano", vocal_classifier="none"), input=m
 """
 
 
-def test_going_on_after_a_kill_gives_the_same_bytes(album, build, tree, tmp_path, music):
+def test_a_killed_build_that_continues_gives_the_same_bytes(album, build, tree, tmp_path, music):
     whole, killed = build("whole"), tmp_path / "killed"
     child = subprocess.Popen([sys.executable, "-c", BUILD_SLOWLY, killed, music.root])
     while len(list(killed.glob("*/*.png"))) < 3:
@@ -155,7 +155,7 @@ def test_removed_track_takes_its_clips_and_cached_latents_along(album, build, tr
     assert (dataset / "train" / "own.png").exists()
 
 
-def test_what_is_taken_out_of_resolved_options_is_there_the_next_time():
+def test_resolved_options_are_a_copy():
     options = BuildOptions(vocal_classifier="none")
     before = dict(options.resolved())
     options.resolved().pop("format")
@@ -210,7 +210,7 @@ def test_refusals_name_no_folder_of_the_users(music, build, tmp_path):
     assert str(tmp_path) not in (build() / "rejected.jsonl").read_text()
 
 
-def test_short_track_is_padded_when_asked(music, build):
+def test_short_track_is_padded(music, build):
     music("short.wav", 1.4)
     (row,) = rows(build(pad=True))
     assert row["start_s"] == 0
@@ -243,7 +243,7 @@ def test_dataset_without_clips_is_refused_with_the_reason(music, build, tmp_path
     assert rejected(tmp_path / "dataset") and not (tmp_path / "dataset" / "dataset.json").exists()
 
 
-def test_tracks_that_give_no_clip_take_no_place_in_a_split(music, build):
+def test_tracks_without_clips_are_not_counted_in_the_splits(music, build):
     for n in range(4):
         music(f"good {n}.wav")
     for n in range(12):
@@ -261,7 +261,7 @@ def test_full_disk_ends_in_one_line(music, build, monkeypatch):
         build()
 
 
-def test_dataset_lying_inside_the_input_is_not_read(music, build, tmp_path):
+def test_a_dataset_inside_the_input_is_not_read(music, build, tmp_path):
     for n in range(4):
         music(f"{n}.wav")
     for _ in range(2):
@@ -289,7 +289,7 @@ def test_minimidi_clips_carry_their_truth(tmp_path):
     assert all(json.loads(r["truth"]) and r["caption_origin"] == "truth" for r in rows(out))
 
 
-def test_minimidi_scores_lie_beside_the_images_when_asked(tmp_path):
+def test_minimidi_scores_are_written_beside_the_images(tmp_path):
     out = tmp_path / "made"
     for count in (5, 3):  # what leaves the manifest takes its score along
         options = BuildOptions(source="minimidi", format="nano", vocal_classifier="none", midi=True)
@@ -301,7 +301,7 @@ def test_minimidi_scores_lie_beside_the_images_when_asked(tmp_path):
     assert sum(len(i.notes) for i in midi.instruments) == len(json.loads(row["truth"])["notes"])
 
 
-def test_minimidi_composes_for_unseen_pairs_when_asked(tmp_path):
+def test_minimidi_composes_for_unseen_pairs_alone(tmp_path):
     options = BuildOptions(source="minimidi", format="nano", vocal_classifier="none", unseen=True)
     build_dataset(tmp_path / "made", options, count=3, jobs=1)
     pairs = {frozenset(json.loads(r["truth"])["instruments"][:2]) for r in rows(tmp_path / "made")}
@@ -313,7 +313,7 @@ def test_minimidi_composes_for_unseen_pairs_when_asked(tmp_path):
         )
 
 
-def test_a_folder_built_before_an_option_was_there_can_be_gone_on_with(album, build):
+def test_a_folder_built_before_an_option_existed_can_be_continued(album, build):
     recorded = build() / ".dmm-build" / "options.json"
     values = json.loads(recorded.read_text())
     recorded.write_text(json.dumps({name: values[name] for name in values if name != "midi"}))
@@ -344,12 +344,12 @@ def test_commands_build_and_describe(album, music, tmp_path):
     assert "sidecar" in CliRunner().invoke(app, ["stats", out]).stdout
 
 
-def test_describing_an_unfinished_dataset_says_what_to_run(tmp_path):
+def test_statistics_of_an_unfinished_dataset_name_the_command_to_run(tmp_path):
     result = CliRunner().invoke(app, ["stats", str(tmp_path)])
     assert isinstance(result.exception, InputError) and "dmm data build" in str(result.exception)
 
 
-def test_what_is_built_passes_its_own_check(album, music, build, tmp_path):
+def test_a_built_dataset_passes_all_checks(album, music, build, tmp_path):
     made = {"source": "minimidi", "singers": 0.5, "vocal_classifier": "none"}
     for n in range(3):
         music(f"more/song {n}.flac", 5.5, text="folk song with male vocals, guitar")
@@ -364,7 +364,7 @@ def made_of(out, count=12, **options):
     return out
 
 
-def test_augmented_copies_lie_beside_their_parents_and_say_what_was_drawn(album, build, tree):
+def test_augmented_copies_are_beside_their_parents_with_their_parameters(album, build, tree):
     dataset = build(augment=("gain", "tempo"), copies=2)
     copies = [r for r in rows(dataset) if r["parent"]]
     parents = [r for r in rows(dataset) if r["split"] == "train" and not r["parent"]]
@@ -399,7 +399,7 @@ def test_tracks_are_brought_to_one_loudness_as_far_as_peaks_allow(music, build, 
     assert found[0]["gain_db"] > found[1]["gain_db"] > 0
 
 
-def test_windows_begin_on_the_beat_when_asked(music, build):
+def test_windows_begin_on_the_beat(music, build):
     clicks = np.zeros((22050 * 20, 1), np.float32)
     for start in range(7000, len(clicks) - 400, 11025):
         clicks[start : start + 400, 0] = 0.5 * np.hanning(400)

@@ -12,7 +12,7 @@ WINDOWS = (0, 7, 100, 1000, 9999, 10_000, 12_345, 100_000)
 IDS = [clip_id(TRACK, window) for window in WINDOWS]
 
 
-def test_an_id_fits_the_pattern_and_tells_its_window():
+def test_an_id_fits_the_pattern_and_holds_its_window():
     for window, clip in zip(WINDOWS, IDS, strict=True):
         for name in (clip, copy_id(clip, 1), copy_id(clip, 12)):
             assert re.fullmatch(CLIP_ID, name) and window_number(name) == window
@@ -23,7 +23,7 @@ def test_no_id_is_the_beginning_of_another():
     assert not [pair for pair in permutations(IDS + copies, 2) if pair[0].startswith(pair[1])]
 
 
-def test_files_of_any_window_are_removed_with_it_and_strangers_are_not(tmp_path):
+def test_files_of_a_removed_window_are_removed_and_other_files_are_not(tmp_path):
     (tmp_path / "train").mkdir()
     ends = (".png", ".txt", "_0256x0256_sdxl.npz")
     strangers = {f"{TRACK}-12345.png", f"{TRACK}-012.png", "x12345.png"}

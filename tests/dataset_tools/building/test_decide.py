@@ -40,7 +40,7 @@ def placed(tracks, scores=None, prints=None, **options):
     return decide(tracks, records, prints, options, {t.id: {} for t in tracks})
 
 
-def test_sung_tracks_regularise_and_silent_ones_are_trained_on():
+def test_sung_tracks_become_regularisation_and_others_are_trained_on():
     tracks = [track(n) for n in range(8)] + [track(8, caption="folk song, female vocals")]
     placement = placed(tracks, test=0.0, val=0.0)
     assert [placement.places[t.id] for t in tracks] == ["train"] * 8 + ["reg"]
@@ -54,7 +54,7 @@ def test_sung_tracks_of_a_test_group_are_left_out_and_named():
     assert placed(tracks, test=1.0, val=0.0, vocals="keep").places["t8"] == "test"
 
 
-def test_truth_overrules_words():
+def test_truth_overrules_captions():
     tracks = [track(n, truth={"vocals": n == 3}, caption="a song with vocals") for n in range(5)]
     places = placed(tracks, test=0.0, val=0.0).places
     assert [places[t.id] for t in tracks] == ["train"] * 3 + ["reg", "train"]
@@ -80,7 +80,7 @@ def test_near_duplicates_of_another_track_are_refused_and_loops_are_not():
     assert not placed(tracks, prints=prints, test=0.0, val=0.0, duplicates=True).rejected
 
 
-def test_tracks_given_for_regularisation_take_no_place_in_a_split():
+def test_regularisation_tracks_are_not_counted_in_the_splits():
     tracks = [track(n) for n in range(4)] + [track(n, is_reg=True) for n in range(4, 40)]
     placement = placed(tracks, test=0.3, val=0.0)
     assert {placement.places[t.id] for t in tracks[4:]} == {"reg"}

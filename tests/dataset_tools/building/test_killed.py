@@ -1,4 +1,4 @@
-"""Killed at any moment and run again, a dataset has the bytes of one built in one go.
+"""A build that is killed at any moment and run again gives the bytes of an uninterrupted one.
 
 One process, warm from a build of its own, forks a child for every build: importing alone would
 take longer than all of them. A child counts its file operations and kills itself with SIGKILL a

@@ -1,4 +1,4 @@
-"""Facets of tracks, weighed by what an embedder hears."""
+"""Facets of tracks, from words and from the votes of an embedder."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ AXES = {"piano": 0, "violin": 1}
 
 
 class Ear:
-    """Hears piano along the first axis, violin along the second, and nothing else."""
+    """An embedder with piano on the first axis, violin on the second, all else on the third."""
 
     name, version, protocol, dim, logit_scale = "ear", "1", "", 3, 1.0
     identity = Identity(name, None, "", protocol, "fp32", 1)
@@ -47,7 +47,7 @@ def pianos(tmp_path, monkeypatch):
     return tracks, tmp_path, checked
 
 
-def test_without_an_embedder_words_alone_count(pianos):
+def test_without_an_embedder_only_words_count(pianos):
     tracks, out, _ = pianos
     text = track_facets.text_facets(tracks)
     plain = BuildOptions(vocal_classifier="none")
@@ -55,14 +55,14 @@ def test_without_an_embedder_words_alone_count(pianos):
     assert all(facets["instrument"].keys() == {"piano"} for facets in text.values())
 
 
-def test_a_word_that_the_sound_denies_is_doubted(pianos):
+def test_a_value_that_the_sound_denies_becomes_improbable(pianos):
     tracks, out, checked = pianos
     found = track_facets.weigh_facets(out, tracks, track_facets.text_facets(tracks), checked)
     piano = np.array([found[t.id]["instrument"]["piano"] for t in tracks])
     assert piano[::6].min() > max(np.delete(piano, np.s_[::6]))
 
 
-def test_what_only_the_listener_denies_is_not_told(pianos):
+def test_values_that_only_the_embedder_denies_are_dropped(pianos):
     tracks, out, checked = pianos
     found = track_facets.weigh_facets(out, tracks, track_facets.text_facets(tracks), checked)
     assert {v for facets in found.values() for v in facets["instrument"]} <= {"piano", "violin"}

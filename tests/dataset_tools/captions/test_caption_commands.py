@@ -64,7 +64,7 @@ def test_the_runs_of_a_diff_add_up_to_both_texts():
     assert " ".join(words for kind, words in runs if kind != "removed") == after
 
 
-def test_stats_hold_before_against_after(run, table):
+def test_stats_compare_before_with_after(run, table):
     facts = json.loads(run("stats", table, "--json"))
     assert (facts["before"]["voice"], facts["after"]["voice"]) == (1, 0)
     assert facts["before"]["captions"] == facts["after"]["captions"] == 3

@@ -1,4 +1,4 @@
-"""Where captions come from and how they are cleaned."""
+"""Origins of captions, and their cleaning."""
 
 import mutagen.flac
 import mutagen.id3
@@ -76,7 +76,7 @@ def test_comments_about_the_file_are_no_caption(comment):
     assert tag_caption({"comment": [comment], "title": ["Sunrise"]}) == "Sunrise"
 
 
-def test_title_stands_in_only_when_nothing_describes_the_sound():
+def test_the_title_is_used_only_when_nothing_describes_the_sound():
     assert tag_caption({"genre": ["Jazz/Funk"], "title": ["Sunrise"]}) == "jazz, funk"
     assert tag_caption({"genre": ["Other"]}) is None
 

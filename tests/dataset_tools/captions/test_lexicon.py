@@ -1,4 +1,4 @@
-"""Finding musical words, and taking voice_mentions out of captions."""
+"""Musical terms in text, and the removal of voices from captions."""
 
 import pytest
 
@@ -42,7 +42,7 @@ def test_a_comma_ends_a_term_and_parts_of_words_are_none():
     assert values("scores of rocket scientists, harpoons") == ["cinematic"]
 
 
-def test_places_are_those_of_the_words():
+def test_positions_are_those_of_the_words():
     text = "Some SLOW  piano"
     assert [text[m.start : m.end] for m in LEXICON.find(text)] == ["SLOW", "piano"]
 

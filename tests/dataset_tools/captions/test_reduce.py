@@ -1,4 +1,4 @@
-"""Over-caption reduction, CLIP's tokens, and the whole of a caption's way."""
+"""Reduction of captions, CLIP's tokens, and all steps together."""
 
 import pytest
 from hypothesis import given, settings
@@ -31,7 +31,7 @@ def reduced(caption, facets=None):
         ("guitar and bass guitar", "guitar, bass guitar"),
     ],
 )
-def test_heard_terms_stay_in_the_order_of_the_text(caption, terms):
+def test_terms_of_sound_stay_in_the_order_of_the_text(caption, terms):
     assert reduced(caption) == terms
 
 
@@ -49,7 +49,7 @@ def test_a_doubted_term_goes_unless_it_is_all_there_is():
     assert reduced("jazz", doubt) == "jazz"
 
 
-def test_free_places_are_filled_by_what_is_sure_the_surest_first():
+def test_the_most_probable_terms_are_added_first():
     facets = {"instrument": {"harp": 0.9, "flute": 0.95, "oboe": 0.7}, "mood": {"sad": 0.8}}
     assert reduced("piano, slow", facets) == "piano, flute, slow, sad"
     assert reduced("piano, slow", {"instrument": {"player piano": 0.9}}) == "piano, slow"
@@ -75,7 +75,7 @@ def test_reduction_settles_and_changes_lead_from_raw_to_result(raw):
     assert [change.before for change in changes] == texts[:-1] and texts[-1] == caption
 
 
-def test_voices_are_not_brought_back_by_what_is_known_of_the_track():
+def test_voices_are_not_added_again_from_facets():
     facets = {"instrument": {"voice": 0.99, "harp": 0.9}}
     assert (
         tidy_text("piano, singer", keep_voice=False, reduce=True, facets=facets)[0] == "piano, harp"
@@ -113,7 +113,7 @@ def test_an_anchor_that_is_too_long_ends_too():
     assert len(fit("x 1 " * 60, "piano, slow")[0]) == 1
 
 
-def test_a_caption_goes_all_the_way():
+def test_a_caption_passes_all_steps():
     caption, tokens, changes = tidy(
         "Slow piano ballad.\nWith a male voice | ",
         "mel spectrogram music",

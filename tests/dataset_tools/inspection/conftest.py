@@ -1,4 +1,4 @@
-"""A small dataset made by hand: every contract kept, every kind of clip in it."""
+"""A small dataset made by hand, without a fault, with every kind of clip."""
 
 import json
 import shutil

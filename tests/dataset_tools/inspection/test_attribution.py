@@ -39,7 +39,7 @@ def test_the_order_of_tracks_does_not_matter(row):
     "title",
     ["*bold*", "[a](http://evil)", "<script>", "a\n\n# head", "`code`", r"back\slash", "a|b"],
 )
-def test_titles_are_shown_not_obeyed(row, title):
+def test_markdown_in_titles_is_escaped(row, title):
     text = attribution([row(1, "train", title=title, artist=title, url=f"javascript:{title}")])
     line = next(line for line in text.splitlines() if line.startswith("- "))
     assert not re.search(r"(?<!\\)[*\[\]<`|#]", line)

@@ -1,4 +1,4 @@
-"""Every contract of a dataset: one thing is broken, and that and nothing else is found."""
+"""Checks of a dataset: one thing is broken, and exactly that is found."""
 
 import json
 import os
@@ -96,7 +96,7 @@ def test_a_hash_and_counts_that_are_not_the_manifests_are_found(dataset):
         ({"id": FIRST + "1"}, f"id: {FIRST}: is the beginning of {FIRST}1"),
     ],
 )
-def test_rows_out_of_order_are_found(rewrite, values, words):
+def test_rows_with_values_that_are_not_allowed_are_found(rewrite, values, words):
     assert words in only(rewrite(1, **values))
 
 
@@ -122,7 +122,7 @@ def test_a_missing_and_a_changed_image_are_found(dataset):
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", b"\x89PNG\r\n\x1a\n" + bytes(40)])
-def test_what_is_no_image_is_found(dataset, content):
+def test_files_that_are_no_images_are_found(dataset, content):
     (dataset / "train" / f"{FIRST}.png").write_bytes(content)
     assert only(dataset).startswith(f"image: train/{FIRST}.png: ")
 
@@ -154,7 +154,7 @@ def test_images_that_would_be_trained_on_unseen_are_found(dataset, name):
     assert only(dataset).startswith(f"stray: train/{name}: an image that is in no manifest")
 
 
-def test_other_files_are_the_users_business(dataset):
+def test_other_files_of_the_user_are_ignored(dataset):
     for name in ("notes.md", ".hidden.png", "a.mid"):
         (dataset / "train" / name).touch()
     assert check_dataset(dataset) == []
@@ -210,7 +210,7 @@ def test_a_caption_file_that_is_not_the_manifests_is_found(dataset, content, wor
         ("piano, Mel Spectrogram music", "repeats the anchor 'mel spectrogram music'"),
     ],
 )
-def test_words_that_training_would_misread_are_found(rewrite, caption, words):
+def test_captions_that_training_would_misread_are_found(rewrite, caption, words):
     assert words in only(rewrite(0, caption=caption))
 
 
@@ -226,7 +226,7 @@ def test_captions_beyond_the_last_token_are_found(rewrite):
     assert "tokens: " in (line := only(rewrite(0, tokens=78))) and "78 tokens" in line
 
 
-def test_voices_in_training_are_found_by_word_and_by_probability(rewrite):
+def test_voices_in_training_captions_are_found(rewrite):
     assert "the caption names a voice: 'slow piano, soft vocals'" in only(
         rewrite(0, caption="slow piano, soft vocals")
     )
@@ -238,7 +238,7 @@ def test_a_vocal_track_in_training_is_found(rewrite):
     )
 
 
-def test_voices_are_welcome_where_they_were_asked_for(rewrite):
+def test_voices_are_allowed_with_vocals_keep(rewrite):
     dataset = rewrite(0, caption="soft vocals", vocal_probability=0.9)
     edit(dataset / "dataset.json", '"vocals": "gate"', '"vocals": "keep"')
     assert check_dataset(dataset) == []

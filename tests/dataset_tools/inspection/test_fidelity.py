@@ -75,7 +75,7 @@ def test_the_report_gives_the_image_alone_without_a_base(dataset, tmp_path):
     assert abs(image["loudness_lu"]["mean"]) < 0.6
 
 
-def test_the_page_plays_each_stage_and_escapes_what_files_say(dataset, tmp_path):
+def test_the_page_plays_each_stage_and_escapes_text_from_files(dataset, tmp_path):
     measure_fidelity(dataset, None, tmp_path / "out")
     page = (tmp_path / "out" / "fidelity.html").read_text("utf-8")
     assert page.count("<audio") == 6 and "after the VAE:" not in page

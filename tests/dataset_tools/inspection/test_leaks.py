@@ -1,4 +1,4 @@
-"""Leaks between what is trained on and what is scored."""
+"""Leaks between training, validation and test."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""One clip and all that is known of it."""
+"""One clip with its caption, facets, sound and page."""
 
 import base64
 import io
@@ -47,7 +47,7 @@ def test_facets_votes_prompt_and_relatives_are_opened(good):
     assert [other["id"] for other in first.relatives] == ["song-1-0000000001-a1-0000"]
 
 
-def test_a_test_clip_sounds_as_it_was_and_another_as_its_picture(good):
+def test_a_test_clip_has_its_own_sound_and_another_that_of_its_image(good):
     dataset = read_dataset(good[0])
     original, is_original = clip_sound(dataset, show_clip(dataset, "song-7"))
     decoded, is_decoded = clip_sound(dataset, show_clip(dataset, "song-6"))
@@ -64,7 +64,7 @@ def test_ticks_lie_within_the_picture_high_ones_on_top():
         assert heights == sorted(heights, reverse=True) and 0 < min(heights) < max(heights) < 100
 
 
-def test_the_page_holds_picture_and_sound_and_obeys_no_text(rewrite):
+def test_the_page_embeds_image_and_sound_and_escapes_text(rewrite):
     dataset = read_dataset(rewrite(6, title="<script>alert(1)</script>"))
     page = render_page(dataset, show_clip(dataset, "song-7"))
     assert "<script>alert" not in page and "&lt;script&gt;alert" in page
@@ -75,7 +75,7 @@ def test_the_page_holds_picture_and_sound_and_obeys_no_text(rewrite):
     assert sr == dataset.fmt.sr and len(sound) == dataset.fmt.clip_samples
 
 
-def test_the_command_prints_the_captions_history_and_writes_what_is_asked(good, tmp_path):
+def test_the_command_prints_the_captions_history_and_writes_the_files(good, tmp_path):
     out, page = tmp_path / "out", tmp_path / "clip.html"
     arguments = [str(good[0]), "song-7", "--out", str(out), "--html", str(page)]
     printed = CliRunner().invoke(app, arguments).stdout

@@ -1,4 +1,4 @@
-"""Numbers of a dataset, and their page."""
+"""Statistics of a dataset, and their page."""
 
 import json
 
@@ -38,7 +38,7 @@ def test_refusals_are_counted_by_kind(dataset):
     assert dataset_statistics(dataset)["rejected"] == {"silent": 2, "too short": 1}
 
 
-def test_facets_count_each_track_once_and_only_what_is_likely(row):
+def test_facets_count_each_track_once_and_only_likely_values(row):
     rows = [row(1, "train", id=f"a-{n}") for n in range(5)] + [row(2, "test")]
     rows.append(row(3, "train", facets=json.dumps({"instrument": {"oud": 0.5}})))
     assert count_facets(rows) == {"instrument": {"piano": 2, "oud": 1}, "tempo": {"slow": 2}}
@@ -66,7 +66,7 @@ def test_a_column_without_values_has_no_distribution(row):
     assert distribution([row(1, "train", silence=None)], "silence") is None
 
 
-def test_bars_stand_on_the_ground_and_the_highest_fills_the_drawing():
+def test_bars_start_at_the_bottom_and_the_highest_has_full_height():
     drawn = bars({"edges": [0.0, 1.0, 2.0], "counts": {"train": [3, 1], "test": [1, 1]}})
     first = [bar for bar in drawn if bar.x == 0]
     assert [(b.split, b.height) for b in first] == [("train", 60.0), ("test", 20.0)]
@@ -74,7 +74,7 @@ def test_bars_stand_on_the_ground_and_the_highest_fills_the_drawing():
     assert all(bar.x + bar.width < WIDTH for bar in drawn)
 
 
-def test_the_page_loads_nothing_and_obeys_no_text(rewrite):
+def test_the_page_loads_nothing_and_escapes_text(rewrite):
     page = render_page(dataset_statistics(rewrite(0, licence="<script>alert(1)</script>")))
     assert "<script>" not in page and "&lt;script&gt;" in page
     assert "http" not in page and "src=" not in page and "url(" not in page
@@ -89,7 +89,7 @@ def test_the_command_prints_tables_json_and_a_page(dataset, tmp_path):
     assert facts == dataset_statistics(dataset)
 
 
-def test_a_dataset_that_is_not_whole_says_what_to_run(dataset):
+def test_an_unfinished_dataset_names_the_command_to_run(dataset):
     (dataset / "dataset.json").unlink()
     with pytest.raises(InputError, match="run `dmm data build`"):
         dataset_statistics(dataset)

@@ -1,4 +1,4 @@
-"""A folder of anyone's files: odd names, links, and files that are not what they say."""
+"""A folder of audio files: odd names, links, and files with wrong suffixes."""
 
 import os
 import unicodedata
@@ -45,7 +45,7 @@ def test_link_to_a_file_in_the_folder_is_read(music):
     assert list(good) == ["again.wav", "good.wav"] and refused == {}
 
 
-def test_words_behind_a_link_out_of_the_folder_are_not_read(music, tmp_path):
+def test_a_caption_behind_a_link_out_of_the_folder_is_not_read(music, tmp_path):
     (tmp_path / "secret.txt").write_text("the key")
     music("rain.wav", 1.0).with_suffix(".txt").symlink_to(tmp_path / "secret.txt")
     assert found(music)[0]["rain.wav"].caption == "rain"
@@ -70,7 +70,7 @@ def test_one_name_in_two_folders_two_forms_or_two_cases_is_two_tracks(music):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="names are text there")
-def test_name_that_is_no_text_is_refused_in_letters_that_can_be_written_down(music):
+def test_a_name_that_is_not_utf_8_is_refused_under_a_name_that_is(music):
     path = music("good.wav", 1.0)
     os.rename(path, os.fsencode(music.root) + b"/\xe9t\xe9.wav")
     good, refused = found(music)
@@ -78,7 +78,7 @@ def test_name_that_is_no_text_is_refused_in_letters_that_can_be_written_down(mus
     assert refused == {"\ufffdt\ufffd.wav": "name not UTF-8: rename the file"}
 
 
-def test_suffix_need_not_fit_but_text_is_no_sound(music):
+def test_a_wrong_suffix_is_accepted_and_text_is_no_sound(music):
     music("a.mp3", 1.0).rename(music.root / "a.wav")
     (music.root / "b.mp3").write_text("no sound at all\n" * 99)
     good, _ = found(music)

@@ -1,4 +1,4 @@
-"""Hugging Face datasets: Parquet and AudioFolder, a row at a time."""
+"""Hugging Face datasets: Parquet and AudioFolder, read one row at a time."""
 
 import builtins
 import json
@@ -65,7 +65,7 @@ def test_ids_follow_the_sound_not_the_row(music, parquet):
     assert [t.id for t in there] == [t.id for t in back[::-1]]
 
 
-def test_columns_are_named_when_no_words_are_found_and_one_can_be_chosen(music, parquet):
+def test_columns_are_listed_when_no_captions_are_found_and_one_can_be_chosen(music, parquet):
     folder = parquet([{"audio": {"bytes": sound(music, 0), "path": None}, "prose": "calm"}])
     with pytest.raises(InputError, match=r"no column of captions .*audio, prose; --caption-column"):
         found(folder)
@@ -135,7 +135,7 @@ def test_sound_from_the_hub_is_kept_in_the_cache(music, parquet, monkeypatch, tm
     assert [p.name for p in (tmp_path / "cache").rglob("*") if p.is_file()] == [track.sha256]
 
 
-def test_path_that_is_no_name_on_the_hub_is_not_looked_for_there(tmp_path):
+def test_a_path_that_is_no_name_on_the_hub_is_not_looked_up_there(tmp_path):
     with pytest.raises(InputError, match="does not exist; check --input"):
         found(tmp_path / "gone")
 

@@ -1,4 +1,4 @@
-"""The procedural composer: what it promises about its pieces, truth, captions and MIDI files."""
+"""MiniMIDI's composer: its pieces, their truth, captions and MIDI files."""
 
 import io
 import json
@@ -117,7 +117,7 @@ def test_the_raised_seventh_of_minor_sounds_over_the_dominant_alone():
     assert raised > 20
 
 
-def test_held_out_styles_are_never_drawn():
+def test_held_out_styles_are_never_chosen_by_a_seed():
     assert {compose(seed).style for seed in range(80)} == set(BASE_STYLES)
     assert {"bossa nova", "tango", "dub techno"} <= set(HELD_OUT_STYLES)
 
@@ -130,7 +130,7 @@ def test_held_out_leads_are_unknown_to_the_base_styles():
     assert not base & held_out
 
 
-def test_test_pairs_play_together_when_asked_and_never_otherwise():
+def test_test_pairs_play_together_only_with_unseen():
     def pairs(unseen):
         styles = [leads_and_accompaniments(style, unseen) for style in STYLES.values()]
         composed = [compose(seed, unseen=unseen).instruments[:2] for seed in range(60)]
@@ -147,7 +147,7 @@ def test_a_style_without_test_pairs_is_refused():
         list(source_tracks("minimidi", SourceRequest(styles=("tango",), unseen=True)))
 
 
-def test_the_source_passes_unseen_on_and_its_ids_tell():
+def test_the_source_passes_unseen_on_and_has_other_ids():
     def tracks(unseen):
         return list(source_tracks("minimidi", SourceRequest(count=12, unseen=unseen)))
 
@@ -188,14 +188,14 @@ def test_midi_keeps_programs_tempo_notes_and_times():
     assert starts == pytest.approx([note.start_s for note in piece.notes], abs=0.002)
 
 
-def test_the_source_composes_for_the_instruments_asked_for():
+def test_the_source_composes_for_the_required_instruments():
     request = SourceRequest(count=4, instruments=("flute", "piano"))
     for track in source_tracks("minimidi", request):
         assert isinstance(track, Track) and track.truth
         assert {"flute", "piano"} <= set(track.truth["instruments"])
 
 
-def test_unknown_and_impossible_instruments_are_told_apart():
+def test_unknown_and_impossible_instruments_have_different_errors():
     with pytest.raises(InputError, match=r"no instrument .kazoo.; known: piano, .*lo-fi drums"):
         list(source_tracks("minimidi", SourceRequest(instruments=("kazoo",))))
     with pytest.raises(InputError, match="play accordion together in ballad"):

@@ -1,4 +1,4 @@
-"""The procedural synthesiser: level, pitch, onsets, timbres and the colours of the styles."""
+"""MiniMIDI's synthesiser: level, pitch, onsets, timbres and effects."""
 
 import dataclasses
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""Song Describer: its table as published, and what lies beside it."""
+"""Song Describer: its table as published, and the files beside it."""
 
 import csv
 import io
@@ -15,7 +15,7 @@ from dataset_tools.sources.sdd import COLUMNS, tracks
 from dmm.errors import InputError
 
 REAL = os.environ.get("DMM_SDD_TABLE", "")
-"""Where the published song_describer.csv lies, on a machine that has it."""
+"""Path of the published song_describer.csv, on a machine that has it."""
 HEADER = ",".join(COLUMNS)
 ROWS = [
     "859,1004034,Slow and dreamy,True,0,368880,118196,34/1004034.mp3,202.5",
@@ -51,7 +51,7 @@ def test_captions_of_a_track_are_kept_apart(sdd):
     assert refused == {} and first.load(8000, 1).shape == (1, 8000)
 
 
-def test_three_states_of_validity_all_count_unless_only_the_valid_are_asked_for(sdd):
+def test_captions_of_any_validity_are_used_unless_only_valid_ones_are_wanted(sdd):
     assert [len(t.more_captions) for t in found(sdd())[0]] == [1, 0]
     (only,), refused = found(sdd(), valid_only=True)
     assert only.more_captions == () and refused == {}
@@ -64,7 +64,7 @@ def test_wrong_columns_are_named_with_the_nearest(sdd):
     assert "no column 'duration'" in str(error.value) and "\n" not in str(error.value)
 
 
-def test_order_of_columns_does_not_matter_and_others_are_passed_over(sdd):
+def test_order_of_columns_does_not_matter_and_others_are_ignored(sdd):
     turned = list(csv.reader(io.StringIO("\n".join([",".join(COLUMNS), *ROWS]))))
     text = io.StringIO()
     csv.writer(text).writerows([*reversed(row), "x"] for row in turned)
@@ -116,7 +116,7 @@ def test_tags_names_and_licences_are_joined(sdd):
     assert (first.licence, second.licence) == (licence, "unknown")
 
 
-def test_licences_may_also_stand_in_one_line(tmp_path):
+def test_licences_may_also_be_in_one_line(tmp_path):
     path = tmp_path / "licences.txt"
     path.write_text(
         "track_0000007 http://jamendo.com/track/7 licence: http://artlibre.org/licence/lal/\n"

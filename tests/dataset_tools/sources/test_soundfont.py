@@ -1,4 +1,4 @@
-"""Playing through FluidSynth; the SoundFont is made here, one sine for every instrument."""
+"""Rendering by FluidSynth; the SoundFont is made here, with a sine for every instrument."""
 
 import dataclasses
 import pickle
@@ -99,7 +99,7 @@ def test_a_key_struck_while_held_sounds_until_the_later_note_ends(font):
     assert np.abs(audio[:, round(3.5 * SR) : round(3.9 * SR)]).max() > 0.01
 
 
-def test_instruments_stand_where_our_own_stand(font):
+def test_instruments_are_panned_as_by_the_synthesiser(font):
     left, right = np.square(render_soundfont(solo("steel guitar", (60, 0.0, 4.0)), font, SR)).sum(1)
     assert left > 1.5 * right
 

@@ -1,4 +1,4 @@
-"""Clips downloaded from Suno: words from style and description, never from lyrics."""
+"""Clips downloaded from Suno: captions from style and description, never from lyrics."""
 
 import dataclasses
 import json
@@ -55,7 +55,7 @@ def words_of(track):
 
 
 @pytest.mark.parametrize("key", ["prompt", "lyrics", "lyric", "display_lyrics"])
-def test_lyrics_of_the_service_give_no_word_but_count_as_evidence(music, key):
+def test_lyrics_of_the_service_are_evidence_but_no_caption(music, key):
     path = music("a.mp3", 1.0)
     write_json(path.with_suffix(".json"), clip(**{key: LYRICS}))
     track = only(music)
@@ -75,7 +75,7 @@ def test_lyrics_of_the_service_give_no_word_but_count_as_evidence(music, key):
     ],
     ids=lambda frame: frame.HashKey,
 )
-def test_lyrics_in_a_tag_give_no_word(music, frame):
+def test_lyrics_in_a_tag_are_no_caption(music, frame):
     id3(music("a.mp3", 1.0), frame, mutagen.id3.TXXX(desc="style", text="Dream Pop"))
     track = only(music)
     assert track.caption == "dream pop" and CANARY not in words_of(track)
@@ -84,7 +84,7 @@ def test_lyrics_in_a_tag_give_no_word(music, frame):
     )
 
 
-def test_lyrics_in_mp4_tags_and_text_beside_the_sound_give_no_word(music):
+def test_lyrics_in_mp4_tags_and_in_text_files_are_no_caption(music):
     path = music("a.m4a", 1.0, text=LYRICS)
     file = mutagen.mp4.MP4(path)
     file["©lyr"], file["©gen"] = [LYRICS], ["Ambient"]
@@ -112,14 +112,14 @@ def test_bare_download_is_known_by_its_comment_and_its_marks_are_no_lyrics(music
 
 
 @pytest.mark.parametrize("name", [f"{UUID}.mp3", f"Rain-{UUID}.mp3", "Rain.mp3"])
-def test_clip_in_a_list_is_found_by_its_id_or_by_a_title_borne_once(music, name):
+def test_a_clip_in_a_list_is_found_by_its_id_or_unique_title(music, name):
     music(name, 1.0)
     other = clip() | {"id": UUID.replace("6", "7"), "title": "Snow"}
     write_json(music.root / "page 1.json", [{"clip": other}, {"clip": clip()}])
     assert only(music).url == f"https://suno.com/song/{UUID}"
 
 
-def test_title_borne_twice_names_no_clip(music):
+def test_a_title_of_two_clips_names_neither(music):
     music("Rain.mp3", 1.0)
     write_json(music.root / "all.json", [clip(), clip() | {"id": UUID.replace("6", "7")}])
     assert only(music).caption == "music"

@@ -89,7 +89,7 @@ def test_a_denied_voice_is_none(text):
         "",
     ],
 )
-def test_what_is_no_voice_says_nothing(text):
+def test_texts_without_a_voice_get_no_vote_for_one(text):
     assert not mentions_voice(text) and not says_instrumental(text)
 
 
@@ -121,14 +121,14 @@ def test_missing_lyrics_and_flags_abstain():
     assert [instrumental_flag(Evidence((), instrumental=f)) for f in flags] == [-1, 1, 0]
 
 
-def test_windows_speak_for_a_voice_when_a_fifth_of_them_do():
+def test_the_classifier_votes_for_a_voice_in_a_fifth_of_the_windows():
     assert heard(Evidence((), window_probabilities=(0.95,) * 3 + (0.05,) * 7)) == 1
     assert heard(Evidence((), window_probabilities=(0.05,) * 10)) == -1
     assert heard(Evidence((), window_probabilities=(0.55,) * 10)) == 0
     assert heard(Evidence((), window_probabilities=(0.95,))) == 1
 
 
-def test_functions_never_vote_on_what_they_do_not_read():
+def test_functions_abstain_where_they_do_not_apply():
     for function in FUNCTIONS:
         nothing = Evidence(())
         assert not function.applies(nothing) and function.vote(nothing) == 0

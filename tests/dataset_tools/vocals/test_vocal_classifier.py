@@ -1,4 +1,4 @@
-"""Vocal classifiers: the contract, the shipped file, and what is said of files that do not fit."""
+"""Vocal classifiers: the contract, the shipped file, and errors for files that do not fit."""
 
 import dataclasses
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dataset_tools.sources.minimidi import compose, render
-from dataset_tools.sources.minimidi.singers import draw_voice
+from dataset_tools.sources.minimidi.singers import random_voice
 from dataset_tools.sources.minimidi.singing import sing
 from dataset_tools.vocals.classifier import SHIPPED, load_classifier
 from dmm.cards import card_hashes, sha256_of
@@ -40,7 +40,7 @@ def test_none_is_no_classifier():
     assert load_classifier("none") is None
 
 
-def test_names_that_nobody_knows_list_what_is_known():
+def test_an_unknown_classifier_lists_the_known_ones():
     with pytest.raises(InputError, match=r"no vocal classifier 'best'; known: nano .*FILE.onnx"):
         load_classifier("best")
 
@@ -50,7 +50,7 @@ def test_a_missing_file_is_named(tmp_path):
         load_classifier(str(tmp_path / "gone.onnx"))
 
 
-def test_what_is_no_onnx_file_is_refused_in_one_line(tmp_path):
+def test_a_file_that_is_no_onnx_model_is_refused_in_one_line(tmp_path):
     path = tmp_path / "text.onnx"
     path.write_text("not a model")
     with pytest.raises(ModelError, match=r"text.onnx: no ONNX model that runs here") as caught:
@@ -79,7 +79,7 @@ def test_windows_pool_their_two_most_vocal_frames(mean):
     assert mean.probabilities(steps[:, :SR], SR) == pytest.approx([0.1], abs=1e-5)
 
 
-def test_windows_of_any_rate_are_brought_to_the_models(mean):
+def test_windows_are_resampled_to_the_models_rate(mean):
     sound = np.full((2, 66_150), 0.25, np.float32)
     assert mean.probabilities(sound, 44_100) == pytest.approx([0.25, 0.25], abs=5e-3)
 
@@ -113,7 +113,7 @@ def test_the_shipped_model_tells_a_singer_from_the_same_music_without():
     music, sung = [], []
     for seed in (31, 32, 33, 34, 35, 36):
         piece = compose(seed)
-        voice = dataclasses.replace(draw_voice(seed, "male vocals"), wordless=False, gain_db=6.0)
+        voice = dataclasses.replace(random_voice(seed, "male vocals"), wordless=False, gain_db=6.0)
         played = render(piece, 22_050).mean(0)
         music.append(played)
         sung.append(played + sing(piece, 22_050, seed, voice).mean(0))

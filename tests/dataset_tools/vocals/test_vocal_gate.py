@@ -20,7 +20,7 @@ def places(evidence):
     return [place_track(p) for p in judge_tracks(evidence).probabilities]
 
 
-def test_a_folder_of_which_nothing_is_known_is_trained_on():
+def test_a_folder_without_evidence_is_trained_on():
     assert places([Evidence(())] * 5) == ["train"] * 5
     assert places([SILENT] * 30) == ["train"] * 30
 
@@ -57,7 +57,7 @@ def test_a_wrong_flag_is_overruled_by_the_rest():
     assert places([liar, *[SILENT] * 10])[0] == "reg"
 
 
-def test_the_worth_of_captions_is_learnt_where_other_evidence_is_good():
+def test_the_accuracy_of_captions_is_learnt_from_other_evidence():
     rng = np.random.default_rng(0)
     evidence = []
     for vocal in rng.random(3000) < 0.4:
@@ -72,7 +72,7 @@ def test_the_worth_of_captions_is_learnt_where_other_evidence_is_good():
     assert own.coverage == pytest.approx(np.mean([e.captions[0] == "a singer" for e in evidence]))
 
 
-def test_votes_name_only_what_had_something_to_look_at():
+def test_votes_name_only_functions_that_apply():
     (votes,) = judge_tracks([Evidence(("a singer",))]).votes
     assert votes == {"own_caption_voice": 1, "own_caption_instrumental": 0}
 
@@ -88,7 +88,7 @@ def test_no_tracks_make_no_verdicts():
     assert judge_tracks([]).probabilities == ()
 
 
-def test_unsure_tracks_go_where_asked():
+def test_unsure_tracks_go_where_the_option_says():
     assert [place_track(0.5, "reg"), place_track(0.5, "out")] == ["reg", "out"]
     moved = [place_track(0.3, low=0.3), place_track(0.7, high=0.7)]
     assert [place_track(LOW), place_track(0.8), *moved] == ["train", "reg", "train", "reg"]
@@ -99,7 +99,7 @@ def test_thresholds_out_of_order_are_refused():
         place_track(0.5, low=0.9, high=0.1)
 
 
-def test_windows_are_taken_at_their_word_when_voices_are_as_likely_as_not():
+def test_window_probabilities_stay_when_half_of_the_windows_have_a_voice():
     assert adjusted_probabilities([0.1, 0.5, 0.9], 0.5 / 0.6) == pytest.approx([0.1, 0.5, 0.9])
 
 

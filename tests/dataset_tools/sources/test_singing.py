@@ -1,4 +1,4 @@
-"""The synthetic singer: pitch, formants, silence where it rests, and what vocal pieces tell."""
+"""The synthetic singer: pitch, formants, rests, and captions of vocal pieces."""
 
 import dataclasses
 
@@ -10,7 +10,7 @@ from dataset_tools.sources.catalogue import source_tracks
 from dataset_tools.sources.minimidi import Note, compose, render
 from dataset_tools.sources.minimidi.phonation import Gestures, phonate
 from dataset_tools.sources.minimidi.phonemes import UPPER_HZ, VOWELS
-from dataset_tools.sources.minimidi.singers import KINDS, draw_voice
+from dataset_tools.sources.minimidi.singers import KINDS, random_voice
 from dataset_tools.sources.minimidi.singing import sing
 from dataset_tools.sources.minimidi.vocal_line import vocal_line
 from dataset_tools.sources.minimidi_clips import NO_VOICE_CAPTIONS, VOICE_WORDS
@@ -68,7 +68,7 @@ def test_unvoiced_gestures_without_noise_are_silent():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_voice_is_finite_of_exact_length_and_the_same_each_time(kind):
-    piece, voice = compose(7, "pop"), draw_voice(3, kind)
+    piece, voice = compose(7, "pop"), random_voice(3, kind)
     sound = sing(piece, SR, 3, voice)
     assert sound.shape == render(piece, SR).shape
     assert np.isfinite(sound).all() and sound.any()
@@ -79,7 +79,7 @@ def test_a_song_sounds_the_leads_note_by_octaves():
     piece = compose(1, "ballad")
     note = Note(piece.instruments[0], 69, 0.5, 3.0, 100)
     voice = dataclasses.replace(
-        draw_voice(0, "female vocals"), vibrato_cents=0.0, breath=0.0, room=0.0, jitter=0.0
+        random_voice(0, "female vocals"), vibrato_cents=0.0, breath=0.0, room=0.0, jitter=0.0
     )
     sound = sing(dataclasses.replace(piece, notes=(note,)), SR, 0, voice).mean(0)[SR : 3 * SR]
     power = np.square(np.abs(np.fft.rfft(sound * np.hanning(len(sound)))))
@@ -92,7 +92,7 @@ def test_a_song_sounds_the_leads_note_by_octaves():
 def test_a_singer_rests_where_the_lead_rests():
     piece = compose(1, "ballad")
     note = Note(piece.instruments[0], 60, 2.0, 1.0, 100)
-    voice = dataclasses.replace(draw_voice(0, "male vocals"), room=0.0)
+    voice = dataclasses.replace(random_voice(0, "male vocals"), room=0.0)
     sound = sing(dataclasses.replace(piece, notes=(note,)), SR, 0, voice)
     loud = np.square(sound).mean(0)
     assert loud[: int(1.6 * SR)].sum() < 1e-6 * loud.sum()
@@ -102,14 +102,14 @@ def test_a_singer_rests_where_the_lead_rests():
 def test_words_follow_each_other_and_speech_needs_no_lead():
     for kind in KINDS:
         piece = dataclasses.replace(compose(2, "folk"), notes=())
-        words = vocal_line(piece, draw_voice(2, kind), 2)
+        words = vocal_line(piece, random_voice(2, kind), 2)
         starts = [word.start_s for word in words]
         assert len(words) > 5 and starts == sorted(starts)
 
 
 def test_unknown_voices_are_refused():
     with pytest.raises(ValueError, match="no voice 'yodel'; known: female vocals"):
-        draw_voice(0, "yodel")
+        random_voice(0, "yodel")
 
 
 def test_pieces_without_a_singer_stay_what_they_are():
@@ -121,7 +121,7 @@ def test_pieces_without_a_singer_stay_what_they_are():
     assert plain[silent].load(SR, 1).tobytes() == some[silent].load(SR, 1).tobytes()
 
 
-def test_ids_of_today_are_kept():
+def test_ids_are_as_before():
     first = tracks(0.0, 1, styles=("pop",), seed=7)[0]
     assert first.id == "minimidi-pop-7-af24e1ebb6"
 
@@ -134,7 +134,7 @@ def test_a_larger_share_adds_singers_and_all_is_all():
     assert shares[0] < shares[1] < shares[2]
 
 
-def test_a_vocal_track_tells_its_voice_and_sounds_it():
+def test_a_vocal_track_names_its_voice_and_contains_it():
     track = tracks(1.0, 1)[0]
     assert track.truth["vocals"] is True and track.truth["voice"] in KINDS
     with_voice, without = track.load(SR, 2), tracks(0.0, 1)[0].load(SR, 2)
