@@ -7,6 +7,7 @@ from .commands.build import build
 from .commands.check import check
 from .commands.fetch import fetch
 from .commands.fidelity import fidelity
+from .commands.help import add_command
 from .commands.show import show
 from .commands.stats import stats
 
@@ -16,5 +17,5 @@ app = typer.Typer(
     add_completion=False,
 )
 for command in (build, fetch, check, stats, show, fidelity):
-    app.command()(command)
+    add_command(app, command)
 app.add_typer(captions.app, name="captions")

@@ -15,6 +15,7 @@ from rich.text import Text
 from ..captions.clean import DEFAULT_ANCHOR
 from ..captions.history import History, histories, word_diff
 from ..captions.lexicon import FACETS
+from .help import add_command
 
 app = typer.Typer(
     help="Show what the caption rules change.", no_args_is_help=True, add_completion=False
@@ -33,7 +34,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 STYLES = {"same": "", "removed": "red strike", "added": "green"}
 
 
-@app.command()
 def diff(
     source: Source,
     limit: Annotated[int, typer.Option(min=1, help="Most captions to show.")] = 20,
@@ -75,7 +75,6 @@ def _print_history(history: History, console: Console) -> None:
     console.print()
 
 
-@app.command()
 def stats(
     source: Source,
     voice: Voice = False,
@@ -119,3 +118,7 @@ def _table(facts: dict[str, dict[str, Any]]) -> Table:
         row(f"with {facet}", *(f"{side['facets'][facet]:.1%}" for side in sides))
     row("without a known term", *(f"{side['unknown']:.1%}" for side in sides))
     return table
+
+
+for command in (diff, stats):
+    add_command(app, command)

@@ -19,11 +19,11 @@ PAGE_BYTES = 14_000_000
 """Largest size of the players and images; further clips have none, but the numbers include them."""
 STAGES = {"original": "original", "image": "after the image", "vae": "after the VAE"}
 TITLES = {
-    "spectral_convergence": ("Spectral convergence", "", "share of the spectrum that is off"),
+    "spectral_convergence": ("Spectral convergence", "", "share of the spectrum that is wrong"),
     "log_spectral_db": ("Log-spectral distance", "dB", "mean difference of levels up to 10 kHz"),
-    "loudness_lu": ("Loudness", "LU", "restored less original; 0 is no change"),
+    "loudness_lu": ("Loudness", "LU", "restored minus original; 0 is no change"),
     "centroid_ratio": ("Spectral centroid", "×", "restored over original; below 1 is duller"),
-    "image_psnr_db": ("Picture after the VAE", "dB", "PSNR; higher is closer"),
+    "image_psnr_db": ("Image after the VAE", "dB", "PSNR; higher is closer"),
 }
 """Metric: title, unit, meaning."""
 
