@@ -2,12 +2,13 @@
 
 import typer
 
+from dmm.cli import add_command
+
 from .commands import captions
 from .commands.build import build
 from .commands.check import check
 from .commands.fetch import fetch
 from .commands.fidelity import fidelity
-from .commands.help import add_command
 from .commands.show import show
 from .commands.stats import stats
 

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
 
+from dmm.choices import DEFAULT_FORMAT
 from dmm.codec.mel import load_format
 from dmm.errors import InputError
 
@@ -32,7 +33,8 @@ class BuildOptions:
     """Options that decide how tracks become a dataset; InputError for values not allowed."""
 
     source: str = "folder"
-    format: str = "sdxl-512"
+    format: str = DEFAULT_FORMAT
+    """Mel format of the clips."""
     hop_s: float | None = None
     """Seconds from the beginning of one window to the next; None for one clip length."""
     beats: bool = False

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from dmm.choices import DEFAULT_FORMAT
+
 from ..augmentation.augment import AUGMENTATIONS, parse_names
 from ..captions.clean import DEFAULT_ANCHOR
 from ..choices import CaptionMode, UnsureMode, VocalMode
@@ -39,7 +41,7 @@ def build(
     ] = 100,
     format: Annotated[  # noqa: A002 - the option's name
         str, typer.Option(help="Mel format; presets/formats holds them.")
-    ] = "sdxl-512",
+    ] = DEFAULT_FORMAT,
     licence: Annotated[
         str | None,
         typer.Option(help="Licence of tracks that name none.", show_default="unknown"),

@@ -12,10 +12,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from dmm.cli import add_command
+
 from ..captions.clean import DEFAULT_ANCHOR
 from ..captions.history import History, histories, word_diff
 from ..captions.lexicon import FACETS
-from .help import add_command
 
 app = typer.Typer(
     help="Show what the caption rules change.", no_args_is_help=True, add_completion=False
