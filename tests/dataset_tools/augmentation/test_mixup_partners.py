@@ -13,7 +13,7 @@ FITS = {"a": {"b"}, "b": {"a"}, "c": {"d", "f"}, "d": {"c", "f"}, "f": {"c", "d"
 
 
 def plucks(period_s, hz, duration_s):
-    """A tone that is struck anew every period, or held; float32 (samples)."""
+    """A tone that is struck every period, or held; float32 (samples)."""
     t = np.arange(round(duration_s * SR)) / SR
     level = 0.3 if period_s is None else 0.5 * np.exp(-8 * (t % period_s))
     return (level * np.sin(2 * np.pi * hz * t)).astype(np.float32)

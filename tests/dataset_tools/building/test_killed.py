@@ -2,7 +2,7 @@
 
 One process, warm from a build of its own, forks a child for every build: importing alone would
 take longer than all of them. A child counts its file operations and kills itself with SIGKILL a
-random moment after the one it was told; before each of the last ones without a delay.
+random moment after the requested one; before each of the last ones without a delay.
 """
 
 import json

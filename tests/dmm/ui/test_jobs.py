@@ -63,8 +63,8 @@ def test_a_failure_is_reported(jobs, capsys):
     def ours(job):
         raise ZeroDivisionError("oh")
 
-    for work, told in ((users, "no such clip"), (ours, "ZeroDivisionError: oh; the terminal")):
+    for work, expected in ((users, "no such clip"), (ours, "ZeroDivisionError: oh; the terminal")):
         jobs.start(Job("clips", 1), work)
         jobs.wait(10.0)
-        assert jobs.last.state == "failed" and told in jobs.last.note
+        assert jobs.last.state == "failed" and expected in jobs.last.note
     assert "Traceback" in capsys.readouterr().err

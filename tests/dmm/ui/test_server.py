@@ -92,7 +92,7 @@ def test_cancelling_keeps_finished_clips(page, workspace, order, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("change", "status", "told"),
+    ("change", "status", "expected"),
     [
         ({"prompts": []}, 422, "prompts"),
         ({"prompts": ["x"] * 64, "count": 64}, 422, "256 at most"),
@@ -106,14 +106,14 @@ def test_cancelling_keeps_finished_clips(page, workspace, order, monkeypatch):
         ({"sampler": "magic"}, 400, "no sampler"),
     ],
 )
-def test_an_invalid_order_is_an_error_of_one_line(page, workspace, order, change, status, told):
+def test_an_invalid_order_is_an_error_of_one_line(page, workspace, order, change, status, expected):
     answer = page.post("/api/clips", json=order | change)
     if answer.status_code == 202:  # known only once the model is asked
         job = finished(page, workspace)
-        assert job["state"] == "failed" and told in job["note"]
+        assert job["state"] == "failed" and expected in job["note"]
         return
     detail = answer.json()["detail"]
-    assert answer.status_code == status and told in detail and "\n" not in detail
+    assert answer.status_code == status and expected in detail and "\n" not in detail
 
 
 @pytest.mark.parametrize(
@@ -160,9 +160,9 @@ def test_a_timeline_becomes_a_song(page, workspace, put_clip):
 
 def test_impossible_songs_are_errors(page, workspace, put_clip):
     clip = put_clip(workspace.clips.folder, "organ", 1)
-    for clips, told in (([], "empty"), ([clip, "gone"], "gone: no such clip")):
+    for clips, expected in (([], "empty"), ([clip, "gone"], "gone: no such clip")):
         answer = page.post("/api/songs", json={"clips": clips, "overlap_s": 0})
-        assert answer.status_code == 400 and told in answer.json()["detail"]
+        assert answer.status_code == 400 and expected in answer.json()["detail"]
 
 
 def test_a_damaged_clip_is_skipped(workspace, put_clip):
