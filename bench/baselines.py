@@ -7,7 +7,9 @@ import numpy as np
 import torch
 
 from dataset_tools.sources.minimidi import Piece, render
+from dmm.checkpoints.architecture import read_architecture
 from dmm.checkpoints.header import read_metadata
+from dmm.checkpoints.networks import mean_latents
 from dmm.checkpoints.pipeline import load_pipeline
 from dmm.checkpoints.sdxl_layout import save_checkpoint, single_file_tensors
 from dmm.codec.decode import decode
@@ -33,6 +35,7 @@ def render_pieces(pieces: Sequence[Piece], out: Path, sr: int) -> list[Path]:
 def through_vae(files: Sequence[Path], out: Path, model: Path, fmt: MelFormat) -> list[Path]:
     """Encode clips as mel images, pass them through the VAE, decode them: the best it can reach."""
     vae = load_pipeline(model).vae
+    scale = vae.config.scaling_factor
     restored = []
     with progress_bar("through the VAE", len(files)) as advance:
         for file in files:
@@ -40,7 +43,7 @@ def through_vae(files: Sequence[Path], out: Path, model: Path, fmt: MelFormat) -
             if not path.is_file():
                 image = encode(read_audio(file, fmt.sr, 1)[:, : fmt.clip_samples], fmt)
                 pixels = torch.from_numpy(image / np.float32(127.5) - 1).expand(1, 3, -1, -1)
-                picture = vae.decode(vae.encode(pixels).latent_dist.mean).sample[0].mean(0)
+                picture = vae.decode(mean_latents(vae, pixels) / scale).sample[0].mean(0)
                 levels = ((picture.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).numpy()
                 write_audio(path, decode(levels, fmt), fmt.sr)
             restored.append(path)
@@ -55,5 +58,6 @@ def untrained_model(model: Path, out: Path) -> Path:
     unet = type(pipeline.unet).from_config(pipeline.unet.config)
     parts = (unet, pipeline.text_encoder, pipeline.text_encoder_2, pipeline.vae)
     metadata = {k: v for k, v in read_metadata(model).items() if k != "format"}
-    save_checkpoint(out, single_file_tensors(*parts), metadata, torch.float16)
+    tensors = single_file_tensors(*parts, custom=read_architecture(model).custom)
+    save_checkpoint(out, tensors, metadata, torch.float16)
     return out

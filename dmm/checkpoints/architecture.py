@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ..errors import ModelError
+from .custom_layout import read_custom_layout
 from .header import Header, read_header, read_metadata
 from .network_shapes import UNET
 from .sd15_shapes import TE as SD15_TEXT
@@ -41,18 +42,36 @@ def read_architecture(checkpoint: Path) -> Shapes:
     else:
         raise ModelError(f"{checkpoint}: {_describe_other(header)}")
     try:
-        shapes = read(header)
+        custom = read_custom_layout(read_metadata(checkpoint))
+        shapes = read(header, custom)
     except KeyError as error:
         raise ModelError(f"{checkpoint}: {kind}, but not all of it (no {error})") from error
     except (ValueError, IndexError) as error:
         raise ModelError(f"{checkpoint}: {kind} of other sizes than we know ({error})") from error
-    channels = header[UNET + "input_blocks.0.0.weight"][1]
+    first = "conv_in.weight" if custom.unet else "input_blocks.0.0.weight"
+    if UNET + first not in header:
+        raise ModelError(f"{checkpoint}: {kind}, but not all of it (no {UNET + first!r})")
+    channels = header[UNET + first][1]
     if channels != shapes.latent_channels:
         raise ModelError(
             f"{checkpoint}: {kind} for inpainting or editing (its UNet takes {channels} channels, "
             f"not {shapes.latent_channels}); name a base for text to image"
         )
     return shapes
+
+
+def refuse_custom_layout(checkpoint: Path) -> None:
+    """ModelError for a student whose networks are in no layout that sd-scripts knows."""
+    custom = read_architecture(checkpoint).custom
+    if custom:
+        names = " and ".join(
+            n for n, found in (("UNet", custom.unet), ("VAE", custom.vae)) if found
+        )
+        raise ModelError(
+            f"{checkpoint}: a student whose {names} is not in the layout that sd-scripts trains; "
+            "train on its teacher and distil again, or distil with a preset such as unet-330m "
+            "and without [decoder]"
+        )
 
 
 def prediction_type(checkpoint: Path) -> str:

@@ -49,7 +49,8 @@ def lora_layers(shapes: Shapes) -> dict[str, LayerLocation]:
     layers: dict[str, LayerLocation] = {}
     for part, key, size in _weights(shapes):
         if part == "unet":
-            ours = unet_key(key, without_attention=(0,) if is_sd15 else ())
+            without_attention = (0,) if is_sd15 else ()
+            ours = key if shapes.custom.unet else unet_key(key, without_attention)
             location = LayerLocation(UNET + ours, size)
             layers[_layer("lora_unet_", key)] = location
             if not is_sd15:

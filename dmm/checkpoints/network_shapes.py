@@ -1,5 +1,6 @@
 """Sizes and configurations of CLIP text encoders and the VAE, for both SD 1.5 and SDXL."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +52,15 @@ def read_vae(header: Header) -> dict[str, Any]:
         "latent_channels": header[VAE + "decoder.conv_in.weight"][1],
         "vae_channels": tuple(header[f"{down}{i}.block.0.conv1.weight"][0] for i in levels),
         "vae_layers": count(header, down + "0.block."),
+    }
+
+
+def read_custom_vae(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The same fields from the arguments of an AutoencoderTiny."""
+    return {
+        "latent_channels": config["latent_channels"],
+        "vae_channels": tuple(config["decoder_block_out_channels"]),
+        "vae_layers": max(config["num_decoder_blocks"]),
     }
 
 

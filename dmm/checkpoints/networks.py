@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from torch import Tensor
+
 from .architecture import Shapes
 
 
@@ -11,10 +13,35 @@ def build(shapes: Shapes) -> dict[str, Any]:
     Within ``torch.device("meta")`` they take no memory and have all names and sizes.
     """
     import transformers
-    from diffusers import AutoencoderKL, UNet2DConditionModel
 
-    networks: dict[str, Any] = {"unet": UNet2DConditionModel(**shapes.unet_config())}
+    networks: dict[str, Any] = {"unet": build_unet(shapes)}
     for part, config in shapes.text_configs().items():
         encoder = getattr(transformers, config["architectures"][0])
         networks[part] = encoder(transformers.CLIPTextConfig(**config))
-    return networks | {"vae": AutoencoderKL(**shapes.vae_config())}
+    return networks | {"vae": build_vae(shapes)}
+
+
+def build_unet(shapes: Shapes) -> Any:
+    """A UNet of these sizes with fresh weights."""
+    from diffusers import UNet2DConditionModel
+
+    return UNet2DConditionModel(**shapes.unet_config())
+
+
+def build_vae(shapes: Shapes) -> Any:
+    """A VAE of these sizes with fresh weights."""
+    import diffusers
+
+    return getattr(diffusers, vae_class(shapes))(**shapes.vae_config())
+
+
+def vae_class(shapes: Shapes) -> str:
+    """The class in diffusers of the checkpoint's VAE."""
+    return "AutoencoderTiny" if shapes.custom.vae else "AutoencoderKL"
+
+
+def mean_latents(vae: Any, pixels: Tensor) -> Tensor:
+    """Latents of pixels in -1..1 by a VAE of either class, at the UNet's scale, without noise."""
+    found = vae.encode(pixels)
+    latents = found.latents if hasattr(found, "latents") else found.latent_dist.mean
+    return latents * vae.config.scaling_factor

@@ -15,6 +15,8 @@ import torch
 
 from ..errors import ModelError
 from .architecture import Shapes, prediction_type, read_architecture
+from .custom_layout import load_custom
+from .networks import build_unet, build_vae, vae_class
 from .tokenizers import load_tokenizers
 
 SCHEDULER = {
@@ -47,21 +49,54 @@ def load_pipeline(checkpoint: Path, dtype: torch.dtype = torch.float32) -> Any:
     with tempfile.TemporaryDirectory() as folder, quietly():
         write_configs(Path(folder), shapes, prediction_type(checkpoint))
         source = {"config": folder, "local_files_only": True}
-        try:
-            vae = diffusers.AutoencoderKL.from_single_file(
-                str(checkpoint), subfolder="vae", torch_dtype=torch.float32, **source
-            )
+        networks = {"vae": _vae(checkpoint, shapes, folder)}
+        if shapes.custom.unet:
+            networks["unet"] = _custom_network("unet", build_unet(shapes), checkpoint).to(dtype)
+        with _told(checkpoint, shapes):
             pipeline = getattr(diffusers, shapes.pipeline).from_single_file(
-                str(checkpoint), torch_dtype=dtype, vae=vae, **source, **tokenizers
+                str(checkpoint), torch_dtype=dtype, **networks, **source, **tokenizers
             )
-        except (KeyError, ValueError, RuntimeError, OSError) as error:
-            reason = str(error).splitlines()[0][:200]
-            raise ModelError(f"{checkpoint}: does not load as {shapes.name} ({reason})") from error
     for part in ("unet", "vae", *shapes.text_configs()):
         for name, tensor in getattr(pipeline, part).named_parameters():
             if tensor.is_meta:  # not found in the file
                 raise ModelError(f"{checkpoint}: {shapes.name}, but without {part}.{name}")
     return pipeline
+
+
+def load_vae(checkpoint: Path) -> Any:
+    """The VAE alone, in full precision on the CPU; ModelError as ``load_pipeline``."""
+    shapes = read_architecture(checkpoint)
+    with tempfile.TemporaryDirectory() as folder, quietly():
+        write_configs(Path(folder), shapes, prediction_type(checkpoint))
+        return _vae(checkpoint, shapes, folder)
+
+
+def _vae(checkpoint: Path, shapes: Shapes, configs: str) -> Any:
+    if shapes.custom.vae:
+        return _custom_network("vae", build_vae(shapes), checkpoint)
+    from diffusers import AutoencoderKL
+
+    with _told(checkpoint, shapes):
+        return AutoencoderKL.from_single_file(
+            str(checkpoint), config=configs, local_files_only=True, subfolder="vae",
+            torch_dtype=torch.float32,
+        )  # fmt: skip
+
+
+def _custom_network(part: str, network: Any, checkpoint: Path) -> Any:
+    """A network with a layout of its own, which diffusers' single-file loader does not know."""
+    load_custom(part, network, checkpoint)
+    return network.eval()
+
+
+@contextmanager
+def _told(checkpoint: Path, shapes: Shapes) -> Iterator[None]:
+    """What diffusers cannot load is told in one line."""
+    try:
+        yield
+    except (KeyError, ValueError, RuntimeError, OSError) as error:
+        reason = str(error).splitlines()[0][:200]
+        raise ModelError(f"{checkpoint}: does not load as {shapes.name} ({reason})") from error
 
 
 @contextmanager
@@ -87,7 +122,7 @@ def write_configs(folder: Path, shapes: Shapes, prediction: str) -> None:
     """Write the configuration files of a diffusers model folder."""
     parts = {
         "unet": {"_class_name": "UNet2DConditionModel", **shapes.unet_config()},
-        "vae": {"_class_name": "AutoencoderKL", **shapes.vae_config()},
+        "vae": {"_class_name": vae_class(shapes), **shapes.vae_config()},
         "scheduler": {**SCHEDULER, "prediction_type": prediction},
     }
     index: dict[str, Any] = {

@@ -8,8 +8,16 @@ layer (one) is SD 1.5's.
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from .custom_layout import STANDARD, CustomLayout
 from .header import Header, count
-from .network_shapes import UNET, TextEncoderShapes, read_clip, read_vae, vae_config
+from .network_shapes import (
+    UNET,
+    TextEncoderShapes,
+    read_clip,
+    read_custom_vae,
+    read_vae,
+    vae_config,
+)
 
 TE = "cond_stage_model.transformer.text_model."
 HEADS = 8
@@ -31,6 +39,8 @@ class Sd15Shapes:
     vae_channels: tuple[int, ...]
     vae_layers: int
     """ResNet blocks per VAE encoder level."""
+    custom: CustomLayout = STANDARD
+    """Networks that are not in SD 1.5's layout; ``channels`` then are the levels there are."""
 
     @property
     def vocab_size(self) -> int:
@@ -49,6 +59,8 @@ class Sd15Shapes:
 
     def unet_config(self) -> dict[str, Any]:
         """Arguments of diffusers' UNet2DConditionModel."""
+        if self.custom.unet:
+            return self.custom.unet_config
         attended = len(self.channels) - 1
         return {
             "in_channels": self.latent_channels,
@@ -63,7 +75,9 @@ class Sd15Shapes:
         }
 
     def vae_config(self) -> dict[str, Any]:
-        """Arguments of diffusers' AutoencoderKL, with SD 1.5's scaling factor."""
+        """Arguments of diffusers' AutoencoderKL, with SD 1.5's factor, or AutoencoderTiny."""
+        if self.custom.vae:
+            return self.custom.vae_config
         return vae_config(self.vae_channels, self.vae_layers, self.latent_channels, 0.18215)
 
     def text_configs(self) -> dict[str, dict[str, Any]]:
@@ -72,19 +86,33 @@ class Sd15Shapes:
         return {"text_encoder": {"architectures": ["CLIPTextModel"], **config}}
 
 
-def sd15_shapes(header: Header) -> Sd15Shapes:
-    """Sizes from a single-file SD 1.5 checkpoint's header.
+def sd15_shapes(header: Header, custom: CustomLayout = STANDARD) -> Sd15Shapes:
+    """Sizes from a single-file SD 1.5 checkpoint's header, and of layouts that its metadata tell.
 
     KeyError names a missing tensor; ValueError for a UNet with another number of blocks.
     """
+    return Sd15Shapes(
+        **(_custom_unet(custom.unet_config) if custom.unet else _read_unet(header)),
+        te=read_clip(header, TE),
+        **(read_custom_vae(custom.vae_config) if custom.vae else read_vae(header)),
+        custom=custom,
+    )
+
+
+def _read_unet(header: Header) -> dict[str, Any]:
     if (blocks := count(header, UNET + "input_blocks.")) != 12:
         raise ValueError(f"its UNet has {blocks} input blocks, not 12")
-    return Sd15Shapes(
-        channels=tuple(
-            header[f"{UNET}input_blocks.{block}.0.out_layers.3.weight"][0]
-            for block in (1, 4, 7, 10)
-        ),
-        time_embed_dim=header[UNET + "time_embed.0.weight"][0],
-        te=read_clip(header, TE),
-        **read_vae(header),
+    widths = (
+        header[f"{UNET}input_blocks.{block}.0.out_layers.3.weight"][0] for block in (1, 4, 7, 10)
     )
+    return {
+        "channels": tuple(widths),
+        "time_embed_dim": header[UNET + "time_embed.0.weight"][0],
+    }
+
+
+def _custom_unet(config: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "channels": tuple(config["block_out_channels"]),
+        "time_embed_dim": config["time_embedding_dim"],
+    }

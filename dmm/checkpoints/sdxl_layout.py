@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ..files import whole_file
+from .custom_layout import STANDARD, CustomLayout, custom_tensors
 from .network_shapes import UNET, VAE
 from .sdxl_shapes import TE1, TE2
 
@@ -108,7 +109,9 @@ def te2_key(key: str) -> str:
     return _renamed(key, _TE2)
 
 
-def _te2_tensors(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def open_clip_tensors(encoder: nn.Module) -> dict[str, Tensor]:
+    """The tensors of the second text encoder under OpenCLIP's names."""
+    state = encoder.state_dict()
     tensors: dict[str, Tensor] = {}
     for key, tensor in state.items():
         name = te2_key(key)
@@ -120,7 +123,7 @@ def _te2_tensors(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
             )
         elif not re.search(r"\.self_attn\.[kv]_proj\.", key):
             tensors[name] = tensor
-    return tensors
+    return {TE2 + name: tensor for name, tensor in tensors.items()}
 
 
 def unet_tensors(unet: nn.Module, without_attention: Container[int] = ()) -> dict[str, Tensor]:
@@ -150,11 +153,16 @@ def vae_tensors(vae: nn.Module) -> dict[str, Tensor]:
 
 
 def single_file_tensors(
-    unet: nn.Module, te1: nn.Module, te2: nn.Module, vae: nn.Module
+    unet: nn.Module,
+    te1: nn.Module,
+    te2: nn.Module,
+    vae: nn.Module,
+    custom: CustomLayout = STANDARD,
 ) -> dict[str, Tensor]:
-    """All tensors of the four modules under their single-file SDXL names."""
-    te2_tensors = {TE2 + key: t for key, t in _te2_tensors(te2.state_dict()).items()}
-    return unet_tensors(unet) | clip_tensors(te1, TE1) | te2_tensors | vae_tensors(vae)
+    """All tensors of the four modules under their single-file SDXL names, or their own."""
+    text = clip_tensors(te1, TE1) | open_clip_tensors(te2)
+    images = custom_tensors("vae", vae) if custom.vae else vae_tensors(vae)
+    return (custom_tensors("unet", unet) if custom.unet else unet_tensors(unet)) | text | images
 
 
 def save_checkpoint(

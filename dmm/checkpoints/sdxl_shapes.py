@@ -7,8 +7,16 @@ from the file, so that a model of a few megabytes runs the same code as the seve
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from .custom_layout import STANDARD, CustomLayout
 from .header import Header, count
-from .network_shapes import UNET, TextEncoderShapes, read_clip, read_vae, vae_config
+from .network_shapes import (
+    UNET,
+    TextEncoderShapes,
+    read_clip,
+    read_custom_vae,
+    read_vae,
+    vae_config,
+)
 
 TE1 = "conditioner.embedders.0.transformer.text_model."
 TE2 = "conditioner.embedders.1.model."
@@ -42,6 +50,8 @@ class SdxlShapes:
     vae_channels: tuple[int, ...]
     vae_layers: int
     """ResNet blocks per VAE encoder level."""
+    custom: CustomLayout = STANDARD
+    """Networks that are not in SDXL's layout; the fields above then say less of them."""
 
     @property
     def vocab_size(self) -> int:
@@ -50,6 +60,8 @@ class SdxlShapes:
 
     def unet_config(self) -> dict[str, Any]:
         """Arguments of diffusers' UNet2DConditionModel."""
+        if self.custom.unet:
+            return self.custom.unet_config
         widths = [self.model_channels * multiple for multiple in (1, 2, 4)]
         return {
             "in_channels": self.latent_channels,
@@ -69,7 +81,9 @@ class SdxlShapes:
         }
 
     def vae_config(self) -> dict[str, Any]:
-        """Arguments of diffusers' AutoencoderKL, with SDXL's scaling factor."""
+        """Arguments of diffusers' AutoencoderKL, with SDXL's scaling factor, or AutoencoderTiny."""
+        if self.custom.vae:
+            return self.custom.vae_config
         return vae_config(self.vae_channels, self.vae_layers, self.latent_channels, 0.13025)
 
     def text_configs(self) -> dict[str, dict[str, Any]]:
@@ -86,29 +100,45 @@ class SdxlShapes:
         }
 
 
-def sdxl_shapes(header: Header) -> SdxlShapes:
-    """Sizes from a single-file SDXL checkpoint's header.
+def sdxl_shapes(header: Header, custom: CustomLayout = STANDARD) -> SdxlShapes:
+    """Sizes from a single-file SDXL checkpoint's header, and of layouts that its metadata tell.
 
     KeyError names a missing tensor; ValueError for a UNet with another number of blocks.
     """
+    vocab2, hidden2 = header[TE2 + "token_embedding.weight"]
+    resblocks = TE2 + "transformer.resblocks."
+    te1 = read_clip(header, TE1)
+    return SdxlShapes(
+        **(_custom_unet(custom.unet_config) if custom.unet else _read_unet(header)),
+        context_dim=te1.hidden_size + hidden2,
+        te1=te1,
+        te2=TextEncoderShapes(
+            vocab2, hidden2, header[resblocks + "0.mlp.c_fc.weight"][0], count(header, resblocks)
+        ),
+        **(read_custom_vae(custom.vae_config) if custom.vae else read_vae(header)),
+        custom=custom,
+    )
+
+
+def _read_unet(header: Header) -> dict[str, Any]:
     depths = [
         {count(header, f"{UNET}{block}.1.transformer_blocks.") for block in level}
         for level in _LEVELS
     ]
     if count(header, UNET + "input_blocks.") != 9 or any(len(found) > 1 for found in depths):
         raise ValueError("its UNet has blocks left out, or more of them")
-    vocab2, hidden2 = header[TE2 + "token_embedding.weight"]
-    resblocks = TE2 + "transformer.resblocks."
-    te1 = read_clip(header, TE1)
-    return SdxlShapes(
-        model_channels=header[UNET + "input_blocks.0.0.weight"][0],
-        time_embed_dim=header[UNET + "time_embed.0.weight"][0],
-        adm_channels=header[UNET + "label_emb.0.0.weight"][1],
-        context_dim=te1.hidden_size + hidden2,
-        depths=(depths[0].pop(), depths[1].pop()),
-        te1=te1,
-        te2=TextEncoderShapes(
-            vocab2, hidden2, header[resblocks + "0.mlp.c_fc.weight"][0], count(header, resblocks)
-        ),
-        **read_vae(header),
-    )
+    return {
+        "model_channels": header[UNET + "input_blocks.0.0.weight"][0],
+        "time_embed_dim": header[UNET + "time_embed.0.weight"][0],
+        "adm_channels": header[UNET + "label_emb.0.0.weight"][1],
+        "depths": (depths[0].pop(), depths[1].pop()),
+    }
+
+
+def _custom_unet(config: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "model_channels": config["block_out_channels"][0],
+        "time_embed_dim": config["time_embedding_dim"],
+        "adm_channels": config["projection_class_embeddings_input_dim"],
+        "depths": (0, 0),
+    }

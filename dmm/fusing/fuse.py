@@ -25,7 +25,9 @@ from .weights import Factors, read_factors
 
 
 @dataclass(frozen=True)
-class _Change:
+class Change:
+    """The part of a LoRA that is added to one tensor."""
+
     location: LayerLocation
     factors: Factors
     ratio: float
@@ -46,7 +48,7 @@ def fuse(
         raise ValueError("name a LoRA to fuse")
     dtype = dtype_of(precision)
     refuse_same(out, base, *(lora.path for lora in loras))
-    changes = _changes(base, loras)
+    changes = lora_changes(base, loras)
     metadata = fused_metadata(base, loras, out.stem)
     with open_tensors(base) as source, progress_bar("fuse", len(source.specs)) as advance:
         specs = _wanted(source.specs, dtype)
@@ -59,14 +61,14 @@ def fuse(
         write_tensors(out, specs, tensors(), metadata)
 
 
-def _changes(base: Path, loras: Sequence[Lora]) -> dict[str, list[_Change]]:
+def lora_changes(base: Path, loras: Sequence[Lora]) -> dict[str, list[Change]]:
     """Changes to each tensor of the base, by tensor name."""
     layers = lora_layers(read_architecture(base))
-    changes: dict[str, list[_Change]] = {}
+    changes: dict[str, list[Change]] = {}
     for lora in loras:
         for layer, factors in read_factors(lora.path, base).items():
             location = layers[layer]
-            changes.setdefault(location.tensor, []).append(_Change(location, factors, lora.weight))
+            changes.setdefault(location.tensor, []).append(Change(location, factors, lora.weight))
     return changes
 
 
@@ -79,7 +81,7 @@ def _wanted(specs: dict[str, TensorSpec], dtype: torch.dtype | None) -> dict[str
     return in_order(converted)
 
 
-def _fused(source: TensorFile, name: str, wanted: TensorSpec, changes: Sequence[_Change]) -> Tensor:
+def _fused(source: TensorFile, name: str, wanted: TensorSpec, changes: Sequence[Change]) -> Tensor:
     tensor = source.read(name)
     if not changes and tensor.dtype == wanted.dtype:
         return tensor

@@ -64,7 +64,20 @@ def extracted_metadata(
     kept = (*_MUST_AGREE, "dmm_anchor", "dmm_clip_skip", "modelspec.license",
             "modelspec.prediction_type")  # fmt: skip
     ranks = {"rank": rank, "kernel_rank": kernel_rank}
+    unfused = {"base": file_identity(base), "fused": file_identity(fused), **ranks}
     metadata = {key: own[key] for key in kept if key in own} | {
+        **lora_metadata(base, shapes, title, rank),
+        "dmm_unfused": json.dumps(unfused),
+    }
+    if kernel_rank:
+        conv = {"conv_dim": str(kernel_rank), "conv_alpha": str(float(kernel_rank))}
+        metadata["ss_network_args"] = json.dumps(conv)
+    return metadata
+
+
+def lora_metadata(base: Path, shapes: Shapes, title: str, rank: int) -> dict[str, str]:
+    """Metadata by which sd-scripts and other programs recognise a LoRA."""
+    return {
         "format": "pt",
         "modelspec.sai_model_spec": "1.0.1",
         "modelspec.architecture": ARCHITECTURES[shapes.kind] + "/lora",
@@ -76,14 +89,7 @@ def extracted_metadata(
         "ss_network_module": "networks.lora",
         "ss_network_dim": str(rank),
         "ss_network_alpha": str(float(rank)),
-        "dmm_unfused": json.dumps(
-            {"base": file_identity(base), "fused": file_identity(fused), **ranks}
-        ),
     }
-    if kernel_rank:
-        conv = {"conv_dim": str(kernel_rank), "conv_alpha": str(float(kernel_rank))}
-        metadata["ss_network_args"] = json.dumps(conv)
-    return metadata
 
 
 def file_identity(path: Path) -> dict[str, str]:

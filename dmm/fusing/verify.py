@@ -13,8 +13,7 @@ from ..errors import ModelError
 from ..generation.loading import Lora, open_pipeline
 from ..generation.mel_images import decode_latent, generate_latents
 from ..generation.requests import ClipRequest
-from ..generation.sampling import Sampling
-from ..generation.settings import GenerationSettings, resolve_settings
+from ..generation.settings import GenerationSettings, default_sampling, resolve_settings
 from ..progress import progress_bar
 
 LIMIT = 1e-3
@@ -48,7 +47,7 @@ def verify(
 
     ModelError if weights in single precision give images that differ by more than ``LIMIT``.
     """
-    settings = resolve_settings(fused, sampling=Sampling(steps=steps))
+    settings = resolve_settings(fused, sampling=default_sampling(fused).override(steps=steps))
     request = ClipRequest(prompt, seed)
     with progress_bar("verify", 3) as advance:
         images = []

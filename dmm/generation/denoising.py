@@ -30,20 +30,45 @@ def predict(
 ) -> Latents:
     """The UNet's prediction for scaled noisy latents, with classifier-free guidance if asked for.
 
-    The two rows of a clip, negative and positive, are neighbours in the UNet's batch.
+    The two rows of a clip, negative and positive, are neighbours in the UNet's batch. A UNet that
+    was distilled for a range of guidance reads the scale instead, and computes one row.
     """
     unet, prompts = pipeline.unet, conditioning.prompts
-    if conditioning.is_guided:
+    named: dict[str, Any] = {}
+    if takes_guidance(unet):
+        named["timestep_cond"] = guidance_embedding(unet, conditioning.guidance, len(noisy))
+    if is_guided := rows_of_a_clip(unet, conditioning) == 2:
         noisy, prompts = noisy.repeat_interleave(2, 0), conditioning.negative.interleave(prompts)
-    named: dict[str, Any] = {"encoder_hidden_states": prompts.tokens}
+    named["encoder_hidden_states"] = prompts.tokens
     if prompts.pooled is not None:
         sizes = size_ids(pipeline, noisy)
         named["added_cond_kwargs"] = {"text_embeds": prompts.pooled, "time_ids": sizes}
     found = unet(noisy.to(unet.dtype), timestep, return_dict=False, **named)[0].float()
-    if conditioning.is_guided:
+    if is_guided:
         negative, positive = found[0::2], found[1::2]
         found = negative + conditioning.guidance * (positive - negative)
     return found
+
+
+def takes_guidance(unet: Any) -> bool:
+    """Whether the UNet reads the guidance scale (Meng et al. 2023, arXiv 2210.03142)."""
+    return unet.config.time_cond_proj_dim is not None
+
+
+def rows_of_a_clip(unet: Any, conditioning: Conditioning) -> int:
+    """Rows that the UNet computes for each clip, 1 or 2."""
+    return 2 if conditioning.is_guided and not takes_guidance(unet) else 1
+
+
+def guidance_embedding(
+    unet: Any, guidance: float | torch.Tensor, clips: int
+) -> Float[torch.Tensor, "n width"]:
+    """Sinusoids of the guidance scale, one for all clips or one each, as LCM's UNets read it."""
+    from diffusers.models.embeddings import get_timestep_embedding
+
+    scales = torch.as_tensor(guidance, device=unet.device).float().expand(clips)
+    width = unet.config.time_cond_proj_dim
+    return get_timestep_embedding(1000 * (scales - 1), width, flip_sin_to_cos=False).to(unet.dtype)
 
 
 Predict = Callable[[Any, Latents, torch.Tensor, Conditioning], Latents]

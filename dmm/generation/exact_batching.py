@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from .conditioning import Conditioning
-from .denoising import Latents, predict
+from .denoising import Latents, predict, rows_of_a_clip
 
 
 class BatchInvariantUNet:
@@ -35,7 +35,7 @@ class BatchInvariantUNet:
         key = conditioning.is_guided, *noisy.shape
         if len(noisy) == 1 or self._is_exact.get(key) is False:
             return _one_by_one(pipeline, noisy, timestep, conditioning)
-        with self._linear_layers_by_clip(rows=2 if conditioning.is_guided else 1):
+        with self._linear_layers_by_clip(rows_of_a_clip(pipeline.unet, conditioning)):
             batched = predict(pipeline, noisy, timestep, conditioning)
         if key not in self._is_exact:
             separate = _one_by_one(pipeline, noisy, timestep, conditioning)

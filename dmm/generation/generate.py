@@ -19,8 +19,7 @@ from .loaded_model import LoadedModel
 from .loading import Lora, LoraArgument, as_loras
 from .ranking import Ranking
 from .requests import clip_requests, morph_requests
-from .sampling import Sampling
-from .settings import resolve_settings
+from .settings import default_sampling, resolve_settings
 from .variations import read_original
 
 
@@ -62,11 +61,12 @@ def generate(
 
     Parameters are the options of ``dmm generate``, which explains them. A ``morph`` of two prompts
     or ``variations`` of the clip with that ID need no prompts. Sampler settings that are None are
-    those of ``Sampling``, for variations the original's; anchor, format and stereo those that the
-    LoRAs or the model were trained with. Seeds count up from ``seed``, by default 0; a seed gives
-    the same clip in any batch. A ``LoadedModel`` has its own LoRAs and device. ``dry_run`` only
-    returns the files that would be generated. ValueError unless exactly one of prompts, ``morph``
-    and ``variations`` is given; InputError, PresetError or ModelError for unusable input.
+    those that the LoRAs or the model name, else those of ``Sampling``, for variations the
+    original's; anchor, format and stereo those that they were trained with. Seeds count up from
+    ``seed``, by default 0; a seed gives the same clip in any batch. A ``LoadedModel`` has its own
+    LoRAs and device. ``dry_run`` only returns the files that would be generated. ValueError unless
+    exactly one of prompts, ``morph`` and ``variations`` is given; InputError, PresetError or
+    ModelError for unusable input.
     """
     if sum(map(bool, (prompts, morph, variations))) != 1:
         raise ValueError("give prompts, or a morph of two, or the clip to make variations of")
@@ -74,8 +74,8 @@ def generate(
     if not isinstance(model, LoadedModel):
         model = _model(Path(model), as_loras(lora), device, precision, offload, ray)
     original = read_original(out, variations) if variations else None
-    sampling = original.sampling if original else Sampling()
-    sampling = sampling.override(sampler, steps, guidance, negative_prompt)
+    defaults = original.sampling if original else default_sampling(model.path, model.loras)
+    sampling = defaults.override(sampler, steps, guidance, negative_prompt)
     if anchor is None and original:
         anchor = original.anchor
     settings = resolve_settings(model.path, model.loras, sampling, format, anchor, stereo)

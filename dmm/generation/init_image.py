@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 
+from ..checkpoints.networks import mean_latents
+
 
 @dataclass(frozen=True)
 class InitImage:
@@ -40,8 +42,7 @@ class InitImage:
         pixels = torch.from_numpy(levels.astype(np.float32) / 127.5 - 1).permute(2, 0, 1)[None]
         vae = pipeline.vae
         with torch.no_grad():
-            found = vae.encode(pixels.to(pipeline._execution_device, vae.dtype))
-        return found.latent_dist.mode() * vae.config.scaling_factor
+            return mean_latents(vae, pixels.to(pipeline._execution_device, vae.dtype))
 
     def mask(self, n_columns: int) -> Float[torch.Tensor, " columns"]:
         """1 for latent columns that the span touches, 0 for the others."""

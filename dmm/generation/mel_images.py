@@ -95,7 +95,8 @@ def decode_latent(pipeline: Any, latent: Latents) -> Float[np.ndarray, "rows fra
     image = vae.decode(scaled, return_dict=False)[0][0].float()
     if not torch.isfinite(image).all():
         raise ModelError("an image holds NaN: a LoRA has diverged, or the weights are damaged")
-    return (image / 2 + 0.5).clamp(0, 1).permute(1, 2, 0).cpu().numpy()
+    rgb = image.expand(3, -1, -1)  # a tiny VAE may decode grey alone
+    return (rgb / 2 + 0.5).clamp(0, 1).permute(1, 2, 0).cpu().numpy()
 
 
 def to_mel_image(rgb: Float[np.ndarray, "rows frames 3"], stereo: bool) -> MelImage:

@@ -11,6 +11,8 @@ KARRAS = {"use_karras_sigmas": True}
 _2M, _1S = "DPMSolverMultistepScheduler", "DPMSolverSinglestepScheduler"
 _SDE = {"algorithm_type": "sde-dpmsolver++"}
 _LAST = {"lower_order_final": True}
+_TRAILING = {"timestep_spacing": "trailing"}
+"""From the very last timestep on, where there is noise alone: with few steps it matters."""
 SAMPLERS: dict[str, tuple[str, dict[str, Any]]] = {
     "euler": ("EulerDiscreteScheduler", {}),
     "euler-karras": ("EulerDiscreteScheduler", KARRAS),
@@ -36,6 +38,7 @@ SAMPLERS: dict[str, tuple[str, dict[str, Any]]] = {
     "pndm": ("PNDMScheduler", {"skip_prk_steps": True}),
     "ddim": ("DDIMScheduler", {"clip_sample": False}),
     "ddpm": ("DDPMScheduler", {"clip_sample": False}),
+    "ddim-trailing": ("DDIMScheduler", {"clip_sample": False, **_TRAILING}),  # few steps
     "lcm": ("LCMScheduler", {"clip_sample": False}),
     "dpmsolver++": (_2M, KARRAS),  # the name of dpm++-2m-karras in the first clips and presets
 }

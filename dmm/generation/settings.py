@@ -90,7 +90,25 @@ def resolve_settings(
     layers = {path: clip_skip(metadata[path], shapes) for path in metadata}
     layer = _common(layers, "clip skip", "only one of them", lambda layer: str(layer or 1))
     layer = layer or clip_skip(base, shapes)
-    return GenerationSettings(fmt, sampling or Sampling(), anchor, layer, stereo)
+    sampling = sampling or default_sampling(model, loras)
+    return GenerationSettings(fmt, sampling, anchor, layer, stereo)
+
+
+def default_sampling(model: Path, loras: Sequence[Lora] = ()) -> Sampling:
+    """Sampler, steps and guidance from the LoRAs' metadata, else the base's, else ``Sampling``'s.
+
+    PresetError where two LoRAs disagree, and for metadata that name no sampler or number.
+    """
+    found: dict[str, Any] = {}
+    for name, kind in (("sampler", str), ("steps", int), ("guidance", float)):
+        stated = {str(lora.path): read_metadata(lora.path).get(f"dmm_{name}") for lora in loras}
+        named = {path: value for path, value in stated.items() if value}
+        value = _common(named, name, f"--{name}", str) or read_metadata(model).get(f"dmm_{name}")
+        try:
+            found |= {name: kind(value)} if value else {}
+        except ValueError as error:
+            raise PresetError(f"{model}: its {name} is {value!r}; state --{name}") from error
+    return Sampling(**found)
 
 
 def _common(values: Mapping[str, T], what: str, remedy: str, show: Callable[[T], str]) -> T | None:

@@ -12,6 +12,7 @@ from jaxtyping import Float, UInt8
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from ..checkpoints.networks import mean_latents
 from ..files import whole_file
 from ..fitting.compute import ON_CPU, Compute
 from ..fitting.state import fingerprint
@@ -19,11 +20,12 @@ from ..progress import progress_bar
 from .vae import as_pixels
 
 IMAGES_A_FILE = 1024
-BATCH = 16
+PIXELS_AT_ONCE = 2**20
+"""Sixteen images of 256 x 256, or one of 1024 x 1024."""
 
 
 def cached_latents(
-    vae: Any, images: UInt8[Tensor, "n rows frames"], folder: Path, compute: Compute = ON_CPU
+    vae: Any, images: UInt8[Tensor, "n rows frames *rgb"], folder: Path, compute: Compute = ON_CPU
 ) -> Float[Tensor, "n channels rows/8 frames/8"]:
     """Encode all images, reading those from ``folder`` that are cached there.
 
@@ -45,13 +47,14 @@ def cached_latents(
 
 @torch.no_grad()
 def encode_latents(
-    vae: Any, images: UInt8[Tensor, "n rows frames"]
+    vae: Any, images: UInt8[Tensor, "n rows frames *rgb"]
 ) -> Float[Tensor, "n channels rows/8 frames/8"]:
     """Mean latents times the VAE's scaling factor, as the UNet uses them; float32 on the CPU."""
     parts = []
     with progress_bar("latents", len(images)) as advance:
-        for part in images.split(BATCH):
+        rows, frames = images.shape[1:3]
+        for part in images.split(max(1, PIXELS_AT_ONCE // (rows * frames))):
             pixels = as_pixels(part.to(vae.device))
-            parts.append(vae.encode(pixels).latent_dist.mean.cpu())
+            parts.append(mean_latents(vae, pixels).cpu())
             advance(len(part))
-    return torch.cat(parts) * vae.config.scaling_factor
+    return torch.cat(parts)

@@ -137,17 +137,29 @@ def build(shapes: SdxlShapes) -> tuple[Any, Any, Any, Any]:
     return unet, te1, te2, vae
 
 
-def load_images(dataset: Path, split: str = "train") -> tuple[Tensor, list[str], str]:
-    """Read a split: grey images (n, rows, frames) uint8, captions, and the dataset's anchor."""
-    anchor = _anchor(dataset)
+def load_images(
+    dataset: Path, split: str = "train", colours: bool = False
+) -> tuple[Tensor, list[str], str]:
+    """Read a split: images (n, rows, frames) or (n, rows, frames, 3) uint8, captions, the anchor.
+
+    Images are grey, unless ``colours`` asks for the three channels of stereo audio.
+    """
+    captions, anchor = load_captions(dataset, split)
     paths = sorted((dataset / split).glob("*.png"))
-    images, captions = [], []
+    images = []
     with progress_bar(f"read {split}", len(paths)) as advance:
         for path in paths:
-            images.append(np.asarray(Image.open(path).convert("L")))
-            captions.append(path.with_suffix(".txt").read_text(encoding="utf-8").strip())
+            images.append(np.asarray(Image.open(path).convert("RGB" if colours else "L")))
             advance()
     return torch.from_numpy(np.stack(images)), captions, anchor
+
+
+def load_captions(dataset: Path, split: str = "train") -> tuple[list[str], str]:
+    """A split's captions in the order of its images, and the anchor."""
+    anchor = _anchor(dataset)
+    images = sorted((dataset / split).glob("*.png"))
+    captions = [path.with_suffix(".txt").read_text(encoding="utf-8").strip() for path in images]
+    return captions, anchor
 
 
 def _anchor(dataset: Path) -> str:

@@ -19,9 +19,10 @@ from ..fitting.state import fingerprint
 KL_WEIGHT = 1e-4
 
 
-def as_pixels(images: UInt8[Tensor, "n rows frames"]) -> Float[Tensor, "n 3 rows frames"]:
-    """Grey images as three equal channels in -1..1, the input of diffusion models."""
-    return (images.float() / 127.5 - 1)[:, None].expand(-1, 3, -1, -1)
+def as_pixels(images: UInt8[Tensor, "n rows frames *rgb"]) -> Float[Tensor, "n 3 rows frames"]:
+    """Images in -1..1, the input of diffusion models; grey ones as three equal channels."""
+    levels = images.float() / 127.5 - 1
+    return levels.movedim(-1, 1) if levels.ndim == 4 else levels[:, None].expand(-1, 3, -1, -1)
 
 
 class RoundTrip(nn.Module):
@@ -86,14 +87,14 @@ def _fit(
         pixels = as_pixels(images[chosen].to(compute.torch_device))
         with compute.autocast():
             decoded, mean, log_variance = round_trip(pixels, noise)
-        return _image_loss(decoded, pixels) + kl_weight * _kl(mean, log_variance)
+        return image_loss(decoded, pixels) + kl_weight * _kl(mean, log_variance)
 
     data = fingerprint(images)
     trained: Any = fit("VAE", round_trip, loss, schedule, state, seed, compute, data=data)
     return trained.vae
 
 
-def _image_loss(decoded: Tensor, pixels: Tensor) -> Tensor:
+def image_loss(decoded: Tensor, pixels: Tensor) -> Tensor:
     """Mean absolute and squared error of pixels, and absolute error of their gradients."""
     error = decoded - pixels
     gradients = sum(

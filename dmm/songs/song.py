@@ -22,8 +22,8 @@ from ..generation.loaded_model import LoadedModel
 from ..generation.loading import LoraArgument, as_loras
 from ..generation.prompts import truncation_notes_of
 from ..generation.requests import with_anchor
-from ..generation.sampling import Sampling, make_scheduler
-from ..generation.settings import GenerationSettings, resolve_settings
+from ..generation.sampling import make_scheduler
+from ..generation.settings import GenerationSettings, default_sampling, resolve_settings
 from ..progress import progress_bar
 from .joint_diffusion import decode_windows, sample_jointly
 from .latent_windows import OVERLAP
@@ -63,18 +63,20 @@ def song(
     """Generate a song; returns the files written: audio, wide mel image, cue sheet, JSON.
 
     Parameters are the options of ``dmm song``, which explains them. Name a prompt with ``seconds``,
-    or ``bars`` and ``bpm``; or None and a ``timeline``. Sampler settings that are None are those of
-    ``Sampling``. A loop has its exact length in samples, and is held in memory while it is turned
-    into sound; otherwise memory grows only with the latent and the 8-bit image. The same seed gives
-    the same song on one machine. An empty list, and no files, if the callbacks stop it. InputError,
-    PresetError or ModelError for input that cannot be used.
+    or ``bars`` and ``bpm``; or None and a ``timeline``. Sampler settings that are None are those
+    that the LoRAs or the model name, else those of ``Sampling``. A loop has its exact length in
+    samples, and is held in memory while it is turned into sound; otherwise memory grows only with
+    the latent and the 8-bit image. The same seed gives the same song on one machine. An empty list,
+    and no files, if the callbacks stop it. InputError, PresetError or ModelError for input that
+    cannot be used.
     """
     if not isinstance(timeline, Timeline):
         path = None if timeline is None else Path(timeline)
         timeline = choose_timeline(path, prompt, seconds, bars, bpm)
     if not isinstance(model, LoadedModel):
         model = LoadedModel(Path(model), as_loras(lora), device, precision, offload)
-    sampling = Sampling().override(sampler, steps, guidance, negative_prompt)
+    defaults = default_sampling(model.path, model.loras)
+    sampling = defaults.override(sampler, steps, guidance, negative_prompt)
     settings = resolve_settings(model.path, model.loras, sampling, format, anchor, stereo)
     options = SongOptions(seed, overlap, loop, batch_size)
     callbacks, out = callbacks or Callbacks(), Path(out)

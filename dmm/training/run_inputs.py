@@ -10,7 +10,7 @@ from typing import Any
 
 import toml
 
-from ..checkpoints.architecture import Shapes, read_architecture
+from ..checkpoints.architecture import Shapes, read_architecture, refuse_custom_layout
 from ..checkpoints.tokenizers import tokenizer_folder
 from ..engine import read_pin
 from ..errors import InputError
@@ -50,6 +50,7 @@ def read_inputs(preset: str, dataset: Path, base: Path, settings: Sequence[str] 
     PresetError, InputError or ModelError in one line for what cannot be read.
     """
     resolved = resolve(preset, settings)
+    refuse_custom_layout(base)
     facts = gather_facts(dataset, base)
     if facts.dataset and not facts.dataset.n_train:
         raise InputError(f"{dataset}: the train split holds no clips; build it from more music")

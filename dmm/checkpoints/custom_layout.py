@@ -1,0 +1,94 @@
+"""Networks whose layout their checkpoint's metadata tell, because no tensor name tells it.
+
+A student may leave the layout that sd-scripts trains: fewer groups, one ResNet a level, no middle
+block, a VAE of another kind. Such a network's tensors keep diffusers' own names behind the usual
+prefix, and the metadata hold its arguments as JSON: ``dmm_unet_config`` those of
+UNet2DConditionModel, ``dmm_vae_config`` those of AutoencoderTiny.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from ..errors import ModelError
+from .network_shapes import UNET, VAE
+from .tensorfile import open_tensors
+
+PREFIXES = {"unet": UNET, "vae": VAE}
+"""Part of a pipeline to what its tensors' names begin with in a single file."""
+
+
+@dataclass(frozen=True)
+class CustomLayout:
+    """The arguments of the networks that are not in the layout of their architecture, as JSON."""
+
+    unet: str | None = None
+    """Of UNet2DConditionModel; None where the UNet has the architecture's own layout."""
+    vae: str | None = None
+    """Of AutoencoderTiny; None where the VAE is an AutoencoderKL."""
+
+    def __bool__(self) -> bool:
+        """Whether any network has a layout of its own."""
+        return bool(self.unet or self.vae)
+
+    @property
+    def unet_config(self) -> dict[str, Any]:
+        """The UNet's arguments; only where it has a layout of its own."""
+        return json.loads(self.unet or "{}")
+
+    @property
+    def vae_config(self) -> dict[str, Any]:
+        """The VAE's arguments; only where it has a layout of its own."""
+        return json.loads(self.vae or "{}")
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What goes into the checkpoint's metadata."""
+        found = {"dmm_unet_config": self.unet, "dmm_vae_config": self.vae}
+        return {key: value for key, value in found.items() if value}
+
+
+STANDARD = CustomLayout()
+"""Every network has its architecture's own layout."""
+
+
+def read_custom_layout(metadata: Mapping[str, str]) -> CustomLayout:
+    """The layouts in a checkpoint's metadata; ValueError, JSON's, for one that is damaged."""
+    found = [metadata.get(key) or None for key in ("dmm_unet_config", "dmm_vae_config")]
+    for text in filter(None, found):
+        if not isinstance(json.loads(text), dict):
+            raise ValueError(f"no table of arguments: {text[:40]}")
+    return CustomLayout(*found)
+
+
+def custom_tensors(part: str, network: nn.Module) -> dict[str, Tensor]:
+    """The tensors of a network, ``unet`` or ``vae``, as a file with its own layout names them."""
+    return {PREFIXES[part] + key: tensor for key, tensor in network.state_dict().items()}
+
+
+def load_custom(part: str, network: nn.Module, checkpoint: Path) -> None:
+    """Read a network's tensors from such a file; ModelError, in one line, if one is missing."""
+    prefix = PREFIXES[part]
+    with open_tensors(checkpoint) as file:
+        names = [name for name in file.specs if name.startswith(prefix)]
+        state = {name.removeprefix(prefix): file.read(name) for name in names}
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(
+            f"{checkpoint}: its {part} is not what its metadata say ({reason})"
+        ) from error
+
+
+def as_json(config: Mapping[str, Any]) -> str:
+    """Arguments as the metadata hold them: the same text for the same arguments.
+
+    >>> as_json({"b": 1, "a": [2]})
+    '{"a": [2], "b": 1}'
+    """
+    return json.dumps(dict(config), sort_keys=True)
