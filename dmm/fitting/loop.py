@@ -16,8 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..errors import DmmError
 from ..progress import progress_bar
 from .compute import ON_CPU, Compute
+from .muon import Muon, muon_groups
 from .state import fingerprint, load_state, save_state
 
 SAVE_EVERY_S = 120
@@ -36,6 +38,8 @@ class Schedule:
     """Warm-up steps."""
     ema_decay: float = 0.995
     """Decay of the averaged weights per step; lower in the first steps."""
+    optimizer: str = "adamw"
+    """Or ``muon``: 2.5 times fewer steps for a small UNet; its rate is about 1e-2."""
 
     def rate(self, step: int) -> float:
         """Learning rate at a step."""
@@ -66,21 +70,24 @@ def fit(
 
     ``state`` is a file that is written every two minutes, and read if it exists. InputError if its
     run had another seed, schedule (``steps`` may differ), ``data``, starting weights, factors or
-    number of shares.
+    number of shares. DmmError for a loss that is not finite.
     """
     factors = rate_factors or {}
     settings = _settings(model, schedule, seed, compute, factors, data)
     compute.prepare(model)
     average = copy.deepcopy(model).requires_grad_(False)
-    optimizer = torch.optim.AdamW(
-        _parameter_groups(model, factors), lr=schedule.learning_rate, weight_decay=1e-4
-    )
+    optimizer = _optimizer(model, schedule, factors)
     first = load_state(state, settings, model, average, optimizer)
     saved_at = time.monotonic()
     with _bar(name, schedule.steps, compute) as advance:
         advance(first)
         for step in range(first, schedule.steps):
             value = _step(model, loss, optimizer, schedule.rate(step), compute, seed, step)
+            if not math.isfinite(value):
+                raise DmmError(
+                    f"{name}: the loss is {value} at step {step + 1}; lower the learning rate, or "
+                    f"look for damaged data ({state} keeps the last good state)"
+                )
             _update_average(average, model, min(schedule.ema_decay, (step + 1) / (step + 10)))
             advance(note=f"loss {value:.4f}")
             is_due = time.monotonic() - saved_at > SAVE_EVERY_S or step + 1 == schedule.steps
@@ -113,7 +120,18 @@ def _settings(
         **asdict(schedule),
     }
     del settings["steps"]
+    if settings["optimizer"] == "adamw":
+        del settings["optimizer"]  # states written before there was a choice lack it
     return settings
+
+
+def _optimizer(
+    model: nn.Module, schedule: Schedule, rate_factors: Mapping[str, float]
+) -> torch.optim.Optimizer:
+    if schedule.optimizer == "muon":
+        return Muon(muon_groups(rate_factors, model), schedule.learning_rate)
+    groups = _parameter_groups(model, rate_factors)
+    return torch.optim.AdamW(groups, schedule.learning_rate, weight_decay=1e-4)
 
 
 def _parameter_groups(model: nn.Module, rate_factors: Mapping[str, float]) -> list[dict[str, Any]]:
@@ -162,5 +180,4 @@ def _step(
 
 @torch.no_grad()
 def _update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
-    for slow, fast in zip(average.parameters(), model.parameters(), strict=True):
-        slow.lerp_(fast, 1 - decay)
+    torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - decay)

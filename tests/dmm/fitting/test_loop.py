@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from dmm.errors import InputError, PresetError
+from dmm.errors import DmmError, InputError, PresetError
 from dmm.fitting.compute import Compute
 from dmm.fitting.loop import Schedule, fit
 
@@ -150,3 +150,14 @@ def test_a_batch_is_rounded_up_to_equal_shares():
 def test_a_gpu_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(PresetError, match="no GPU found; use --device cpu"):
         _fit(tmp_path / "state.pt", compute=Compute("cuda"))
+
+
+def test_a_loss_that_is_no_number_ends_the_run_before_it_is_saved(tmp_path):
+    model = _line()
+
+    def loss(_):
+        return model(torch.ones(1, 3)).mean() * float("nan")
+
+    with pytest.raises(DmmError, match=r"line: the loss is nan at step 1; lower the learning rate"):
+        fit("line", model, loss, Schedule(3, 1, 1e-2), tmp_path / "state.pt", 0)
+    assert not list(tmp_path.iterdir())
