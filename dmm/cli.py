@@ -33,6 +33,10 @@ COMMANDS = {
     "ui": ("dmm.commands.ui:ui", "Open a page in the browser: prompts, clips, a timeline."),
     "fuse": ("dmm.commands.fusing:fuse", "Merge LoRAs into their base model."),
     "unfuse": ("dmm.commands.fusing:unfuse", "Extract a LoRA from two checkpoints."),
+    "distill": (
+        "dmm.commands.distillation:app",
+        "Small students of a model that need few steps.",
+    ),
     "eval": ("eval.cli:app", "Score clips against a dataset."),
     "bench": ("bench.cli:app", "Test models on music whose properties are known."),
     "pretrain": ("dmm.commands.training:pretrain", "Train a small base model from scratch."),

@@ -64,6 +64,14 @@ def load_text_embedder(
     return embedder
 
 
+REPORT = "eval.report.report:write_report"
+
+
+def load_report() -> Callable[..., dict[str, Any]]:
+    """What writes the report of ``dmm eval report``."""
+    return _resolve(REPORT)
+
+
 METRICS = {
     "diversity": "eval.metrics.diversity:embedding_diversity",
     "fad": "eval.metrics.fad:frechet_distance",

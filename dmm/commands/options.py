@@ -19,19 +19,22 @@ LoraOption = Annotated[
 ]
 StepsOption = Annotated[
     int | None,
-    typer.Option(min=1, help="Sampling steps.", show_default=f"{DEFAULT.steps}"),
+    typer.Option(
+        min=1, help="Sampling steps.", show_default=f"the model's own, else {DEFAULT.steps}"
+    ),
 ]
 GuidanceOption = Annotated[
     float | None,
     typer.Option(
-        help="Classifier-free guidance scale; 1 means none.", show_default=f"{DEFAULT.guidance:g}"
+        help="Classifier-free guidance scale; 1 means none.",
+        show_default=f"the model's own, else {DEFAULT.guidance:g}",
     ),
 ]
 SamplerOption = Annotated[
     str | None,
     typer.Option(
         help="Sampler, such as euler-a, ddim or unipc; an unknown name lists all.",
-        show_default="dpm++-2m-karras",
+        show_default="the model's own, else dpm++-2m-karras",
     ),
 ]
 NegativePromptOption = Annotated[

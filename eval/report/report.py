@@ -1,6 +1,7 @@
 """Build and write a report: scores of clips compared with real ones, as JSON and as a page."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -35,6 +36,8 @@ from .outliers import outliers
 from .page import render_page
 from .sentences import headline, sentence
 
+Table = tuple[str, Sequence[Sequence[str]]]
+"""A heading, and rows of a table under it, the first of which is its head."""
 SCHEMA = 2
 """Raised when a key of report.json changes its meaning."""
 
@@ -82,16 +85,17 @@ def write_report(
     train: Path | None = None,
     shown: int = SHOWN_CLIPS,
     ray: str | None = None,
+    tables: Sequence[Table] = (),
 ) -> dict[str, Any]:
     """Write ``report.json`` and ``report.html`` into ``out``; returns the JSON's content.
 
     ``dataset`` is a DATASET folder, whose test split is the reference, or a folder of audio.
     ``baseline`` is another CLIPS folder, paired clip by clip by prompt and seed. ``train`` holds
-    the training clips. The page shows at most ``shown`` clips of a set in full. Equal input gives
-    equal bytes.
+    the training clips. The page begins with ``tables`` and shows at most ``shown`` clips of a set
+    in full. Equal input gives equal bytes.
     """
     found = open_report(clips, dataset, embedder, baseline, train, ray)
-    content = build_report(found)
+    content = build_report(found) | {"tables": [[title, rows] for title, rows in tables]}
     write_text(out / "report.json", json.dumps(content, indent=2, allow_nan=False) + "\n")
     write_text(
         out / "report.html", render_page(content, found.sets, found.copies, found.pairs, shown)

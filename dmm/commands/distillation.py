@@ -1,0 +1,235 @@
+"""``dmm distill``: students of a model, part by part or all at once."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .options import MACHINE, DeviceOption, OffloadOption
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Small, fast students of a model: its UNet, its steps, its text encoders, its decoder.",
+)
+
+Teacher = Annotated[Path, typer.Option(help="SD 1.5 or SDXL checkpoint to learn from.")]
+Lora = Annotated[list[str] | None, typer.Option(help="FILE or FILE:WEIGHT on it; repeatable.")]
+Dataset = Annotated[Path | None, typer.Option(help="DATASET folder: pictures and captions.")]
+Prompts = Annotated[
+    str | None, typer.Option(help="Grammar of presets/prompts, or a file with a prompt a line.")
+]
+Out = Annotated[Path, typer.Option(help="Checkpoint to write, .safetensors.")]
+PresetName = Annotated[str, typer.Option(help="Of presets/distill, or a TOML file like them.")]
+Seed = Annotated[int, typer.Option(help="Decides weights, batches and noise.")]
+Precision = Annotated[str, typer.Option(help="bf16 or fp32.", rich_help_panel=MACHINE)]
+Accumulate = Annotated[
+    int,
+    typer.Option(min=1, help="Micro-batches that share a batch.", rich_help_panel=MACHINE),
+]
+Check = Annotated[
+    bool, typer.Option("--check", help="Say what it will take: steps, hours, disk, memory.")
+]
+
+
+@app.command()
+def unet(
+    teacher: Teacher,
+    student: PresetName,
+    out: Out,
+    dataset: Dataset = None,
+    prompts: Prompts = None,
+    lora: Lora = None,
+    seed: Seed = 0,
+    device: DeviceOption = "auto",
+    precision: Precision = "bf16",
+    accumulate: Accumulate = 1,
+    offload: OffloadOption = "none",
+    check: Check = False,
+) -> None:
+    """A smaller UNet that predicts in one pass what the teacher predicts with guidance in two.
+
+    Example: dmm distill unet --teacher mine.safetensors --student unet-330m --dataset data
+    --out small.safetensors
+    """
+    from ..distillation.parts import distil_unet
+    from ..distillation.presets import load_preset
+
+    preset, sources = load_preset(student), _sources(**_machine(locals()))
+    if check:
+        return _check(preset, ("unet",), teacher, _loras(lora), sources, out)
+    print(distil_unet(teacher, _loras(lora), preset, sources, out))
+
+
+@app.command()
+def steps(
+    model: Annotated[Path, typer.Option(help="Checkpoint that is to need fewer steps.")],
+    out: Out,
+    to: Annotated[int | None, typer.Option(min=1, help="UNet passes a clip.")] = None,
+    method: Annotated[str | None, typer.Option(help="progressive, dp-dmd or consistency.")] = None,
+    rank: Annotated[
+        int | None, typer.Option(min=0, help="Write a LoRA of this rank; 0: all weights.")
+    ] = None,
+    preset: PresetName = "base",
+    dataset: Dataset = None,
+    prompts: Prompts = None,
+    lora: Lora = None,
+    seed: Seed = 0,
+    device: DeviceOption = "auto",
+    precision: Precision = "bf16",
+    accumulate: Accumulate = 1,
+    offload: OffloadOption = "none",
+    check: Check = False,
+) -> None:
+    """Sampling in a few steps, as a checkpoint or as a LoRA; dmm generate then does it unasked.
+
+    Example: dmm distill steps --model small.safetensors --to 4 --prompts music
+    --out fast.safetensors
+    """
+    from ..distillation.few_steps.training import distil_steps
+    from ..distillation.presets import load_preset, override
+
+    found = override(load_preset(preset), "steps", to=to, method=method, rank=rank)
+    sources = _sources(**_machine(locals()))
+    if check:
+        return _check(found, ("steps",), model, _loras(lora), sources, out)
+    print(distil_steps(model, _loras(lora), found, sources, out))
+
+
+@app.command("text-encoder")
+def text_encoder(
+    teacher: Teacher,
+    out: Out,
+    which: Annotated[int, typer.Option(min=1, max=2, help="The first or the second.")],
+    layers: Annotated[int | None, typer.Option(min=2, help="How many to keep.")] = None,
+    ratio: Annotated[
+        float | None, typer.Option(min=0.01, max=1, help="The same as a share.")
+    ] = None,
+    preset: PresetName = "base",
+    dataset: Dataset = None,
+    prompts: Prompts = None,
+    lora: Lora = None,
+    seed: Seed = 0,
+    device: DeviceOption = "auto",
+    precision: Precision = "bf16",
+    accumulate: Accumulate = 1,
+    offload: OffloadOption = "none",
+    check: Check = False,
+) -> None:
+    """A text encoder of fewer layers that the teacher's UNet, and its students', can read.
+
+    Example: dmm distill text-encoder --teacher mine.safetensors --which 2 --ratio 0.25
+    --prompts music --out short.safetensors
+    """
+    from ..distillation.parts import distil_text_encoder
+    from ..distillation.presets import load_preset, override
+
+    part = f"text_encoder_{which}"
+    found = override(load_preset(preset), part, layers=layers, ratio=ratio)
+    sources = _sources(**_machine(locals()))
+    if check:
+        return _check(found, (part,), teacher, _loras(lora), sources, out)
+    print(distil_text_encoder(teacher, _loras(lora), which, found, sources, out))
+
+
+@app.command()
+def decoder(
+    teacher: Teacher,
+    dataset: Annotated[Path, typer.Option(help="DATASET folder whose pictures it learns from.")],
+    out: Out,
+    preset: PresetName = "base",
+    seed: Seed = 0,
+    device: DeviceOption = "auto",
+    precision: Precision = "bf16",
+    accumulate: Accumulate = 1,
+    offload: OffloadOption = "none",
+    check: Check = False,
+) -> None:
+    """A tiny VAE for the teacher's latents, fit for half precision and small memories.
+
+    Example: dmm distill decoder --teacher mine.safetensors --dataset data --out light.safetensors
+    """
+    from ..distillation.parts import distil_decoder
+    from ..distillation.presets import load_preset
+
+    found, sources = load_preset(preset), _sources(**_machine(locals()))
+    if check:
+        return _check(found, ("decoder",), teacher, (), sources, out)
+    print(distil_decoder(teacher, (), found, sources, out))
+
+
+@app.command("all")
+def everything(
+    preset: Annotated[str, typer.Argument(help="Of presets/distill, or a TOML file like them.")],
+    teacher: Teacher,
+    dataset: Annotated[Path, typer.Option(help="DATASET folder: pictures and captions.")],
+    out: Annotated[Path, typer.Option(help="Folder for the student and the report.")],
+    prompts: Prompts = None,
+    lora: Lora = None,
+    seed: Seed = 0,
+    device: DeviceOption = "auto",
+    precision: Precision = "bf16",
+    accumulate: Accumulate = 1,
+    offload: OffloadOption = "none",
+    check: Check = False,
+    embedder: Annotated[str | None, typer.Option(help="Scores the report's clips.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="Weights of the embedder.")] = None,
+    clips: Annotated[int, typer.Option(min=2, help="Prompts of the report.")] = 16,
+) -> None:
+    """UNet, steps, text encoders and decoder in this order, one checkpoint and one report.
+
+    An interrupted run goes on where it stopped.
+
+    Example: dmm distill all unet-330m --teacher mine.safetensors --dataset data --out student
+    """
+    from ..distillation.all_parts import PARTS, distil_all
+    from ..distillation.presets import load_preset
+    from ..distillation.report import ReportOptions
+
+    found, sources = load_preset(preset), _sources(**_machine(locals()))
+    if check:
+        return _check(found, PARTS, teacher, _loras(lora), sources, out)
+    options = ReportOptions(embedder, weights, clips)
+    print(*distil_all(teacher, _loras(lora), found, sources, out, options), sep="\n")
+
+
+MACHINE = ("dataset", "prompts", "seed", "device", "precision", "accumulate", "offload")
+
+
+def _machine(given: dict[str, Any]) -> dict[str, Any]:
+    return {name: given[name] for name in MACHINE if name in given}
+
+
+def _sources(
+    *,
+    dataset: Path | None,
+    seed: int,
+    device: str,
+    precision: str,
+    accumulate: int,
+    offload: Any,
+    prompts: str | None = None,
+) -> Any:
+    from ..distillation.parts import Sources
+    from ..fitting.compute import Compute
+
+    compute = Compute(device, precision, accumulate=accumulate)
+    return Sources(dataset, prompts, seed, compute, offload)
+
+
+def _loras(texts: list[str] | None) -> Any:
+    from ..generation.loading import Lora
+
+    return tuple(Lora.parse(text) for text in texts or ())
+
+
+def _check(
+    preset: Any, parts: tuple[str, ...], model: Path, loras: Any, sources: Any, out: Path
+) -> None:
+    from ..distillation.forecast import forecast
+    from ..distillation.forecast_table import print_forecast
+
+    found = forecast(preset, parts, model, loras, sources, out)
+    print_forecast(found)
+    raise typer.Exit(0 if found.fits else 1)

@@ -1,0 +1,69 @@
+"""``dmm distill all``: all parts of a preset, combined into one checkpoint, with a report."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ..generation.loading import Lora
+from .decoder import tiny_layout
+from .few_steps.training import distil_steps
+from .parts import (
+    Sources,
+    distil_unet,
+    is_made,
+    open_teacher,
+    part_origin,
+    text_encoder,
+    tiny_vae,
+)
+from .presets import Preset
+from .report import ReportOptions, write_report
+from .writing import distilled_from, write_student
+
+PARTS = ("unet", "steps", "text_encoder_1", "text_encoder_2", "decoder")
+"""All parts, in the order of distillation."""
+STUDENT = "student.safetensors"
+
+
+def distil_all(
+    checkpoint: Path,
+    loras: Sequence[Lora],
+    preset: Preset,
+    sources: Sources,
+    out: Path,
+    options: ReportOptions,
+) -> list[Path]:
+    """Distil all parts into the folder ``out``; returns the paths of student and report.
+
+    Finished parts are not made again. Errors as of each part.
+    """
+    sources = replace(sources, shared=out / "parts" / "shared")
+    teacher = open_teacher(checkpoint, loras, sources)
+    named = [part for part in PARTS if getattr(preset, part) is not None]
+    parts, student = out / "parts", out / STUDENT
+    origins = {part: part_origin(teacher, preset, part, sources) for part in named}
+    origin = distilled_from(checkpoint, teacher.loras, preset=preset.name, parts=origins)
+    base, base_loras = checkpoint, teacher.loras
+    if preset.unet:
+        base = distil_unet(checkpoint, loras, preset, sources, parts / "unet.safetensors")
+        base_loras = ()
+    unguided = base
+    if preset.steps:
+        base = distil_steps(base, base_loras, preset, sources, parts / "steps.safetensors")
+        base_loras = ()
+    if not is_made(student, origin):
+        networks, shapes = {}, open_teacher(base, (), sources).shapes
+        for which in (1, 2):
+            if f"text_encoder_{which}" in named:
+                networks |= text_encoder(teacher, which, preset, sources, parts / "text.state")
+        if preset.decoder:
+            networks |= tiny_vae(teacher, preset, sources, parts / "decoder.state")
+            shapes = replace(shapes, custom=tiny_layout(preset.decoder, teacher, shapes.custom))
+        if sources.compute.is_main:
+            write_student(student, base, base_loras, networks, shapes, origin)
+    if not sources.compute.is_main:
+        return []
+    return [
+        student,
+        write_report(teacher, student, unguided, sources.dataset, out, options, sources.seed),
+    ]

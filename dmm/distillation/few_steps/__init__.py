@@ -1,0 +1,1 @@
+"""Sampling in a few steps: three ways of teaching it, chosen by measurement (docs/log.md)."""

@@ -1,0 +1,286 @@
+"""``dmm distill --check``: steps, hours, disk and memory of a distillation, before it runs.
+
+Memory is measured on torch's meta device, as in ``dmm train --check``. Hours are floating-point
+operations divided by the speed of a ResNet block of the student's width on this machine: an
+estimate within about a factor of two.
+"""
+
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..checkpoints.architecture import Shapes
+from ..checkpoints.networks import build
+from ..fitting.compute import Compute
+from ..generation.loading import Lora
+from ..training.forecast.memory.estimate import installed_gpu_bytes
+from ..training.forecast.memory.network_pass import (
+    GpuEmulation,
+    inference_peak_bytes,
+    training_peak_bytes,
+)
+from .decoder import tiny_layout
+from .model_cost import LATENT_SIDE, PLACES, unet_flops, unet_inputs
+from .parts import Sources, open_teacher
+from .presets import Preset, part_of
+from .student_sizes import student_shapes
+from .teacher import HALF_FROM, Teacher
+from .text_encoder import TextReader, layers_to_keep
+
+FULL, HALF = 4, 2
+"""Bytes of a number."""
+TRAINED = {"adamw": 5, "muon": 4}
+"""Numbers in memory for each trained weight: itself, gradient, average, optimizer state."""
+SAVED = {"adamw": 4, "muon": 3}
+"""Numbers in the saved state for each trained weight."""
+BACK = 3
+"""Work of a training step, in forward passes."""
+
+
+@dataclass(frozen=True)
+class PartForecast:
+    """Steps, disk, memory and time of one part."""
+
+    name: str
+    steps: int
+    clips: int
+    """Examples of all steps."""
+    weights: int
+    """Trained parameters."""
+    disk: int
+    """Bytes of state, stored outputs and result."""
+    memory: int
+    """Peak bytes, with the teacher if it is needed at the same time."""
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Forecasts of all parts, and the resources of this machine."""
+
+    parts: tuple[PartForecast, ...]
+    place: str
+    free_disk: int
+    room: int
+    """Bytes of GPU memory, or of free main memory."""
+
+    @property
+    def disk(self) -> int:
+        """Bytes of all parts."""
+        return sum(part.disk for part in self.parts)
+
+    @property
+    def memory(self) -> int:
+        """Peak bytes of all parts."""
+        return max(part.memory for part in self.parts)
+
+    @property
+    def fits(self) -> bool:
+        """Whether disk and memory are enough."""
+        return self.disk <= self.free_disk and self.memory <= self.room
+
+
+def forecast(
+    preset: Preset,
+    parts: Sequence[str],
+    model: Path,
+    loras: Sequence[Lora],
+    sources: Sources,
+    out: Path,
+) -> Forecast:
+    """Forecast the preset's parts; errors as of the parts themselves."""
+    teacher = open_teacher(model, loras, sources)
+    named = [part for part in parts if getattr(preset, part) is not None]
+    speed = _speed(preset, sources.compute)
+    found = tuple(_part(preset, part, teacher, sources, speed) for part in named)
+    folder = next(place for place in (out, *out.absolute().parents) if place.is_dir())
+    return Forecast(
+        found,
+        str(sources.compute.torch_device),
+        shutil.disk_usage(folder).free,
+        _room(sources.compute),
+    )
+
+
+def _part(
+    preset: Preset, name: str, teacher: Teacher, sources: Sources, speed: float
+) -> PartForecast:
+    make = {"unet": _unet, "steps": _steps, "decoder": _decoder}.get(name, _text_encoder)
+    return make(preset, name, teacher, sources, speed)
+
+
+def _unet(
+    preset: Preset, name: str, teacher: Teacher, sources: Sources, speed: float
+) -> PartForecast:
+    part = part_of(preset, "unet")
+    shapes = student_shapes(part, teacher.shapes)
+    clips, rows = part.steps * part.batch_size, _rows(part, sources)
+    with torch.device("meta"):
+        student, own = build(shapes)["unet"], build(teacher.shapes)
+    size = teacher.settings.fmt.n_mels, teacher.settings.fmt.n_frames
+    asked = (part.store or clips) + part.clips * teacher.settings.sampling.steps
+    work = 2 * asked * unet_flops(own["unet"], teacher.shapes, *size)
+    work += BACK * clips * unet_flops(student, shapes, *size)
+    teaching = _teacher_bytes(teacher, own)
+    learning = _count(student) * TRAINED[part.optimizer] * FULL + _step(student, shapes, rows, size)
+    memory = max(teaching, learning) if part.store else teaching + learning
+    latents = teacher.shapes.latent_channels * size[0] * size[1] // LATENT_SIDE**2
+    disk = HALF * latents * (part.store + part.clips) + _texts(teacher, part, sources)
+    disk += _count(student) * (SAVED[part.optimizer] * FULL + HALF) + _rest(own, "unet")
+    return PartForecast(name, part.steps, clips, _count(student), disk, memory, work / speed)
+
+
+def _steps(
+    preset: Preset, name: str, teacher: Teacher, sources: Sources, speed: float
+) -> PartForecast:
+    part = part_of(preset, "steps")
+    shapes = student_shapes(preset.unet, teacher.shapes) if preset.unet else teacher.shapes
+    with torch.device("meta"):
+        networks = build(shapes)
+    unet, clips = networks["unet"], part.steps * part.batch_size
+    size = teacher.settings.fmt.n_mels, teacher.settings.fmt.n_frames
+    each = unet_flops(unet, shapes, *size)
+    passes = 1 if preset.unet or teacher.settings.sampling.guidance <= 1 else 2
+    objective = passes * part.teacher_steps / part.to + part.to / 2
+    copies = TRAINED[part.optimizer] * (2 if part.method == "dp-dmd" else 1) + 1
+    memory = _count(unet) * copies * FULL + _step(unet, shapes, _rows(part, sources), size)
+    disk = _count(unet) * (SAVED[part.optimizer] * FULL + HALF) + _rest(networks, "unet")
+    work = clips * (objective + BACK) * each
+    return PartForecast(name, part.steps, clips, _count(unet), disk, memory, work / speed)
+
+
+def _text_encoder(
+    preset: Preset, name: str, teacher: Teacher, sources: Sources, speed: float
+) -> PartForecast:
+    part, which = part_of(preset, name), int(name[-1])
+    config = list(teacher.shapes.text_configs().values())[which - 1]
+    after = TextReader.layers_after(teacher)
+    kept = len(layers_to_keep(part, config["num_hidden_layers"], after))
+    with torch.device("meta"):
+        own = list(build(teacher.shapes).values())[which]
+    layer = _count(own.text_model.encoder.layers[0])
+    weights = _count(own) - layer * (config["num_hidden_layers"] - kept)
+    clips = part.steps * part.batch_size
+    work = 2 * PLACES * clips * layer * (config["num_hidden_layers"] + BACK * kept)
+    kept_numbers = 12 * PLACES * config["hidden_size"] * kept * _rows(part, sources)
+    memory = FULL * (weights * TRAINED[part.optimizer] + _count(own) + kept_numbers)
+    disk = weights * (SAVED[part.optimizer] * FULL + HALF)
+    return PartForecast(name, part.steps, clips, weights, disk, memory, work / speed)
+
+
+def _decoder(
+    preset: Preset, name: str, teacher: Teacher, sources: Sources, speed: float
+) -> PartForecast:
+    part = part_of(preset, "decoder")
+    shapes = replace(teacher.shapes, custom=tiny_layout(part, teacher, teacher.shapes.custom))
+    with torch.device("meta"):
+        vae = build(shapes)["vae"]
+        rows, side = _rows(part, sources), part.crop
+        pixels = torch.empty(rows, 3, side, side)
+        latents = torch.empty(rows, shapes.latent_channels, side // 8, side // 8)
+
+        def forward() -> torch.Tensor:
+            return vae.encoder(pixels).mean() + vae.decoder(latents).mean()
+
+        known = [*vae.parameters(), pixels, latents]
+        step = training_peak_bytes(
+            forward, GpuEmulation(torch.bfloat16), known, vae.parameters(), False
+        )
+        work = BACK * part.steps * _flops(forward)
+    memory = _count(vae) * TRAINED[part.optimizer] * FULL + step
+    disk = _count(vae) * (SAVED[part.optimizer] * FULL + HALF)
+    clips = part.steps * part.batch_size
+    return PartForecast(name, part.steps, clips, _count(vae), disk, memory, work / speed)
+
+
+def _step(unet: Any, shapes: Shapes, rows: int, size: tuple[int, int]) -> int:
+    """Bytes of activations and their gradients in a training step."""
+    with torch.device("meta"):
+        placed, named = unet_inputs(unet, shapes, rows, *size)
+        weights = list(unet.parameters())
+        peak = training_peak_bytes(
+            lambda: unet(*placed, **named).sample,
+            GpuEmulation(torch.bfloat16),
+            weights,
+            weights,
+            False,
+        )
+    return max(0, peak - FULL * _count(unet))
+
+
+def _teacher_bytes(teacher: Teacher, networks: dict[str, Any]) -> int:
+    """Bytes of the teacher: its networks, and a guided pass for one clip."""
+    unet, others = networks["unet"], [n for part, n in networks.items() if part != "unet"]
+    is_half = _count(unet) >= HALF_FROM and teacher.compute.precision == "bf16"
+    size = HALF if is_half else FULL
+    fmt = teacher.settings.fmt
+    with torch.device("meta"):
+        placed, named = unet_inputs(unet, teacher.shapes, 2, fmt.n_mels, fmt.n_frames)
+        mode, known = GpuEmulation(torch.bfloat16), list(unet.parameters())
+        working = inference_peak_bytes(lambda: unet(*placed, **named), mode, known)
+    return size * (_count(unet) + sum(map(_count, others))) + working
+
+
+def _texts(teacher: Teacher, part: Any, sources: Sources) -> int:
+    """Bytes of the embedding table."""
+    captions = len(list((sources.dataset / "train").glob("*.txt"))) if sources.dataset else 0
+    count = captions * part.variants + part.clips
+    return HALF * count * PLACES * teacher.shapes.context_dim
+
+
+def _rest(networks: dict[str, Any], *parts: str) -> int:
+    """Bytes of the networks that are copied into the checkpoint unchanged."""
+    return HALF * sum(_count(network) for part, network in networks.items() if part not in parts)
+
+
+def _rows(part: Any, sources: Sources) -> int:
+    return sources.compute.rows(part.batch_size)
+
+
+def _count(network: Any) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def _flops(forward: Any) -> float:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        forward()
+    return float(counter.get_total_flops())
+
+
+def _speed(preset: Preset, compute: Compute) -> float:
+    """Floating-point operations a second of a ResNet block, forward and backward."""
+    from diffusers.models.resnet import ResnetBlock2D
+
+    width = preset.unet.sizes.channels[1] if preset.unet else 320
+    groups = preset.unet.sizes.groups if preset.unet else 32
+    block = ResnetBlock2D(in_channels=width, temb_channels=width, groups=groups).to(
+        compute.torch_device
+    )
+    rows = 8 if width < 320 else 2
+    x = torch.randn(rows, width, 32, 32, device=compute.torch_device)
+    work = BACK * 2 * 2 * rows * 9 * width * width * 32 * 32
+    taken = []
+    for _ in range(4):  # the first is slow
+        start = time.perf_counter()
+        with compute.autocast():
+            found = block(x, torch.zeros(rows, width, device=compute.torch_device))
+        found.float().square().mean().backward()
+        if compute.torch_device.type == "cuda":
+            torch.cuda.synchronize()
+        taken.append(time.perf_counter() - start)
+    return work / min(taken)
+
+
+def _room(compute: Compute) -> int:
+    card = installed_gpu_bytes() if compute.torch_device.type == "cuda" else None
+    if card:
+        return card
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,40 @@
+"""A student's UNet from latents and embeddings to a prediction, with gradients."""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ..generation.conditioning import PromptEmbeddings
+from ..generation.denoising import guidance_embedding, takes_guidance
+
+PIXELS = 8
+"""Of a latent's side: the VAE's factor."""
+
+
+def unet_prediction(
+    unet: Any,
+    noisy: Float[Tensor, "n channels rows frames"],
+    timesteps: Int[Tensor, " n"],
+    embeddings: PromptEmbeddings,
+    guidance: Float[Tensor, " n"] | None = None,
+) -> Float[Tensor, "n channels rows frames"]:
+    """As ``dmm.generation.denoising.predict`` without a negative prompt, on the UNet's device.
+
+    ``guidance`` is for a UNet that reads the scale.
+    """
+    place = next(unet.parameters()).device
+    named: dict[str, Any] = {"encoder_hidden_states": embeddings.tokens.to(place)}
+    if embeddings.pooled is not None:
+        pixels = [PIXELS * size for size in noisy.shape[2:]]
+        sizes = torch.tensor([*pixels, 0, 0, *pixels], dtype=torch.float32, device=place)
+        pooled = embeddings.pooled.to(place)
+        named["added_cond_kwargs"] = {
+            "text_embeds": pooled, "time_ids": sizes.expand(len(noisy), -1)
+        }  # fmt: skip
+    if takes_guidance(unet):
+        assert guidance is not None
+        named["timestep_cond"] = guidance_embedding(unet, guidance.to(place), len(noisy))
+    found = unet(noisy.to(place), timesteps.to(place), return_dict=False, **named)[0]
+    return found.float()

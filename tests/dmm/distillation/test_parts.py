@@ -1,0 +1,230 @@
+"""The commands as a whole, on a teacher of random weights."""
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from dataset_tools.building.build import build_dataset
+from dataset_tools.building.options import BuildOptions
+from dmm.checkpoints.architecture import read_architecture
+from dmm.checkpoints.header import read_metadata
+from dmm.checkpoints.network_shapes import UNET, VAE
+from dmm.checkpoints.sdxl_shapes import TE2
+from dmm.cli import run
+from dmm.distillation.parts import Sources, distil_unet, write
+from dmm.distillation.presets import Losses, Preset
+from dmm.distillation.unet_training import make_student
+from dmm.errors import InputError, ModelError
+from dmm.generation.sampling import Sampling
+from dmm.generation.settings import default_sampling
+
+ALL = """
+[unet]
+steps = 1
+batch_size = 2
+learning_rate = 1e-3
+store = 2
+variants = 1
+sampling_steps = 2
+[unet.sizes]
+channels = [16, 32, 32]
+depths = [0, 1, 1]
+layers = 1
+middle = "none"
+groups = 8
+size_width = 8
+[steps]
+to = 2
+steps = 1
+batch_size = 1
+learning_rate = 1e-3
+teacher_steps = 2
+[text_encoder_1]
+layers = 2
+steps = 1
+batch_size = 2
+learning_rate = 1e-3
+[decoder]
+width = 4
+blocks = [1, 1, 1, 1]
+encoder_width = 4
+encoder_blocks = [1, 1, 1, 1]
+crop = 32
+steps = 1
+batch_size = 1
+learning_rate = 1e-3
+"""
+
+
+@pytest.fixture
+def sources(data, compute):
+    return Sources(data, None, 0, compute)
+
+
+def test_a_student_keeps_all_but_its_unet_and_can_be_generated_with(
+    tiny_checkpoint, part, sources, tmp_path
+):
+    out = tmp_path / "student.safetensors"
+    preset = Preset(name="test", unet=part(losses=Losses(task=0.5, features=0.1, huber=0.1)))
+    distil_unet(tiny_checkpoint, (), preset, sources, out)
+    old, new = load_file(tiny_checkpoint), load_file(out)
+    kept = [name for name in old if not name.startswith(UNET)]
+    assert all(torch.equal(old[name].half(), new[name]) for name in kept)
+    assert default_sampling(out) == Sampling("dpm++-2m-karras", 25, 1.0)
+    command = ["generate", "piano", "--model", str(out), "--out", str(tmp_path / "clips")]
+    assert run([*command, "--steps", "1"]) == 0
+
+
+def test_a_student_that_is_told_the_guidance_generates_with_any(
+    tiny_checkpoint, part, sources, tmp_path, capsys
+):
+    out, clips = tmp_path / "told.safetensors", tmp_path / "clips"
+    preset = Preset(name="test", unet=part(guidance=(2.0, 6.0)))
+    distil_unet(tiny_checkpoint, (), preset, sources, out)
+    assert default_sampling(out).guidance == 4
+    for guidance in ("2", "6"):
+        command = ["generate", "piano", "--model", str(out), "--out", str(clips / guidance)]
+        assert run([*command, "--steps", "1", "--guidance", guidance]) == 0
+    weak, strong = ((clips / g / "piano-0.png").read_bytes() for g in ("2", "6"))
+    assert weak != strong
+
+
+def test_an_interrupted_training_ends_in_the_same_student(
+    tiny_checkpoint, part, sources, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("dmm.fitting.loop.SAVE_EVERY_S", -1)
+    preset = Preset(name="test", unet=part(steps=3, store=4))
+    whole = distil_unet(tiny_checkpoint, (), preset, sources, tmp_path / "whole.safetensors")
+
+    from dmm.distillation import unet_training as module
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "timestep_weights", _until(2, module.timestep_weights, interrupted))
+    cut = tmp_path / "cut.safetensors"
+    with pytest.raises(KeyboardInterrupt):
+        distil_unet(tiny_checkpoint, (), preset, sources, cut)
+    assert not cut.exists()
+    distil_unet(tiny_checkpoint, (), preset, sources, cut)
+    assert whole.read_bytes() == cut.read_bytes()
+
+
+def _until(count, function, after):
+    """The function, but once ``after`` behind so many calls."""
+    calls = iter(range(count + 1))
+
+    def called(*arguments):
+        number = next(calls, None)
+        return after() if number == count else function(*arguments)
+
+    return called
+
+
+def test_a_file_of_another_making_is_not_overwritten(tiny_checkpoint, part, sources, tmp_path):
+    out = tmp_path / "mine.safetensors"
+    out.write_bytes(tiny_checkpoint.read_bytes())
+    with pytest.raises(ModelError, match="exists, with other settings"):
+        distil_unet(tiny_checkpoint, (), Preset(name="test", unet=part()), sources, out)
+
+
+def test_a_state_of_other_settings_is_refused(tiny_checkpoint, part, sources, tmp_path):
+    out = tmp_path / "student.safetensors"
+    distil_unet(tiny_checkpoint, (), Preset(name="test", unet=part()), sources, out)
+    out.unlink()
+    with pytest.raises(InputError, match="of another run"):
+        other = Preset(name="test", unet=part(losses=Losses(huber=0.5)))
+        distil_unet(tiny_checkpoint, (), other, sources, out)
+
+
+def test_a_whole_student_in_sdxls_layout_is_its_teacher_again(
+    teacher, tiny_checkpoint, part, tmp_path
+):
+    from dmm.distillation.presets import UnetSizes
+    from dmm.distillation.student_sizes import student_shapes
+
+    same = part(sizes=UnetSizes(channels=(32, 64, 128), depths=(0, 1, 1)))
+    shapes = student_shapes(same, teacher.shapes)
+    networks = {
+        "unet": make_student(same, shapes, teacher, 0).unet,
+        "text_encoder_2": teacher.pipeline.text_encoder_2,
+        "vae": teacher.pipeline.vae,
+    }
+    out = tmp_path / "same.safetensors"
+    write(teacher, out, networks, shapes, {})
+    assert read_architecture(out) == teacher.shapes
+    old, new = load_file(tiny_checkpoint), load_file(out)
+    assert old.keys() == new.keys()
+    assert all(torch.equal(old[name].half(), new[name]) for name in old)
+
+
+def test_loras_on_text_encoders_go_into_the_students_file(
+    tiny_checkpoint, random_lora, part, sources, tmp_path
+):
+    from dmm.generation.loading import Lora
+
+    lora = random_lora(tmp_path / "lora.safetensors", tiny_checkpoint)
+    out = tmp_path / "student.safetensors"
+    preset = Preset(name="test", unet=part(steps=1))
+    distil_unet(tiny_checkpoint, [Lora(lora, 0.5)], preset, sources, out)
+    old, new = load_file(tiny_checkpoint), load_file(out)
+    changed = [n for n in old if n in new and not torch.equal(old[n].half(), new[n])]
+    assert any(name.startswith(TE2) for name in changed)
+    assert not any(name.startswith(VAE) for name in changed)
+
+
+def test_all_parts_end_in_one_student_and_one_report(
+    tiny_checkpoint, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr("dmm.distillation.report.SEEDS", 1)
+    options = BuildOptions(source="minimidi", format="nano", test=0.5)
+    build_dataset(tmp_path / "data", options, count=6, jobs=1)
+    (tmp_path / "all.toml").write_text(ALL)
+    command = [
+        "distill", "all", str(tmp_path / "all.toml"), "--teacher", str(tiny_checkpoint),
+        "--dataset", str(tmp_path / "data"), "--out", str(tmp_path / "out"), "--device", "cpu",
+        "--precision", "fp32", "--clips", "2",
+    ]  # fmt: skip
+    assert run(command) == 0
+    student, page = (tmp_path / "out" / name for name in ("student.safetensors", "report"))
+    shapes = read_architecture(student)
+    assert shapes.custom.unet and shapes.custom.vae
+    assert read_architecture(student).te1.num_layers == 2
+    assert default_sampling(student) == Sampling("ddim-trailing", 2, 1.0)
+    assert "dmm_distilled" in read_metadata(student)
+    html = (page / "report.html").read_text(encoding="utf-8")
+    assert "UNet passes a clip" in html and "by timestep" in html
+    made = student.stat().st_mtime_ns
+    assert run(command) == 0
+    assert student.stat().st_mtime_ns == made
+    assert run([*command, "--check"]) == 0
+    assert "in all about" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["unet", "--student", "unet-9m"], "no distillation preset 'unet-9m'"),
+        (["unet", "--student", "nano-quarter", "--prompts", "minimidi"], "clips = 0"),
+        (["text-encoder", "--which", "2", "--prompts", "minimidi", "--layers", "9"], "9 layers"),
+        (["text-encoder", "--which", "1", "--prompts", "minimidi"], r"no \[text_encoder_1\]"),
+    ],
+)
+def test_what_cannot_be_done_is_told_in_one_line(tiny_checkpoint, tmp_path, capsys, words, reason):
+    import re
+
+    out = ["--teacher", str(tiny_checkpoint), "--out", str(tmp_path / "out.safetensors")]
+    assert run(["distill", *words, *out, "--device", "cpu", "--precision", "fp32"]) == 1
+    told = capsys.readouterr().err.strip().splitlines()
+    assert re.search(reason, told[-1]), told
+    assert not list(tmp_path.glob("*.safetensors"))
+
+
+def test_a_teacher_of_another_kind_is_refused(tmp_path, capsys):
+    from safetensors.torch import save_file
+
+    path = tmp_path / "flux.safetensors"
+    save_file({"double_blocks.0.img_attn.qkv.weight": torch.zeros(1)}, path)
+    words = ["--teacher", str(path), "--student", "unet-88m", "--prompts", "music"]
+    assert run(["distill", "unet", *words, "--out", str(tmp_path / "out.safetensors")]) == 1
+    assert "Flux; name an SD 1.5 or SDXL checkpoint" in capsys.readouterr().err
