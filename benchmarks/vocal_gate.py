@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dataset_tools.vocals.evidence import Evidence
+from dataset_tools.vocals.evidence import VoiceEvidence
 from dataset_tools.vocals.gate import LOW, VOICED, Verdicts, judge_tracks, place_track
 from dataset_tools.vocals.report import PurityRow, markdown, purity_and_recall
 from dataset_tools.vocals.voice_mentions import mentions_voice, says_instrumental
@@ -98,10 +98,10 @@ def held_out(tracks: dict[str, list[str]], tags: dict[str, tuple[str, ...]]) -> 
             [*map(float, voice)],
         ),
     ]
-    alone = judge_tracks([Evidence((caption,)) for _, caption in pairs])
+    alone = judge_tracks([VoiceEvidence((caption,)) for _, caption in pairs])
     rows.append(_gate("gate: caption", alone, voice))
     if tags:
-        tagged = judge_tracks([Evidence((c,), tags.get(t, ())) for t, c in pairs])
+        tagged = judge_tracks([VoiceEvidence((c,), tags.get(t, ())) for t, c in pairs])
         rows.append(_gate("gate: caption, tags", tagged, voice))
     for name, with_words in (
         ("gate: classifier", False),
@@ -112,9 +112,9 @@ def held_out(tracks: dict[str, list[str]], tags: dict[str, tuple[str, ...]]) -> 
             rng = np.random.default_rng([SEED, draw])
             scores = {track: simulated(truth[track], rng) for track in several}
             evidence = [
-                Evidence((c,), tags.get(t, ()), window_probabilities=scores[t])
+                VoiceEvidence((c,), tags.get(t, ()), window_probabilities=scores[t])
                 if with_words
-                else Evidence((), window_probabilities=scores[t])
+                else VoiceEvidence((), window_probabilities=scores[t])
                 for t, c in pairs
             ]
             drawn.append(_gate(name, judge_tracks(evidence), voice))
@@ -172,8 +172,8 @@ def main() -> None:
     args = parser.parse_args()
     tracks, tags = captions_of(args.csv), tags_of(args.tags)
     evidence = {
-        "captions": [Evidence(tuple(captions)) for captions in tracks.values()],
-        "captions and tags": [Evidence(tuple(c), tags.get(t, ())) for t, c in tracks.items()],
+        "captions": [VoiceEvidence(tuple(captions)) for captions in tracks.values()],
+        "captions and tags": [VoiceEvidence(tuple(c), tags.get(t, ())) for t, c in tracks.items()],
     }
     for name, known in evidence.items():
         if name == "captions" or tags:

@@ -33,7 +33,7 @@ class Dataset:
         """The words before every caption."""
         return str(self.built["options"]["anchor"])
 
-    def anchor_of(self, split: str) -> str:
+    def anchor_for_split(self, split: str) -> str:
         """The words before a split's captions: class words for ``reg``, if the options name any."""
         words = self.built["options"].get("class_words") if split == "reg" else None
         return (self.anchor if words is None else words).strip()

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from .stretch import stretch
+from .stretch import change_tempo
 
 FADE_S = 0.010
 """Crossfade from a loop's end to its beginning."""
@@ -49,7 +49,7 @@ def mix(
         return clip
     n_samples, fade = clip.shape[1], round(FADE_S * sr)
     needed = partner[:, : math.ceil((n_samples + fade) * rate)]
-    follower = looped(_tiled(stretch(needed, rate), n_samples + fade), n_samples)
+    follower = looped(_tiled(change_tempo(needed, rate), n_samples + fade), n_samples)
     lag = best_lag(curve, onsets(follower, sr))
     follower = np.roll(follower, round(lag * HOP_S * sr), axis=1)
     level = _rms(clip) / max(_rms(follower), 1e-9)

@@ -1,9 +1,9 @@
-"""Change tempo and pitch by a phase vocoder with identity phase locking.
+"""Change tempo by a phase vocoder with identity phase locking, and pitch by resampling.
 
-Laroche and Dolson 1999, "Improved phase vocoder time-scale modification of audio": phases advance
-at spectral peaks, and every other bin keeps its phase relative to its peak. librosa's vocoder, in
-which all bins are independent, has twice the error on signals with a known result
-(docs/decisions.md).
+Laroche and Dolson 1999, "Improved phase vocoder time-scale modification of audio": the phase of a
+spectral peak advances by its frequency, and every other bin keeps its phase relative to its nearest
+peak. librosa's vocoder, in which all bins are independent, has twice the error on signals with a
+known result (docs/decisions.md).
 """
 
 import numpy as np
@@ -17,36 +17,38 @@ TINY = 1e-12
 
 
 def change_tempo_and_pitch(
-    audio: Float[np.ndarray, "channels samples"], tempo: float, semitones: int
+    audio: Float[np.ndarray, "channels samples"], tempo_factor: float, semitones: int
 ) -> Float[np.ndarray, "channels changed"]:
-    """Play ``tempo`` times as fast and ``semitones`` higher; returns samples / tempo samples.
+    """Play ``tempo_factor`` times as fast and ``semitones`` higher.
 
-    The pitch is changed by resampling; the stretch compensates for its change of tempo.
+    The result has ``samples / tempo_factor`` samples. Resampling changes the pitch, and the tempo
+    with it; ``change_tempo`` then corrects the tempo.
     """
     import soxr
 
     speed = 2 ** (semitones / 12)
     if speed != 1:
         audio = np.ascontiguousarray(soxr.resample(audio.T, speed, 1.0).T)
-    return stretch(audio, tempo / speed)
+    return change_tempo(audio, tempo_factor / speed)
 
 
-def stretch(
-    audio: Float[np.ndarray, "channels samples"], rate: float
+def change_tempo(
+    audio: Float[np.ndarray, "channels samples"], tempo_factor: float
 ) -> Float[np.ndarray, "channels stretched"]:
-    """Play ``rate`` times as fast at the same pitch.
+    """Play ``tempo_factor`` times as fast at the same pitch.
 
-    All channels are rotated by the same phases, those of their sum, which keeps the stereo image.
+    All channels are rotated by the phases of their sum, which keeps the stereo image. A factor of 1
+    returns the array itself.
     """
-    n_samples = round(audio.shape[1] / rate)
-    if rate == 1:
+    n_samples = round(audio.shape[1] / tempo_factor)
+    if tempo_factor == 1:
         return audio
-    starts = np.round(np.arange(n_samples // HOP + 2) * HOP * rate).astype(int) + HOP
+    starts = np.round(np.arange(n_samples // HOP + 2) * HOP * tempo_factor).astype(int) + HOP
     margin = (N_FFT // 2 + HOP, max(0, int(starts[-1]) + N_FFT - HOP - audio.shape[1]))
     padded = np.pad(audio.astype(np.float32, copy=False), ((0, 0), margin))
     now = np.stack([_spectra(channel, starts) for channel in padded])
-    before = _spectra(padded.sum(0), starts - HOP)
-    rotations = _rotations(now.sum(0), before)
+    one_hop_earlier = _spectra(padded.sum(0), starts - HOP)
+    rotations = _rotations(now.sum(0), one_hop_earlier)
     return np.stack([_overlap_add(channel * rotations) for channel in now])[
         :, N_FFT // 2 : N_FFT // 2 + n_samples
     ]
@@ -68,16 +70,17 @@ def _spectra(
 
 
 def _rotations(
-    now: Complex[np.ndarray, "frames bins"], before: Complex[np.ndarray, "frames bins"]
+    now: Complex[np.ndarray, "frames bins"], one_hop_earlier: Complex[np.ndarray, "frames bins"]
 ) -> Complex[np.ndarray, "frames bins"]:
-    """Unit factors that make the phase of each frame continue that of the frame before.
+    """Complex factors of magnitude 1 that continue each frame's phases from the previous frame.
 
-    ``before`` is one hop earlier in the input than ``now``, so the angle between them is the phase
-    that a partial gains from one frame of the result to the next; no frequency is estimated.
+    ``one_hop_earlier`` holds spectra taken one hop before those of ``now`` in the input. The angle
+    between both is the phase that a partial gains from one frame of the result to the next, so no
+    frequency has to be estimated.
     """
     rotations = np.ones_like(now)
     levels = np.abs(now)
-    steps = _unit(now[:-1]) * _unit(before[1:]).conj()
+    steps = _unit(now[:-1]) * _unit(one_hop_earlier[1:]).conj()
     for t in range(1, len(now)):
         peaks = _peaks(levels[t])
         if not len(peaks):
@@ -97,7 +100,7 @@ def _unit(z: Complex[np.ndarray, "..."]) -> Complex[np.ndarray, "..."]:
 
 
 def _peaks(levels: Float[np.ndarray, " bins"]) -> Int[np.ndarray, " peaks"]:
-    """Bins higher than both left neighbours, and at least as high as both right neighbours."""
+    """Bins louder than their two left neighbours, and at least as loud as their two right ones."""
     left = np.maximum(levels[:-4], levels[1:-3])
     right = np.maximum(levels[3:-1], levels[4:])
     middle = levels[2:-2]
@@ -105,7 +108,10 @@ def _peaks(levels: Float[np.ndarray, " bins"]) -> Int[np.ndarray, " peaks"]:
 
 
 def _overlap_add(spectra: Complex[np.ndarray, "frames bins"]) -> Float[np.ndarray, " samples"]:
-    """Sum windowed frames one hop apart, divided by the sum of the squared windows."""
+    """Window frames, add them one hop apart, and divide by the sum of the squared windows.
+
+    That sum counts as at least 1e-3, so that the ends fade instead of growing without bound.
+    """
     from scipy import fft
 
     window = _window()

@@ -29,7 +29,7 @@ from ..leaks import find_leaks
 from ..sources import Rejected, Track
 from . import tables
 from .attribution import attribution
-from .copies import add_copies
+from .copies import write_copies
 from .cut import CutJob, cut_track
 from .decide import Facets, Placement, decide, split_tracks
 from .listing import list_tracks, source_requests
@@ -88,7 +88,7 @@ def build_dataset(
         )
         pulses = {clip.id: clip.pulse_s for r in records.values() for clip in r.clips}
         by_id = {track.id: track for track in tracks}
-        rows += add_copies(out.resolve(), rows, by_id, pulses, options, workers)
+        rows += write_copies(out.resolve(), rows, by_id, pulses, options, workers)
     rejected += [r for track in tracks for r in records[track.id].rejected]
     rejected += placement.rejected.values()
     return _finish(out, options, rows, rejected, placement)

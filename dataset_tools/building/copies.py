@@ -54,7 +54,7 @@ class CopyJob:
         return text_sha256(json.dumps([record_key(self.track, self.options), facts]))
 
 
-def add_copies(
+def write_copies(
     folder: Path,
     rows: Sequence[Row],
     tracks: Mapping[str, Track],
@@ -67,14 +67,14 @@ def add_copies(
     There are none if the options name no augmentation. ``pulses``: clip id to seconds per beat.
     """
     jobs = list(_jobs(folder, rows, tracks, pulses, options)) if options.augment else []
-    kept = {copies_path(folder, job.track.id) for job in jobs}
+    record_paths = {copies_record_path(folder, job.track.id) for job in jobs}
     for path in (folder / BUILD_FOLDER).glob("copies-*.json"):
-        if path not in kept:
+        if path not in record_paths:
             path.unlink()
-    done = {job.track.id: _read_copies(job) for job in jobs}
+    done = {job.track.id: _finished_copies(job) for job in jobs}
     todo = [job for job in jobs if done[job.track.id] is None]
     task = workers.progress.add_task("augmenting", total=len(todo), visible=bool(todo))
-    for job, made in zip(todo, workers.map(copy_clips, todo), strict=True):
+    for job, made in zip(todo, workers.map(write_track_copies, todo), strict=True):
         workers.progress.advance(task)
         done[job.track.id] = made
     return [row for job in jobs for row in done[job.track.id] or ()]
@@ -105,17 +105,17 @@ def _partners(
     """
     hashed = sorted(training, key=lambda row: text_sha256(row["id"]))
     steady = [(row, pulse) for row in hashed if (pulse := pulses[row["id"]])]
-    found: dict[str, tuple[Track, Row]] = {}
+    partner_of: dict[str, tuple[Track, Row]] = {}
     for n, (row, pulse) in enumerate(steady):
         others = (steady[(n + k) % len(steady)] for k in range(1, len(steady)))
         for other, other_pulse in others:
             if other["track"] != row["track"] and nearest_rate(other_pulse, pulse) is not None:
-                found[row["id"]] = tracks[other["track"]], other
+                partner_of[row["id"]] = tracks[other["track"]], other
                 break
-    return found
+    return partner_of
 
 
-def copy_clips(job: CopyJob) -> list[Row]:
+def write_track_copies(job: CopyJob) -> list[Row]:
     """Write a track's copies and their record; returns their rows."""
     parents = {window_number(row["id"]): (n, row) for n, row in enumerate(job.rows)}
     made: list[Row] = []
@@ -123,13 +123,15 @@ def copy_clips(job: CopyJob) -> list[Row]:
         if window.index in parents:
             n, row = parents[window.index]
             partner = job.partners[n] if job.partners else None
-            made += _copies(job, row, window.sound, partner)
+            made += _write_clip_copies(job, row, window.sound, partner)
     made.sort(key=lambda row: row["id"])
-    write_text(copies_path(job.folder, job.track.id), json.dumps([job.key, made], indent=1) + "\n")
+    write_text(
+        copies_record_path(job.folder, job.track.id), json.dumps([job.key, made], indent=1) + "\n"
+    )
     return made
 
 
-def _copies(
+def _write_clip_copies(
     job: CopyJob, row: Row, sound: Sound, partner: tuple[Track, Row] | None
 ) -> Iterator[Row]:
     """Write the copies of one clip."""
@@ -174,14 +176,14 @@ def _copy_row(job: CopyJob, row: Row, name: str, parameters: dict[str, Any]) -> 
     }
 
 
-def copies_path(folder: Path, track: str) -> Path:
+def copies_record_path(folder: Path, track: str) -> Path:
     """Path of the record of a track's copies in the dataset folder."""
     return folder / BUILD_FOLDER / f"copies-{track}.json"
 
 
-def _read_copies(job: CopyJob) -> list[Row] | None:
+def _finished_copies(job: CopyJob) -> list[Row] | None:
     """Rows of the track's copies; None if they are missing or would now be made differently."""
-    path = copies_path(job.folder, job.track.id)
+    path = copies_record_path(job.folder, job.track.id)
     if not path.is_file():
         return None
     key, rows = json.loads(path.read_text("utf-8"))

@@ -102,7 +102,7 @@ class _Clips:
         self.files |= written
         mono = clip.mean(0, keepdims=True)
         self.prints.append(audio_fingerprint(mono, sr))
-        if embedder := job.options.check_captions:
+        if embedder := job.options.caption_embedder:
             self.embeddings.append(caption_embedder(embedder).embed_sounds(mono, sr)[0])
         self.clips.append(
             ClipFacts(
@@ -174,7 +174,7 @@ def amplified(sound: Sound, gain_db: float) -> Sound:
 def _refusal(clip: Sound, quality: Quality, options: BuildOptions) -> str | None:
     if (level := level_db(clip)) < SILENCE_DB:
         return f"silent: {level:.1f} dBFS RMS, below {SILENCE_DB:.0f}"
-    return refusal(quality, options.limits)
+    return refusal(quality, options.quality_limits)
 
 
 def finite(quality: Quality) -> dict[str, float | None]:

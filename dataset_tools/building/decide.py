@@ -12,7 +12,7 @@ from ..fingerprint import find_duplicates
 from ..layout import LEFT_OUT
 from ..sources import Rejected, Track
 from ..splits import Split, assign_splits, rare_combinations
-from ..vocals.evidence import Evidence
+from ..vocals.evidence import VoiceEvidence
 from ..vocals.gate import HIGH, judge_tracks, place_track, vocal_windows
 from .options import BuildOptions
 from .records import Record
@@ -48,14 +48,14 @@ Facets = Mapping[str, dict[str, dict[str, float]]]
 """Track id to facet ("instrument") to value ("piano") to probability."""
 
 
-def evidence_of(track: Track, record: Record | None = None) -> Evidence:
+def evidence_of(track: Track, record: Record | None = None) -> VoiceEvidence:
     """Collect the evidence for or against a voice in a track; with its record, from sound too."""
     clips = record.clips if record else []
     probabilities = tuple(c.vocal_window for c in clips if c.vocal_window is not None)
     captions = (track.caption, *track.more_captions)
     if track.caption_origin == "rule":  # made of the file's name, which rarely mentions a voice
         captions = ()
-    return Evidence(captions, track.tags, track.has_lyrics, track.instrumental, probabilities)
+    return VoiceEvidence(captions, track.tags, track.has_lyrics, track.instrumental, probabilities)
 
 
 def split_tracks(

@@ -76,7 +76,7 @@ class BuildOptions:
     """Whether tracks that may be vocal become regularisation or are left out."""
     vocal_classifier: str = "nano"
     """Classifier of voices in windows: ``nano``, ``none``, ``clap:FOLDER`` or an .onnx file."""
-    check_captions: str | None = None
+    caption_embedder: str | None = None
     """Embedder that compares captions with the sound: ``nano-clap`` or ``clap:FOLDER``."""
     augment: tuple[str, ...] = ()
     """Augmentations; with any, every training clip gets augmented copies."""
@@ -125,12 +125,12 @@ class BuildOptions:
         parse_names(",".join(self.augment))
 
     @property
-    def reduces_captions(self) -> bool:
+    def reduces_to_descriptors(self) -> bool:
         """Whether captions are reduced to instruments and descriptors."""
         return (self.captions or DEFAULT_CAPTIONS.get(self.source, "reduce")) == "reduce"
 
     @property
-    def limits(self) -> Limits:
+    def quality_limits(self) -> Limits:
         """Limits that a window must keep."""
         return Limits(
             max_clipped=self.max_clipped,
@@ -139,7 +139,7 @@ class BuildOptions:
             min_bandwidth_hz=self.min_bandwidth_hz,
         )
 
-    def anchor_of(self, split: str) -> str:
+    def anchor_for_split(self, split: str) -> str:
         """The words before every caption of a split."""
         words = self.class_words if split == "reg" else None
         return (self.anchor if words is None else words).strip()
@@ -147,16 +147,16 @@ class BuildOptions:
     @cached_property
     def soundfont_sha256(self) -> str | None:
         """Hash of the SoundFont; InputError if it cannot be played here."""
-        from ..sources.minimidi.soundfont import check_soundfont
+        from ..sources.minimidi.soundfont import checked_soundfont_sha256
 
-        return check_soundfont(self.soundfont) if self.soundfont else None
+        return checked_soundfont_sha256(self.soundfont) if self.soundfont else None
 
     @cached_property
-    def model_versions(self) -> dict[str, str | None]:
+    def classifier_and_embedder_versions(self) -> dict[str, str | None]:
         """Versions of the classifier and the embedder; the records depend on them."""
         return {
             "vocal_classifier": classifier_version(self.vocal_classifier),
-            "check_captions": embedder_version(self.check_captions),
+            "check_captions": embedder_version(self.caption_embedder),
         }
 
     def resolved(self) -> dict[str, Any]:
@@ -165,5 +165,7 @@ class BuildOptions:
 
     @cached_property
     def _resolved(self) -> dict[str, Any]:
-        values = asdict(self) | {"soundfont": self.soundfont_sha256} | self.model_versions
+        values = asdict(self) | {"soundfont": self.soundfont_sha256}
+        del values["caption_embedder"]  # recorded as ``check_captions``, its command-line option
+        values |= self.classifier_and_embedder_versions
         return json.loads(json.dumps(values)) | {"format": load_format(self.format).model_dump()}

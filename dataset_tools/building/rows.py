@@ -40,10 +40,10 @@ def _caption_fields(
     raw: str, facets: Mapping[str, Mapping[str, float]], options: BuildOptions, *, is_vocal: bool
 ) -> dict[str, Any]:
     """The caption of a clip with its tokens and changes; that of a vocal clip names a voice."""
-    anchor = options.anchor_of("reg" if is_vocal else "train")
+    anchor = options.anchor_for_split("reg" if is_vocal else "train")
     keep_voice = is_vocal or options.vocals == "keep"
     caption, tokens, changes = tidy(
-        raw, anchor, keep_voice=keep_voice, reduce=options.reduces_captions, facets=facets
+        raw, anchor, keep_voice=keep_voice, reduce=options.reduces_to_descriptors, facets=facets
     )
     if is_vocal and not voice_mentions(caption, load_lexicon()):
         named = f"{caption}, {VOICE_WORD}"

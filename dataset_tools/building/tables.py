@@ -44,7 +44,7 @@ def write_metadata(folder: Path, rows: Sequence[dict[str, Any]], options: BuildO
     """
     for split in SPLITS:
         clips = [row for row in rows if row["split"] == split]
-        anchor = options.anchor_of(split)
+        anchor = options.anchor_for_split(split)
         texts = [(f"{row['id']}.png", prompt(anchor, row["caption"])) for row in clips]
         path = folder / split / "metadata.jsonl"
         if texts:
@@ -92,10 +92,13 @@ def kohya_config(options: BuildOptions, n_train: int, n_reg: int) -> str:
         "[[datasets]]",
         f"resolution = [{fmt.n_frames}, {fmt.n_mels}]  # width, height",
         "enable_bucket = false",
-        *_subset("train", options.anchor_of("train"), repeats),
+        *_subset("train", options.anchor_for_split("train"), repeats),
     ]
     if n_reg:
-        lines += [*_subset("reg", options.anchor_of("reg"), options.reg_repeats), "is_reg = true"]
+        lines += [
+            *_subset("reg", options.anchor_for_split("reg"), options.reg_repeats),
+            "is_reg = true",
+        ]
     return "\n".join(lines) + "\n"
 
 

@@ -30,10 +30,10 @@ def weigh_facets(
     folder: Path, tracks: Sequence[Track], facets: Facets, options: BuildOptions
 ) -> Facets:
     """Estimate facets again with the votes of an embedder; unchanged if the options name none."""
-    if options.check_captions is None or not tracks:
+    if options.caption_embedder is None or not tracks:
         return facets
     rows = np.stack([read_arrays(folder, track.id)["embeddings"].mean(0) for track in tracks])
-    embedder, lexicon = caption_embedder(options.check_captions), load_lexicon()
+    embedder, lexicon = caption_embedder(options.caption_embedder), load_lexicon()
     terms = [(facet, value) for facet in AUDIBLE_FACETS for value in lexicon.values(facet)]
     votes = votes_by_similarity(embedder, rows, [value for _, value in terms])
     from_sound: list[dict[str, dict[str, int]]] = [{} for _ in tracks]

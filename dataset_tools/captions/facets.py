@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from ..label_model import fit_label_model
-from ..vocals.evidence import Evidence
+from ..vocals.evidence import VoiceEvidence
 from .lexicon import FACETS, Lexicon
 
 SoundVotes = Sequence[Mapping[str, Mapping[str, int]]]
@@ -35,7 +35,7 @@ _SOUND_PRIOR = 40.0 * np.array([[0.7, 0.1], [0.2, 0.2], [0.1, 0.7]])
 
 
 def facet_probabilities(
-    evidence: Sequence[Evidence], lexicon: Lexicon, votes_from_sound: SoundVotes | None = None
+    evidence: Sequence[VoiceEvidence], lexicon: Lexicon, votes_from_sound: SoundVotes | None = None
 ) -> list[FacetProbabilities]:
     """P(value applies) for every track, facet, and value on which any source votes.
 
@@ -112,7 +112,7 @@ def _priors(
 
 
 def _sources(
-    evidence: Evidence, lexicon: Lexicon, sound: Mapping[str, Mapping[str, int]]
+    evidence: VoiceEvidence, lexicon: Lexicon, sound: Mapping[str, Mapping[str, int]]
 ) -> tuple[Votes | None, ...]:
     """Votes of each source on a track; None for a source that the track lacks."""
     tags = [tag.rpartition("---")[2].replace("_", " ") for tag in evidence.tags]

@@ -77,10 +77,10 @@ def _captions_in_column(table: Path, column: str) -> Iterator[str]:
         raise InputError(f"{table}: no CSV table in UTF-8 ({error})") from error
 
 
-def word_diff(before: str, after: str) -> list[Edit]:
+def word_edits(before: str, after: str) -> list[Edit]:
     """Compare two texts word by word: runs of words that stayed, were removed, or were added.
 
-    >>> word_diff("slow sad piano", "slow piano, rain")
+    >>> word_edits("slow sad piano", "slow piano, rain")
     [('same', 'slow'), ('removed', 'sad piano'), ('added', 'piano, rain')]
     """
     old, new = before.split(), after.split()

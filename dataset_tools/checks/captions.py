@@ -19,7 +19,7 @@ def check_caption(dataset: Dataset, row: Row) -> Iterator[Finding]:
     where = f"{row['split']}/{row['id']}.txt"
     if wrong := _wrong_file(dataset.folder / where, row["caption"]):
         yield Finding("caption file", where, wrong, REBUILD)
-    for what in _wrong_words(row["caption"], dataset.anchor_of(row["split"])):
+    for what in _wrong_words(row["caption"], dataset.anchor_for_split(row["split"])):
         yield Finding("caption", where, what, REWORD)
     if row["tokens"] is not None and row["tokens"] > MAX_TOKENS:
         what = f"{row['tokens']} tokens with its anchor; a text encoder reads {MAX_TOKENS}"
@@ -54,7 +54,7 @@ def _wrong_words(caption: str, anchor: str) -> Iterator[str]:
 def check_metadata(dataset: Dataset, rows: Sequence[Row]) -> Iterator[Finding]:
     """Find ``metadata.jsonl`` files that do not have exactly the prompts of their split's clips."""
     for split in SPLITS:
-        anchor = dataset.anchor_of(split)
+        anchor = dataset.anchor_for_split(split)
         expected = {
             f"{row['id']}.png": prompt(anchor, row["caption"])
             for row in rows

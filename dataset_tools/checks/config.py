@@ -87,7 +87,7 @@ def _wrong_values(dataset: Dataset, subsets: list[dict[str, Any]]) -> Iterator[s
         for option, why in FORBIDDEN.items():
             if subset.get(option):
                 yield f"{option} of {name!r}: {why}"
-        if wrong := _wrong_prefix(subset, dataset.anchor_of(name)):
+        if wrong := _wrong_prefix(subset, dataset.anchor_for_split(name)):
             yield f"{wrong} (subset {name!r})"
 
 

@@ -279,7 +279,7 @@ def build(
         max_silence=max_silence, min_bandwidth_hz=min_bandwidth, duplicates=duplicates,
         augment=parse_names(augment), copies=copies, anchor=anchor, class_words=class_words,
         captions=captions, valid_only=valid_only, caption_column=caption_column,
-        check_captions=check_captions, vocals=vocals, unsure=unsure,
+        caption_embedder=check_captions, vocals=vocals, unsure=unsure,
         vocal_classifier=vocal_classifier, seed=seed, val=val, test=test,
         holdout_combos=holdout_combos, repeats=repeats, reg_repeats=reg_repeats,
         reg_minimidi=reg_minimidi, licence=licence, styles=tuple(styles or ()),

@@ -15,7 +15,7 @@ from rich.text import Text
 from dmm.cli import add_command
 
 from ..captions.clean import DEFAULT_ANCHOR
-from ..captions.history import History, histories, word_diff
+from ..captions.history import History, histories, word_edits
 from ..captions.lexicon import FACETS
 
 app = typer.Typer(
@@ -68,7 +68,7 @@ def _print_history(history: History, console: Console) -> None:
     for change in history.changes:
         line = Text.assemble((f"  {change.rule}: ", "dim"))
         if in_colour:
-            runs = word_diff(change.before, change.after)
+            runs = word_edits(change.before, change.after)
             line.append_text(Text(" ").join(Text(words, STYLES[kind]) for kind, words in runs))
         else:
             line.append(change.after)

@@ -73,7 +73,7 @@ def show_clip(dataset: Dataset, wanted: str) -> ClipDetails:
     ]
     return ClipDetails(
         row=row,
-        prompt=prompt(dataset.anchor_of(row["split"]), row["caption"]),
+        prompt=prompt(dataset.anchor_for_split(row["split"]), row["caption"]),
         facets=json.loads(row["facets"] or "{}"),
         evidence=json.loads(row["vocal_evidence"] or "{}"),
         augmentation=json.loads(row["augmentation"] or "null"),

@@ -22,7 +22,7 @@ from .files import (
     source_folder,
     stays_inside,
 )
-from .tags import has_lyrics, read_tags, tag_caption
+from .tags import file_has_lyrics, read_tags, tag_caption
 
 NAMELESS = {"music", "audio", "sound", "sounds", "songs", "tracks", "untitled", "media"}
 """Folder and file names that do not describe music."""
@@ -72,7 +72,7 @@ def _track(path: Path, root: Path, licence: str | None) -> Track | Rejected:
         artist=named_artist(first.get("artist")),
         album=first.get("album"),
         licence=first.get("licence", licence),
-        has_lyrics=has_lyrics(path),
+        has_lyrics=file_has_lyrics(path),
     )
 
 

@@ -22,7 +22,7 @@ from . import Rejected, SourceRequest, Track, track_id
 from .files import audio_files, files_below
 from .parquet import parquet_rows
 from .row_sound import SourceRow, Unusable, Values, row_sound
-from .tags import is_sung
+from .tags import lyrics_have_words
 
 CAPTIONS = ("text", "caption", "captions", "description", "descriptions", "main_caption")
 AUDIO = ("audio", "file", "path", "file_name")
@@ -137,7 +137,9 @@ def _track(row: SourceRow, request: SourceRequest) -> Track:
         licence=_word(values, LICENCES) or request.licence,
         more_captions=captions[1:],
         tags=tuple(_words(values.get("tags"))),
-        has_lyrics=is_sung(values["lyrics"]) if isinstance(values.get("lyrics"), str) else None,
+        has_lyrics=lyrics_have_words(values["lyrics"])
+        if isinstance(values.get("lyrics"), str)
+        else None,
         instrumental=flag if isinstance(flag := values.get("instrumental"), bool) else None,
         url=_word(values, ("url", "track_url")),
     )

@@ -22,13 +22,13 @@ from .minimidi.instruments import INSTRUMENTS
 from .minimidi.render import PEAK
 from .minimidi.singers import KINDS, random_voice
 from .minimidi.singing import sing
-from .minimidi.soundfont import check_soundfont, render_soundfont
-from .minimidi.styles import STYLES, leads_and_accompaniments
+from .minimidi.soundfont import checked_soundfont_sha256, render_soundfont
+from .minimidi.styles import STYLES, lead_accompaniment_pairs
 
 LICENCE = "CC0-1.0"
 """The pieces are the generator's work alone."""
 MAX_TRIES = 1000
-"""Most pieces composed, on average, to find one with the required instruments."""
+"""Most pieces compose_again, on average, to find one with the required instruments."""
 NO_VOICE_CAPTIONS = 0.3
 """Share of vocal pieces whose caption does not mention the voice, as with people's captions."""
 VOICE_WORDS = {
@@ -50,29 +50,29 @@ def tracks(request: SourceRequest) -> Iterator[Track | Rejected]:
     """
     if not 0 <= request.vocals <= 1:
         raise InputError(f"vocals {request.vocals:g}: a share lies between 0 and 1")
-    styles = _styles(request)
-    wanted = _instruments(request)
-    sha256 = check_soundfont(request.soundfont) if request.soundfont else None
+    styles = _styles_to_generate(request)
+    required = _required_instruments(request)
+    sha256 = checked_soundfont_sha256(request.soundfont) if request.soundfont else None
     found, tried = 0, 0
     while found < request.count:
         style, seed = styles[tried % len(styles)], request.seed + tried
-        composed = partial(compose, seed, style, request.duration_s, request.unseen)
+        compose_again = partial(compose, seed, style, request.duration_s, request.unseen)
         tried += 1
-        if not wanted or wanted <= _playing(composed()):
+        if not required or required <= _instruments_of(compose_again()):
             found += 1
-            yield _track(composed, request, sha256)
+            yield _track(compose_again, request, sha256)
         elif tried > MAX_TRIES * (found + 1):
             raise InputError(
-                f"{found} of the first {tried} pieces play {' and '.join(sorted(wanted))} together "
-                f"in {', '.join(styles)}; ask for fewer instruments, or for other styles"
+                f"{found} of the first {tried} pieces play {' and '.join(sorted(required))} "
+                f"together in {', '.join(styles)}; ask for fewer instruments, or for other styles"
             )
 
 
-def _playing(piece: Piece) -> set[str]:
+def _instruments_of(piece: Piece) -> set[str]:
     return {*piece.instruments, piece.drums or "no drums"}
 
 
-def _instruments(request: SourceRequest) -> set[str]:
+def _required_instruments(request: SourceRequest) -> set[str]:
     """Required instruments; InputError lists the known ones if one is unknown."""
     known = [*INSTRUMENTS, *KITS]
     if unknown := [name for name in request.instruments if name not in known]:
@@ -80,10 +80,10 @@ def _instruments(request: SourceRequest) -> set[str]:
     return set(request.instruments)
 
 
-def _styles(request: SourceRequest) -> list[str]:
+def _styles_to_generate(request: SourceRequest) -> list[str]:
     """Styles to generate; InputError for unknown ones, and for those without an unseen pair."""
     known = [*BASE_STYLES, *HELD_OUT_STYLES]
-    able = [style for style in known if leads_and_accompaniments(STYLES[style], request.unseen)]
+    able = [style for style in known if lead_accompaniment_pairs(STYLES[style], request.unseen)]
     for style in request.styles:
         if style not in known:
             raise InputError(f"no style {style!r}; known: {', '.join(known)}")
@@ -93,14 +93,14 @@ def _styles(request: SourceRequest) -> list[str]:
 
 
 def _track(
-    composed: Callable[[], Piece], request: SourceRequest, soundfont_sha256: str | None
+    compose_again: Callable[[], Piece], request: SourceRequest, soundfont_sha256: str | None
 ) -> Track:
     """Make a track that composes its piece again when its sound is read, which saves memory."""
-    piece = composed()
+    piece = compose_again()
     words, facts = caption(piece), truth(piece)
     is_vocal = has_singer(piece.seed, request.vocals)
     if is_vocal:
-        words = _with_voice(words, piece.seed)
+        words = _caption_with_voice(words, piece.seed)
         facts |= {"vocals": True, "voice": random_voice(piece.seed).kind}
     if soundfont_sha256:
         facts["soundfont_sha256"] = soundfont_sha256
@@ -115,10 +115,10 @@ def _track(
         caption=words,
         caption_origin="truth",
         sha256=sha256,
-        stream=partial(_stream, composed, request.soundfont, is_vocal),
+        stream=partial(_render, compose_again, request.soundfont, is_vocal),
         licence=request.licence or LICENCE,
         truth=facts,
-        midi=partial(_midi, composed),
+        midi=partial(_midi_bytes, compose_again),
     )
 
 
@@ -127,7 +127,7 @@ def has_singer(seed: int, share: float) -> bool:
     return bool(np.random.default_rng([2045, seed]).random() < share)
 
 
-def _with_voice(words: str, seed: int) -> str:
+def _caption_with_voice(words: str, seed: int) -> str:
     """Add the voice at a random position of the caption, or leave the caption as it is."""
     rng = np.random.default_rng([2046, seed])
     if rng.random() < NO_VOICE_CAPTIONS:
@@ -138,11 +138,15 @@ def _with_voice(words: str, seed: int) -> str:
     return ", ".join(parts)
 
 
-def _stream(
-    composed: Callable[[], Piece], soundfont: Path | None, is_vocal: bool, sr: int, channels: int
+def _render(
+    compose_again: Callable[[], Piece],
+    soundfont: Path | None,
+    is_vocal: bool,
+    sr: int,
+    channels: int,
 ) -> list[Sound]:
     """Render the piece, and its singer, as one block; mono is the mean of both channels."""
-    piece = composed()
+    piece = compose_again()
     sound = render_soundfont(piece, soundfont, sr) if soundfont else render(piece, sr)
     if is_vocal:
         sound = sound + sing(piece, sr, piece.seed)
@@ -150,7 +154,7 @@ def _stream(
     return [sound if channels == 2 else sound.mean(0, keepdims=True)]
 
 
-def _midi(composed: Callable[[], Piece]) -> bytes:
+def _midi_bytes(compose_again: Callable[[], Piece]) -> bytes:
     file = io.BytesIO()
-    to_midi(composed()).write(file)
+    to_midi(compose_again()).write(file)
     return file.getvalue()

@@ -27,8 +27,8 @@ from .files import (
     source_folder,
 )
 from .folder import named_artist
-from .suno_clips import UUID, Clip, ClipIndex
-from .tags import has_lyrics, read_tags, tag_caption
+from .suno_clips import UUID, ClipDescription, ClipIndex
+from .tags import file_has_lyrics, read_tags, tag_caption
 
 SONG = "https://suno.com/song/"
 FALLBACK_CAPTION = "music"
@@ -58,17 +58,17 @@ def _track(path: Path, root: Path, index: ClipIndex, licence: str | None) -> Tra
         return Rejected(name, str(error))
     tags = read_tags(path)
     uuid = _uuid(path, tags)
-    clip = index.find(path, uuid) or Clip(id=uuid)
-    lyrics = [known for known in (clip.has_lyrics, has_lyrics(path)) if known is not None]
+    clip = index.find(path, uuid) or ClipDescription(id=uuid)
+    lyrics = [known for known in (clip.has_lyrics, file_has_lyrics(path)) if known is not None]
     style = clip.style or _style(tags)
-    caption = ", ".join(words for words in (style, clip.description) if words)
+    caption = ", ".join(words for words in (style, clip.user_text) if words)
     url = f"{SONG}{clip.id}" if clip.id and UUID.fullmatch(clip.id) else None
     return Track(
         id=track_id(str(Path(name).with_suffix("")), sha256),
         source="suno",
         input=name,
         caption=caption or FALLBACK_CAPTION,
-        caption_origin=("sidecar" if clip.style or clip.description else "tags")
+        caption_origin=("sidecar" if clip.style or clip.user_text else "tags")
         if caption
         else "rule",
         sha256=sha256,

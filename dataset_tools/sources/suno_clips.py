@@ -15,7 +15,7 @@ from typing import Any
 
 from . import Rejected
 from .files import display_path, files_below, stays_inside
-from .tags import is_sung
+from .tags import lyrics_have_words
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 CLIP_KEYS = {"metadata", "tags", "style", "gpt_description_prompt", "prompt", "audio_url", "title"}
@@ -28,14 +28,14 @@ MAX_DEPTH = 4
 
 
 @dataclass(frozen=True)
-class Clip:
+class ClipDescription:
     """Description of a clip; its lyrics are not kept."""
 
     id: str | None = None
     title: str | None = None
     artist: str | None = None
     style: str = ""
-    description: str = ""
+    user_text: str = ""
     has_lyrics: bool | None = None
     instrumental: bool | None = None
 
@@ -46,13 +46,13 @@ class ClipIndex:
     def __init__(self, root: Path) -> None:
         self.rejected: list[Rejected] = []
         self.broken: set[Path] = set()
-        self._by_path: dict[Path, Clip] = {}
-        self._by_id: dict[str, Clip] = {}
-        self._by_title: dict[str, list[Clip]] = {}
+        self._by_path: dict[Path, ClipDescription] = {}
+        self._by_id: dict[str, ClipDescription] = {}
+        self._by_title: dict[str, list[ClipDescription]] = {}
         for path in files_below(root, {".json"}):
             self._add(path, root)
 
-    def find(self, path: Path, uuid: str | None) -> Clip | None:
+    def find(self, path: Path, uuid: str | None) -> ClipDescription | None:
         """Description of the clip in a sound file; None if there is none."""
         if clip := self._by_path.get(path.with_suffix(".json")):
             return clip
@@ -79,38 +79,38 @@ class ClipIndex:
                 self._by_title.setdefault(_title_key(clip.title or ""), []).append(clip)
 
 
-def read_clip(values: dict[str, Any]) -> Clip:
+def read_clip(values: dict[str, Any]) -> ClipDescription:
     """Read the description of a clip; of its lyrics only whether there are any."""
     metadata = values.get("metadata")
     known = values | (metadata if isinstance(metadata, dict) else {})
     lyrics = [known[key] for key in LYRICS if isinstance(known.get(key), str)]
-    return Clip(
-        id=_text(values, ("id", "clip_id", "song_id")).lower() or None,
-        title=_text(values, ("title",)) or None,
-        artist=_text(known, ARTISTS) or None,
-        style=_text(known, STYLES),
-        description=_description(known, lyrics),
-        has_lyrics=any(is_sung(text) for text in lyrics) if lyrics else None,
+    return ClipDescription(
+        id=_first_text(values, ("id", "clip_id", "song_id")).lower() or None,
+        title=_first_text(values, ("title",)) or None,
+        artist=_first_text(known, ARTISTS) or None,
+        style=_first_text(known, STYLES),
+        user_text=_user_text(known, lyrics),
+        has_lyrics=any(lyrics_have_words(text) for text in lyrics) if lyrics else None,
         instrumental=_instrumental(known),
     )
 
 
 def _clip_objects(found: Any, depth: int = 0) -> Iterator[dict[str, Any]]:
-    if isinstance(found, dict) and (CLIP_KEYS & found.keys()) and not _holds_clips(found):
+    if isinstance(found, dict) and (CLIP_KEYS & found.keys()) and not _is_playlist(found):
         yield found
     elif isinstance(found, (dict, list)) and depth < MAX_DEPTH:
         for value in found.values() if isinstance(found, dict) else found:
             yield from _clip_objects(value, depth + 1)
 
 
-def _holds_clips(found: dict[str, Any]) -> bool:
+def _is_playlist(found: dict[str, Any]) -> bool:
     """Whether the object is a playlist, which has a title too, and not a clip."""
     return any(isinstance(found.get(key), list) for key in ("clips", "playlist_clips", "songs"))
 
 
-def _description(known: dict[str, Any], lyrics: list[str]) -> str:
+def _user_text(known: dict[str, Any], lyrics: list[str]) -> str:
     """The text that the user typed, unless it is the lyrics themselves."""
-    text = " ".join(_text(known, ("gpt_description_prompt",)).split())
+    text = " ".join(_first_text(known, ("gpt_description_prompt",)).split())
     return "" if text in (" ".join(sung.split()) for sung in lyrics) else text
 
 
@@ -121,7 +121,7 @@ def _instrumental(known: dict[str, Any]) -> bool | None:
     return flags[0] if flags else None
 
 
-def _text(values: dict[str, Any], keys: tuple[str, ...]) -> str:
+def _first_text(values: dict[str, Any], keys: tuple[str, ...]) -> str:
     """The first text, or joined list of texts, among the keys; empty if there is none."""
     for key in keys:
         found = values.get(key)

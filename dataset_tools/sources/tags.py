@@ -26,8 +26,8 @@ FREE_NAMES = {
 names."""
 LYRICS = re.compile(r"USLT|SYLT|©lyr|(TXXX:|----:.*:|^).*lyric", re.IGNORECASE)
 """Keys of lyrics in ID3, MP4 and Vorbis comments."""
-NOT_SUNG = {"instrumental", "no lyrics", "no vocals", "no vocal", "none", "n a"}
-WORDLESS_GENRES = {"other", "unknown", "misc", "none", "genre", "music", "soundtrack"}
+NO_LYRICS_LINES = {"instrumental", "no lyrics", "no vocals", "no vocal", "none", "n a"}
+MEANINGLESS_WORDS = {"other", "unknown", "misc", "none", "genre", "music", "soundtrack"}
 NO_DESCRIPTION = re.compile(
     r"https?:|www\.|\.(com|org|net)\b|@|©|copyright|licen[cs]e|all rights|\b(encoded|ripped|"
     r"downloaded|visit|encoder|lame|exact audio copy|created with|made with|converted)\b",
@@ -46,26 +46,26 @@ def read_tags(path: Path) -> dict[str, list[str]]:
         name = _common_name(key, value)
         if name:
             tags.setdefault(name, []).extend(_texts(value))
-    return {name: kept for name, found in tags.items() if (kept := _nonempty(found))}
+    return {name: kept for name, found in tags.items() if (kept := _distinct_nonempty(found))}
 
 
-def has_lyrics(path: Path) -> bool | None:
+def file_has_lyrics(path: Path) -> bool | None:
     """Whether a file's tags hold lyrics with words; None without a tag for lyrics."""
     found = [
         text for key, value in _file_tags(path) if LYRICS.search(key) for text in _texts(value)
     ]
-    return any(is_sung(text) for text in found) if found else None
+    return any(lyrics_have_words(text) for text in found) if found else None
 
 
-def is_sung(lyrics: str) -> bool:
+def lyrics_have_words(lyrics: str) -> bool:
     r"""Whether lyrics hold words, not only marks such as ``[Instrumental]`` or ``[Verse 1]``.
 
-    >>> is_sung("[Intro]\n(Instrumental)"), is_sung("[Verse]\nHello")
+    >>> lyrics_have_words("[Intro]\n(Instrumental)"), lyrics_have_words("[Verse]\nHello")
     (False, True)
     """
     lines = re.sub(r"\[[^]]*\]", "\n", lyrics).lower().splitlines()
     words = {" ".join(re.findall(r"\w+", line)) for line in lines}
-    return any(re.search(r"[^\W\d_]", line) for line in words - NOT_SUNG)
+    return any(re.search(r"[^\W\d_]", line) for line in words - NO_LYRICS_LINES)
 
 
 def _file_tags(path: Path) -> list[tuple[str, Any]]:
@@ -99,7 +99,7 @@ def _texts(value: Any) -> list[str]:
     return [part for text in texts for part in text.split("\0")]
 
 
-def _nonempty(texts: list[str]) -> list[str]:
+def _distinct_nonempty(texts: list[str]) -> list[str]:
     return list(dict.fromkeys(stripped for text in texts if (stripped := text.strip())))
 
 
@@ -111,18 +111,20 @@ def tag_caption(tags: dict[str, list[str]]) -> str | None:
     >>> tag_caption({"genre": ["Orchestral"], "mood": ["Epic"], "bpm": ["120.4"], "title": ["X"]})
     'orchestral, epic, 120 bpm'
     """
-    words = [w for name in ("genre", "mood", "instrument") for w in _words(tags.get(name, []))]
-    words = [w for w in words if w not in WORDLESS_GENRES] + _tempo(tags.get("bpm", []))
+    words = [
+        w for name in ("genre", "mood", "instrument") for w in _lowercase_words(tags.get(name, []))
+    ]
+    words = [w for w in words if w not in MEANINGLESS_WORDS] + _tempo_words(tags.get("bpm", []))
     words += [text for text in tags.get("description", []) if _describes(text)]
     words += [text for text in tags.get("comment", []) if _describes(text)]
     return ", ".join(dict.fromkeys(words)) or next(iter(tags.get("title", [])), None)
 
 
-def _words(values: list[str]) -> list[str]:
+def _lowercase_words(values: list[str]) -> list[str]:
     return [w.strip().lower() for v in values for w in re.split(r"[/;,|]", v) if w.strip()]
 
 
-def _tempo(values: list[str]) -> list[str]:
+def _tempo_words(values: list[str]) -> list[str]:
     numbers = [re.match(r"\d+(\.\d+)?", value) for value in values]
     return [f"{bpm} bpm" for n in numbers if n and 20 <= (bpm := round(float(n[0]))) <= 400][:1]
 

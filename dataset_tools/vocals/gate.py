@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from ..label_model import LabelModel, fit_label_model
-from .evidence import Evidence
+from .evidence import VoiceEvidence
 from .labelling_functions import FUNCTIONS, LabellingFunction
 
 BALANCE_PRIOR = (34.0, 6.0)
@@ -56,7 +56,7 @@ class Verdicts:
 
 
 def judge_tracks(
-    evidence: Sequence[Evidence], functions: Sequence[LabellingFunction] = FUNCTIONS
+    evidence: Sequence[VoiceEvidence], functions: Sequence[LabellingFunction] = FUNCTIONS
 ) -> Verdicts:
     """Estimate how probable a voice is in every track of a collection.
 
@@ -78,7 +78,7 @@ def judge_tracks(
 
 
 def vote(
-    evidence: Sequence[Evidence], functions: Sequence[LabellingFunction] = FUNCTIONS
+    evidence: Sequence[VoiceEvidence], functions: Sequence[LabellingFunction] = FUNCTIONS
 ) -> tuple[Int[np.ndarray, "tracks functions"], Bool[np.ndarray, "tracks functions"]]:
     """Every function's vote on every track, and whether it applies to the track."""
     shape = len(evidence), len(functions)

@@ -9,59 +9,59 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .evidence import Evidence
+from .evidence import VoiceEvidence
 from .voice_mentions import SUNG_GENRE, mentions_voice, says_instrumental
 
 HEARD_VOICE, HEARD_NONE = 0.9, 0.4
 """The classifier votes for a voice above the first probability, against one below the second."""
 
 
-def own_caption_voice(evidence: Evidence) -> int:
+def own_caption_voice(evidence: VoiceEvidence) -> int:
     """Vote for a voice if the first caption mentions one."""
     return int(any(map(mentions_voice, evidence.captions[:1])))
 
 
-def own_caption_instrumental(evidence: Evidence) -> int:
+def own_caption_instrumental(evidence: VoiceEvidence) -> int:
     """Vote against a voice if the first caption says instrumental."""
     return -int(any(map(says_instrumental, evidence.captions[:1])))
 
 
-def other_caption_voice(evidence: Evidence) -> int:
+def other_caption_voice(evidence: VoiceEvidence) -> int:
     """Vote for a voice if one of the further captions mentions one."""
     return int(any(map(mentions_voice, evidence.captions[1:])))
 
 
-def other_caption_instrumental(evidence: Evidence) -> int:
+def other_caption_instrumental(evidence: VoiceEvidence) -> int:
     """Vote against a voice if one of the further captions says instrumental."""
     return -int(any(map(says_instrumental, evidence.captions[1:])))
 
 
-def tag_voice(evidence: Evidence) -> int:
+def tag_voice(evidence: VoiceEvidence) -> int:
     """Vote for a voice if a tag names one: ``instrument---voice``, "female vocals", "rap"."""
     return int(any(map(mentions_voice, _tag_texts(evidence.tags))))
 
 
-def tag_sung_genre(evidence: Evidence) -> int:
+def tag_sung_genre(evidence: VoiceEvidence) -> int:
     """Vote for a voice if a tag names a genre that is sung: ``genre---singersongwriter``."""
     return int(any(map(SUNG_GENRE.search, _tag_texts(evidence.tags))))
 
 
-def tag_instrumental(evidence: Evidence) -> int:
+def tag_instrumental(evidence: VoiceEvidence) -> int:
     """Vote against a voice if a tag says instrumental: ``genre---instrumentalpop``, "no vocals"."""
     return -int(any(map(says_instrumental, _tag_texts(evidence.tags))))
 
 
-def lyrics(evidence: Evidence) -> int:
+def lyrics(evidence: VoiceEvidence) -> int:
     """Vote for a voice if the track has lyrics; abstain if it has none, which proves little."""
     return int(bool(evidence.has_lyrics))
 
 
-def instrumental_flag(evidence: Evidence) -> int:
+def instrumental_flag(evidence: VoiceEvidence) -> int:
     """Vote as the source's flag says: what its author asked for, not always what came out."""
     return 0 if evidence.instrumental is None else -1 if evidence.instrumental else 1
 
 
-def heard(evidence: Evidence) -> int:
+def heard(evidence: VoiceEvidence) -> int:
     """Vote by the classifier: for a voice in a fifth of the windows, against one in under a tenth.
 
     It is one function and not two, because the label model assumes independent errors.
@@ -83,8 +83,8 @@ Shares = tuple[float, float, float]
 class LabellingFunction:
     """A function that votes on tracks, and how it is expected to vote before any data are seen."""
 
-    vote: Callable[[Evidence], int]
-    applies: Callable[[Evidence], bool]
+    vote: Callable[[VoiceEvidence], int]
+    applies: Callable[[VoiceEvidence], bool]
     """Whether the track has the evidence it reads; if not, its abstention is not counted."""
     instrumental: Shares
     """Expected shares of votes -1, 0 and 1 on instrumental tracks."""
@@ -99,15 +99,15 @@ class LabellingFunction:
         return self.vote.__name__
 
 
-def _has_caption(evidence: Evidence) -> bool:
+def _has_caption(evidence: VoiceEvidence) -> bool:
     return bool(evidence.captions)
 
 
-def _has_more_captions(evidence: Evidence) -> bool:
+def _has_more_captions(evidence: VoiceEvidence) -> bool:
     return len(evidence.captions) > 1
 
 
-def _has_tags(evidence: Evidence) -> bool:
+def _has_tags(evidence: VoiceEvidence) -> bool:
     return bool(evidence.tags)
 
 

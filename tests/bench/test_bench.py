@@ -3,7 +3,7 @@ import pytest
 from bench.cases import make_cases
 from bench.minimidi import Row
 from bench.table import markdown
-from dataset_tools.sources.minimidi import TEST_PAIRS, prompt
+from dataset_tools.sources.minimidi import UNSEEN_PAIRS, prompt
 from dmm.errors import InputError
 from eval.listening.adherence import Adherence
 
@@ -18,7 +18,7 @@ def test_every_piece_of_a_case_matches_its_prompt():
 
 def test_unseen_cases_ask_for_both_instruments_of_a_test_pair():
     for case in make_cases(prompts=5, seeds=2, unseen=True):
-        assert frozenset(case.prompt.instruments) in TEST_PAIRS
+        assert frozenset(case.prompt.instruments) in UNSEEN_PAIRS
 
 
 def test_a_pool_without_matches_is_an_error_with_a_remedy():

@@ -3,7 +3,7 @@ import pytest
 
 from dataset_tools.captions.facets import facet_probabilities
 from dataset_tools.captions.lexicon import Lexicon
-from dataset_tools.vocals.evidence import Evidence
+from dataset_tools.vocals.evidence import VoiceEvidence
 
 
 @pytest.fixture(scope="module")
@@ -17,38 +17,38 @@ def lexicon():
 
 
 def test_agreement_is_surer_than_a_lone_mention(lexicon):
-    evidence = [Evidence(("a piano", "slow piano")), Evidence(("a flute",))]
+    evidence = [VoiceEvidence(("a piano", "slow piano")), VoiceEvidence(("a flute",))]
     agreed, lone = facet_probabilities(evidence, lexicon)
     assert agreed["instrument"]["piano"] > lone["instrument"]["flute"] > 0.5
 
 
 def test_a_denied_value_is_nearly_excluded(lexicon):
-    (found,) = facet_probabilities([Evidence(("slow piano, no drums",))], lexicon)
+    (found,) = facet_probabilities([VoiceEvidence(("slow piano, no drums",))], lexicon)
     assert found["instrument"]["drums"] < 0.2 < 0.6 < found["instrument"]["piano"]
 
 
 def test_tags_vote_too(lexicon):
-    (found,) = facet_probabilities([Evidence((), tags=("instrument---flute",))], lexicon)
+    (found,) = facet_probabilities([VoiceEvidence((), tags=("instrument---flute",))], lexicon)
     assert found["instrument"]["flute"] > 0.5
 
 
 def test_tags_run_together_are_read(lexicon):
-    (found,) = facet_probabilities([Evidence((), tags=("instrument---slideguitar",))], lexicon)
+    (found,) = facet_probabilities([VoiceEvidence((), tags=("instrument---slideguitar",))], lexicon)
     assert list(found["instrument"]) == ["slide guitar"]
 
 
 def test_synonyms_are_one_value(lexicon):
-    (found,) = facet_probabilities([Evidence(("fast", "quick"))], lexicon)
+    (found,) = facet_probabilities([VoiceEvidence(("fast", "quick"))], lexicon)
     assert list(found["tempo"]) == ["fast"] and found["tempo"]["fast"] > 0.9
 
 
 def test_tracks_without_captions_and_tags_have_no_facets(lexicon):
-    assert facet_probabilities([Evidence(())], lexicon) == [{}]
+    assert facet_probabilities([VoiceEvidence(())], lexicon) == [{}]
     assert facet_probabilities([], lexicon) == []
 
 
 def test_sound_confirms_or_denies_a_caption(lexicon):
-    evidence = [Evidence(("a piano",))] * 3
+    evidence = [VoiceEvidence(("a piano",))] * 3
     sound = [{"instrument": {"piano": vote}} for vote in (1, 0, -1)]
     heard, unclear, unheard = (
         found["instrument"]["piano"] for found in facet_probabilities(evidence, lexicon, sound)
@@ -57,13 +57,13 @@ def test_sound_confirms_or_denies_a_caption(lexicon):
 
 
 def test_sound_may_add_values_that_no_text_mentions(lexicon):
-    (found,) = facet_probabilities([Evidence(())], lexicon, [{"tempo": {"slow": 1}}])
+    (found,) = facet_probabilities([VoiceEvidence(())], lexicon, [{"tempo": {"slow": 1}}])
     assert found["tempo"]["slow"] > 0.5
 
 
 def test_votes_from_sound_must_match_the_tracks(lexicon):
     with pytest.raises(ValueError, match="0 tracks; there are 1"):
-        facet_probabilities([Evidence(())], lexicon, [])
+        facet_probabilities([VoiceEvidence(())], lexicon, [])
 
 
 def test_true_values_are_surer_than_mistaken_ones(lexicon):
@@ -76,7 +76,7 @@ def test_true_values_are_surer_than_mistaken_ones(lexicon):
             " and ".join(n for n in names if rng.random() < (0.6 if n in plays else 0.03))
             for _ in range(3)
         )
-        evidence.append(Evidence(captions))
+        evidence.append(VoiceEvidence(captions))
         truth.append(plays)
     found = facet_probabilities(evidence, lexicon)
     scored = [
@@ -91,6 +91,10 @@ def test_true_values_are_surer_than_mistaken_ones(lexicon):
 
 
 def test_the_order_of_the_tracks_changes_nothing(lexicon):
-    evidence = [Evidence(("a piano", "slow")), Evidence(("fast drums",)), Evidence(("no flute",))]
+    evidence = [
+        VoiceEvidence(("a piano", "slow")),
+        VoiceEvidence(("fast drums",)),
+        VoiceEvidence(("no flute",)),
+    ]
     forth = facet_probabilities(evidence, lexicon)
     assert forth == facet_probabilities(evidence[::-1], lexicon)[::-1]

@@ -5,12 +5,12 @@ from .compose import compose
 from .midi import to_midi
 from .piece import Note, Piece, truth
 from .render import render
-from .styles import BASE_STYLES, HELD_OUT_STYLES, TEST_PAIRS
+from .styles import BASE_STYLES, HELD_OUT_STYLES, UNSEEN_PAIRS
 
 __all__ = [
     "BASE_STYLES",
     "HELD_OUT_STYLES",
-    "TEST_PAIRS",
+    "UNSEEN_PAIRS",
     "Note",
     "Piece",
     "Prompt",

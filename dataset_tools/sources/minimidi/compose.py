@@ -12,7 +12,7 @@ from .harmony import KEYS, PROGRESSIONS, Scale
 from .instruments import INSTRUMENTS
 from .melody import Event, MelodyRhythm, melody
 from .piece import Note, Piece
-from .styles import BASE_STYLES, STYLES, Style, leads_and_accompaniments
+from .styles import BASE_STYLES, STYLES, Style, lead_accompaniment_pairs
 
 Choice = TypeVar("Choice")
 DENSITIES = ("sparse", "medium", "busy")
@@ -46,14 +46,14 @@ def compose(
 ) -> Piece:
     """Compose the piece of a seed; without ``style`` the seed chooses a base style.
 
-    ``unseen`` composes only for the pairs of lead and accompaniment in ``TEST_PAIRS``, which are
+    ``unseen`` composes only for the pairs of lead and accompaniment in ``UNSEEN_PAIRS``, which are
     otherwise left out. KeyError for unknown styles; ValueError if the style has no such pair.
     """
     rng = np.random.default_rng([2026, seed])
-    able = [name for name in BASE_STYLES if leads_and_accompaniments(STYLES[name], unseen)]
+    able = [name for name in BASE_STYLES if lead_accompaniment_pairs(STYLES[name], unseen)]
     default = able[rng.integers(len(able))]
     chosen = STYLES[style or default]
-    pairs = leads_and_accompaniments(chosen, unseen)
+    pairs = lead_accompaniment_pairs(chosen, unseen)
     if not pairs:
         raise ValueError(f"no {'test' if unseen else 'training'} pair of instruments in {style}")
     arrangement = _arrange(rng, chosen, pairs)
@@ -94,12 +94,12 @@ def _arrange(
         tempo_bpm=int(rng.integers(low, high + 1)),
         beats=choose(style.beats_per_bar),
         tonic=int(rng.integers(12)),
-        mode="minor" if rng.random() < style.minor else "major",
+        mode="minor" if rng.random() < style.minor_share else "major",
         lead=lead,
         comp=comp,
         bass=choose(style.basses),
         kit=choose(style.kits),
-        activity=float(rng.uniform(*style.activity)),
+        activity=float(rng.uniform(*style.weak_beat_probability)),
         lift=int(rng.choice((-5, 5))),
         force=float(rng.choice((0.85, 1.05))),
         phrase_bar=choose(FIRST_BARS),
@@ -128,12 +128,15 @@ def _lines(
     middle = min(max(71 + arrangement.lift, lead.low + 8), lead.high - 8)
     register = (max(middle - 9, lead.low), min(middle + 9, lead.high))
     rhythm = MelodyRhythm(
-        arrangement.beats, style.fastest, arrangement.activity, arrangement.phrase_bar
+        arrangement.beats,
+        style.melody_positions_per_beat,
+        arrangement.activity,
+        arrangement.phrase_bar,
     )
     tune = melody(rng, scale, chords, register, rhythm)
     lines = [(arrangement.lead, 1.0, tune)]
     if arrangement.comp:
-        pattern = style.comp_patterns[rng.integers(len(style.comp_patterns))]
+        pattern = style.accompaniment_patterns[rng.integers(len(style.accompaniment_patterns))]
         centre = max(58, INSTRUMENTS[arrangement.comp].low + 7)
         lines.append((arrangement.comp, 0.52, comping(pattern, chords, arrangement.beats, centre)))
     if arrangement.bass:
@@ -163,7 +166,7 @@ def _perform(
     beat_s = 60 / arrangement.tempo_bpm
     for name, loudness, events in lines:
         for event in events:
-            late_s = style.looseness_s * float(np.clip(rng.standard_normal(), -2, 2))
+            late_s = style.timing_error_s * float(np.clip(rng.standard_normal(), -2, 2))
             start_s = max(0.0, _swung(event.beat, style.swing) * beat_s + late_s)
             end_s = _swung(event.beat + event.length, style.swing) * beat_s
             touch = (
@@ -187,7 +190,7 @@ def _swung(beat: float, swing: float) -> float:
 
 
 def _density(arrangement: Arrangement, style: Style) -> str:
-    low, high = style.activity
+    low, high = style.weak_beat_probability
     place = (arrangement.activity - low) / (high - low)
     players = sum(
         part is not None for part in (arrangement.comp, arrangement.bass, arrangement.kit)

@@ -1,4 +1,4 @@
-"""Timbres of the instruments, as numbers that ``tone`` turns into sound."""
+"""Timbres of the instruments, as numbers that ``held_note`` turns into sound."""
 
 from dataclasses import dataclass
 from math import pi, sin

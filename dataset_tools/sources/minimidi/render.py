@@ -12,7 +12,7 @@ from .instruments import INSTRUMENTS
 from .kernels import add_note
 from .piece import Note, Piece
 from .styles import STYLES, Style
-from .tone import tone
+from .tone import held_note
 
 TARGET_RMS = 0.1
 """-20 dBFS."""
@@ -68,7 +68,7 @@ def _voice(note: Note, sr: int) -> tuple[Float[np.ndarray, " samples"], float, f
     if note.instrument in KITS:
         return hit(note.instrument, note.pitch, sr), pan(note.pitch), 1.0
     instrument = INSTRUMENTS[note.instrument]
-    wave = tone(note.instrument, note.pitch, sr, note.velocity < SOFT_BELOW)
+    wave = held_note(note.instrument, note.pitch, sr, note.velocity < SOFT_BELOW)
     return wave, instrument.pan, instrument.release_s
 
 

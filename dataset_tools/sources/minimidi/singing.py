@@ -12,7 +12,7 @@ from .piece import Piece
 from .singers import Voice, ensemble, random_voice
 from .vocal_line import vocal_line
 
-RMS = 0.1
+VOICE_RMS = 0.1
 """Level where the voice sounds, before ``gain_db``: -20 dBFS, as the music of ``render``."""
 
 
@@ -31,13 +31,13 @@ def sing(
         syllables = vocal_line(piece, singer, seed)
         rng = np.random.default_rng([2041, seed, part])
         angle = (pan + 1) * np.pi / 4
-        alone = render_singer(syllables, singer, n_samples, sr, rng)
-        out += np.outer((np.cos(angle), np.sin(angle)), alone).astype(np.float32)
+        mono = render_singer(syllables, singer, n_samples, sr, rng)
+        out += np.outer((np.cos(angle), np.sin(angle)), mono).astype(np.float32)
     out = _in_room(out, sr, voice.room)
-    loud = np.square(out).mean(0)
-    audible = loud > 1e-4 * loud.max()
-    rms = np.sqrt(loud[audible].mean()) if audible.any() else 1.0
-    return out * np.float32(RMS * 10 ** (voice.gain_db / 20) / max(rms, 1e-9))
+    power = np.square(out).mean(0)
+    audible = power > 1e-4 * power.max()
+    rms = np.sqrt(power[audible].mean()) if audible.any() else 1.0
+    return out * np.float32(VOICE_RMS * 10 ** (voice.gain_db / 20) / max(rms, 1e-9))
 
 
 def _in_room(

@@ -36,11 +36,11 @@ SETTINGS = {
     "synth.dynamic-sample-loading": 1,  # a piece needs a few of the 140 MB
     "synth.lock-memory": 0,
 }
-PAN = 10
+PAN_CONTROLLER = 10
 """Number of the MIDI controller for pan."""
 
 
-def check_soundfont(path: Path) -> str:
+def checked_soundfont_sha256(path: Path) -> str:
     """SHA-256 of a SoundFont; InputError with the remedy if it cannot be played here."""
     if not path.is_file():
         raise InputError(f"no SoundFont at {path}; name an .sf2 or .sf3 file (--soundfont)")
@@ -49,7 +49,7 @@ def check_soundfont(path: Path) -> str:
     if (head[:4], head[8:]) != (b"RIFF", b"sfbk"):
         raise InputError(f"{path} is no SoundFont; name an .sf2 or .sf3 file (--soundfont)")
     with _without_stderr():
-        synth, _ = _open(path, 44_100)
+        synth, _ = _open_synth(path, 44_100)
         synth.delete()
     return sha256_file(path)
 
@@ -60,10 +60,10 @@ def render_soundfont(piece: Piece, soundfont: Path, sr: int) -> Float[np.ndarray
     FluidSynth starts notes at multiples of 64 samples, so they are up to 3 ms late at 22,050 Hz.
     InputError if the SoundFont cannot be read or lacks an instrument of the piece.
     """
-    synth, font = _open(soundfont, sr)
+    synth, font = _open_synth(soundfont, sr)
     try:
-        channels = _assign(synth, font, piece, soundfont.name)
-        dry = _play(synth, piece, channels, sr)
+        channels = _assign_channels(synth, font, piece, soundfont.name)
+        dry = _play_notes(synth, piece, channels, sr)
     finally:
         synth.delete()
     return finish(dry, piece, sr)
@@ -72,14 +72,14 @@ def render_soundfont(piece: Piece, soundfont: Path, sr: int) -> Float[np.ndarray
 @contextmanager
 def _without_stderr() -> Iterator[None]:
     """Discard what C libraries write to stderr, such as libinstpatch about damaged files."""
-    kept = os.dup(2)
+    stderr_copy = os.dup(2)
     try:
         with open(os.devnull, "wb") as nowhere:
             os.dup2(nowhere.fileno(), 2)
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(stderr_copy, 2)
+        os.close(stderr_copy)
 
 
 @cache
@@ -97,13 +97,13 @@ def _fluidsynth() -> Any:
             "--soundfont needs the library libfluidsynth; apt install libfluidsynth3, "
             "dnf install fluidsynth-libs, brew install fluid-synth or choco install fluidsynth"
         ) from error
-    silence = _function("fluid_set_log_function", ("level", ctypes.c_int), "function", "data")
+    silence = _c_function("fluid_set_log_function", ("level", ctypes.c_int), "function", "data")
     for level in range(5):
         silence(level, None, None)
     return library
 
 
-def _function(name: str, *parameters: str | tuple[str, Any]) -> Any:
+def _c_function(name: str, *parameters: str | tuple[str, Any]) -> Any:
     """A libfluidsynth function that pyfluidsynth lacks; parameters without type are pointers."""
     typed = [p if isinstance(p, tuple) else (p, ctypes.c_void_p) for p in parameters]
     return importlib.import_module("fluidsynth").cfunc(
@@ -111,7 +111,7 @@ def _function(name: str, *parameters: str | tuple[str, Any]) -> Any:
     )
 
 
-def _open(soundfont: Path, sr: int) -> tuple[Any, int]:
+def _open_synth(soundfont: Path, sr: int) -> tuple[Any, int]:
     """A new synthesiser, and its number for the SoundFont."""
     synth = _fluidsynth().Synth(GAIN, float(sr), channels=16, **SETTINGS)
     font = synth.sfload(str(soundfont))
@@ -123,47 +123,47 @@ def _open(soundfont: Path, sr: int) -> tuple[Any, int]:
     return synth, font
 
 
-def _assign(synth: Any, font: int, piece: Piece, file: str) -> dict[str, int]:
+def _assign_channels(synth: Any, font: int, piece: Piece, file: str) -> dict[str, int]:
     """Select preset and pan of every instrument; returns instrument name to channel."""
     channels = {name: channel for channel, name in enumerate(piece.instruments)}
     for name, channel in channels.items():
         program = INSTRUMENTS[name].program
         if synth.program_select(channel, font, 0, program) < 0:
-            raise InputError(_missing(file, name, f"program {program}"))
-        synth.cc(channel, PAN, round(64 + 63 * INSTRUMENTS[name].pan))
+            raise InputError(_no_preset_message(file, name, f"program {program}"))
+        synth.cc(channel, PAN_CONTROLLER, round(64 + 63 * INSTRUMENTS[name].pan))
     if piece.drums:
         channels[piece.drums] = DRUM_CHANNEL
         kits = (KIT_PROGRAMS.get(piece.drums, 0), 0)
         if all(synth.program_select(DRUM_CHANNEL, font, DRUM_BANK, kit) < 0 for kit in kits):
-            raise InputError(_missing(file, piece.drums, f"bank {DRUM_BANK}, program 0"))
+            raise InputError(_no_preset_message(file, piece.drums, f"bank {DRUM_BANK}, program 0"))
     return channels
 
 
-def _missing(file: str, name: str, place: str) -> str:
+def _no_preset_message(file: str, name: str, place: str) -> str:
     return f"no preset: {file} has no {name} ({place}); use a General MIDI SoundFont"
 
 
-def _play(
+def _play_notes(
     synth: Any, piece: Piece, channels: dict[str, int], sr: int
 ) -> Float[np.ndarray, "2 samples"]:
-    """Play all notes; a key that is pressed again while held stays down for the later note."""
+    """Play all notes; a key that is pressed again while latest stays down for the later note."""
     out = np.zeros((2, round(piece.duration_s * sr)), np.float32)
-    held: dict[tuple[int, int], Note] = {}
+    latest: dict[tuple[int, int], Note] = {}
     at = 0
-    for sample, pressed, note in _keys(piece, sr):
-        _write(synth, out, at, sample)
+    for sample, pressed, note in _key_events(piece, sr):
+        _render_samples(synth, out, at, sample)
         at = max(at, sample)
         key = (channels[note.instrument], note.pitch)
         if pressed:
             synth.noteon(*key, _velocity(note))
-            held[key] = note
-        elif held[key] is note:
+            latest[key] = note
+        elif latest[key] is note:
             synth.noteoff(*key)
-    _write(synth, out, at, out.shape[1])
+    _render_samples(synth, out, at, out.shape[1])
     return out
 
 
-def _keys(piece: Piece, sr: int) -> list[tuple[int, bool, Note]]:
+def _key_events(piece: Piece, sr: int) -> list[tuple[int, bool, Note]]:
     """(sample, is pressed, note) in order of time; releases come before presses."""
     presses = [(round(n.start_s * sr), True, n) for n in piece.notes]
     releases = [(round((n.start_s + n.duration_s) * sr), False, n) for n in piece.notes]
@@ -178,7 +178,7 @@ def _velocity(note: Note) -> int:
     return round(127 * (note.velocity / 127) ** 0.75)
 
 
-def _write(synth: Any, out: Float[np.ndarray, "2 samples"], start: int, stop: int) -> None:
+def _render_samples(synth: Any, out: Float[np.ndarray, "2 samples"], start: int, stop: int) -> None:
     """Write the synthesiser's sound from ``start`` to ``stop`` into ``out``, up to its end.
 
     pyfluidsynth's own ``get_samples`` returns 16 bits, clips, and is dithered by libc's ``rand``,
@@ -188,7 +188,7 @@ def _write(synth: Any, out: Float[np.ndarray, "2 samples"], start: int, stop: in
     if count > 0:
         left, right = (side.ctypes.data for side in out)
         number = ctypes.c_int
-        write = _function(
+        write = _c_function(
             "fluid_synth_write_float", "synth", ("count", number),
             "left", ("left_start", number), ("left_step", number),
             "right", ("right_start", number), ("right_step", number),

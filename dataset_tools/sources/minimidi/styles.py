@@ -13,20 +13,20 @@ class Style:
     accompaniments: tuple[str | None, ...]
     basses: tuple[str | None, ...]
     kits: tuple[str | None, ...]
-    comp_patterns: tuple[str, ...]
+    accompaniment_patterns: tuple[str, ...]
     bass_patterns: tuple[str, ...]
     drum_patterns: tuple[str, ...]
     beats_per_bar: tuple[int, ...] = (4,)
-    minor: float = 0.5
+    minor_share: float = 0.5
     """Share of pieces in minor."""
     sevenths: bool = False
     swing: float = 0.0
     """0 for straight eighths, 1 for triplets."""
-    activity: tuple[float, float] = (0.3, 0.6)
+    weak_beat_probability: tuple[float, float] = (0.3, 0.6)
     """Range of the probability of a melody note on a weak beat."""
-    fastest: int = 2
+    melody_positions_per_beat: int = 2
     """Positions per beat at which a melody note may begin."""
-    looseness_s: float = 0.005
+    timing_error_s: float = 0.005
     """Standard deviation of timing errors."""
     reverb: float = 0.2
     lowpass_hz: float = 20_000.0
@@ -47,9 +47,9 @@ _BASE = (
         accompaniments=("piano", "piano", "strings", "pad", "electric piano", "nylon guitar"),
         basses=("upright bass", "upright bass", None),
         kits=(None, None, "acoustic drums"),
-        comp_patterns=("arpeggio", "block", "halves", "broken"),
+        accompaniment_patterns=("arpeggio", "block", "halves", "broken"),
         bass_patterns=("long", "root fifth"), drum_patterns=("ballad",),
-        activity=(0.25, 0.55), reverb=0.3, looseness_s=0.007,
+        weak_beat_probability=(0.25, 0.55), reverb=0.3, timing_error_s=0.007,
     ),
     Style(
         "pop", (92, 124),
@@ -58,10 +58,10 @@ _BASE = (
         accompaniments=("piano", "piano", "electric piano", "organ", "steel guitar", "pad"),
         basses=("synth bass", "synth bass", "upright bass"),
         kits=("acoustic drums", "acoustic drums", "electronic drums"),
-        comp_patterns=("quarters", "block", "strum", "offbeats"),
+        accompaniment_patterns=("quarters", "block", "strum", "offbeats"),
         bass_patterns=("eighths", "root fifth", "pushed"),
         drum_patterns=("backbeat", "backbeat busy"),
-        minor=0.35, activity=(0.3, 0.65),
+        minor_share=0.35, weak_beat_probability=(0.3, 0.65),
     ),
     Style(
         "folk", (84, 132),
@@ -70,47 +70,50 @@ _BASE = (
                         "piano"),
         basses=("upright bass", "upright bass", None),
         kits=(None, None, "acoustic drums"),
-        comp_patterns=("strum", "broken", "oompah", "arpeggio"),
+        accompaniment_patterns=("strum", "broken", "oompah", "arpeggio"),
         bass_patterns=("root fifth", "long"), drum_patterns=("brushes",),
-        beats_per_bar=(4, 3), minor=0.35, activity=(0.35, 0.7), reverb=0.12, looseness_s=0.006,
+        beats_per_bar=(4, 3), minor_share=0.35, weak_beat_probability=(0.35, 0.7), reverb=0.12,
+        timing_error_s=0.006,
     ),
     Style(
         "dance", (116, 138),
         leads=("saw lead", "saw lead", "organ", "electric piano", "brass", "marimba"),
         accompaniments=("pad", "saw lead", "organ", "piano", "strings"),
         basses=("synth bass",), kits=("electronic drums",),
-        comp_patterns=("offbeats", "stabs", "block", "arpeggio 16"),
+        accompaniment_patterns=("offbeats", "stabs", "block", "arpeggio 16"),
         bass_patterns=("offbeats", "octaves", "eighths"),
         drum_patterns=("four on the floor", "four on the floor busy"),
-        minor=0.65, activity=(0.4, 0.75), looseness_s=0.001, reverb=0.12,
+        minor_share=0.65, weak_beat_probability=(0.4, 0.75), timing_error_s=0.001, reverb=0.12,
     ),
     Style(
         "jazz", (96, 156),
         leads=("brass", "clarinet", "vibraphone", "piano", "nylon guitar", "flute"),
         accompaniments=("piano", "piano", "electric piano", "organ", "nylon guitar", None),
         basses=("upright bass",), kits=("acoustic drums", "acoustic drums", None),
-        comp_patterns=("charleston", "stabs", "block"),
+        accompaniment_patterns=("charleston", "stabs", "block"),
         bass_patterns=("walking", "walking", "two feel"), drum_patterns=("swing",),
-        sevenths=True, swing=0.9, activity=(0.45, 0.8), reverb=0.14, looseness_s=0.007,
+        sevenths=True, swing=0.9, weak_beat_probability=(0.45, 0.8), reverb=0.14,
+        timing_error_s=0.007,
     ),
     Style(
         "lo-fi", (66, 92),
         leads=("electric piano", "vibraphone", "piano", "nylon guitar", "flute"),
         accompaniments=("electric piano", "electric piano", "pad", "nylon guitar", "piano"),
         basses=("synth bass", "upright bass"), kits=("lo-fi drums",),
-        comp_patterns=("block", "halves", "charleston", "broken"),
+        accompaniment_patterns=("block", "halves", "charleston", "broken"),
         bass_patterns=("long", "pushed", "two feel"), drum_patterns=("boom bap", "boom bap busy"),
-        minor=0.6, sevenths=True, swing=0.5, activity=(0.25, 0.55), lowpass_hz=4200.0,
-        looseness_s=0.009, tape=0.0015, vinyl=0.003,
+        minor_share=0.6, sevenths=True, swing=0.5, weak_beat_probability=(0.25, 0.55),
+        lowpass_hz=4200.0, timing_error_s=0.009, tape=0.0015, vinyl=0.003,
     ),
     Style(
         "cinematic", (60, 104),
         leads=("strings", "brass", "flute", "piano", "clarinet", "strings"),
         accompaniments=("strings", "strings", "pad", "brass", "piano"),
         basses=("upright bass", None, None), kits=(None, None, "acoustic drums"),
-        comp_patterns=("block", "block", "halves", "ostinato"),
+        accompaniment_patterns=("block", "block", "halves", "ostinato"),
         bass_patterns=("long",), drum_patterns=("toms",),
-        beats_per_bar=(4, 3), minor=0.65, activity=(0.2, 0.5), reverb=0.45, looseness_s=0.008,
+        beats_per_bar=(4, 3), minor_share=0.65, weak_beat_probability=(0.2, 0.5), reverb=0.45,
+        timing_error_s=0.008,
     ),
 )  # fmt: skip
 
@@ -118,49 +121,50 @@ _HELD_OUT = (
     Style(
         "chiptune", (118, 160),
         leads=("pulse lead",), accompaniments=("pulse lead",), basses=("chip bass",),
-        kits=("chip drums",), comp_patterns=("chip arpeggio",),
+        kits=("chip drums",), accompaniment_patterns=("chip arpeggio",),
         bass_patterns=("octaves", "eighths"), drum_patterns=("backbeat busy", "backbeat"),
-        minor=0.4, activity=(0.5, 0.85), fastest=4, looseness_s=0.0, reverb=0.0,
+        minor_share=0.4, weak_beat_probability=(0.5, 0.85), melody_positions_per_beat=4,
+        timing_error_s=0.0, reverb=0.0,
     ),
     Style(
         "music box", (66, 112),
         leads=("music box",), accompaniments=("music box",), basses=(None,), kits=(None,),
-        comp_patterns=("oompah", "broken", "arpeggio"), bass_patterns=("long",),
-        drum_patterns=("brushes",), beats_per_bar=(3, 3, 4), minor=0.3, activity=(0.35, 0.75),
-        reverb=0.25, looseness_s=0.004,
+        accompaniment_patterns=("oompah", "broken", "arpeggio"), bass_patterns=("long",),
+        drum_patterns=("brushes",), beats_per_bar=(3, 3, 4), minor_share=0.3,
+        weak_beat_probability=(0.35, 0.75), reverb=0.25, timing_error_s=0.004,
     ),
     Style(
         "synthwave", (80, 112),
         leads=("analog lead",), accompaniments=("pad", "analog lead", "pad"),
         basses=("synth bass",), kits=("electronic drums",),
-        comp_patterns=("block", "arpeggio 16"), bass_patterns=("sixteenths",),
-        drum_patterns=("backbeat", "four on the floor"), minor=0.85, activity=(0.25, 0.55),
-        looseness_s=0.0, reverb=0.4, chorus=0.5,
+        accompaniment_patterns=("block", "arpeggio 16"), bass_patterns=("sixteenths",),
+        drum_patterns=("backbeat", "four on the floor"), minor_share=0.85,
+        weak_beat_probability=(0.25, 0.55), timing_error_s=0.0, reverb=0.4, chorus=0.5,
     ),
     Style(
         "dub techno", (116, 130),
         leads=("dub chord",), accompaniments=("dub chord", "pad"), basses=("synth bass",),
-        kits=("electronic drums",), comp_patterns=("dub stabs",), bass_patterns=("deep",),
-        drum_patterns=("dub",), minor=0.9, sevenths=True, activity=(0.15, 0.35), reverb=0.5,
-        looseness_s=0.001, echo_beats=0.75, lowpass_hz=7000.0,
+        kits=("electronic drums",), accompaniment_patterns=("dub stabs",), bass_patterns=("deep",),
+        drum_patterns=("dub",), minor_share=0.9, sevenths=True, weak_beat_probability=(0.15, 0.35),
+        reverb=0.5, timing_error_s=0.001, echo_beats=0.75, lowpass_hz=7000.0,
     ),
     Style(
         "bossa nova", (110, 140),
         leads=("saxophone",), accompaniments=("nylon guitar",), basses=("upright bass",),
-        kits=("acoustic drums",), comp_patterns=("bossa",), bass_patterns=("bossa",),
-        drum_patterns=("bossa",), minor=0.4, sevenths=True, activity=(0.35, 0.6), reverb=0.18,
-        looseness_s=0.006,
+        kits=("acoustic drums",), accompaniment_patterns=("bossa",), bass_patterns=("bossa",),
+        drum_patterns=("bossa",), minor_share=0.4, sevenths=True,
+        weak_beat_probability=(0.35, 0.6), reverb=0.18, timing_error_s=0.006,
     ),
     Style(
         "tango", (108, 132),
         leads=("accordion",), accompaniments=("piano", "strings", "piano"),
-        basses=("upright bass",), kits=(None,), comp_patterns=("tango",),
-        bass_patterns=("habanera",), drum_patterns=("brushes",), minor=0.85,
-        activity=(0.4, 0.7), reverb=0.2, looseness_s=0.006,
+        basses=("upright bass",), kits=(None,), accompaniment_patterns=("tango",),
+        bass_patterns=("habanera",), drum_patterns=("brushes",), minor_share=0.85,
+        weak_beat_probability=(0.4, 0.7), reverb=0.2, timing_error_s=0.006,
     ),
 )  # fmt: skip
 
-TEST_PAIRS: frozenset[frozenset[str]] = frozenset(
+UNSEEN_PAIRS: frozenset[frozenset[str]] = frozenset(
     frozenset(pair)
     for pair in (
         ("flute", "strings"), ("clarinet", "nylon guitar"), ("vibraphone", "electric piano"),
@@ -169,18 +173,18 @@ TEST_PAIRS: frozenset[frozenset[str]] = frozenset(
     )
 )  # fmt: skip
 """Pairs of lead and accompaniment that never occur together unless ``unseen`` is asked for. They
-test whether a model combines instruments that it has only seen apart."""
+test whether a model combines instruments that it has seen only apart."""
 
 STYLES: dict[str, Style] = {style.name: style for style in (*_BASE, *_HELD_OUT)}
 BASE_STYLES: tuple[str, ...] = tuple(style.name for style in _BASE)
 HELD_OUT_STYLES: tuple[str, ...] = tuple(style.name for style in _HELD_OUT)
 
 
-def leads_and_accompaniments(style: Style, unseen: bool) -> list[tuple[str, str | None]]:
-    """Pairs of a style, some repeated: those in ``TEST_PAIRS`` if ``unseen``, else all others."""
+def lead_accompaniment_pairs(style: Style, unseen: bool) -> list[tuple[str, str | None]]:
+    """Pairs of a style, some repeated: those in ``UNSEEN_PAIRS`` if ``unseen``, else all others."""
     return [
         (lead, comp)
         for lead in style.leads
         for comp in style.accompaniments
-        if (frozenset((lead, comp)) in TEST_PAIRS) == unseen
+        if (frozenset((lead, comp)) in UNSEEN_PAIRS) == unseen
     ]

@@ -19,7 +19,7 @@ _SINE = np.sin(2 * np.pi * np.arange(2049) / 2048).astype(np.float32)
 
 
 @lru_cache(maxsize=4096)
-def tone(name: str, pitch: int, sr: int, soft: bool = False) -> Float[np.ndarray, " samples"]:
+def held_note(name: str, pitch: int, sr: int, soft: bool = False) -> Float[np.ndarray, " samples"]:
     """Sound of a key of the named instrument that is held down, at most ``MAX_LENGTH_S`` long.
 
     ``soft`` gives the duller sound of a softly played key. The loudest 50 ms have an RMS of 0.1
@@ -84,11 +84,11 @@ def _envelopes(
     )
     envelopes = (1 - np.exp(-time_s / rise_s)) * fall * tremolo
     if instrument.sweep:
-        envelopes = envelopes * _sweep_gain(instrument.sweep, freqs_hz, time_s)
+        envelopes = envelopes * _filter_sweep_gain(instrument.sweep, freqs_hz, time_s)
     return envelopes
 
 
-def _sweep_gain(
+def _filter_sweep_gain(
     sweep: Sweep, freqs_hz: Float[np.ndarray, " partials"], time_s: Float[np.ndarray, " blocks"]
 ) -> Float[np.ndarray, "partials blocks"]:
     glide = np.exp(-time_s / sweep.time_s)

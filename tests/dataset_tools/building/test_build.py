@@ -18,7 +18,7 @@ from dataset_tools.building.build import build_dataset
 from dataset_tools.building.options import BuildOptions
 from dataset_tools.cli import app
 from dataset_tools.inspection.check import check_dataset
-from dataset_tools.sources.minimidi import TEST_PAIRS
+from dataset_tools.sources.minimidi import UNSEEN_PAIRS
 from dmm.codec.mel import load_format
 from dmm.errors import DmmError, InputError
 
@@ -305,7 +305,7 @@ def test_minimidi_composes_for_unseen_pairs_alone(tmp_path):
     options = BuildOptions(source="minimidi", format="nano", vocal_classifier="none", unseen=True)
     build_dataset(tmp_path / "made", options, count=3, jobs=1)
     pairs = {frozenset(json.loads(r["truth"])["instruments"][:2]) for r in rows(tmp_path / "made")}
-    assert pairs <= TEST_PAIRS
+    assert pairs <= UNSEEN_PAIRS
     with pytest.raises(InputError, match="built with unseen True, now it is False"):
         build_dataset(
             tmp_path / "made",

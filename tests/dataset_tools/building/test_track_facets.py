@@ -43,7 +43,7 @@ def pianos(tmp_path, monkeypatch):
     for n, track in enumerate(tracks):
         row = np.array([1.0, 0.1, 0.1] if n % 6 == 0 else [0.02 * (n % 5), 1.0, 0.1], np.float32)
         write_arrays(tmp_path, track.id, [np.zeros(3, np.uint32)], [row / np.linalg.norm(row)])
-    checked = BuildOptions(vocal_classifier="none", check_captions="ear")
+    checked = BuildOptions(vocal_classifier="none", caption_embedder="ear")
     return tracks, tmp_path, checked
 
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from dataset_tools.captions.clean import Change
-from dataset_tools.captions.history import History, word_diff
+from dataset_tools.captions.history import History, word_edits
 from dataset_tools.commands import captions
 from dmm.errors import InputError
 
@@ -59,7 +59,7 @@ def test_on_a_terminal_removed_words_are_red_and_struck_added_ones_green(capsys)
 
 def test_the_runs_of_a_diff_add_up_to_both_texts():
     before, after = "a b c d e", "b x d e f"
-    runs = word_diff(before, after)
+    runs = word_edits(before, after)
     assert " ".join(words for kind, words in runs if kind != "added") == before
     assert " ".join(words for kind, words in runs if kind != "removed") == after
 

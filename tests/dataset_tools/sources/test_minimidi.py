@@ -12,7 +12,7 @@ from dataset_tools.sources.catalogue import source_tracks
 from dataset_tools.sources.minimidi import (
     BASE_STYLES,
     HELD_OUT_STYLES,
-    TEST_PAIRS,
+    UNSEEN_PAIRS,
     Note,
     caption,
     compose,
@@ -25,7 +25,7 @@ from dataset_tools.sources.minimidi.captions import SYNONYMS, pace
 from dataset_tools.sources.minimidi.drums import KITS
 from dataset_tools.sources.minimidi.harmony import KEYS, SCALES
 from dataset_tools.sources.minimidi.instruments import INSTRUMENTS
-from dataset_tools.sources.minimidi.styles import STYLES, leads_and_accompaniments
+from dataset_tools.sources.minimidi.styles import STYLES, lead_accompaniment_pairs
 from dmm.errors import InputError
 
 MOODS = (
@@ -132,12 +132,12 @@ def test_held_out_leads_are_unknown_to_the_base_styles():
 
 def test_test_pairs_play_together_only_with_unseen():
     def pairs(unseen):
-        styles = [leads_and_accompaniments(style, unseen) for style in STYLES.values()]
+        styles = [lead_accompaniment_pairs(style, unseen) for style in STYLES.values()]
         composed = [compose(seed, unseen=unseen).instruments[:2] for seed in range(60)]
         return {frozenset(pair) for pair in sum(styles, composed)}
 
-    assert pairs(unseen=True) == TEST_PAIRS
-    assert not pairs(unseen=False) & TEST_PAIRS
+    assert pairs(unseen=True) == UNSEEN_PAIRS
+    assert not pairs(unseen=False) & UNSEEN_PAIRS
 
 
 def test_a_style_without_test_pairs_is_refused():
@@ -152,7 +152,7 @@ def test_the_source_passes_unseen_on_and_has_other_ids():
         return list(source_tracks("minimidi", SourceRequest(count=12, unseen=unseen)))
 
     pairs = [frozenset(track.truth["instruments"][:2]) for track in tracks(True)]
-    assert set(pairs) <= TEST_PAIRS
+    assert set(pairs) <= UNSEEN_PAIRS
     assert not {t.id for t in tracks(True)} & {t.id for t in tracks(False)}
 
 

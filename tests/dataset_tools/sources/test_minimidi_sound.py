@@ -17,7 +17,7 @@ from dataset_tools.sources.minimidi.effects import (
 )
 from dataset_tools.sources.minimidi.instruments import INSTRUMENTS
 from dataset_tools.sources.minimidi.styles import STYLES
-from dataset_tools.sources.minimidi.tone import tone
+from dataset_tools.sources.minimidi.tone import held_note
 
 SR = 22_050
 
@@ -89,7 +89,7 @@ def test_soft_keys_are_duller(name):
 def timbre(name, pitch):
     """Levels in dB, at least -40: half octaves from below the pitch upward, and spans of time."""
     wave = np.zeros(2 * SR, np.float32)
-    played = tone(name, pitch, SR)[: 2 * SR]
+    played = held_note(name, pitch, SR)[: 2 * SR]
     wave[: len(played)] = played
     power = np.square(np.abs(np.fft.rfft(wave * np.hanning(len(wave)))))  # bins of 0.5 Hz
     edges = (2 * 440 * 2 ** ((pitch - 69) / 12) * 2 ** np.arange(-1.25, 4.3, 0.5)).astype(int)

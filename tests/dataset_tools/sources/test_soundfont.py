@@ -16,7 +16,7 @@ from dataset_tools.sources import SourceRequest
 from dataset_tools.sources.catalogue import source_tracks
 from dataset_tools.sources.minimidi import Note, compose
 from dataset_tools.sources.minimidi import soundfont as module
-from dataset_tools.sources.minimidi.soundfont import check_soundfont, render_soundfont
+from dataset_tools.sources.minimidi.soundfont import checked_soundfont_sha256, render_soundfont
 from dmm.errors import InputError
 
 SR = 22_050
@@ -121,7 +121,7 @@ def test_dataset_depends_on_the_content_of_the_soundfont_not_on_its_name(font, t
     other.write_bytes(font.read_bytes())
     assert build("one", font) == build("two", other)
     (truth, *_) = pq.read_table(tmp_path / "one" / "manifest.parquet")["truth"].to_pylist()
-    assert check_soundfont(font) in truth and str(tmp_path) not in truth
+    assert checked_soundfont_sha256(font) in truth and str(tmp_path) not in truth
     other.write_bytes(sf2(GENERAL_MIDI[:-1]))
     with pytest.raises(InputError, match="built with soundfont"):
         build("two", other)
@@ -150,7 +150,7 @@ def test_the_soundfont_changes_every_id(font):
 def test_damaged_soundfont_is_one_line_and_the_library_keeps_quiet(font, capfd):
     font.write_bytes(font.read_bytes()[:2000])
     with pytest.raises(InputError, match=r"sine\.sf2 is damaged"):
-        check_soundfont(font)
+        checked_soundfont_sha256(font)
     assert capfd.readouterr() == ("", "")
 
 
@@ -176,11 +176,11 @@ def no_library(tmp_path, monkeypatch):
 def test_without_pyfluidsynth_the_extra_is_named(no_library, monkeypatch):
     monkeypatch.setitem(sys.modules, "fluidsynth", None)
     with pytest.raises(InputError, match="uv sync --inexact --extra soundfont"):
-        check_soundfont(no_library)
+        checked_soundfont_sha256(no_library)
 
 
 def test_without_libfluidsynth_the_package_is_named(no_library, tmp_path, monkeypatch):
     (tmp_path / "fluidsynth.py").write_text("raise ImportError('no FluidSynth library')")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(InputError, match="apt install libfluidsynth3"):
-        check_soundfont(no_library)
+        checked_soundfont_sha256(no_library)

@@ -1,6 +1,6 @@
 import pytest
 
-from dataset_tools.vocals.evidence import Evidence
+from dataset_tools.vocals.evidence import VoiceEvidence
 from dataset_tools.vocals.labelling_functions import (
     FUNCTIONS,
     heard,
@@ -99,38 +99,41 @@ def test_a_voice_overrules_instrumental_in_the_same_caption():
 
 
 def test_the_first_caption_and_the_others_are_kept_apart():
-    evidence = Evidence(("instrumental", "a singer", "no vocals"))
+    evidence = VoiceEvidence(("instrumental", "a singer", "no vocals"))
     votes = (own_caption_voice, own_caption_instrumental, other_caption_voice)
     assert [vote(evidence) for vote in votes] == [0, -1, 1]
     assert other_caption_instrumental(evidence) == -1
 
 
 def test_tags_of_several_makers_are_understood():
-    assert tag_voice(Evidence((), ("instrument---voice",))) == 1
-    assert tag_voice(Evidence((), ("pop, female vocals, 120 bpm",))) == 1
-    assert tag_voice(Evidence((), ("genre---rap",))) == 1
-    assert tag_sung_genre(Evidence((), ("genre---singersongwriter",))) == 1
-    assert tag_instrumental(Evidence((), ("genre---instrumentalpop",))) == -1
-    assert tag_instrumental(Evidence((), ("no_vocals",))) == -1
-    assert tag_voice(Evidence((), ("instrument---violin", "mood/theme---film"))) == 0
+    assert tag_voice(VoiceEvidence((), ("instrument---voice",))) == 1
+    assert tag_voice(VoiceEvidence((), ("pop, female vocals, 120 bpm",))) == 1
+    assert tag_voice(VoiceEvidence((), ("genre---rap",))) == 1
+    assert tag_sung_genre(VoiceEvidence((), ("genre---singersongwriter",))) == 1
+    assert tag_instrumental(VoiceEvidence((), ("genre---instrumentalpop",))) == -1
+    assert tag_instrumental(VoiceEvidence((), ("no_vocals",))) == -1
+    assert tag_voice(VoiceEvidence((), ("instrument---violin", "mood/theme---film"))) == 0
 
 
 def test_missing_lyrics_and_flags_abstain():
-    assert (lyrics(Evidence((), has_lyrics=True)), lyrics(Evidence((), has_lyrics=False))) == (1, 0)
+    assert (
+        lyrics(VoiceEvidence((), has_lyrics=True)),
+        lyrics(VoiceEvidence((), has_lyrics=False)),
+    ) == (1, 0)
     flags = (True, False, None)
-    assert [instrumental_flag(Evidence((), instrumental=f)) for f in flags] == [-1, 1, 0]
+    assert [instrumental_flag(VoiceEvidence((), instrumental=f)) for f in flags] == [-1, 1, 0]
 
 
 def test_the_classifier_votes_for_a_voice_in_a_fifth_of_the_windows():
-    assert heard(Evidence((), window_probabilities=(0.95,) * 3 + (0.05,) * 7)) == 1
-    assert heard(Evidence((), window_probabilities=(0.05,) * 10)) == -1
-    assert heard(Evidence((), window_probabilities=(0.55,) * 10)) == 0
-    assert heard(Evidence((), window_probabilities=(0.95,))) == 1
+    assert heard(VoiceEvidence((), window_probabilities=(0.95,) * 3 + (0.05,) * 7)) == 1
+    assert heard(VoiceEvidence((), window_probabilities=(0.05,) * 10)) == -1
+    assert heard(VoiceEvidence((), window_probabilities=(0.55,) * 10)) == 0
+    assert heard(VoiceEvidence((), window_probabilities=(0.95,))) == 1
 
 
 def test_functions_abstain_where_they_do_not_apply():
     for function in FUNCTIONS:
-        nothing = Evidence(())
+        nothing = VoiceEvidence(())
         assert not function.applies(nothing) and function.vote(nothing) == 0
 
 

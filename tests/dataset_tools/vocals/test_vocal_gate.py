@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from dataset_tools.vocals.evidence import Evidence
+from dataset_tools.vocals.evidence import VoiceEvidence
 from dataset_tools.vocals.gate import (
     LOW,
     adjusted_probabilities,
@@ -13,7 +13,7 @@ from dataset_tools.vocals.gate import (
 )
 from dataset_tools.vocals.report import markdown, purity_and_recall
 
-SILENT = Evidence(("slow piano",))
+SILENT = VoiceEvidence(("slow piano",))
 
 
 def places(evidence):
@@ -21,22 +21,22 @@ def places(evidence):
 
 
 def test_a_folder_without_evidence_is_trained_on():
-    assert places([Evidence(())] * 5) == ["train"] * 5
+    assert places([VoiceEvidence(())] * 5) == ["train"] * 5
     assert places([SILENT] * 30) == ["train"] * 30
 
 
 def test_three_tracks_go_where_their_captions_say():
-    evidence = [Evidence(("a male singer",)), Evidence(("calm instrumental",)), SILENT]
+    evidence = [VoiceEvidence(("a male singer",)), VoiceEvidence(("calm instrumental",)), SILENT]
     assert places(evidence) == ["reg", "train", "train"]
 
 
 @pytest.mark.parametrize(
     "vocal",
     [
-        Evidence(("pop",), tags=("female vocals",)),
-        Evidence(("pop",), has_lyrics=True),
-        Evidence(("a rapper over a beat",)),
-        Evidence((), window_probabilities=(0.95,) * 10),
+        VoiceEvidence(("pop",), tags=("female vocals",)),
+        VoiceEvidence(("pop",), has_lyrics=True),
+        VoiceEvidence(("a rapper over a beat",)),
+        VoiceEvidence((), window_probabilities=(0.95,) * 10),
     ],
 )
 def test_the_only_vocal_tracks_of_a_large_folder_are_not_trained_on(vocal):
@@ -44,8 +44,8 @@ def test_the_only_vocal_tracks_of_a_large_folder_are_not_trained_on(vocal):
 
 
 def test_more_evidence_makes_surer():
-    alone = Evidence(("a singer",))
-    confirmed = Evidence(
+    alone = VoiceEvidence(("a singer",))
+    confirmed = VoiceEvidence(
         ("a singer",), tags=("instrument---voice",), window_probabilities=(0.9,) * 8
     )
     p = judge_tracks([alone, confirmed, *[SILENT] * 10]).probabilities
@@ -53,7 +53,7 @@ def test_more_evidence_makes_surer():
 
 
 def test_a_wrong_flag_is_overruled_by_the_rest():
-    liar = Evidence(("a woman's singing voice",), has_lyrics=True, instrumental=True)
+    liar = VoiceEvidence(("a woman's singing voice",), has_lyrics=True, instrumental=True)
     assert places([liar, *[SILENT] * 10])[0] == "reg"
 
 
@@ -63,7 +63,7 @@ def test_the_accuracy_of_captions_is_learnt_from_other_evidence():
     for vocal in rng.random(3000) < 0.4:
         caption = "a singer" if rng.random() < (0.4 if vocal else 0.01) else "slow piano"
         lyrics, flag = rng.random(2) < (0.95 if vocal else 0.02)
-        evidence.append(Evidence((caption,), has_lyrics=bool(lyrics), instrumental=not flag))
+        evidence.append(VoiceEvidence((caption,), has_lyrics=bool(lyrics), instrumental=not flag))
     verdicts = judge_tracks(evidence)
     own = verdicts.functions[0]
     assert own.name == "own_caption_voice"
@@ -73,12 +73,17 @@ def test_the_accuracy_of_captions_is_learnt_from_other_evidence():
 
 
 def test_votes_name_only_functions_that_apply():
-    (votes,) = judge_tracks([Evidence(("a singer",))]).votes
+    (votes,) = judge_tracks([VoiceEvidence(("a singer",))]).votes
     assert votes == {"own_caption_voice": 1, "own_caption_instrumental": 0}
 
 
 def test_the_order_of_the_tracks_changes_nothing():
-    evidence = [Evidence(("a singer",)), SILENT, Evidence(("x",), ("rap",)), Evidence(())]
+    evidence = [
+        VoiceEvidence(("a singer",)),
+        SILENT,
+        VoiceEvidence(("x",), ("rap",)),
+        VoiceEvidence(()),
+    ]
     forth, back = judge_tracks(evidence), judge_tracks(evidence[::-1])
     assert forth.probabilities == back.probabilities[::-1]
     assert forth.functions == back.functions or any(math.isnan(f.accuracy) for f in forth.functions)
