@@ -20,7 +20,7 @@ from dmm.generation.sampling import Sampling
 from eval.clips import embed_files
 from eval.listening.adherence import Adherence, adherence
 from eval.listening.judges import Judges
-from eval.metrics.diversity import diversity_by_prompt, embedding_diversity
+from eval.metrics.diversity import distance_within_each_prompt, mean_cosine_distance
 from eval.metrics.fad import frechet_distance
 
 from .baselines import render_pieces, through_vae, untrained_model
@@ -62,8 +62,8 @@ class Evaluator:
             len(files),
             adherence(self.judges.detect(files), self.prompts),
             frechet_distance(rows, self.reference),
-            embedding_diversity(rows),
-            float(np.mean(list(diversity_by_prompt(rows, self.prompts).values()))),
+            mean_cosine_distance(rows),
+            float(np.mean(list(distance_within_each_prompt(rows, self.prompts).values()))),
         )
 
     def shuffled(self, files: Sequence[Path]) -> Row:

@@ -73,7 +73,7 @@ def load_report() -> Callable[..., dict[str, Any]]:
 
 
 METRICS = {
-    "diversity": "eval.metrics.diversity:embedding_diversity",
+    "diversity": "eval.metrics.diversity:mean_cosine_distance",
     "fad": "eval.metrics.fad:frechet_distance",
 }
 """Functions by metric: of one set of embeddings, or of clips and a reference."""

@@ -15,7 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from eval.intervals import jackknife_interval
-from eval.metrics.diversity import embedding_diversity, participation_ratio
+from eval.metrics.diversity import mean_cosine_distance, participation_ratio
 from eval.metrics.fad import frechet_distance
 from eval.metrics.kad import SCALE, kernel_distance, kernel_sums
 from eval.metrics.prdc import MIN_CLIPS, precision_recall_coverage
@@ -78,7 +78,7 @@ def measure(x: np.ndarray, reference: np.ndarray) -> dict[str, float]:
     found = {
         "FAD": frechet_distance(x, reference),
         "KAD": kernel_distance(x, reference),
-        "diversity": embedding_diversity(x),
+        "diversity": mean_cosine_distance(x),
         "directions": participation_ratio(x),
         "directions, naive": naive_participation_ratio(x),
         "Vendi score": vendi_score(x),
@@ -215,7 +215,7 @@ def print_coverage(source: Source) -> None:
     rng = np.random.default_rng(3)
     reference, fault = source.draw(rng, REFERENCE), FAULTS["spread x .7"]
     many = source.draw(rng, 8000, fault)
-    truths = {"KAD": kernel_distance(many, reference), "diversity": embedding_diversity(many)}
+    truths = {"KAD": kernel_distance(many, reference), "diversity": mean_cosine_distance(many)}
     print("\ncoverage of 95 % intervals", "clips", "jackknife-t", "bootstrap of clips", sep="\t")
     for name, truth in truths.items():
         for n in (10, 30, 100):
@@ -234,8 +234,8 @@ Score = Callable[[np.ndarray], float]
 def _scores(name: str, x: np.ndarray, reference: np.ndarray) -> tuple[Score, Score]:
     """The score of kept rows, and a variant that treats repeated rows as equal."""
     if name == "diversity":
-        return (lambda keep: embedding_diversity(x[keep])), (
-            lambda keep: embedding_diversity(x[keep])
+        return (lambda keep: mean_cosine_distance(x[keep])), (
+            lambda keep: mean_cosine_distance(x[keep])
         )
     sums, n = kernel_sums(x, reference), len(x)
     equal = replace(sums, xx=sums.xx + np.eye(n))

@@ -70,7 +70,7 @@ def reference_files(dataset: Path) -> list[Path]:
     return found
 
 
-def training_files(train: Path) -> list[Path]:
+def training_images_or_audio(train: Path) -> list[Path]:
     """Mel images of a DATASET's train and reg splits, or all audio of another folder."""
     if not (train / "manifest.parquet").is_file():
         return audio_files(train)
@@ -95,7 +95,7 @@ def embed_files(
     ``minimum`` files remain.
     """
     hashes = {path: _hash(path) for path in files}
-    results = _results(hashes, embedder, ray)
+    results = _row_of_each_path(hashes, embedder, ray)
     readable = [path for path in files if not isinstance(results[path], InputError)]
     skipped = [str(x) for x in map(results.__getitem__, files) if isinstance(x, InputError)]
     for line in skipped:
@@ -127,7 +127,7 @@ def _hash(path: Path) -> str | InputError:
         return InputError(f"{path}: cannot be read ({error.strerror})")
 
 
-def _results(
+def _row_of_each_path(
     hashes: dict[Path, str | InputError], embedder: Embedder, ray: str | None
 ) -> dict[Path, _Result]:
     """The row of each path, or an error that names the path."""
@@ -135,7 +135,7 @@ def _results(
     first: dict[str, Path] = {}
     for path, key in keys.items():
         first.setdefault(key, path)
-    by_key = _embed(first, embedder, ray)
+    by_key = _cached_or_embedded(first, embedder, ray)
     results: dict[Path, _Result] = {p: e for p, e in hashes.items() if isinstance(e, InputError)}
     for path, key in keys.items():
         found, embedded = by_key[key], str(first[key].absolute())
@@ -144,7 +144,9 @@ def _results(
     return results
 
 
-def _embed(by_key: dict[str, Path], embedder: Embedder, ray: str | None) -> dict[str, _Result]:
+def _cached_or_embedded(
+    by_key: dict[str, Path], embedder: Embedder, ray: str | None
+) -> dict[str, _Result]:
     """The row or error of each key, from the cache or from the embedder."""
     cached = {key: cached_row(key, embedder) for key in by_key}
     found: dict[str, _Result] = {key: row for key, row in cached.items() if row is not None}

@@ -9,7 +9,7 @@ import numpy as np
 from . import metric_values
 from .metric_values import MetricValue
 from .metrics.closeness import reference_cosine
-from .metrics.diversity import embedding_diversity
+from .metrics.diversity import mean_cosine_distance
 from .metrics.kad import kernel_sums
 from .sample import Sample
 from .trust import TRUST, Trust
@@ -67,7 +67,7 @@ METRICS: dict[str, Metric] = {
         TRUST["diversity"],
         "Mean cosine distance of two clips, equal to the trace of their covariance. The target is "
         "the diversity of the real clips.",
-        of_rows=lambda s: lambda keep: embedding_diversity(s.rows[keep]),
+        of_rows=lambda s: lambda keep: mean_cosine_distance(s.rows[keep]),
     ),
     "fad": Metric(
         "Fréchet distance (FAD)",

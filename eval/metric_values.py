@@ -11,7 +11,7 @@ import numpy as np
 
 from .intervals import jackknife_interval, real_floor
 from .metrics.closeness import reference_closeness
-from .metrics.diversity import embedding_diversity, participation_ratio
+from .metrics.diversity import mean_cosine_distance, participation_ratio
 from .metrics.fad import frechet_distance, gaussian_distance, statistics
 from .metrics.fad_inf import fad_infinity
 from .metrics.kad import kernel_distance, kernel_sums, permutation_p
@@ -76,9 +76,9 @@ def retrieval(sample: Sample) -> MetricValue:
 def diversity(sample: Sample) -> MetricValue:
     """Mean cosine distance of two clips; the target is that of the real clips."""
     rows = sample.rows
-    interval = jackknife_interval(lambda keep: embedding_diversity(rows[keep]), sample.groups)
-    score = MetricValue(embedding_diversity(rows), len(rows), interval or (None, None))
-    return _with_real_target(score, sample, embedding_diversity)
+    interval = jackknife_interval(lambda keep: mean_cosine_distance(rows[keep]), sample.groups)
+    score = MetricValue(mean_cosine_distance(rows), len(rows), interval or (None, None))
+    return _with_real_target(score, sample, mean_cosine_distance)
 
 
 def fad(sample: Sample) -> MetricValue:
@@ -108,19 +108,19 @@ def cosine(sample: Sample) -> MetricValue:
     found = reference_closeness(sample.rows, sample.real.rows, sample.groups)
     interval = (found.low, found.high)
     score = MetricValue(found.mean, len(sample.rows), interval, detail={"sd": found.sd})
-    return _with_real_target(score, sample, lambda rows: 1 - embedding_diversity(rows))
+    return _with_real_target(score, sample, lambda rows: 1 - mean_cosine_distance(rows))
 
 
 def within(sample: Sample) -> MetricValue:
     """Mean cosine distance of two clips of one prompt."""
     found = sample.spread
-    return MetricValue(found.within, len(sample.rows), detail={"prompts": found.n_prompts})
+    return MetricValue(found.within, len(sample.rows), detail={"prompts": found.n_repeated_prompts})
 
 
 def between(sample: Sample) -> MetricValue:
     """Cosine distance that different prompts add between two clips."""
     found = sample.spread
-    return MetricValue(found.between, len(sample.rows), detail={"total": found.total})
+    return MetricValue(found.added, len(sample.rows), detail={"total": found.across})
 
 
 def effective_directions(sample: Sample) -> MetricValue:

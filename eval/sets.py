@@ -16,7 +16,7 @@ from .clips import (
     embed_files,
     embed_reference,
     reference_files,
-    training_files,
+    training_images_or_audio,
 )
 from .metrics.closeness import nearest
 from .metrics.memorization import SAME
@@ -86,7 +86,7 @@ def open_reference(dataset: Path, embedder: Embedder, ray: str | None = None) ->
 
 def open_training(train: Path, embedder: Embedder, ray: str | None = None) -> ClipSet:
     """Embed training clips; those of a DATASET are decoded from their mel images."""
-    return ClipSet(train, embed_files(training_files(train), embedder, 1, ray))
+    return ClipSet(train, embed_files(training_images_or_audio(train), embedder, 1, ray))
 
 
 def open_held_out(

@@ -8,14 +8,14 @@ import typer
 
 from dmm.errors import InputError
 
-from .options import EmbedderOptions, with_embedder_options
+from .options import SharedOptions, print_json, with_shared_options
 
 
-@with_embedder_options
+@with_shared_options
 def compare_runs(
     run_a: Annotated[Path, typer.Argument(help="CLIPS of one model, or its RUN.")],
     run_b: Annotated[Path, typer.Argument(help="CLIPS or RUN of the other model.")],
-    options: EmbedderOptions,
+    options: SharedOptions,
     dataset: Annotated[
         Path | None,
         typer.Option(help="Real clips: also compare the distances to them. Default: none."),
@@ -50,5 +50,5 @@ def compare_runs(
         "moved": {name: asdict(own) | {"sure": own.sure} for name, own in changes.items()},
     }
     if options.as_json:
-        return options.print_json(content)
+        return print_json(content)
     print_changes(options, content)

@@ -7,13 +7,13 @@ import typer
 
 from dmm.errors import InputError
 
-from .options import Clips, EmbedderOptions, with_embedder_options
+from .options import Clips, SharedOptions, print_json, with_shared_options
 
 
-@with_embedder_options
+@with_shared_options
 def memorize(
     clips: Clips,
-    options: EmbedderOptions,
+    options: SharedOptions,
     train: Annotated[
         Path | None, typer.Option(help="DATASET or folder that the model was trained on; required.")
     ] = None,
@@ -47,5 +47,5 @@ def memorize(
         **copies_json(own, copies),
     }
     if options.as_json:
-        return options.print_json(content)
+        return print_json(content)
     print_copies(options, content)

@@ -1,4 +1,4 @@
-"""Arguments, embedder options and JSON output that the commands of ``dmm eval`` share."""
+"""Arguments, options and JSON output that the commands of ``dmm eval`` share."""
 
 import json
 from collections.abc import Callable
@@ -27,21 +27,23 @@ EMBEDDER, OUTPUT = "Embedder", "Machine and output"
 
 
 @dataclass(frozen=True)
-class EmbedderOptions:
-    """The opened embedder, and the options of output."""
+class SharedOptions:
+    """The loaded embedder, the Ray cluster and the form of output, which most commands need."""
 
     embedder: Embedder
-    is_default: bool
+    is_embedder_unstated: bool
     """Whether --embedder was not given."""
     ray: str | None
+    """Address of the cluster that embeds; None for this machine."""
     as_json: bool
 
-    def print_json(self, content: dict[str, Any]) -> None:
-        """Print one JSON object on standard output."""
-        print(json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False))
+
+def print_json(content: dict[str, Any]) -> None:
+    """Print one JSON object on standard output; ValueError for NaN and infinity."""
+    print(json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False))
 
 
-def open_embedder(
+def resolve_shared_options(
     embedder: Annotated[
         str | None,
         typer.Option(
@@ -85,24 +87,24 @@ def open_embedder(
         bool,
         typer.Option("--json", help="Print one JSON object, no table.", rich_help_panel=OUTPUT),
     ] = False,
-) -> EmbedderOptions:
-    """Open the embedder that the options name."""
+) -> SharedOptions:
+    """Load the embedder that the options name; InputError or ModelError if that fails."""
     name = embedder or default_embedder(weights)
     opened = load_embedder(name, weights, protocol, precision, device)
-    return EmbedderOptions(opened, embedder is None, ray, as_json)
+    return SharedOptions(opened, embedder is None, ray, as_json)
 
 
-def with_embedder_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options of ``open_embedder`` to a command, and pass their result as ``options``."""
-    own = [p for p in signature(command).parameters.values() if p.name != "options"]
-    shared = list(signature(open_embedder).parameters.values())
+def with_shared_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Decorate a command: add the shared options, and pass them resolved as ``options``."""
+    command_parameters = [p for p in signature(command).parameters.values() if p.name != "options"]
+    shared = list(signature(resolve_shared_options).parameters.values())
 
     @wraps(command)
     def with_options(**given: Any) -> None:
-        options = open_embedder(**{p.name: given.pop(p.name) for p in shared})
+        options = resolve_shared_options(**{p.name: given.pop(p.name) for p in shared})
         command(**given, options=options)
 
-    every = sorted([*own, *shared], key=lambda p: p.default is not Parameter.empty)
+    every = sorted([*command_parameters, *shared], key=lambda p: p.default is not Parameter.empty)
     with_options.__signature__ = signature(command).replace(parameters=every)  # pyright: ignore
     with_options.__annotations__ = {p.name: p.annotation for p in every}
     return with_options

@@ -5,14 +5,14 @@ from typing import Annotated
 
 import typer
 
-from .options import Dataset, EmbedderOptions, with_embedder_options
+from .options import Dataset, SharedOptions, print_json, with_shared_options
 
 
-@with_embedder_options
+@with_shared_options
 def write_reference(
     reference: Dataset,
     out: Annotated[Path, typer.Option(help="File to write, .safetensors.")],
-    options: EmbedderOptions,
+    options: SharedOptions,
 ) -> None:
     """Save embeddings and statistics of the real clips, as a reference for fad, kad and testset.
 
@@ -25,7 +25,7 @@ def write_reference(
     real = open_reference(reference, options.embedder, options.ray)
     saved = write_statistics(out, real, options.embedder)
     if options.as_json:
-        return options.print_json(
+        return print_json(
             {
                 "file": out.name,
                 "embedder": embedder_json(options.embedder),

@@ -6,15 +6,15 @@ from typing import Annotated
 import typer
 
 from ..report import SHOWN_CLIPS
-from .options import Clips, Dataset, EmbedderOptions, with_embedder_options
+from .options import Clips, Dataset, SharedOptions, print_json, with_shared_options
 
 
-@with_embedder_options
+@with_shared_options
 def report(
     clips: Clips,
     dataset: Dataset,
     out: Annotated[Path, typer.Option(help="Folder for report.json and report.html.")],
-    options: EmbedderOptions,
+    options: SharedOptions,
     train: Annotated[
         Path | None,
         typer.Option(help="Training DATASET or folder: find copies of its clips. Default: none."),
@@ -35,7 +35,7 @@ def report(
 
     made = write_report(clips, dataset, out, options.embedder, baseline, train, shown, options.ray)
     if options.as_json:
-        return options.print_json(made)
+        return print_json(made)
     print(made["summary"]["headline"])
     print_scores(options, made)
     for name in (made["baseline"] or {"moved": {}})["moved"]:

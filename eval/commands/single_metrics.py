@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 from dmm.errors import InputError
 
-from .options import Clips, EmbedderOptions, Real, with_embedder_options
+from .options import Clips, Real, SharedOptions, print_json, with_shared_options
 
 if TYPE_CHECKING:
     from ..sample import Reference
     from ..sets import ClipSet
 
 
-@with_embedder_options
-def clap(clips: Clips, options: EmbedderOptions) -> None:
+@with_shared_options
+def clap(clips: Clips, options: SharedOptions) -> None:
     """Similarity of clips and their prompts (from ID.json or ID.txt), compared with other prompts.
 
     Example: dmm eval clap clips/ --weights clap-music/
@@ -21,8 +21,8 @@ def clap(clips: Clips, options: EmbedderOptions) -> None:
     _score_and_print(clips, None, ("clap_score", "retrieval"), options, minimum=1)
 
 
-@with_embedder_options
-def diversity(clips: Clips, options: EmbedderOptions) -> None:
+@with_shared_options
+def diversity(clips: Clips, options: SharedOptions) -> None:
     """Diversity of clips: in total, within a prompt and between prompts.
 
     Example: dmm eval diversity clips/ --json
@@ -32,8 +32,8 @@ def diversity(clips: Clips, options: EmbedderOptions) -> None:
     )
 
 
-@with_embedder_options
-def fad(clips: Clips, reference: Real, options: EmbedderOptions) -> None:
+@with_shared_options
+def fad(clips: Clips, reference: Real, options: SharedOptions) -> None:
     """Fréchet distance (FAD) of clips to real ones, and that of as many real clips.
 
     Example: dmm eval fad clips/ data/minimidi
@@ -41,8 +41,8 @@ def fad(clips: Clips, reference: Real, options: EmbedderOptions) -> None:
     _score_and_print(clips, reference, ("fad", "fad_inf"), options)
 
 
-@with_embedder_options
-def kad(clips: Clips, reference: Real, options: EmbedderOptions) -> None:
+@with_shared_options
+def kad(clips: Clips, reference: Real, options: SharedOptions) -> None:
     """Kernel distance (KAD) of clips to real ones, unbiased for few clips, with a permutation test.
 
     Example: dmm eval kad clips/ data/minimidi
@@ -50,8 +50,8 @@ def kad(clips: Clips, reference: Real, options: EmbedderOptions) -> None:
     _score_and_print(clips, reference, ("kad",), options)
 
 
-@with_embedder_options
-def testset(clips: Clips, dataset: Real, options: EmbedderOptions) -> None:
+@with_shared_options
+def testset(clips: Clips, dataset: Real, options: SharedOptions) -> None:
     """Cosine to a test set, precision, recall, coverage and Vendi score.
 
     Example: dmm eval testset clips/ data/minimidi
@@ -65,7 +65,7 @@ def _score_and_print(
     clips: Path,
     reference: Path | None,
     names: tuple[str, ...],
-    options: EmbedderOptions,
+    options: SharedOptions,
     minimum: int = 2,
 ) -> None:
     """Score and print; InputError if the first of the metrics cannot be computed."""
@@ -93,12 +93,12 @@ def _score_and_print(
         "cautions": cautions_json(sets, options.embedder, texts),
     }
     if options.as_json:
-        return options.print_json(content)
+        return print_json(content)
     print_scores(options, content)
 
 
 def _open_real(
-    path: Path | None, options: EmbedderOptions
+    path: Path | None, options: SharedOptions
 ) -> tuple["ClipSet | Reference | None", dict[str, dict[str, Any]]]:
     """Real clips, or the reference of a statistics file and its JSON entry."""
     from ..reference_file import read_statistics

@@ -10,13 +10,13 @@ from ..metric_table import METRICS
 from ..number_format import format_number
 from ..report.neighbours import COMPARED
 from ..report.sentences import AIMS, DETAILS, format_value
-from .options import EmbedderOptions
+from .options import SharedOptions
 
 CONSOLE_WIDTH = 120
 """Columns if the output is no terminal."""
 
 
-def print_scores(options: EmbedderOptions, content: dict[str, Any]) -> None:
+def print_scores(options: SharedOptions, content: dict[str, Any]) -> None:
     """Print scores with intervals and the real clips' scores, then sets, embedder and cautions."""
     table = Table(box=None, pad_edge=False)
     table.add_column("score", no_wrap=True)
@@ -29,7 +29,7 @@ def print_scores(options: EmbedderOptions, content: dict[str, Any]) -> None:
     print_origin(options, content)
 
 
-def print_changes(options: EmbedderOptions, content: dict[str, Any]) -> None:
+def print_changes(options: SharedOptions, content: dict[str, Any]) -> None:
     """Print the changes from A to B with intervals."""
     table = Table(box=None, pad_edge=False)
     table.add_column("score", no_wrap=True)
@@ -44,7 +44,7 @@ def print_changes(options: EmbedderOptions, content: dict[str, Any]) -> None:
     print_origin(options, content)
 
 
-def print_copies(options: EmbedderOptions, content: dict[str, Any]) -> None:
+def print_copies(options: SharedOptions, content: dict[str, Any]) -> None:
     """Print the clips nearest to a training clip, and how many are flagged."""
     table = Table(box=None, pad_edge=False)
     for name in ("clip", "nearest training clip"):
@@ -77,14 +77,14 @@ def print_tables(*tables: Table) -> None:
         console.print(table)
 
 
-def print_origin(options: EmbedderOptions, content: dict[str, Any]) -> None:
+def print_origin(options: SharedOptions, content: dict[str, Any]) -> None:
     """Print the sets, the embedder and all cautions."""
     sets = "; ".join(
         f"{role.replace('_', ' ')}: {own['folder']}, {own['n']} clips"
         for role, own in content["sets"].items()
     )
     name = options.embedder.name
-    note = " (no --weights given)" if options.is_default and name != "clap" else ""
+    note = " (no --weights given)" if options.is_embedder_unstated and name != "clap" else ""
     print(f"{sets}; embedded by {name}{note}, not comparable with other embedders")
     for caution in content.get("cautions", []):
         print(f"- {caution['says']}")

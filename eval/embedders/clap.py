@@ -47,11 +47,11 @@ class Encoder(Protocol):
     dim: int
     logit_scale: float
 
-    def embed_audio(self, batch: Sequence[Float[np.ndarray, "480000"]]) -> "Tensor":
+    def encode_audio(self, batch: Sequence[Float[np.ndarray, "480000"]]) -> "Tensor":
         """(windows, dim) of audio at 48 kHz."""
         ...
 
-    def embed_text(self, texts: list[str]) -> "Tensor":
+    def encode_text(self, texts: list[str]) -> "Tensor":
         """(texts, dim); ModelError if there is no tokeniser."""
         ...
 
@@ -88,7 +88,7 @@ class Clap:
 
     def embed_text(self, texts: Sequence[str]) -> Float[np.ndarray, "n dim"]:
         """Unit rows, float32; ModelError if the checkpoint has no tokeniser."""
-        return self._rows(self.encoder.embed_text, texts)
+        return self._rows(self.encoder.encode_text, texts)
 
     def _embed(self, sounds: Iterable[Float[np.ndarray, "_"]]) -> Float[np.ndarray, "n dim"]:
         counts: list[int] = []
@@ -99,7 +99,7 @@ class Clap:
                 counts.append(len(own))
                 yield from own
 
-        rows = self._rows(self.encoder.embed_audio, all_windows())
+        rows = self._rows(self.encoder.encode_audio, all_windows())
         means = [own.mean(0) for own in np.split(rows, np.cumsum(counts)[:-1])]
         return _unit(np.stack(means))
 

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
-from dmm.cards import sha256_of
 from dmm.embedders import EmbedderConfig, Identity, backend
 from dmm.errors import ModelError
+from dmm.model_cards import sha256_of
 
 from .clap import CODE, MAX_TOKENS, SR, Clap
 from .hub import checkpoint_folder
@@ -57,7 +57,7 @@ def load_clap(weights: Path | None, config: EmbedderConfig) -> Clap:
         )
     _check_preprocessing(folder / "preprocessor_config.json")
     device = pick_device(config.device)
-    encoder = TransformersClap(
+    encoder = TransformersClapEncoder(
         _load_model(folder, device),
         ClapFeatureExtractor.from_pretrained(folder, local_files_only=True),
         folder,
@@ -75,7 +75,7 @@ def load_clap(weights: Path | None, config: EmbedderConfig) -> Clap:
     return Clap(encoder, identity, config, device, location)
 
 
-class TransformersClap:
+class TransformersClapEncoder:
     """``ClapModel`` with its feature extractor and, loaded on demand, its tokeniser."""
 
     def __init__(
@@ -89,13 +89,13 @@ class TransformersClap:
         self.dim = int(model.config.projection_dim)
         self.logit_scale = float(model.logit_scale_a.detach().exp())
 
-    def embed_audio(self, batch: Sequence[Float[np.ndarray, "480000"]]) -> "Tensor":
+    def encode_audio(self, batch: Sequence[Float[np.ndarray, "480000"]]) -> "Tensor":
         """(windows, dim); mel features are computed on the CPU in full precision."""
         features = self.extractor(list(batch), sampling_rate=SR, return_tensors="pt")
         mel = features["input_features"].to(self.device)
         return projected(self.model.get_audio_features(input_features=mel))
 
-    def embed_text(self, texts: list[str]) -> "Tensor":
+    def encode_text(self, texts: list[str]) -> "Tensor":
         """(texts, dim); ModelError if the folder has no tokeniser."""
         tokens = tokenize(self._tokenizer, texts)
         ids, mask = (tokens[key].to(self.device) for key in ("input_ids", "attention_mask"))

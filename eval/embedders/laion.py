@@ -19,9 +19,9 @@ from warnings import catch_warnings, simplefilter
 import numpy as np
 from jaxtyping import Float
 
-from dmm.cards import sha256_of
 from dmm.embedders import EmbedderConfig, Identity, backend
 from dmm.errors import InputError, ModelError
+from dmm.model_cards import sha256_of
 
 from .clap import CODE, Clap
 from .clap_checkpoint import ClapSizes, read_checkpoint, sizes_of
@@ -31,7 +31,7 @@ from .roberta import load_roberta_tokenizer
 if TYPE_CHECKING:
     from torch import Tensor
 
-RELEASED = "music_audioset_epoch_15_esc_90.14.pt"
+RELEASED_FILE = "music_audioset_epoch_15_esc_90.14.pt"
 
 
 def load_laion_clap(weights: Path | None, config: EmbedderConfig) -> Clap:
@@ -40,7 +40,7 @@ def load_laion_clap(weights: Path | None, config: EmbedderConfig) -> Clap:
 
     if weights is None:
         raise InputError(
-            f"the laion-clap embedder needs a checkpoint; name one with --weights ({RELEASED})"
+            f"the laion-clap embedder needs a checkpoint; name one with --weights ({RELEASED_FILE})"
         )
     if config.precision != "fp32":
         raise InputError(
@@ -69,11 +69,11 @@ def load_laion_clap(weights: Path | None, config: EmbedderConfig) -> Clap:
     identity = Identity(
         "laion-clap", sha256_of(weights), packages, config.protocol, config.precision, CODE
     )
-    encoder = LaionClap(model, weights, device)
+    encoder = LaionClapEncoder(model, weights, device)
     return Clap(encoder, identity, config, device, weights.absolute())
 
 
-class LaionClap:
+class LaionClapEncoder:
     """The package's networks and, loaded on demand, RoBERTa's tokeniser."""
 
     def __init__(self, model: Any, weights: Path, device: str) -> None:
@@ -81,13 +81,13 @@ class LaionClap:
         self.dim = int(model.joint_embed_shape)
         self.logit_scale = float(model.logit_scale_a.detach().exp())
 
-    def embed_audio(self, batch: Sequence[Float[np.ndarray, "480000"]]) -> "Tensor":
+    def encode_audio(self, batch: Sequence[Float[np.ndarray, "480000"]]) -> "Tensor":
         """(windows, dim), by the package's own spectrogram."""
         import torch
 
         return self.model.get_audio_embedding([{"waveform": torch.from_numpy(x)} for x in batch])
 
-    def embed_text(self, texts: list[str]) -> "Tensor":
+    def encode_text(self, texts: list[str]) -> "Tensor":
         """(texts, dim); ModelError if no tokeniser is found."""
         tokens = tokenize(self._tokenizer, texts)
         return self.model.get_text_embedding(

@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from ..intervals import jackknife_interval
-from .judges import DETECTION_THRESHOLD, Detected, likeliest
+from .judges import DETECTION_THRESHOLD, AttributeProbabilities, most_probable_label
 
 
 @runtime_checkable
@@ -40,12 +40,14 @@ class Adherence:
     """95 % interval of ``instruments`` over prompts."""
     high: float | None
     tempo: float
-    """Clips whose likeliest tempo class is the requested one."""
+    """Clips whose most_probable_label tempo class is the requested one."""
     mode: float
     """Clips whose likelier mode is the requested one."""
 
 
-def adherence(detected: Sequence[Detected], requested: Sequence[Requested]) -> Adherence:
+def adherence(
+    detected: Sequence[AttributeProbabilities], requested: Sequence[Requested]
+) -> Adherence:
     """Compare ``detected[i]`` with ``requested[i]``; the jackknife leaves out whole prompts."""
     pairs = list(zip(detected, requested, strict=True))
     found = np.array([count_detected(d, r) for d, r in pairs])
@@ -59,11 +61,11 @@ def adherence(detected: Sequence[Detected], requested: Sequence[Requested]) -> A
         instruments=share(np.arange(len(requested))),
         low=low,
         high=high,
-        tempo=float(np.mean([likeliest(d.tempo) == r.pace for d, r in pairs])),
-        mode=float(np.mean([likeliest(d.mode) == r.mode for d, r in pairs])),
+        tempo=float(np.mean([most_probable_label(d.tempo) == r.pace for d, r in pairs])),
+        mode=float(np.mean([most_probable_label(d.mode) == r.mode for d, r in pairs])),
     )
 
 
-def count_detected(detected: Detected, requested: Requested) -> int:
+def count_detected(detected: AttributeProbabilities, requested: Requested) -> int:
     """Number of requested instruments that are detected."""
     return sum(detected.instruments[name] >= DETECTION_THRESHOLD for name in requested.instruments)

@@ -1,7 +1,7 @@
-"""Judges: classifiers of instruments, drums, tempo, key, mode and style in clips.
+"""Judges: nano-CLAP's classifiers of instruments, drums, tempo, key, mode and style in clips.
 
-They are outputs of the nano-CLAP network, trained on MiniMIDI renders that no generator was trained
-on, and know MiniMIDI's labels only. models/nano-clap/README.md gives their accuracy.
+The network (``listener.py``) was trained on MiniMIDI renders that no generator was trained on. The
+judges know MiniMIDI's labels only; models/nano-clap/README.md gives their accuracy.
 """
 
 from collections.abc import Iterable, Sequence
@@ -25,8 +25,8 @@ DETECTION_THRESHOLD = 0.5
 
 
 @dataclass(frozen=True)
-class Detected:
-    """Attributes of one clip, as probabilities by label."""
+class AttributeProbabilities:
+    """Probability of every label of instruments, drums, tempo, key and style, for one clip."""
 
     instruments: dict[str, float]
     """Pitched instruments, independent of one another."""
@@ -49,15 +49,15 @@ class Detected:
     @property
     def instruments_and_kit(self) -> frozenset[str]:
         """Names of the detected pitched instruments, and of the drum kit if there is one."""
-        kit = likeliest(self.drums)
+        kit = most_probable_label(self.drums)
         pitched = {name for name, p in self.instruments.items() if p >= DETECTION_THRESHOLD}
         return frozenset(pitched if kit == NO_DRUMS else {*pitched, kit})
 
 
-def likeliest(probabilities: dict[str, float]) -> str:
-    """The label of the highest probability.
+def most_probable_label(probabilities: dict[str, float]) -> str:
+    """The label with the highest probability; ValueError without labels.
 
-    >>> likeliest({"slow": 0.2, "fast": 0.7})
+    >>> most_probable_label({"slow": 0.2, "fast": 0.7})
     'fast'
     """
     return max(probabilities, key=probabilities.__getitem__)
@@ -71,33 +71,36 @@ class Judges:
         self.version = version
         """First 16 digits of the weights' SHA-256."""
 
-    def detect(self, files: Sequence[Path]) -> list[Detected]:
-        """Attributes of each file, in order; InputError names the first that cannot be read."""
+    def detect(self, files: Sequence[Path]) -> list[AttributeProbabilities]:
+        """Probabilities for each file, in order; InputError names the first unreadable file."""
         return self.detect_audio(read_all_mono(files))
 
-    def detect_audio(self, clips: Iterable[Float[np.ndarray, "_"]], sr: int = SR) -> list[Detected]:
-        """Attributes of mono audio: the mean over windows of 5.12 s."""
+    def detect_audio(
+        self, clips: Iterable[Float[np.ndarray, "_"]], sr: int = SR
+    ) -> list[AttributeProbabilities]:
+        """Probabilities for each mono clip: means over its windows of 5.12 s."""
         import soxr
 
         if sr != SR:
             clips = (soxr.resample(clip, sr, SR) for clip in clips)
         labels, found = self.listener.labels, self.listener.predict_clips(clips)
         columns = (
-            _by_label(labels.instruments, found.instruments),
-            _by_label(labels.drums, found.drums),
-            _by_label(labels.tempos, found.tempo),
-            _by_label(labels.keys, found.key),
-            _by_label(labels.styles, found.style),
+            _rows_by_label(labels.instruments, found.instruments),
+            _rows_by_label(labels.drums, found.drums),
+            _rows_by_label(labels.tempos, found.tempo),
+            _rows_by_label(labels.keys, found.key),
+            _rows_by_label(labels.styles, found.style),
         )
-        return [Detected(*row) for row in zip(*columns, strict=True)]
+        return [AttributeProbabilities(*row) for row in zip(*columns, strict=True)]
 
 
-def _by_label(labels: tuple[str, ...], rows: "Tensor") -> list[dict[str, float]]:
+def _rows_by_label(labels: tuple[str, ...], rows: "Tensor") -> list[dict[str, float]]:
+    """Each row of probabilities as a mapping from its label."""
     return [dict(zip(labels, row, strict=True)) for row in rows.tolist()]
 
 
 def load_judges(path: Path | None = None) -> Judges:
-    """Load the shipped weights, or those of ``path``; ModelError if they do not fit."""
+    """Load the shipped nano-CLAP, or the file ``path``; ModelError if it is missing or damaged."""
     from .listener import load_listener
 
     listener, sha256 = load_listener(path)

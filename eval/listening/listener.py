@@ -19,9 +19,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dmm.cards import sha256_of, verify_card
 from dmm.errors import ModelError
 from dmm.files import whole_file
+from dmm.model_cards import sha256_of, verify_against_card
 
 from .audio_encoders import KeyClassifier, RhythmEncoder, TimbreEncoder
 from .spectrograms import Spectrograms, spectrograms_of
@@ -190,7 +190,7 @@ def load_listener(path: Path | None = None) -> tuple[Listener, str]:
     """
     path = path or SHIPPED
     path = path / SHIPPED.name if path.is_dir() else path
-    verify_card(path)
+    verify_against_card(path)
     sha256 = sha256_of(path)
     return _load(path, sha256), sha256
 

@@ -54,7 +54,7 @@ def reference_cosine(x: Float[np.ndarray, "n dim"], reference: Float[np.ndarray,
     """Mean cosine over all pairs of a clip and a reference clip.
 
     Higher is closer, but real clips of different tracks reach only
-    ``1 - embedding_diversity(reference)``; a set above that is blander than the reference.
+    ``1 - mean_cosine_distance(reference)``; a set above that is blander than the reference.
 
     >>> reference_cosine(np.eye(2)[:1], np.eye(2))
     0.5

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ..metrics.closeness import cosines_to_reference, nearest
-from ..metrics.diversity import embedding_diversity
+from ..metrics.diversity import mean_cosine_distance
 from ..sample import Sample
 from ..sets import ClipSet
 
@@ -62,7 +62,7 @@ def prompt_rows(sample: Sample) -> list[Row]:
             "n": len(rows),
             "similarity": float(own[rows].mean()) if sample.texts else None,
             "best": None if best is None else float(best[rows].mean()),
-            "diversity": embedding_diversity(sample.rows[rows]) if len(rows) > 1 else None,
+            "diversity": mean_cosine_distance(sample.rows[rows]) if len(rows) > 1 else None,
         }
         for number, (prompt, rows) in enumerate(kept.items(), 1)
     ]

@@ -10,7 +10,13 @@ import pytest
 from dmm.errors import InputError
 from dmm.registry import load_embedder
 from eval import clips as clips_module
-from eval.clips import audio_files, embed_files, embed_reference, reference_files, training_files
+from eval.clips import (
+    audio_files,
+    embed_files,
+    embed_reference,
+    reference_files,
+    training_images_or_audio,
+)
 
 
 class Counting:
@@ -185,7 +191,7 @@ def test_training_clips_are_images_and_no_audio(dataset):
     for split in ("train", "reg", "val"):
         (dataset / split).mkdir()
         (dataset / split / "a.png").write_bytes(b"")
-    assert [path.parent.name for path in training_files(dataset)] == ["train", "reg"]
+    assert [path.parent.name for path in training_images_or_audio(dataset)] == ["train", "reg"]
     with pytest.raises(InputError, match=r"holds images but no audio; .*dmm decode"):
         audio_files(dataset / "train")
 

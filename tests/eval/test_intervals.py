@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from eval.intervals import jackknife_interval
-from eval.metrics.diversity import embedding_diversity
+from eval.metrics.diversity import mean_cosine_distance
 from eval.metrics.fad import frechet_distance
 from eval.metrics.kad import kernel_distance, kernel_sums
 
@@ -23,10 +23,10 @@ def bootstrap(score, x, rng):
 
 @pytest.mark.parametrize("n", [10, 30])
 def test_jackknife_intervals_of_diversity_hold_the_truth(rng, n):
-    truth, held = embedding_diversity(drawn(rng, 20_000)), []
+    truth, held = mean_cosine_distance(drawn(rng, 20_000)), []
     for _ in range(200):
         x = drawn(rng, n)
-        low, high = jackknife_interval(lambda keep, x=x: embedding_diversity(x[keep]), range(n))
+        low, high = jackknife_interval(lambda keep, x=x: mean_cosine_distance(x[keep]), range(n))
         held.append(low <= truth <= high)
     assert np.mean(held) > 0.84
 

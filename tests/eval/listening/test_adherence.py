@@ -3,7 +3,7 @@ from dataclasses import dataclass
 import pytest
 
 from eval.listening.adherence import adherence
-from eval.listening.judges import Detected
+from eval.listening.judges import AttributeProbabilities
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class Request:
 
 
 def _detected(instruments, tempo="slow", key="C major"):
-    return Detected(
+    return AttributeProbabilities(
         instruments={"piano": 0.1, "flute": 0.1, "organ": 0.1} | dict.fromkeys(instruments, 0.9),
         drums={"no drums": 1.0},
         tempo={"slow": 0.0, "fast": 0.0} | {tempo: 1.0},

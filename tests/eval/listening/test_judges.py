@@ -4,7 +4,12 @@ import soundfile
 
 from dataset_tools.sources.minimidi import caption, compose, render
 from eval.embedders.nano_clap import load_nano_clap
-from eval.listening.judges import DETECTION_THRESHOLD, Detected, likeliest, load_judges
+from eval.listening.judges import (
+    DETECTION_THRESHOLD,
+    AttributeProbabilities,
+    load_judges,
+    most_probable_label,
+)
 from eval.listening.spectrograms import SR
 
 FRESH_SEED = 6_000_000
@@ -35,8 +40,10 @@ def test_the_instruments_of_fresh_pieces_are_detected_and_no_others(pieces, dete
 
 def test_style_and_drums_of_fresh_pieces_are_detected(pieces, detected):
     both = list(zip(pieces, detected, strict=True))
-    assert sum(likeliest(d.style) == p.style for p, d in both) >= 0.75 * len(both)
-    assert sum(likeliest(d.drums) == (p.drums or "no drums") for p, d in both) >= 0.9 * len(both)
+    assert sum(most_probable_label(d.style) == p.style for p, d in both) >= 0.75 * len(both)
+    assert sum(
+        most_probable_label(d.drums) == (p.drums or "no drums") for p, d in both
+    ) >= 0.9 * len(both)
 
 
 def test_a_fresh_piece_lies_nearest_its_own_caption(pieces, sounds, tmp_path):
@@ -59,10 +66,12 @@ def test_probabilities_sum_to_one_and_modes_are_sums_of_keys(detected):
 
 
 def test_a_kit_is_listed_only_if_there_are_drums():
-    without_kit = Detected(
+    without_kit = AttributeProbabilities(
         {"piano": DETECTION_THRESHOLD, "flute": 0.4}, {"no drums": 0.8, "kit": 0.2}, {}, {}, {}
     )
-    with_kit = Detected({"piano": DETECTION_THRESHOLD}, {"no drums": 0.3, "kit": 0.7}, {}, {}, {})
+    with_kit = AttributeProbabilities(
+        {"piano": DETECTION_THRESHOLD}, {"no drums": 0.3, "kit": 0.7}, {}, {}, {}
+    )
     assert without_kit.instruments_and_kit == {"piano"}
     assert with_kit.instruments_and_kit == {"piano", "kit"}
 
@@ -75,7 +84,7 @@ def test_files_arrays_and_other_rates_give_the_same_attributes(sounds, tmp_path)
     assert file == array
     doubled = np.interp(np.arange(2 * len(sounds[0])) / 2, np.arange(len(sounds[0])), sounds[0])
     (other,) = judges.detect_audio([doubled.astype(np.float32)], 2 * SR)
-    assert likeliest(other.style) == likeliest(array.style)
+    assert most_probable_label(other.style) == most_probable_label(array.style)
 
 
 def test_a_long_sound_is_the_mean_of_its_windows(sounds):

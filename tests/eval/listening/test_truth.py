@@ -6,7 +6,7 @@ import pytest
 
 from dataset_tools.sources.minimidi import compose, truth
 from dataset_tools.sources.minimidi.captions import pace
-from eval.listening.judges import Detected
+from eval.listening.judges import AttributeProbabilities
 from eval.listening.truth import Truth, read_truths
 from eval.report.judged_adherence import chance_adherence
 
@@ -37,7 +37,7 @@ def test_a_folder_without_manifest_has_no_truth(tmp_path):
 
 
 def detected(instruments, tempo):
-    return Detected(
+    return AttributeProbabilities(
         {name: float(name in instruments) for name in ("piano", "flute")},
         {"no drums": 1.0},
         {name: float(name == tempo) for name in ("slow", "fast")},

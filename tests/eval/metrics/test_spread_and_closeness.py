@@ -8,8 +8,8 @@ from eval.metrics.closeness import (
     reference_cosine,
 )
 from eval.metrics.diversity import (
-    diversity_by_prompt,
-    embedding_diversity,
+    distance_within_each_prompt,
+    mean_cosine_distance,
     participation_ratio,
     spread,
 )
@@ -21,33 +21,33 @@ def random_unit_rows(rng, n, dim):
 
 
 def test_equal_rows_have_no_diversity():
-    assert embedding_diversity(np.tile([[0.6, 0.8]], (5, 1))) == pytest.approx(0)
+    assert mean_cosine_distance(np.tile([[0.6, 0.8]], (5, 1))) == pytest.approx(0)
 
 
 def test_orthogonal_rows_have_diversity_one():
-    assert embedding_diversity(np.eye(6)) == pytest.approx(1)
+    assert mean_cosine_distance(np.eye(6)) == pytest.approx(1)
 
 
 def test_diversity_is_the_trace_of_the_covariance_for_unit_rows(rng):
     x = random_unit_rows(rng, 20, 512).astype(np.float32)
     trace = np.trace(np.cov(x, rowvar=False))
     # The first model's .13633714922 and .13633710146 differ by as little: it is float32's rounding.
-    assert embedding_diversity(x) == pytest.approx(trace, abs=2e-7)
+    assert mean_cosine_distance(x) == pytest.approx(trace, abs=2e-7)
     assert 1 - np.square(x.mean(0)).sum() == pytest.approx(np.mean(1 - x @ x.T), abs=2e-7)
 
 
 def test_diversity_is_unbiased_in_the_number_of_clips(rng):
-    few = [embedding_diversity(random_unit_rows(rng, 3, 4) * [1, 1, 0, 0]) for _ in range(2000)]
-    many = embedding_diversity(random_unit_rows(rng, 4000, 4) * [1, 1, 0, 0])
+    few = [mean_cosine_distance(random_unit_rows(rng, 3, 4) * [1, 1, 0, 0]) for _ in range(2000)]
+    many = mean_cosine_distance(random_unit_rows(rng, 4000, 4) * [1, 1, 0, 0])
     assert np.mean(few) == pytest.approx(many, abs=0.02)
 
 
 def test_variety_within_a_prompt_ignores_what_differs_between_prompts():
     rows = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
     collapsed, deaf = spread(rows, "aabb"), spread(rows, "abab")
-    assert (collapsed.within, collapsed.between, collapsed.n_prompts) == (0, 1, 2)
-    assert (deaf.within, deaf.between) == (1, -0.5)
-    assert diversity_by_prompt(rows, ["a", "a", "b", "c"]) == {"a": 0}
+    assert (collapsed.within, collapsed.added, collapsed.n_repeated_prompts) == (0, 1, 2)
+    assert (deaf.within, deaf.added) == (1, -0.5)
+    assert distance_within_each_prompt(rows, ["a", "a", "b", "c"]) == {"a": 0}
 
 
 def test_variety_adds_up_and_does_not_depend_on_the_clips_a_prompt(rng):
@@ -62,7 +62,7 @@ def test_variety_adds_up_and_does_not_depend_on_the_clips_a_prompt(rng):
     for part in ("total", "within", "between"):
         mean = np.mean([getattr(one, part) for one in few])
         assert mean == pytest.approx(getattr(many, part), abs=0.02)
-    assert many.total == pytest.approx(many.within + many.between)
+    assert many.across == pytest.approx(many.within + many.added)
 
 
 def test_one_seed_a_prompt_and_one_prompt_are_refused(rng):
@@ -93,7 +93,7 @@ def test_collapsed_clips_and_too_few_have_no_participation_ratio(rng):
 
 def test_a_lone_clip_has_no_diversity():
     with pytest.raises(ValueError, match="got 1"):
-        embedding_diversity(np.eye(1))
+        mean_cosine_distance(np.eye(1))
 
 
 def test_mean_cosine_is_the_mean_over_all_pairs(rng):
