@@ -1,7 +1,8 @@
-"""Augmented copies of training clips: cut from the sound again, changed, and written beside them.
+"""Augmented copies of training clips: cut from the audio again, changed, and written beside them.
 
-A copy of clip ``NAME-HASH-0003`` is ``NAME-HASH-a1-0003``; its manifest row has the parameters of
-the augmentation. A record is written after the files, so that an interrupted build can continue.
+The first copy of clip ``NAME-HASH-0003`` is ``NAME-HASH-a1-0003``; its manifest row holds the
+parameters of the augmentation. Each track's record of copies is written after their images, so that
+an interrupted build can continue.
 """
 
 import json
@@ -31,24 +32,24 @@ from .options import BuildOptions
 from .records import record_key
 
 SPARE_S = 1.0
-"""Sound after a clip, for a faster tempo."""
+"""Seconds of sound after a clip, which a faster tempo needs."""
 
 
 @dataclass(frozen=True)
 class CopyJob:
-    """A track's training clips, and the clips that are mixed into their copies."""
+    """A track's training clips to copy, and the clips that ``mixup`` mixes into the copies."""
 
     track: Track
     rows: tuple[Row, ...]
     partners: tuple[tuple[Track, Row] | None, ...]
-    """The clip to mix into each row's copies, and its track; None if no clip fits."""
+    """Track and row of the clip to mix into each row's copies, or None; empty without ``mixup``."""
     options: BuildOptions
     folder: Path
     """The dataset folder."""
 
     @property
     def key(self) -> str:
-        """Hash of all that decides the copies."""
+        """Hash of everything that decides the copies and their rows."""
         clips = [*self.rows, *(partner and partner[1] for partner in self.partners)]
         facts = [row and (row["id"], row["track_sha256"], row["caption"]) for row in clips]
         return text_sha256(json.dumps([record_key(self.track, self.options), facts]))
@@ -62,9 +63,10 @@ def write_copies(
     options: BuildOptions,
     workers: Workers,
 ) -> list[Row]:
-    """Write the augmented copies of all training clips; returns their rows.
+    """Write the augmented copies of all training clips and return their rows.
 
-    There are none if the options name no augmentation. ``pulses``: clip id to seconds per beat.
+    Unchanged copies of an earlier build are kept. Without ``options.augment`` there are no copies.
+    ``pulses``: clip id to seconds per beat, None without a steady beat.
     """
     jobs = list(_jobs(folder, rows, tracks, pulses, options)) if options.augment else []
     record_paths = {copies_record_path(folder, job.track.id) for job in jobs}
@@ -98,10 +100,10 @@ def _jobs(
 def _partners(
     training: Sequence[Row], tracks: Mapping[str, Track], pulses: Mapping[str, float | None]
 ) -> dict[str, tuple[Track, Row]]:
-    """For clips, by id, the next clip of another track whose tempo ``mix`` accepts.
+    """Clip id to the clip that is mixed into its copies; clips without a fitting one are missing.
 
-    Clips are ordered by the hash of their ids: all of them become partners, and an additional clip
-    changes few pairs.
+    The partner is the next clip of another track whose tempo ``nearest_rate`` accepts, in the order
+    of the ids' hashes: partners are spread evenly, and an additional clip changes few pairs.
     """
     hashed = sorted(training, key=lambda row: text_sha256(row["id"]))
     steady = [(row, pulse) for row in hashed if (pulse := pulses[row["id"]])]
@@ -116,7 +118,7 @@ def _partners(
 
 
 def write_track_copies(job: CopyJob) -> list[Row]:
-    """Write a track's copies and their record; returns their rows."""
+    """Write the copies of a track's clips, then their record; returns the copies' rows."""
     parents = {window_number(row["id"]): (n, row) for n, row in enumerate(job.rows)}
     made: list[Row] = []
     for window in track_windows(job.track, job.options, SPARE_S):
@@ -134,7 +136,7 @@ def write_track_copies(job: CopyJob) -> list[Row]:
 def _write_clip_copies(
     job: CopyJob, row: Row, sound: Sound, partner: tuple[Track, Row] | None
 ) -> Iterator[Row]:
-    """Write the copies of one clip."""
+    """Write the copies of one clip, and yield the row of each."""
     fmt, names = load_format(job.options.format), job.options.augment
     loud = amplified(sound, row["gain_db"])
     mixed = _partner_sound(*partner, job.options) if partner else None
@@ -155,8 +157,8 @@ def _write_clip_copies(
 
 def _partner_sound(track: Track, row: Row, options: BuildOptions) -> Sound:
     number = window_number(row["id"])
-    found = (w.sound for w in track_windows(track, options, SPARE_S) if w.index == number)
-    return amplified(next(found), row["gain_db"])
+    sounds = (w.sound for w in track_windows(track, options, SPARE_S) if w.index == number)
+    return amplified(next(sounds), row["gain_db"])
 
 
 def _copy_row(job: CopyJob, row: Row, name: str, parameters: dict[str, Any]) -> Row:
@@ -177,12 +179,12 @@ def _copy_row(job: CopyJob, row: Row, name: str, parameters: dict[str, Any]) -> 
 
 
 def copies_record_path(folder: Path, track: str) -> Path:
-    """Path of the record of a track's copies in the dataset folder."""
+    """Path of the record of a track's copies."""
     return folder / BUILD_FOLDER / f"copies-{track}.json"
 
 
 def _finished_copies(job: CopyJob) -> list[Row] | None:
-    """Rows of the track's copies; None if they are missing or would now be made differently."""
+    """Rows of the track's copies; None if they are missing, damaged, or would now be different."""
     path = copies_record_path(job.folder, job.track.id)
     if not path.is_file():
         return None

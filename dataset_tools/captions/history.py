@@ -1,4 +1,7 @@
-"""The changes that rules made to captions: of a CSV table, tidied now, or of a built dataset."""
+"""Captions before and after cleaning, with the change made by each rule.
+
+The captions of a CSV table are cleaned on reading; a built dataset has recorded the changes.
+"""
 
 import csv
 import difflib
@@ -12,12 +15,12 @@ from .clean import Change
 from .pipeline import tidy
 
 Edit = tuple[str, str]
-"""("same", "removed" or "added", the words)."""
+"""("same", "removed" or "added", words joined by spaces)."""
 
 
 @dataclass(frozen=True)
 class History:
-    """A caption as found, as used in training, and the change made by each rule."""
+    """A caption before cleaning, after it, and the change made by each rule."""
 
     raw: str
     caption: str
@@ -29,9 +32,9 @@ def histories(
 ) -> Iterator[History]:
     """Yield the histories of all captions in a CSV table, or of the distinct ones in a dataset.
 
-    Captions of a table are tidied now, by the options; those of a dataset are read from its
-    manifest. InputError if ``source`` is neither, lacks the column, or has a row with too few
-    cells.
+    ``anchor``, ``keep_voice``, ``reduce`` and ``column`` apply to tables only. InputError if a
+    folder has no readable manifest or one of an older version, if a table is not CSV in UTF-8, or
+    if it lacks the column or a cell of it.
     """
     if source.is_dir():
         yield from _histories_of_dataset(source)
@@ -78,7 +81,7 @@ def _captions_in_column(table: Path, column: str) -> Iterator[str]:
 
 
 def word_edits(before: str, after: str) -> list[Edit]:
-    """Compare two texts word by word: runs of words that stayed, were removed, or were added.
+    """Compare two texts word by word; returns runs of words that stay, are removed or are added.
 
     >>> word_edits("slow sad piano", "slow piano, rain")
     [('same', 'slow'), ('removed', 'sad piano'), ('added', 'piano, rain')]

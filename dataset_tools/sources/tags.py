@@ -1,4 +1,4 @@
-"""Read an audio file's tags, in any container, under common names; make a caption of them."""
+"""Read an audio file's tags in any format under common names, and make a caption of them."""
 
 import re
 from pathlib import Path
@@ -22,8 +22,7 @@ FREE_NAMES = {
     "tempo": "bpm", "description": "description", "license": "licence", "licence": "licence",
     "suno_id": "suno_id", "suno_url": "url",
 }  # fmt: skip
-"""Free names in Vorbis comments, ID3 ``TXXX`` and MP4 ``----``, in lower case, and the common
-names."""
+"""Lower-case keys of Vorbis comments, ID3 ``TXXX`` and MP4 ``----``, and their common names."""
 LYRICS = re.compile(r"USLT|SYLT|©lyr|(TXXX:|----:.*:|^).*lyric", re.IGNORECASE)
 """Keys of lyrics in ID3, MP4 and Vorbis comments."""
 NO_LYRICS_LINES = {"instrumental", "no lyrics", "no vocals", "no vocal", "none", "n a"}
@@ -33,13 +32,13 @@ NO_DESCRIPTION = re.compile(
     r"downloaded|visit|encoder|lame|exact audio copy|created with|made with|converted)\b",
     re.IGNORECASE,
 )
-"""Found in comments about how a file was made or where it is from, not about its sound."""
+"""Matches comments on a file's making or origin, which say nothing about its sound."""
 
 
 def read_tags(path: Path) -> dict[str, list[str]]:
-    """Map names (``genre``, ``mood``, ``artist`` …) to the values found; empty if unreadable.
+    """Map common names (``genre``, ``mood``, ``artist`` …) to distinct values.
 
-    Lyrics are left out, because they do not describe the sound.
+    Empty for an unreadable file. Lyrics and tags without a common name are left out.
     """
     tags: dict[str, list[str]] = {}
     for key, value in _file_tags(path):
@@ -50,7 +49,7 @@ def read_tags(path: Path) -> dict[str, list[str]]:
 
 
 def file_has_lyrics(path: Path) -> bool | None:
-    """Whether a file's tags hold lyrics with words; None without a tag for lyrics."""
+    """Whether a file's tags hold lyrics with words; None if it has no tag for lyrics."""
     found = [
         text for key, value in _file_tags(path) if LYRICS.search(key) for text in _texts(value)
     ]
@@ -91,7 +90,7 @@ def _common_name(key: str, value: Any) -> str | None:
 
 
 def _texts(value: Any) -> list[str]:
-    """Texts of an ID3 frame, an MP4 list (also of numbers and bytes) or a Vorbis list."""
+    """Values of a tag as texts: of an ID3 frame, or of an MP4 or Vorbis list."""
     found = getattr(value, "genres", None) or getattr(value, "text", None)
     found = found or getattr(value, "url", None) or value
     values = found if isinstance(found, list) else [found]
@@ -104,9 +103,9 @@ def _distinct_nonempty(texts: list[str]) -> list[str]:
 
 
 def tag_caption(tags: dict[str, list[str]]) -> str | None:
-    """Join genre, mood, instruments, tempo and description with commas; None without any tag.
+    """Join genre, mood, instruments, tempo, description and comment with commas.
 
-    The title is used only if no tag describes the sound.
+    The title is used only if no other tag describes the sound; None if it is missing too.
 
     >>> tag_caption({"genre": ["Orchestral"], "mood": ["Epic"], "bpm": ["120.4"], "title": ["X"]})
     'orchestral, epic, 120 bpm'

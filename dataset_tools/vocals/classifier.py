@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float
 
-from dmm.cards import verify_card
 from dmm.errors import InputError, ModelError
 from dmm.files import sha256_file
+from dmm.model_cards import verify_against_card
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -78,7 +78,7 @@ class OnnxClassifier:
     """
 
     def __init__(self, path: Path, name: str) -> None:
-        verify_card(path)
+        verify_against_card(path)
         self.name, self.version = name, sha256_file(path)[:12]
         self._session = _session(path)
         self._input, self._sr, self._frame = _contract(self._session, path)

@@ -1,6 +1,7 @@
-"""A synthetic singer for a piece: formant synthesis (Klatt 1980) on the notes of the lead.
+"""Synthesise a voice for a piece by formant synthesis (Klatt 1980).
 
-``sing`` returns the voice alone; add it to the sound of ``render``.
+Singers and choirs follow the notes of the lead, rappers its rhythm; speakers are independent of it.
+``sing`` returns the voice alone, to be added to the sound of ``render``.
 """
 
 import numpy as np
@@ -13,7 +14,7 @@ from .singers import Voice, ensemble, random_voice
 from .vocal_line import vocal_line
 
 VOICE_RMS = 0.1
-"""Level where the voice sounds, before ``gain_db``: -20 dBFS, as the music of ``render``."""
+"""RMS of the voice before its ``gain_db``, without pauses: -20 dBFS, like ``render``'s music."""
 
 
 def sing(
@@ -21,8 +22,9 @@ def sing(
 ) -> Float[np.ndarray, "2 samples"]:
     """Synthesise float32 stereo of ``voice``, or of the seed's random voice, for a piece.
 
-    Where the voice sounds, its RMS is -20 dBFS plus its gain. A singing voice follows the notes of
-    the lead, moved by octaves into its range; if the lead does not play, the voice speaks.
+    Sung notes are the lead's, moved by octaves into the voice's range; a voice speaks if the lead
+    does not play. The RMS is -20 dBFS plus the voice's gain, over all samples that are at most
+    40 dB below the loudest.
     """
     voice = voice or random_voice(seed)
     n_samples = round(piece.duration_s * sr)
@@ -43,7 +45,7 @@ def sing(
 def _in_room(
     dry: Float[np.ndarray, "2 samples"], sr: int, level: float
 ) -> Float[np.ndarray, "2 samples"]:
-    """Add reverberation of half a second."""
+    """Add reverberation of half a second; ``level`` is its RMS relative to the dry sound's."""
     rng = np.random.default_rng(2044)
     time_s = np.arange(sr // 2) / sr
     tail = rng.standard_normal((2, len(time_s))) * np.exp(-time_s / 0.13) * (time_s > 0.015)

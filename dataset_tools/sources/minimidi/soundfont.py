@@ -29,7 +29,7 @@ KIT_PROGRAMS = {"electronic drums": 25, "chip drums": 25}
 """Roland's number of the TR-808 kit. Other kits, and SoundFonts without it, use the standard
 kit."""
 GAIN = 0.9
-"""Brings pieces near -20 dBFS RMS: on average -21.6 with TimGM6mb, -19.5 with FluidR3."""
+"""FluidSynth's master gain: the mean RMS is -21.6 dBFS with TimGM6mb, -19.5 with FluidR3."""
 SETTINGS = {
     "synth.reverb.active": 0,  # reverberation and chorus are effects of the style
     "synth.chorus.active": 0,
@@ -41,7 +41,7 @@ PAN_CONTROLLER = 10
 
 
 def checked_soundfont_sha256(path: Path) -> str:
-    """SHA-256 of a SoundFont; InputError with the remedy if it cannot be played here."""
+    """SHA-256 of a SoundFont; InputError if it or FluidSynth is missing, or it is damaged."""
     if not path.is_file():
         raise InputError(f"no SoundFont at {path}; name an .sf2 or .sf3 file (--soundfont)")
     with path.open("rb") as file:
@@ -55,10 +55,11 @@ def checked_soundfont_sha256(path: Path) -> str:
 
 
 def render_soundfont(piece: Piece, soundfont: Path, sr: int) -> Float[np.ndarray, "2 samples"]:
-    """Render to float32 stereo: round(duration_s * sr) samples, peak below 0.99, RMS near -20 dBFS.
+    """Render to float32 stereo of round(duration_s * sr) samples, with a peak of at most 0.99.
 
     FluidSynth starts notes at multiples of 64 samples, so they are up to 3 ms late at 22,050 Hz.
-    InputError if the SoundFont cannot be read or lacks an instrument of the piece.
+    InputError if FluidSynth is not installed, cannot read the SoundFont, or finds no preset for an
+    instrument of the piece.
     """
     synth, font = _open_synth(soundfont, sr)
     try:
@@ -71,7 +72,7 @@ def render_soundfont(piece: Piece, soundfont: Path, sr: int) -> Float[np.ndarray
 
 @contextmanager
 def _without_stderr() -> Iterator[None]:
-    """Discard what C libraries write to stderr, such as libinstpatch about damaged files."""
+    """Within the block, discard what C libraries write to stderr, as libinstpatch does."""
     stderr_copy = os.dup(2)
     try:
         with open(os.devnull, "wb") as nowhere:
@@ -84,7 +85,7 @@ def _without_stderr() -> Iterator[None]:
 
 @cache
 def _fluidsynth() -> Any:
-    """Module ``fluidsynth`` of pyfluidsynth, with the log of its C library switched off."""
+    """Import pyfluidsynth and switch off its library's log; InputError if either is missing."""
     try:
         library = importlib.import_module("fluidsynth")
     except ModuleNotFoundError as error:
@@ -104,7 +105,7 @@ def _fluidsynth() -> Any:
 
 
 def _c_function(name: str, *parameters: str | tuple[str, Any]) -> Any:
-    """A libfluidsynth function that pyfluidsynth lacks; parameters without type are pointers."""
+    """Bind a libfluidsynth function that pyfluidsynth lacks; untyped parameters are pointers."""
     typed = [p if isinstance(p, tuple) else (p, ctypes.c_void_p) for p in parameters]
     return importlib.import_module("fluidsynth").cfunc(
         name, ctypes.c_int, *((parameter, kind, 1) for parameter, kind in typed)
@@ -112,7 +113,7 @@ def _c_function(name: str, *parameters: str | tuple[str, Any]) -> Any:
 
 
 def _open_synth(soundfont: Path, sr: int) -> tuple[Any, int]:
-    """A new synthesiser, and its number for the SoundFont."""
+    """A new synthesiser and its number for the SoundFont; InputError for a damaged file."""
     synth = _fluidsynth().Synth(GAIN, float(sr), channels=16, **SETTINGS)
     font = synth.sfload(str(soundfont))
     if font < 0:
@@ -124,7 +125,10 @@ def _open_synth(soundfont: Path, sr: int) -> tuple[Any, int]:
 
 
 def _assign_channels(synth: Any, font: int, piece: Piece, file: str) -> dict[str, int]:
-    """Select preset and pan of every instrument; returns instrument name to channel."""
+    """Set preset and pan of every instrument; returns instrument name to MIDI channel.
+
+    InputError if the SoundFont lacks a preset.
+    """
     channels = {name: channel for channel, name in enumerate(piece.instruments)}
     for name, channel in channels.items():
         program = INSTRUMENTS[name].program
@@ -146,7 +150,7 @@ def _no_preset_message(file: str, name: str, place: str) -> str:
 def _play_notes(
     synth: Any, piece: Piece, channels: dict[str, int], sr: int
 ) -> Float[np.ndarray, "2 samples"]:
-    """Play all notes; a key that is pressed again while latest stays down for the later note."""
+    """Play all notes; a key pressed again before its release stays down for the later note."""
     out = np.zeros((2, round(piece.duration_s * sr)), np.float32)
     latest: dict[tuple[int, int], Note] = {}
     at = 0
@@ -171,18 +175,19 @@ def _key_events(piece: Piece, sr: int) -> list[tuple[int, bool, Note]]:
 
 
 def _velocity(note: Note) -> int:
-    """MIDI velocity with which a SoundFont is as loud as ``render``.
+    """MIDI velocity at which a SoundFont is as loud as ``render`` at the note's velocity.
 
-    A SoundFont's level is the square of the velocity, that of ``render`` its power of 1.5.
+    A SoundFont's level grows with the square of the velocity, that of ``render`` with its power of
+    1.5.
     """
     return round(127 * (note.velocity / 127) ** 0.75)
 
 
 def _render_samples(synth: Any, out: Float[np.ndarray, "2 samples"], start: int, stop: int) -> None:
-    """Write the synthesiser's sound from ``start`` to ``stop`` into ``out``, up to its end.
+    """Render the synthesiser's next samples into ``out`` from ``start`` to ``stop`` or its end.
 
-    pyfluidsynth's own ``get_samples`` returns 16 bits, clips, and is dithered by libc's ``rand``,
-    which other libraries use too: two processes would not always give the same bytes.
+    pyfluidsynth's own ``get_samples`` clips at 16 bits and dithers by libc's ``rand``. Other
+    libraries use ``rand`` too, so two processes would not always give the same bytes.
     """
     count = min(stop, out.shape[1]) - start
     if count > 0:

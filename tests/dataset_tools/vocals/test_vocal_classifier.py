@@ -9,8 +9,8 @@ from dataset_tools.sources.minimidi import compose, render
 from dataset_tools.sources.minimidi.singers import random_voice
 from dataset_tools.sources.minimidi.singing import sing
 from dataset_tools.vocals.classifier import SHIPPED, load_classifier
-from dmm.cards import card_hashes, sha256_of
 from dmm.errors import InputError, ModelError
+from dmm.model_cards import card_hashes, sha256_of
 
 onnx = pytest.importorskip("onnx")
 SR = 16_000
