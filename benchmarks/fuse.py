@@ -30,7 +30,7 @@ from dmm.checkpoints.sdxl_layout import single_file_tensors
 from dmm.checkpoints.sdxl_shapes import SIZE_EMBEDDING, SdxlShapes
 from dmm.checkpoints.tensorfile import TensorSpec, write_tensors
 from dmm.fusing.fuse import fuse
-from dmm.fusing.unfuse import Ranks, unfuse
+from dmm.fusing.unfuse import Ranks, extract_lora
 from dmm.generation.loading import Lora
 
 RANK = 16
@@ -88,7 +88,7 @@ def measure(step: str, base: Path, lora: Path, fused: Path) -> None:
     if step == "fuse":
         fuse(base, [Lora(lora)], fused)
     else:
-        unfuse(base, fused, lora.with_name("back.safetensors"), Ranks(RANK, RANK))
+        extract_lora(base, fused, lora.with_name("back.safetensors"), Ranks(RANK, RANK))
     print(before, _peak(), time.process_time() - start)
 
 

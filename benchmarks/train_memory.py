@@ -26,7 +26,7 @@ from dmm.checkpoints.network_shapes import TextEncoderShapes
 from dmm.checkpoints.sdxl_shapes import SIZE_EMBEDDING, SdxlShapes
 from dmm.engine import find_engine
 from dmm.pretraining.nano import NANO
-from dmm.training.forecast.memory.measure import measure
+from dmm.training.forecast.memory.count_step import count_step
 from dmm.training.forecast.memory.optimizer import optimizer_bytes
 from dmm.training.forecast.memory.step import TrainingStep
 
@@ -135,7 +135,7 @@ def engine_modules() -> Iterator[None]:
 def row(name: str, step: TrainingStep) -> str:
     """The Markdown row of one case."""
     began = time.monotonic()
-    forecast = measure(step)
+    forecast = count_step(step)
     seconds = time.monotonic() - began
     state = optimizer_bytes("adamw", forecast.lora, 4) or 0
     resting = 4 * (forecast.unet + forecast.lora_parameters) + state

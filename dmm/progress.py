@@ -1,4 +1,4 @@
-"""Progress bars on standard error, or progress reports to a listener instead."""
+"""Progress bars on standard error, or progress reports to a callback instead."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,29 +7,29 @@ from contextvars import ContextVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-Listener = Callable[[str, int, int], object]
+ProgressCallback = Callable[[str, int, int], object]
 """Called with a bar's name, finished steps and all steps; an exception in it ends the work."""
-_listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
+_callback: ContextVar[ProgressCallback | None] = ContextVar("callback", default=None)
 
 
 @contextmanager
-def progress_to(listener: Listener) -> Iterator[None]:
-    """Report progress to ``listener`` instead of showing bars, in this block and thread."""
-    token = _listener.set(listener)
+def progress_to(callback: ProgressCallback) -> Iterator[None]:
+    """Report progress to ``callback`` instead of showing bars, in this block and thread."""
+    token = _callback.set(callback)
     try:
         yield
     finally:
-        _listener.reset(token)
+        _callback.reset(token)
 
 
 @contextmanager
 def progress_bar(name: str, total: int) -> Iterator[Callable[..., None]]:
-    """Show a bar of ``total`` steps, or report to the listener that ``progress_to`` set.
+    """Show a bar of ``total`` steps, or report to the callback that ``progress_to`` set.
 
-    Yields ``advance(steps=1, note="")``; a listener receives no notes.
+    Yields ``advance(steps=1, note="")``; a callback receives no notes.
     """
-    if listener := _listener.get():
-        yield _advance_for(listener, name, total)
+    if callback := _callback.get():
+        yield _advance_for(callback, name, total)
         return
     columns = (
         TextColumn("{task.description}"),
@@ -47,13 +47,13 @@ def progress_bar(name: str, total: int) -> Iterator[Callable[..., None]]:
         yield advance
 
 
-def _advance_for(listener: Listener, name: str, total: int) -> Callable[..., None]:
+def _advance_for(callback: ProgressCallback, name: str, total: int) -> Callable[..., None]:
     done = 0
 
     def advance(steps: int = 1, note: str = "") -> None:
         nonlocal done
         done += steps
-        listener(name, done, total)
+        callback(name, done, total)
 
-    listener(name, 0, total)
+    callback(name, 0, total)
     return advance

@@ -24,7 +24,7 @@ class Stopping:
         self.status = "finished"
         self.reason: str | None = None
         self._requested: tuple[str, str | None] = ("finished", None)
-        self._saves_first = False
+        self._finishes_step = False
         self._handlers: dict[int, Any] = {}
 
     def catch_signals(self) -> None:
@@ -37,9 +37,9 @@ class Stopping:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
 
-    def finish_steps_first(self) -> None:
+    def finish_step_on_signal(self) -> None:
         """From here on ctrl-C waits for the step; before, there is nothing to save."""
-        self._saves_first = True
+        self._finishes_step = True
 
     def request(self, status: str, reason: str) -> None:
         """Ask for an end after the current step."""
@@ -58,6 +58,6 @@ class Stopping:
         return status != "finished"
 
     def _caught(self, _number: int, _frame: Any) -> None:
-        if not self._saves_first or self._requested[0] == "interrupted":
+        if not self._finishes_step or self._requested[0] == "interrupted":
             raise KeyboardInterrupt
         self.request("interrupted", "interrupted")

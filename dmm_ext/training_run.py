@@ -100,7 +100,7 @@ class TrainingRun:
                 self._preview()
         for name in CHATTY:
             logging.getLogger(name).setLevel(logging.WARNING)
-        self.stopping.finish_steps_first()
+        self.stopping.finish_step_on_signal()
 
     def step_ended(self) -> None:
         """After an optimizer step: average, validate, preview, save and stop where due."""

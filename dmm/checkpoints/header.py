@@ -6,8 +6,8 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from ..cards import verify_card
 from ..errors import ModelError
+from ..model_cards import verify_against_card
 
 Header = dict[str, list[int]]
 """Shapes by tensor name."""
@@ -41,7 +41,7 @@ def _open(path: Path) -> Any:
         raise ModelError(f"{path}: a folder; name the one .safetensors file that holds the model")
     if not path.is_file():
         raise ModelError(f"{path}: no such checkpoint or LoRA; check the path")
-    verify_card(path)
+    verify_against_card(path)
     try:
         return safe_open(path, framework="numpy")
     except SafetensorError as error:

@@ -71,7 +71,7 @@ def _convert_all(name: str, paths: list[Path], convert: Callable[[Path], list[Pa
     with progress_bar(name, len(paths)) as advance:
         for path in paths:
             try:
-                _refuse_same_name(path, sources)
+                _refuse_same_stem(path, sources)
                 written.extend(convert(path))
             except DmmError as error:
                 failures.append(f"error: {error}")
@@ -85,7 +85,7 @@ def _convert_all(name: str, paths: list[Path], convert: Callable[[Path], list[Pa
         raise typer.Exit(1)
 
 
-def _refuse_same_name(path: Path, sources: dict[str, Path]) -> None:
+def _refuse_same_stem(path: Path, sources: dict[str, Path]) -> None:
     """InputError for two inputs of the same name, which would write the same files."""
     earlier = sources.setdefault(path.stem, path)
     if earlier != path:

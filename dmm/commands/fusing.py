@@ -63,7 +63,7 @@ def fuse(
         print(compare(base, loras, out, prompt, seed, steps))
 
 
-def unfuse(
+def extract_lora(
     base: Annotated[Path, typer.Argument(help="Checkpoint before training or fusing.")],
     fused: Annotated[Path, typer.Argument(help="Checkpoint after it, of the same sizes.")],
     out: Annotated[Path, typer.Option(help="LoRA to write, a .safetensors file.")],
@@ -96,11 +96,10 @@ def unfuse(
     """
     from dataclasses import asdict
 
-    from ..fusing.unfuse import Ranks
-    from ..fusing.unfuse import unfuse as extract
+    from ..fusing.unfuse import Ranks, extract_lora
 
     ranks = Ranks(rank, rank if conv_rank is None else conv_rank)
-    found = extract(base, fused, out, ranks, precision)
+    found = extract_lora(base, fused, out, ranks, precision)
     if json:
         print(json_format.dumps(asdict(found), indent=2))
         return

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..cards import sha256_of
 from ..checkpoints.architecture import Shapes, read_architecture
 from ..checkpoints.header import read_metadata
 from ..checkpoints.lora import clip_skip
 from ..errors import ModelError
 from ..generation.loading import Lora
+from ..model_cards import sha256_of
 
 _MUST_AGREE = ("dmm_format", "dmm_format_parameters", "dmm_stereo")
 ARCHITECTURES = {"sdxl": "stable-diffusion-xl-v1-base", "sd15": "stable-diffusion-v1"}

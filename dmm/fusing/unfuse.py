@@ -1,6 +1,6 @@
 """Extract a LoRA from two checkpoints: the difference that was trained or fused into the second.
 
-The difference of every layer that sd-scripts trains is reduced to its strongest directions, the
+The difference of every layer that sd-scripts trains is reduced to its best_factors directions, the
 best approximation of that rank (Eckart and Young 1936). Both files are read one tensor at a time.
 """
 
@@ -35,19 +35,19 @@ from .weights import Factors
 class Ranks:
     """Ranks of an extracted LoRA."""
 
-    matrix: int
+    matrix_rank: int
     """Rank of linear layers and 1×1 convolutions, 1 or more."""
-    kernel: int
+    kernel_rank: int
     """Rank of larger convolutions; 0 skips them."""
 
     def of(self, size: tuple[int, ...]) -> int:
         """Rank for a layer of this size, at most its full rank."""
-        wanted = self.kernel if math.prod(size[2:]) > 1 else self.matrix
+        wanted = self.kernel_rank if math.prod(size[2:]) > 1 else self.matrix_rank
         return min(wanted, size[0], math.prod(size[1:]))
 
 
 @dataclass(frozen=True)
-class Layer:
+class ExtractedLayer:
     """Rank and kept energy of one extracted layer."""
 
     name: str
@@ -62,7 +62,7 @@ class Layer:
 class Extraction:
     """Extracted layers, and differing tensors that a LoRA cannot hold."""
 
-    layers: list[Layer] = field(default_factory=list)
+    layers: list[ExtractedLayer] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     """Differing biases, norms, embeddings and VAE tensors, and kernels at rank 0."""
 
@@ -73,7 +73,7 @@ class Extraction:
         return kept / sum(layer.change for layer in self.layers)
 
 
-def unfuse(
+def extract_lora(
     base: Path, fused: Path, out: Path, ranks: Ranks, precision: str | None = None
 ) -> Extraction:
     """Write the LoRA that turns ``base`` into ``fused`` as closely as the ranks allow.
@@ -81,10 +81,10 @@ def unfuse(
     ``precision`` None means that of ``fused``. ModelError for checkpoints of different sizes, and
     if no layer of a LoRA differs.
     """
-    if ranks.matrix < 1 or ranks.kernel < 0:
+    if ranks.matrix_rank < 1 or ranks.kernel_rank < 0:
         raise ValueError(f"a rank is 1 or more, of kernels 0 or more; got {ranks}")
     refuse_same(out, base, fused)
-    layers = _layers_of_both(base, fused)
+    layers = _layers_by_tensor(base, fused)
     found, tensors = Extraction(), {}
     with open_tensors(base) as before, open_tensors(fused) as after:
         dtype = dtype_of(precision) or main_dtype(after)
@@ -101,20 +101,20 @@ def unfuse(
                     )
                 if change == 0:  # of q, k and v in one tensor, not all may differ
                     continue
-                factors, kept = strongest(delta, ranks.of(location.size))
+                factors, kept = best_factors(delta, ranks.of(location.size))
                 found.layers.append(
-                    Layer(layer, len(factors.down), change, min(kept / change, 1.0))
+                    ExtractedLayer(layer, len(factors.down), change, min(kept / change, 1.0))
                 )
-                tensors |= _tensors(layer, factors, dtype)
+                tensors |= _lora_tensors(layer, factors, dtype)
     if not found.layers:
         raise ModelError(f"{fused}: no layer differs from {base}; there is nothing to extract")
     specs = in_order({name: TensorSpec(t.dtype, tuple(t.shape)) for name, t in tensors.items()})
-    metadata = extracted_metadata(base, fused, out.stem, ranks.matrix, ranks.kernel)
+    metadata = extracted_metadata(base, fused, out.stem, ranks.matrix_rank, ranks.kernel_rank)
     write_tensors(out, specs, ((name, tensors[name]) for name in specs), metadata)
     return found
 
 
-def strongest(delta: Float[Tensor, "out ..."], rank: int) -> tuple[Factors, float]:
+def best_factors(delta: Float[Tensor, "out ..."], rank: int) -> tuple[Factors, float]:
     """Best factors of this rank, and the sum of squares of their product.
 
     The directions are eigenvectors of the smaller Gram matrix: several times faster than an SVD,
@@ -134,7 +134,7 @@ def strongest(delta: Float[Tensor, "out ..."], rank: int) -> tuple[Factors, floa
     return Factors(up.float(), down.float(), scale=1.0), float(strengths.square().sum())
 
 
-def _layers_of_both(base: Path, fused: Path) -> dict[str, dict[str, LayerLocation]]:
+def _layers_by_tensor(base: Path, fused: Path) -> dict[str, dict[str, LayerLocation]]:
     """Layers in each tensor; ModelError if the two checkpoints have different sizes."""
     shapes, others = read_architecture(base), read_architecture(fused)
     if shapes != others:
@@ -159,7 +159,7 @@ def _changed(before: TensorFile, after: TensorFile) -> Iterator[tuple[str, Tenso
             advance()
 
 
-def _tensors(layer: str, factors: Factors, dtype: torch.dtype) -> dict[str, Tensor]:
+def _lora_tensors(layer: str, factors: Factors, dtype: torch.dtype) -> dict[str, Tensor]:
     rank = len(factors.down)
     return {
         f"{layer}.lora_down.weight": factors.down.to(dtype),

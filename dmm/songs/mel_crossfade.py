@@ -22,7 +22,7 @@ QUIET = 1e-5
 
 
 @dataclass(frozen=True)
-class Mel:
+class MelMagnitudes:
     """Linear magnitudes of a mel image, low rows first."""
 
     magnitude: Float[np.ndarray, "channels mels frames"]
@@ -31,19 +31,19 @@ class Mel:
     """For mid and side: 0 right, 128 centre, 255 left."""
 
 
-def to_mel(image: UInt8[np.ndarray, "rows frames *rgb"], fmt: MelFormat) -> Mel:
+def to_mel(image: UInt8[np.ndarray, "rows frames *rgb"], fmt: MelFormat) -> MelMagnitudes:
     """Magnitudes of an image's channels."""
     levels = image[::-1]
     if image.ndim == 2:
-        return Mel(from_level(levels, fmt)[None])
+        return MelMagnitudes(from_level(levels, fmt)[None])
     channels = (1, 2) if fmt.stereo == "left-right" else (0, 1)
     magnitude = np.stack([from_level(levels[..., i], fmt) for i in channels])
     if fmt.stereo == "left-right":
-        return Mel(magnitude)
-    return Mel(magnitude, levels[..., 2].astype(np.float32))
+        return MelMagnitudes(magnitude)
+    return MelMagnitudes(magnitude, levels[..., 2].astype(np.float32))
 
 
-def to_image(mel: Mel, fmt: MelFormat) -> UInt8[np.ndarray, "rows frames *rgb"]:
+def to_image(mel: MelMagnitudes, fmt: MelFormat) -> UInt8[np.ndarray, "rows frames *rgb"]:
     """The image of magnitudes; the inverse of ``to_mel`` up to rounding."""
     levels = [to_level(channel, fmt) for channel in mel.magnitude]
     if len(levels) == 1:
@@ -63,8 +63,8 @@ def as_stereo(
     return np.stack([image, np.zeros_like(image), np.full_like(image, 128)], axis=-1)
 
 
-def power_at_ends(
-    mel: Mel, fmt: MelFormat
+def power_at_start_and_end(
+    mel: MelMagnitudes, fmt: MelFormat
 ) -> tuple[Float[np.ndarray, " mels"], Float[np.ndarray, " mels"]]:
     """Mean power of each row in the first and in the last ``GAIN_S`` seconds."""
     n = max(1, round(GAIN_S * fmt.sr / fmt.hop_length))
@@ -74,41 +74,43 @@ def power_at_ends(
 
 
 def matching_gain_db(
-    end: Float[np.ndarray, " mels"], start: Float[np.ndarray, " mels"]
+    outgoing: Float[np.ndarray, " mels"], incoming: Float[np.ndarray, " mels"]
 ) -> Float[np.ndarray, " mels"]:
-    """Gain in dB that lifts a clip's start to the previous clip's end, smoothed over rows."""
+    """Gain in dB by row that lifts an incoming clip's power to the outgoing clip's, smoothed."""
     from scipy.ndimage import gaussian_filter1d
 
     smooth = [
         gaussian_filter1d(power, GAIN_SMOOTHING * len(power), mode="nearest")
-        for power in (end, start)
+        for power in (outgoing, incoming)
     ]
     floor = max(QUIET * max(float(p.max()) for p in smooth), np.finfo(np.float32).tiny)
     gain_db = 10 * np.log10((smooth[0] + floor) / (smooth[1] + floor))
     return gain_db.clip(-MOST_GAIN_DB, MOST_GAIN_DB)
 
 
-def with_gain_ramps(
-    mel: Mel, at_start_db: Float[np.ndarray, " mels"], at_end_db: Float[np.ndarray, " mels"]
-) -> Mel:
+def with_gains_at_ends(
+    mel: MelMagnitudes,
+    at_start_db: Float[np.ndarray, " mels"],
+    at_end_db: Float[np.ndarray, " mels"],
+) -> MelMagnitudes:
     """Apply one gain at the start, the other at the end, and ramp both to 0 dB in the middle."""
     place = np.linspace(-1, 1, mel.magnitude.shape[-1])
     gain_db = np.outer(at_start_db, (-place).clip(0)) + np.outer(at_end_db, place.clip(0))
-    return Mel(mel.magnitude * (10 ** (gain_db / 20)).astype(np.float32), mel.balance)
+    return MelMagnitudes(mel.magnitude * (10 ** (gain_db / 20)).astype(np.float32), mel.balance)
 
 
-def crossfade(end: Mel, start: Mel) -> Mel:
+def mix_overlap(outgoing: MelMagnitudes, incoming: MelMagnitudes) -> MelMagnitudes:
     """Equal-power crossfade of two spans of equal width."""
-    place = (np.arange(end.magnitude.shape[-1]) + 0.5) / max(1, end.magnitude.shape[-1])
+    place = (np.arange(outgoing.magnitude.shape[-1]) + 0.5) / max(1, outgoing.magnitude.shape[-1])
     share = np.square(np.sin(0.5 * np.pi * place)).astype(np.float32)
-    power = (1 - share) * np.square(end.magnitude) + share * np.square(start.magnitude)
+    power = (1 - share) * np.square(outgoing.magnitude) + share * np.square(incoming.magnitude)
     balance = None
-    if end.balance is not None and start.balance is not None:
-        balance = (1 - share) * end.balance + share * start.balance
-    return Mel(np.sqrt(power), balance)
+    if outgoing.balance is not None and incoming.balance is not None:
+        balance = (1 - share) * outgoing.balance + share * incoming.balance
+    return MelMagnitudes(np.sqrt(power), balance)
 
 
-def cut(mel: Mel, start: int, stop: int) -> Mel:
+def columns(mel: MelMagnitudes, start: int, stop: int) -> MelMagnitudes:
     """Columns from ``start`` to before ``stop``."""
     balance = None if mel.balance is None else mel.balance[:, start:stop]
-    return Mel(mel.magnitude[..., start:stop], balance)
+    return MelMagnitudes(mel.magnitude[..., start:stop], balance)

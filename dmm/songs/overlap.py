@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from ..codec.mel import MelFormat
 from ..sound.rhythm import SHARP_S, beat_comb, beat_period, mel_onsets, smooth_onsets
-from .mel_crossfade import Mel
+from .mel_crossfade import MelMagnitudes
 
 SLACK_S = 0.25
 """Range around the wanted overlap, in seconds, where no common beat is known."""
@@ -28,7 +28,7 @@ class Beats:
     """Frames from beat to beat; None if no beat was found."""
 
 
-def detect_beats(mel: Mel, fmt: MelFormat, tempo_bpm: float | None = None) -> Beats:
+def detect_beats(mel: MelMagnitudes, fmt: MelFormat, tempo_bpm: float | None = None) -> Beats:
     """Onsets, and beats at the stated tempo or else at the detected one."""
     rate_hz = fmt.sr / fmt.hop_length
     onsets = mel_onsets(mel.magnitude.sum(0))

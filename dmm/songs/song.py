@@ -29,7 +29,7 @@ from .joint_diffusion import decode_windows, sample_jointly
 from .latent_windows import OVERLAP
 from .layout import SongLayout, SongOptions, lay_out_song
 from .song_files import Song, Track, check_out, write_song
-from .timeline import Timeline, choose_timeline
+from .timeline import Timeline, timeline_from_options
 
 
 def song(
@@ -72,7 +72,7 @@ def song(
     """
     if not isinstance(timeline, Timeline):
         path = None if timeline is None else Path(timeline)
-        timeline = choose_timeline(path, prompt, seconds, bars, bpm)
+        timeline = timeline_from_options(path, prompt, seconds, bars, bpm)
     if not isinstance(model, LoadedModel):
         model = LoadedModel(Path(model), as_loras(lora), device, precision, offload)
     defaults = default_sampling(model.path, model.loras)

@@ -1,6 +1,6 @@
 """Join finished clips to one song, behind ``dmm stitch``.
 
-Mel images are crossfaded on the beat; then the whole image is turned into sound at once.
+MelMagnitudes images are crossfaded on the beat; then the whole image is turned into sound at once.
 """
 
 import json
@@ -18,15 +18,15 @@ from ..codec.image import read_image
 from ..codec.mel import MelFormat
 from ..errors import InputError
 from .mel_crossfade import (
-    Mel,
+    MelMagnitudes,
     as_stereo,
-    crossfade,
-    cut,
+    columns,
     matching_gain_db,
-    power_at_ends,
+    mix_overlap,
+    power_at_start_and_end,
     to_image,
     to_mel,
-    with_gain_ramps,
+    with_gains_at_ends,
 )
 from .overlap import Overlap, choose_overlap, detect_beats
 from .song_files import Song, Span, Track, check_out, write_song
@@ -191,7 +191,7 @@ def lay_out_clips(clips: Sequence[FinishedClip], options: StitchOptions) -> Stit
     for clip in clips:
         mel = to_mel(clip.image, fmt)
         beats.append(detect_beats(mel, fmt, options.tempo_bpm or clip.tempo_bpm))
-        ends.append(power_at_ends(mel, fmt))
+        ends.append(power_at_start_and_end(mel, fmt))
     numbers = range(len(clips))
     pairs = [*pairwise(numbers), *([(numbers[-1], 0)] if options.loop else [])]
     overlaps, gains_db = [], []
@@ -214,32 +214,34 @@ def render(
     """The wide image; beside it only a few clips' magnitudes are in memory."""
     fmt, is_loop = clips[0].fmt, len(layout.overlaps) == len(clips)
     wide = np.zeros((fmt.n_mels, layout.n_frames, *clips[0].image.shape[2:]), np.uint8)
-    before: Mel | None = None
+    before: MelMagnitudes | None = None
     if is_loop:
         last = _with_matched_levels(clips, layout, len(clips) - 1)
-        before = cut(last, _width(last) - layout.overlaps[-1].frames, _width(last))
+        before = columns(last, _width(last) - layout.overlaps[-1].frames, _width(last))
     for number, start in enumerate(layout.starts):
         mel = _with_matched_levels(clips, layout, number)
         if before is not None and _width(before):
-            head = crossfade(before, cut(mel, 0, _width(before)))
+            head = mix_overlap(before, columns(mel, 0, _width(before)))
             wide[:, start : start + _width(before)] = to_image(head, fmt)
         first, stop = (_width(before) if before else 0), _width(mel)
         if number < len(layout.overlaps):
             stop -= layout.overlaps[number].frames
-            before = cut(mel, stop, _width(mel))
+            before = columns(mel, stop, _width(mel))
         if stop > first:
-            wide[:, start + first : start + stop] = to_image(cut(mel, first, stop), fmt)
+            wide[:, start + first : start + stop] = to_image(columns(mel, first, stop), fmt)
     return wide
 
 
-def _with_matched_levels(clips: Sequence[FinishedClip], layout: StitchLayout, number: int) -> Mel:
+def _with_matched_levels(
+    clips: Sequence[FinishedClip], layout: StitchLayout, number: int
+) -> MelMagnitudes:
     """A clip with half the gain at each joint; its neighbour gets the other half."""
     clip, none = clips[number], np.zeros(clips[number].fmt.n_mels)
     gains_db, is_loop = layout.gains_db, len(layout.overlaps) == len(clips)
     at_start = gains_db[number - 1] if number or is_loop else none
     at_end = gains_db[number] if number < len(gains_db) else none
-    return with_gain_ramps(to_mel(clip.image, clip.fmt), at_start / 2, -at_end / 2)
+    return with_gains_at_ends(to_mel(clip.image, clip.fmt), at_start / 2, -at_end / 2)
 
 
-def _width(mel: Mel) -> int:
+def _width(mel: MelMagnitudes) -> int:
     return mel.magnitude.shape[-1]

@@ -77,7 +77,7 @@ class Timeline(BaseModel, frozen=True, extra="forbid"):
         passed = np.zeros(len(times_s))
         around = [0.0, self.seconds] if loop else []
         for border_s in [*self.borders_s, *around]:
-            passed += self._passed(np.asarray(times_s) - border_s)
+            passed += self._share_passed(np.asarray(times_s) - border_s)
         place = passed - 1 if loop else passed
         n = len(self.part)
         weights = np.zeros((len(times_s), n))
@@ -86,14 +86,14 @@ class Timeline(BaseModel, frozen=True, extra="forbid"):
             np.add.at(weights, (rows, part % n), share)
         return weights
 
-    def _passed(self, beyond_s: Float[np.ndarray, " times"]) -> Float[np.ndarray, " times"]:
+    def _share_passed(self, beyond_s: Float[np.ndarray, " times"]) -> Float[np.ndarray, " times"]:
         """0 before a border, 1 after it, rising linearly across the crossfade."""
         if self.crossfade_s == 0:
             return (beyond_s >= 0).astype(float)
         return (beyond_s / self.crossfade_s + 0.5).clip(0, 1)
 
 
-def choose_timeline(
+def timeline_from_options(
     path: Path | None = None,
     prompt: str | None = None,
     seconds: float | None = None,
@@ -131,15 +131,15 @@ def read_timeline(path: Path) -> Timeline:
     try:
         timeline = Timeline(**stated)
     except ValidationError as error:
-        raise InputError(f"{path}: {_first_fault(error)}") from error
-    _check_order(path, timeline)
+        raise InputError(f"{path}: {_fault_message(error)}") from error
+    _check_no_gaps_or_overlaps(path, timeline)
     return timeline
 
 
-def _first_fault(error: ValidationError) -> str:
+def _fault_message(error: ValidationError) -> str:
     faults = error.errors()
-    mistyped = (fault for fault in faults if fault["type"] == "extra_forbidden")
-    fault = next(mistyped, faults[0])  # a missing key may only be misspelt
+    misspelt = (fault for fault in faults if fault["type"] == "extra_forbidden")
+    fault = next(misspelt, faults[0])  # a missing key may only be misspelt
     *place, name = fault["loc"]
     where = f"part {int(place[1]) + 1}: " if len(place) > 1 else ""
     if fault["type"] == "extra_forbidden":
@@ -153,7 +153,7 @@ def _first_fault(error: ValidationError) -> str:
     return f"{where}{name}: {fault['msg'][0].lower()}{fault['msg'][1:]}{stated}"
 
 
-def _check_order(path: Path, timeline: Timeline) -> None:
+def _check_no_gaps_or_overlaps(path: Path, timeline: Timeline) -> None:
     """InputError for gaps between parts and for overlaps."""
     if timeline.part[0].start > EQUAL_S:
         raise InputError(

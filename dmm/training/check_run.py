@@ -26,7 +26,7 @@ class CheckReport:
     @property
     def may_start(self) -> bool:
         """Whether no finding is an error."""
-        return _may_start(self.findings)
+        return _has_no_errors(self.findings)
 
 
 def check_run(
@@ -48,14 +48,14 @@ def check_run(
     inputs = read_inputs(preset, dataset, base, settings)
     findings = check_settings(inputs.settings, inputs.facts)
     speed = None
-    if timed and _may_start(findings):
+    if timed and _has_no_errors(findings):
         speed = calibrate(inputs, partial(run_trainer, set_up_engine()))
     found = forecast(inputs.settings, inputs.facts, inputs.shapes, out or Path(), vram_gb, speed)
     findings = [*findings, *found.findings]
     return CheckReport(tuple(sorted(findings, key=lambda f: f.severity != "error")), found)
 
 
-def _may_start(findings: Iterable[Finding]) -> bool:
+def _has_no_errors(findings: Iterable[Finding]) -> bool:
     return not any(finding.severity == "error" for finding in findings)
 
 

@@ -16,7 +16,7 @@ from ..errors import DmmError, PresetError
 from ..files import write_text
 from .engine_run import read_outcome, run_trainer
 from .resuming import refuse_to_overwrite, resumed_record, state_to_resume
-from .rules.check import refuse_errors
+from .rules.check import warnings_or_error
 from .run_inputs import read_inputs, run_record, write_engine_files
 
 
@@ -42,10 +42,10 @@ def train(
     dataset, base, out = Path(dataset), Path(base), Path(out)
     from_weights = Path(from_weights) if from_weights else None
     inputs = read_inputs(preset, dataset, base, settings)
-    for warning in refuse_errors(inputs.settings, inputs.facts):
+    for warning in warnings_or_error(inputs.settings, inputs.facts):
         print(warning, file=sys.stderr)
     record = run_record(inputs, {"name": name, "processes": processes})
-    state, first_weights = None, None
+    state, starting_weights = None, None
     if resume:
         if from_weights:
             raise PresetError("--resume continues with the run's weights: leave out --from-weights")
@@ -58,11 +58,11 @@ def train(
             from .starting_weights import write_starting_weights  # imports torch
 
             target = out / "state" / "start.safetensors"
-            first_weights = write_starting_weights(
+            starting_weights = write_starting_weights(
                 from_weights, target, inputs.settings, base, inputs.format_name
             )
     engine = set_up_engine()
-    write_engine_files(inputs, out, name, state, first_weights)
+    write_engine_files(inputs, out, name, state, starting_weights)
     _write_record(out, record, {"status": "started"})
     try:
         outcome = run_trainer(engine, out, processes)
@@ -72,7 +72,7 @@ def train(
             _write_record(out, record, {"status": status} | read_outcome(out))
         raise
     _write_record(out, record, outcome)
-    _write_run_card(out)
+    _write_curve_and_card(out)
     return out / f"{name}.safetensors"
 
 
@@ -80,7 +80,7 @@ def _write_record(out: Path, record: dict[str, Any], outcome: dict[str, Any]) ->
     write_text(out / "run.json", json.dumps(record | outcome, indent=2) + "\n")
 
 
-def _write_run_card(out: Path) -> None:
+def _write_curve_and_card(out: Path) -> None:
     """Write curve.png and RUN.md; only warn if that fails, because the run itself is done."""
     from .run_card.card import write_card  # these import SciPy and matplotlib, for which a typo
     from .run_card.curve import write_curve  # in a preset should not have to wait

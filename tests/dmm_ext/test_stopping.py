@@ -18,7 +18,7 @@ def together(other="finished"):
 
 def test_a_signal_after_the_agreement_waits_for_the_next_one():
     stopping = Stopping()
-    stopping.finish_steps_first()
+    stopping.finish_step_on_signal()
     assert not stopping.agree(together())
     stopping._caught(2, None)
     assert stopping.status == "finished"  # or this process alone would save a state
@@ -38,7 +38,7 @@ def test_ctrl_c_ends_at_once_before_the_training_and_the_second_time():
     stopping = Stopping()
     with pytest.raises(KeyboardInterrupt):
         stopping._caught(2, None)
-    stopping.finish_steps_first()
+    stopping.finish_step_on_signal()
     stopping._caught(2, None)
     with pytest.raises(KeyboardInterrupt):
         stopping._caught(2, None)

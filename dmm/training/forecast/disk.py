@@ -12,7 +12,7 @@ from ..rules.base import Finding
 from ..trainer_constants import PROMPTS_FROM_CAPTIONS
 from .memory.estimate import readable_size
 from .memory.optimizer import optimizer_bytes, optimizer_name
-from .memory.step import BYTES, MeasuredStep, TrainingStep
+from .memory.step import BYTES, CountedStep, TrainingStep
 
 SAVED_BYTES = {"fp16": 2, "bf16": 2, "float": 4}
 """Bytes per number by ``save_precision``; unset, a number keeps its precision in training."""
@@ -27,13 +27,13 @@ class DiskUse:
     """Numbers and bytes of the files in a RUN folder at its fullest."""
 
     lora_files: int
-    lora: int
+    lora_bytes: int
     """Bytes of one."""
     states: int
-    state: int
+    state_bytes: int
     """Bytes of one."""
     previews: int
-    preview: int
+    preview_bytes: int
     """Bytes of one, at most: uncompressed images and sounds, and again in TensorBoard's log."""
     free: int
     """Bytes that are free where the RUN folder will be."""
@@ -42,39 +42,39 @@ class DiskUse:
     def total(self) -> int:
         """Bytes of all files."""
         pairs = (
-            (self.lora_files, self.lora),
-            (self.states, self.state),
-            (self.previews, self.preview),
+            (self.lora_files, self.lora_bytes),
+            (self.states, self.state_bytes),
+            (self.previews, self.preview_bytes),
         )
         return sum(count * size for count, size in pairs)
 
 
 def estimate_disk(
-    settings: RunSettings, facts: Facts, step: TrainingStep, measured: MeasuredStep, out: Path
+    settings: RunSettings, facts: Facts, step: TrainingStep, counted: CountedStep, out: Path
 ) -> DiskUse:
     """The files that the RUN folder ``out``, which need not exist yet, will hold."""
     steps = total_steps(settings, facts.dataset)
     validates = bool(facts.dataset and facts.dataset.n_val and settings["validate_every_n_steps"])
     itemsize = BYTES[step.lora_dtype]
-    lora = lora_file_bytes(measured, SAVED_BYTES.get(settings["save_precision"] or "", itemsize))
-    state = optimizer_bytes(optimizer_name(settings), measured.lora, itemsize) or 0
-    state += RECORD_BYTES * sum(count for _, count in measured.lora)
-    average = measured.lora_parameters * 4 if settings["ema_decay"] else 0
+    lora = lora_file_bytes(counted, SAVED_BYTES.get(settings["save_precision"] or "", itemsize))
+    state = optimizer_bytes(optimizer_name(settings), counted.lora, itemsize) or 0
+    state += RECORD_BYTES * sum(count for _, count in counted.lora)
+    average = counted.lora_parameters * 4 if settings["ema_decay"] else 0
     return DiskUse(
         lora_files=times_due(steps, settings["save_every_n_steps"]) + 1 + validates,
-        lora=lora,
+        lora_bytes=lora,
         states=kept_states(settings, steps),
-        state=lora_file_bytes(measured, itemsize) + state + average + lora * validates,
+        state_bytes=lora_file_bytes(counted, itemsize) + state + average + lora * validates,
         previews=times_due_or_last(steps, settings["preview_every_n_steps"], at_start=True),
-        preview=preview_bytes(settings, facts),
+        preview_bytes=bytes_per_preview(settings, facts),
         free=free_bytes(out),
     )
 
 
-def lora_file_bytes(measured: MeasuredStep, itemsize: int) -> int:
+def lora_file_bytes(counted: CountedStep, itemsize: int) -> int:
     """Size of a LoRA file at ``itemsize`` bytes per number, without its metadata (kilobytes)."""
-    numbers = measured.lora_parameters + measured.lora_modules  # each module has an alpha
-    return numbers * itemsize + measured.lora_modules * TENSORS_PER_MODULE * HEADER_BYTES
+    numbers = counted.lora_parameters + counted.lora_modules  # each module has an alpha
+    return numbers * itemsize + counted.lora_modules * TENSORS_PER_MODULE * HEADER_BYTES
 
 
 def kept_states(settings: RunSettings, steps: int) -> int:
@@ -86,18 +86,18 @@ def kept_states(settings: RunSettings, steps: int) -> int:
     return min(saved, keep + 1) if keep else saved
 
 
-def preview_clips(settings: RunSettings) -> int:
+def clips_per_preview(settings: RunSettings) -> int:
     """Number of clips in one preview."""
     prompts = len(set(settings["preview_prompts"] or ())) or PROMPTS_FROM_CAPTIONS
     return prompts * settings["preview_count"]
 
 
-def preview_bytes(settings: RunSettings, facts: Facts) -> int:
+def bytes_per_preview(settings: RunSettings, facts: Facts) -> int:
     """Size of one preview at most: grey images and 16-bit sound, in files and in TensorBoard."""
     from ...codec.mel import load_format  # imports SciPy
 
     fmt = load_format((facts.dataset.format if facts.dataset else None) or DEFAULT_FORMAT)
-    return preview_clips(settings) * 2 * (fmt.n_mels * fmt.n_frames + 2 * fmt.clip_samples)
+    return clips_per_preview(settings) * 2 * (fmt.n_mels * fmt.n_frames + 2 * fmt.clip_samples)
 
 
 def times_due(steps: int, interval: int | None) -> int:
@@ -125,19 +125,17 @@ def disk_error(settings: RunSettings, needed: DiskUse, out: Path) -> Finding | N
     """An error if the run does not fit on the disk."""
     if needed.total <= needed.free:
         return None
-    parts = {
-        f"{needed.states} states of {readable_size(needed.state)}": needed.states * needed.state,
-        f"{needed.lora_files} LoRA files of {readable_size(needed.lora)}": needed.lora_files
-        * needed.lora,
-        f"{needed.previews} previews of at most {readable_size(needed.preview)}": needed.previews
-        * needed.preview,
-    }
+    parts = (
+        (needed.states, needed.state_bytes, "states of"),
+        (needed.lora_files, needed.lora_bytes, "LoRA files of"),
+        (needed.previews, needed.preview_bytes, "previews of at most"),
+    )
     keys = ("save_every_n_steps", "save_last_n_steps_state", "preview_every_n_steps")
     stated = settings.quote_stated(*keys)
-    largest = max(parts, key=lambda words: parts[words])
+    count, size, kind = max(parts, key=lambda part: part[0] * part[1])
     message = (
         f"{out}: the run takes {readable_size(needed.total)}, {readable_size(needed.free)} are "
-        f"free; most is for {largest}; make room, or save less often"
+        f"free; most is for {count} {kind} {readable_size(size)}; make room, or save less often"
         f"{f' ({stated})' if stated else ''}"
     )
     return Finding("no-space", "error", message)

@@ -24,7 +24,7 @@ from ..presets import RunSettings
 from ..rules.base import value_in_force
 from ..run_inputs import RunInputs, write_engine_files
 from ..trainer_constants import VALIDATION_BATCH, VALIDATION_TIMESTEPS
-from .disk import preview_clips, times_due_or_last
+from .disk import clips_per_preview, times_due_or_last
 
 CALIBRATION_STEPS = 3
 """The first is slow (memory is allocated, kernels are chosen); the median of three is not."""
@@ -123,7 +123,7 @@ def estimate_duration(
     guided = 2 if settings["preview_guidance"] > 1 else 1
     validations = times_due_or_last(steps, settings["validate_every_n_steps"])
     previews = times_due_or_last(steps, settings["preview_every_n_steps"], at_start=True)
-    per_preview = preview_clips(settings) * settings["preview_steps"] * guided * forward
+    per_preview = clips_per_preview(settings) * settings["preview_steps"] * guided * forward
     return DurationEstimate(
         steps=steps * calibration.seconds_per_step,
         validation=validations * scored * len(VALIDATION_TIMESTEPS) * forward,

@@ -1,6 +1,7 @@
 """Forecast of a training before it starts: steps, disk, GPU memory and, once measured, time.
 
-``forecast`` collects the figures and reports what does not fit; ``table`` and ``as_json`` show it.
+``forecast`` computes the figures and reports what does not fit. ``table`` formats them for the
+terminal, ``as_json`` for programs.
 """
 
 from dataclasses import asdict, dataclass
@@ -14,7 +15,7 @@ from ..presets import RunSettings
 from ..rules.base import Finding, value_in_force
 from .disk import DiskUse, disk_error, estimate_disk
 from .duration import Calibration, DurationEstimate, estimate_duration
-from .memory.cache import measured_step
+from .memory.cache import counted_step
 from .memory.estimate import (
     CUDA_OVERHEAD_BYTES,
     GB,
@@ -39,7 +40,7 @@ class Forecast:
     clips: int
     """Clips that are trained on over all steps, regularisation included."""
     epochs: float
-    times: float
+    times_seen: float
     """How often each training clip is seen."""
     lora_modules: int
     lora_parameters: int
@@ -49,7 +50,7 @@ class Forecast:
     """Memory of the GPU that is compared with; None without one."""
     calibration: Calibration | None
     duration: DurationEstimate | None
-    """None until three steps were measured."""
+    """None until three steps were counted."""
     findings: tuple[Finding, ...]
     """An error if the disk is too small, a warning if the GPU is."""
 
@@ -65,14 +66,14 @@ def forecast(
     """Forecast a training; ``facts.dataset`` must be known.
 
     Memory is compared with the first GPU here, or with a GPU of ``vram_gb`` (2^30 bytes). Takes a
-    few seconds for SDXL, and none where an equal step was measured before.
+    few seconds for SDXL, and none if the memory of an equal step was counted before.
     """
     data = facts.dataset
     if data is None:
         raise ValueError("a forecast needs the facts of a dataset")
     step = training_step(settings, facts, shapes)
-    measured, memory = measured_step(step), estimate_memory(settings, facts, shapes)
-    disk = estimate_disk(settings, facts, step, measured, out)
+    counted, memory = counted_step(step), estimate_memory(settings, facts, shapes)
+    disk = estimate_disk(settings, facts, step, counted, out)
     gpu = int(vram_gb * GB) if vram_gb else installed_gpu_bytes()
     too_small = memory_warning(settings, facts, shapes, memory, gpu) if gpu else None
     steps = total_steps(settings, data)
@@ -84,9 +85,9 @@ def forecast(
         steps=steps,
         clips=clips,
         epochs=epochs,
-        times=epochs * repeats,
-        lora_modules=measured.lora_modules,
-        lora_parameters=measured.lora_parameters,
+        times_seen=epochs * repeats,
+        lora_modules=counted.lora_modules,
+        lora_parameters=counted.lora_parameters,
         disk=disk,
         memory=memory,
         gpu_bytes=gpu,
@@ -99,6 +100,9 @@ def forecast(
 def as_json(found: Forecast) -> dict[str, Any]:
     """The whole forecast with its sums as JSON values; bytes and seconds."""
     values = asdict(found)
+    values["times"] = values.pop("times_seen")
+    for file in ("lora", "state", "preview"):
+        values["disk"][file] = values["disk"].pop(f"{file}_bytes")
     values["disk"]["total"] = found.disk.total
     values["memory"] |= {
         "allocated": found.memory.allocated,
@@ -126,14 +130,14 @@ def rows(found: Forecast) -> list[tuple[str, str, str]]:
     disk, memory = found.disk, found.memory
     lines = [
         ("steps", f"{found.steps:,}", f"{found.clips:,} clips, {found.epochs:.1f} epochs"),
-        ("each training clip", f"{found.times:.1f} times", ""),
+        ("each training clip", f"{found.times_seen:.1f} times", ""),
         ("LoRA", f"{found.lora_parameters / 1e6:.2f} M", f"{found.lora_modules} modules"),
         ("disk", readable_size(disk.total), f"{readable_size(disk.free)} are free"),
-        _files_row("  LoRA files", disk.lora_files, disk.lora),
-        _files_row("  states", disk.states, disk.state),
-        _files_row("  previews, at most", disk.previews, disk.preview),
+        _files_row("  LoRA files", disk.lora_files, disk.lora_bytes),
+        _files_row("  states", disk.states, disk.state_bytes),
+        _files_row("  previews, at most", disk.previews, disk.preview_bytes),
         _memory_row(found),
-        ("  between steps", readable_size(memory.resting), _resting_parts(memory)),
+        ("  between steps", readable_size(memory.resting), _parts_between_steps(memory)),
         *((f"  {phase}", readable_size(size), "") for phase, size in memory.phases.items()),
         *(("  not known", "", note) for note in memory.notes),
     ]
@@ -180,7 +184,7 @@ def readable_time(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02} min" if minutes >= 60 else f"{minutes} min"
 
 
-def _resting_parts(memory: MemoryEstimate) -> str:
+def _parts_between_steps(memory: MemoryEstimate) -> str:
     parts = {
         "UNet": memory.unet,
         "text encoders": memory.text_encoders,

@@ -1,8 +1,9 @@
 """Check a run's settings before it starts: settings without effect, contradictions, traps.
 
-``check_settings`` lists all findings; ``refuse_errors`` raises the first error. Each rule is a pure
-function of the settings and the facts, in the file of its subject beside this one; rules of the
-shape "X does nothing without Y" are rows of a table in ``dependencies.py``.
+``check_settings`` returns all findings. ``warnings_or_error`` raises the first error, or returns
+the warnings. A rule is a pure function of the settings and the facts, in the module of its subject
+beside this one. Rules of the form "X does nothing without Y" are rows of a table in
+``dependencies.py``.
 """
 
 from ...errors import PresetError
@@ -18,7 +19,7 @@ from . import schedule as rules_schedule
 from .base import Finding, run_rules
 from .dependencies import check_dependencies
 
-FILES = (
+RULE_MODULES = (
     rules_engine,
     rules_network,
     rules_optimizer,
@@ -31,18 +32,22 @@ FILES = (
 def check_settings(settings: RunSettings, facts: Facts) -> list[Finding]:
     """Findings of every rule, errors first; empty if all is well.
 
-    A number out of range is the only finding, because other rules calculate with it.
+    Numbers out of range are returned alone, because other rules calculate with them.
     """
     if outside := run_rules(rules_ranges.ERRORS, "error", settings, facts):
         return outside
-    errors = [f for file in FILES for f in run_rules(file.ERRORS, "error", settings, facts)]
-    warnings = [f for file in FILES for f in run_rules(file.WARNINGS, "warning", settings, facts)]
+    errors = [
+        f for module in RULE_MODULES for f in run_rules(module.ERRORS, "error", settings, facts)
+    ]
+    warnings = [
+        f for module in RULE_MODULES for f in run_rules(module.WARNINGS, "warning", settings, facts)
+    ]
     findings = [*errors, *warnings, *check_dependencies(settings)]
     return sorted(findings, key=lambda finding: finding.severity != "error")
 
 
-def refuse_errors(settings: RunSettings, facts: Facts) -> list[Finding]:
-    """Return the warnings; PresetError, in one line, if there are errors."""
+def warnings_or_error(settings: RunSettings, facts: Facts) -> list[Finding]:
+    """Return the warnings; PresetError for the first error, with the number of others."""
     findings = check_settings(settings, facts)
     errors = [finding for finding in findings if finding.severity == "error"]
     if errors:

@@ -59,7 +59,7 @@ def augmentation_for_photographs(settings: RunSettings, facts: Facts) -> str | N
     return None
 
 
-def masked_loss_without_mask(settings: RunSettings, facts: Facts) -> str | None:
+def masked_loss(settings: RunSettings, facts: Facts) -> str | None:
     """Report a loss mask: mel images have no transparency, and blue may hold the balance."""
     key = next(
         (k for k in ("masked_loss", "alpha_mask") if value_in_force(settings, facts, k)), None
@@ -102,7 +102,7 @@ def other_format(settings: RunSettings, facts: Facts) -> str | None:
     )
 
 
-def images_for_a_small_base(settings: RunSettings, facts: Facts) -> str | None:
+def small_images_for_a_large_base(settings: RunSettings, facts: Facts) -> str | None:
     """Report small images for a base that states no format, such as SDXL or SD 1.5."""
     data, base = facts.dataset, facts.base
     if data is None or base is None or base.format or data.resolution is None:
@@ -148,7 +148,7 @@ def size_not_divisible(settings: RunSettings, facts: Facts) -> str | None:
     return None
 
 
-def outside_bucket_limits(settings: RunSettings, facts: Facts) -> str | None:
+def resolution_outside_bucket_limits(settings: RunSettings, facts: Facts) -> str | None:
     """Report a resolution outside the limits of bucketing."""
     data = facts.dataset
     if data is None or data.resolution is None or not uses_buckets(settings, facts):
@@ -170,7 +170,7 @@ def bucketing_one_size(settings: RunSettings, facts: Facts) -> str | None:
     return f"bucketing does nothing: all images are {size}; leave it off"
 
 
-def repeats_without_effect(settings: RunSettings, facts: Facts) -> str | None:
+def repeats_only_move_epochs(settings: RunSettings, facts: Facts) -> str | None:
     """Report repeats that only move the ends of epochs.
 
     At a fixed number of steps they otherwise change which regularisation clips are used.
@@ -217,7 +217,7 @@ def unused_regularisation(settings: RunSettings, facts: Facts) -> str | None:
     return (
         f"{available - used} of {available} regularisation clips would never be used: the engine "
         f"takes one for each of {used} training clips; set dataset_repeats = "
-        f"{_repeats_for_all(data)}"
+        f"{_repeats_that_use_all_regularisation(data)}"
     )
 
 
@@ -235,7 +235,7 @@ def long_captions(settings: RunSettings, facts: Facts) -> str | None:
     )
 
 
-def more_tokens_than_generation(settings: RunSettings, facts: Facts) -> str | None:
+def more_tokens_than_generation_reads(settings: RunSettings, facts: Facts) -> str | None:
     """Report ``max_token_length``: ``dmm generate`` reads fewer tokens."""
     if settings["max_token_length"] is None:
         return None
@@ -249,7 +249,7 @@ def _size(size: tuple[int, int]) -> str:
     return f"{size[0]} x {size[1]}"
 
 
-def _repeats_for_all(data: DatasetFacts) -> int:
+def _repeats_that_use_all_regularisation(data: DatasetFacts) -> int:
     return -(-data.n_reg * data.reg_repeats // data.n_train) if data.n_train else 1
 
 
@@ -257,19 +257,19 @@ ERRORS: tuple[Rule, ...] = (
     overridden_by_dataset,
     time_reversed,
     augmentation_for_photographs,
-    masked_loss_without_mask,
+    masked_loss,
     cached_captions_change,
     other_format,
     resized_images,
     size_not_divisible,
-    outside_bucket_limits,
+    resolution_outside_bucket_limits,
 )
 WARNINGS: tuple[Rule, ...] = (
-    images_for_a_small_base,
+    small_images_for_a_large_base,
     bucketing_one_size,
-    repeats_without_effect,
+    repeats_only_move_epochs,
     regularisation_setting_without_effect,
     unused_regularisation,
     long_captions,
-    more_tokens_than_generation,
+    more_tokens_than_generation_reads,
 )

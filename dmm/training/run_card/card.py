@@ -39,7 +39,7 @@ def write_card(run: Path) -> Path:
         usage_section(found, lora, metadata),
         scores_section(found),
         previews_section(found),
-        _data_section(found),
+        _licences_section(found),
         _training_section(found, lora),
         _resumes_section(found),
         _settings_section(found),
@@ -70,11 +70,11 @@ def _front_matter(run: Run, metadata: dict[str, str]) -> str:
 
 def _title_section(run: Run) -> str:
     record = run.record
+    base, dataset, preset = (_file_names(record.get(key)) for key in ("base", "dataset", "preset"))
     lines = [
         f"# {escape(run.lora_name)}",
-        f"A LoRA for {escape(_name(record.get('base')))} that generates mel-spectrogram images of "
-        f"music, trained on the dataset {escape(_name(record.get('dataset')))} with the preset "
-        f"{escape(_name(record.get('preset')))}.",
+        f"A LoRA for {escape(base)} that generates mel-spectrogram images of music, trained on the "
+        f"dataset {escape(dataset)} with the preset {escape(preset)}.",
     ]
     step, reason = record.get("step"), record.get("reason")
     where = f" at step {step}" if step is not None else ""
@@ -86,7 +86,7 @@ def _title_section(run: Run) -> str:
     return "\n\n".join(lines)
 
 
-def _data_section(run: Run) -> str:
+def _licences_section(run: Run) -> str:
     """Licences of the music that was learnt from, and their conditions."""
     counts = run.record.get("licences") or {}
     parts = ["## Data"]
@@ -116,16 +116,16 @@ def _training_section(run: Run, lora: Path) -> str:
     record = run.record
     seconds, memory = record.get("seconds_per_step"), record.get("peak_memory_mb")
     facts = {
-        "preset": _name(record.get("preset")),
+        "preset": _file_names(record.get("preset")),
         "seed": record.get("seed"),
         "processes": record.get("processes"),
         "steps": record.get("step"),
         "seconds per step (median)": f"{seconds:.3g}" if seconds else None,
         "peak memory": f"{memory:.0f} MB" if memory else None,
         "device": record.get("device"),
-        "base": _name(record.get("base")),
+        "base": _file_names(record.get("base")),
         "base sha256": record.get("base_sha256"),
-        "dataset": _name(record.get("dataset")),
+        "dataset": _file_names(record.get("dataset")),
         "dataset.json sha256": record.get("dataset_sha256"),
         "sd-scripts commit": record.get("engine_commit"),
         **(record.get("versions") or {}),
@@ -145,7 +145,7 @@ def _resumes_section(run: Run) -> str:
         if not entry["changed"]:
             parts.append(f"{words} the same settings.")
             continue
-        rows = [[escape(key), *map(_value, pair)] for key, pair in entry["changed"].items()]
+        rows = [[escape(key), *map(_shown_value, pair)] for key, pair in entry["changed"].items()]
         parts += [f"{words} other settings:", table(["setting", "before", "after"], rows)]
     return "\n\n".join(parts)
 
@@ -157,18 +157,20 @@ def _settings_section(run: Run) -> str:
     return f"## Settings\n\n{block(path.read_text(encoding='utf-8'), 'toml')}"
 
 
-def _value(value: Any) -> str:
+def _shown_value(value: Any) -> str:
     """A setting's value, or a dash if it was unset; of a path its last part."""
     if isinstance(value, str) and re.search(r"[/\\]", value):
-        value = _name(value)
+        value = _file_names(value)
     return "-" if value is None else escape(json.dumps(value, ensure_ascii=False))
 
 
-def _name(path: object) -> str:
+def _file_names(path: object) -> str:
     """The last part of a path of any system; of each part where several are joined by ``+``.
 
-    >>> _name("/home/me/base.safetensors"), _name("C:/mine/a.toml+min-snr"), _name(None)
-    ('base.safetensors', 'a.toml+min-snr', 'unknown')
+    >>> _file_names("/home/me/base.safetensors"), _file_names("C:/mine/a.toml+min-snr")
+    ('base.safetensors', 'a.toml+min-snr')
+    >>> _file_names(None)
+    'unknown'
     """
     parts = str(path or UNKNOWN).split("+")
     return "+".join(PureWindowsPath(part).name for part in parts)

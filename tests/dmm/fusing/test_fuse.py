@@ -6,7 +6,6 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from dmm.cards import sha256_of
 from dmm.checkpoints.header import read_header, read_metadata
 from dmm.checkpoints.pipeline import load_pipeline
 from dmm.checkpoints.tensorfile import TensorFile
@@ -14,6 +13,7 @@ from dmm.errors import InputError, ModelError, PresetError
 from dmm.fusing.diffusers_folder import write_diffusers_folder
 from dmm.fusing.fuse import fuse
 from dmm.generation.loading import Lora
+from dmm.model_cards import sha256_of
 
 PARTS = ("unet", "text_encoder", "text_encoder_2", "vae")
 QUERY = "lora_te2_text_model_encoder_layers_0_self_attn_q_proj"

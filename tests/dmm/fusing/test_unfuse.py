@@ -9,7 +9,7 @@ from dmm.checkpoints.header import read_metadata
 from dmm.checkpoints.lora_layers import trained_layers
 from dmm.errors import InputError, ModelError
 from dmm.fusing.fuse import fuse
-from dmm.fusing.unfuse import Ranks, strongest, unfuse
+from dmm.fusing.unfuse import Ranks, best_factors, extract_lora
 from dmm.fusing.weights import read_factors
 from dmm.generation.loading import Lora
 
@@ -28,7 +28,7 @@ def fused(request, tiny_checkpoint, tiny_sd15, random_lora, tmp_path_factory):
 
 def test_unfusing_gives_back_what_was_fused(fused, tmp_path):
     base, lora, file = fused
-    found = unfuse(base, file, tmp_path / "back.safetensors", Ranks(4, 2))
+    found = extract_lora(base, file, tmp_path / "back.safetensors", Ranks(4, 2))
     before = read_factors(lora, base)
     after = read_factors(tmp_path / "back.safetensors", base)
     assert before.keys() == after.keys() and not found.left_out
@@ -41,7 +41,7 @@ def test_unfusing_gives_back_what_was_fused(fused, tmp_path):
 @pytest.mark.parametrize("size", [(40, 30), (30, 40), (24, 16, 3, 3), (40, 2, 3, 3), (8, 6, 1, 1)])
 def test_the_strongest_directions_are_those_of_the_truncated_svd(size):
     delta = torch.randn(size, generator=torch.manual_seed(0))
-    factors, kept = strongest(delta, 5)
+    factors, kept = best_factors(delta, 5)
     u, s, v = torch.linalg.svd(delta.double().flatten(1), full_matrices=False)
     expected = ((u[:, :5] * s[:5]) @ v[:5]).reshape(size)
     assert (factors.delta() - expected).abs().max() < 1e-5
@@ -50,14 +50,14 @@ def test_the_strongest_directions_are_those_of_the_truncated_svd(size):
 
 
 def test_the_strength_is_shared_evenly_by_both_factors():
-    factors, _ = strongest(torch.diag(torch.tensor([4.0, 9.0, 1.0])), 2)
+    factors, _ = best_factors(torch.diag(torch.tensor([4.0, 9.0, 1.0])), 2)
     assert factors.up.norm(dim=0).tolist() == pytest.approx([3, 2])
     assert factors.down.norm(dim=1).tolist() == pytest.approx([3, 2])
 
 
 def test_directions_that_are_not_there_stay_empty():
     delta = torch.outer(torch.arange(5.0), torch.arange(7.0))
-    factors, kept = strongest(delta, 4)
+    factors, kept = best_factors(delta, 4)
     assert torch.allclose(factors.delta(), delta, atol=1e-5) and kept == pytest.approx(30 * 91)
 
 
@@ -65,7 +65,7 @@ def test_less_rank_keeps_less_and_says_how_much(tiny_checkpoint, random_lora, tm
     lora = random_lora(tmp_path / "lora.safetensors", tiny_checkpoint)
     fuse(tiny_checkpoint, [Lora(lora)], tmp_path / "fused.safetensors")
     back = tmp_path / "back.safetensors"
-    found = unfuse(tiny_checkpoint, tmp_path / "fused.safetensors", back, Ranks(2, 1))
+    found = extract_lora(tiny_checkpoint, tmp_path / "fused.safetensors", back, Ranks(2, 1))
     whole, cut = read_factors(lora, tiny_checkpoint), read_factors(back, tiny_checkpoint)
     for layer in found.layers[:20]:
         delta, kept = whole[layer.name].delta(), cut[layer.name].delta()
@@ -75,7 +75,7 @@ def test_less_rank_keeps_less_and_says_how_much(tiny_checkpoint, random_lora, tm
 
 def test_kernels_can_be_left_out(fused, tmp_path):
     base, _, file = fused
-    found = unfuse(base, file, tmp_path / "back.safetensors", Ranks(4, 0), "fp16")
+    found = extract_lora(base, file, tmp_path / "back.safetensors", Ranks(4, 0), "fp16")
     sizes = {layer: place.size for layer, place in trained_layers(read_architecture(base)).items()}
     kernels = {layer for layer, size in sizes.items() if size[2:] == (3, 3)}
     assert {layer.name for layer in found.layers} == sizes.keys() - kernels
@@ -90,7 +90,7 @@ def test_what_no_lora_holds_is_named(tiny_checkpoint, tmp_path):
     tensors[RESBLOCK + "in_layers.2.weight"][0, 0] += 1
     tensors["model.diffusion_model.input_blocks.0.0.weight"] += 1
     save_file(tensors, tmp_path / "tuned.safetensors")
-    found = unfuse(
+    found = extract_lora(
         tiny_checkpoint, tmp_path / "tuned.safetensors", tmp_path / "a.safetensors", Ranks(1, 1)
     )
     assert [layer.name for layer in found.layers] == ["lora_unet_input_blocks_1_0_in_layers_2"]
@@ -104,12 +104,12 @@ def test_rounding_to_half_precision_is_no_change(tiny_checkpoint, tmp_path):
     tensors = {key: tensor.half() for key, tensor in load_file(tiny_checkpoint).items()}
     save_file(tensors, tmp_path / "half.safetensors")
     with pytest.raises(ModelError, match="no layer differs"):
-        unfuse(tiny_checkpoint, tmp_path / "half.safetensors", tmp_path / "a", Ranks(1, 1))
+        extract_lora(tiny_checkpoint, tmp_path / "half.safetensors", tmp_path / "a", Ranks(1, 1))
 
 
 def test_metadata_are_those_of_a_lora_of_this_base(fused, tmp_path):
     base, _, file = fused
-    unfuse(base, file, tmp_path / "back.safetensors", Ranks(4, 2))
+    extract_lora(base, file, tmp_path / "back.safetensors", Ranks(4, 2))
     found = read_metadata(tmp_path / "back.safetensors")
     assert (found["dmm_anchor"], found["dmm_format"]) == ("mel", "nano")
     assert (found["ss_sd_model_name"], found["ss_network_dim"]) == (base.name, "4")
@@ -122,8 +122,8 @@ def test_checkpoints_of_unlike_sizes_and_bad_ranks_are_refused(
 ):
     out = tmp_path / "a.safetensors"
     with pytest.raises(ModelError, match=r"tiny-sd15.* not of the sizes of .*SDXL"):
-        unfuse(tiny_checkpoint, tiny_sd15, out, Ranks(1, 1))
+        extract_lora(tiny_checkpoint, tiny_sd15, out, Ranks(1, 1))
     with pytest.raises(ValueError, match="1 or more"):
-        unfuse(tiny_checkpoint, tiny_checkpoint, out, Ranks(0, 1))
+        extract_lora(tiny_checkpoint, tiny_checkpoint, out, Ranks(0, 1))
     with pytest.raises(InputError, match="another file"):
-        unfuse(tiny_checkpoint, tiny_checkpoint, tiny_checkpoint, Ranks(1, 1))
+        extract_lora(tiny_checkpoint, tiny_checkpoint, tiny_checkpoint, Ranks(1, 1))

@@ -12,14 +12,14 @@ from dmm.codec.image import read_image, write_image
 from dmm.codec.mel import encode, load_format
 from dmm.errors import InputError
 from dmm.songs.mel_crossfade import (
-    Mel,
+    MelMagnitudes,
     as_stereo,
-    crossfade,
     matching_gain_db,
-    power_at_ends,
+    mix_overlap,
+    power_at_start_and_end,
     to_image,
     to_mel,
-    with_gain_ramps,
+    with_gains_at_ends,
 )
 from dmm.songs.overlap import choose_overlap, detect_beats
 from dmm.songs.song_files import Track, cue_sheet
@@ -72,20 +72,22 @@ def test_a_mono_image_as_stereo_sounds_the_same():
 
 
 def test_a_crossfade_of_two_equally_loud_clips_is_as_loud_throughout(rng):
-    one, two = (Mel(np.full((1, 4, 30), 0.3, np.float32)) for _ in range(2))
-    np.testing.assert_allclose(crossfade(one, two).magnitude, 0.3, rtol=1e-6)
-    silent = Mel(np.zeros((1, 4, 30), np.float32))
-    fade = crossfade(one, silent).magnitude[0, 0] ** 2 / 0.09
+    one, two = (MelMagnitudes(np.full((1, 4, 30), 0.3, np.float32)) for _ in range(2))
+    np.testing.assert_allclose(mix_overlap(one, two).magnitude, 0.3, rtol=1e-6)
+    silent = MelMagnitudes(np.zeros((1, 4, 30), np.float32))
+    fade = mix_overlap(one, silent).magnitude[0, 0] ** 2 / 0.09
     np.testing.assert_allclose(fade + fade[::-1], 1, rtol=1e-5)
 
 
 def test_levels_meet_half_way_and_the_middle_stays():
-    one, two = (Mel(np.full((1, 64, 101), level, np.float32)) for level in (0.2, 0.1))
-    gain_db = matching_gain_db(power_at_ends(one, SMALL)[1], power_at_ends(two, SMALL)[0])
+    one, two = (MelMagnitudes(np.full((1, 64, 101), level, np.float32)) for level in (0.2, 0.1))
+    gain_db = matching_gain_db(
+        power_at_start_and_end(one, SMALL)[1], power_at_start_and_end(two, SMALL)[0]
+    )
     assert gain_db == pytest.approx(np.full(64, 6.0), abs=0.03)
     none = np.zeros(64)
-    end = with_gain_ramps(one, none, -gain_db / 2).magnitude[0, 0]
-    start = with_gain_ramps(two, gain_db / 2, none).magnitude[0, 0]
+    end = with_gains_at_ends(one, none, -gain_db / 2).magnitude[0, 0]
+    start = with_gains_at_ends(two, gain_db / 2, none).magnitude[0, 0]
     assert end[-1] == pytest.approx(start[0], rel=0.01)
     assert end[:51] == pytest.approx(0.2) and start[50:] == pytest.approx(0.1)
 

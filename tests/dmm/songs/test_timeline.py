@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dmm.errors import InputError
-from dmm.songs.timeline import choose_timeline, read_timeline
+from dmm.songs.timeline import read_timeline, timeline_from_options
 
 PART = '[[part]]\nstart = {}\nseconds = {}\nprompt = "{}"\n'
 
@@ -72,7 +72,9 @@ def test_prompts_crossfade_around_their_borders(written):
 
 
 def test_bars_are_four_beats_long():
-    assert choose_timeline(prompt="a", bars=4, bpm=90.0).seconds == pytest.approx(4 * 4 * 60 / 90)
+    assert timeline_from_options(prompt="a", bars=4, bpm=90.0).seconds == pytest.approx(
+        4 * 4 * 60 / 90
+    )
 
 
 @pytest.mark.parametrize(
@@ -88,4 +90,4 @@ def test_bars_are_four_beats_long():
 )
 def test_a_song_needs_a_prompt_and_one_length(said, message):
     with pytest.raises(InputError, match=message):
-        choose_timeline(**said)
+        timeline_from_options(**said)

@@ -11,10 +11,10 @@ from dmm.training.forecast.disk import DiskUse, disk_error, kept_states, times_d
 from dmm.training.forecast.duration import Calibration
 from dmm.training.forecast.forecast import as_json, forecast, rows, table
 from dmm.training.forecast.memory.estimate import CUDA_OVERHEAD_BYTES, GB
-from dmm.training.forecast.memory.step import MeasuredStep
+from dmm.training.forecast.memory.step import CountedStep
 from dmm.training.presets import resolve
 
-FOUND = MeasuredStep(
+FOUND = CountedStep(
     lora=(((32, 1000), 2), ((1000, 32), 2)),
     lora_modules=2,
     unet=10**6,
@@ -31,7 +31,7 @@ WORDS = ("max_train_steps=1000", "save_every_n_steps=300", "save_state=true", "s
 @pytest.fixture(autouse=True)
 def no_measuring(monkeypatch):
     for module in ("forecast", "memory.estimate"):
-        monkeypatch.setattr(f"dmm.training.forecast.{module}.measured_step", lambda step: FOUND)
+        monkeypatch.setattr(f"dmm.training.forecast.{module}.counted_step", lambda step: FOUND)
     monkeypatch.setattr("dmm.training.forecast.forecast.installed_gpu_bytes", lambda: None)
 
 
@@ -65,10 +65,10 @@ def test_every_file_of_a_run_is_counted(make):
     words = ("save_last_n_steps_state=2", "validate_every_n_steps=300")
     space = make(*WORDS, *words, "optimizer_type=AdamW").disk
     assert space.lora_files == 3 + 1 + 1  # every 300 steps, the last, the best
-    assert space.lora == pytest.approx(2 * TRAINED, rel=0.01)
+    assert space.lora_bytes == pytest.approx(2 * TRAINED, rel=0.01)
     assert space.states == 2 + 1  # of four, three are there while one is written
     # weights, two moments of each, and the best LoRA so far
-    assert space.state == pytest.approx((4 + 8 + 2) * TRAINED, rel=0.01)
+    assert space.state_bytes == pytest.approx((4 + 8 + 2) * TRAINED, rel=0.01)
 
 
 @pytest.mark.parametrize(
@@ -90,12 +90,12 @@ def test_previews_take_at_most_their_pixels_and_samples_twice(make):
     words = ("preview_every_n_steps=400", "preview_count=3", 'preview_prompts=["piano", "organ"]')
     space = make(*WORDS, *words).disk
     assert space.previews == 4  # before the first step, after 400, 800 and the last
-    assert space.preview == 6 * 2 * (256 * 256 + 2 * 112896)
+    assert space.preview_bytes == 6 * 2 * (256 * 256 + 2 * 112896)
 
 
 def test_averaged_weights_are_kept_in_each_state(make):
     plain, averaged = make(*WORDS).disk, make(*WORDS, "ema_decay=0.99").disk
-    assert averaged.state - plain.state == 4 * TRAINED
+    assert averaged.state_bytes - plain.state_bytes == 4 * TRAINED
 
 
 def test_a_full_disk_is_an_error_that_names_the_largest_part(make, monkeypatch, tmp_path):

@@ -18,12 +18,12 @@ from dmm.checkpoints.sdxl_shapes import SdxlShapes
 from dmm.pretraining.nano import NANO
 from dmm.training.facts import DatasetFacts, Facts
 from dmm.training.forecast.disk import lora_file_bytes
-from dmm.training.forecast.memory import measure as memory_measure
+from dmm.training.forecast.memory import count_step as memory_counting
 from dmm.training.forecast.memory import step as memory_step
 from dmm.training.forecast.memory.estimate import GB, estimate_memory, memory_warning
 from dmm.training.forecast.memory.lora import add_lora
 from dmm.training.forecast.memory.network_pass import GpuEmulation, LiveBytes, checkpoint_blocks
-from dmm.training.forecast.memory.step import MeasuredStep, TrainingStep
+from dmm.training.forecast.memory.step import CountedStep, TrainingStep
 from dmm.training.presets import resolve
 
 NANO_LORA = Path(__file__).parents[3] / "models" / "nano" / "music-box-lora.safetensors"
@@ -49,7 +49,7 @@ SD15 = Sd15Shapes(
     vae_layers=2,
 )
 STEP = TrainingStep(NANO, 256, 256, batch=2, rank=16, conv_rank=8)
-measure = cache(memory_measure.measure)
+count_step = cache(memory_counting.count_step)
 HALF = {"compute": "bfloat16", "unet_dtype": "bfloat16", "text_dtype": "bfloat16"}
 
 
@@ -83,7 +83,7 @@ def test_a_lora_has_the_engines_modules_and_parameters(
     with torch.device("meta"):
         built = networks.build(shapes)
         unet = add_lora(built["unet"], 32, conv_rank)
-        encoders = memory_measure.text_encoders(built)
+        encoders = memory_counting.text_encoders(built)
         text = [lora for encoder in encoders for lora in add_lora(encoder, 32)]
     assert len(unet) == modules and len(text) == text_modules
     assert size(p for lora in unet for p in lora.parameters()) == parameters
@@ -91,7 +91,7 @@ def test_a_lora_has_the_engines_modules_and_parameters(
 
 
 def test_the_matrices_are_those_of_a_lora_that_the_engine_saved():
-    found = measure(STEP)
+    found = count_step(STEP)
     with safe_open(NANO_LORA, framework="numpy") as file:
         sizes = [tuple(file.get_slice(k).get_shape()) for k in file.keys() if "weight" in k]
     assert dict(found.lora) == Counter(sizes)
@@ -126,7 +126,7 @@ def test_a_real_step_takes_from_the_allocator_what_is_forecast():
         now += event.nbytes()
         peak = max(peak, now)
     assert all(p.grad is not None for p in learning.parameters())
-    assert measure(STEP).step == pytest.approx(peak, rel=0.03)
+    assert count_step(STEP).step == pytest.approx(peak, rel=0.03)
 
 
 def test_half_precision_is_where_cudas_autocast_has_it():
@@ -172,27 +172,27 @@ def test_half_precision_is_where_cudas_autocast_has_it():
 
 
 def test_what_a_batch_keeps_grows_with_it():
-    small, large = measure(STEP), measure(replace(STEP, batch=4))
+    small, large = count_step(STEP), count_step(replace(STEP, batch=4))
     assert large.step == pytest.approx(2 * small.step, rel=0.01)
 
 
 def test_checkpointing_takes_less_and_plain_attention_more():
-    found = measure(STEP).step
-    assert measure(replace(STEP, checkpointing=True)).step < found / 3
+    found = count_step(STEP).step
+    assert count_step(replace(STEP, checkpointing=True)).step < found / 3
     heads, rows, words = 2, 16**2, 77  # at half of the latents' edge nano has one head, then two
     scores = 2 * 4 * (1 * rows * (rows + words) + heads * (rows // 4) * (rows // 4 + words))
-    assert measure(replace(STEP, keeps_scores=True)).step > found + scores
+    assert count_step(replace(STEP, stores_scores=True)).step > found + scores
 
 
 def test_gradients_of_an_earlier_micro_batch_are_kept_meanwhile():
-    alone = measure(replace(STEP, checkpointing=True))
-    later = measure(replace(STEP, checkpointing=True, accumulates=True))
+    alone = count_step(replace(STEP, checkpointing=True))
+    later = count_step(replace(STEP, checkpointing=True, accumulates=True))
     assert alone.step < later.step <= alone.step + 4 * alone.lora_parameters + 2**16
 
 
 def test_text_encoders_that_learn_along_add_their_matrices():
-    alone, along = measure(STEP), measure(replace(STEP, trains_text=True))
-    long = measure(replace(STEP, trains_text=True, tokens=227))
+    alone, along = count_step(STEP), count_step(replace(STEP, trains_text=True))
+    long = count_step(replace(STEP, trains_text=True, tokens=227))
     assert along.lora_modules == alone.lora_modules + 6 * sum(
         encoder.num_layers for encoder in (NANO.te1, NANO.te2)
     )
@@ -203,7 +203,7 @@ def test_sd15_is_measured_too(tiny_sd15_shapes):
     step = TrainingStep(
         tiny_sd15_shapes, 64, 64, 1, rank=4, checkpointing=True, trains_text=True, **HALF
     )
-    found = measure(step)
+    found = count_step(step)
     assert found.lora_modules == 192 + 6 * tiny_sd15_shapes.te.num_layers
     assert found.step > 2**16
 
@@ -211,15 +211,15 @@ def test_sd15_is_measured_too(tiny_sd15_shapes):
 def test_a_step_is_measured_once(facts, monkeypatch):
     settings = resolve("nano-cpu")
     first = estimate_memory(settings, facts, NANO)
-    monkeypatch.setattr(memory_measure, "measure", lambda step: pytest.fail("measured again"))
+    monkeypatch.setattr(memory_counting, "count_step", lambda step: pytest.fail("counted again"))
     assert estimate_memory(settings, facts, NANO) == first
 
 
 def test_precision_and_caching_change_what_rests(facts, monkeypatch):
-    found = MeasuredStep(
+    found = CountedStep(
         (((32, 320), 4),), 2, unet=1000, text=300, vae=50, step=7, encoding=5, decoding=6
     )
-    monkeypatch.setattr("dmm.training.forecast.memory.estimate.measured_step", lambda step: found)
+    monkeypatch.setattr("dmm.training.forecast.memory.estimate.counted_step", lambda step: found)
     normal = estimate_memory(resolve("sdxl-24gb"), facts, SDXL)
     assert (normal.unet, normal.text_encoders, normal.vae) == (2000, 600, 0)
     assert normal.lora == 4 * 4 * 32 * 320
@@ -233,19 +233,19 @@ def test_precision_and_caching_change_what_rests(facts, monkeypatch):
 
 
 def test_unknown_parts_are_noted(facts, monkeypatch):
-    found = MeasuredStep((), 0, 1, 1, 1, 1, 1, 1)
-    monkeypatch.setattr("dmm.training.forecast.memory.estimate.measured_step", lambda step: found)
+    found = CountedStep((), 0, 1, 1, 1, 1, 1, 1)
+    monkeypatch.setattr("dmm.training.forecast.memory.estimate.counted_step", lambda step: found)
     words = ["optimizer_type=some.Optimizer", "network_module=lycoris.kohya"]
     notes = estimate_memory(resolve("sdxl-24gb", words), facts, SDXL).notes
     assert "some.optimizer" in notes[0] and "lycoris.kohya" in notes[1]
 
 
 def test_a_small_card_gets_a_warning_with_what_to_change(facts, monkeypatch):
-    def fake(step: TrainingStep) -> MeasuredStep:
+    def fake(step: TrainingStep) -> CountedStep:
         activations = GB * step.batch * (1 if step.checkpointing else 10)
-        return MeasuredStep((), 0, GB, 0, 0, activations, 0, 0)
+        return CountedStep((), 0, GB, 0, 0, activations, 0, 0)
 
-    monkeypatch.setattr("dmm.training.forecast.memory.estimate.measured_step", fake)
+    monkeypatch.setattr("dmm.training.forecast.memory.estimate.counted_step", fake)
     settings = resolve("sdxl-24gb", ["gradient_checkpointing=false", "train_batch_size=4"])
     needed = estimate_memory(settings, facts, SDXL)
     assert memory_warning(settings, facts, SDXL, needed, 64 * GB) is None

@@ -9,7 +9,7 @@ from dmm.errors import PresetError
 from dmm.training.facts import OPTIONAL_PACKAGES, BaseFacts, DatasetFacts, Facts
 from dmm.training.presets import ABLATIONS, known_options, preset_names, resolve
 from dmm.training.rules import ranges
-from dmm.training.rules.check import FILES, check_settings, refuse_errors
+from dmm.training.rules.check import RULE_MODULES, check_settings, warnings_or_error
 from dmm.training.rules.dependencies import dependencies
 
 DATA = DatasetFacts(
@@ -108,7 +108,7 @@ FIRES = [
     ("time-reversed", "sdxl-24gb", [], of_dataset_toml(flip_aug=True)),
     ("augmentation-for-photographs", "sdxl-24gb", ["random_crop=true"], SDXL),
     ("augmentation-for-photographs", "sdxl-24gb", [], of_dataset_toml(color_aug=True)),
-    ("masked-loss-without-mask", "sdxl-24gb", ["masked_loss=true"], SDXL),
+    ("masked-loss", "sdxl-24gb", ["masked_loss=true"], SDXL),
     ("cached-captions-change", "sdxl-24gb", ["cache_text_encoder_outputs=true"], SDXL),
     ("cached-captions-change", "sdxl-12gb", ["caption_dropout_rate=0.1"], SDXL),
     ("other-format", "sdxl-24gb", [], replace(SDXL, base=NANO.base)),
@@ -116,7 +116,7 @@ FIRES = [
     ("size-not-divisible", "sdxl-24gb", [], data(sizes=frozenset({(512, 500)}))),
     ("size-not-divisible", "sd15-12gb", [],
      replace(data(sizes=frozenset({(512, 480)})), architecture="sd15")),
-    ("outside-bucket-limits", "sdxl-24gb+bucketing", ["max_bucket_reso=256"], SDXL),
+    ("resolution-outside-bucket-limits", "sdxl-24gb+bucketing", ["max_bucket_reso=256"], SDXL),
     ("epochs-and-steps", "sdxl-24gb", ["max_train_epochs=2"], SDXL),
     ("depends-on-validate-every-n-steps", "nano-cpu", ["early_stop_patience=3"], NANO),
     ("depends-on-validate-every-n-steps", "nano-cpu", ["max_validation_steps=3"], NANO),
@@ -129,7 +129,7 @@ FIRES = [
     # warnings
     ("preset-of-another-base", "sdxl-24gb", [], SD15),
     ("preset-of-another-base", "sd15-12gb", [], SDXL),
-    ("images-for-a-small-base", "sdxl-24gb", [], replace(SDXL, dataset=NANO_DATA)),
+    ("small-images-for-a-large-base", "sdxl-24gb", [], replace(SDXL, dataset=NANO_DATA)),
     ("no-memory-saving-attention", "nano-cpu", ["sdpa=false"], NANO),
     ("fp16-vae", "sdxl-24gb", ["mixed_precision=fp16", "no_half_vae=false"], SDXL),
     ("preset-without-effect", "nano-cpu+batch-4", [], NANO),
@@ -147,12 +147,12 @@ FIRES = [
     ("noise-offset-moves-loudness", "sdxl-24gb+noise-offset", [], SDXL),
     ("noise-offset-moves-loudness", "sd15-12gb", ["noise_offset=0.0357"], SD15),
     ("bucketing-one-size", "sdxl-24gb+bucketing", [], SDXL),
-    ("repeats-without-effect", "sdxl-24gb+more-repeats", [], NO_REG),
+    ("repeats-only-move-epochs", "sdxl-24gb+more-repeats", [], NO_REG),
     ("regularisation-setting-without-effect", "sdxl-24gb+no-regularisation", [], NO_REG),
     ("regularisation-setting-without-effect", "sdxl-24gb", ["prior_loss_weight=0.5"], NO_REG),
     ("unused-regularisation", "sdxl-24gb", [], data(n_reg=500)),
     ("long-captions", "sdxl-24gb", [], data(tokens=(20, 78))),
-    ("more-tokens-than-generation", "sdxl-24gb", ["max_token_length=150"], SDXL),
+    ("more-tokens-than-generation-reads", "sdxl-24gb", ["max_token_length=150"], SDXL),
     ("no-intermediate-state", "sdxl-24gb", ["save_state=false"], SDXL),
     ("interval-beyond-the-end", "sdxl-24gb", ["max_train_steps=400"], SDXL),
     ("not-every-clip", "sdxl-24gb", ["max_train_steps=150"], SDXL),
@@ -178,7 +178,7 @@ QUIET = [
     ("epochs-and-steps", "sdxl-24gb", ["max_train_epochs=2", "max_train_steps="], SDXL),
     ("epochs-and-steps", "sdxl-24gb", ["max_train_epochs=2", "max_train_steps=400"], SDXL),
     ("long-captions", "sdxl-24gb", ["max_token_length=150"], data(tokens=(20, 78))),
-    ("repeats-without-effect", "sdxl-24gb+more-repeats", [], SDXL),
+    ("repeats-only-move-epochs", "sdxl-24gb+more-repeats", [], SDXL),
     ("unused-regularisation", "sdxl-24gb", ["dataset_repeats=3"], data(n_reg=500)),
     ("missing-package", "sdxl-24gb", ["optimizer_type=adamw"], replace(SDXL, packages=frozenset())),
     ("unknown-optimizer", "nano-cpu", ["optimizer_type=my.own.Optimizer"], NANO),
@@ -186,7 +186,7 @@ QUIET = [
     ("noise-offset-moves-loudness", "sdxl-24gb", [], SDXL),
     ("fp16-vae", "sdxl-24gb", ["no_half_vae=false"], SDXL),
     ("other-format", "sdxl-24gb", [], SDXL),
-    ("images-for-a-small-base", "nano-cpu", [], NANO),
+    ("small-images-for-a-large-base", "nano-cpu", [], NANO),
     ("preset-of-another-base", "nano-cpu", [], SD15),
 ]  # fmt: skip
 
@@ -216,7 +216,7 @@ def test_a_rule_keeps_quiet_where_all_is_well(found, rule, preset, settings, fac
 
 
 def test_every_rule_is_tried():
-    rules = [rule for file in FILES for rule in (*file.ERRORS, *file.WARNINGS)]
+    rules = [rule for file in RULE_MODULES for rule in (*file.ERRORS, *file.WARNINGS)]
     names = [rule.__name__.replace("_", "-") for rule in (*ranges.ERRORS, *rules)]
     rows = {row.rule for row in dependencies()}
     assert len(names) == len(set(names)) and rows.isdisjoint(names)
@@ -274,10 +274,10 @@ def test_nothing_known_silences_all_that_needs_facts():
 
 
 def test_errors_stop_the_run_and_warnings_do_not():
-    warnings = refuse_errors(resolve("sdxl-24gb+rank-128"), SDXL)
+    warnings = warnings_or_error(resolve("sdxl-24gb+rank-128"), SDXL)
     assert [finding.severity for finding in warnings] == ["warning"]
     with pytest.raises(PresetError, match=r"^clip_skip = 2 .clip-skip. does nothing on SDXL.*\)$"):
-        refuse_errors(resolve("sdxl-24gb+clip-skip", ["flip_aug=true"]), SDXL)
+        warnings_or_error(resolve("sdxl-24gb+clip-skip", ["flip_aug=true"]), SDXL)
 
 
 def test_a_setting_is_reported_once_by_the_first_row_that_is_not_met():

@@ -10,9 +10,9 @@ import yaml
 from markdown_it import MarkdownIt
 from safetensors.numpy import save_file
 
-from dmm.cards import verify_card
 from dmm.codec.mel import load_format
 from dmm.errors import InputError, ModelError
+from dmm.model_cards import verify_against_card
 from dmm.training.run_card.card import write_card
 from dmm.training.run_card.licences import PUBLISHED_BASES
 
@@ -191,10 +191,10 @@ def test_the_settings_stand_as_they_were_resolved(run):
 def test_the_card_vouches_for_its_lora(run):
     folder = run()
     (folder / "README.md").write_text(card(folder))
-    verify_card(folder / "tunes.safetensors")
+    verify_against_card(folder / "tunes.safetensors")
     (folder / "tunes.safetensors").write_bytes(b"altered")
     with pytest.raises(ModelError, match="damaged or altered"):
-        verify_card(folder / "tunes.safetensors")
+        verify_against_card(folder / "tunes.safetensors")
 
 
 def test_words_of_a_user_do_not_become_markdown(run):

@@ -1,4 +1,4 @@
-"""Cache measured training steps on disk, because measuring one takes seconds.
+"""Cache the counted memory of training steps on disk, because counting takes seconds.
 
 Results are files in ``$DMM_CACHE``, named by a hash of all that they depend on: sizes of networks,
 settings, and versions of torch, diffusers and transformers.
@@ -12,28 +12,28 @@ from typing import Any
 
 from ....checkpoints.tokenizers import cache_root
 from ....files import write_text
-from .measure import measure
-from .step import MeasuredStep, TrainingStep
+from .count_step import count_step
+from .step import CountedStep, TrainingStep
 
 PACKAGES = ("torch", "diffusers", "transformers")
 METHOD = 1
-"""Increase this whenever the measuring changes, so that older results are not used."""
+"""Increase this whenever the counting changes, so that older results are not used."""
 
 
-def measured_step(step: TrainingStep) -> MeasuredStep:
-    """Measure a step's memory, or read the result of an equal step from the cache."""
+def counted_step(step: TrainingStep) -> CountedStep:
+    """Count a step's memory, or read the result of an equal step from the cache."""
     path = cache_root() / "memory" / f"{_fingerprint(step)}.json"
     try:
         return _read(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, KeyError):
-        found = measure(step)
+        found = count_step(step)
         write_text(path, json.dumps(asdict(found)) + "\n")
         return found
 
 
-def _read(kept: dict[str, Any]) -> MeasuredStep:
+def _read(kept: dict[str, Any]) -> CountedStep:
     lora = tuple((tuple(shape), count) for shape, count in kept.pop("lora"))
-    return MeasuredStep(lora=lora, **kept)
+    return CountedStep(lora=lora, **kept)
 
 
 def _fingerprint(step: TrainingStep) -> str:

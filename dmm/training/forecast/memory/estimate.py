@@ -1,8 +1,8 @@
 """Estimate the GPU memory of a training, and suggest changes if a GPU has too little.
 
 Constant allocations follow from parameter counts and precision. Temporary ones within a step are
-measured on torch's meta device (``measure.py``). ``benchmarks/train_memory.py`` compares both with
-real steps.
+counted on torch's meta device (``count_step.py``). ``benchmarks/train_memory.py`` compares both
+with real steps.
 """
 
 from dataclasses import dataclass, replace
@@ -12,9 +12,9 @@ from ....checkpoints.architecture import Shapes
 from ...facts import Facts
 from ...presets import RunSettings
 from ...rules.base import Finding, value_in_force
-from .cache import measured_step
+from .cache import counted_step
 from .optimizer import optimizer_bytes, optimizer_name, update_bytes
-from .step import BYTES, MeasuredStep, TrainingStep, training_step
+from .step import BYTES, CountedStep, TrainingStep, training_step
 
 GB = 2**30
 """2^30 bytes."""
@@ -65,50 +65,50 @@ class MemoryEstimate:
 def estimate_memory(settings: RunSettings, facts: Facts, shapes: Shapes) -> MemoryEstimate:
     """Estimate the GPU memory of a training; ``facts.dataset`` must be known.
 
-    The first call takes seconds, because a step is measured; results are cached.
+    The first call takes seconds to count a step's memory; the count is cached.
     """
     step = training_step(settings, facts, shapes)
-    measured = measured_step(step)
-    lora = measured.lora_parameters * BYTES[step.lora_dtype]
+    counted = counted_step(step)
+    lora = counted.lora_parameters * BYTES[step.lora_dtype]
     name = optimizer_name(settings)
-    state = optimizer_bytes(name, measured.lora, BYTES[step.lora_dtype])
+    state = optimizer_bytes(name, counted.lora, BYTES[step.lora_dtype])
     reads = not settings["cache_text_encoder_outputs"] or step.trains_text
-    vae = measured.vae * BYTES[step.vae_dtype]
+    vae = counted.vae * BYTES[step.vae_dtype]
     resting = MemoryEstimate(
-        unet=measured.unet * BYTES[step.unet_dtype],
-        text_encoders=measured.text * BYTES[step.text_dtype] if reads else 0,
+        unet=counted.unet * BYTES[step.unet_dtype],
+        text_encoders=counted.text * BYTES[step.text_dtype] if reads else 0,
         lora=lora,
         optimizer=state or 0,
-        average=measured.lora_parameters * 4 if settings["ema_decay"] else 0,
+        average=counted.lora_parameters * 4 if settings["ema_decay"] else 0,
         vae=0 if settings["cache_latents"] else vae,
         phases={},
         notes=tuple(_notes(settings, name, state)),
     )
-    update = lora + update_bytes(name, measured.lora, BYTES[step.lora_dtype])
-    return replace(resting, phases=_phases(settings, step, measured, resting, vae, update))
+    update = lora + update_bytes(name, counted.lora, BYTES[step.lora_dtype])
+    return replace(resting, phases=_phases(settings, step, counted, resting, vae, update))
 
 
 def _phases(
     settings: RunSettings,
     step: TrainingStep,
-    measured: MeasuredStep,
+    counted: CountedStep,
     resting: MemoryEstimate,
     vae: int,
     update: int,
 ) -> dict[str, int]:
     phases = {
-        "a step": resting.resting + measured.step,
+        "a step": resting.resting + counted.step,
         "an update of the weights": resting.resting + update,
     }
     if settings["cache_latents"]:
-        phases["caching latents"] = vae + measured.encoding
+        phases["caching latents"] = vae + counted.encoding
     else:
-        phases["encoding clips"] = resting.resting + measured.encoding
+        phases["encoding clips"] = resting.resting + counted.encoding
     if settings["preview_every_n_steps"]:
         loaded_vae = vae if settings["cache_latents"] else 0
         lora_backup = resting.lora if settings["ema_decay"] else 0
         # decoding one image takes more than sampling a batch of four, at all sizes tried
-        phases["a preview"] = resting.resting + loaded_vae + lora_backup + measured.decoding
+        phases["a preview"] = resting.resting + loaded_vae + lora_backup + counted.decoding
     return phases
 
 

@@ -44,13 +44,13 @@ FULL_PRECISION = (
 class LiveBytes(TorchDispatchMode):
     """Within the block, count the bytes of all tensors created there that are still alive."""
 
-    def __init__(self, known: Iterable[torch.Tensor] = ()) -> None:
-        """``known`` tensors, which exist before, and views of them are not counted."""
+    def __init__(self, uncounted: Iterable[torch.Tensor] = ()) -> None:
+        """``uncounted`` tensors, which exist before, and views of them are not counted."""
         super().__init__()
         self.now = self.peak = 0
         self._sizes: dict[int, int] = {}
-        self._known = [tensor.untyped_storage() for tensor in known]
-        self._sizes |= {storage._cdata: 0 for storage in self._known}
+        self._uncounted = [tensor.untyped_storage() for tensor in uncounted]
+        self._sizes |= {storage._cdata: 0 for storage in self._uncounted}
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: Any = None
@@ -77,13 +77,13 @@ class LiveBytes(TorchDispatchMode):
 class GpuEmulation(TorchFunctionMode):
     """Within the block, precision and attention are those of a GPU.
 
-    ``dtype`` is that of autocast, None without autocast. With ``keeps_scores`` attention is the
+    ``dtype`` is that of autocast, None without autocast. With ``stores_scores`` attention is the
     plain one, which stores all scores of all heads.
     """
 
-    def __init__(self, dtype: torch.dtype | None, keeps_scores: bool = False) -> None:
+    def __init__(self, dtype: torch.dtype | None, stores_scores: bool = False) -> None:
         super().__init__()
-        self.dtype, self.keeps_scores = dtype, keeps_scores
+        self.dtype, self.stores_scores = dtype, stores_scores
 
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: Any = None
@@ -93,8 +93,8 @@ class GpuEmulation(TorchFunctionMode):
             q, k, v = (_cast(tensor, self.dtype) for tensor in args[:3])
             return (
                 self._plain_attention(q, k, v)
-                if self.keeps_scores
-                else FusedAttention.apply(q, k, v)
+                if self.stores_scores
+                else FusedAttentionMemory.apply(q, k, v)
             )
         dtype = (
             self.dtype
@@ -114,7 +114,7 @@ class GpuEmulation(TorchFunctionMode):
             return torch.matmul(weights.to(v.dtype), v)
 
 
-class FusedAttention(torch.autograd.Function):
+class FusedAttentionMemory(torch.autograd.Function):
     """Attention that stores what a fused kernel does: inputs, output and one number per row."""
 
     @staticmethod
@@ -132,8 +132,8 @@ class FusedAttention(torch.autograd.Function):
 
 
 def _cast(value: Any, dtype: torch.dtype | None) -> Any:
-    is_number = isinstance(value, torch.Tensor) and value.is_floating_point()
-    return value.to(dtype) if is_number and dtype is not None else value
+    is_float = isinstance(value, torch.Tensor) and value.is_floating_point()
+    return value.to(dtype) if is_float and dtype is not None else value
 
 
 def checkpoint_blocks(network: nn.Module, names: Iterable[str]) -> None:
@@ -148,11 +148,11 @@ def checkpoint_blocks(network: nn.Module, names: Iterable[str]) -> None:
 def training_peak_bytes(
     forward: Callable[[], torch.Tensor],
     mode: GpuEmulation,
-    known: Iterable[torch.Tensor],
+    uncounted: Iterable[torch.Tensor],
     trained: Iterable[torch.Tensor],
     accumulates: bool,
 ) -> int:
-    """Peak bytes of a forward and backward pass, without the ``known`` tensors.
+    """Peak bytes of a forward and backward pass, without the ``uncounted`` tensors.
 
     The gradients of ``trained`` are included. With ``accumulates`` those of an earlier micro-batch
     exist from the start.
@@ -161,16 +161,16 @@ def training_peak_bytes(
     earlier = [torch.empty_like(parameter) for parameter in trained] if accumulates else []
     for parameter, grad in zip(trained, earlier or [None] * len(trained), strict=True):
         parameter.grad = grad
-    with LiveBytes([*known, *earlier]) as live, mode:
+    with LiveBytes([*uncounted, *earlier]) as live, mode:
         loss = forward().float().square().mean()
         torch.autograd.backward(loss)  # loss.backward() would disable the mode
     return live.peak + sum(grad.numel() * grad.element_size() for grad in earlier)
 
 
 def inference_peak_bytes(
-    forward: Callable[[], torch.Tensor], mode: GpuEmulation, known: Iterable[torch.Tensor]
+    forward: Callable[[], torch.Tensor], mode: GpuEmulation, uncounted: Iterable[torch.Tensor]
 ) -> int:
     """Peak bytes of a forward pass without gradients."""
-    with torch.no_grad(), LiveBytes(known) as live, mode:
+    with torch.no_grad(), LiveBytes(uncounted) as live, mode:
         forward()
     return live.peak

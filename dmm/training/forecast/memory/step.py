@@ -1,4 +1,4 @@
-"""The settings that decide a training step's memory, and the record of a measured step."""
+"""The settings that decide a training step's memory, and the record of a counted step."""
 
 from dataclasses import dataclass
 from math import prod
@@ -31,7 +31,7 @@ class TrainingStep:
     accumulates: bool = False
     """Whether gradients of an earlier micro-batch are kept."""
     checkpointing: bool = False
-    keeps_scores: bool = False
+    stores_scores: bool = False
     """Whether attention is the plain one, which stores all scores."""
     trains_unet: bool = True
     trains_text: bool = False
@@ -47,7 +47,7 @@ class TrainingStep:
 
 
 @dataclass(frozen=True)
-class MeasuredStep:
+class CountedStep:
     """Parameter counts of a step's networks, and peak bytes of its passes."""
 
     lora: tuple[tuple[tuple[int, ...], int], ...]
@@ -86,7 +86,7 @@ def training_step(settings: RunSettings, facts: Facts, shapes: Shapes) -> Traini
         conv_rank=int(conv_rank) if conv_rank else None,
         accumulates=settings["gradient_accumulation_steps"] > 1,
         checkpointing=settings["gradient_checkpointing"],
-        keeps_scores=not any(settings[key] for key in ("sdpa", "xformers", "mem_eff_attn")),
+        stores_scores=not any(settings[key] for key in ("sdpa", "xformers", "mem_eff_attn")),
         trains_unet=not settings["network_train_text_encoder_only"],
         trains_text=not settings["network_train_unet_only"],
         tokens=int(settings["max_token_length"] or CHUNK - 2) + 2,

@@ -1,4 +1,4 @@
-"""Measure a training step on torch's meta device, where full-size networks take no memory."""
+"""Count the memory of a training step on torch's meta device, whose tensors have no content."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ from .network_pass import (
     inference_peak_bytes,
     training_peak_bytes,
 )
-from .step import CHUNK, MeasuredStep, TrainingStep
+from .step import CHUNK, CountedStep, TrainingStep
 
 META = torch.device("meta")
 TIME_IDS = 6
 """Numbers of SDXL's size conditioning: original size, crop and target size."""
 
 
-def measure(step: TrainingStep) -> MeasuredStep:
+def count_step(step: TrainingStep) -> CountedStep:
     """Build the step's networks and run a forward and a backward pass; seconds for SDXL."""
     with META:
         built = networks.build(step.shapes)
@@ -33,7 +33,7 @@ def measure(step: TrainingStep) -> MeasuredStep:
         trained = _prepare(base, step)
     shapes = Counter(tuple(p.shape) for lora in trained for p in lora.parameters())
     counts = [sum(p.numel() for p in part.parameters()) for part in base.all()]
-    return MeasuredStep(
+    return CountedStep(
         lora=tuple(sorted(shapes.items())),
         lora_modules=len(trained),
         unet=counts[0],
@@ -108,7 +108,7 @@ def _step_bytes(base: BaseNetworks, step: TrainingStep, trained: list[nn.Module]
 
     known = [p for part in (*base.all(), *trained) for p in part.parameters()]
     known += [*inputs.values(), *(b for part in base.all() for b in part.buffers())]
-    mode = GpuEmulation(None if step.compute == "float32" else dtype, step.keeps_scores)
+    mode = GpuEmulation(None if step.compute == "float32" else dtype, step.stores_scores)
     return training_peak_bytes(
         forward, mode, known, [p for lora in trained for p in lora.parameters()], step.accumulates
     )

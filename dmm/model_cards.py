@@ -23,7 +23,7 @@ def card_hashes(folder: Path) -> dict[str, str]:
     return {line["name"]: line["sha256"] for line in _LINE.finditer(text)}
 
 
-def verify_card(path: Path) -> None:
+def verify_against_card(path: Path) -> None:
     """Raise ModelError if the card beside ``path`` states another hash; files without one pass."""
     stated = card_hashes(path.parent).get(path.name)
     if stated is None:

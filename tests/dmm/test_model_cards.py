@@ -2,9 +2,9 @@ import hashlib
 
 import pytest
 
-from dmm import cards
-from dmm.cards import card_hashes, verify_card
+from dmm import model_cards
 from dmm.errors import ModelError
+from dmm.model_cards import card_hashes, verify_against_card
 
 
 @pytest.fixture
@@ -20,39 +20,39 @@ def model(tmp_path):
 
 def test_the_file_that_its_card_names_passes(model):
     assert list(card_hashes(model.parent)) == ["tiny.safetensors"]
-    verify_card(model)
+    verify_against_card(model)
 
 
 @pytest.mark.parametrize(
     "damaged", [b"weights" * 99, b"Weights" + b"weights" * 99], ids=["truncated", "altered"]
 )
 def test_another_file_of_that_name_is_refused_with_a_remedy(model, damaged):
-    verify_card(model)
+    verify_against_card(model)
     model.write_bytes(damaged)
     with pytest.raises(ModelError, match=r"tiny\.safetensors: damaged or altered .*fetch it again"):
-        verify_card(model)
+        verify_against_card(model)
 
 
 def test_a_missing_file_is_refused_with_a_remedy(model):
     model.unlink()
     with pytest.raises(ModelError, match="no such file; fetch it again"):
-        verify_card(model)
+        verify_against_card(model)
 
 
 def test_a_file_that_no_card_names_passes(model, tmp_path):
     other = tmp_path / "mine.safetensors"
     other.write_bytes(b"mine")
-    verify_card(other)
+    verify_against_card(other)
     (tmp_path / "README.md").unlink()
     model.write_bytes(b"another")
-    verify_card(model)
+    verify_against_card(model)
 
 
 def test_a_file_is_hashed_once_until_it_changes(model, monkeypatch):
     hashed = []
-    monkeypatch.setattr(cards, "sha256_file", lambda path: hashed.append(path) or "0" * 64)
-    first = cards.sha256_of(model)
-    assert cards.sha256_of(model) == first
+    monkeypatch.setattr(model_cards, "sha256_file", lambda path: hashed.append(path) or "0" * 64)
+    first = model_cards.sha256_of(model)
+    assert model_cards.sha256_of(model) == first
     model.write_bytes(b"more weights" * 100)
-    cards.sha256_of(model)
+    model_cards.sha256_of(model)
     assert len(hashed) == 2
