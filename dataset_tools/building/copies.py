@@ -24,7 +24,7 @@ from ..captions.clean import prompt
 from ..captions.tokens import count_tokens, fit
 from ..dataset import Row
 from ..layout import BUILD_FOLDER
-from ..quality import measure
+from ..quality import Quality, measure
 from ..sources import Sound, Track, text_sha256
 from .clip_ids import copy_id, window_number
 from .cut import amplified, finite, track_windows
@@ -49,7 +49,7 @@ class CopyJob:
 
     @property
     def key(self) -> str:
-        """Hash of everything that decides the copies and their rows."""
+        """Hash of everything that decides the images, captions and measurements of the copies."""
         clips = [*self.rows, *(partner and partner[1] for partner in self.partners)]
         facts = [row and (row["id"], row["track_sha256"], row["caption"]) for row in clips]
         return text_sha256(json.dumps([record_key(self.track, self.options), facts]))
@@ -193,4 +193,11 @@ def _finished_copies(job: CopyJob) -> list[Row] | None:
     unchanged = key == job.key and all(
         image.is_file() and sha256_file(image) == sha256 for image, sha256 in images.items()
     )
-    return rows if unchanged else None
+    return [_with_parent_as_it_is_now(job, row) for row in rows] if unchanged else None
+
+
+def _with_parent_as_it_is_now(job: CopyJob, copy: Row) -> Row:
+    """The row of a finished copy, with its parent's facts of this build, such as vocal evidence."""
+    parent = next(row for row in job.rows if row["id"] == copy["parent"])
+    measured = {name: copy[name] for name in (*Quality.__dataclass_fields__, "sha256")}
+    return _copy_row(job, parent, copy["id"], json.loads(copy["augmentation"])) | measured

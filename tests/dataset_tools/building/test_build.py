@@ -377,6 +377,18 @@ def test_augmented_copies_are_beside_their_parents_with_their_parameters(album, 
     assert tree(build(augment=("gain", "tempo"), copies=2)) == before
 
 
+def test_copies_have_the_vocal_evidence_of_their_parents_after_a_track_was_added(music, build):
+    for n in range(3):
+        music(f"{n}.wav", text="slow piano, instrumental")
+    before = rows(build(augment=("gain",), test=0.0, val=0.0))
+    music("sung.wav", text="folk song, female vocals")
+    after = rows(build(augment=("gain",), test=0.0, val=0.0))
+    by_id = {row["id"]: row for row in after}
+    assert {r["vocal_probability"] for r in before} != {r["vocal_probability"] for r in after}
+    for copy in (row for row in after if row["parent"]):
+        assert copy["vocal_probability"] == by_id[copy["parent"]]["vocal_probability"]
+
+
 def test_sung_tracks_become_regularisation_that_says_so(music, build):
     for n in range(8):
         music(f"{n}.wav", text="slow piano, instrumental")
