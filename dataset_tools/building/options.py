@@ -24,7 +24,7 @@ CHOICES: dict[str, tuple[str | None, ...]] = {
     "unsure": get_args(UnsureMode),
 }
 """Option: the values it may have."""
-MINIMIDI_ONLY = ("instruments", "unseen", "soundfont", "midi", "singers")
+MINIMIDI_ONLY = ("styles", "instruments", "unseen", "soundfont", "midi", "singers")
 """Options that only the source ``minimidi`` has."""
 
 

@@ -320,7 +320,9 @@ def test_a_folder_built_before_an_option_existed_can_be_continued(album, build):
     build()
 
 
-@pytest.mark.parametrize("option", [["--unseen"], ["--midi"], ["--soundfont", "x.sf2"]])
+@pytest.mark.parametrize(
+    "option", [["--unseen"], ["--midi"], ["--soundfont", "x.sf2"], ["--styles", "pop"]]
+)
 def test_options_of_minimidi_are_refused_for_other_sources(option, tmp_path):
     result = CliRunner().invoke(app, ["build", "--out", str(tmp_path / "made"), *option])
     assert isinstance(result.exception, InputError)

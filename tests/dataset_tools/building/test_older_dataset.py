@@ -48,7 +48,7 @@ def test_an_older_build_continues_without_cutting_again(older, tree, monkeypatch
     files, rows = tree(older), read_dataset(older).rows
     built = "dataset_tools.building"
     monkeypatch.setattr(f"{built}.build.cut_track", lambda job: pytest.fail(str(job)))
-    monkeypatch.setattr(f"{built}.copies.copy_clips", lambda job: pytest.fail(str(job)))
+    monkeypatch.setattr(f"{built}.copies.write_track_copies", lambda job: pytest.fail(str(job)))
     build_dataset(older, OPTIONS, input=older.parent / "music", jobs=1)
     after = tree(older)
     assert read_dataset(older).rows == rows and after.keys() == files.keys()
