@@ -116,7 +116,7 @@ def _track(
         caption_origin="truth",
         sha256=sha256,
         stream=partial(_render, compose_again, request.soundfont, is_vocal),
-        licence=request.licence or LICENCE,
+        licence=LICENCE,
         truth=facts,
         midi=partial(_midi_bytes, compose_again),
     )

@@ -147,6 +147,11 @@ def test_a_style_without_test_pairs_is_refused():
         list(source_tracks("minimidi", SourceRequest(styles=("tango",), unseen=True)))
 
 
+def test_pieces_keep_their_licence_if_one_is_named_for_tracks_without():
+    request = SourceRequest(count=1, licence="all rights reserved")
+    assert [track.licence for track in source_tracks("minimidi", request)] == ["CC0-1.0"]
+
+
 def test_the_source_passes_unseen_on_and_has_other_ids():
     def tracks(unseen):
         return list(source_tracks("minimidi", SourceRequest(count=12, unseen=unseen)))
