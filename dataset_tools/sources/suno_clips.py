@@ -1,8 +1,9 @@
 """Read descriptions of Suno clips, in the format of its API, from all JSON files below a folder.
 
-A clip is an object with ``id``, ``title`` and, in ``metadata`` or beside it, ``tags`` (the style),
-``gpt_description_prompt`` (the user's text), ``prompt`` (the lyrics) and ``make_instrumental`` (the
-user's wish, not the result). A file may hold one clip, a list, or a page with lists.
+A clip is an object with at least one of the fields in ``CLIP_KEYS``: ``id``, ``title`` and, in
+``metadata`` or beside it, ``tags`` (the style), ``gpt_description_prompt`` (the user's text),
+``prompt`` (the lyrics) and ``make_instrumental`` (the user's wish, not the result). A file may hold
+one clip, a list, or a page with lists.
 """
 
 import json
@@ -29,7 +30,7 @@ MAX_DEPTH = 4
 
 @dataclass(frozen=True)
 class ClipDescription:
-    """Description of a clip; its lyrics are not kept."""
+    """Facts about one clip; of its lyrics only whether they have words."""
 
     id: str | None = None
     title: str | None = None
@@ -41,7 +42,10 @@ class ClipDescription:
 
 
 class ClipIndex:
-    """All clips described below a folder, looked up by file name, id, or unique title."""
+    """Descriptions of all clips below a folder, found by file name, id, or unique title.
+
+    ``rejected`` and ``broken`` hold the files that are not JSON.
+    """
 
     def __init__(self, root: Path) -> None:
         self.rejected: list[Rejected] = []
@@ -53,34 +57,42 @@ class ClipIndex:
             self._add(path, root)
 
     def find(self, path: Path, uuid: str | None) -> ClipDescription | None:
-        """Description of the clip in a sound file; None if there is none."""
+        """Description of the clip in a sound file; None if there is none.
+
+        It is that of the JSON file of the same name, else the one with the id ``uuid``, else the
+        only one with the file's name as its title and without another id.
+        """
         if clip := self._by_path.get(path.with_suffix(".json")):
             return clip
-        if uuid:
-            return self._by_id.get(uuid)
+        if uuid and (clip := self._by_id.get(uuid)):
+            return clip
         titled = self._by_title.get(_title_key(path.stem), [])
+        if uuid:
+            titled = [clip for clip in titled if clip.id is None]
         return titled[0] if len(titled) == 1 else None
 
     def _add(self, path: Path, root: Path) -> None:
         try:
             if not stays_inside(path, root):
                 raise ValueError("a link that leads out of the folder")
-            found = json.loads(path.read_text("utf-8-sig"))
+            content = json.loads(path.read_text("utf-8-sig"))
         except (OSError, ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
             self.broken.add(path)
             self.rejected.append(Rejected(display_path(path, root), f"sidecar not JSON: {error}"))
             return
-        clips = [read_clip(values) for values in _clip_objects(found)]
+        clips = [read_clip(values) for values in _clip_objects(content)]
         if len(clips) == 1:
             self._by_path[path] = clips[0]
         for clip in clips:
-            if clip.id and clip.id not in self._by_id:
-                self._by_id[clip.id] = clip
-                self._by_title.setdefault(_title_key(clip.title or ""), []).append(clip)
+            if clip.id and self._by_id.setdefault(clip.id, clip) is not clip:
+                continue
+            titled = self._by_title.setdefault(_title_key(clip.title or ""), [])
+            if clip not in titled:
+                titled.append(clip)
 
 
 def read_clip(values: dict[str, Any]) -> ClipDescription:
-    """Read the description of a clip; of its lyrics only whether there are any."""
+    """Read the description of a clip from its JSON object."""
     metadata = values.get("metadata")
     known = values | (metadata if isinstance(metadata, dict) else {})
     lyrics = [known[key] for key in LYRICS if isinstance(known.get(key), str)]
@@ -95,21 +107,22 @@ def read_clip(values: dict[str, Any]) -> ClipDescription:
     )
 
 
-def _clip_objects(found: Any, depth: int = 0) -> Iterator[dict[str, Any]]:
-    if isinstance(found, dict) and (CLIP_KEYS & found.keys()) and not _is_playlist(found):
-        yield found
-    elif isinstance(found, (dict, list)) and depth < MAX_DEPTH:
-        for value in found.values() if isinstance(found, dict) else found:
+def _clip_objects(content: Any, depth: int = 0) -> Iterator[dict[str, Any]]:
+    """Yield the objects in JSON content that describe clips, at most ``MAX_DEPTH`` levels deep."""
+    if isinstance(content, dict) and (CLIP_KEYS & content.keys()) and not _is_playlist(content):
+        yield content
+    elif isinstance(content, (dict, list)) and depth < MAX_DEPTH:
+        for value in content.values() if isinstance(content, dict) else content:
             yield from _clip_objects(value, depth + 1)
 
 
-def _is_playlist(found: dict[str, Any]) -> bool:
-    """Whether the object is a playlist, which has a title too, and not a clip."""
-    return any(isinstance(found.get(key), list) for key in ("clips", "playlist_clips", "songs"))
+def _is_playlist(values: dict[str, Any]) -> bool:
+    """Whether an object is a playlist, which may have a clip's fields, such as a title."""
+    return any(isinstance(values.get(key), list) for key in ("clips", "playlist_clips", "songs"))
 
 
 def _user_text(known: dict[str, Any], lyrics: list[str]) -> str:
-    """The text that the user typed, unless it is the lyrics themselves."""
+    """The description that the user typed; empty if it is missing or equal to the lyrics."""
     text = " ".join(_first_text(known, ("gpt_description_prompt",)).split())
     return "" if text in (" ".join(sung.split()) for sung in lyrics) else text
 
@@ -122,13 +135,13 @@ def _instrumental(known: dict[str, Any]) -> bool | None:
 
 
 def _first_text(values: dict[str, Any], keys: tuple[str, ...]) -> str:
-    """The first text, or joined list of texts, among the keys; empty if there is none."""
+    """The first text among the values of these keys, lists joined by commas; empty without one."""
     for key in keys:
-        found = values.get(key)
-        if isinstance(found, list):
-            found = ", ".join(word for word in found if isinstance(word, str))
-        if isinstance(found, str) and found.strip():
-            return found.strip()
+        value = values.get(key)
+        if isinstance(value, list):
+            value = ", ".join(word for word in value if isinstance(word, str))
+        if isinstance(value, str) and value.strip():
+            return value.strip()
     return ""
 
 

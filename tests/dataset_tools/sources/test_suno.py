@@ -119,6 +119,21 @@ def test_a_clip_in_a_list_is_found_by_its_id_or_unique_title(music, name):
     assert only(music).url == f"https://suno.com/song/{UUID}"
 
 
+@pytest.mark.parametrize("name", ["Rain.mp3", f"Rain {UUID}.mp3"])
+def test_a_clip_without_an_id_is_found_by_its_title(music, name):
+    music(name, 1.0)
+    without_id = {key: value for key, value in CLIP.items() if key != "id"}
+    write_json(music.root / "all.json", [without_id | {"title": name[:-4]}, {"title": "Snow"}])
+    assert only(music).caption == "lo-fi, piano, a rainy evening"
+
+
+def test_a_title_does_not_name_a_clip_with_another_id(music):
+    music(f"Rain {UUID}.mp3", 1.0)
+    other = clip() | {"id": UUID.replace("6", "7"), "title": f"Rain {UUID}"}
+    write_json(music.root / "all.json", [other, {"title": "Snow"}])
+    assert only(music).caption == "music"
+
+
 def test_a_title_of_two_clips_names_neither(music):
     music("Rain.mp3", 1.0)
     write_json(music.root / "all.json", [clip(), clip() | {"id": UUID.replace("6", "7")}])
@@ -141,7 +156,7 @@ def test_flag_is_what_was_claimed(values, claim):
 
 
 def test_description_that_is_the_lyrics_is_left_out():
-    assert read_clip(clip(prompt=LYRICS, gpt_description_prompt=LYRICS)).description == ""
+    assert read_clip(clip(prompt=LYRICS, gpt_description_prompt=LYRICS)).user_text == ""
 
 
 def test_broken_json_refuses_its_own_sound_only(music):
