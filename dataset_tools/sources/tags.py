@@ -23,7 +23,7 @@ FREE_NAMES = {
     "suno_id": "suno_id", "suno_url": "url",
 }  # fmt: skip
 """Lower-case keys of Vorbis comments, ID3 ``TXXX`` and MP4 ``----``, and their common names."""
-LYRICS = re.compile(r"USLT|SYLT|©lyr|(TXXX:|----:.*:|^).*lyric", re.IGNORECASE)
+LYRICS = re.compile(r"USLT|SYLT|©lyr|(TXXX:|----:.*:|^).*lyric(?!ist)", re.IGNORECASE)
 """Keys of lyrics in ID3, MP4 and Vorbis comments."""
 NO_LYRICS_LINES = {"instrumental", "no lyrics", "no vocals", "no vocal", "none", "n a"}
 MEANINGLESS_WORDS = {"other", "unknown", "misc", "none", "genre", "music", "soundtrack"}

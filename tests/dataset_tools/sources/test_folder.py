@@ -110,6 +110,15 @@ def test_empty_files_and_pipes_are_refused(music):
     }
 
 
+def test_the_name_of_a_lyricist_is_no_lyrics(music):
+    import mutagen.flac
+
+    file = mutagen.flac.FLAC(music("a.flac", 1.0))
+    file["lyricist"] = "Ira Gershwin"
+    file.save()
+    assert found(music)[0]["a.flac"].has_lyrics is None
+
+
 def test_lyrics_in_tags_are_evidence(music):
     import mutagen.flac
 
