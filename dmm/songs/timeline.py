@@ -44,7 +44,7 @@ class Part(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def stop(self) -> float:
-        """Its end, in seconds from the beginning of the song."""
+        """End of the part, in seconds from the beginning of the song."""
         return self.start + self.seconds
 
 
@@ -70,6 +70,8 @@ class Timeline(BaseModel, frozen=True, extra="forbid"):
     ) -> Float[np.ndarray, "times parts"]:
         """Share of each part's prompt at these times; each row adds up to 1.
 
+        With ``loop`` the last part also crossfades into the first, across the song's ends.
+
         >>> parts = [Part(start=0, seconds=4, prompt="a"), Part(start=4, seconds=4, prompt="b")]
         >>> Timeline(part=parts, crossfade_s=2.0).weights([1.0, 3.5, 4.0, 7.0]).tolist()
         [[1.0, 0.0], [0.75, 0.25], [0.5, 0.5], [0.0, 1.0]]
@@ -87,7 +89,7 @@ class Timeline(BaseModel, frozen=True, extra="forbid"):
         return weights
 
     def _share_passed(self, beyond_s: Float[np.ndarray, " times"]) -> Float[np.ndarray, " times"]:
-        """0 before a border, 1 after it, rising linearly across the crossfade."""
+        """Share of a border's crossfade that is over ``beyond_s`` seconds after it, 0..1."""
         if self.crossfade_s == 0:
             return (beyond_s >= 0).astype(float)
         return (beyond_s / self.crossfade_s + 0.5).clip(0, 1)
@@ -100,9 +102,10 @@ def timeline_from_options(
     bars: int | None = None,
     bpm: float | None = None,
 ) -> Timeline:
-    """The timeline of a file, or one part with the prompt, in seconds or in bars of four beats.
+    """Read a timeline file, or make one part of a prompt and its length.
 
-    InputError for none of these, and for more than one.
+    The length is in seconds, or in bars of four beats at ``bpm``. InputError if a length is
+    missing, given twice, not positive or not finite, or given beside a file, and for a faulty file.
     """
     if path is not None:
         if any(given is not None for given in (prompt, seconds, bars, bpm)):
@@ -113,15 +116,17 @@ def timeline_from_options(
     if (bars is None) != (bpm is None) or (seconds is None) == (bars is None):
         raise InputError("how long? --seconds 60, or --bars 4 with --bpm 90")
     if bars is not None and bpm is not None:
+        if bars < 1 or not 0 < bpm < math.inf:
+            raise InputError(f"--bars {bars} with --bpm {bpm}: no length; both must be positive")
         seconds = bars * BEATS_PER_BAR * 60 / bpm
     assert seconds is not None
-    if not math.isfinite(seconds):
-        raise InputError(f"--seconds {seconds}: not a finite length; name the song's seconds")
+    if not 0 < seconds < math.inf:
+        raise InputError(f"--seconds {seconds}: no length; name a positive, finite number")
     return Timeline(part=(Part(start=0, seconds=seconds, prompt=prompt),))
 
 
 def read_timeline(path: Path) -> Timeline:
-    """Read a timeline from TOML; InputError that names the faulty part and setting."""
+    """Read a timeline from TOML; InputError that names the file, or its faulty part and setting."""
     try:
         stated = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -137,9 +142,10 @@ def read_timeline(path: Path) -> Timeline:
 
 
 def _fault_message(error: ValidationError) -> str:
+    """One line on the first fault, or on the first unknown key: a missing one may be misspelt."""
     faults = error.errors()
     misspelt = (fault for fault in faults if fault["type"] == "extra_forbidden")
-    fault = next(misspelt, faults[0])  # a missing key may only be misspelt
+    fault = next(misspelt, faults[0])
     *place, name = fault["loc"]
     where = f"part {int(place[1]) + 1}: " if len(place) > 1 else ""
     if fault["type"] == "extra_forbidden":
