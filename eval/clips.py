@@ -102,9 +102,10 @@ def embed_files(
         print(f"skipped {line}", file=sys.stderr)
     if len(readable) < minimum:
         remedy = "replace the skipped files" if skipped else "make or add more"
+        where = f"{files[0].parent}: " if files else ""
         raise InputError(
-            f"{files[0].parent}: {len(readable)} of {len(files)} clips can be read, and scores "
-            f"need {minimum} or more; {remedy}"
+            f"{where}{len(readable)} of {len(files)} clips can be read, and scores need {minimum} "
+            f"or more; {remedy}"
         )
     rows = np.stack([np.asarray(results[path]) for path in readable])
     return EmbeddedClips(readable, [str(hashes[path]) for path in readable], rows, skipped)

@@ -176,6 +176,11 @@ def test_missing_and_empty_folders_are_refused(tmp_path):
         audio_files(tmp_path)
 
 
+def test_no_clips_are_refused():
+    with pytest.raises(InputError, match="0 of 0 clips can be read"):
+        embed_files([], load_embedder("mel-stats"))
+
+
 def test_a_lone_clip_is_refused(tmp_path, write_clips, tone):
     folder = write_clips(tmp_path / "one", [tone(220)])
     with pytest.raises(InputError, match=r"1 of 1 clips can be read.*2 or more; make or add more"):
