@@ -93,7 +93,7 @@ def participation_ratio(x: Float[np.ndarray, "n dim"]) -> float:
     centred = x - x.mean(0, dtype=np.float64)
     gram = centred @ centred.T
     squared_trace, trace_of_square = _unbiased_traces(gram, n)
-    if trace_of_square <= 1e-12:
+    if trace_of_square <= 1e-12 * np.square(x, dtype=np.float64).sum(1).mean() ** 2:
         raise ValueError(f"these {n} embeddings hardly vary: they have no measurable direction")
     return squared_trace / trace_of_square
 

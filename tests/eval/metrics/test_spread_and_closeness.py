@@ -84,6 +84,11 @@ def test_participation_ratio_ignores_the_size_of_the_spread(rng):
     assert participation_ratio(0.1 * x + 5) == pytest.approx(participation_ratio(x))
 
 
+def test_participation_ratio_of_tiny_rows_is_that_of_large_ones(rng):
+    x = rng.normal(size=(30, 3))
+    assert participation_ratio(1e-4 * x) == pytest.approx(participation_ratio(x))
+
+
 def test_collapsed_clips_and_too_few_have_no_participation_ratio(rng):
     with pytest.raises(ValueError, match="hardly vary"):
         participation_ratio(np.ones((6, 3)))
