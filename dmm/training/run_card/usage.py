@@ -1,7 +1,8 @@
-"""Section of ``RUN.md`` on using the LoRA: the command, decoding, and the anchor."""
+"""Section of ``RUN.md`` on using the LoRA: command, decoding, anchor, and kind of weights."""
 
 import json
 import shlex
+from contextlib import suppress
 from pathlib import Path, PureWindowsPath
 
 from ...codec.mel import MelFormat, load_format
@@ -13,7 +14,10 @@ EXAMPLE = "piano, slow"
 
 
 def usage_section(run: Run, lora: Path, metadata: dict[str, str]) -> str:
-    """Markdown section: the ``dmm generate`` command, how images become sound, and the anchor."""
+    """Markdown section on using the LoRA; one sentence if there is none yet.
+
+    ``metadata`` is that of the file ``lora``.
+    """
     if not lora.is_file():
         return "## Use\n\nThere is no LoRA yet."
     prompts = run.preset.get("preview_prompts") or [EXAMPLE]
@@ -36,12 +40,12 @@ def usage_section(run: Run, lora: Path, metadata: dict[str, str]) -> str:
 
 
 def _decoding(run: Run, metadata: dict[str, str]) -> str:
-    """How images of this LoRA become sound."""
-    stated = metadata.get("dmm_format_parameters") or metadata.get("dmm_format")
-    if not stated:
+    """Sentences on the mel format of this LoRA's images, and how to turn them into sound."""
+    fmt = _recorded_format(metadata)
+    name = fmt.name if fmt else metadata.get("dmm_format")
+    if not name:
         return "The mel format of its images is not recorded."
-    name, known = _parse_format(str(stated))
-    size = f": {_format_in_words(known)}" if known else ""
+    size = f": {_format_in_words(fmt)}" if fmt else ""
     command = code(f"dmm decode IMAGE --out sounds --format {name}")
     return (
         f"Its images are of the mel format {code(name)}{size}. `dmm generate` writes their sound; "
@@ -50,17 +54,17 @@ def _decoding(run: Run, metadata: dict[str, str]) -> str:
     )
 
 
-def _parse_format(stated: str) -> tuple[str, MelFormat | None]:
-    """Parse a format given by name or as JSON: its name, and the format if it is known."""
-    try:
-        known = MelFormat(**json.loads(stated)) if stated.startswith("{") else load_format(stated)
-    except (DmmError, ValueError, TypeError):
-        return stated, None
-    return known.name, known
+def _recorded_format(metadata: dict[str, str]) -> MelFormat | None:
+    """The mel format by its parameters, or else by its name; None if neither is valid."""
+    with suppress(ValueError, TypeError):
+        return MelFormat(**json.loads(metadata.get("dmm_format_parameters", "")))
+    with suppress(DmmError):
+        return load_format(metadata.get("dmm_format", ""))
+    return None
 
 
 def _format_in_words(fmt: MelFormat) -> str:
-    """A format's size, hop, range and duration in words."""
+    """A format's size, hop, duration and frequency range in words."""
     across = f"{fmt.n_frames} columns, {fmt.hop_length} samples apart at {fmt.sr} Hz"
     up = f"{fmt.n_mels} mel rows from {fmt.fmin:g} to {fmt.fmax:g} Hz"
     return f"{across}, which are {fmt.clip_duration_s:.2f} s, and {up}"

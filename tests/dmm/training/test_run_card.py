@@ -141,11 +141,21 @@ def test_a_format_that_the_lora_states_in_full_needs_no_preset(run):
     assert "the mel format `mine`: 512 columns" in text and "which are 10.24 s" in text
 
 
-@pytest.mark.parametrize("stated", ['{"name": "x"}', "{", "gone"])
-def test_a_format_that_is_not_known_is_named_without_its_size(run, stated):
+def test_a_format_that_is_not_known_is_named_without_its_size(run):
     folder = run()
-    save_file({"w": np.zeros(1, np.float32)}, folder / "tunes.safetensors", {"dmm_format": stated})
-    assert f"of the mel format `{stated}`. " in card(folder)
+    save_file({"w": np.zeros(1, np.float32)}, folder / "tunes.safetensors", {"dmm_format": "gone"})
+    assert "of the mel format `gone`. " in card(folder)
+
+
+@pytest.mark.parametrize("parameters", ['{"name": "x"}', "{", "[1]"])
+def test_damaged_format_parameters_leave_the_formats_name(run, parameters):
+    folder = run()
+    damaged = METADATA | {"dmm_format_parameters": parameters}
+    save_file({"w": np.zeros(1, np.float32)}, folder / "tunes.safetensors", damaged)
+    assert "--format nano`" in card(folder) and parameters not in card(folder)
+    del damaged["dmm_format"]
+    save_file({"w": np.zeros(1, np.float32)}, folder / "tunes.safetensors", damaged)
+    assert "The mel format of its images is not recorded." in card(folder)
 
 
 def test_scores_come_with_their_steps_and_their_embedder(run):
