@@ -1,19 +1,21 @@
 """``RUN.md``: a model card of a training run, with metadata for the Hugging Face Hub.
 
-Everything on it comes from the RUN folder; unknown facts are left out. It names files, not folders,
-so that publishing it reveals nothing about the machine.
+Everything on it comes from the RUN folder; unknown facts are left out. Absolute paths are cut to
+file names, so that publishing the card reveals nothing about the machine.
 """
 
 import json
-import re
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Any
+
+import toml
 
 from ...checkpoints.header import read_metadata
 from ...files import sha256_file, write_text
 from ..runs import ENDED, Run, read_run
 from .licences import PUBLISHED_BASES, UNKNOWN, licence_conditions, lora_licence
 from .markdown import block, code, escape, plain, table
+from .paths import file_names, without_folders
 from .results import previews_section, scores_section
 from .usage import usage_section
 
@@ -27,8 +29,8 @@ ARCHITECTURE_TAGS = {
 def write_card(run: Path) -> Path:
     """Write ``RUN.md`` in a RUN folder and return its path; equal files give equal text.
 
-    Works for a run with any status. InputError if the folder is no run, ModelError if its LoRA is
-    damaged.
+    Works for a run with any status. InputError if the folder is not a run or its settings are
+    damaged, ModelError if its LoRA is.
     """
     found = read_run(run)
     lora = run / f"{found.lora_name}.safetensors"
@@ -70,7 +72,7 @@ def _front_matter(run: Run, metadata: dict[str, str]) -> str:
 
 def _title_section(run: Run) -> str:
     record = run.record
-    base, dataset, preset = (_file_names(record.get(key)) for key in ("base", "dataset", "preset"))
+    base, dataset, preset = (file_names(record.get(key)) for key in ("base", "dataset", "preset"))
     lines = [
         f"# {escape(run.lora_name)}",
         f"A LoRA for {escape(base)} that generates mel-spectrogram images of music, trained on the "
@@ -87,7 +89,7 @@ def _title_section(run: Run) -> str:
 
 
 def _licences_section(run: Run) -> str:
-    """Licences of the music that was learnt from, and their conditions."""
+    """Number of clips and conditions of each licence of the music that was trained on."""
     counts = run.record.get("licences") or {}
     parts = ["## Data"]
     if not counts:
@@ -116,16 +118,16 @@ def _training_section(run: Run, lora: Path) -> str:
     record = run.record
     seconds, memory = record.get("seconds_per_step"), record.get("peak_memory_mb")
     facts = {
-        "preset": _file_names(record.get("preset")),
+        "preset": file_names(record.get("preset")),
         "seed": record.get("seed"),
         "processes": record.get("processes"),
         "steps": record.get("step"),
         "seconds per step (median)": f"{seconds:.3g}" if seconds else None,
         "peak memory": f"{memory:.0f} MB" if memory else None,
         "device": record.get("device"),
-        "base": _file_names(record.get("base")),
+        "base": file_names(record.get("base")),
         "base sha256": record.get("base_sha256"),
-        "dataset": _file_names(record.get("dataset")),
+        "dataset": file_names(record.get("dataset")),
         "dataset.json sha256": record.get("dataset_sha256"),
         "sd-scripts commit": record.get("engine_commit"),
         **(record.get("versions") or {}),
@@ -151,26 +153,13 @@ def _resumes_section(run: Run) -> str:
 
 
 def _settings_section(run: Run) -> str:
-    path = run.folder / "preset.toml"
-    if not path.is_file():
+    if not run.preset:
         return ""
-    return f"## Settings\n\n{block(path.read_text(encoding='utf-8'), 'toml')}"
+    return f"## Settings\n\n{block(toml.dumps(without_folders(run.preset)), 'toml')}"
 
 
 def _shown_value(value: Any) -> str:
-    """A setting's value, or a dash if it was unset; of a path its last part."""
-    if isinstance(value, str) and re.search(r"[/\\]", value):
-        value = _file_names(value)
-    return "-" if value is None else escape(json.dumps(value, ensure_ascii=False))
-
-
-def _file_names(path: object) -> str:
-    """The last part of a path of any system; of each part where several are joined by ``+``.
-
-    >>> _file_names("/home/me/base.safetensors"), _file_names("C:/mine/a.toml+min-snr")
-    ('base.safetensors', 'a.toml+min-snr')
-    >>> _file_names(None)
-    'unknown'
-    """
-    parts = str(path or UNKNOWN).split("+")
-    return "+".join(PureWindowsPath(part).name for part in parts)
+    """A setting as JSON with its paths cut, or a dash if it was unset."""
+    if value is None:
+        return "-"
+    return escape(json.dumps(without_folders(value), ensure_ascii=False))

@@ -191,6 +191,16 @@ def test_no_folder_of_the_machine_is_published(run):
     assert "/home" not in card(run()) and "/secret" not in card(run())
 
 
+def test_paths_in_settings_are_cut_and_other_slashes_are_kept(run):
+    pair = ["C:\\me\\secret\\a.toml", "piano/organ, 3/4"]
+    folder = run(resumed=[{"from": "step-000020", "changed": {"note": pair}}])
+    settings = {"vae": "/home/me/secret/vae.pt", "args": ["file=~/secret/x.txt", "rate=1/2"]}
+    (folder / "preset.toml").write_text(toml.dumps(settings))
+    text = card(folder)
+    assert "secret" not in text and '| "a.toml" | "piano/organ, 3/4" |' in text
+    assert 'vae = "vae.pt"' in text and '"file=x.txt", "rate=1/2"' in text
+
+
 def test_the_settings_stand_as_they_were_resolved(run):
     folder = run()
     tokens = MarkdownIt().parse(card(folder))
