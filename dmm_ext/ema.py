@@ -1,6 +1,6 @@
 """Exponential moving average (EMA) of the LoRA's weights.
 
-The decay grows at the start: at step ``n`` it is ``min(decay, (1 + n) / (10 + n))``.
+The decay grows at the start: at update ``n``, from 1, it is ``min(decay, (1 + n) / (10 + n))``.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ FILE = "ema.safetensors"
 
 
 class Ema:
-    """Averages of a network's weights, in float32 on the weights' device."""
+    """Averages of a network's weights in float32; an update moves them to the weights' device."""
 
     def __init__(self, network: Any, decay: float) -> None:
         self.decay = decay
@@ -35,13 +35,13 @@ class Ema:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Within the block the network has the averaged weights."""
-        kept = {name: weight.detach().clone() for name, weight in self.weights.items()}
+        """Within the block the network has the averaged weights; after it, its own."""
+        trained = {name: weight.detach().clone() for name, weight in self.weights.items()}
         self._set(self.averages)
         try:
             yield
         finally:
-            self._set(kept)
+            self._set(trained)
 
     @torch.no_grad()
     def _set(self, values: dict[str, torch.Tensor]) -> None:
@@ -49,14 +49,14 @@ class Ema:
             weight.copy_(values[name])
 
     def save(self, folder: Path) -> None:
-        """Write the averages into a state."""
+        """Write the averages into the folder of a state."""
         tensors = {name: average.contiguous().cpu() for name, average in self.averages.items()}
-        save_file(tensors, folder / FILE, {"updates": str(self.updates)})
+        save_file(tensors, folder / FILE)
 
     def load(self, folder: Path, updates: int) -> None:
-        """Load the averages of a state after ``updates`` steps.
+        """Load the averages from the folder of a state that was saved after ``updates`` updates.
 
-        Without saved averages they start from the current weights.
+        If the state has none, the averages start from the current weights.
         """
         self.updates = updates
         if (folder / FILE).is_file():

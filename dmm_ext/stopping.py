@@ -1,7 +1,7 @@
-"""Ends of a training before its last step: ctrl-C, early stopping, mode collapse.
+"""End a training before its last step: after ctrl-C, early stopping or mode collapse.
 
-The first ctrl-C (or a cluster's SIGTERM) lets the current step finish and a state be saved; the
-second one ends at once. Processes that train together stop at the same step.
+Once training steps have begun, the first ctrl-C (or SIGTERM) lets the current step finish and a
+state be saved; the second one ends at once. Processes that train together stop at the same step.
 """
 
 import signal
@@ -10,14 +10,14 @@ from typing import Any
 import torch
 
 STATUSES = ("finished", "stopped", "interrupted")
-"""If processes differ, the later one in this list wins."""
+"""Ends in increasing priority: if several are requested, the last of them in this order holds."""
 
 
 class Stopping:
-    """How the run ends: ``finished`` unless another end was requested.
+    """The status with which the run ends: ``finished`` unless a process requests another one.
 
-    A signal comes at any moment, and at another moment in each process. So a request counts only
-    after ``agree``: no process acts on one alone, which would leave the others waiting.
+    Signals reach each process at another moment. So a request has an effect only in ``agree``,
+    which all processes call after the same step; otherwise some would wait for the others forever.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class Stopping:
         self._handlers: dict[int, Any] = {}
 
     def catch_signals(self) -> None:
-        """Handle ctrl-C and SIGTERM from here on."""
+        """Handle ctrl-C and SIGTERM until ``restore_signals``."""
         for number in (signal.SIGINT, signal.SIGTERM):
             self._handlers[number] = signal.signal(number, self._caught)
 
@@ -38,16 +38,22 @@ class Stopping:
             signal.signal(number, handler)
 
     def finish_step_on_signal(self) -> None:
-        """From here on ctrl-C waits for the step; before, there is nothing to save."""
+        """Let the first ctrl-C wait for the current step; until this call, it ends at once."""
         self._finishes_step = True
 
     def request(self, status: str, reason: str) -> None:
-        """Ask for an end after the current step."""
+        """Request an end after the current step; a request with an earlier status is ignored.
+
+        ``status`` is one of ``STATUSES``.
+        """
         if STATUSES.index(status) > STATUSES.index(self._requested[0]):
             self._requested = status, reason
 
     def agree(self, accelerator: Any) -> bool:
-        """Whether any process requested an end; sets ``status`` and ``reason`` in all of them."""
+        """Whether any process requested an end; sets ``status`` and ``reason``.
+
+        All processes must call it at the same step.
+        """
         status, reason = self._requested
         if accelerator.num_processes > 1:
             mine = torch.tensor([STATUSES.index(status)], device=accelerator.device)

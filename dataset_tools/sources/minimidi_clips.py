@@ -28,7 +28,7 @@ from .minimidi.styles import STYLES, lead_accompaniment_pairs
 LICENCE = "CC0-1.0"
 """The pieces are the generator's work alone."""
 MAX_TRIES = 1000
-"""Most pieces compose_again, on average, to find one with the required instruments."""
+"""Pieces that are composed, on average, at most to find one with the required instruments."""
 NO_VOICE_CAPTIONS = 0.3
 """Share of vocal pieces whose caption does not mention the voice, as with people's captions."""
 VOICE_WORDS = {

@@ -62,7 +62,10 @@ def decode(
 
 
 def _convert_all(name: str, paths: list[Path], convert: Callable[[Path], list[Path]]) -> None:
-    """Convert file by file; report failures on standard error and exit with code 1."""
+    """Convert file by file, print the paths written, then the failures on standard error.
+
+    A failure does not stop the others, but the exit code is 1 at the end.
+    """
     from ..progress import progress_bar
 
     written: list[Path] = []
@@ -86,7 +89,10 @@ def _convert_all(name: str, paths: list[Path], convert: Callable[[Path], list[Pa
 
 
 def _refuse_same_stem(path: Path, sources: dict[str, Path]) -> None:
-    """InputError for two inputs of the same name, which would write the same files."""
+    """InputError for two inputs whose names without suffix are equal: they give the same files.
+
+    The same path twice is converted twice, into the same files.
+    """
     earlier = sources.setdefault(path.stem, path)
     if earlier != path:
         raise InputError(f"{path}: has the same name as {earlier}; convert it into another --out")

@@ -1,6 +1,6 @@
 """Extract a LoRA from two checkpoints: the difference that was trained or fused into the second.
 
-The difference of every layer that sd-scripts trains is reduced to its best_factors directions, the
+The difference of each layer that sd-scripts trains is reduced to its largest singular values, the
 best approximation of that rank (Eckart and Young 1936). Both files are read one tensor at a time.
 """
 
@@ -41,14 +41,14 @@ class Ranks:
     """Rank of larger convolutions; 0 skips them."""
 
     def of(self, size: tuple[int, ...]) -> int:
-        """Rank for a layer of this size, at most its full rank."""
+        """Rank for a weight of this size, at most its full rank; 0 skips the layer."""
         wanted = self.kernel_rank if math.prod(size[2:]) > 1 else self.matrix_rank
         return min(wanted, size[0], math.prod(size[1:]))
 
 
 @dataclass(frozen=True)
 class ExtractedLayer:
-    """Rank and kept energy of one extracted layer."""
+    """Rank of one extracted layer, and the share of its change that the LoRA keeps."""
 
     name: str
     rank: int
@@ -60,15 +60,16 @@ class ExtractedLayer:
 
 @dataclass
 class Extraction:
-    """Extracted layers, and differing tensors that a LoRA cannot hold."""
+    """Extracted layers, and the names of changed tensors that are not in the LoRA."""
 
     layers: list[ExtractedLayer] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
-    """Differing biases, norms, embeddings and VAE tensors, and kernels at rank 0."""
+    """Changed tensors that no LoRA layer covers (biases, norms, embeddings, the VAE), and larger
+    convolutions if ``kernel_rank`` is 0."""
 
     @property
     def energy(self) -> float:
-        """Share of all layers' squared difference that is kept, 0..1."""
+        """Share of the extracted layers' squared change that is kept, 0..1."""
         kept = sum(layer.change * layer.energy for layer in self.layers)
         return kept / sum(layer.change for layer in self.layers)
 
@@ -78,8 +79,9 @@ def extract_lora(
 ) -> Extraction:
     """Write the LoRA that turns ``base`` into ``fused`` as closely as the ranks allow.
 
-    ``precision`` None means that of ``fused``. ModelError for checkpoints of different sizes, and
-    if no layer of a LoRA differs.
+    ``precision`` None means that of ``fused``. ModelError for checkpoints of different sizes, for
+    weights that are not finite, and if no layer of a LoRA differs. PresetError for an unknown
+    precision, ValueError for impossible ranks, InputError if ``out`` is one of the checkpoints.
     """
     if ranks.matrix_rank < 1 or ranks.kernel_rank < 0:
         raise ValueError(f"a rank is 1 or more, of kernels 0 or more; got {ranks}")
@@ -117,8 +119,9 @@ def extract_lora(
 def best_factors(delta: Float[Tensor, "out ..."], rank: int) -> tuple[Factors, float]:
     """Best factors of this rank, and the sum of squares of their product.
 
-    The directions are eigenvectors of the smaller Gram matrix: several times faster than an SVD,
-    and as exact in double precision. Singular values are shared evenly between both factors.
+    Singular vectors are eigenvectors of the smaller Gram matrix, which is several times faster than
+    an SVD. The Gram matrix squares the condition number: singular values below 1e-8 of the largest
+    are lost, which double precision affords. Both factors share the singular values evenly.
     """
     matrix = delta.double().flatten(1)
     wide = len(matrix) <= matrix.shape[1]
@@ -135,7 +138,7 @@ def best_factors(delta: Float[Tensor, "out ..."], rank: int) -> tuple[Factors, f
 
 
 def _layers_by_tensor(base: Path, fused: Path) -> dict[str, dict[str, LayerLocation]]:
-    """Layers in each tensor; ModelError if the two checkpoints have different sizes."""
+    """Layers in each tensor, by tensor and layer name; ModelError if the sizes differ."""
     shapes, others = read_architecture(base), read_architecture(fused)
     if shapes != others:
         raise ModelError(
@@ -149,7 +152,7 @@ def _layers_by_tensor(base: Path, fused: Path) -> dict[str, dict[str, LayerLocat
 
 
 def _changed(before: TensorFile, after: TensorFile) -> Iterator[tuple[str, Tensor, Tensor]]:
-    """Yield tensors that differ by more than rounding to the second file's precision."""
+    """Yield (name, old, new) of common tensors that differ at the second file's precision."""
     with progress_bar("unfuse", len(before.specs)) as advance:
         for name in before.specs:
             if name in after.specs:

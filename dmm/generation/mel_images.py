@@ -1,6 +1,6 @@
-"""Mel images for clip requests: noise, prompt embeddings, sampling, VAE.
+"""Generate mel images for clip requests: noise, prompt embeddings, sampling, VAE.
 
-Noise is made on the CPU, so a seed gives the same noise on every device.
+Noise is made on the CPU, so that a seed gives the same noise on every device.
 """
 
 from collections.abc import Iterator, Sequence
@@ -38,7 +38,10 @@ def generate_latents(
     on_step: OnStep = ignore_step,
     predict: Predict = predict,
 ) -> Latents:
-    """Clean latents on the CPU, one row a request; not finite where half precision overflowed."""
+    """Denoised latents on the CPU, one row a request.
+
+    Values that overflow in half precision are infinite or NaN, without an error.
+    """
     generators = [torch.Generator().manual_seed(request.seed) for request in batch]
     shape = latent_shape(pipeline, settings.fmt.n_mels, settings.fmt.n_frames)
     noise = next_noise(generators, shape)
@@ -78,9 +81,10 @@ def latent_shape(pipeline: Any, rows: int, frames: int) -> tuple[int, int, int]:
 def decode_images(
     pipeline: Any, latents: Latents, settings: GenerationSettings
 ) -> Iterator[MelImage]:
-    """Mel images of latents, one at a time: SDXL's VAE needs gigabytes for each.
+    """Decode latents one at a time, because SDXL's VAE needs gigabytes for each.
 
-    ModelError for NaN or infinity.
+    With an init image, its columns outside the repainted span are restored. ModelError for NaN or
+    infinity.
     """
     for latent in latents.split(1):
         image = to_mel_image(decode_latent(pipeline, latent), settings.stereo)
@@ -89,7 +93,7 @@ def decode_images(
 
 @torch.no_grad()
 def decode_latent(pipeline: Any, latent: Latents) -> Float[np.ndarray, "rows frames 3"]:
-    """The VAE's RGB image of one clip's latents, in 0..1; ModelError for NaN or infinity."""
+    """Decode the latents of one clip by the VAE to RGB in 0..1; ModelError for NaN or infinity."""
     vae = pipeline.vae
     scaled = latent.to(pipeline._execution_device, vae.dtype) / vae.config.scaling_factor
     image = vae.decode(scaled, return_dict=False)[0][0].float()

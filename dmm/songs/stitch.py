@@ -1,6 +1,6 @@
 """Join finished clips to one song, behind ``dmm stitch``.
 
-MelMagnitudes images are crossfaded on the beat; then the whole image is turned into sound at once.
+Mel images are crossfaded on the beat; then the whole image is turned into sound at once.
 """
 
 import json

@@ -1,7 +1,8 @@
 """Train a LoRA: check the whole configuration, then run sd-scripts with our trainer on a DATASET.
 
-``dmm train PRESET --dataset DATASET --base MODEL --out RUN`` leaves a RUN folder: the resolved
-preset, ``run.json``, ``RUN.md``, ``NAME.safetensors``, ``metrics.jsonl``, previews and states.
+``dmm train PRESET --dataset DATASET --base MODEL --out RUN`` writes a RUN folder:
+``NAME.safetensors``, ``run.json``, ``RUN.md``, ``metrics.jsonl``, ``curve.png``, the resolved
+settings (``preset.toml``, ``dataset.toml``, ``engine.toml``), previews and states.
 """
 
 import json
@@ -34,10 +35,10 @@ def train(
     """Train a LoRA on a DATASET folder's train and reg splits; returns the LoRA's path.
 
     ``settings`` are ``key=value`` words that override the preset. ``resume`` continues the newest
-    state in the RUN folder up to ``max_train_steps``, counted from the very first step; other
-    settings may have changed. ``from_weights`` starts from a LoRA of any rank. PresetError,
-    InputError, ModelError or EngineError in one line if something does not hold. KeyboardInterrupt
-    after ctrl-C, with a state saved if a step was finished.
+    state in the RUN folder up to ``max_train_steps``, counted from the first step of the run; most
+    other settings may have changed. ``from_weights`` starts from a LoRA of any rank. PresetError,
+    InputError or ModelError for inputs that cannot be trained with, EngineError if sd-scripts
+    fails. KeyboardInterrupt after ctrl-C, with a state saved if a step was finished.
     """
     dataset, base, out = Path(dataset), Path(base), Path(out)
     from_weights = Path(from_weights) if from_weights else None
@@ -81,7 +82,7 @@ def _write_record(out: Path, record: dict[str, Any], outcome: dict[str, Any]) ->
 
 
 def _write_curve_and_card(out: Path) -> None:
-    """Write curve.png and RUN.md; only warn if that fails, because the run itself is done."""
+    """Write ``curve.png`` and ``RUN.md``; a failure is only a warning, since the LoRA is saved."""
     from .run_card.card import write_card  # these import SciPy and matplotlib, for which a typo
     from .run_card.curve import write_curve  # in a preset should not have to wait
 

@@ -40,7 +40,7 @@ class Adherence:
     """95 % interval of ``instruments`` over prompts."""
     high: float | None
     tempo: float
-    """Clips whose most_probable_label tempo class is the requested one."""
+    """Clips whose most probable tempo class is the requested one."""
     mode: float
     """Clips whose likelier mode is the requested one."""
 

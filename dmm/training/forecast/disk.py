@@ -1,4 +1,4 @@
-"""Disk space of a run: LoRA files, states and previews, as ``dmm_ext.training_run`` saves them."""
+"""Forecast the disk space of a run: LoRA files, states and previews, in a RUN folder."""
 
 import shutil
 from dataclasses import dataclass
@@ -17,30 +17,30 @@ from .memory.step import BYTES, CountedStep, TrainingStep
 SAVED_BYTES = {"fp16": 2, "bf16": 2, "float": 4}
 """Bytes per number by ``save_precision``; unset, a number keeps its precision in training."""
 HEADER_BYTES, RECORD_BYTES = 150, 800
-"""Overhead per tensor: of its name in a LoRA file, of all its records in an optimizer's file."""
+"""Bytes per tensor: its header in a LoRA file, all its records in an optimizer's file."""
 TENSORS_PER_MODULE = 3
 """Of a LoRA: down, up, alpha."""
 
 
 @dataclass(frozen=True)
 class DiskUse:
-    """Numbers and bytes of the files in a RUN folder at its fullest."""
+    """Numbers and sizes of the files in a RUN folder when it holds the most."""
 
     lora_files: int
     lora_bytes: int
-    """Bytes of one."""
+    """Size of one LoRA file."""
     states: int
     state_bytes: int
-    """Bytes of one."""
+    """Size of one state."""
     previews: int
     preview_bytes: int
-    """Bytes of one, at most: uncompressed images and sounds, and again in TensorBoard's log."""
+    """Largest size of one preview: uncompressed images and audio, and both in TensorBoard's log."""
     free: int
-    """Bytes that are free where the RUN folder will be."""
+    """Free bytes where the RUN folder is or will be."""
 
     @property
     def total(self) -> int:
-        """Bytes of all files."""
+        """Size of all files."""
         pairs = (
             (self.lora_files, self.lora_bytes),
             (self.states, self.state_bytes),
@@ -52,7 +52,7 @@ class DiskUse:
 def estimate_disk(
     settings: RunSettings, facts: Facts, step: TrainingStep, counted: CountedStep, out: Path
 ) -> DiskUse:
-    """The files that the RUN folder ``out``, which need not exist yet, will hold."""
+    """Forecast the files of the RUN folder ``out``, which need not exist yet."""
     steps = total_steps(settings, facts.dataset)
     validates = bool(facts.dataset and facts.dataset.n_val and settings["validate_every_n_steps"])
     itemsize = BYTES[step.lora_dtype]
@@ -72,13 +72,13 @@ def estimate_disk(
 
 
 def lora_file_bytes(counted: CountedStep, itemsize: int) -> int:
-    """Size of a LoRA file at ``itemsize`` bytes per number, without its metadata (kilobytes)."""
+    """Size of a LoRA file at ``itemsize`` bytes per number, without metadata (a few kilobytes)."""
     numbers = counted.lora_parameters + counted.lora_modules  # each module has an alpha
     return numbers * itemsize + counted.lora_modules * TENSORS_PER_MODULE * HEADER_BYTES
 
 
 def kept_states(settings: RunSettings, steps: int) -> int:
-    """Largest number of states at once; a new one is written before an old one is deleted."""
+    """Largest number of states at one time: a new one is written before an old one is deleted."""
     saved = times_due_or_last(steps, settings["save_every_n_steps"]) or 1
     if not settings["save_state"]:
         return int(settings["save_state_on_train_end"])
@@ -93,7 +93,7 @@ def clips_per_preview(settings: RunSettings) -> int:
 
 
 def bytes_per_preview(settings: RunSettings, facts: Facts) -> int:
-    """Size of one preview at most: grey images and 16-bit sound, in files and in TensorBoard."""
+    """Largest size of one preview: grey images and 16-bit audio, in files and in TensorBoard."""
     from ...codec.mel import load_format  # imports SciPy
 
     fmt = load_format((facts.dataset.format if facts.dataset else None) or DEFAULT_FORMAT)
@@ -101,12 +101,12 @@ def bytes_per_preview(settings: RunSettings, facts: Facts) -> int:
 
 
 def times_due(steps: int, interval: int | None) -> int:
-    """How often something happens that is due every ``interval`` steps."""
+    """Number of multiples of ``interval`` in steps 1 to ``steps``; 0 without an interval."""
     return steps // interval if interval else 0
 
 
 def times_due_or_last(steps: int, interval: int | None, at_start: bool = False) -> int:
-    """``times_due`` of something that is also done at the last step, and maybe before the first.
+    """``times_due``, and once more at the last step unless it is due then, and ``at_start``.
 
     >>> due = times_due_or_last
     >>> due(10, 4), due(10, 5), due(10, 5, at_start=True), due(10, None)
@@ -116,13 +116,13 @@ def times_due_or_last(steps: int, interval: int | None, at_start: bool = False) 
 
 
 def free_bytes(folder: Path) -> int:
-    """Free space where a folder is or will be."""
+    """Free bytes of the disk where a folder is or will be."""
     folder = folder.absolute()
     return shutil.disk_usage(next(p for p in (folder, *folder.parents) if p.exists())).free
 
 
 def disk_error(settings: RunSettings, needed: DiskUse, out: Path) -> Finding | None:
-    """An error if the run does not fit on the disk."""
+    """An error that names the largest part if the run does not fit on the disk; otherwise None."""
     if needed.total <= needed.free:
         return None
     parts = (

@@ -59,7 +59,7 @@ def test_variety_adds_up_and_does_not_depend_on_the_clips_a_prompt(rng):
         return spread(rows, np.arange(6).repeat(seeds).tolist())
 
     few, many = [drawn(2) for _ in range(400)], drawn(400)
-    for part in ("total", "within", "between"):
+    for part in ("across", "within", "added"):
         mean = np.mean([getattr(one, part) for one in few])
         assert mean == pytest.approx(getattr(many, part), abs=0.02)
     assert many.across == pytest.approx(many.within + many.added)
