@@ -1,6 +1,6 @@
 """Compare model files with the SHA-256 on their model card, to refuse damaged or altered ones.
 
-A card is the README.md beside a model file. A row of its table states the hash:
+A model card is the README.md beside a model file. A row of its table states the hash:
 ``| sha256 of `nano.safetensors` | `<64 hexadecimal digits>` |``.
 """
 
@@ -15,7 +15,7 @@ _LINE = re.compile(r"sha256 of `(?P<name>[^`]+)`\s*\|\s*`(?P<sha256>[0-9a-f]{64}
 
 
 def card_hashes(folder: Path) -> dict[str, str]:
-    """SHA-256 by file name, from the folder's card; empty without a card."""
+    """SHA-256 by file name, from the model card in a folder; empty without a card."""
     card = folder / "README.md"
     if not card.is_file():
         return {}
@@ -24,7 +24,10 @@ def card_hashes(folder: Path) -> dict[str, str]:
 
 
 def verify_against_card(path: Path) -> None:
-    """Raise ModelError if the card beside ``path`` states another hash; files without one pass."""
+    """Raise ModelError if the card beside ``path`` states another hash, or if ``path`` is missing.
+
+    A file of which no card states a hash passes unread.
+    """
     stated = card_hashes(path.parent).get(path.name)
     if stated is None:
         return
@@ -37,7 +40,7 @@ def verify_against_card(path: Path) -> None:
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, cached by size and modification time; ModelError if it is missing."""
+    """SHA-256 of a file, cached by path, size and time of change; ModelError if it is missing."""
     try:
         status = path.stat()
     except FileNotFoundError as error:

@@ -8,13 +8,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 ProgressCallback = Callable[[str, int, int], object]
-"""Called with a bar's name, finished steps and all steps; an exception in it ends the work."""
+"""Called with a bar's name, finished steps and all steps; an exception in it ends the task."""
 _callback: ContextVar[ProgressCallback | None] = ContextVar("callback", default=None)
 
 
 @contextmanager
 def progress_to(callback: ProgressCallback) -> Iterator[None]:
-    """Report progress to ``callback`` instead of showing bars, in this block and thread."""
+    """Within the block, in this thread, report progress to ``callback`` instead of showing bars."""
     token = _callback.set(callback)
     try:
         yield
@@ -26,7 +26,8 @@ def progress_to(callback: ProgressCallback) -> Iterator[None]:
 def progress_bar(name: str, total: int) -> Iterator[Callable[..., None]]:
     """Show a bar of ``total`` steps, or report to the callback that ``progress_to`` set.
 
-    Yields ``advance(steps=1, note="")``; a callback receives no notes.
+    Yields ``advance(steps=1, note="")``, which adds finished steps and shows the note beside the
+    bar; a callback receives no notes.
     """
     if callback := _callback.get():
         yield _advance_for(callback, name, total)
@@ -48,6 +49,7 @@ def progress_bar(name: str, total: int) -> Iterator[Callable[..., None]]:
 
 
 def _advance_for(callback: ProgressCallback, name: str, total: int) -> Callable[..., None]:
+    """Report 0 steps, and return the ``advance`` that reports all finished steps."""
     done = 0
 
     def advance(steps: int = 1, note: str = "") -> None:

@@ -1,4 +1,4 @@
-"""Embed folders of clips: list audio files, skip unreadable ones, embed those not in the cache."""
+"""List the clips of folders and datasets, and embed them: skip unreadable ones, cache the rest."""
 
 import sys
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ _Result = np.ndarray | InputError
 
 @dataclass(frozen=True)
 class EmbeddedClips:
-    """Embeddings of the readable clips of a set, and why others were skipped."""
+    """Embeddings of the readable clips of a set, and the reasons why others were skipped."""
 
     files: list[Path]
     sha256: list[str]
@@ -40,7 +40,7 @@ class EmbeddedClips:
 
 
 def audio_files(folder: Path) -> list[Path]:
-    """Audio files of a folder at any depth, sorted; InputError if there are none."""
+    """Audio files below a folder, hidden ones excepted, sorted; InputError if there are none."""
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; name a folder of audio files")
     visible = (p for p in folder.rglob("*") if not p.name.startswith("."))
@@ -57,7 +57,7 @@ def audio_files(folder: Path) -> list[Path]:
 
 
 def reference_files(dataset: Path) -> list[Path]:
-    """Audio of a DATASET's test split, or all audio of another folder."""
+    """Audio files of a DATASET's test split, or all of another folder; InputError without any."""
     if not (dataset / "manifest.parquet").is_file():
         return audio_files(dataset)
     test = dataset / "test"
@@ -71,7 +71,10 @@ def reference_files(dataset: Path) -> list[Path]:
 
 
 def training_images_or_audio(train: Path) -> list[Path]:
-    """Mel images of a DATASET's train and reg splits, or all audio of another folder."""
+    """Mel images of a DATASET's train and reg splits, or all audio files of another folder.
+
+    InputError if there are none.
+    """
     if not (train / "manifest.parquet").is_file():
         return audio_files(train)
     found = [path for split in ("train", "reg") for path in sorted((train / split).glob("*.png"))]
@@ -90,9 +93,9 @@ def embed_files(
 ) -> EmbeddedClips:
     """Embed files in order, using the cache; progress and skipped files go to stderr.
 
-    Files with equal bytes are embedded once. ``ray`` is a cluster's address for ``map_in_order``;
-    it does not change the rows. A file that cannot be read is skipped; InputError if fewer than
-    ``minimum`` files remain.
+    Files with equal content (``content_key``) are embedded once. ``ray`` is a cluster's address for
+    ``map_in_order``; it does not change the rows. Unreadable files are skipped; InputError if fewer
+    than ``minimum`` remain.
     """
     hashes = {path: _hash(path) for path in files}
     results = _row_of_each_path(hashes, embedder, ray)
@@ -131,7 +134,7 @@ def _hash(path: Path) -> str | InputError:
 def _row_of_each_path(
     hashes: dict[Path, str | InputError], embedder: Embedder, ray: str | None
 ) -> dict[Path, _Result]:
-    """The row of each path, or an error that names the path."""
+    """The embedding of each path, or an error that names it."""
     keys = {p: content_key(p, sha) for p, sha in hashes.items() if isinstance(sha, str)}
     first: dict[str, Path] = {}
     for path, key in keys.items():
@@ -148,7 +151,7 @@ def _row_of_each_path(
 def _cached_or_embedded(
     by_key: dict[str, Path], embedder: Embedder, ray: str | None
 ) -> dict[str, _Result]:
-    """The row or error of each key, from the cache or from the embedder."""
+    """The embedding of each key, from the cache or by the embedder, or an error."""
     cached = {key: cached_row(key, embedder) for key in by_key}
     found: dict[str, _Result] = {key: row for key, row in cached.items() if row is not None}
     new = [key for key in by_key if key not in found]

@@ -1,4 +1,4 @@
-"""The options of a dataset build: everything, besides its tracks, that decides the bytes."""
+"""The options of a dataset build: everything besides its tracks that decides the files' bytes."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -17,7 +17,8 @@ from ..quality import Limits
 from .audio_models import classifier_version, embedder_version
 
 DEFAULT_CAPTIONS: dict[str, CaptionMode] = {"folder": "clean", "minimidi": "clean"}
-"""Sources whose captions the user or a generator wrote; captions of all others are reduced."""
+"""Default of ``captions`` by source: the user or a generator wrote these captions; all other
+sources' captions are reduced."""
 CHOICES: dict[str, tuple[str | None, ...]] = {
     "captions": (None, *get_args(CaptionMode)),
     "vocals": get_args(VocalMode),
@@ -30,7 +31,10 @@ MINIMIDI_ONLY = ("styles", "instruments", "unseen", "soundfont", "midi", "singer
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """Options that decide how tracks become a dataset; InputError for values not allowed."""
+    """Options that decide how tracks become a dataset; InputError for invalid values.
+
+    A track is cut into windows of one clip length; a window that is not refused becomes a clip.
+    """
 
     source: str = "folder"
     format: str = DEFAULT_FORMAT
@@ -38,65 +42,68 @@ class BuildOptions:
     hop_s: float | None = None
     """Seconds from the beginning of one window to the next; None for one clip length."""
     beats: bool = False
-    """Move every window to the first beat after its regular start."""
+    """Begin every window at the first beat after its regular start."""
     stereo: bool = False
     """Make stereo clips, whose images hold mid and side, instead of mono ones."""
     pad: bool = False
     """Extend tracks shorter than one clip with silence instead of refusing them."""
     max_clips_per_track: int | None = None
-    """Most windows to keep of a track, evenly spread over it; None keeps all."""
+    """Largest number of clips per track, evenly spread over it; None keeps all."""
     loudness_lufs: float | None = None
-    """Loudness to bring every track to, as far as its peaks allow; None leaves it as it is."""
+    """Loudness of every track (LUFS), as far as its peaks allow; None changes nothing."""
     max_clipped: float = Limits.max_clipped
-    """Largest share of a window's samples in runs at full scale, 0..1."""
+    """Largest share of a window's samples that may be clipped, 0..1."""
     max_silence: float = Limits.max_silence
     """Largest share of a window that may be silent, 0..1."""
     max_dc: float = Limits.max_dc
     """Largest absolute mean of a window's samples; full scale is 1."""
     min_bandwidth_hz: float = Limits.min_bandwidth_hz
-    """Refuse windows without energy above this: upsampled or strongly compressed sound."""
+    """Lowest bandwidth (Hz) of a window: less means upsampled or strongly compressed audio."""
     duplicates: bool = False
     """Keep clips that sound like a clip of another track."""
     anchor: str = DEFAULT_ANCHOR
-    """Words before every caption."""
+    """Words at the start of every caption, also in prompts for generation."""
     class_words: str | None = None
-    """Words before the captions of regularisation clips; None for the anchor."""
+    """Words at the start of regularisation captions instead of the anchor; None for the anchor."""
     repeats: int | None = None
-    """Repeats of the training clips in an epoch; None: as many as use every regularisation clip."""
+    """Repeats of training clips per epoch; None: enough to use every regularisation clip."""
     reg_repeats: int = 1
+    """Repeats of regularisation clips per epoch."""
     captions: CaptionMode | None = None
-    """``clean``, or ``reduce`` to instruments and descriptors; None: ``DEFAULT_CAPTIONS``."""
+    """``clean``, or ``reduce`` to instruments and descriptors; None for the source's default."""
     valid_only: bool = False
     """Take only captions of Song Describer that its reviewers found valid."""
     caption_column: str | None = None
     """Column of captions in a Hugging Face dataset; None finds it by its name."""
     vocals: VocalMode = "gate"
-    """``gate`` keeps vocal tracks out of training, ``keep`` trains on them too."""
+    """``gate`` makes tracks with a voice regularisation clips; ``keep`` trains on them."""
     unsure: UnsureMode = "reg"
-    """Whether tracks that may be vocal become regularisation or are left out."""
+    """Whether tracks that may have a voice become regularisation clips or are left out."""
     vocal_classifier: str = "nano"
-    """Classifier of voices in windows: ``nano``, ``none``, ``clap:FOLDER`` or an .onnx file."""
+    """Classifier of a voice in windows: ``nano``, ``none``, ``clap:FOLDER`` or an .onnx file."""
     caption_embedder: str | None = None
-    """Embedder that compares captions with the sound: ``nano-clap`` or ``clap:FOLDER``."""
+    """Embedder that compares captions with the audio (``--check-captions``): ``nano-clap`` or
+    ``clap:FOLDER``; None compares nothing."""
     augment: tuple[str, ...] = ()
-    """Augmentations; with any, every training clip gets augmented copies."""
+    """Names of augmentations; with at least one, every training clip gets augmented copies."""
     copies: int = 1
     """Number of augmented copies of each training clip."""
     seed: int = 0
-    """Decides the splits, the augmentations, and what generators make."""
+    """Seed of the splits, the augmentations and generated pieces."""
     val: float = 0.1
+    """Share of the groups of related tracks in the split for validation."""
     test: float = 0.1
-    """Shares of the groups of tracks for validation and testing; the others are for training."""
+    """Share of the groups of related tracks in the split for testing."""
     holdout_combos: int = 0
-    """How many of the rarest combinations of instruments are kept for the test split."""
+    """Number of the rarest combinations of instruments that only the test split has."""
     licence: str | None = None
-    """Licence of tracks that name none."""
+    """Licence of tracks that state none."""
     styles: tuple[str, ...] = ()
     """MiniMIDI's styles; empty for its base styles."""
     instruments: tuple[str, ...] = ()
     """Instruments that play in every MiniMIDI piece."""
     unseen: bool = False
-    """MiniMIDI composes only for the pairs of instruments that are kept for testing."""
+    """MiniMIDI composes only for pairs of instruments that it otherwise never combines."""
     soundfont: Path | None = None
     """SoundFont that plays MiniMIDI's pieces; identified by its content, not its name."""
     midi: bool = False
@@ -104,7 +111,7 @@ class BuildOptions:
     singers: float = 0.0
     """Share of MiniMIDI's pieces with a voice."""
     reg_minimidi: int = 0
-    """Number of MiniMIDI pieces added as regularisation, so that nano does not forget them."""
+    """Number of MiniMIDI pieces added as regularisation clips: nano forgets less in training."""
 
     def __post_init__(self) -> None:
         check_anchor(self.anchor)
@@ -131,7 +138,7 @@ class BuildOptions:
 
     @property
     def quality_limits(self) -> Limits:
-        """Limits that a window must keep."""
+        """Limits that every window must keep; with ``pad`` it may be silent."""
         return Limits(
             max_clipped=self.max_clipped,
             max_dc=self.max_dc,
@@ -140,27 +147,27 @@ class BuildOptions:
         )
 
     def anchor_for_split(self, split: str) -> str:
-        """The words before every caption of a split."""
+        """The words at the start of every caption of a split."""
         words = self.class_words if split == "reg" else None
         return (self.anchor if words is None else words).strip()
 
     @cached_property
     def soundfont_sha256(self) -> str | None:
-        """Hash of the SoundFont; InputError if it cannot be played here."""
+        """Hash of the SoundFont, None without one; InputError if it cannot be played here."""
         from ..sources.minimidi.soundfont import checked_soundfont_sha256
 
         return checked_soundfont_sha256(self.soundfont) if self.soundfont else None
 
     @cached_property
     def classifier_and_embedder_versions(self) -> dict[str, str | None]:
-        """Versions of the classifier and the embedder; the records depend on them."""
+        """Versions of the classifier and the embedder, by their command-line options."""
         return {
             "vocal_classifier": classifier_version(self.vocal_classifier),
             "check_captions": embedder_version(self.caption_embedder),
         }
 
     def resolved(self) -> dict[str, Any]:
-        """Options as JSON values: the mel format in full, SoundFont and networks as hashes."""
+        """All options as JSON values: the mel format in full, the SoundFont as its hash."""
         return dict(self._resolved)
 
     @cached_property

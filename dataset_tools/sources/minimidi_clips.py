@@ -1,8 +1,9 @@
 """Source ``minimidi``, generated music: ``dmm data build --source minimidi --count 500``.
 
 Nothing is downloaded: the composer, synthesiser and singer are in ``minimidi/`` beside this file.
-Every track is one clip long and has exact facts about itself (``truth``). Example: id
-``minimidi-lofi-7-0123456789``, origin "truth", a caption with style, instruments and tempo.
+Every track is one clip long, has the exact facts about itself (``truth``), and a caption that names
+some of them, such as style, instruments, mood and tempo. Example of an id:
+``minimidi-lo-fi-7-0123456789``.
 """
 
 import io
@@ -28,9 +29,9 @@ from .minimidi.styles import STYLES, lead_accompaniment_pairs
 LICENCE = "CC0-1.0"
 """The pieces are the generator's work alone."""
 MAX_TRIES = 1000
-"""Pieces that are composed, on average, at most to find one with the required instruments."""
+"""Pieces composed at most, on average, to find one with the required instruments."""
 NO_VOICE_CAPTIONS = 0.3
-"""Share of vocal pieces whose caption does not mention the voice, as with people's captions."""
+"""Share of pieces with a voice whose caption does not mention it, as in people's captions."""
 VOICE_WORDS = {
     "female vocals": ("female vocals", "female vocals", "female singer", "a woman singing"),
     "male vocals": ("male vocals", "male vocals", "male singer", "a man singing"),
@@ -45,8 +46,9 @@ def tracks(request: SourceRequest) -> Iterator[Track | Rejected]:
     """Yield ``request.count`` pieces: styles in turn (default: the base styles), seeds ascending.
 
     With ``request.instruments``, pieces in which not all of them play are skipped. A share
-    ``request.vocals`` of the seeds has a singer; the other pieces do not change. InputError for
-    unknown names, and if too few pieces have the required instruments.
+    ``request.vocals`` of the seeds has a voice; the pieces of other seeds do not depend on it.
+    InputError for a share outside 0..1, unknown names, a SoundFont that cannot be played, and if
+    too few pieces have the required instruments.
     """
     if not 0 <= request.vocals <= 1:
         raise InputError(f"vocals {request.vocals:g}: a share lies between 0 and 1")
@@ -69,11 +71,12 @@ def tracks(request: SourceRequest) -> Iterator[Track | Rejected]:
 
 
 def _instruments_of(piece: Piece) -> set[str]:
+    """Names of all instruments of a piece, with its drum kit or "no drums"."""
     return {*piece.instruments, piece.drums or "no drums"}
 
 
 def _required_instruments(request: SourceRequest) -> set[str]:
-    """Required instruments; InputError lists the known ones if one is unknown."""
+    """Instruments that must play; InputError lists the known ones if one is unknown."""
     known = [*INSTRUMENTS, *KITS]
     if unknown := [name for name in request.instruments if name not in known]:
         raise InputError(f"no instrument {unknown[0]!r}; known: {', '.join(known)}")
@@ -95,7 +98,7 @@ def _styles_to_generate(request: SourceRequest) -> list[str]:
 def _track(
     compose_again: Callable[[], Piece], request: SourceRequest, soundfont_sha256: str | None
 ) -> Track:
-    """Make a track that composes its piece again when its sound is read, which saves memory."""
+    """Make the track of a piece; it composes the piece again when its audio is read."""
     piece = compose_again()
     words, facts = caption(piece), truth(piece)
     is_vocal = has_singer(piece.seed, request.vocals)
@@ -123,12 +126,12 @@ def _track(
 
 
 def has_singer(seed: int, share: float) -> bool:
-    """Whether the piece of a seed has a singer; a larger share adds pieces and keeps these."""
+    """Whether the piece of a seed has a voice; with a larger share these pieces keep theirs."""
     return bool(np.random.default_rng([2045, seed]).random() < share)
 
 
 def _caption_with_voice(words: str, seed: int) -> str:
-    """Add the voice at a random position of the caption, or leave the caption as it is."""
+    """Add words for the voice at a random place after the first, or change nothing."""
     rng = np.random.default_rng([2046, seed])
     if rng.random() < NO_VOICE_CAPTIONS:
         return words
@@ -145,7 +148,7 @@ def _render(
     sr: int,
     channels: int,
 ) -> list[Sound]:
-    """Render the piece, and its singer, as one block; mono is the mean of both channels."""
+    """Render the piece and its voice as one block of ``channels`` (1: mean of both, 2)."""
     piece = compose_again()
     sound = render_soundfont(piece, soundfont, sr) if soundfont else render(piece, sr)
     if is_vocal:
@@ -155,6 +158,7 @@ def _render(
 
 
 def _midi_bytes(compose_again: Callable[[], Piece]) -> bytes:
+    """The piece as a MIDI file."""
     file = io.BytesIO()
     to_midi(compose_again()).write(file)
     return file.getvalue()

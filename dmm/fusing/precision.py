@@ -1,4 +1,4 @@
-"""Data type of written weights, by the name of a precision."""
+"""Data type of saved weights, by the name of a precision (fp32, fp16, bf16)."""
 
 import torch
 
@@ -7,7 +7,7 @@ from ..errors import PresetError
 
 
 def dtype_of(precision: str | None) -> torch.dtype | None:
-    """Data type of a precision; None stays None. PresetError for an unknown name."""
+    """Data type of a precision, None for None; PresetError for an unknown name."""
     if precision is None:
         return None
     if precision not in DTYPES:

@@ -1,4 +1,4 @@
-"""``dmm train --check``: problems and cost of a training, before it is started."""
+"""``dmm train --check``: find a training's problems and forecast its cost, before it starts."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -38,12 +38,12 @@ def check_run(
     timed: bool = False,
     vram_gb: float | None = None,
 ) -> CheckReport:
-    """Check a run's settings against its dataset, base and machine, without training it.
+    """Check a run's settings against its dataset, base and machine; nothing is written.
 
     ``timed`` trains three steps in a temporary folder to forecast the time, unless the settings
-    have errors. ``vram_gb`` is the memory of a GPU that is not in this machine. DiskUse space is
-    checked at ``out``, or else in the current folder. PresetError, InputError or ModelError, in one
-    line, for inputs that cannot be read at all.
+    have errors. ``vram_gb`` (GiB) is the memory of a GPU that is not in this machine. Free disk
+    space is that of ``out``, or else of the current folder. PresetError, InputError or ModelError
+    for inputs that cannot be read, EngineError if the timed steps fail.
     """
     inputs = read_inputs(preset, dataset, base, settings)
     findings = check_settings(inputs.settings, inputs.facts)

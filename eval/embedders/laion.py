@@ -1,8 +1,8 @@
-"""The embedder ``laion-clap``: a .pt checkpoint run by CLAP's authors' own package.
+"""The embedder ``laion-clap``: a .pt checkpoint run by the package of CLAP's authors.
 
-By itself the package downloads three tokenisers and 500 MB of RoBERTa weights that the checkpoint
-then replaces, unpickles any file, and changes ``sys.path``. All of this is avoided here; the
-networks are the package's own.
+Unless prevented, the package downloads three tokenisers and 500 MB of RoBERTa weights that the
+checkpoint then replaces, unpickles any file, and changes ``sys.path``. This module prevents all of
+it and uses the package's networks.
 """
 
 import sys
@@ -32,10 +32,15 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 RELEASED_FILE = "music_audioset_epoch_15_esc_90.14.pt"
+"""Name of the authors' checkpoint for music, for messages."""
 
 
 def load_laion_clap(weights: Path | None, config: EmbedderConfig) -> Clap:
-    """Load a .pt checkpoint; ModelError if it or the package is missing, or if it does not fit."""
+    """Load a .pt checkpoint.
+
+    InputError without one, and for a precision other than fp32. ModelError if the package or the
+    file is missing, damaged or unsafe, or if its tensors do not fit.
+    """
     from dmm.devices import pick_device
 
     if weights is None:
@@ -74,7 +79,7 @@ def load_laion_clap(weights: Path | None, config: EmbedderConfig) -> Clap:
 
 
 class LaionClapEncoder:
-    """The package's networks and, loaded on demand, RoBERTa's tokeniser."""
+    """Encoders of windows and texts: the package's networks, and RoBERTa's tokeniser on demand."""
 
     def __init__(self, model: Any, weights: Path, device: str) -> None:
         self.model, self.weights, self.device = model, weights, device
@@ -82,13 +87,13 @@ class LaionClapEncoder:
         self.logit_scale = float(model.logit_scale_a.detach().exp())
 
     def encode_audio(self, batch: Sequence[Float[np.ndarray, "480000"]]) -> "Tensor":
-        """(windows, dim), by the package's own spectrogram."""
+        """Unit rows (windows, dim) of windows of 10 s at 48 kHz."""
         import torch
 
         return self.model.get_audio_embedding([{"waveform": torch.from_numpy(x)} for x in batch])
 
     def encode_text(self, texts: list[str]) -> "Tensor":
-        """(texts, dim); ModelError if no tokeniser is found."""
+        """Unit rows (texts, dim); ModelError if the tokeniser's files are not found."""
         tokens = tokenize(self._tokenizer, texts)
         return self.model.get_text_embedding(
             {key: tokens[key].to(self.device) for key in ("input_ids", "attention_mask")}
@@ -100,7 +105,10 @@ class LaionClapEncoder:
 
 
 def build_laion_clap(sizes: ClapSizes) -> Any:
-    """A CLAP_Module with untrained weights and no tokeniser; ModelError for unknown sizes."""
+    """Build the package's CLAP_Module with untrained weights and no tokeniser.
+
+    ModelError for sizes that the package has no network for.
+    """
     import torch
 
     name = sizes.name
@@ -112,7 +120,10 @@ def build_laion_clap(sizes: ClapSizes) -> Any:
 
 @contextmanager
 def _without_downloads(sizes: ClapSizes) -> Iterator[None]:
-    """Replace the package's tokenisers and RoBERTa by empty ones; restore ``sys.path``."""
+    """Within the block, importing and building the package downloads nothing.
+
+    Tokenisers are replaced by None, RoBERTa by untrained weights; ``sys.path`` is restored.
+    """
     import transformers
     from transformers.modeling_utils import no_init_weights
 

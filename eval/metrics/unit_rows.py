@@ -1,13 +1,16 @@
-"""Check that embeddings are finite and of length 1, as all metrics require."""
+"""Check that embeddings are finite and of length 1 (within 0.001), as all metrics require."""
 
 import numpy as np
 from jaxtyping import Float
 
 TOLERANCE = 1e-3
+"""Largest difference of a length from 1."""
 
 
 def require_unit_rows(rows: Float[np.ndarray, "n dim"], name: str) -> None:
-    """Raise ValueError, with the first row at fault, unless all rows are finite and of length 1.
+    """Raise ValueError unless all rows are finite and of length 1 within ``TOLERANCE``.
+
+    The message has the number of faulty rows, and the index and length of the first.
 
     >>> require_unit_rows(np.array([[1.0, 0.0], [0.0, 2.0]]), "clips")
     Traceback (most recent call last):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Style:
-    """Options for the pieces of a style; entries are equally likely, so repeat one to favour it."""
+    """Choices for the pieces of one style; all entries of a tuple are equally likely."""
 
     name: str
     tempo_bpm: tuple[int, int]
@@ -18,26 +18,28 @@ class Style:
     drum_patterns: tuple[str, ...]
     beats_per_bar: tuple[int, ...] = (4,)
     minor_share: float = 0.5
-    """Share of pieces in minor."""
+    """Probability that a piece is in minor."""
     sevenths: bool = False
     swing: float = 0.0
-    """0 for straight eighths, 1 for triplets."""
+    """Delay of off-beat eighths: 0 for straight ones, 1 for triplets."""
     weak_beat_probability: tuple[float, float] = (0.3, 0.6)
-    """Range of the probability of a melody note on a weak beat."""
+    """Range from which a piece takes the probability of a melody note on a weak beat."""
     melody_positions_per_beat: int = 2
-    """Positions per beat at which a melody note may begin."""
+    """Number of positions in a beat at which a melody note may begin."""
     timing_error_s: float = 0.005
-    """Standard deviation of timing errors."""
+    """Standard deviation of the notes' timing errors, in seconds."""
     reverb: float = 0.2
+    """Level of the reverberation relative to the dry sound."""
     lowpass_hz: float = 20_000.0
+    """Cutoff of a low-pass over the whole mix."""
     echo_beats: float = 0.0
     """Beats between echoes; 0 for no echo."""
     chorus: float = 0.0
     """Level of the chorus effect relative to the dry sound."""
     tape: float = 0.0
-    """Wow of an old tape: largest relative error of its speed; 0.002 is clearly audible."""
+    """Wow of an old tape: largest relative error of its speed (0.002 is clearly audible)."""
     vinyl: float = 0.0
-    """Level of a record's hiss and crackle; full scale is 1."""
+    """Level of a vinyl record's hiss and crackle; full scale is 1."""
 
 
 _BASE = (
@@ -172,8 +174,8 @@ UNSEEN_PAIRS: frozenset[frozenset[str]] = frozenset(
         ("clarinet", "piano"), ("flute", "electric piano"),
     )
 )  # fmt: skip
-"""Pairs of lead and accompaniment that never occur together unless ``unseen`` is asked for. They
-test whether a model combines instruments that it has seen only apart."""
+"""Pairs of lead and accompaniment that occur together only with ``unseen``. They test whether a
+model combines instruments that it has seen only apart."""
 
 STYLES: dict[str, Style] = {style.name: style for style in (*_BASE, *_HELD_OUT)}
 BASE_STYLES: tuple[str, ...] = tuple(style.name for style in _BASE)
@@ -181,7 +183,10 @@ HELD_OUT_STYLES: tuple[str, ...] = tuple(style.name for style in _HELD_OUT)
 
 
 def lead_accompaniment_pairs(style: Style, unseen: bool) -> list[tuple[str, str | None]]:
-    """Pairs of a style, some repeated: those in ``UNSEEN_PAIRS`` if ``unseen``, else all others."""
+    """(lead, accompaniment) pairs of a style, of ``UNSEEN_PAIRS`` if ``unseen``, else all others.
+
+    A pair is repeated as often as its instruments are.
+    """
     return [
         (lead, comp)
         for lead in style.leads

@@ -1,4 +1,4 @@
-"""Synthesise a note of an instrument: additive synthesis, with an envelope for every partial."""
+"""Synthesise a held note of an instrument by additive synthesis, with an envelope per partial."""
 
 import zlib
 from functools import lru_cache
@@ -11,19 +11,22 @@ from .instruments import INSTRUMENTS, Instrument, Sweep
 from .kernels import oscillate
 
 MAX_LENGTH_S = 5.2
+"""Longest held note in seconds: a little more than a clip of 5.12 s."""
 HOP = 32
 """Samples between envelope values."""
 SOFT_TILT = 0.45
-"""Exponent by which the partials of a softly played key fall off faster with their number."""
+"""Exponent of a softly played key: the partial of frequency ratio ``r`` is weaker by the factor
+``r ** -SOFT_TILT``."""
 _SINE = np.sin(2 * np.pi * np.arange(2049) / 2048).astype(np.float32)
 
 
 @lru_cache(maxsize=4096)
 def held_note(name: str, pitch: int, sr: int, soft: bool = False) -> Float[np.ndarray, " samples"]:
-    """Sound of a key of the named instrument that is held down, at most ``MAX_LENGTH_S`` long.
+    """Audio of a key of the named instrument that is held down, at most ``MAX_LENGTH_S`` long.
 
-    ``soft`` gives the duller sound of a softly played key. The loudest 50 ms have an RMS of 0.1
-    times the instrument's gain. Cached: callers must not write into the array.
+    ``pitch`` is a MIDI key. ``soft`` gives the duller timbre of a softly played key. Without the
+    instrument's noise, the loudest block of 50 ms has an RMS of 0.1 times its gain. Cached; the
+    array is read-only.
     """
     instrument = INSTRUMENTS[name]
     rng = np.random.default_rng([zlib.crc32(name.encode()), pitch])
@@ -36,7 +39,7 @@ def held_note(name: str, pitch: int, sr: int, soft: bool = False) -> Float[np.nd
 
 
 def loudest_rms(audio: Float[np.ndarray, " samples"], sr: int) -> float:
-    """RMS of the loudest 50 ms block."""
+    """RMS of the loudest of consecutive 50 ms blocks; an incomplete last block is ignored."""
     block = max(1, min(sr // 20, len(audio)))
     blocks = audio[: len(audio) // block * block].reshape(-1, block)
     return float(np.sqrt(np.square(blocks).mean(1).max()))
@@ -45,6 +48,7 @@ def loudest_rms(audio: Float[np.ndarray, " samples"], sr: int) -> float:
 def _tonal(
     instrument: Instrument, pitch: int, sr: int, rng: np.random.Generator, tilt: float
 ) -> Float[np.ndarray, " samples"]:
+    """All partials of a note, without noise; amplitudes fall by the factor ``ratio ** -tilt``."""
     length_s = MAX_LENGTH_S if instrument.sustain else min(MAX_LENGTH_S, 7 * instrument.decay_s)
     n_blocks = int(length_s * sr) // HOP
     f0 = 440 * 2 ** ((pitch - 69) / 12)
@@ -74,7 +78,7 @@ def _envelopes(
     freqs_hz: Float[np.ndarray, " partials"],
     time_s: Float[np.ndarray, " blocks"],
 ) -> Float[np.ndarray, "partials blocks"]:
-    """Level of every partial over time: attack, decay to the sustain level, tremolo, sweep."""
+    """Level of every partial over time, by attack, decay to a sustain level, tremolo and sweep."""
     khz = freqs_hz[:, None] / 1000
     rise_s = instrument.attack_s / 3 + instrument.bloom_s * khz
     fall_s = instrument.decay_s / (1 + instrument.damping * khz)
@@ -91,6 +95,7 @@ def _envelopes(
 def _filter_sweep_gain(
     sweep: Sweep, freqs_hz: Float[np.ndarray, " partials"], time_s: Float[np.ndarray, " blocks"]
 ) -> Float[np.ndarray, "partials blocks"]:
+    """Gain of a resonant low-pass whose cutoff glides exponentially from start to end."""
     glide = np.exp(-time_s / sweep.time_s)
     cutoff_hz = sweep.end_hz * (sweep.start_hz / sweep.end_hz) ** glide
     x = freqs_hz[:, None] / cutoff_hz
@@ -101,7 +106,7 @@ def _filter_sweep_gain(
 def _vibrato(
     instrument: Instrument, time_s: Float[np.ndarray, " samples"]
 ) -> Float[np.ndarray, " samples"]:
-    """Frequency factor around 1; the vibrato grows over the first 0.3 s."""
+    """Frequency factor around 1 for every sample; the vibrato grows over the first 0.3 s."""
     depth = instrument.vibrato_cents * np.clip(time_s / 0.3, 0, 1)
     return 2 ** (depth * np.sin(2 * np.pi * instrument.vibrato_hz * time_s) / 1200)
 
@@ -109,7 +114,10 @@ def _vibrato(
 def _noise(
     instrument: Instrument, n_samples: int, sr: int, rng: np.random.Generator
 ) -> Float[np.ndarray, " samples"]:
-    """Band of noise one octave wide around ``noise_hz``, RMS relative to the tone's 0.1."""
+    """Breath or hammer noise: a band of an octave around ``noise_hz``.
+
+    Its RMS, before its envelope, is ``instrument.noise`` times that of the note.
+    """
     high_hz = min(instrument.noise_hz * 1.4, 0.45 * sr)
     sos = signal.butter(2, [instrument.noise_hz * 0.7, high_hz], "bandpass", fs=sr, output="sos")
     noise = np.asarray(signal.sosfilt(sos, rng.standard_normal(n_samples)))

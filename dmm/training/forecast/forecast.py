@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Forecast:
-    """Steps, disk, memory and time of a training."""
+    """Steps, disk, memory and time of a training, and warnings about them."""
 
     steps: int
     """Optimizer steps."""
@@ -41,16 +41,16 @@ class Forecast:
     """Clips that are trained on over all steps, regularisation included."""
     epochs: float
     times_seen: float
-    """How often each training clip is seen."""
+    """How often each training clip is trained on."""
     lora_modules: int
     lora_parameters: int
     disk: DiskUse
     memory: MemoryEstimate
     gpu_bytes: int | None
-    """Memory of the GPU that is compared with; None without one."""
+    """Memory of the GPU that the forecast is compared with; None without one."""
     calibration: Calibration | None
     duration: DurationEstimate | None
-    """None until three steps were counted."""
+    """None unless three steps were measured (``calibration``)."""
     findings: tuple[Finding, ...]
     """An error if the disk is too small, a warning if the GPU is."""
 
@@ -63,9 +63,9 @@ def forecast(
     vram_gb: float | None = None,
     calibration: Calibration | None = None,
 ) -> Forecast:
-    """Forecast a training; ``facts.dataset`` must be known.
+    """Forecast a training; ValueError if ``facts.dataset`` is unknown.
 
-    Memory is compared with the first GPU here, or with a GPU of ``vram_gb`` (2^30 bytes). Takes a
+    Memory is compared with the first GPU here, or with one of ``vram_gb`` (GiB). Takes a
     few seconds for SDXL, and none if the memory of an equal step was counted before.
     """
     data = facts.dataset
@@ -98,7 +98,7 @@ def forecast(
 
 
 def as_json(found: Forecast) -> dict[str, Any]:
-    """The whole forecast with its sums as JSON values; bytes and seconds."""
+    """Convert the forecast and its sums to JSON values, in bytes and seconds."""
     values = asdict(found)
     values["times"] = values.pop("times_seen")
     for file in ("lora", "state", "preview"):
@@ -116,7 +116,7 @@ def as_json(found: Forecast) -> dict[str, Any]:
 
 
 def table(found: Forecast) -> "Table":
-    """The forecast as a table for the terminal."""
+    """Format the forecast as a table for the terminal."""
     from rich.table import Table
 
     shown = Table("", "forecast", "of which", title="what this training will take")
@@ -126,7 +126,7 @@ def table(found: Forecast) -> "Table":
 
 
 def rows(found: Forecast) -> list[tuple[str, str, str]]:
-    """Rows of the table: name, amount, parts."""
+    """Rows of the table: name, amount, and the parts of the amount."""
     disk, memory = found.disk, found.memory
     lines = [
         ("steps", f"{found.steps:,}", f"{found.clips:,} clips, {found.epochs:.1f} epochs"),
@@ -173,7 +173,7 @@ def _time_rows(found: Forecast) -> list[tuple[str, str, str]]:
 
 
 def readable_time(seconds: float) -> str:
-    """A duration in hours and minutes, or in seconds below a minute.
+    """Format a duration: in hours and minutes, in minutes below an hour, in seconds below a minute.
 
     >>> readable_time(3723.0), readable_time(59.0)
     ('1 h 02 min', '59 s')
@@ -185,6 +185,7 @@ def readable_time(seconds: float) -> str:
 
 
 def _parts_between_steps(memory: MemoryEstimate) -> str:
+    """What occupies the memory between steps, with sizes; empty parts are left out."""
     parts = {
         "UNet": memory.unet,
         "text encoders": memory.text_encoders,

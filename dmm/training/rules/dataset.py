@@ -1,4 +1,7 @@
-"""Rules on the DATASET: captions, image sizes, formats, regularisation, its dataset.toml."""
+"""Rules on settings and the DATASET: captions, image sizes, formats, regularisation.
+
+Each rule returns a sentence with the problem and its remedy, or None.
+"""
 
 from ..facts import DatasetFacts, Facts
 from ..presets import RunSettings
@@ -12,9 +15,9 @@ from .base import (
 )
 
 LAUNCHER_SETTINGS = {"shuffle_caption": "dataset_shuffle", "enable_bucket": "dataset_bucketing"}
-"""Option of ``dataset.toml`` to the launcher's setting that changes it."""
+"""Option of ``dataset.toml`` to the launcher's setting that overrides it."""
 START_AND_END = 2
-"""Number of special tokens in every prompt."""
+"""Number of special tokens in every prompt: its start and its end."""
 PROMPT_TOKENS = 75
 """Tokens of a prompt that ``dmm generate`` reads."""
 SMALLEST_SIDE = 512
@@ -22,7 +25,7 @@ SMALLEST_SIDE = 512
 
 
 def overridden_by_dataset(settings: RunSettings, facts: Facts) -> str | None:
-    """Report a setting to which dataset.toml gives another value, which wins."""
+    """Report a setting without effect, because dataset.toml states another value."""
     if facts.dataset is None:
         return None
     for key, value in facts.dataset.stated.items():
@@ -40,14 +43,14 @@ def overridden_by_dataset(settings: RunSettings, facts: Facts) -> str | None:
 
 
 def time_reversed(settings: RunSettings, facts: Facts) -> str | None:
-    """Report mirrored images: half of all clips would play backwards."""
+    """Report ``flip_aug``, which mirrors images: half of all clips would play backwards."""
     if not value_in_force(settings, facts, "flip_aug"):
         return None
     return "flip_aug = true: half of all clips would be played backwards in time; set it to false"
 
 
 def augmentation_for_photographs(settings: RunSettings, facts: Facts) -> str | None:
-    """Report an image augmentation that changes the meaning of a mel image."""
+    """Report an augmentation for photographs, which changes the sound of a mel image."""
     harms = {
         "random_crop": "cuts off low or high frequencies",
         "color_aug": "changes levels, which are loudness",
@@ -60,7 +63,7 @@ def augmentation_for_photographs(settings: RunSettings, facts: Facts) -> str | N
 
 
 def masked_loss(settings: RunSettings, facts: Facts) -> str | None:
-    """Report a loss mask: mel images have no transparency, and blue may hold the balance."""
+    """Report a loss mask: mel images have no alpha channel, and blue may be the stereo balance."""
     key = next(
         (k for k in ("masked_loss", "alpha_mask") if value_in_force(settings, facts, k)), None
     )
@@ -70,7 +73,7 @@ def masked_loss(settings: RunSettings, facts: Facts) -> str | None:
 
 
 def cached_captions_change(settings: RunSettings, facts: Facts) -> str | None:
-    """Report captions that are encoded once but should be shuffled or dropped at each step."""
+    """Report shuffled or dropped captions if text encoder outputs are cached once for all steps."""
     cached = any(
         settings[k] for k in ("cache_text_encoder_outputs", "cache_text_encoder_outputs_to_disk")
     )
@@ -90,7 +93,7 @@ def cached_captions_change(settings: RunSettings, facts: Facts) -> str | None:
 
 
 def other_format(settings: RunSettings, facts: Facts) -> str | None:
-    """Report a dataset in another mel format than the base's."""
+    """Report a dataset whose mel format is not the base's."""
     data, base = facts.dataset, facts.base
     if data is None or base is None or None in (data.format, base.format):
         return None
@@ -103,7 +106,7 @@ def other_format(settings: RunSettings, facts: Facts) -> str | None:
 
 
 def small_images_for_a_large_base(settings: RunSettings, facts: Facts) -> str | None:
-    """Report small images for a base that states no format, such as SDXL or SD 1.5."""
+    """Report images below 512 pixels for a base without a mel format, such as SDXL or SD 1.5."""
     data, base = facts.dataset, facts.base
     if data is None or base is None or base.format or data.resolution is None:
         return None
@@ -117,7 +120,7 @@ def small_images_for_a_large_base(settings: RunSettings, facts: Facts) -> str | 
 
 
 def resized_images(settings: RunSettings, facts: Facts) -> str | None:
-    """Report images that would be resized, which changes tempo and pitch."""
+    """Report images that sd-scripts would scale and crop, which changes tempo and pitch."""
     data = facts.dataset
     if data is None or data.resolution is None or uses_buckets(settings, facts):
         return None
@@ -134,7 +137,8 @@ def resized_images(settings: RunSettings, facts: Facts) -> str | None:
 def size_not_divisible(settings: RunSettings, facts: Facts) -> str | None:
     """Report image sides that the network cannot halve often enough.
 
-    A latent has 8 pixels; SDXL halves latents twice, SD 1.5 three times. Buckets go by 64 pixels.
+    A latent cell covers 8 x 8 pixels; SDXL halves latents twice, SD 1.5 three times. Sides of
+    buckets are multiples of 64 pixels.
     """
     if facts.dataset is None:
         return None
@@ -149,7 +153,7 @@ def size_not_divisible(settings: RunSettings, facts: Facts) -> str | None:
 
 
 def resolution_outside_bucket_limits(settings: RunSettings, facts: Facts) -> str | None:
-    """Report a resolution outside the limits of bucketing."""
+    """Report a resolution outside ``min_bucket_reso`` and ``max_bucket_reso``."""
     data = facts.dataset
     if data is None or data.resolution is None or not uses_buckets(settings, facts):
         return None
@@ -171,9 +175,9 @@ def bucketing_one_size(settings: RunSettings, facts: Facts) -> str | None:
 
 
 def repeats_only_move_epochs(settings: RunSettings, facts: Facts) -> str | None:
-    """Report repeats that only move the ends of epochs.
+    """Report repeats that only move the ends of epochs, at a fixed number of steps.
 
-    At a fixed number of steps they otherwise change which regularisation clips are used.
+    With regularisation clips, repeats decide how many of these are used.
     """
     data = facts.dataset
     if data is None or settings["dataset_repeats"] in (None, data.repeats):
@@ -188,7 +192,7 @@ def repeats_only_move_epochs(settings: RunSettings, facts: Facts) -> str | None:
 
 
 def regularisation_setting_without_effect(settings: RunSettings, facts: Facts) -> str | None:
-    """Report a setting on regularisation clips where none take part."""
+    """Report a setting on regularisation clips if none are trained on."""
     data = facts.dataset
     if data is None or uses_regularisation(settings, data):
         return None
@@ -206,7 +210,7 @@ def regularisation_setting_without_effect(settings: RunSettings, facts: Facts) -
 
 
 def unused_regularisation(settings: RunSettings, facts: Facts) -> str | None:
-    """Report regularisation clips that the engine never uses: it takes one per training clip."""
+    """Report regularisation clips that sd-scripts never uses: it takes one per training clip."""
     data = facts.dataset
     if data is None or not uses_regularisation(settings, data):
         return None
@@ -222,7 +226,7 @@ def unused_regularisation(settings: RunSettings, facts: Facts) -> str | None:
 
 
 def long_captions(settings: RunSettings, facts: Facts) -> str | None:
-    """Report captions with more tokens than are read: the engine cuts them off."""
+    """Report captions with more tokens than ``max_token_length``: sd-scripts cuts them off."""
     read = settings["max_token_length"] or PROMPT_TOKENS
     counts = facts.dataset.tokens if facts.dataset else ()
     long = [count - START_AND_END for count in counts if count - START_AND_END > read]
@@ -236,7 +240,7 @@ def long_captions(settings: RunSettings, facts: Facts) -> str | None:
 
 
 def more_tokens_than_generation_reads(settings: RunSettings, facts: Facts) -> str | None:
-    """Report ``max_token_length``: ``dmm generate`` reads fewer tokens."""
+    """Report any ``max_token_length``: training reads more tokens than ``dmm generate``."""
     if settings["max_token_length"] is None:
         return None
     return (
@@ -250,6 +254,7 @@ def _size(size: tuple[int, int]) -> str:
 
 
 def _repeats_that_use_all_regularisation(data: DatasetFacts) -> int:
+    """Fewest repeats of the training clips at which every regularisation clip is used."""
     return -(-data.n_reg * data.reg_repeats // data.n_train) if data.n_train else 1
 
 

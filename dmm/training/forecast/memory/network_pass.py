@@ -1,13 +1,13 @@
 """Count the memory of a forward and backward pass on torch's meta device.
 
-Meta tensors have sizes and no content, so SDXL takes seconds. Every storage that an operation
+Meta tensors have sizes but no content, so SDXL takes seconds. Every storage that an operation
 allocates is counted until it is freed, as by a GPU's allocator: activations for the backward pass,
-recomputed blocks, and gradients. The networks are those of diffusers and transformers, because the
-engine's own take twenty seconds to import; blocks are checkpointed where the engine does it.
+recomputed blocks, and gradients. The networks are those of diffusers and transformers, because
+importing those of sd-scripts takes twenty seconds; the same blocks are checkpointed as there.
 
 Approximations: operations run in half or full precision by torch's list for CUDA, but a LoRA's
-weights are cast again at every use; attention is a kernel that stores no scores (sdpa, xformers)
-unless it is the plain one; the workspace of cuDNN and cuBLAS is not seen.
+weights are cast again at every use, where autocast caches them. Attention stores no scores, like
+sdpa and xformers, unless it is the plain one. The workspace of cuDNN and cuBLAS is not counted.
 """
 
 import weakref
@@ -27,8 +27,8 @@ CHECKPOINTED = {
     "sdxl": ("ResnetBlock2D", "Downsample2D", "Upsample2D", "BasicTransformerBlock"),
     "sd15": ("ResnetBlock2D", "Transformer2DModel"),
 }
-"""The blocks that the engine's UNets recompute in the backward pass (``sdxl_original_unet.py``,
-``original_unet.py``)."""
+"""Classes of diffusers' blocks that correspond to those that sd-scripts recomputes in the
+backward pass (``sdxl_original_unet.py``, ``original_unet.py``)."""
 CHECKPOINTED_TEXT = ("CLIPEncoderLayer",)
 HALF_PRECISION = (
     F.linear, F.conv2d, torch.matmul, torch.Tensor.matmul, torch.Tensor.__matmul__, torch.bmm,
@@ -42,10 +42,13 @@ FULL_PRECISION = (
 
 
 class LiveBytes(TorchDispatchMode):
-    """Within the block, count the bytes of all tensors created there that are still alive."""
+    """Count the bytes of all live tensors that operations within the block create.
+
+    ``now`` is their present size, ``peak`` the largest.
+    """
 
     def __init__(self, uncounted: Iterable[torch.Tensor] = ()) -> None:
-        """``uncounted`` tensors, which exist before, and views of them are not counted."""
+        """``uncounted``: tensors that exist before the block; their views are not counted either."""
         super().__init__()
         self.now = self.peak = 0
         self._sizes: dict[int, int] = {}
@@ -75,10 +78,10 @@ class LiveBytes(TorchDispatchMode):
 
 
 class GpuEmulation(TorchFunctionMode):
-    """Within the block, precision and attention are those of a GPU.
+    """Within the block, operations have the precision and attention that they have on a GPU.
 
     ``dtype`` is that of autocast, None without autocast. With ``stores_scores`` attention is the
-    plain one, which stores all scores of all heads.
+    plain one, which stores the scores of all heads.
     """
 
     def __init__(self, dtype: torch.dtype | None, stores_scores: bool = False) -> None:
@@ -115,18 +118,21 @@ class GpuEmulation(TorchFunctionMode):
 
 
 class FusedAttentionMemory(torch.autograd.Function):
-    """Attention that stores what a fused kernel does: inputs, output and one number per row."""
+    """Stand-in for fused attention that only allocates what the kernel stores.
+
+    These are the inputs, the output and one float32 per row.
+    """
 
     @staticmethod
     def forward(ctx: Any, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-        """Store the tensors; the output is empty."""
+        """Store the tensors; the output has no values."""
         out = q.new_empty(*q.shape[:-1], v.shape[-1])
         ctx.save_for_backward(q, k, v, out, q.new_empty(q.shape[:-1], dtype=torch.float32))
         return out
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Empty gradients of the inputs' sizes."""
+        """Uninitialised gradients of the inputs' sizes."""
         q, k, v, _, _ = ctx.saved_tensors
         return torch.empty_like(q), torch.empty_like(k), torch.empty_like(v)
 
@@ -137,7 +143,7 @@ def _cast(value: Any, dtype: torch.dtype | None) -> Any:
 
 
 def checkpoint_blocks(network: nn.Module, names: Iterable[str]) -> None:
-    """Checkpoint each block of these classes: store its input only, and recompute the rest."""
+    """Checkpoint each block of these classes: keep its input only, and recompute the rest."""
     for block in network.modules():
         if type(block).__name__ in names:
             block.forward = partial(
@@ -154,8 +160,8 @@ def training_peak_bytes(
 ) -> int:
     """Peak bytes of a forward and backward pass, without the ``uncounted`` tensors.
 
-    The gradients of ``trained`` are included. With ``accumulates`` those of an earlier micro-batch
-    exist from the start.
+    The gradients of ``trained`` are included: with ``accumulates`` from the start, because an
+    earlier micro-batch has made them.
     """
     trained = list(trained)
     earlier = [torch.empty_like(parameter) for parameter in trained] if accumulates else []
@@ -170,7 +176,7 @@ def training_peak_bytes(
 def inference_peak_bytes(
     forward: Callable[[], torch.Tensor], mode: GpuEmulation, uncounted: Iterable[torch.Tensor]
 ) -> int:
-    """Peak bytes of a forward pass without gradients."""
+    """Peak bytes of a forward pass without gradients, and without the ``uncounted`` tensors."""
     with torch.no_grad(), LiveBytes(uncounted) as live, mode:
         forward()
     return live.peak
