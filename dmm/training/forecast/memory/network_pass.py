@@ -48,7 +48,7 @@ class LiveBytes(TorchDispatchMode):
     """
 
     def __init__(self, uncounted: Iterable[torch.Tensor] = ()) -> None:
-        """``uncounted``: tensors that exist before the block; their views are not counted either."""
+        """``uncounted``: tensors that exist before the block, not counted, nor are their views."""
         super().__init__()
         self.now = self.peak = 0
         self._sizes: dict[int, int] = {}
