@@ -2,11 +2,13 @@
 
 import ast
 import re
+from collections.abc import Iterator
 from importlib import import_module
 
 import pytest
 
-from dataset_tools.sources import SOURCES
+from dataset_tools.sources import SourceRequest
+from dataset_tools.sources.catalogue import SOURCES
 from dmm.cli import COMMANDS
 from dmm.engine import ROOT
 from dmm.registry import EMBEDDERS, METRICS
@@ -22,9 +24,9 @@ def test_every_command_embedder_and_metric_is_where_its_string_says(target):
     assert callable(getattr(import_module(module), attribute))
 
 
-@pytest.mark.parametrize("target", SOURCES.values())
-def test_every_source_is_where_its_string_says(target):
-    assert callable(import_module(target).tracks)
+@pytest.mark.parametrize("tracks", SOURCES.values(), ids=SOURCES)
+def test_every_source_finds_its_module(tracks):
+    assert isinstance(tracks(SourceRequest()), Iterator)
 
 
 def names_modules(path):
