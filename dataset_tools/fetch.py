@@ -85,7 +85,7 @@ def fetch_collection(
     be reached, a full disk, or a wrong checksum.
     """
     wanted = [file for file in collection.files if audio or not file.is_archive]
-    done = _completed(out)
+    done = _completed_files(out)
     todo = [file for file in wanted if not _is_done(out, file, done)]
     _check_space(out, todo)
     out.mkdir(parents=True, exist_ok=True)
@@ -96,17 +96,17 @@ def fetch_collection(
         if file.is_archive:
             unpack(path, out)
         done[file.name] = file.md5
-        write_text(out / RECEIPT, json.dumps(_receipt(collection, done), indent=1) + "\n")
+        write_text(out / RECEIPT, json.dumps(_receipt_json(collection, done), indent=1) + "\n")
         if file.is_archive:
             path.unlink()
     return [out / file.name for file in wanted if not file.is_archive]
 
 
-def _receipt(collection: Collection, done: dict[str, str]) -> dict[str, object]:
+def _receipt_json(collection: Collection, done: dict[str, str]) -> dict[str, object]:
     return {"page": collection.page, "licence": collection.licence, "md5": done}
 
 
-def _completed(out: Path) -> dict[str, str]:
+def _completed_files(out: Path) -> dict[str, str]:
     try:
         return json.loads((out / RECEIPT).read_text("utf-8"))["md5"]
     except (OSError, ValueError, KeyError):
@@ -122,7 +122,9 @@ def _is_done(out: Path, file: RemoteFile, done: dict[str, str]) -> bool:
 
 def _check_space(out: Path, todo: list[RemoteFile]) -> None:
     """DmmError if the remaining files do not fit on the disk; archives count twice."""
-    there = {f: max(_size(out / f.name), _size(_part(out, f))) for f in todo}
+    there = {
+        f: max(_size_or_zero(out / f.name), _size_or_zero(_partial_path(out, f))) for f in todo
+    }
     needed = sum(f.size * (1 + f.is_archive) - min(there[f], f.size) for f in todo)
     free = shutil.disk_usage(next(p for p in [out, *out.resolve().parents] if p.exists())).free
     if needed > free:
@@ -132,16 +134,16 @@ def _check_space(out: Path, todo: list[RemoteFile]) -> None:
         )
 
 
-def _size(path: Path) -> int:
+def _size_or_zero(path: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
 
 
-def _part(out: Path, file: RemoteFile) -> Path:
+def _partial_path(out: Path, file: RemoteFile) -> Path:
     return out / f"{file.name}.part"
 
 
 def _is_right(path: Path, file: RemoteFile) -> bool:
-    return _size(path) == file.size and _md5(path) == file.md5
+    return _size_or_zero(path) == file.size and _md5(path) == file.md5
 
 
 def _md5(path: Path) -> str:
@@ -151,32 +153,34 @@ def _md5(path: Path) -> str:
 
 def _download(collection: Collection, file: RemoteFile, out: Path, pause_s: float) -> None:
     """Download the rest of ``NAME.part``, check it, and rename it to ``NAME``."""
-    part = _part(out, file)
+    part = _partial_path(out, file)
     address = collection.address.replace("NAME", file.name)
-    if _size(part) > file.size:
+    if _size_or_zero(part) > file.size:
         part.unlink()
     with progress_bar(file.name, -(-file.size // MEGABYTE)) as advance:
         shown = 0
         failures = 0
-        while (before := _size(part)) < file.size:
+        while (before := _size_or_zero(part)) < file.size:
             advance(before // MEGABYTE - shown, note="MB")
             shown = before // MEGABYTE
             try:
-                _append(address, part, file.size, lambda n: advance(n, note="MB"))
+                _append_from_server(address, part, file.size, lambda n: advance(n, note="MB"))
             except urllib.error.HTTPError as error:
                 if error.code not in TEMPORARY:
-                    raise DmmError(_unreachable(collection, out, f"HTTP {error.code}")) from error
+                    raise DmmError(
+                        _unreachable_message(collection, out, f"HTTP {error.code}")
+                    ) from error
                 reason = f"HTTP {error.code}"
             except (HTTPException, urllib.error.URLError, TimeoutError, ConnectionError) as error:
                 reason = str(getattr(error, "reason", error))
                 if isinstance(getattr(error, "reason", None), socket.gaierror):  # no network
-                    raise DmmError(_unreachable(collection, out, reason)) from error
+                    raise DmmError(_unreachable_message(collection, out, reason)) from error
             else:
                 reason = "the connection keeps breaking"
-            failures = 0 if _size(part) > before else failures + 1
-            shown = _size(part) // MEGABYTE
+            failures = 0 if _size_or_zero(part) > before else failures + 1
+            shown = _size_or_zero(part) // MEGABYTE
             if failures >= TRIES:
-                raise DmmError(_unreachable(collection, out, reason))
+                raise DmmError(_unreachable_message(collection, out, reason))
             if failures:
                 time.sleep(pause_s * 2 ** (failures - 1))
     if (md5 := _md5(part)) != file.md5:
@@ -187,21 +191,23 @@ def _download(collection: Collection, file: RemoteFile, out: Path, pause_s: floa
     part.replace(out / file.name)
 
 
-def _append(address: str, part: Path, size: int, advance: Callable[[int], None]) -> None:
+def _append_from_server(
+    address: str, part: Path, size: int, advance: Callable[[int], None]
+) -> None:
     """Append to ``part`` the bytes that follow it on the server, until the connection ends."""
-    start = _size(part)
+    start = _size_or_zero(part)
     request = urllib.request.Request(address, headers={"Range": f"bytes={start}-"})
     with urllib.request.urlopen(request, timeout=60) as answer:
         resumed = answer.status == 206
         start = start if resumed else 0
         with part.open("ab" if resumed else "wb") as opened:
             while block := answer.read(min(MEGABYTE, size - start + 1)):
-                _write(opened.write, block, part)
+                _write_unless_full(opened.write, block, part)
                 advance((start + len(block)) // MEGABYTE - start // MEGABYTE)
                 start += len(block)
 
 
-def _write(write: Callable[[bytes], object], block: bytes, part: Path) -> None:
+def _write_unless_full(write: Callable[[bytes], object], block: bytes, part: Path) -> None:
     try:
         write(block)
     except OSError as error:
@@ -210,7 +216,7 @@ def _write(write: Callable[[bytes], object], block: bytes, part: Path) -> None:
         raise
 
 
-def _unreachable(collection: Collection, out: Path, reason: str) -> str:
+def _unreachable_message(collection: Collection, out: Path, reason: str) -> str:
     names = ", ".join(file.name for file in collection.files)
     return (
         f"{collection.page} cannot be reached ({reason}); run again later, or download {names} "

@@ -82,7 +82,7 @@ def find_duplicates(
     groups = np.array([number[name] for name in names], dtype=np.int64)
     found: dict[int, tuple[int, float]] = {}
     words = list(prints.values())
-    for later, earlier, offset in _candidates(words, groups):
+    for later, earlier, offset in _candidate_pairs(words, groups):
         value = max(similarity(words[earlier], words[later], offset + i) for i in (-1, 0, 1))
         first = found[earlier][0] if earlier in found else earlier
         if value < threshold or groups[first] == groups[later]:
@@ -108,14 +108,14 @@ def similarity(a: UInt32[np.ndarray, " n"], b: UInt32[np.ndarray, " m"], offset:
     return 1 - float(np.bitwise_count((x ^ y)[audible]).sum()) / (32 * n_audible)
 
 
-def _candidates(
+def _candidate_pairs(
     prints: Sequence[UInt32[np.ndarray, " _"]], groups: Int64[np.ndarray, " clips"]
 ) -> Iterator[tuple[int, int, int]]:
     """Yield (later clip, earlier clip, offset with the most equal words), sorted by the clips."""
     if not prints:
         return
     longest = max(map(len, prints)) + 1
-    votes = _votes(prints, groups, longest)
+    votes = _offset_votes(prints, groups, longest)
     codes, counts = np.unique(votes, return_counts=True)
     codes, counts = codes[counts >= MIN_VOTES], counts[counts >= MIN_VOTES]
     pairs = codes // (2 * longest)
@@ -127,7 +127,7 @@ def _candidates(
         yield later, earlier, offset - longest
 
 
-def _votes(
+def _offset_votes(
     prints: Sequence[UInt32[np.ndarray, " _"]], groups: Int64[np.ndarray, " clips"], longest: int
 ) -> Int64[np.ndarray, " votes"]:
     """Encode (later clip, earlier clip, offset) of each word that clips of two tracks share."""

@@ -27,16 +27,16 @@ def find_leaks(rows: Sequence[Row], grouped_by: str = "artist") -> list[Finding]
     "track", one artist's music may be on two sides.
     """
     found = [
-        *_shared("track", rows, lambda row: row["track"]),
-        *_shared("source file", rows, lambda row: row["track_sha256"]),
-        *_shared("picture", rows, lambda row: row["sha256"]),
+        *_shared_names("track", rows, lambda row: row["track"]),
+        *_shared_names("source file", rows, lambda row: row["track_sha256"]),
+        *_shared_names("picture", rows, lambda row: row["sha256"]),
         *_parents_elsewhere(rows),
     ]
     if grouped_by == "artist":
-        found += _shared("artist", rows, _artist)
-        found += _shared("album", rows, lambda row: None if row["artist"] else _album(row))
+        found += _shared_names("artist", rows, _artist)
+        found += _shared_names("album", rows, lambda row: None if row["artist"] else _album(row))
     if grouped_by == "album":
-        found += _shared("album", rows, _album)
+        found += _shared_names("album", rows, _album)
     return found
 
 
@@ -48,14 +48,14 @@ def _album(row: Row) -> str | None:
     return row["album"] and row["album"].casefold()
 
 
-def _shared(
+def _shared_names(
     what: str, rows: Iterable[Row], name_of: Callable[[Row], str | None]
 ) -> Iterable[Finding]:
     """Find names that occur on more than one side; rows without a name are ignored."""
     clips: dict[str, dict[str, str]] = defaultdict(dict)
     for row in rows:
         if name := name_of(row):
-            clips[name].setdefault(_side(row["split"]), _path(row))
+            clips[name].setdefault(_side_of_split(row["split"]), _clip_path(row))
     for name, first in sorted(clips.items()):
         if len(first) > 1:
             where = " and ".join(sorted(first.values()))
@@ -67,14 +67,14 @@ def _parents_elsewhere(rows: Sequence[Row]) -> Iterable[Finding]:
     split_of: dict[str | None, str] = {row["id"]: row["split"] for row in rows}
     for row in rows:
         split, parent = row["split"], split_of.get(row["parent"])
-        if parent and _side(parent) != _side(split):
+        if parent and _side_of_split(parent) != _side_of_split(split):
             what = f"made from {parent}/{row['parent']}, which is on another side"
-            yield Finding("leak", _path(row), what, REBUILD)
+            yield Finding("leak", _clip_path(row), what, REBUILD)
 
 
-def _side(split: str) -> str:
+def _side_of_split(split: str) -> str:
     return SIDES.get(split, split)
 
 
-def _path(row: Row) -> str:
+def _clip_path(row: Row) -> str:
     return f"{row['split']}/{row['id']}"

@@ -36,7 +36,7 @@ def votes_by_similarity(
         return np.zeros((len(rows), len(values)), int)
     nothing, words = np.split(embedder.embed_text(["", *values]), [1])
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    votes = _votes(deviations(rows / np.maximum(lengths, 1e-12) @ words.T))
+    votes = _votes_by_deviation(deviations(rows / np.maximum(lengths, 1e-12) @ words.T))
     votes[:, (words @ nothing[0]) > UNREADABLE] = 0
     return votes
 
@@ -53,5 +53,5 @@ def deviations(cosines: Float[np.ndarray, "n values"]) -> Float[np.ndarray, "n v
     return np.where(varies, above / np.where(varies, spread, 1), np.nan)
 
 
-def _votes(deviation: Float[np.ndarray, "n values"]) -> Int[np.ndarray, "n values"]:
+def _votes_by_deviation(deviation: Float[np.ndarray, "n values"]) -> Int[np.ndarray, "n values"]:
     return (deviation > FITS).astype(int) - (deviation < MISSES).astype(int)

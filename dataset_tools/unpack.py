@@ -25,18 +25,18 @@ def unpack(archive: Path, out: Path) -> None:
             members = [
                 m for m in opened.infolist() if not m.is_dir() and "__MACOSX" not in m.filename
             ]
-            targets = [_target(member, archive, out) for member in members]
+            targets = [_target_inside(member, archive, out) for member in members]
             if sum(m.file_size for m in members) > MAX_EXPANSION * archive.stat().st_size + 10**6:
                 raise DmmError(f"{archive.name}: unpacks to far too much; nothing was unpacked")
             with progress_bar(f"unpacking {archive.name}", len(members)) as advance:
                 for member, target in zip(members, targets, strict=True):
-                    _write(opened, member, target)
+                    _write_member(opened, member, target)
                     advance()
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
         raise DmmError(f"{archive}: damaged ({error}); remove it and run again") from error
 
 
-def _target(member: zipfile.ZipInfo, archive: Path, out: Path) -> Path:
+def _target_inside(member: zipfile.ZipInfo, archive: Path, out: Path) -> Path:
     target = path_inside(member.filename, out)
     if target is None or stat.S_ISLNK(member.external_attr >> 16):
         raise DmmError(
@@ -45,7 +45,7 @@ def _target(member: zipfile.ZipInfo, archive: Path, out: Path) -> Path:
     return target
 
 
-def _write(opened: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
+def _write_member(opened: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
     if target.is_file() and target.stat().st_size == member.file_size:
         return
     with opened.open(member) as packed, whole_file(target) as part, part.open("wb") as out:

@@ -50,10 +50,10 @@ def windows(
         if keep_from > buffer_start:
             buffer, buffer_start = buffer[:, keep_from - buffer_start :], keep_from
     if buffer is not None:
-        yield from _last(buffer, buffer_start, index, clip_samples, hop_samples)
+        yield from _windows_at_the_end(buffer, buffer_start, index, clip_samples, hop_samples)
 
 
-def _last(
+def _windows_at_the_end(
     buffer: Sound, buffer_start: int, index: int, clip_samples: int, hop_samples: int
 ) -> Iterator[Window]:
     """Yield the windows whose ``more_samples`` are cut short by the end, and the one at the end."""

@@ -29,16 +29,16 @@ def list_options() -> dict[str, Option]:
     """Every option of every trainer, by its name in a preset."""
     ours = argparse.ArgumentParser(add_help=False)
     add_options(ours)
-    options = _options(ours, "plugin", tuple(TRAINERS))
+    options = _parser_options(ours, "plugin", tuple(TRAINERS))
     for trainer, module in TRAINERS.items():
-        for key, option in _options(module.setup_parser(), "engine", (trainer,)).items():
+        for key, option in _parser_options(module.setup_parser(), "engine", (trainer,)).items():
             if key in options and options[key].owner == "plugin":
                 raise ValueError(f"the plugin's option {key!r} is one of the engine's too")
-            options[key] = _merged(key, options.get(key), option)
+            options[key] = _merge_trainers(key, options.get(key), option)
     return options
 
 
-def _options(
+def _parser_options(
     parser: argparse.ArgumentParser, owner: str, trainers: tuple[str, ...]
 ) -> dict[str, Option]:
     return {
@@ -57,7 +57,7 @@ def _options(
     }
 
 
-def _merged(key: str, known: Option | None, found: Option) -> Option:
+def _merge_trainers(key: str, known: Option | None, found: Option) -> Option:
     """One entry for an option that several trainers share."""
     if known is None:
         return found

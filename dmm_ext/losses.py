@@ -49,7 +49,7 @@ def weighting(
         return unmasked
     tilted = mel_row_weights(rows, args.mel_tilt, timesteps.device).view(1, 1, rows, 1)
     if args.snr_gate is not None:
-        gate = _gate(timesteps, alphas_cumprod, args).view(-1, 1, 1, 1)
+        gate = _snr_gate_weight(timesteps, alphas_cumprod, args).view(-1, 1, 1, 1)
         tilted = 1 + gate * (tilted - 1)
     if unmasked is None:
         return tilted
@@ -159,7 +159,11 @@ def extra_loss(
             raise PresetError(f"{name} is {weight}; a weight is 0 or more")
         if weight:
             total = total + weight * loss.function(residual, measure=size)
-    return total if args.snr_gate is None else total * _gate(timesteps, alphas_cumprod, args)
+    return (
+        total
+        if args.snr_gate is None
+        else total * _snr_gate_weight(timesteps, alphas_cumprod, args)
+    )
 
 
 def mel_row_weights(rows: int, tilt: float, device: torch.device | None = None) -> Tensor:
@@ -182,5 +186,5 @@ def snr_gate(timesteps: Tensor, alphas_cumprod: Tensor, gate: float) -> Tensor:
     return (signal / (1 - signal) >= gate).float()
 
 
-def _gate(timesteps: Tensor, alphas_cumprod: Tensor, args: argparse.Namespace) -> Tensor:
+def _snr_gate_weight(timesteps: Tensor, alphas_cumprod: Tensor, args: argparse.Namespace) -> Tensor:
     return snr_gate(timesteps, alphas_cumprod, args.snr_gate)

@@ -34,7 +34,7 @@ class PreviewScorer:
     ) -> None:
         """``reference`` are embeddings (n, dim) of real clips."""
         self.embedder, self.reference = embedder, reference
-        self.identity = [embedder.name, embedder.version, _digest(reference)]
+        self.identity = [embedder.name, embedder.version, _rows_sha256(reference)]
         self.diversity, self.distance = load_metric("diversity"), load_metric("fad")
         self.prompt_embeddings: dict[str, np.ndarray] = {}
         if isinstance(embedder, TextEmbedder):
@@ -84,23 +84,23 @@ def reference_embeddings(folder: Path, embedder: Embedder, cache: Path) -> np.nd
             f"preview_reference {folder}: {len(images)} mel images (*.png); 2 or more are needed: "
             "name the val split of a dataset, or leave it out"
         )
-    key = _key(embedder, images)
+    key = _cache_key(embedder, images)
     if cache.is_file():
         with np.load(cache) as cached:
             if str(cached["key"]) == key:
                 return cached["rows"]
     with TemporaryDirectory() as decoded:
-        rows = embedder.embed([_decoded(image, Path(decoded)) for image in images])
+        rows = embedder.embed([_decode_to_file(image, Path(decoded)) for image in images])
     with whole_file(cache) as partial:
         np.savez(partial, rows=rows, key=np.array(key))
     return rows
 
 
-def _digest(rows: np.ndarray | None) -> str | None:
+def _rows_sha256(rows: np.ndarray | None) -> str | None:
     return None if rows is None else hashlib.sha256(rows.tobytes()).hexdigest()
 
 
-def _decoded(image: Path, folder: Path) -> Path:
+def _decode_to_file(image: Path, folder: Path) -> Path:
     from dmm.codec.decode import decode
 
     levels, fmt = read_image(image)
@@ -109,6 +109,6 @@ def _decoded(image: Path, folder: Path) -> Path:
     return path
 
 
-def _key(embedder: Embedder, images: Sequence[Path]) -> str:
+def _cache_key(embedder: Embedder, images: Sequence[Path]) -> str:
     facts = [embedder.name, embedder.version, [sha256_file(image) for image in images]]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()

@@ -98,12 +98,12 @@ def one_line_errors(path: Path, what: str) -> Iterator[None]:
         yield
     except (OSError, RuntimeError, SafetensorError) as error:
         raise SystemExit(
-            f"{path}: {what} cannot be saved ({_reason(error, path)}); earlier states are "
-            "intact: make room and continue with --resume"
+            f"{path}: {what} cannot be saved ({_save_failure_reason(error, path)}); earlier states "
+            "are intact: make room and continue with --resume"
         ) from error
 
 
-def _reason(error: Exception, path: Path) -> str:
+def _save_failure_reason(error: Exception, path: Path) -> str:
     """First line of an error; torch reports a full disk only as "unexpected pos"."""
     place = next(folder for folder in path.parents if folder.is_dir())
     if not isinstance(error, OSError) and shutil.disk_usage(place).free < FULL_BELOW_BYTES:

@@ -97,7 +97,7 @@ def embed_files(
     ``map_in_order``; it does not change the rows. Unreadable files are skipped; InputError if fewer
     than ``minimum`` remain.
     """
-    hashes = {path: _hash(path) for path in files}
+    hashes = {path: _hash_or_error(path) for path in files}
     results = _row_of_each_path(hashes, embedder, ray)
     readable = [path for path in files if not isinstance(results[path], InputError)]
     skipped = [str(x) for x in map(results.__getitem__, files) if isinstance(x, InputError)]
@@ -124,7 +124,7 @@ def embed_reference(dataset: Path, embedder: Embedder, ray: str | None = None) -
     return real
 
 
-def _hash(path: Path) -> str | InputError:
+def _hash_or_error(path: Path) -> str | InputError:
     try:
         return sha256_file(path)
     except OSError as error:
@@ -177,10 +177,10 @@ def _rows_or_errors(embedder: Embedder, files: Sequence[Path]) -> list[_Result]:
         if len(files) == 1:
             return [error]
         return [_rows_or_errors(embedder, [path])[0] for path in files]
-    return [_checked(row, path, embedder.dim) for row, path in zip(rows, files, strict=True)]
+    return [_checked_row(row, path, embedder.dim) for row, path in zip(rows, files, strict=True)]
 
 
-def _checked(row: np.ndarray, path: Path, dim: int) -> _Result:
+def _checked_row(row: np.ndarray, path: Path, dim: int) -> _Result:
     """The row as float32, or an error if it is not a finite unit vector."""
     if is_unit_row(row, dim):
         return row.astype(np.float32)

@@ -34,7 +34,7 @@ def set_json(sets: Mapping[str, ClipSet]) -> dict[str, Any]:
             "n_left_out": len(own.clips.skipped),
             "left_out": [_without_path(x, {str(own.folder): name}) for x in own.clips.skipped],
         }
-        for (role, own), name in zip(sets.items(), _names(sets), strict=True)
+        for (role, own), name in zip(sets.items(), _short_folder_names(sets), strict=True)
     }
 
 
@@ -52,7 +52,9 @@ def cautions_json(
     found = cautions(own.clips, real, train)
     if texts and isinstance(embedder, TextEmbedder):
         found += prompts_without_known_words(own.clips, own.prompts, texts, embedder)
-    names = dict(zip((str(own.folder) for own in sets.values()), _names(sets), strict=True))
+    names = dict(
+        zip((str(own.folder) for own in sets.values()), _short_folder_names(sets), strict=True)
+    )
     return [
         {"says": one.sentence, "clips": [_without_path(line, names) for line in one.names]}
         for one in found
@@ -66,7 +68,7 @@ def _without_path(line: str, names: Mapping[str, str]) -> str:
     return line
 
 
-def _names(sets: Mapping[str, ClipSet]) -> list[str]:
+def _short_folder_names(sets: Mapping[str, ClipSet]) -> list[str]:
     return short_names([own.folder for own in sets.values()])
 
 

@@ -18,10 +18,10 @@ def score(sample: Sample, names: Iterable[str] = METRICS) -> dict[str, MetricVal
     require_unit_rows(sample.rows, "clips")
     if sample.reference:
         require_unit_rows(sample.reference.rows, "reference clips")
-    return {name: _compute(METRICS[name], sample) for name in names}
+    return {name: _value_or_reason(METRICS[name], sample) for name in names}
 
 
-def _compute(metric: Metric, sample: Sample) -> MetricValue:
+def _value_or_reason(metric: Metric, sample: Sample) -> MetricValue:
     try:
         return metric.compute(sample)
     except ValueError as reason:
@@ -53,12 +53,13 @@ def compare(
     """Change of each metric that both samples have; with ``paired``, rows match one by one."""
     old, new = score(before, names), score(after, names)
     changes = (
-        (name, _change(METRICS[name], old[name], new[name], before, after, paired)) for name in old
+        (name, _compare_values(METRICS[name], old[name], new[name], before, after, paired))
+        for name in old
     )
     return {name: change for name, change in changes if change}
 
 
-def _change(
+def _compare_values(
     metric: Metric, old: MetricValue, new: MetricValue, before: Sample, after: Sample, paired: bool
 ) -> Change | None:
     if old.value is None or new.value is None:

@@ -75,13 +75,13 @@ def open_clips(
     previews = sorted((folder / "previews").glob("step-*"))
     folder = previews[-1] if previews else folder
     embedded = embed_files(reference_files(folder), embedder, minimum, ray)
-    return ClipSet(_root(folder, embedded.files[0]), embedded)
+    return ClipSet(_clips_root(folder, embedded.files[0]), embedded)
 
 
 def open_reference(dataset: Path, embedder: Embedder, ray: str | None = None) -> ClipSet:
     """Embed real clips: the test split of a DATASET, or all audio of another folder."""
     embedded = embed_reference(dataset, embedder, ray)
-    return ClipSet(_root(dataset, embedded.files[0]), embedded)
+    return ClipSet(_clips_root(dataset, embedded.files[0]), embedded)
 
 
 def open_training(train: Path, embedder: Embedder, ray: str | None = None) -> ClipSet:
@@ -101,7 +101,7 @@ def open_held_out(
     images = [path.with_suffix(IMAGE) for path in files]
     if train.clips.files[0].suffix == IMAGE and all(path.is_file() for path in images):
         files = images
-    return ClipSet(_root(dataset, files[0]), embed_files(files, embedder, 1, ray))
+    return ClipSet(_clips_root(dataset, files[0]), embed_files(files, embedder, 1, ray))
 
 
 def without_leaks(held_out: ClipSet, train: ClipSet) -> tuple[ClipSet, list[str]]:
@@ -172,6 +172,6 @@ def short_names(folders: Sequence[Path]) -> list[str]:
     return ["/".join(tail(index)).replace("//", "/") for index in range(len(parts))]
 
 
-def _root(folder: Path, first: Path) -> Path:
+def _clips_root(folder: Path, first: Path) -> Path:
     test = folder / "test"
     return test if first.parent == test else folder

@@ -106,7 +106,7 @@ def load_clips(folder: Path, make_piece: MakePiece, first_seed: int, clips: int)
     with progress_bar(f"render {folder.name}", clips) as advance:
         for start in range(0, clips, BLOCK):
             count = min(BLOCK, clips - start)
-            blocks.append(_block(folder, make_piece, first_seed + start, count))
+            blocks.append(_cached_block(folder, make_piece, first_seed + start, count))
             advance(count)
     return LabelledClips(
         Spectrograms.concatenate([block.spectrograms for block in blocks]),
@@ -114,7 +114,9 @@ def load_clips(folder: Path, make_piece: MakePiece, first_seed: int, clips: int)
     )
 
 
-def _block(folder: Path, make_piece: MakePiece, first_seed: int, count: int) -> LabelledClips:
+def _cached_block(
+    folder: Path, make_piece: MakePiece, first_seed: int, count: int
+) -> LabelledClips:
     path = folder / f"{first_seed}-{count}.npz"
     if not path.is_file():
         parts, descriptions = [], []

@@ -65,19 +65,19 @@ def scores(listener: Listener, clips: LabelledClips) -> dict[str, float]:
     truth = target_tensors(clips, listener.labels)
     kits = predicted.drums.shape[1]
     pitched, detected_pitched = truth["instruments"] > 0, predicted.instruments > 0
-    playing = torch.cat([pitched, _kits(truth["drums"], kits)], 1)
-    detected = torch.cat([detected_pitched, _kits(predicted.drums.argmax(1), kits)], 1)
+    playing = torch.cat([pitched, _one_hot_kits(truth["drums"], kits)], 1)
+    detected = torch.cat([detected_pitched, _one_hot_kits(predicted.drums.argmax(1), kits)], 1)
     mode = predicted.key.softmax(1).unflatten(1, (2, 12)).sum(2).argmax(1)
     texts = [row["texts"] for row in clips.descriptions]
     return {
         **_precision_and_recall("instrument", playing, detected),
         **_precision_and_recall("pitched", pitched, detected_pitched),
-        "exact set": _share((playing == detected).all(1)),
-        "drums": _share(predicted.drums.argmax(1) == truth["drums"]),
-        "tempo class": _share(predicted.tempo.argmax(1) == truth["tempo"]),
-        "style": _share(predicted.style.argmax(1) == truth["style"]),
-        "key": _share(predicted.key.argmax(1) == truth["key"]),
-        "mode": _share(mode == truth["key"] // 12),
+        "exact set": _share_right((playing == detected).all(1)),
+        "drums": _share_right(predicted.drums.argmax(1) == truth["drums"]),
+        "tempo class": _share_right(predicted.tempo.argmax(1) == truth["tempo"]),
+        "style": _share_right(predicted.style.argmax(1) == truth["style"]),
+        "key": _share_right(predicted.key.argmax(1) == truth["key"]),
+        "mode": _share_right(mode == truth["key"] // 12),
         "caption among 32": retrieval(listener, predicted.embedding, [own[0] for own in texts]),
         "prompt among 32": retrieval(listener, predicted.embedding, [own[-1] for own in texts]),
     }
@@ -131,10 +131,10 @@ def _precision_and_recall(
     return {f"{name} recall": recall, f"{name} precision": precision, f"{name} F1": f1}
 
 
-def _kits(drums: Tensor, count: int) -> Tensor:
+def _one_hot_kits(drums: Tensor, count: int) -> Tensor:
     """One-hot kits, without the column of "no drums"."""
     return torch.nn.functional.one_hot(drums, count)[:, 1:] > 0
 
 
-def _share(is_right: Tensor) -> float:
+def _share_right(is_right: Tensor) -> float:
     return is_right.float().mean().item()

@@ -55,7 +55,7 @@ def vocal_windows(folder: Path, first_seed: int, pieces: int) -> VocalWindows:
     with progress_bar(f"sing {folder.name}", pieces) as advance:
         for start in range(0, pieces, BLOCK):
             count = min(BLOCK, pieces - start)
-            blocks.append(_block(folder, first_seed + start, count))
+            blocks.append(_cached_block(folder, first_seed + start, count))
             advance(count)
     levels, vocal = (
         np.concatenate([getattr(block, name) for block in blocks]) for name in ("levels", "vocal")
@@ -63,7 +63,7 @@ def vocal_windows(folder: Path, first_seed: int, pieces: int) -> VocalWindows:
     return VocalWindows(levels, vocal)
 
 
-def _block(folder: Path, first_seed: int, count: int) -> VocalWindows:
+def _cached_block(folder: Path, first_seed: int, count: int) -> VocalWindows:
     path = folder / f"{first_seed}-{count}.npz"
     if not path.is_file():
         parts = [labelled_windows(seed) for seed in range(first_seed, first_seed + count)]
@@ -106,7 +106,7 @@ def labelled_windows(seed: int) -> tuple[Float[np.ndarray, "n samples"], Bool[np
     waves, vocal = [], []
     for mix, has_voice in ((made.vocal, True), (made.instrumental, False)):
         for start in rng.integers(0, len(mix) - SAMPLES, WINDOWS):
-            label = _label(made, int(start)) if has_voice else False
+            label = _has_voice(made, int(start)) if has_voice else False
             if label is not None:
                 waves.append(mix[start : start + SAMPLES])
                 vocal.append(label)
@@ -129,7 +129,7 @@ def make_voiced_piece(seed: int, rng: np.random.Generator) -> VoicedPiece:
     return VoicedPiece(vocal, instrumental, voice, music, active)
 
 
-def _label(made: VoicedPiece, start: int) -> bool | None:
+def _has_voice(made: VoicedPiece, start: int) -> bool | None:
     """Whether a window of the vocal mix holds a voice; None if it is too faint or short to tell."""
     active = made.active[start // FRAME : (start + SAMPLES) // FRAME]
     voice, music = (
@@ -150,9 +150,9 @@ def _music(piece: Piece, rng: np.random.Generator) -> Float[np.ndarray, " sample
     if rng.random() < 0.4:
         others = tuple(note for note in piece.notes if note.instrument != piece.instruments[0])
         piece = replace(piece, notes=others) if others else piece
-    music = _render(piece, coded=bool(rng.random() < CODED))
+    music = _render_mono(piece, coded=bool(rng.random() < CODED))
     if rng.random() < 0.25:
-        other = _render(training_piece(int(rng.integers(6_000_000, 7_000_000)))[0])
+        other = _render_mono(training_piece(int(rng.integers(6_000_000, 7_000_000)))[0])
         length = min(len(music), len(other))
         music = music[:length] + np.float32(rng.uniform(0.3, 1)) * other[:length]
     if rng.random() < 0.6:
@@ -167,7 +167,7 @@ def _music(piece: Piece, rng: np.random.Generator) -> Float[np.ndarray, " sample
     return music.astype(np.float32)
 
 
-def _render(piece: Piece, coded: bool = False) -> Float[np.ndarray, " samples"]:
+def _render_mono(piece: Piece, coded: bool = False) -> Float[np.ndarray, " samples"]:
     return np.asarray(soxr.resample(render_audio(piece, coded), LISTENER_SR, SR), np.float32)
 
 

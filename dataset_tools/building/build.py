@@ -91,7 +91,7 @@ def build_dataset(
         rows += write_copies(out.resolve(), rows, by_id, pulses, options, workers)
     rejected += [r for track in tracks for r in records[track.id].rejected]
     rejected += placement.rejected.values()
-    return _finish(out, options, rows, rejected, placement)
+    return _write_descriptions(out, options, rows, rejected, placement)
 
 
 def _cut_all(
@@ -110,7 +110,9 @@ def _cut_all(
     splits, _ = split_tracks(with_sound, options, facets)
     to_cut = {t.id: splits[t.id] for t in tracks if t.id not in records}
     while True:
-        _cut([(t, to_cut[t.id]) for t in tracks if t.id in to_cut], out, options, workers, records)
+        _cut_tracks(
+            [(t, to_cut[t.id]) for t in tracks if t.id in to_cut], out, options, workers, records
+        )
         usable = [track for track in tracks if records[track.id].clips]
         placement = decide(usable, records, _fingerprints(out, usable, records), options, facets)
         to_cut = {
@@ -131,7 +133,7 @@ def _read_records(out: Path, tracks: Sequence[Track], options: BuildOptions) -> 
     return {track: record for track, record in found.items() if record}
 
 
-def _cut(
+def _cut_tracks(
     places: Sequence[tuple[Track, str]],
     out: Path,
     options: BuildOptions,
@@ -160,7 +162,7 @@ def _fingerprints(
     }
 
 
-def _finish(
+def _write_descriptions(
     out: Path,
     options: BuildOptions,
     rows: Sequence[Row],
@@ -183,7 +185,7 @@ def _finish(
     tables.write_metadata(out, rows, options)
     tables.write_kohya_config(out, rows, options)
     write_text(out / "ATTRIBUTION.md", attribution(rows))
-    summary = _summary(options, rows, len(rejected), placement)
+    summary = _dataset_json(options, rows, len(rejected), placement)
     write_text(out / "dataset.json", json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
     return summary
 
@@ -194,7 +196,7 @@ def _nothing_left(out: Path, rejected: Sequence[Rejected]) -> str:
     return f"no clip could be made for {out}{most} (all {len(rejected)} refusals: rejected.jsonl)"
 
 
-def _summary(
+def _dataset_json(
     options: BuildOptions, rows: Sequence[Row], n_rejected: int, placement: Placement
 ) -> dict[str, Any]:
     resolved = options.resolved()

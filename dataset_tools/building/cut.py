@@ -63,7 +63,7 @@ def cut_track(job: CutJob) -> Record:
     cut = _Clips(job)
     rejected: list[Rejected] = []
     try:
-        survey = _survey(job)
+        survey = _survey_track(job)
         for window in track_windows(job.track, job.options):
             if survey.chosen is not None and window.index not in survey.chosen:
                 continue
@@ -95,7 +95,7 @@ class _Clips:
         job, sr = self.job, self.job.fmt.sr
         clip = amplified(window.sound, gain_db)
         quality = measure(clip, sr)
-        if reason := _refusal(clip, quality, job.options):
+        if reason := _reason_to_refuse(clip, quality, job.options):
             return reason
         name = clip_id(job.track.id, window.index)
         written = write_clip(job, name, clip)
@@ -139,7 +139,7 @@ def track_windows(track: Track, options: BuildOptions, spare_s: float = 0.0) -> 
         yield replace(window, start=window.start + first, sound=sound)
 
 
-def _survey(job: CutJob) -> Survey:
+def _survey_track(job: CutJob) -> Survey:
     """Read the whole track once, if its loudness or a choice of windows is needed."""
     options = job.options
     if options.max_clips_per_track is None and options.loudness_lufs is None:
@@ -171,7 +171,7 @@ def amplified(sound: Sound, gain_db: float) -> Sound:
     return sound * np.float32(10 ** (gain_db / 20))
 
 
-def _refusal(clip: Sound, quality: Quality, options: BuildOptions) -> str | None:
+def _reason_to_refuse(clip: Sound, quality: Quality, options: BuildOptions) -> str | None:
     if (level := level_db(clip)) < SILENCE_DB:
         return f"silent: {level:.1f} dBFS RMS, below {SILENCE_DB:.0f}"
     return refusal(quality, options.quality_limits)

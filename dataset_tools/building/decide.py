@@ -67,12 +67,12 @@ def split_tracks(
     """
     rare: set[str] = set()
     if options.holdout_combos:
-        combos = {track.id: _instruments(track, facets[track.id]) for track in tracks}
+        combos = {track.id: _instrument_combination(track, facets[track.id]) for track in tracks}
         rare = rare_combinations(combos, options.holdout_combos)
     return assign_splits(tracks, options.seed, options.val, options.test, rare)
 
 
-def _instruments(track: Track, facets: dict[str, dict[str, float]]) -> list[str]:
+def _instrument_combination(track: Track, facets: dict[str, dict[str, float]]) -> list[str]:
     if track.truth and "instruments" in track.truth:
         return list(track.truth["instruments"])
     found = {v: p for v, p in facets.get("instrument", {}).items() if p > 0.5}
@@ -91,7 +91,7 @@ def decide(
     placement = Placement({}, grouping)
     _judge_voices(placement, tracks, records)
     for track in tracks:
-        _place(placement, track, splits[track.id], options)
+        _place_by_voice(placement, track, splits[track.id], options)
         if options.vocals == "gate" and placement.places[track.id] not in ("reg", LEFT_OUT):
             _refuse_vocal_windows(placement, track, records[track.id])
     if not options.duplicates:
@@ -122,7 +122,9 @@ def _judge_voices(
         placement.votes[track.id] = dict(votes)
 
 
-def _place(placement: Placement, track: Track, split: Split, options: BuildOptions) -> None:
+def _place_by_voice(
+    placement: Placement, track: Track, split: Split, options: BuildOptions
+) -> None:
     """Set a track's place: instrumental ones keep their split, vocal ones become regularisation.
 
     Vocal tracks of a group that is kept for validation or testing are left out.

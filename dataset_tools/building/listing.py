@@ -28,7 +28,7 @@ def source_requests(
     """Requests for training tracks first, then for regularisation tracks."""
     clip_s = load_format(options.format).clip_duration_s
     training = SourceRequest(
-        input=_absolute(input),
+        input=_absolute_if_local(input),
         licence=options.licence,
         count=count,
         styles=options.styles,
@@ -44,14 +44,14 @@ def source_requests(
     )
     requests = [(options.source, training)]
     if reg_input:
-        requests.append(("folder", SourceRequest(_absolute(reg_input), options.licence)))
+        requests.append(("folder", SourceRequest(_absolute_if_local(reg_input), options.licence)))
     if n := options.reg_minimidi:
         pieces = SourceRequest(count=n, seed=options.seed + REG_SEED_OFFSET, duration_s=clip_s)
         requests.append(("minimidi", pieces))
     return requests
 
 
-def _absolute(path: Path | None) -> Path | None:
+def _absolute_if_local(path: Path | None) -> Path | None:
     """Absolute path, for worker processes; a path that does not exist may be a name on the Hub."""
     return path.resolve() if path and path.exists() else path
 
@@ -63,7 +63,7 @@ def list_tracks(
     tracks: dict[str, Track] = {}
     rejected: list[Rejected] = []
     task = progress.add_task("listing", total=None)
-    for found in _found(requests):
+    for found in _all_tracks(requests):
         progress.advance(task)
         if isinstance(found, Rejected):
             rejected.append(found)
@@ -73,7 +73,7 @@ def list_tracks(
     return list(tracks.values()), rejected
 
 
-def _found(requests: Sequence[NamedRequest]) -> Iterator[Track | Rejected]:
+def _all_tracks(requests: Sequence[NamedRequest]) -> Iterator[Track | Rejected]:
     for number, (source, request) in enumerate(requests):
         for found in source_tracks(source, request):
             is_reg = number > 0 and isinstance(found, Track)

@@ -92,17 +92,17 @@ def kohya_config(options: BuildOptions, n_train: int, n_reg: int) -> str:
         "[[datasets]]",
         f"resolution = [{fmt.n_frames}, {fmt.n_mels}]  # width, height",
         "enable_bucket = false",
-        *_subset("train", options.anchor_for_split("train"), repeats),
+        *_subset_lines("train", options.anchor_for_split("train"), repeats),
     ]
     if n_reg:
         lines += [
-            *_subset("reg", options.anchor_for_split("reg"), options.reg_repeats),
+            *_subset_lines("reg", options.anchor_for_split("reg"), options.reg_repeats),
             "is_reg = true",
         ]
     return "\n".join(lines) + "\n"
 
 
-def _subset(folder: str, anchor: str, repeats: int) -> list[str]:
+def _subset_lines(folder: str, anchor: str, repeats: int) -> list[str]:
     prefix = caption_prefix(anchor)
     lines = ["", "[[datasets.subsets]]", f'image_dir = "{folder}"', f"num_repeats = {repeats}"]
     return lines + [f"caption_prefix = {json.dumps(prefix, ensure_ascii=False)}"] * bool(prefix)

@@ -46,7 +46,7 @@ def facet_probabilities(
     sounds = [{} for _ in evidence] if votes_from_sound is None else votes_from_sound
     if len(sounds) != len(evidence):
         raise ValueError(f"votes from sound for {len(sounds)} tracks; there are {len(evidence)}")
-    votes = [_sources(e, lexicon, sound) for e, sound in zip(evidence, sounds, strict=True)]
+    votes = [_votes_by_source(e, lexicon, sound) for e, sound in zip(evidence, sounds, strict=True)]
     found: list[FacetProbabilities] = [{} for _ in evidence]
     for facet in FACETS:
         _estimate_facet(facet, lexicon.values(facet), votes, found)
@@ -67,7 +67,7 @@ def _estimate_facet(
     if not named:
         return
     values = sorted(named.union(known))
-    votes, applies = _table(facet, values, sources)
+    votes, applies = _vote_table(facet, values, sources)
     pairs = votes.reshape(-1, votes.shape[2]), applies.reshape(-1, applies.shape[2])
     model = fit_label_model(*pairs, **_priors(*pairs), tolerance=1e-5)
     voted = votes.any(axis=2)
@@ -76,7 +76,7 @@ def _estimate_facet(
         found[i].setdefault(facet, {})[values[j]] = probability
 
 
-def _table(
+def _vote_table(
     facet: str, values: Sequence[str], sources: Sequence[Sequence[Votes | None]]
 ) -> tuple[Int[np.ndarray, "tracks values 4"], Bool[np.ndarray, "tracks values 4"]]:
     """Votes of the four sources on each value, and whether each source could vote on it.
@@ -111,16 +111,16 @@ def _priors(
     return {"prior": prior, "balance_prior": (10 * (1 - share), 10 * share)}
 
 
-def _sources(
+def _votes_by_source(
     evidence: VoiceEvidence, lexicon: Lexicon, sound: Mapping[str, Mapping[str, int]]
 ) -> tuple[Votes | None, ...]:
     """Votes of each source on a track; None for a source that the track lacks."""
     tags = [tag.rpartition("---")[2].replace("_", " ") for tag in evidence.tags]
     tags = [_with_spaces(tag, lexicon) for tag in tags]
     return (
-        _mentions(evidence.captions[:1], lexicon),
-        _mentions(evidence.captions[1:], lexicon),
-        _mentions(tags, lexicon),
+        _votes_of_texts(evidence.captions[:1], lexicon),
+        _votes_of_texts(evidence.captions[1:], lexicon),
+        _votes_of_texts(tags, lexicon),
         {(facet, value): vote for facet, votes in sound.items() for value, vote in votes.items()},
     )
 
@@ -136,7 +136,7 @@ def _run_together(lexicon: Lexicon) -> dict[str, str]:
     return {value.replace(" ", ""): value for value in values if " " in value}
 
 
-def _mentions(texts: Iterable[str], lexicon: Lexicon) -> Votes | None:
+def _votes_of_texts(texts: Iterable[str], lexicon: Lexicon) -> Votes | None:
     """Votes of texts: 1 for values that any text mentions, -1 for those that are only denied."""
     texts = list(texts)
     votes: Votes = {}

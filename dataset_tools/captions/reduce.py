@@ -58,8 +58,8 @@ def reduce(
     >>> reduce("Slow acoustic guitar solo, suitable for a happy afternoon tea", load_lexicon())[0]
     'acoustic guitar, slow'
     """
-    terms = _terms(caption, lexicon)
-    chosen = _choose(_likely(terms, facets or {}), facets or {})
+    terms = _sound_terms(caption, lexicon)
+    chosen = _choose_terms(_likely_terms(terms, facets or {}), facets or {})
     reduced, rule = (
         (", ".join(chosen), "reduced") if chosen else (_first_words(caption), "first words")
     )
@@ -68,10 +68,10 @@ def reduce(
 
 def is_known(caption: str, lexicon: Lexicon) -> bool:
     """Whether a caption has any term that ``reduce`` keeps; otherwise it keeps the first words."""
-    return bool(_terms(caption, lexicon))
+    return bool(_sound_terms(caption, lexicon))
 
 
-def _terms(caption: str, lexicon: Lexicon) -> list[Mention]:
+def _sound_terms(caption: str, lexicon: Lexicon) -> list[Mention]:
     """Find the terms of sound; those in figurative phrases only if there are no others."""
     mentions = [m for m in lexicon.find(caption) if m.facet in _KEPT_FACETS and not m.negated]
     figurative = [_phrase_span(caption, match) for match in _FIGURATIVE.finditer(caption)]
@@ -89,7 +89,7 @@ Term = tuple[str, str]
 _KEPT_FACETS = ("instrument", *DESCRIPTORS)
 
 
-def _likely(mentions: Iterable[Mention], facets: Facets) -> list[Term]:
+def _likely_terms(mentions: Iterable[Mention], facets: Facets) -> list[Term]:
     """List distinct terms in the order of the text, without improbable and more general ones."""
     terms = list(dict.fromkeys((m.facet, m.value) for m in mentions))
     likely = [(f, v) for f, v in terms if facets.get(f, {}).get(v, 1.0) >= MIN_PROBABILITY] or terms
@@ -105,15 +105,17 @@ def _is_kind_of(special: Term, general: Term) -> bool:
     return special[0] == general[0] and special[1].endswith(f" {general[1]}")
 
 
-def _choose(terms: list[Term], facets: Facets) -> list[str]:
+def _choose_terms(terms: list[Term], facets: Facets) -> list[str]:
     """Choose instruments, then descriptors; in the order of the text, added terms last."""
-    probable = _probable(facets)
+    probable = _terms_to_add(facets)
     instruments = _with_voice([term for term in terms if term[0] == "instrument"])
     more = [term for term in probable if term[0] == "instrument"]
-    instruments = _filled(instruments, more, N_INSTRUMENTS)
+    instruments = _filled_up(instruments, more, N_INSTRUMENTS)
     descriptors = _round_robin([term for term in terms if term[0] != "instrument"])[:N_DESCRIPTORS]
     descriptors.sort(key=terms.index)
-    descriptors = _filled(descriptors, [t for t in probable if t[0] != "instrument"], N_DESCRIPTORS)
+    descriptors = _filled_up(
+        descriptors, [t for t in probable if t[0] != "instrument"], N_DESCRIPTORS
+    )
     return [value for _, value in instruments + descriptors]
 
 
@@ -124,7 +126,7 @@ def _with_voice(instruments: list[Term]) -> list[Term]:
     return sorted(voices + others[: N_INSTRUMENTS - len(voices)], key=instruments.index)
 
 
-def _probable(facets: Facets) -> list[Term]:
+def _terms_to_add(facets: Facets) -> list[Term]:
     """List terms probable enough to add, the most probable first, equal ones by name."""
     terms = [
         (-probability, facet, value)
@@ -135,7 +137,7 @@ def _probable(facets: Facets) -> list[Term]:
     return [(facet, value) for _, facet, value in sorted(terms)]
 
 
-def _filled(terms: list[Term], more: Iterable[Term], room: int) -> list[Term]:
+def _filled_up(terms: list[Term], more: Iterable[Term], room: int) -> list[Term]:
     """Add terms up to ``room`` in all, if neither implies the other."""
     for term in more:
         known = any(term == t or _is_kind_of(t, term) or _is_kind_of(term, t) for t in terms)

@@ -122,7 +122,7 @@ def _by_part(text: str, edit: Callable[[str], str]) -> str:
 def _cut_all(part: str, lexicon: Lexicon, *, negated: bool) -> str:
     """Remove the voices of a part, one after the other."""
     while found := [m for m in voice_mentions(part, lexicon) if m.negated == negated]:
-        part = _cut(part, found[0], lexicon)
+        part = _remove_mention(part, found[0], lexicon)
     return part
 
 
@@ -131,10 +131,10 @@ def _without_rest(part: str, lexicon: Lexicon) -> str:
     words = {word.lower() for word in _WORD.findall(part)}
     if not (words & _PEOPLE or voice_mentions(part, lexicon)):
         return part
-    return _terms(part, lexicon)
+    return _sound_terms(part, lexicon)
 
 
-def _terms(text: str, lexicon: Lexicon) -> str:
+def _sound_terms(text: str, lexicon: Lexicon) -> str:
     """List the terms of sound in a text, in its own spelling."""
     terms = [
         text[mention.start : mention.end]
@@ -155,16 +155,16 @@ class _Phrase:
     link: str
 
 
-def _cut(part: str, mention: Mention, lexicon: Lexicon) -> str:
+def _remove_mention(part: str, mention: Mention, lexicon: Lexicon) -> str:
     """Remove one voice with its adjectives, its verbs, and the words that linked it to the rest."""
     if mention.facet == "genre" and _SONG.match(part, mention.end):
         return part[: mention.start] + part[mention.end :].lstrip()
-    phrase = _phrase(part, mention, lexicon)
+    phrase = _voice_phrase(part, mention, lexicon)
     before, after = part[: phrase.start].strip(), part[phrase.end :].strip()
     if mention.negated and re.match(r"(?:and|or|nor)\b", after):  # "no vocals or drums"
         after = re.sub(r"^.*?(?=\b(?:but|with|just)\b|$)", "", after)
     if not before:
-        return _beginning(after, lexicon)
+        return _own_part(after, lexicon)
     if joint := _AND.match(after):
         rest = after[joint.end() :]
         if _GOES_ON.match(rest):
@@ -173,11 +173,11 @@ def _cut(part: str, mention: Mention, lexicon: Lexicon) -> str:
         return f"{before} {link} {rest}"
     if not after or _GOES_ON.match(after):
         return f"{before} {after}".strip()
-    rest = _beginning(after, lexicon)
+    rest = _own_part(after, lexicon)
     return f"{before}, {rest}" if rest else before
 
 
-def _beginning(after: str, lexicon: Lexicon) -> str:
+def _own_part(after: str, lexicon: Lexicon) -> str:
     """Turn the words after a removed voice into a part of their own.
 
     If they only describe what the voice did, their terms of sound are kept.
@@ -189,10 +189,10 @@ def _beginning(after: str, lexicon: Lexicon) -> str:
             re.sub(r"^(?:by|with|of|a|an|the)\s+", "", after[joint.end() :].strip()),
         )
     starts_with_term = any(mention.start == 0 for mention in lexicon.find(after))
-    return after if joined or starts_with_term else _terms(after, lexicon)
+    return after if joined or starts_with_term else _sound_terms(after, lexicon)
 
 
-def _phrase(part: str, mention: Mention, lexicon: Lexicon) -> _Phrase:
+def _voice_phrase(part: str, mention: Mention, lexicon: Lexicon) -> _Phrase:
     words = [m for m in _WORD.finditer(part) if m.start() < mention.start]
     while words and words[-1].end() > mention.start:
         words.pop()

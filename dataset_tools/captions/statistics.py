@@ -25,25 +25,25 @@ def caption_statistics(captions: Sequence[str], anchor: str) -> dict[str, Any]:
     return {
         "captions": len(captions),
         "distinct": len(set(captions)),
-        "words": _spread(words),
-        "tokens": _spread(tokens),
+        "words": _percentiles(words),
+        "tokens": _percentiles(tokens),
         "too_long": sum(n > MAX_TOKENS for n in tokens),
         "voice": sum(any(m.value in VOICE_TERMS for m in found) for found in mentions),
         "facets": {
-            facet: _share(any(m.facet == facet for m in found) for found in mentions)
+            facet: _share_true(any(m.facet == facet for m in found) for found in mentions)
             for facet in FACETS
         },
-        "unknown": _share(not is_known(caption, lexicon) for caption in captions),
+        "unknown": _share_true(not is_known(caption, lexicon) for caption in captions),
     }
 
 
-def _spread(values: Sequence[int]) -> dict[str, int]:
+def _percentiles(values: Sequence[int]) -> dict[str, int]:
     if not values:
         return {"p50": 0, "p95": 0, "max": 0}
     p50, p95 = np.percentile(values, (50, 95), method="nearest").tolist()
     return {"p50": int(p50), "p95": int(p95), "max": max(values)}
 
 
-def _share(hits: Iterable[bool]) -> float:
+def _share_true(hits: Iterable[bool]) -> float:
     flags = list(hits)
     return round(sum(flags) / len(flags), 4) if flags else 0.0

@@ -98,7 +98,7 @@ def check_folders(folder: Path, rows: Iterable[Row]) -> Iterator[Finding]:
             if path.suffix.lower() in IMAGE_SUFFIXES and not _is_image_of_clip(path, ids):
                 what = "an image that is in no manifest: sd-scripts would train on it"
                 yield Finding("stray", where, what, "move it out of the dataset")
-            if path.suffix == ".npz" and (stale := _stale(path, ids)):
+            if path.suffix == ".npz" and (stale := _stale_cache_reason(path, ids)):
                 yield Finding("latents", where, stale, "delete it; training writes it again")
 
 
@@ -106,7 +106,7 @@ def _is_image_of_clip(path: Path, ids: set[str]) -> bool:
     return path.suffix == ".png" and path.stem in ids
 
 
-def _stale(path: Path, ids: set[str]) -> str | None:
+def _stale_cache_reason(path: Path, ids: set[str]) -> str | None:
     """Reason why cached latents, or text encoder outputs, do not belong to a clip's files."""
     clip = path.stem.split("_")[0]
     if clip not in ids:

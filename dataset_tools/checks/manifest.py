@@ -19,17 +19,17 @@ def check_manifest(built: dict[str, Any], rows: Sequence[Row]) -> Iterator[Findi
 
     Where a required value is missing, nothing else is checked.
     """
-    blanks = list(_blanks(rows))
+    blanks = list(_missing_values(rows))
     yield from blanks
     if blanks:
         return
-    yield from _promises(built, rows)
-    yield from _ids(rows)
-    yield from _values(rows)
-    yield from _augmented(rows)
+    yield from _wrong_clip_counts(built, rows)
+    yield from _conflicting_ids(rows)
+    yield from _invalid_values(rows)
+    yield from _wrong_copies(rows)
 
 
-def _blanks(rows: Sequence[Row]) -> Iterator[Finding]:
+def _missing_values(rows: Sequence[Row]) -> Iterator[Finding]:
     if not rows:
         yield Finding("manifest", "manifest.parquet", "not one clip", REBUILD)
     for number, row in enumerate(rows):
@@ -39,7 +39,7 @@ def _blanks(rows: Sequence[Row]) -> Iterator[Finding]:
                 yield Finding("manifest", where, f"{name} is missing", REBUILD)
 
 
-def _promises(built: dict[str, Any], rows: Sequence[Row]) -> Iterator[Finding]:
+def _wrong_clip_counts(built: dict[str, Any], rows: Sequence[Row]) -> Iterator[Finding]:
     counted = Counter(row["split"] for row in rows)
     promised = {split: n for split, n in built.get("clips", {}).items() if n}
     if promised != counted:
@@ -50,7 +50,7 @@ def _promises(built: dict[str, Any], rows: Sequence[Row]) -> Iterator[Finding]:
         yield Finding("content", "dataset.json", what, REBUILD)
 
 
-def _ids(rows: Sequence[Row]) -> Iterator[Finding]:
+def _conflicting_ids(rows: Sequence[Row]) -> Iterator[Finding]:
     """Find ids that occur twice or are a prefix of another: sd-scripts finds latents by prefix."""
     for before, after in pairwise(sorted(row["id"] for row in rows)):
         if before == after:
@@ -60,7 +60,7 @@ def _ids(rows: Sequence[Row]) -> Iterator[Finding]:
             yield Finding("id", before, what, REBUILD)
 
 
-def _values(rows: Sequence[Row]) -> Iterator[Finding]:
+def _invalid_values(rows: Sequence[Row]) -> Iterator[Finding]:
     for row in rows:
         where = f"{row['split']}/{row['id']}"
         if row["split"] not in SPLITS:
@@ -82,7 +82,7 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _augmented(rows: Sequence[Row]) -> Iterator[Finding]:
+def _wrong_copies(rows: Sequence[Row]) -> Iterator[Finding]:
     """Find augmented clips outside ``train``, and those not made from a clip of ``train``."""
     split_of = {row["id"]: row["split"] for row in rows}
     for row in rows:

@@ -30,18 +30,18 @@ def stats(
     if as_json:
         print(json.dumps(facts, indent=1, ensure_ascii=False))
     else:
-        _print(facts)
+        _print_tables(facts)
 
 
-def _print(facts: dict[str, Any]) -> None:
+def _print_tables(facts: dict[str, Any]) -> None:
     from rich.console import Console
 
     console = Console()
-    for table in (_splits(facts), _measures(facts), _counts(facts)):
+    for table in (_split_table(facts), _measure_table(facts), _count_table(facts)):
         console.print(table)
 
 
-def _splits(facts: dict[str, Any]) -> Any:
+def _split_table(facts: dict[str, Any]) -> Any:
     from rich.table import Table
 
     table = Table("split", box=None)
@@ -53,7 +53,7 @@ def _splits(facts: dict[str, Any]) -> Any:
     return table
 
 
-def _measures(facts: dict[str, Any]) -> Any:
+def _measure_table(facts: dict[str, Any]) -> Any:
     from rich.table import Table
 
     from ..inspection.stats import MEASURES
@@ -70,7 +70,7 @@ def _measures(facts: dict[str, Any]) -> Any:
     return table
 
 
-def _counts(facts: dict[str, Any]) -> Any:
+def _count_table(facts: dict[str, Any]) -> Any:
     from rich.markup import escape
     from rich.table import Table
 

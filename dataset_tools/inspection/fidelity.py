@@ -67,21 +67,21 @@ def measure_fidelity(
         raise InputError(
             f"{dataset}: no test clips with their sound in test/; build it with --test 0.1 or more"
         )
-    chosen = sorted(found, key=lambda path: _rank(seed, path.stem))[:clips]
+    chosen = sorted(found, key=lambda path: _seeded_order(seed, path.stem))[:clips]
     vae = load_vae(base) if base else None
     measured = []
     with progress_bar("fidelity", len(chosen)) as advance:
         for path in chosen:
             measured.append(restore_clip(path, fmt, channels, vae))
             advance()
-    report = _report(dataset, base, fmt, seed, len(found), measured)
+    report = _report_json(dataset, base, fmt, seed, len(found), measured)
     report["expect"] = expectations(report)
     write_text(out / "fidelity.json", json.dumps(report, indent=1, ensure_ascii=False) + "\n")
     write_text(out / "fidelity.html", render_page(report, measured, fmt))
     return report
 
 
-def _rank(seed: int, clip_id: str) -> str:
+def _seeded_order(seed: int, clip_id: str) -> str:
     return hashlib.sha256(f"{seed} {clip_id}".encode()).hexdigest()
 
 
@@ -161,7 +161,7 @@ def psnr_db(original: MelImage, restored: MelImage) -> float:
     return 100.0 if error == 0 else min(100.0, float(10 * np.log10(255**2 / error)))
 
 
-def _report(
+def _report_json(
     dataset: Path,
     base: Path | None,
     fmt: MelFormat,
@@ -179,8 +179,8 @@ def _report(
         "seed": seed,
         "n": len(measured),
         "test_clips": n_test,
-        "energy_above_fmax": _spread([clip.above for clip in measured]),
-        "stages": {stage: dict(_summary(stage, measured)) for stage in measured[0].losses},
+        "energy_above_fmax": _statistics([clip.above for clip in measured]),
+        "stages": {stage: dict(_stage_statistics(stage, measured)) for stage in measured[0].losses},
         "clips": [
             {"id": c.id, "caption": c.caption, "energy_above_fmax": c.above, **c.losses}
             for c in measured
@@ -188,14 +188,16 @@ def _report(
     }
 
 
-def _summary(stage: str, measured: list[ClipStages]) -> Iterator[tuple[str, dict[str, float]]]:
+def _stage_statistics(
+    stage: str, measured: list[ClipStages]
+) -> Iterator[tuple[str, dict[str, float]]]:
     for name in Loss.__annotations__:
         values = [clip.losses[stage][name] for clip in measured]
         if known := [value for value in values if value is not None]:
-            yield name, _spread(known)
+            yield name, _statistics(known)
 
 
-def _spread(values: list[float]) -> dict[str, float]:
+def _statistics(values: list[float]) -> dict[str, float]:
     """Mean, standard deviation between clips (0 for a single one), minimum and maximum."""
     deviation = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
     mean, least, most = (float(f(values)) for f in (np.mean, np.min, np.max))

@@ -17,7 +17,7 @@ def expectations(report: dict[str, Any]) -> list[str]:
     image = stages["image"]
     above = 100 * report["energy_above_fmax"]["mean"]
     sentences = [
-        f"The mel image alone: {_error(image)}. {_loudness(image)} "
+        f"The mel image alone: {_error_sentence(image)}. {_loudness_sentence(image)} "
         "Images hold no phases; decoding estimates them, so attacks and low notes soften a little.",
         f"Images hold nothing above {top_khz:g} kHz: {_percent(above)} of these clips' "
         "energy (measured in the clips as stored, at the format's own sampling rate).",
@@ -29,7 +29,7 @@ def expectations(report: dict[str, Any]) -> list[str]:
             f"was not trained on them. Build the dataset with --format {own} to use it."
         )
     if "vae" in stages:
-        sentences.append(_vae(stages["vae"], image))
+        sentences.append(_vae_sentence(stages["vae"], image))
         sentences.append(
             "This is the upper limit: a LoRA on this base generates through the same VAE, so it "
             "cannot sound better than the last column."
@@ -39,7 +39,7 @@ def expectations(report: dict[str, Any]) -> list[str]:
     return sentences
 
 
-def _vae(vae: dict[str, Any], image: dict[str, Any]) -> str:
+def _vae_sentence(vae: dict[str, Any], image: dict[str, Any]) -> str:
     psnr = vae["image_psnr_db"]["mean"]
     if psnr >= SHARP_PSNR_DB:
         description = "hardly audible after the image's own loss"
@@ -49,12 +49,13 @@ def _vae(vae: dict[str, Any], image: dict[str, Any]) -> str:
         description = "obvious blur: notes lose their attack and quiet ones vanish or become noise"
     more = vae["spectral_convergence"]["mean"] / max(image["spectral_convergence"]["mean"], 1e-9)
     return (
-        f"After the VAE: {_error(vae)}, {more:.1f} times the image's own error; the image "
-        f"keeps {psnr:.1f} dB PSNR, {description}. {_loudness(vae)} {_colour(vae)}"
+        f"After the VAE: {_error_sentence(vae)}, {more:.1f} times the image's own error; the image "
+        f"keeps {psnr:.1f} dB PSNR, {description}. "
+        f"{_loudness_sentence(vae)} {_timbre_sentence(vae)}"
     ).rstrip()
 
 
-def _error(stage: dict[str, Any]) -> str:
+def _error_sentence(stage: dict[str, Any]) -> str:
     share = 100 * stage["spectral_convergence"]["mean"]
     return (
         f"{share:.0f} % of the spectrum is wrong "
@@ -62,7 +63,7 @@ def _error(stage: dict[str, Any]) -> str:
     )
 
 
-def _loudness(stage: dict[str, Any]) -> str:
+def _loudness_sentence(stage: dict[str, Any]) -> str:
     if "loudness_lu" not in stage:
         return ""
     found = stage["loudness_lu"]
@@ -72,7 +73,7 @@ def _loudness(stage: dict[str, Any]) -> str:
     return f"Loudness changes by {found['mean']:+.1f} LU, at most {furthest:.1f}."
 
 
-def _colour(stage: dict[str, Any]) -> str:
+def _timbre_sentence(stage: dict[str, Any]) -> str:
     ratio = stage["centroid_ratio"]["mean"]
     if abs(ratio - 1) < AUDIBLE_CENTROID:
         return ""

@@ -48,16 +48,16 @@ def dataset_statistics(folder: Path) -> dict[str, Any]:
         "tracks": dataset.built["tracks"],
         "clips": clips,
         "hours": {split: round(n * hours, 4) for split, n in clips.items()},
-        "tracks_of": _by_split(rows, _distinct("track")),
-        "artists_of": _by_split(rows, _distinct("artist")),
+        "tracks_of": _by_split(rows, _count_distinct("track")),
+        "artists_of": _by_split(rows, _count_distinct("artist")),
         "augmented": sum(row["augmentation"] is not None for row in rows),
         "facets": count_facets(rows),
         "measures": {name: distribution(rows, name) for name in MEASURES},
-        "evidence": _evidence(rows),
+        "evidence": _votes_on_voices(rows),
         "caption_origins": _count(row["caption_origin"] for row in rows),
         "sources": _count(row["source"] for row in rows),
         "licences": _count(row["licence"] or "unknown" for row in rows),
-        "rejected": _refusals(dataset),
+        "rejected": _refusal_counts(dataset),
         "content_sha256": dataset.built["content_sha256"],
     }
 
@@ -71,7 +71,7 @@ def distribution(rows: Sequence[Row], name: str) -> dict[str, Any] | None:
     if not known:
         return None
     values = np.array([row[name] for row in known], np.float64)
-    edges = _edges(values, MEASURES[name][2])
+    edges = _bin_edges(values, MEASURES[name][2])
     splits = np.array([row["split"] for row in known])
     low, middle, high = np.percentile(values, (5, 50, 95))
     return {
@@ -90,7 +90,7 @@ def distribution(rows: Sequence[Row], name: str) -> dict[str, Any] | None:
     }
 
 
-def _edges(values: np.ndarray, fixed: tuple[float, float] | None) -> np.ndarray:
+def _bin_edges(values: np.ndarray, fixed: tuple[float, float] | None) -> np.ndarray:
     """Edges of equal bins over the fixed range, or over the values; integers for integer values."""
     low, high = fixed or (float(values.min()), float(values.max()))
     if high <= low:
@@ -116,7 +116,7 @@ def count_facets(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
     return {facet: _count(counted[facet].elements()) for facet in order if counted[facet]}
 
 
-def _evidence(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
+def _votes_on_voices(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
     """For every labelling function, count the tracks by its vote; "silent" is no opinion."""
     words = {1: "vocal", -1: "instrumental", 0: "silent"}
     counted: dict[str, Counter[str]] = defaultdict(Counter)
@@ -129,7 +129,7 @@ def _evidence(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
     }
 
 
-def _refusals(dataset: Dataset) -> dict[str, int]:
+def _refusal_counts(dataset: Dataset) -> dict[str, int]:
     lines = (dataset.folder / "rejected.jsonl").read_text("utf-8").splitlines()
     return _count(json.loads(line)["reason"].split(":")[0] for line in lines)
 
@@ -139,7 +139,7 @@ def _by_split(rows: Sequence[Row], measure: Callable[[list[Row]], int]) -> dict[
     return {split: measure(group) for split, group in groups.items() if group}
 
 
-def _distinct(name: str) -> Callable[[list[Row]], int]:
+def _count_distinct(name: str) -> Callable[[list[Row]], int]:
     return lambda rows: len({row[name] for row in rows if row[name] is not None})
 
 

@@ -40,7 +40,7 @@ def tracks(request: SourceRequest) -> Iterator[Track | Rejected]:
     if request.input is None:
         raise InputError("name a Parquet file, an AudioFolder or a dataset on the Hub (--input)")
     found: dict[str, Track] = {}
-    for row in _rows(request.input):
+    for row in _source_rows(request.input):
         try:
             track = _track(row, request)
         except Unusable as error:
@@ -53,7 +53,7 @@ def tracks(request: SourceRequest) -> Iterator[Track | Rejected]:
     yield from found.values()
 
 
-def _rows(source: Path) -> Iterator[SourceRow]:
+def _source_rows(source: Path) -> Iterator[SourceRow]:
     if source.is_file() or (source.is_dir() and not audio_files(source)):
         files = [source] if source.is_file() else files_below(source, {".parquet"})
         if not files:
@@ -62,12 +62,12 @@ def _rows(source: Path) -> Iterator[SourceRow]:
             for number, values in parquet_rows(path):
                 yield SourceRow(f"{path.name} row {number}", values, path, number)
     elif source.is_dir() or HUB_NAME.fullmatch(source.as_posix()):
-        yield from _streamed(source)
+        yield from _stream_rows(source)
     else:
         raise InputError(f"{source} does not exist; check --input")
 
 
-def _streamed(source: Path) -> Iterator[SourceRow]:
+def _stream_rows(source: Path) -> Iterator[SourceRow]:
     """Stream an AudioFolder, or a dataset on the Hub, through the ``datasets`` library."""
     try:
         import datasets
@@ -94,7 +94,7 @@ def _split_rows(split: str, data: Any) -> Iterator[SourceRow]:
     features = data.features or {}
     for column, kind in features.items():
         if isinstance(kind, datasets.Audio):
-            data = _undecoded(data, column)
+            data = _without_decoding(data, column)
     classes = {c: kind for c, kind in features.items() if isinstance(kind, datasets.ClassLabel)}
     try:
         for number, values in enumerate(data):
@@ -106,7 +106,7 @@ def _split_rows(split: str, data: Any) -> Iterator[SourceRow]:
         raise DmmError(f"{split}: reading broke off ({error}); run again to go on") from error
 
 
-def _undecoded(data: Any, column: str) -> Any:
+def _without_decoding(data: Any, column: str) -> Any:
     """Return the data with a column's sound as bytes or path, not decoded by torchcodec."""
     import datasets
 
@@ -119,7 +119,7 @@ def _undecoded(data: Any, column: str) -> Any:
 
 
 def _track(row: SourceRow, request: SourceRequest) -> Track:
-    captions = _captions(row.values, request.caption_column)
+    captions = _row_captions(row.values, request.caption_column)
     column = _audio_column(row.values)
     name, sha256, stream = row_sound(row, column, request.input)
     values = row.values
@@ -131,21 +131,21 @@ def _track(row: SourceRow, request: SourceRequest) -> Track:
         caption_origin="table",
         sha256=sha256,
         stream=stream,
-        title=_word(values, ("title",)),
-        artist=_word(values, ("artist", "artist_name", "artist_id")),
-        album=_word(values, ("album", "album_id")),
-        licence=_word(values, LICENCES) or request.licence,
+        title=_first_value(values, ("title",)),
+        artist=_first_value(values, ("artist", "artist_name", "artist_id")),
+        album=_first_value(values, ("album", "album_id")),
+        licence=_first_value(values, LICENCES) or request.licence,
         more_captions=captions[1:],
-        tags=tuple(_words(values.get("tags"))),
+        tags=tuple(_list_of_words(values.get("tags"))),
         has_lyrics=lyrics_have_words(values["lyrics"])
         if isinstance(values.get("lyrics"), str)
         else None,
         instrumental=flag if isinstance(flag := values.get("instrumental"), bool) else None,
-        url=_word(values, ("url", "track_url")),
+        url=_first_value(values, ("url", "track_url")),
     )
 
 
-def _captions(values: Values, wanted: str | None) -> tuple[str, ...]:
+def _row_captions(values: Values, wanted: str | None) -> tuple[str, ...]:
     """Captions of a row; InputError if no column can hold any, Unusable if the row has none."""
     column = wanted or next((name for name in CAPTIONS if name in values), None)
     if column not in values:
@@ -167,11 +167,11 @@ def _audio_column(values: Values) -> str:
     return found[0]
 
 
-def _word(values: Values, names: tuple[str, ...]) -> str | None:
+def _first_value(values: Values, names: tuple[str, ...]) -> str | None:
     found = [values[name] for name in names if isinstance(values.get(name), (str, int))]
     return next((word for value in found if (word := str(value).strip())), None)
 
 
-def _words(value: Any) -> list[str]:
+def _list_of_words(value: Any) -> list[str]:
     words = value if isinstance(value, list) else value.split(",") if isinstance(value, str) else []
     return [word.strip() for word in words if isinstance(word, str) and word.strip()]

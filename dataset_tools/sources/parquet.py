@@ -22,7 +22,7 @@ def parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             row = 0
             for batch in file.iter_batches(batch_size=1, use_threads=False):
                 for values in batch.to_pylist():
-                    yield row, values | _named(values, classes)
+                    yield row, values | _names_of_class_numbers(values, classes)
                     row += 1
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{path}: no Parquet file that can be read; get it again") from error
@@ -54,7 +54,9 @@ def _class_names(metadata: dict[bytes, bytes]) -> dict[str, list[str]]:
     return {name: kind["names"] for name, kind in features.items() if "names" in kind}
 
 
-def _named(values: dict[str, Any], classes: dict[str, list[str]]) -> dict[str, Any]:
+def _names_of_class_numbers(
+    values: dict[str, Any], classes: dict[str, list[str]]
+) -> dict[str, Any]:
     numbers = {name: values.get(name) for name in classes}
     return {
         name: classes[name][number]

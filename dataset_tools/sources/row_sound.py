@@ -43,9 +43,9 @@ def row_sound(row: SourceRow, column: str, root: Path | None) -> tuple[str, str,
     title = Path(name).name if name else row.name
     if data is None and name is None:
         raise Unusable("no sound: neither bytes nor path")
-    if data is None and (path := _local(name or "", row, root)):
+    if data is None and (path := _local_file(name or "", row, root)):
         try:
-            return title, file_sha256(path, _folder(row, root)), file_stream(path)
+            return title, file_sha256(path, _row_folder(row, root)), file_stream(path)
         except InputError as error:
             raise Unusable(str(error)) from error
     data = _download(name or "") if data is None else data
@@ -54,7 +54,7 @@ def row_sound(row: SourceRow, column: str, root: Path | None) -> tuple[str, str,
     sha256 = hashlib.sha256(data).hexdigest()
     if row.parquet:
         return title, sha256, partial(stream_row, row.parquet, row.number, column)
-    return title, sha256, file_stream(_cached(data, sha256))
+    return title, sha256, file_stream(_store_in_cache(data, sha256))
 
 
 def _data_and_name(value: Any) -> tuple[bytes | None, str | None]:
@@ -63,17 +63,17 @@ def _data_and_name(value: Any) -> tuple[bytes | None, str | None]:
     return (value, None) if isinstance(value, bytes) else (None, value)
 
 
-def _folder(row: SourceRow, root: Path | None) -> Path:
+def _row_folder(row: SourceRow, root: Path | None) -> Path:
     folder = row.parquet.parent if row.parquet else root
     assert folder is not None
     return folder
 
 
-def _local(name: str, row: SourceRow, root: Path | None) -> Path | None:
+def _local_file(name: str, row: SourceRow, root: Path | None) -> Path | None:
     """Path of the file that a row names; None for an address; Unusable if missing or outside."""
     if "://" in name:
         return None
-    folder = _folder(row, root)
+    folder = _row_folder(row, root)
     path = folder / name
     if not stays_inside(path, folder):
         raise Unusable("path leaves the folder: sound must lie below the dataset")
@@ -92,7 +92,7 @@ def _download(address: str) -> bytes:
         raise DmmError(f"{address} cannot be read ({error}); run again to go on") from error
 
 
-def _cached(data: bytes, sha256: str) -> Path:
+def _store_in_cache(data: bytes, sha256: str) -> Path:
     """Store streamed sound in the cache folder of the ``datasets`` library."""
     from datasets.config import HF_DATASETS_CACHE
 

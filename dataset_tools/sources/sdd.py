@@ -56,7 +56,7 @@ def tracks(request: SourceRequest) -> Iterator[Track | Rejected]:
     """
     root = source_folder(request.input)
     tables = _track_tables(root, request.tags)
-    rows, rejected = _usable(_read_table(_table(root)), valid_only=request.valid_only)
+    rows, rejected = _usable_rows(_read_table(_caption_table(root)), valid_only=request.valid_only)
     yield from rejected
     by_track: dict[int, list[Row]] = {}
     for row in rows:
@@ -65,7 +65,7 @@ def tracks(request: SourceRequest) -> Iterator[Track | Rejected]:
         yield _track(root, number, track_rows, tables, request.licence)
 
 
-def _table(root: Path) -> Path:
+def _caption_table(root: Path) -> Path:
     """Path of the table of captions: by its own name, or the only CSV file."""
     found = [root / TABLE] if (root / TABLE).is_file() else sorted(root.glob("*.csv"))
     if len(found) != 1:
@@ -82,17 +82,19 @@ def _read_table(path: Path) -> list[list[str]]:
         raise InputError(f"{path}: no table of captions ({error}); get it again") from error
     if missing := [name for name in COLUMNS if name not in header]:
         spare = [name for name in header if name not in COLUMNS]
-        raise InputError(f"{path.name}: {'; '.join(_lacks(name, spare) for name in missing)}")
+        raise InputError(
+            f"{path.name}: {'; '.join(_missing_column_message(name, spare) for name in missing)}"
+        )
     order = [header.index(name) for name in COLUMNS]
     return [[row[i] if i < len(row) else "" for i in order] for row in rows if any(row)]
 
 
-def _lacks(name: str, spare: Sequence[str]) -> str:
+def _missing_column_message(name: str, spare: Sequence[str]) -> str:
     nearest = difflib.get_close_matches(name, spare, n=1, cutoff=0.4)
     return f"no column {name!r}" + (f" (nearest: {nearest[0]!r}; rename it)" if nearest else "")
 
 
-def _usable(cells: list[list[str]], *, valid_only: bool) -> tuple[list[Row], list[Rejected]]:
+def _usable_rows(cells: list[list[str]], *, valid_only: bool) -> tuple[list[Row], list[Rejected]]:
     """Separate usable rows from refused ones; of equal caption ids the first is used."""
     rows: list[Row] = []
     rejected: list[Rejected] = []

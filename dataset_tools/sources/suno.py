@@ -60,7 +60,7 @@ def _track(path: Path, root: Path, index: ClipIndex, licence: str | None) -> Tra
     uuid = _uuid(path, tags)
     clip = index.find(path, uuid) or ClipDescription(id=uuid)
     lyrics = [known for known in (clip.has_lyrics, file_has_lyrics(path)) if known is not None]
-    style = clip.style or _style(tags)
+    style = clip.style or _style_from_tags(tags)
     caption = ", ".join(words for words in (style, clip.user_text) if words)
     url = f"{SONG}{clip.id}" if clip.id and UUID.fullmatch(clip.id) else None
     return Track(
@@ -73,16 +73,16 @@ def _track(path: Path, root: Path, index: ClipIndex, licence: str | None) -> Tra
         else "rule",
         sha256=sha256,
         stream=file_stream(path),
-        title=clip.title or _first(tags, "title"),
-        artist=clip.artist or named_artist(_first(tags, "artist")),
-        album=_first(tags, "album"),
-        licence=_first(tags, "licence") or licence,
+        title=clip.title or _first_tag(tags, "title"),
+        artist=clip.artist or named_artist(_first_tag(tags, "artist")),
+        album=_first_tag(tags, "album"),
+        licence=_first_tag(tags, "licence") or licence,
         tags=tuple(
             dict.fromkeys(word for w in re.split(r"[,;|/\n]", style) if (word := w.strip()))
         ),
         has_lyrics=any(lyrics) if lyrics else None,
         instrumental=clip.instrumental,
-        url=url or _first(tags, "url"),
+        url=url or _first_tag(tags, "url"),
     )
 
 
@@ -95,12 +95,12 @@ def _uuid(path: Path, tags: dict[str, list[str]]) -> str | None:
     return found[0] if found else None
 
 
-def _style(tags: dict[str, list[str]]) -> str:
+def _style_from_tags(tags: dict[str, list[str]]) -> str:
     """Join the tags about the sound; free text of several lines is skipped, as it may be lyrics."""
     sounds = {key: tags[key] for key in ("genre", "mood", "instrument", "bpm") if key in tags}
     sounds["description"] = [text for text in tags.get("description", ()) if "\n" not in text]
     return tag_caption(sounds) or ""
 
 
-def _first(tags: dict[str, list[str]], name: str) -> str | None:
+def _first_tag(tags: dict[str, list[str]], name: str) -> str | None:
     return next(iter(tags.get(name, ())), None)

@@ -62,11 +62,11 @@ def load_classifier(name: str) -> VocalClassifier | None:
         raise InputError(f"no vocal classifier {name!r}; known: {KNOWN}")
     if not path.is_file():
         raise InputError(f"{path}: no such file; vocal classifiers known: {KNOWN}")
-    return _open(path.resolve(), name if name == "nano" else path.name)
+    return _load_cached(path.resolve(), name if name == "nano" else path.name)
 
 
 @cache
-def _open(path: Path, name: str) -> "OnnxClassifier":
+def _load_cached(path: Path, name: str) -> "OnnxClassifier":
     return OnnxClassifier(path, name)
 
 
@@ -81,7 +81,7 @@ class OnnxClassifier:
         verify_against_card(path)
         self.name, self.version = name, sha256_file(path)[:12]
         self._session = _session(path)
-        self._input, self._sr, self._frame = _contract(self._session, path)
+        self._input, self._sr, self._frame = _checked_inputs(self._session, path)
 
     def probabilities(
         self, windows: Float[np.ndarray, "n samples"], sr: int
@@ -131,7 +131,7 @@ def _session(path: Path) -> "InferenceSession":
         raise ModelError(f"{path}: no ONNX model that runs here ({reason})") from error
 
 
-def _contract(session: "InferenceSession", path: Path) -> tuple[str, int, int]:
+def _checked_inputs(session: "InferenceSession", path: Path) -> tuple[str, int, int]:
     """Name of the input, sampling rate (Hz) and frame length (samples); ModelError if unusable."""
     inputs = session.get_inputs()
     shapes = [f"{i.type}{i.shape}" for i in inputs]

@@ -47,22 +47,24 @@ def lora_layers(shapes: Shapes) -> dict[str, LayerLocation]:
     """
     is_sd15 = isinstance(shapes, Sd15Shapes)
     layers: dict[str, LayerLocation] = {}
-    for part, key, size in _weights(shapes):
+    for part, key, size in _named_weights(shapes):
         if part == "unet":
             without_attention = (0,) if is_sd15 else ()
             ours = key if shapes.custom.unet else unet_key(key, without_attention)
             location = LayerLocation(UNET + ours, size)
-            layers[_layer("lora_unet_", key)] = location
+            layers[_layer_name("lora_unet_", key)] = location
             if not is_sd15:
-                layers[_layer("lora_unet_", ours)] = location
+                layers[_layer_name("lora_unet_", ours)] = location
         elif part == "text_encoder":
             name = (TE if is_sd15 else TE1) + key.removeprefix("text_model.")
-            layers[_layer("lora_te_" if is_sd15 else "lora_te1_", key)] = LayerLocation(name, size)
+            layers[_layer_name("lora_te_" if is_sd15 else "lora_te1_", key)] = LayerLocation(
+                name, size
+            )
         else:
             first_row = next((i * size[0] for i, p in enumerate("qkv") if f".{p}_proj." in key), 0)
             transposed = key == "text_projection.weight"
             location = LayerLocation(TE2 + te2_key(key), size, first_row, transposed)
-            layers[_layer("lora_te2_", key)] = location
+            layers[_layer_name("lora_te2_", key)] = location
     return layers
 
 
@@ -83,7 +85,7 @@ def trained_layers(shapes: Shapes) -> dict[str, LayerLocation]:
     }
 
 
-def _weights(shapes: Shapes) -> Iterator[tuple[str, str, tuple[int, ...]]]:
+def _named_weights(shapes: Shapes) -> Iterator[tuple[str, str, tuple[int, ...]]]:
     """Network, diffusers' name and size of every matrix and kernel of UNet and text encoders."""
     with torch.device("meta"):
         parts: dict[str, Any] = networks.build(shapes)
@@ -94,5 +96,5 @@ def _weights(shapes: Shapes) -> Iterator[tuple[str, str, tuple[int, ...]]]:
                 yield part, key, tuple(tensor.shape)
 
 
-def _layer(prefix: str, key: str) -> str:
+def _layer_name(prefix: str, key: str) -> str:
     return prefix + key.removesuffix(".weight").replace(".", "_")

@@ -58,7 +58,7 @@ class TensorFile:
         spec = self.specs[name]
         tensor = torch.empty(spec.shape, dtype=spec.dtype)
         self.file.seek(spec.start)
-        self.file.readinto(_bytes(tensor))  # type: ignore[attr-defined]
+        self.file.readinto(_tensor_bytes(tensor))  # type: ignore[attr-defined]
         return tensor
 
 
@@ -94,15 +94,15 @@ def write_tensors(
     """
     with_hash = {**metadata, HASH: _UNKNOWN}
     with whole_file(path) as partial, partial.open("wb") as file:
-        file.write(_header(specs, with_hash))
+        file.write(_header_bytes(specs, with_hash))
         digest = hashlib.sha256()
         for (name, tensor), (expected, spec) in zip(tensors, specs.items(), strict=True):
             assert (name, tensor.dtype, tensor.shape) == (expected, spec.dtype, spec.shape)
-            data = _bytes(tensor.contiguous())
+            data = _tensor_bytes(tensor.contiguous())
             digest.update(data)
             file.write(data)
         file.seek(0)  # the header again, of the same length, with the hash
-        file.write(_header(specs, with_hash | {HASH: "0x" + digest.hexdigest()}))
+        file.write(_header_bytes(specs, with_hash | {HASH: "0x" + digest.hexdigest()}))
 
 
 def main_dtype(file: TensorFile) -> torch.dtype:
@@ -118,7 +118,7 @@ def in_order(specs: Mapping[str, TensorSpec]) -> dict[str, TensorSpec]:
     return dict(sorted(specs.items(), key=lambda item: -item[1].dtype.itemsize))
 
 
-def _header(specs: Mapping[str, TensorSpec], metadata: Mapping[str, str]) -> bytes:
+def _header_bytes(specs: Mapping[str, TensorSpec], metadata: Mapping[str, str]) -> bytes:
     # sorted, because safetensors returns metadata in random order
     header: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))}
     position = 0
@@ -134,5 +134,5 @@ def _header(specs: Mapping[str, TensorSpec], metadata: Mapping[str, str]) -> byt
     return len(text).to_bytes(8, "little") + text
 
 
-def _bytes(tensor: Tensor) -> memoryview:
+def _tensor_bytes(tensor: Tensor) -> memoryview:
     return tensor.reshape(-1).view(torch.uint8).numpy().data

@@ -69,9 +69,9 @@ def stream_decode(
     lead_in = 2 * reach(fmt, ITERATIONS[quality]) if loop else 0
     levels = image[::-1]
     if image.ndim == 2:
-        channels = _mono(levels, fmt, quality, lead_in)
+        channels = _decode_mono(levels, fmt, quality, lead_in)
     elif fmt.stereo == "left-right":
-        both = (_mono(levels[..., i], fmt, quality, lead_in) for i in (1, 2))
+        both = (_decode_mono(levels[..., i], fmt, quality, lead_in) for i in (1, 2))
         channels = map(np.concatenate, zip(*both, strict=True))
     else:
         channels = _mid_side(levels, fmt, quality, lead_in)
@@ -101,7 +101,7 @@ def soft_limit(audio: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
     return limited
 
 
-def _mono(
+def _decode_mono(
     levels: UInt8[np.ndarray, "mels frames"], fmt: MelFormat, quality: Quality, lead_in: int
 ) -> Iterator[Float[np.ndarray, "1 _block"]]:
     frames = ((m, start) for _, m, start in _with_initial_phase(levels, fmt, lead_in))

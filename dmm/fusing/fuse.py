@@ -51,11 +51,11 @@ def fuse(
     changes = lora_changes(base, loras)
     metadata = fused_metadata(base, loras, out.stem)
     with open_tensors(base) as source, progress_bar("fuse", len(source.specs)) as advance:
-        specs = _wanted(source.specs, dtype)
+        specs = _output_specs(source.specs, dtype)
 
         def tensors() -> Iterator[tuple[str, Tensor]]:
             for name, spec in specs.items():
-                yield name, _fused(source, name, spec, changes.get(name, []))
+                yield name, _fuse_tensor(source, name, spec, changes.get(name, []))
                 advance()
 
         write_tensors(out, specs, tensors(), metadata)
@@ -72,7 +72,7 @@ def lora_changes(base: Path, loras: Sequence[Lora]) -> dict[str, list[Change]]:
     return changes
 
 
-def _wanted(specs: dict[str, TensorSpec], dtype: torch.dtype | None) -> dict[str, TensorSpec]:
+def _output_specs(specs: dict[str, TensorSpec], dtype: torch.dtype | None) -> dict[str, TensorSpec]:
     """Output types and shapes: the base's, with floating-point tensors converted to ``dtype``."""
     converted = {
         name: replace(spec, dtype=dtype) if dtype and spec.dtype.is_floating_point else spec
@@ -81,7 +81,9 @@ def _wanted(specs: dict[str, TensorSpec], dtype: torch.dtype | None) -> dict[str
     return in_order(converted)
 
 
-def _fused(source: TensorFile, name: str, wanted: TensorSpec, changes: Sequence[Change]) -> Tensor:
+def _fuse_tensor(
+    source: TensorFile, name: str, wanted: TensorSpec, changes: Sequence[Change]
+) -> Tensor:
     tensor = source.read(name)
     if not changes and tensor.dtype == wanted.dtype:
         return tensor

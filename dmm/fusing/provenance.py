@@ -39,9 +39,9 @@ def fused_metadata(base: Path, loras: Sequence[Lora], title: str) -> dict[str, s
         "modelspec.merged_from": ", ".join(path.stem for path in (base, *lora_metadata)),
     }
     sources = [own, *lora_metadata.values()]
-    if licences := _distinct(source.get("modelspec.license") for source in sources):
+    if licences := _distinct_nonempty(source.get("modelspec.license") for source in sources):
         metadata["modelspec.license"] = "; ".join(licences)
-    if types := _distinct(source.get("modelspec.prediction_type") for source in sources):
+    if types := _distinct_nonempty(source.get("modelspec.prediction_type") for source in sources):
         metadata["modelspec.prediction_type"] = types[0]  # the base's, if it states one
     parts = [
         {**file_identity(lora.path), "ratio": lora.weight, "metadata": lora_metadata[lora.path]}
@@ -121,10 +121,10 @@ def _generation_metadata(
                     f"{path}: its {field} is {value}, another LoRA's {found[field]}; "
                     "fuse only LoRAs with the same generation settings"
                 )
-    if anchors := _distinct(of.get("dmm_anchor") for of in lora_metadata.values()):
+    if anchors := _distinct_nonempty(of.get("dmm_anchor") for of in lora_metadata.values()):
         found["dmm_anchor"] = ", ".join(anchors)
     return found
 
 
-def _distinct(values: Iterable[str | None]) -> list[str]:
+def _distinct_nonempty(values: Iterable[str | None]) -> list[str]:
     return list(dict.fromkeys(filter(None, values)))

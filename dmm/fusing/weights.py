@@ -56,10 +56,10 @@ def read_factors(lora: Path, base: Path) -> dict[str, Factors]:
         check_lora(lora, base)
         tensors = {name: file.read(name) for name in file.specs}
     layers = dict.fromkeys(name.split(".")[0] for name in tensors)
-    return {layer: _factors(lora, layer, tensors) for layer in layers}
+    return {layer: _layer_factors(lora, layer, tensors) for layer in layers}
 
 
-def _factors(lora: Path, layer: str, tensors: dict[str, Tensor]) -> Factors:
+def _layer_factors(lora: Path, layer: str, tensors: dict[str, Tensor]) -> Factors:
     try:
         up, down = tensors[f"{layer}.lora_up.weight"], tensors[f"{layer}.lora_down.weight"]
     except KeyError as error:

@@ -38,7 +38,7 @@ class ClipMaker:
     def batches(self, requests: Sequence[ClipRequest]) -> list[Batch]:
         """The requests in batches, or by prompt if the best of each prompt are kept."""
         if not self.ranking:
-            return _split(tuple(requests), self.batch_size)
+            return _split_batches(tuple(requests), self.batch_size)
         by_prompt: dict[str, list[ClipRequest]] = {}
         for request in requests:
             by_prompt.setdefault(request.prompt, []).append(request)
@@ -57,7 +57,7 @@ class ClipMaker:
 
     def missing(self, batch: Batch) -> Batch:
         """The clips of a batch that have to be generated; with a ranking, all of them or none."""
-        existing = self._existing(batch)
+        existing = self._existing_clips(batch)
         if not self.ranking:
             return tuple(request for request in batch if request not in existing)
         names = {request.clip_id for request in existing}
@@ -66,7 +66,7 @@ class ClipMaker:
 
     def sounds(self, batch: Batch) -> list[Path]:
         """FLAC files of a batch's existing clips."""
-        return [self.out / f"{request.clip_id}.flac" for request in self._existing(batch)]
+        return [self.out / f"{request.clip_id}.flac" for request in self._existing_clips(batch)]
 
     def make(self, batch: Batch, callbacks: Callbacks) -> Iterator[Path]:
         """Generate a batch and yield its FLAC files; Stopped if the caller asks for it.
@@ -82,7 +82,7 @@ class ClipMaker:
 
     def _make_best(self, batch: Batch, ranking: Ranking, callbacks: Callbacks) -> Iterator[Path]:
         fmt = self.settings.fmt
-        parts = _split(batch, self.batch_size)
+        parts = _split_batches(batch, self.batch_size)
         images = [image for part in parts for image in self._generate(part, callbacks)]
         sounds = [decode(image.levels, fmt) for image in images]
         chosen = ranking.select(batch[0].prompt, sounds, fmt.sr)
@@ -119,7 +119,7 @@ class ClipMaker:
         fmt = self.settings.fmt
         return write_clip(self.out, request.clip_id, image.levels, audio, fmt, facts)
 
-    def _existing(self, batch: Batch) -> Batch:
+    def _existing_clips(self, batch: Batch) -> Batch:
         return tuple(
             request
             for request in batch
@@ -156,14 +156,14 @@ def make_clips(
         if ray:
             made = _on_cluster(missing, maker, callbacks, ray)
         else:
-            made = _here(missing, maker, callbacks)
+            made = _make_here(missing, maker, callbacks)
         with progress_bar("generate", sum(map(len, missing))) as advance, suppress(Stopped):
             for batch in made:
                 advance(len(batch))
     return [sound for batch in maker.batches(requests) for sound in maker.sounds(batch)]
 
 
-def _here(batches: Sequence[Batch], maker: ClipMaker, callbacks: Callbacks) -> Iterator[Batch]:
+def _make_here(batches: Sequence[Batch], maker: ClipMaker, callbacks: Callbacks) -> Iterator[Batch]:
     for batch in batches:
         for sound in maker.make(batch, callbacks):
             callbacks.on_clip(sound)
@@ -200,7 +200,7 @@ def _kept_by_worker(maker: ClipMaker) -> ClipMaker:
     return maker
 
 
-def _split(requests: Batch, size: int) -> list[Batch]:
+def _split_batches(requests: Batch, size: int) -> list[Batch]:
     return [requests[start : start + size] for start in range(0, len(requests), size)]
 
 

@@ -72,7 +72,7 @@ def generate(
         raise ValueError("give prompts, or a morph of two, or the clip to make variations of")
     out = Path(out)
     if not isinstance(model, LoadedModel):
-        model = _model(Path(model), as_loras(lora), device, precision, offload, ray)
+        model = _choose_model(Path(model), as_loras(lora), device, precision, offload, ray)
     original = read_original(out, variations) if variations else None
     defaults = original.sampling if original else default_sampling(model.path, model.loras)
     sampling = defaults.override(sampler, steps, guidance, negative_prompt)
@@ -99,7 +99,7 @@ def generate(
     return make_clips(requests, maker, callbacks, ray)
 
 
-def _model(
+def _choose_model(
     path: Path,
     loras: tuple[Lora, ...],
     device: str,

@@ -31,7 +31,7 @@ class Grammar(BaseModel, frozen=True, extra="forbid"):
         >>> Grammar(templates=("{a} and {a}, {b}",), words={"a": [*"xyz"], "b": [*"12"]}).size()
         6
         """
-        return sum(self._sizes())
+        return sum(self._prompts_per_template())
 
     def prompt(self, number: int) -> str:
         """The prompt with that number; words of a slot that occurs twice stay in their order.
@@ -42,9 +42,9 @@ class Grammar(BaseModel, frozen=True, extra="forbid"):
         >>> [grammar.prompt(number) for number in (0, 1, 5)]
         ['x and y, 1', 'x and y, 2', 'y and z, 2']
         """
-        for template, size in zip(self.templates, self._sizes(), strict=True):
+        for template, size in zip(self.templates, self._prompts_per_template(), strict=True):
             if number < size:
-                return self._filled(template, number)
+                return self._fill_template(template, number)
             number -= size
         raise ValueError(f"prompts are numbered up to {self.size() - 1}")
 
@@ -58,15 +58,17 @@ class Grammar(BaseModel, frozen=True, extra="forbid"):
             return [self.prompt(number) for number in range(size)]
         return [self.prompt(number) for number in _shuffled(size, count, random.Random(seed))]
 
-    def _sizes(self) -> list[int]:
+    def _prompts_per_template(self) -> list[int]:
         return [
-            prod(comb(len(self.words[slot]), times) for slot, times in _slots(template).items())
+            prod(
+                comb(len(self.words[slot]), times) for slot, times in _slot_counts(template).items()
+            )
             for template in self.templates
         ]
 
-    def _filled(self, template: str, number: int) -> str:
+    def _fill_template(self, template: str, number: int) -> str:
         taken: dict[str, Iterator[str]] = {}
-        for slot, times in reversed(_slots(template).items()):  # the last slot changes first
+        for slot, times in reversed(_slot_counts(template).items()):  # the last slot changes first
             choices = list(combinations(self.words[slot], times))
             number, place = divmod(number, len(choices))
             taken[slot] = iter(choices[place])
@@ -86,7 +88,7 @@ def load_grammar(name: str) -> Grammar:
         raise PresetError(f"no grammar {name!r}; known: {', '.join(grammar_names())}, or a file")
     try:
         grammar = Grammar(**tomllib.loads(path.read_text(encoding="utf-8")))
-        asked = [slot for template in grammar.templates for slot in _slots(template)]
+        asked = [slot for template in grammar.templates for slot in _slot_counts(template)]
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
@@ -102,7 +104,7 @@ def load_grammar(name: str) -> Grammar:
     return grammar
 
 
-def _slots(template: str) -> dict[str, int]:
+def _slot_counts(template: str) -> dict[str, int]:
     """The slots of a template in order, and how often each occurs."""
     found = [slot for _, slot, _, _ in Formatter().parse(template) if slot is not None]
     return {slot: found.count(slot) for slot in found}

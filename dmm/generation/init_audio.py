@@ -39,8 +39,8 @@ def read_init_audio(
         strength = 1.0 if mask_s else DEFAULT_STRENGTH
     if not 0 < strength <= 1:
         raise PresetError(f"--strength {strength:g}: over 0 and up to 1, which keeps nothing")
-    span, fade = _columns(mask_s, fmt) if mask_s else (None, 0)
-    audio = _excerpt(path, fmt, 2 if stereo else 1, start_s)
+    span, fade = _mask_columns(mask_s, fmt) if mask_s else (None, 0)
+    audio = _read_excerpt(path, fmt, 2 if stereo else 1, start_s)
     if not audio.any():
         raise InputError(f"{path}: silent from {start_s:g} s on; begin elsewhere with --init-start")
     return InitImage(encode(audio, fmt), sha256_file(path), start_s, strength, span, fade)
@@ -59,7 +59,7 @@ def parse_span(text: str) -> tuple[float, float]:
         raise PresetError(f"--mask {text}: write START-END in seconds, as 1.5-3") from error
 
 
-def _columns(mask_s: tuple[float, float], fmt: MelFormat) -> tuple[tuple[int, int], int]:
+def _mask_columns(mask_s: tuple[float, float], fmt: MelFormat) -> tuple[tuple[int, int], int]:
     """Image columns of a span, and those of its fade."""
     first, end = (round(second * fmt.sr / fmt.hop_length) for second in mask_s)
     if not 0 <= first < end <= fmt.n_frames:
@@ -71,7 +71,7 @@ def _columns(mask_s: tuple[float, float], fmt: MelFormat) -> tuple[tuple[int, in
     return (first, end), fade
 
 
-def _excerpt(
+def _read_excerpt(
     path: Path, fmt: MelFormat, channels: int, start_s: float
 ) -> Float[np.ndarray, "channels samples"]:
     """One clip's samples from ``start_s`` on; a long file is read no further than needed."""

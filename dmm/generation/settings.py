@@ -74,21 +74,23 @@ def resolve_settings(
     if format_name:
         fmt = load_format(format_name)
     else:
-        formats = {path: found for path in metadata if (found := _format(metadata[path], path))}
-        fmt = _common(formats, "the mel format", "--format NAME", lambda fmt: fmt.name)
-        fmt = fmt or _format(base, str(model)) or load_format(DEFAULT_FORMAT)
+        formats = {
+            path: found for path in metadata if (found := _recorded_format(metadata[path], path))
+        }
+        fmt = _value_in_common(formats, "the mel format", "--format NAME", lambda fmt: fmt.name)
+        fmt = fmt or _recorded_format(base, str(model)) or load_format(DEFAULT_FORMAT)
     if anchor is None:
         anchors = {path: found for path in metadata if (found := metadata[path].get("dmm_anchor"))}
-        anchor = _common(anchors, "the anchor", '--anchor "WORDS" or --no-anchor', repr)
+        anchor = _value_in_common(anchors, "the anchor", '--anchor "WORDS" or --no-anchor', repr)
         anchor = anchor or base.get("dmm_anchor", "")
     if stereo is None:
         stated = {path: metadata[path].get("dmm_stereo") for path in metadata}
         stereos = {path: value == "true" for path, value in stated.items() if value}
-        found = _common(stereos, "sound in", "--stereo or --mono", _channels)
+        found = _value_in_common(stereos, "sound in", "--stereo or --mono", _stereo_or_mono)
         stereo = base.get("dmm_stereo") == "true" if found is None else found
     shapes = read_architecture(model)
     layers = {path: clip_skip(metadata[path], shapes) for path in metadata}
-    layer = _common(layers, "clip skip", "only one of them", lambda layer: str(layer or 1))
+    layer = _value_in_common(layers, "clip skip", "only one of them", lambda layer: str(layer or 1))
     layer = layer or clip_skip(base, shapes)
     sampling = sampling or default_sampling(model, loras)
     return GenerationSettings(fmt, sampling, anchor, layer, stereo)
@@ -111,7 +113,9 @@ def default_sampling(model: Path, loras: Sequence[Lora] = ()) -> Sampling:
     return Sampling(**found)
 
 
-def _common(values: Mapping[str, T], what: str, remedy: str, show: Callable[[T], str]) -> T | None:
+def _value_in_common(
+    values: Mapping[str, T], what: str, remedy: str, show: Callable[[T], str]
+) -> T | None:
     """The value that all LoRAs share, None if there is none; PresetError if two differ."""
     for path, value in values.items():
         first, expected = next(iter(values.items()))
@@ -123,7 +127,7 @@ def _common(values: Mapping[str, T], what: str, remedy: str, show: Callable[[T],
     return next(iter(values.values()), None)
 
 
-def _format(metadata: Mapping[str, str], path: str) -> MelFormat | None:
+def _recorded_format(metadata: Mapping[str, str], path: str) -> MelFormat | None:
     """The mel format in a file's metadata: by its parameters, else by its name."""
     parameters = json.loads(metadata.get("dmm_format_parameters") or "{}")
     if not parameters:
@@ -138,5 +142,5 @@ def _format(metadata: Mapping[str, str], path: str) -> MelFormat | None:
         ) from error
 
 
-def _channels(stereo: bool) -> str:
+def _stereo_or_mono(stereo: bool) -> str:
     return "stereo" if stereo else "mono"

@@ -66,13 +66,14 @@ class OriginalClip:
         for key in sorted((now.keys() | self.stored.keys()) - may_differ):
             if now.get(key) != self.stored.get(key):
                 path = maker.out / f"{self.clip_id}.json"
+                old, new = (_shortened_json(facts.get(key)) for facts in (self.stored, now))
                 raise InputError(
-                    f"{path}: the clip was made with {key} {_brief(self.stored.get(key))}, this "
-                    f"command has {_brief(now.get(key))}; variations need the original's settings"
+                    f"{path}: the clip was made with {key} {old}, this command has {new}; "
+                    "variations need the original's settings"
                 )
 
 
-def _brief(value: Any) -> str:
+def _shortened_json(value: Any) -> str:
     text = json.dumps(value)
     return text if len(text) <= 30 else f"{text[:27]}..."
 

@@ -106,7 +106,7 @@ def decode_windows(
     for number in range(len(windows.starts)):
         last[windows.columns(number)] = number
     views = torch.cat([latents[..., windows.columns(i)] for i in range(len(windows.starts))])
-    fade = _fade(windows.width * factor)
+    fade = _window_weights(windows.width * factor)
     unfinished: dict[int, tuple[Any, Any]] = {}
     for number, view in enumerate(views.split(1)):
         image = decode_latent(pipeline, view)
@@ -123,7 +123,7 @@ def decode_windows(
     return wide
 
 
-def _fade(width: int) -> Float[np.ndarray, " width"]:
+def _window_weights(width: int) -> Float[np.ndarray, " width"]:
     """Weights of a window's columns: 1 in the middle, falling towards both ends."""
     to_end = np.minimum(np.arange(width), np.arange(width)[::-1]) + 0.5
     return np.minimum(to_end / (OVERLAP * width), 1).astype(np.float32)

@@ -30,7 +30,7 @@ class Windows:
         return tuple((a % self.length, a % self.length + b - a) for a, b in spans)
 
     @cached_property
-    def _sources(self) -> list[Int[np.ndarray, " views"]]:
+    def _sources_by_column(self) -> list[Int[np.ndarray, " views"]]:
         """For each column, its indices among the windows' columns laid side by side."""
         seen = np.concatenate([self.columns(number) for number in range(len(self.starts))])
         order = np.argsort(seen, kind="stable")
@@ -43,7 +43,7 @@ class Windows:
         latent swap of Dai et al. 2025 (https://arxiv.org/abs/2502.05130). Nothing is averaged, so
         nothing is blurred.
         """
-        return np.array([s[(c + turn) % len(s)] for c, s in enumerate(self._sources)])
+        return np.array([s[(c + turn) % len(s)] for c, s in enumerate(self._sources_by_column)])
 
 
 def lay_windows(length: int, width: int, overlap: float = OVERLAP, loop: bool = False) -> Windows:

@@ -64,7 +64,7 @@ def choose_overlap(
         slack = 0
     least = max(min(1, wanted), wanted - slack)
     lengths = list(range(least, min(most, wanted + slack) + 1)) or [most]
-    agreement = np.array([_agreement(left.onsets, right.onsets, n, rate_hz) for n in lengths])
+    agreement = np.array([_onset_agreement(left.onsets, right.onsets, n, rate_hz) for n in lengths])
     if grid is None:
         best = int(agreement.argmax())
         return Overlap(lengths[best], float(agreement[best]), None)
@@ -84,7 +84,7 @@ def _common_period(left: Beats, right: Beats) -> float | None:
     return None
 
 
-def _agreement(
+def _onset_agreement(
     left: Float[np.ndarray, " n"], right: Float[np.ndarray, " m"], overlap: int, rate_hz: float
 ) -> float:
     if overlap < 2:

@@ -70,7 +70,7 @@ def seam_score(
     """
     context = max(1, round(CONTEXT_S * frames_per_s))
     n_frames = power.shape[1]
-    spans = [_widened(joint, max(2, round(LEAST_S * frames_per_s))) for joint in joints]
+    spans = [_widened_span(joint, max(2, round(LEAST_S * frames_per_s))) for joint in joints]
     spans = [(a, b) for a, b in spans if a >= context and b + context <= n_frames]
     if not spans:
         raise ValueError(f"no joint with {CONTEXT_S} s on both sides")
@@ -80,8 +80,8 @@ def seam_score(
         raise ValueError(f"{len(free)} places without a joint; {LEAST_PLACES} are needed")
     floor = max(float(power.max()), 1e-30) * 10 ** (-FLOOR_DB / 10)
     levels = 10 * np.log10(np.maximum(power, floor))
-    at = np.array([_statistics(levels, a, b, context) for a, b in spans])
-    elsewhere = np.array([_statistics(levels, a, a + width, context) for a in free])
+    at = np.array([_joint_statistics(levels, a, b, context) for a, b in spans])
+    elsewhere = np.array([_joint_statistics(levels, a, a + width, context) for a in free])
     spread = np.maximum(elsewhere.std(0), LEAST_SPREAD_DB)
     flux, level, distance = (at.mean(0) - elsewhere.mean(0)) / spread
     return SeamScore(float(flux), float(level), float(distance), len(spans), len(free))
@@ -98,12 +98,12 @@ def _free_places(taken: Sequence[Span], width: int, context: int, n_frames: int)
     return free[:: max(1, len(free) // MOST_PLACES)].tolist()
 
 
-def _widened(joint: Span, least: int) -> Span:
+def _widened_span(joint: Span, least: int) -> Span:
     missing = max(0, least - (joint[1] - joint[0]))
     return joint[0] - missing // 2, joint[1] + missing - missing // 2
 
 
-def _statistics(
+def _joint_statistics(
     levels: Float[np.ndarray, "bands frames"], start: int, stop: int, context: int
 ) -> tuple[float, float, float]:
     """Flux, level and mel distance of one place, in dB."""

@@ -39,7 +39,7 @@ def read_options() -> dict[str, Option]:
 
     EngineError if the file was edited by hand or made for another commit than the pinned one.
     """
-    found, pin = _read(), read_pin()
+    found, pin = _read_manifest(), read_pin()
     if found["commit"] != pin.commit:
         raise EngineError(
             f"{PATH}: lists the options of sd-scripts {found['commit'][:12]}, "
@@ -47,12 +47,12 @@ def read_options() -> dict[str, Option]:
         )
     if found["sha256"] != entries_sha256(found["options"]):
         raise EngineError(f"{PATH}: its entries do not fit its hash; {REMEDY}")
-    return {key: _option(entry) for key, entry in found["options"].items()}
+    return {key: _parse_option(entry) for key, entry in found["options"].items()}
 
 
 def loss_weights() -> dict[str, str]:
     """Settings that each weight a loss of ``dmm_ext.losses``, with one line on what it does."""
-    return _read()["loss_weights"]
+    return _read_manifest()["loss_weights"]
 
 
 def options_text(
@@ -74,10 +74,10 @@ def entries_sha256(entries: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()
 
 
-def _read() -> dict[str, Any]:
+def _read_manifest() -> dict[str, Any]:
     return json.loads(PATH.read_text(encoding="utf-8"))
 
 
-def _option(entry: Mapping[str, Any]) -> Option:
+def _parse_option(entry: Mapping[str, Any]) -> Option:
     choices = tuple(entry["choices"]) if entry["choices"] else None
     return Option(**{**entry, "choices": choices, "trainers": tuple(entry["trainers"])})

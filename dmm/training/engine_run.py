@@ -35,12 +35,12 @@ def run_trainer(engine: Path, run: Path, processes: int = 1) -> dict[str, Any]:
     """
     (run / "outcome.json").unlink(missing_ok=True)
     environment = engine_environment(engine)
-    command = _command(run / "engine.toml")
+    command = _trainer_command(run / "engine.toml")
     started = [
         subprocess.Popen(command, env=environment | variables, stdout=sys.stderr)
         for variables in _process_variables(processes)
     ]
-    code, interrupted = _wait(started)
+    code, interrupted = _wait_with_signals(started)
     outcome = read_outcome(run)
     if outcome.get("status") == "interrupted" or (interrupted and not outcome):
         raise KeyboardInterrupt
@@ -56,7 +56,7 @@ def read_outcome(run: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
-def _command(config: Path) -> list[str]:
+def _trainer_command(config: Path) -> list[str]:
     return [sys.executable, "-m", TRAINER, "--config_file", str(config)]
 
 
@@ -83,33 +83,33 @@ def _free_port() -> int:
         return free.getsockname()[1]
 
 
-def _wait(processes: Sequence[Process]) -> tuple[int, bool]:
+def _wait_with_signals(processes: Sequence[Process]) -> tuple[int, bool]:
     """The exit code, that of the first failure if any, and whether ctrl-C was pressed."""
     interrupted = False
     with _forwarded_sigterm(processes):
         while True:
             try:
-                return _join(processes), interrupted
+                return _wait_for_all(processes), interrupted
             except KeyboardInterrupt:  # the trainer receives it too
                 if not interrupted:
                     print("\nfinishing the step; ctrl-C again ends at once", file=sys.stderr)
                 interrupted = True
 
 
-def _join(processes: Sequence[Process]) -> int:
+def _wait_for_all(processes: Sequence[Process]) -> int:
     """Wait for all; ``GRACE_S`` after one has failed, the others are killed."""
     code, deadline = 0, float("inf")
     while running := [process for process in processes if process.poll() is None]:
-        if not code and (code := _failure(processes)):
+        if not code and (code := _first_failure(processes)):
             deadline = time.monotonic() + GRACE_S
         if time.monotonic() > deadline:
             for process in running:
                 process.kill()
         time.sleep(POLL_S)
-    return code or _failure(processes)
+    return code or _first_failure(processes)
 
 
-def _failure(processes: Sequence[Process]) -> int:
+def _first_failure(processes: Sequence[Process]) -> int:
     """The first exit code other than 0 among processes that have ended, else 0."""
     return next((process.returncode for process in processes if process.returncode), 0)
 

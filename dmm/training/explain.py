@@ -41,8 +41,8 @@ class Explanation:
 
     def __str__(self) -> str:
         """Several lines, the first with the key."""
-        lines = [f"{self.key}: {self.what}", f"  takes: {_takes(self.option)}"]
-        lines.append(f"  read by: {_owner(self.option)}")
+        lines = [f"{self.key}: {self.what}", f"  takes: {_accepted_values(self.option)}"]
+        lines.append(f"  read by: {_read_by(self.option)}")
         lines.append(f"  default: {toml_value(self.option.default)}")
         lines += [f"  {value} in {', '.join(names)}" for value, names in self.presets.items()]
         lines += [f"  ablation: {value} in {', '.join(n)}" for value, n in self.ablations.items()]
@@ -70,11 +70,16 @@ def explain(key: str) -> Explanation:
         raise PresetError(f"no setting {key!r} in the engine or its plugin{hint}")
     words = explained().get(key, {})
     return Explanation(
-        key, options[key], _what(key, words), words.get("why"), _presets(key), _ablations(key)
+        key,
+        options[key],
+        _meaning(key, words),
+        words.get("why"),
+        _values_in_presets(key),
+        _values_in_ablations(key),
     )
 
 
-def _what(key: str, words: Mapping[str, str]) -> str:
+def _meaning(key: str, words: Mapping[str, str]) -> str:
     help_line = loss_weights().get(key, "")
     what = words["what"] if words else f"{help_line[:1].upper()}{help_line[1:]}." * bool(help_line)
     sentences = [what] if what else []
@@ -86,12 +91,12 @@ def _what(key: str, words: Mapping[str, str]) -> str:
     return " ".join(sentences) or "Passed through to sd-scripts unchanged."
 
 
-def _presets(key: str) -> dict[str, tuple[str, ...]]:
+def _values_in_presets(key: str) -> dict[str, tuple[str, ...]]:
     stated = ((name, resolve(name).stated) for name in preset_names())
     return _by_value({name: settings[key] for name, settings in stated if key in settings})
 
 
-def _ablations(key: str) -> dict[str, tuple[str, ...]]:
+def _values_in_ablations(key: str) -> dict[str, tuple[str, ...]]:
     stated = ((name, read_layers(name)[-1].values) for name in preset_names(ABLATIONS))
     return _by_value({name: values[key] for name, values in stated if key in values})
 
@@ -103,12 +108,12 @@ def _by_value(values: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _takes(option: Option) -> str:
+def _accepted_values(option: Option) -> str:
     kind = f"one of {', '.join(option.choices)}" if option.choices else KINDS[option.kind]
     return f"a list, each {kind}" if option.is_list else kind
 
 
-def _owner(option: Option) -> str:
+def _read_by(option: Option) -> str:
     if option.owner == "launcher":
         return "dmm train"
     if option.owner == "plugin":

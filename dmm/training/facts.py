@@ -73,12 +73,12 @@ NOT_OPTIONS = ("image_dir", "is_reg", "class_tokens", "subsets")
 
 def read_dataset_facts(dataset: Path) -> DatasetFacts:
     """Read a DATASET folder's facts; InputError, in one line, for a missing or damaged file."""
-    built = _read(dataset / "dataset.json", json.loads)
-    config = _read(dataset / "dataset.toml", tomllib.loads)
+    built = _read_dataset_file(dataset / "dataset.json", json.loads)
+    config = _read_dataset_file(dataset / "dataset.toml", tomllib.loads)
     try:
         subsets = [subset for entry in config["datasets"] for subset in entry["subsets"]]
         train, reg = ([s for s in subsets if bool(s.get("is_reg")) is r] for r in (False, True))
-        images = {kind: _images(dataset, s) for kind, s in (("train", train), ("reg", reg))}
+        images = {kind: _image_paths(dataset, s) for kind, s in (("train", train), ("reg", reg))}
         return DatasetFacts(
             n_train=len(images["train"]),
             n_reg=len(images["reg"]),
@@ -88,8 +88,8 @@ def read_dataset_facts(dataset: Path) -> DatasetFacts:
             format=built.get("format", {}).get("name"),
             resolution=_resolution(config),
             sizes=frozenset(png_size(path) for paths in images.values() for path in paths),
-            tokens=_tokens(dataset / "manifest.parquet"),
-            stated=_stated(config),
+            tokens=_token_counts(dataset / "manifest.parquet"),
+            stated=_stated_options(config),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(
@@ -125,7 +125,7 @@ def png_size(path: Path) -> tuple[int, int]:
     return width, height
 
 
-def _read(path: Path, parse: Any) -> dict[str, Any]:
+def _read_dataset_file(path: Path, parse: Any) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f"{path.parent}: not a dataset (no {path.name}); make one: dmm data build")
     try:
@@ -134,7 +134,7 @@ def _read(path: Path, parse: Any) -> dict[str, Any]:
         raise InputError(f"{path}: damaged ({error}); build the dataset again") from error
 
 
-def _images(dataset: Path, subsets: list[dict[str, Any]]) -> list[Path]:
+def _image_paths(dataset: Path, subsets: list[dict[str, Any]]) -> list[Path]:
     return [path for subset in subsets for path in (dataset / subset["image_dir"]).glob("*.png")]
 
 
@@ -145,7 +145,7 @@ def _resolution(config: Mapping[str, Any]) -> tuple[int, int] | None:
     return (found, found) if isinstance(found, int) else (found[0], found[1])
 
 
-def _stated(config: Mapping[str, Any]) -> dict[str, Any]:
+def _stated_options(config: Mapping[str, Any]) -> dict[str, Any]:
     """Options from all tables: a subset's override its dataset's, those the general ones."""
     found: dict[str, Any] = dict(config.get("general", {}))
     for entry in config["datasets"]:
@@ -154,7 +154,7 @@ def _stated(config: Mapping[str, Any]) -> dict[str, Any]:
     return {OPTION_NAMES.get(key, key): value for key, value in found.items()}
 
 
-def _tokens(manifest: Path) -> tuple[int, ...]:
+def _token_counts(manifest: Path) -> tuple[int, ...]:
     """Token counts of the clips that are trained on; empty without a manifest."""
     if not manifest.is_file():
         return ()

@@ -126,13 +126,20 @@ def read_layers(name: str, above: tuple[Path, ...] = ()) -> list[PresetLayer]:
     if path in above:
         chain = " -> ".join(step.name for step in (*above, path))
         raise PresetError(f"{path}: extends itself ({chain})")
-    content = _read(path)
+    content = _read_toml(path)
     base, unset = content.pop("extends", None), content.pop("unset", [])
     if not isinstance(base, str | None):
-        raise PresetError(f"{_place(path)}: extends = {base!r}: the name of one preset is needed")
-    values = _flat(content, _place(path)) | _unset(unset, _place(path))
+        raise PresetError(
+            f"{_name_in_messages(path)}: extends = {base!r}: the name of one preset is needed"
+        )
+    values = _flatten_tables(content, _name_in_messages(path)) | _unset_keys(
+        unset, _name_in_messages(path)
+    )
     below = read_layers(base, (*above, path)) if base is not None else []
-    return [*below, PresetLayer(_place(path), _checked(values, _place(path)))]
+    return [
+        *below,
+        PresetLayer(_name_in_messages(path), _checked_values(values, _name_in_messages(path))),
+    ]
 
 
 def find_preset(name: str, beside: Path | None = None) -> Path:
@@ -162,31 +169,35 @@ def parse_settings(pairs: Iterable[str]) -> dict[str, Any]:
         if not equals or not key.strip():
             raise PresetError(f"--set takes key=value; got {pair!r}")
         values[key.strip().replace(".", "_")] = value.strip() or None
-    return _checked(values, "--set")
+    return _checked_values(values, "--set")
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise PresetError(f"{path}: not valid TOML ({error})") from error
 
 
-def _flat(content: Mapping[str, Any], place: str, prefix: str = "") -> dict[str, Any]:
+def _flatten_tables(content: Mapping[str, Any], place: str, prefix: str = "") -> dict[str, Any]:
     """Turn tables into prefixes of their keys; PresetError for a key that is stated twice."""
     flat: dict[str, Any] = {}
     for key, value in content.items():
         name = f"{prefix}{key}"
-        inner = _flat(value, place, f"{name}_") if isinstance(value, Mapping) else {name: value}
+        inner = (
+            _flatten_tables(value, place, f"{name}_")
+            if isinstance(value, Mapping)
+            else {name: value}
+        )
         if twice := sorted(set(flat) & set(inner)):
             raise PresetError(f"{place}: {twice[0]} is stated twice, once in a table")
-        if prefix and (misplaced := _misplaced(key, name)):
+        if prefix and (misplaced := _misplaced_key_message(key, name)):
             raise PresetError(f"{place}: {misplaced}")
         flat |= inner
     return flat
 
 
-def _misplaced(key: str, name: str) -> str | None:
+def _misplaced_key_message(key: str, name: str) -> str | None:
     """Error text for a setting that stands after a table's head and so became part of it."""
     options = known_options()
     if name in options or key not in options:
@@ -197,13 +208,13 @@ def _misplaced(key: str, name: str) -> str | None:
     )
 
 
-def _unset(keys: Any, place: str) -> dict[str, Any]:
+def _unset_keys(keys: Any, place: str) -> dict[str, Any]:
     if not (isinstance(keys, list) and all(isinstance(key, str) for key in keys)):
         raise PresetError(f"{place}: unset = {keys!r}: a list of settings is needed")
     return dict.fromkeys(keys)
 
 
-def _checked(values: Mapping[str, Any], place: str) -> dict[str, Any]:
+def _checked_values(values: Mapping[str, Any], place: str) -> dict[str, Any]:
     options = known_options()
     for key in values:
         if key not in options:
@@ -225,6 +236,6 @@ def did_you_mean(word: str, words: Iterable[str]) -> str:
     return f"; did you mean {found[0]!r}?" if found else ""
 
 
-def _place(path: Path) -> str:
+def _name_in_messages(path: Path) -> str:
     """A file's name in messages: its stem for shipped presets, else its path."""
     return path.stem if path.is_relative_to(PRESETS) else str(path)

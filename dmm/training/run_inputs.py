@@ -129,12 +129,12 @@ def lora_metadata(inputs: RunInputs) -> list[str]:
     }
     if clip_skip:
         values["clip_skip"] = str(clip_skip)
-    if huber := _huber(inputs.settings):
+    if huber := _huber_in_words(inputs.settings):
         values["huber"] = huber
     return [f"dmm_{key}={value}" for key, value in values.items()]
 
 
-def _huber(settings: RunSettings) -> str | None:
+def _huber_in_words(settings: RunSettings) -> str | None:
     """Our Huber threshold in words; the engine's ``ss_huber_*`` fields do not describe it."""
     start, end, schedule = (settings[f"huber_{key}"] for key in ("start", "end", "schedule"))
     if start is None or settings["loss_type"] not in ("huber", "smooth_l1"):

@@ -51,13 +51,13 @@ def read_run(folder: Path) -> Run:
     """Read a RUN folder; InputError if it has no ``run.json`` or its settings are not TOML."""
     if not (folder / "run.json").is_file():
         raise InputError(f"{folder}: not a training run (no run.json); name a folder of dmm train")
-    record = _object(folder / "outcome.json") | read_record(folder)
+    record = _read_json_object(folder / "outcome.json") | read_record(folder)
     return Run(folder, record, read_settings(folder), metric_lines(folder / "metrics.jsonl"))
 
 
 def read_record(folder: Path) -> dict[str, Any]:
     """``run.json``; empty if it is missing or incomplete."""
-    return _object(folder / "run.json")
+    return _read_json_object(folder / "run.json")
 
 
 def read_settings(folder: Path) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def metric_lines(path: Path) -> list[MetricLine]:
     if not path.is_file():
         return []
     texts = path.read_text(encoding="utf-8", errors="replace").split("\n")
-    return [line for text in texts if (line := _line(text)) is not None]
+    return [line for text in texts if (line := _parse_metric_line(text)) is not None]
 
 
 def newest_state(folder: Path) -> Path | None:
@@ -98,7 +98,7 @@ def last_value(lines: Iterable[MetricLine], key: str) -> Any:
     return next((line[key] for line in reversed(list(lines)) if key in line), None)
 
 
-def _line(text: str) -> MetricLine | None:
+def _parse_metric_line(text: str) -> MetricLine | None:
     try:
         line = json.loads(text)
     except json.JSONDecodeError:
@@ -110,7 +110,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _object(path: Path) -> dict[str, Any]:
+def _read_json_object(path: Path) -> dict[str, Any]:
     """A JSON object; empty if the file is missing or incomplete."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))

@@ -84,7 +84,7 @@ def fit_rank(
 
     ModelError if the file is no LoRA in sd-scripts' format.
     """
-    tensors = _read(source)
+    tensors = _read_lora(source)
     names = sorted({key.split(".")[0] for key in tensors})
     generator = torch.Generator().manual_seed(seed)
     fitted: dict[str, Tensor] = {}
@@ -112,7 +112,7 @@ def resize_factors(
         return down, up if ratio == 1 else (up.float() * ratio).to(up.dtype)
     flat_down, flat_up = down.flatten(1).float(), up.flatten(1).float() * ratio
     if rank < old_rank:
-        flat_down, flat_up = _truncated(flat_down, flat_up, rank)
+        flat_down, flat_up = _reduce_rank(flat_down, flat_up, rank)
     else:
         bound = flat_down.shape[1] ** -0.5  # as in a new layer
         fresh = torch.empty(rank - old_rank, flat_down.shape[1])
@@ -124,7 +124,7 @@ def resize_factors(
     )
 
 
-def _truncated(down: Tensor, up: Tensor, rank: int) -> tuple[Tensor, Tensor]:
+def _reduce_rank(down: Tensor, up: Tensor, rank: int) -> tuple[Tensor, Tensor]:
     """The best factors of a lower rank, from QR factors: the full product is never formed."""
     q_up, r_up = torch.linalg.qr(up)
     q_down, r_down = torch.linalg.qr(down.T)
@@ -133,7 +133,7 @@ def _truncated(down: Tensor, up: Tensor, rank: int) -> tuple[Tensor, Tensor]:
     return (root[:, None] * vh[:rank]) @ q_down.T, q_up @ (u[:, :rank] * root)
 
 
-def _read(source: Path) -> dict[str, Tensor]:
+def _read_lora(source: Path) -> dict[str, Tensor]:
     try:
         tensors = load_file(source)
     except (OSError, SafetensorError) as error:

@@ -29,9 +29,12 @@ def parse_value(key: str, value: Any, option: Option) -> Any:
     ['conv_dim=8', 'conv_alpha=8']
     """
     if option.is_list:
-        items = _items(key, value) if isinstance(value, str) else value
-        return [_one(key, item, option) for item in (items if isinstance(items, list) else [items])]
-    return _one(key, value, option)
+        items = _parse_list(key, value) if isinstance(value, str) else value
+        return [
+            _parse_value(key, item, option)
+            for item in (items if isinstance(items, list) else [items])
+        ]
+    return _parse_value(key, value, option)
 
 
 def toml_value(value: Any) -> str:
@@ -47,7 +50,7 @@ def toml_value(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, bool | list) else str(value)
 
 
-def _items(key: str, text: str) -> list[Any]:
+def _parse_list(key: str, text: str) -> list[Any]:
     if text.startswith("["):
         try:
             return tomllib.loads(f"x = {text}")["x"]
@@ -57,22 +60,26 @@ def _items(key: str, text: str) -> list[Any]:
     return words if all("=" in word or _is_number(word) for word in words) else [text]
 
 
-def _one(key: str, value: Any, option: Option) -> Any:
+def _parse_value(key: str, value: Any, option: Option) -> Any:
     try:
         result = PARSERS[option.kind](value)
     except ValueError as error:
-        raise PresetError(f"{key} = {_shown(value)}: {EXPECTED[option.kind]} is needed") from error
+        raise PresetError(
+            f"{key} = {_as_toml(value)}: {EXPECTED[option.kind]} is needed"
+        ) from error
     if option.choices and str(result) not in option.choices:
-        raise PresetError(f"{key} = {_shown(value)}: one of {', '.join(option.choices)} is needed")
+        raise PresetError(
+            f"{key} = {_as_toml(value)}: one of {', '.join(option.choices)} is needed"
+        )
     return result
 
 
-def _shown(value: Any) -> str:
+def _as_toml(value: Any) -> str:
     """A value as TOML writes it."""
     return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
-def _flag(value: Any) -> bool:
+def _parse_flag(value: Any) -> bool:
     words = {"true": True, "false": False}
     if isinstance(value, bool):
         return value
@@ -81,13 +88,13 @@ def _flag(value: Any) -> bool:
     return words[value.lower()]
 
 
-def _int(value: Any) -> int:
+def _parse_int(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise ValueError
     return int(value)
 
 
-def _float(value: Any) -> float:
+def _parse_float(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError
     number = float(value)
@@ -96,17 +103,17 @@ def _float(value: Any) -> float:
     return number
 
 
-def _number(value: Any) -> int | float:
+def _parse_number(value: Any) -> int | float:
     """Whole steps as int, a share as float: the engine takes a float times all steps."""
     if isinstance(value, str) and value.endswith("%"):
-        return _float(value[:-1]) / 100
-    number = _float(value)
+        return _parse_float(value[:-1]) / 100
+    number = _parse_float(value)
     if number < 0 or (number >= 1 and not number.is_integer()):
         raise ValueError
     return int(number) if number.is_integer() else number
 
 
-def _text(value: Any) -> str:
+def _parse_text(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError
     return str(value)
@@ -119,4 +126,10 @@ def _is_number(word: str) -> bool:
         return False
 
 
-PARSERS = {"flag": _flag, "int": _int, "float": _float, "number": _number, "str": _text}
+PARSERS = {
+    "flag": _parse_flag,
+    "int": _parse_int,
+    "float": _parse_float,
+    "number": _parse_number,
+    "str": _parse_text,
+}

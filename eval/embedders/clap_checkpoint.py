@@ -72,15 +72,15 @@ def read_checkpoint(path: Path) -> dict[str, "Tensor"]:
     if not path.is_file():
         raise ModelError(f"{path}: no such file; name a .pt checkpoint of laion-clap")
     try:
-        with torch.serialization.safe_globals(_numbers()), catch_warnings():
+        with torch.serialization.safe_globals(_numpy_globals()), catch_warnings():
             simplefilter("ignore")  # of another pickle protocol; unreadable files raise
             raw: Any = torch.load(
                 path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
             )
     except pickle.UnpicklingError as error:
         raise ModelError(
-            f"{path}: refused, because it holds more than tensors ({_reason(error)}), which could "
-            "run code; save its state_dict alone on a machine where you trust the file"
+            f"{path}: refused, because it holds more than tensors ({_refusal_sentence(error)}), "
+            "which could run code; save its state_dict alone on a machine where you trust the file"
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         reason = str(error).partition("\n")[0] or "it is empty"
@@ -127,7 +127,7 @@ def sizes_of(tensors: Mapping[str, "Tensor"]) -> ClapSizes:
         ) from error
 
 
-def _numbers() -> list[Any]:
+def _numpy_globals() -> list[Any]:
     """Globals that a pickled NumPy number needs: a function, under two names, and dtypes."""
     from numpy._core.multiarray import scalar
 
@@ -140,7 +140,7 @@ def _numbers() -> list[Any]:
     ]
 
 
-def _reason(error: Exception) -> str:
+def _refusal_sentence(error: Exception) -> str:
     """The sentence of torch's message that names the refused global."""
     lines = str(error).replace(". ", ".\n").splitlines()
     relevant = (line for line in lines if "Unsupported" in line or "GLOBAL" in line)

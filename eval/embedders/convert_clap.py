@@ -108,7 +108,7 @@ def transformers_tensors(source: Mapping[str, "Tensor"]) -> dict[str, "Tensor"]:
     for name, tensor in source.items():
         if LEFT_OUT.search(name):
             continue
-        parts = _split(_renamed(name), tensor)
+        parts = _split_qkv(_renamed(name), tensor)
         if clash := parts.keys() & found.keys():
             raise ModelError(f"two tensors would be called {min(clash)}")
         found |= {key: part.detach().clone() for key, part in parts.items()}
@@ -148,7 +148,7 @@ def _renamed(name: str) -> str:
     return name
 
 
-def _split(name: str, tensor: Any) -> dict[str, Any]:
+def _split_qkv(name: str, tensor: Any) -> dict[str, Any]:
     """The tensor, or query, key and value of an attention."""
     if ".qkv." not in name:
         return {name: tensor}

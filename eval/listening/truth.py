@@ -23,13 +23,13 @@ def read_truths(dataset: Path) -> dict[str, Truth]:
     Captions that are shared by clips of different truth are left out.
     """
     found: dict[str, set[Truth]] = {}
-    for caption, known in _rows(dataset / "manifest.parquet"):
+    for caption, known in _captions_and_truths(dataset / "manifest.parquet"):
         if caption and known:
-            found.setdefault(caption, set()).add(_truth(json.loads(known)))
+            found.setdefault(caption, set()).add(_truth_of_facts(json.loads(known)))
     return {caption: own.pop() for caption, own in found.items() if len(own) == 1}
 
 
-def _truth(known: dict[str, object]) -> Truth:
+def _truth_of_facts(known: dict[str, object]) -> Truth:
     bpm, instruments = known["tempo_bpm"], known["instruments"]
     assert isinstance(bpm, int | float)
     assert isinstance(instruments, list)
@@ -37,7 +37,7 @@ def _truth(known: dict[str, object]) -> Truth:
     return Truth(tuple(instruments), pace, str(known["mode"]))
 
 
-def _rows(manifest: Path) -> list[tuple[str | None, str | None]]:
+def _captions_and_truths(manifest: Path) -> list[tuple[str | None, str | None]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 

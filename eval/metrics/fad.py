@@ -42,9 +42,9 @@ def frechet_distance(x: Float[np.ndarray, "n dim"], y: Float[np.ndarray, "m dim"
         cross = _root_trace(*covariances)
         if cross is not None:
             spread = sum(np.trace(covariance) for covariance in covariances)
-            return _total(means[0] - means[1], spread, cross)
+            return _squared_distance(means[0] - means[1], spread, cross)
         return gaussian_distance(statistics(x), statistics(y))
-    return gaussian_distance(_raw(x), _raw(y))
+    return gaussian_distance(_gaussian_of_rows(x), _gaussian_of_rows(y))
 
 
 def statistics(rows: Float[np.ndarray, "n dim"]) -> Gaussian:
@@ -52,7 +52,7 @@ def statistics(rows: Float[np.ndarray, "n dim"]) -> Gaussian:
     n, dim = rows.shape
     if n < 2:
         raise ValueError(f"a covariance needs 2 or more embeddings; got {n}")
-    raw = _raw(rows)
+    raw = _gaussian_of_rows(rows)
     return raw if n <= dim else Gaussian(raw.mean, np.linalg.qr(raw.factor).R, n)
 
 
@@ -63,10 +63,10 @@ def gaussian_distance(p: Gaussian, q: Gaussian) -> float:
     cross = _root_trace(a.T @ a, b.T @ b) if many else None
     if cross is None:
         cross = float(np.linalg.svd(a @ b.T, compute_uv=False).sum())
-    return _total(p.mean - q.mean, np.square(a).sum() + np.square(b).sum(), cross)
+    return _squared_distance(p.mean - q.mean, np.square(a).sum() + np.square(b).sum(), cross)
 
 
-def _total(shift: Float[np.ndarray, " dim"], spread: float, cross: float) -> float:
+def _squared_distance(shift: Float[np.ndarray, " dim"], spread: float, cross: float) -> float:
     distance = float(shift @ shift + spread - 2 * cross)
     if not np.isfinite(distance):
         raise ValueError("an embedding is not finite, so there is no distance")
@@ -89,7 +89,7 @@ def _root_trace(s: Float[np.ndarray, "dim dim"], t: Float[np.ndarray, "dim dim"]
     return float(np.sqrt(values.clip(0)).sum())
 
 
-def _raw(rows: Float[np.ndarray, "n dim"]) -> Gaussian:
+def _gaussian_of_rows(rows: Float[np.ndarray, "n dim"]) -> Gaussian:
     """Gaussian whose factor has one row per embedding."""
     mean = rows.mean(0, dtype=np.float64)
     return Gaussian(mean, (rows - mean) / np.sqrt(len(rows) - 1), len(rows))

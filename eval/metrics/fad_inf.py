@@ -54,14 +54,14 @@ def fad_infinity(
         )
     rng = np.random.default_rng(seed)
     x, reference = rng.permutation(x), rng.permutation(reference)
-    sizes, distances = _distances(x, reference)
-    slope, value = _line(sizes, distances)
+    sizes, distances = _fad_by_size(x, reference)
+    slope, value = _fit_line(sizes, distances)
     r2 = float(np.corrcoef(1 / sizes, distances)[0, 1] ** 2)
     half = _half_width(x, reference, value)
     return FadInfinity(value, value - half, value + half, slope, r2, tuple(sizes.tolist()))
 
 
-def _distances(
+def _fad_by_size(
     x: Float[np.ndarray, "n dim"], y: Float[np.ndarray, "m dim"]
 ) -> tuple[np.ndarray, Float[np.ndarray, " sizes"]]:
     """Sizes, and FAD of the first clips of both sets for each size."""
@@ -70,7 +70,7 @@ def _distances(
     return sizes, np.array([frechet_distance(x[:size], y[:size]) for size in sizes])
 
 
-def _line(sizes: np.ndarray, distances: Float[np.ndarray, " sizes"]) -> tuple[float, float]:
+def _fit_line(sizes: np.ndarray, distances: Float[np.ndarray, " sizes"]) -> tuple[float, float]:
     """Slope and intercept of a line over 1/n."""
     slope, intercept = np.polyfit(1 / sizes, distances, 1).tolist()
     return slope, intercept
@@ -82,7 +82,7 @@ def _half_width(
     """Half width of a jackknife-t interval that leaves out a tenth of both sets at a time."""
     own_x, own_y = np.arange(len(x)) % GROUPS, np.arange(len(y)) % GROUPS
     without = [
-        _line(*_distances(x[own_x != group], y[own_y != group]))[1] for group in range(GROUPS)
+        _fit_line(*_fad_by_size(x[own_x != group], y[own_y != group]))[1] for group in range(GROUPS)
     ]
     pseudo = GROUPS * value - (GROUPS - 1) * np.array(without)
     return float(stats.t.ppf(0.975, GROUPS - 1) * pseudo.std(ddof=1) / np.sqrt(GROUPS))

@@ -46,7 +46,7 @@ def kernel_distance(x: Float[np.ndarray, "n dim"], y: Float[np.ndarray, "m dim"]
 
 def kernel_sums(x: Float[np.ndarray, "n dim"], y: Float[np.ndarray, "m dim"]) -> KernelSums:
     """Kernels for ``kernel_distance``; memory grows with the square of the larger set."""
-    gamma, pairs = _gamma(x, y), pair_distances(y)
+    gamma, pairs = _kernel_gamma(x, y), pair_distances(y)
     xx = np.exp(-gamma * squared_distances(x, x))
     np.fill_diagonal(xx, 0)
     yy_mean = float(np.exp(-gamma * pairs).mean())
@@ -66,8 +66,8 @@ def permutation_p(
 
     Kernels use the reference's bandwidth, all rows of ``x`` and at most 2000 rows of ``y``.
     """
-    gamma, n = _gamma(x, y), len(x)
-    pooled = np.concatenate([x, _thinned(y)])
+    gamma, n = _kernel_gamma(x, y), len(x)
+    pooled = np.concatenate([x, _every_nth_row(y)])
     kernel = np.exp(-gamma * squared_distances(pooled, pooled))
     np.fill_diagonal(kernel, 0)
     chosen = np.zeros((permutations + 1, len(pooled)))
@@ -83,19 +83,19 @@ def bandwidth(reference: Float[np.ndarray, "m dim"]) -> float:
 
     It must not depend on the clips that are scored.
     """
-    median = float(np.median(np.sqrt(pair_distances(_thinned(reference)))))
+    median = float(np.median(np.sqrt(pair_distances(_every_nth_row(reference)))))
     if median < EQUAL:
         raise ValueError("more than half of the reference embeddings are equal: no bandwidth")
     return median
 
 
-def _gamma(x: Float[np.ndarray, "n dim"], y: Float[np.ndarray, "m dim"]) -> float:
+def _kernel_gamma(x: Float[np.ndarray, "n dim"], y: Float[np.ndarray, "m dim"]) -> float:
     if min(len(x), len(y)) < 2:
         raise ValueError(f"a kernel distance needs 2 or more embeddings; got {len(x)} and {len(y)}")
     return 1 / (2 * bandwidth(y) ** 2)
 
 
-def _thinned(reference: Float[np.ndarray, "m dim"]) -> Float[np.ndarray, "some dim"]:
+def _every_nth_row(reference: Float[np.ndarray, "m dim"]) -> Float[np.ndarray, "some dim"]:
     return reference[:: -(-len(reference) // MEDIAN_ROWS)]
 
 

@@ -54,7 +54,9 @@ def precision_recall_coverage(
     thinned = len(x) != len(reference)
     found = np.array(
         [
-            _shares(_subset(x, n, rng), _subset(reference, n, rng), neighbours)
+            _precision_recall_coverage(
+                _random_rows(x, n, rng), _random_rows(reference, n, rng), neighbours
+            )
             for _ in range(DRAWS if thinned else 1)
         ]
     )
@@ -74,13 +76,13 @@ def expected_coverage(clips: int, reference: int, neighbours: int = NEIGHBOURS) 
     return float(1 - np.prod((reference - nearer) / (reference + clips - nearer)))
 
 
-def _subset(
+def _random_rows(
     rows: Float[np.ndarray, "n dim"], count: int, rng: np.random.Generator
 ) -> Float[np.ndarray, "count dim"]:
     return rows[np.sort(rng.choice(len(rows), count, replace=False))]
 
 
-def _shares(
+def _precision_recall_coverage(
     x: Float[np.ndarray, "n dim"], reference: Float[np.ndarray, "m dim"], neighbours: int
 ) -> tuple[float, float, float]:
     """Precision, recall and coverage of two sets."""

@@ -21,13 +21,13 @@ def test_the_committed_list_is_what_the_parsers_say(inside_engine):
 
 def test_an_option_that_two_trainers_read_differently_is_refused(inside_engine):
     from dmm.training.engine_options import Option
-    from dmm_ext.list_options import _merged
+    from dmm_ext.list_options import _merge_trainers
 
-    assert _merged(
+    assert _merge_trainers(
         "x", Option("int", trainers=("a",)), Option("int", trainers=("b",))
     ).trainers == (
         "a",
         "b",
     )
     with pytest.raises(ValueError, match="the trainers differ in 'x'"):
-        _merged("x", Option("int"), Option("float"))
+        _merge_trainers("x", Option("int"), Option("float"))

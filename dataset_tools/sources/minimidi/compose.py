@@ -60,7 +60,7 @@ def compose(
     scale = Scale(arrangement.tonic, arrangement.mode)
     n_bars = ceil(duration_s * arrangement.tempo_bpm / 60 / arrangement.beats)
     chords = _chords(rng, scale, n_bars, arrangement, chosen.sevenths)
-    lines = _lines(rng, arrangement, chosen, scale, chords)
+    lines = _compose_lines(rng, arrangement, chosen, scale, chords)
     pitched = tuple(
         dict.fromkeys(
             name for name in (arrangement.lead, arrangement.comp, arrangement.bass) if name
@@ -78,7 +78,7 @@ def compose(
         density=_density(arrangement, chosen),
         instruments=pitched,
         drums=arrangement.kit,
-        notes=_perform(rng, lines, arrangement, chosen, duration_s),
+        notes=_timed_notes(rng, lines, arrangement, chosen, duration_s),
     )
 
 
@@ -116,7 +116,7 @@ def _chords(
     return [scale.chord(roots[bar % 4], sevenths) for bar in range(first, first + n_bars)]
 
 
-def _lines(
+def _compose_lines(
     rng: np.random.Generator,
     arrangement: Arrangement,
     style: Style,
@@ -154,7 +154,7 @@ def _lines(
     return lines
 
 
-def _perform(
+def _timed_notes(
     rng: np.random.Generator,
     lines: list[tuple[str, float, list[Event]]],
     arrangement: Arrangement,

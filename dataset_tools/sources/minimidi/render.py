@@ -27,7 +27,7 @@ SOFT_BELOW = 60
 
 def render(piece: Piece, sr: int) -> Float[np.ndarray, "2 samples"]:
     """Render to float32 stereo, round(duration_s * sr) samples; peak < 0.99, RMS near -20 dBFS."""
-    return finish(_dry(piece, round(piece.duration_s * sr), sr), piece, sr)
+    return finish(_mix_notes(piece, round(piece.duration_s * sr), sr), piece, sr)
 
 
 def finish(
@@ -37,7 +37,7 @@ def finish(
     style = STYLES[piece.style]
     if style.chorus:
         dry = dry + chorus(dry, sr, style.chorus)
-    mix = _colour(dry, sr, style, 60 / piece.tempo_bpm)
+    mix = _add_effects(dry, sr, style, 60 / piece.tempo_bpm)
     if style.tape:
         mix = wow(mix, sr, style.tape, piece.seed)
     rms = np.sqrt(np.mean(np.square(mix)))
@@ -48,13 +48,13 @@ def finish(
     return mix * np.float32(min(1.0, PEAK / max(peak, 1e-6)))
 
 
-def _dry(piece: Piece, n_samples: int, sr: int) -> Float[np.ndarray, "2 samples"]:
+def _mix_notes(piece: Piece, n_samples: int, sr: int) -> Float[np.ndarray, "2 samples"]:
     out = np.zeros((2, n_samples), np.float32)
     for note in piece.notes:
         start = round(note.start_s * sr)
         if start >= n_samples:
             continue
-        wave, place, release_s = _voice(note, sr)
+        wave, place, release_s = _note_audio(note, sr)
         level = (note.velocity / 100) ** 1.5
         angle = (place + 1) * np.pi / 4
         held = int(note.duration_s * sr)
@@ -63,7 +63,7 @@ def _dry(piece: Piece, n_samples: int, sr: int) -> Float[np.ndarray, "2 samples"
     return out
 
 
-def _voice(note: Note, sr: int) -> tuple[Float[np.ndarray, " samples"], float, float]:
+def _note_audio(note: Note, sr: int) -> tuple[Float[np.ndarray, " samples"], float, float]:
     """Waveform, pan and release time constant (s) of a note or a drum hit."""
     if note.instrument in KITS:
         return hit(note.instrument, note.pitch, sr), pan(note.pitch), 1.0
@@ -72,7 +72,7 @@ def _voice(note: Note, sr: int) -> tuple[Float[np.ndarray, " samples"], float, f
     return wave, instrument.pan, instrument.release_s
 
 
-def _colour(
+def _add_effects(
     dry: Float[np.ndarray, "2 samples"], sr: int, style: Style, beat_s: float
 ) -> Float[np.ndarray, "2 samples"]:
     """Echo, reverberation and low-pass in one pass through the frequency domain."""

@@ -56,13 +56,16 @@ def ablate(
         print(f"[{number}/{len(queue)}] {queued.preset}, seed {queued.seed}", file=sys.stderr)
         before = _record_time(queued.folder)
         try:
-            _run(queued, sources, trainer)
+            _train_to_the_end(queued, sources, trainer)
         except DmmError as error:
             failures[queued.folder] = str(error)
             print(f"failed: {error}", file=sys.stderr)
         finally:
             table = write_table(out, queue, sources, failures, metrics)
-        if _status(queued.folder) == "interrupted" and _record_time(queued.folder) != before:
+        if (
+            _status_if_started(queued.folder) == "interrupted"
+            and _record_time(queued.folder) != before
+        ):
             raise KeyboardInterrupt
     return table
 
@@ -91,10 +94,10 @@ def _refuse_another(queued: QueuedRun, sources: Sources) -> None:
             raise InputError(f"{folder}: trained with another {what} than requested; {remedy}")
 
 
-def _run(queued: QueuedRun, sources: Sources, trainer: Trainer) -> None:
+def _train_to_the_end(queued: QueuedRun, sources: Sources, trainer: Trainer) -> None:
     """Train one run to its end: skip, resume or start it."""
     folder = queued.folder
-    if _status(folder) in ENDED:
+    if _status_if_started(folder) in ENDED:
         return
     resume = _has_usable_state(queued)
     if not resume and folder.exists() and any(folder.iterdir()):
@@ -133,7 +136,7 @@ def _is_run(folder: Path) -> bool:
     return any((folder / name).exists() for name in RUN_FILES)
 
 
-def _status(folder: Path) -> str | None:
+def _status_if_started(folder: Path) -> str | None:
     """Status of a run; None if it has no record yet."""
     return read_run(folder).status if (folder / "run.json").is_file() else None
 

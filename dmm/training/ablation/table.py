@@ -39,7 +39,7 @@ def write_table(
     ``failures`` are the reasons of runs that failed before they could write their own.
     """
     wanted = tuple(metrics or METRICS)
-    runs = [_result(queued, failures.get(queued.folder), wanted, out) for queued in queue]
+    runs = [_run_result(queued, failures.get(queued.folder), wanted, out) for queued in queue]
     presets = list(dict.fromkeys(run["preset"] for run in runs))
     measured = [name for name in wanted if any(run["values"].get(name) is not None for run in runs)]
     found = {
@@ -48,7 +48,7 @@ def write_table(
         "seeds": sorted({run["seed"] for run in runs}),
         "dataset_sha256": sources.dataset_sha256,
         "base_sha256": sources.base_sha256,
-        "metrics": {name: _compared(name, presets, runs) for name in measured},
+        "metrics": {name: _compare_presets(name, presets, runs) for name in measured},
         "runs": runs,
         "notes": [*notes(runs, measured), *not_measured(set(metrics) - set(measured), runs)],
     }
@@ -62,7 +62,7 @@ def rows(found: Mapping[str, Any], name: str) -> list[tuple[str, ...]]:
     """One score's table, a row per preset with the cells of ``HEAD``, the baseline first."""
     seeds = len(found["seeds"])
     return [
-        (preset, *_cells(entry, seeds))
+        (preset, *_row_cells(entry, seeds))
         for preset, entry in found["metrics"][name]["presets"].items()
     ]
 
@@ -95,7 +95,7 @@ def mean_with_interval(mean: float | None, low: float | None) -> str:
     return f"{mean:.{decimals}f} ± {half:.{decimals}f}"
 
 
-def _cells(entry: Mapping[str, Any], seeds: int) -> tuple[str, ...]:
+def _row_cells(entry: Mapping[str, Any], seeds: int) -> tuple[str, ...]:
     runs = str(seeds) if entry["n"] == seeds else f"{entry['n']} of {seeds}"
     shown = (runs, mean_with_interval(entry["mean"], entry["low"]))
     difference = entry["difference"]
@@ -109,7 +109,7 @@ def _cells(entry: Mapping[str, Any], seeds: int) -> tuple[str, ...]:
     )
 
 
-def _result(
+def _run_result(
     queued: QueuedRun, failure: str | None, metrics: Sequence[str], out: Path
 ) -> dict[str, Any]:
     """Status and scores of one run; scores only if it reached its end."""
@@ -127,11 +127,13 @@ def _result(
         "reason": reason,
         "step": run.record.get("step") if run else None,
         "embedder": last_value(run.lines, "preview/embedder") if run else None,
-        "values": {name: _value(run, name) for name in metrics} if run and status in ENDED else {},
+        "values": {name: _finite_score(run, name) for name in metrics}
+        if run and status in ENDED
+        else {},
     }
 
 
-def _value(run: Run, name: str) -> float | None:
+def _finite_score(run: Run, name: str) -> float | None:
     """A number in ``run.json``, or else the last in ``metrics.jsonl``; None if not finite."""
     value = run.record.get(name)
     if value is None and name == "best_validation_loss":
@@ -143,7 +145,9 @@ def _value(run: Run, name: str) -> float | None:
     return float(value) if usable and math.isfinite(value) else None
 
 
-def _compared(name: str, presets: Sequence[str], runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _compare_presets(
+    name: str, presets: Sequence[str], runs: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
     """One score: every preset's estimate, and its difference to the first preset's."""
     values = {
         preset: {run["seed"]: run["values"].get(name) for run in runs if run["preset"] == preset}

@@ -41,7 +41,7 @@ def write_curve(run: Path) -> Path | None:
     lines = metric_lines(run / "metrics.jsonl")
     large = [_loss_panel(lines)] if _is_measured(lines, "loss") else []
     small = [
-        _panel(title, labels, lines)
+        _line_panel(title, labels, lines)
         for title, fixed in PANELS.items()
         if (
             labels := {
@@ -52,7 +52,7 @@ def write_curve(run: Path) -> Path | None:
     if not large and not small:
         return None
     steps = [int(line["step"]) for line in lines]
-    figure = _figure(large, small, (min(0, *steps), max(1, *steps)))
+    figure = _make_figure(large, small, (min(0, *steps), max(1, *steps)))
     with whole_file(run / "curve.png") as partial:
         figure.savefig(partial, format="png", dpi=110, metadata={"Software": None})
     return run / "curve.png"
@@ -77,7 +77,7 @@ def moving_median(
     return places, np.array([np.median(window) if len(window) else np.nan for window in finite])
 
 
-def _figure(large: Sequence[Panel], small: Sequence[Panel], span: tuple[int, int]) -> Any:
+def _make_figure(large: Sequence[Panel], small: Sequence[Panel], span: tuple[int, int]) -> Any:
     """A figure without pyplot, whose state all of a process shares."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -92,11 +92,11 @@ def _figure(large: Sequence[Panel], small: Sequence[Panel], span: tuple[int, int
     for cell, panel in zip(cells, (*large, *small), strict=True):
         axes = figure.add_subplot(cell)
         panel(axes)
-        _dress(axes, span)
+        _style_axes(axes, span)
     return figure
 
 
-def _dress(axes: Any, span: tuple[int, int]) -> None:
+def _style_axes(axes: Any, span: tuple[int, int]) -> None:
     """The common look; all panels share one span of steps."""
     axes.set_xlim(span[0], span[1] + 0.012 * (span[1] - span[0]))  # room for the last dot
     axes.set_xlabel("step", fontsize=8, color=GREY)
@@ -140,7 +140,7 @@ def _cut_off_peaks(axes: Any, values: Float[np.ndarray, " points"]) -> None:
         axes.set_ylim(low - 0.05 * (high - low), high + 0.25 * (high - low))
 
 
-def _panel(title: str, labels: dict[str, str], lines: Sequence[MetricLine]) -> Panel:
+def _line_panel(title: str, labels: dict[str, str], lines: Sequence[MetricLine]) -> Panel:
     def draw(axes: Any) -> None:
         axes.set_title(title, loc="left", fontsize=9)
         for colour, (key, label) in zip(_colours(len(labels)), labels.items(), strict=True):
