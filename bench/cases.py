@@ -48,7 +48,7 @@ def make_cases(
     known = (*BASE_STYLES, *HELD_OUT_STYLES)
     if style is not None and style not in known:
         raise InputError(f"no style {style!r}; known: {', '.join(known)}")
-    found: dict[Prompt, list[Piece]] = defaultdict(list)
+    made_cases: dict[Prompt, list[Piece]] = defaultdict(list)
     size = max(LEAST_POOL, 2 * prompts * seeds * POOL)
     pool = range(FIRST_SEED, FIRST_SEED + size)
     with progress_bar("compose", len(pool)) as advance:
@@ -56,16 +56,16 @@ def make_cases(
             piece = compose(seed, style, unseen=unseen)
             request = prompt(piece)
             if not unseen or len(request.instruments) == 2:
-                found[request].append(piece)
+                made_cases[request].append(piece)
             advance()
-    usable = [request for request, pieces in found.items() if len(pieces) >= 2 * seeds]
+    usable = [request for request, pieces in made_cases.items() if len(pieces) >= 2 * seeds]
     if not usable:
         raise InputError(
             f"no prompt has {2 * seeds} matches among {len(pool)} pieces; ask for more prompts "
             "(a larger pool is composed) or for fewer seeds"
         )
     order = np.random.default_rng(0).permutation(len(usable))[:prompts]
-    return [_case(usable[i], found[usable[i]], seeds) for i in sorted(order)]
+    return [_case(usable[i], made_cases[usable[i]], seeds) for i in sorted(order)]
 
 
 def _case(request: Prompt, pieces: list[Piece], seeds: int) -> Case:

@@ -49,7 +49,7 @@ def _album(row: Row) -> str | None:
 
 
 def _shared_names(
-    what: str, rows: Iterable[Row], name_of: Callable[[Row], str | None]
+    kind: str, rows: Iterable[Row], name_of: Callable[[Row], str | None]
 ) -> Iterable[Finding]:
     """Find names that occur on more than one side; rows without a name are ignored."""
     clips: dict[str, dict[str, str]] = defaultdict(dict)
@@ -59,7 +59,7 @@ def _shared_names(
     for name, first in sorted(clips.items()):
         if len(first) > 1:
             where = " and ".join(sorted(first.values()))
-            yield Finding("leak", f"{what} {name}", f"on both sides: {where}", REBUILD)
+            yield Finding("leak", f"{kind} {name}", f"on both sides: {where}", REBUILD)
 
 
 def _parents_elsewhere(rows: Sequence[Row]) -> Iterable[Finding]:

@@ -31,10 +31,10 @@ def verify_against_card(path: Path) -> None:
     stated = card_hashes(path.parent).get(path.name)
     if stated is None:
         return
-    found = sha256_of(path)
-    if found != stated:
+    actual = sha256_of(path)
+    if actual != stated:
         raise ModelError(
-            f"{path}: damaged or altered (sha256 {found[:12]}…, its card says {stated[:12]}…); "
+            f"{path}: damaged or altered (sha256 {actual[:12]}…, its card says {stated[:12]}…); "
             f"fetch it again (git checkout {path.name}, or download it)"
         )
 

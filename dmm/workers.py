@@ -190,9 +190,11 @@ def _connected_ray(address: str, processes: int) -> ModuleType:
     import ray
 
     if not ray.is_initialized():
-        own = {"num_cpus": processes, "include_dashboard": False} if address == "local" else {}
+        local_settings = (
+            {"num_cpus": processes, "include_dashboard": False} if address == "local" else {}
+        )
         try:
-            ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **own)
+            ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **local_settings)
         except (Exception, SystemExit) as error:  # Ray raises both without a subclass
             raise _no_cluster(address, str(error).strip().partition("\n")[0]) from error
     return ray

@@ -57,13 +57,13 @@ def _parser_options(
     }
 
 
-def _merge_trainers(key: str, known: Option | None, found: Option) -> Option:
+def _merge_trainers(key: str, earlier: Option | None, added: Option) -> Option:
     """One entry for an option that several trainers share."""
-    if known is None:
-        return found
-    merged = replace(found, trainers=(*known.trainers, *found.trainers))
-    if merged != replace(known, trainers=merged.trainers):
-        raise ValueError(f"the trainers differ in {key!r}: {known} and {found}")
+    if earlier is None:
+        return added
+    merged = replace(added, trainers=(*earlier.trainers, *added.trainers))
+    if merged != replace(earlier, trainers=merged.trainers):
+        raise ValueError(f"the trainers differ in {key!r}: {earlier} and {added}")
     return merged
 
 

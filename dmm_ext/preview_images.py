@@ -86,15 +86,19 @@ class ImageGenerator:
         latents = noise.to(device) * scheduler.init_noise_sigma
         extra = step_arguments(scheduler, generators)
         chosen = [0] * len(rows) + rows if guided else rows
-        own = [e[chosen].to(device, dtype=self.engine.weight_dtype) for e in embeddings]
+        on_device = [e[chosen].to(device, dtype=self.engine.weight_dtype) for e in embeddings]
         with inference([self.unet, self.engine.network]):
             for timestep in scheduler.timesteps:
                 noisy = torch.cat([latents, latents]) if guided else latents
-                found = self._predict(scheduler.scale_model_input(noisy, timestep), timestep, own)
+                prediction = self._predict(
+                    scheduler.scale_model_input(noisy, timestep), timestep, on_device
+                )
                 if guided:
-                    negative, positive = found.chunk(2)
-                    found = negative + self.sampling.guidance * (positive - negative)
-                latents = scheduler.step(found, timestep, latents, return_dict=False, **extra)[0]
+                    negative, positive = prediction.chunk(2)
+                    prediction = negative + self.sampling.guidance * (positive - negative)
+                latents = scheduler.step(prediction, timestep, latents, return_dict=False, **extra)[
+                    0
+                ]
         return list(latents.cpu())
 
     def _predict(
@@ -151,10 +155,10 @@ def make_scheduler(sampling: "Sampling", v_prediction: bool) -> Any:
     from dmm.generation import sampling as samplers
 
     prediction = "v_prediction" if v_prediction else "epsilon"
-    own: Any = diffusers.EulerDiscreteScheduler.from_config(
+    euler: Any = diffusers.EulerDiscreteScheduler.from_config(
         SCHEDULER | {"prediction_type": prediction}
     )
-    return samplers.make_scheduler(sampling.sampler, own.config)
+    return samplers.make_scheduler(sampling.sampler, euler.config)
 
 
 @contextmanager

@@ -69,7 +69,7 @@ def _indices_by_prompt(prompts: Sequence[str]) -> list[list[int]]:
     [[0, 2], [1]]
     """
     order = sorted(range(len(prompts)), key=lambda i: prompts[i])
-    return [list(own) for _, own in groupby(order, key=lambda i: prompts[i])]
+    return [list(indices) for _, indices in groupby(order, key=lambda i: prompts[i])]
 
 
 def reference_embeddings(folder: Path, embedder: Embedder, cache: Path) -> np.ndarray:

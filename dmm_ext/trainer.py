@@ -190,12 +190,12 @@ class MelTraining:
 
     def _threshold(self, args: Any, timesteps: Any, noise_scheduler: Any) -> Any:
         alphas, progress = noise_scheduler.alphas_cumprod, self.training_run.steps.progress
-        found = huber.huber_threshold(args, timesteps, alphas, progress)
-        if found is None:
-            found = self.engines_threshold(args, timesteps, noise_scheduler)
+        threshold = huber.huber_threshold(args, timesteps, alphas, progress)
+        if threshold is None:
+            threshold = self.engines_threshold(args, timesteps, noise_scheduler)
         if torch.is_grad_enabled():  # not in validation, which has its own
-            self.threshold = found
-        return found
+            self.threshold = threshold
+        return threshold
 
     def _resume(self, accelerator: Any, args: Any) -> None:
         if args.resume:

@@ -124,10 +124,10 @@ def cautions(
     return found + [c for shared in SHARED_PROPERTIES for c in between_sets(ours, real, shared)]
 
 
-def within_one_set(own: InspectedSet) -> list[Caution]:
+def within_one_set(inspected: InspectedSet) -> list[Caution]:
     """Cautions that need no other set."""
-    odd = (c for shared in SHARED_PROPERTIES for c in unusual(own, shared))
-    return [*unreadable(own), *silent(own), *copies(own), *odd]
+    odd = (c for shared in SHARED_PROPERTIES for c in unusual(inspected, shared))
+    return [*unreadable(inspected), *silent(inspected), *copies(inspected), *odd]
 
 
 def inspect(clips: EmbeddedClips, name: str) -> InspectedSet:
@@ -143,10 +143,10 @@ def too_few(clips: EmbeddedClips) -> list[Caution]:
     return [Caution(f"Only {len(clips)} clips: the scores are rough below {FEW_CLIPS}")]
 
 
-def unreadable(own: InspectedSet) -> list[Caution]:
+def unreadable(inspected: InspectedSet) -> list[Caution]:
     """Files that cannot be read and are in no score."""
-    names = tuple(line.partition(": ")[0] for line in own.clips.skipped)
-    text = f"Left out of all scores, because they cannot be read: {len(names)} {own.name}"
+    names = tuple(line.partition(": ")[0] for line in inspected.clips.skipped)
+    text = f"Left out of all scores, because they cannot be read: {len(names)} {inspected.name}"
     return [Caution(text, names)] if names else []
 
 
@@ -163,7 +163,9 @@ def prompts_without_known_words(
     empty_text = embedder.embed_text([""])[0]
     distinct = {prompt for prompt in prompts if prompt}
     empty = {prompt for prompt in distinct if np.allclose(texts[prompt], empty_text, atol=1e-6)}
-    found = [path for path, own in zip(clips.files, prompts, strict=True) if own in empty]
+    found = [
+        path for path, clip_prompt in zip(clips.files, prompts, strict=True) if clip_prompt in empty
+    ]
     text = (
         f"{embedder.name} knows no word of their prompts, so that text-audio similarity and "
         f"retrieval are meaningless: {len(found)} of {len(clips)} clips"
@@ -171,27 +173,27 @@ def prompts_without_known_words(
     return [Caution(text, _names(found))] if found else []
 
 
-def silent(own: InspectedSet) -> list[Caution]:
+def silent(inspected: InspectedSet) -> list[Caution]:
     """Clips with a peak below -60 dB."""
-    return _caution("Silent", own.where(lambda audio: audio.is_silent), own)
+    return _caution("Silent", inspected.where(lambda audio: audio.is_silent), inspected)
 
 
-def copies(own: InspectedSet) -> list[Caution]:
+def copies(inspected: InspectedSet) -> list[Caution]:
     """Clips with the same bytes as an earlier clip."""
     seen: set[str] = set()
     repeated = []
-    for path, sha256 in zip(own.clips.files, own.clips.sha256, strict=True):
+    for path, sha256 in zip(inspected.clips.files, inspected.clips.sha256, strict=True):
         if sha256 in seen:
             repeated.append(path)
         seen.add(sha256)
-    return _caution("The same file as another", repeated, own)
+    return _caution("The same file as another", repeated, inspected)
 
 
-def unusual(own: InspectedSet, shared: SharedProperty) -> list[Caution]:
+def unusual(inspected: InspectedSet, shared: SharedProperty) -> list[Caution]:
     """Clips that differ from most of their set in a property."""
-    usual = shared.most_frequent(own.properties)
-    odd = own.where(lambda audio: not shared.same(audio, usual))
-    return _caution(f"Of another {shared.name} than the usual {shared.text(usual)}", odd, own)
+    usual = shared.most_frequent(inspected.properties)
+    odd = inspected.where(lambda audio: not shared.same(audio, usual))
+    return _caution(f"Of another {shared.name} than the usual {shared.text(usual)}", odd, inspected)
 
 
 def between_sets(ours: InspectedSet, real: InspectedSet, shared: SharedProperty) -> list[Caution]:
@@ -225,8 +227,8 @@ def split_of(clip: Path) -> str | None:
     return folder.name if (folder.parent / "manifest.parquet").is_file() else None
 
 
-def _caution(what: str, files: Sequence[Path], own: InspectedSet) -> list[Caution]:
-    text = f"{what}: {len(files)} of {len(own.clips)} {own.name}"
+def _caution(fault: str, files: Sequence[Path], inspected: InspectedSet) -> list[Caution]:
+    text = f"{fault}: {len(files)} of {len(inspected.clips)} {inspected.name}"
     return [Caution(text, _names(files))] if files else []
 
 

@@ -44,9 +44,9 @@ def jackknife_interval(
     if len(names) < MIN_GROUPS:
         return None
     rows, count = np.arange(len(groups)), len(names)
-    own = {name: np.array([g == name for g in groups]) for name in names}
+    is_in_group = {name: np.array([g == name for g in groups]) for name in names}
     whole = score(rows)
-    without = np.array([score(rows[~own[name]]) for name in names])
+    without = np.array([score(rows[~is_in_group[name]]) for name in names])
     pseudo = count * whole - (count - 1) * without
     half = stats.t.ppf((1 + level) / 2, count - 1) * pseudo.std(ddof=1) / np.sqrt(count)
     return float(whole - half), float(whole + half)
@@ -67,8 +67,8 @@ def prompt_bootstrap(
     if len(names) < MIN_GROUPS:
         return None
     count, place = len(names), {name: index for index, name in enumerate(names)}
-    own = np.array([place[prompt] for prompt in prompts])
-    sums, sizes = np.bincount(own, values), np.bincount(own)
+    prompt_index = np.array([place[prompt] for prompt in prompts])
+    sums, sizes = np.bincount(prompt_index, values), np.bincount(prompt_index)
     resampled = np.random.default_rng(seed).integers(0, count, (RESAMPLES, count))
     means = sums[resampled].sum(1) / sizes[resampled].sum(1)
     reach = stats.t.ppf((1 + level) / 2, count - 1) * np.sqrt(count / (count - 1))

@@ -44,8 +44,8 @@ class Metric:
 def _clap_of_rows(sample: Sample) -> Callable[[np.ndarray], float]:
     assert sample.texts is not None
     texts = np.stack([sample.texts[prompt or ""] for prompt in sample.prompts])
-    own = (sample.rows.astype(np.float64) * texts).sum(1)
-    return lambda keep: float(own[keep].mean())
+    cosines = (sample.rows.astype(np.float64) * texts).sum(1)
+    return lambda keep: float(cosines[keep].mean())
 
 
 METRICS: dict[str, Metric] = {

@@ -65,8 +65,8 @@ def match_pairs(before: Sequence[Path], after: Sequence[Path]) -> list[tuple[int
     """Indices (before, after) of clips with equal prompt and seed, in the order of ``after``."""
     unmatched: dict[Origin, list[int]] = {}
     for index, path in enumerate(before):
-        if None not in ((own := read_origin(path)).prompt, own.seed):
-            unmatched.setdefault(own, []).append(index)
+        if None not in ((origin := read_origin(path)).prompt, origin.seed):
+            unmatched.setdefault(origin, []).append(index)
     pairs = []
     for index, path in enumerate(after):
         if matches := unmatched.get(read_origin(path)):

@@ -29,12 +29,14 @@ def set_json(sets: Mapping[str, ClipSet]) -> dict[str, Any]:
     return {
         role: {
             "folder": name,
-            "n": len(own),
-            "prompts": len({prompt for prompt in own.prompts if prompt}),
-            "n_left_out": len(own.clips.skipped),
-            "left_out": [_without_path(x, {str(own.folder): name}) for x in own.clips.skipped],
+            "n": len(clip_set),
+            "prompts": len({prompt for prompt in clip_set.prompts if prompt}),
+            "n_left_out": len(clip_set.clips.skipped),
+            "left_out": [
+                _without_path(x, {str(clip_set.folder): name}) for x in clip_set.clips.skipped
+            ],
         }
-        for (role, own), name in zip(sets.items(), _short_folder_names(sets), strict=True)
+        for (role, clip_set), name in zip(sets.items(), _short_folder_names(sets), strict=True)
     }
 
 
@@ -48,12 +50,16 @@ def cautions_json(
     ``sets`` may hold "real" and "train" too. ``texts`` are the embedded prompts, or None.
     """
     real, train = (sets[role].clips if role in sets else None for role in ("real", "train"))
-    own = sets["clips"]
-    found = cautions(own.clips, real, train)
+    generated = sets["clips"]
+    found = cautions(generated.clips, real, train)
     if texts and isinstance(embedder, TextEmbedder):
-        found += prompts_without_known_words(own.clips, own.prompts, texts, embedder)
+        found += prompts_without_known_words(generated.clips, generated.prompts, texts, embedder)
     names = dict(
-        zip((str(own.folder) for own in sets.values()), _short_folder_names(sets), strict=True)
+        zip(
+            (str(generated.folder) for generated in sets.values()),
+            _short_folder_names(sets),
+            strict=True,
+        )
     )
     return [
         {"says": one.sentence, "clips": [_without_path(line, names) for line in one.names]}
@@ -69,7 +75,7 @@ def _without_path(line: str, names: Mapping[str, str]) -> str:
 
 
 def _short_folder_names(sets: Mapping[str, ClipSet]) -> list[str]:
-    return short_names([own.folder for own in sets.values()])
+    return short_names([clip_set.folder for clip_set in sets.values()])
 
 
 def scores_json(scores: Mapping[str, MetricValue], embedder: Embedder) -> dict[str, Any]:

@@ -88,8 +88,10 @@ class Sample:
     def _clap_score(self, rows: Rows, prompts: Prompts) -> ClapScore:
         if self.texts is None:
             raise ValueError("this embedder knows no text: use nano-clap or clap")
-        kept, own = _with_prompt(rows, prompts)
-        return clap_score(kept, np.stack([self.texts[prompt] for prompt in own]), own)
+        prompted_rows, own_prompts = _with_prompt(rows, prompts)
+        return clap_score(
+            prompted_rows, np.stack([self.texts[prompt] for prompt in own_prompts]), own_prompts
+        )
 
 
 def _with_prompt(rows: Rows, prompts: Prompts) -> tuple[Float[np.ndarray, "some dim"], list[str]]:

@@ -49,20 +49,20 @@ class ClipSet:
     @property
     def prompts(self) -> list[str | None]:
         """Prompt of each clip, None if unknown."""
-        return [own.prompt for own in self.origins]
+        return [origin.prompt for origin in self.origins]
 
     @property
     def rows(self) -> np.ndarray:
         """Unit rows (n, dim)."""
         return self.clips.rows
 
-    def only(self, kept: Sequence[int]) -> "ClipSet":
+    def only(self, indices: Sequence[int]) -> "ClipSet":
         """The set with only these clips, in this order."""
         files, hashes = self.clips.files, self.clips.sha256
         some = EmbeddedClips(
-            [files[i] for i in kept],
-            [hashes[i] for i in kept],
-            self.rows[list(kept)],
+            [files[i] for i in indices],
+            [hashes[i] for i in indices],
+            self.rows[list(indices)],
             self.clips.skipped,
         )
         return ClipSet(self.folder, some)
@@ -121,8 +121,8 @@ def without_leaks(held_out: ClipSet, train: ClipSet) -> tuple[ClipSet, list[str]
 
 def refuse_swapped(clips: ClipSet, reference: ClipSet) -> None:
     """Raise InputError if the reference was generated and the clips were not."""
-    generated = [own.seed is not None for own in reference.origins]
-    if all(generated) and all(own.seed is None for own in clips.origins):
+    generated = [origin.seed is not None for origin in reference.origins]
+    if all(generated) and all(origin.seed is None for origin in clips.origins):
         raise InputError(
             f"{reference.folder} holds generated clips and {clips.folder} real ones; name the "
             "clips first, then the real ones"
@@ -142,7 +142,7 @@ def embed_prompts(embedder: Embedder, *sets: ClipSet | None) -> dict[str, np.nda
     """Embed each prompt and caption of the sets once; None if the embedder knows no text."""
     if not isinstance(embedder, TextEmbedder):
         return None
-    prompts = dict.fromkeys(p for own in sets if own for p in own.prompts if p)
+    prompts = dict.fromkeys(p for clip_set in sets if clip_set for p in clip_set.prompts if p)
     return dict(zip(prompts, embedder.embed_text(list(prompts)), strict=True)) if prompts else {}
 
 
@@ -163,9 +163,9 @@ def short_names(folders: Sequence[Path]) -> list[str]:
     def tail(index: int) -> tuple[str, ...]:
         return parts[index][-depth[index] :]
 
-    for index, own in enumerate(parts):
-        others = [k for k in range(len(parts)) if parts[k] != own]
-        while depth[index] < len(own) and any(
+    for index, parts_of_path in enumerate(parts):
+        others = [k for k in range(len(parts)) if parts[k] != parts_of_path]
+        while depth[index] < len(parts_of_path) and any(
             parts[k][-depth[index] :] == tail(index) for k in others
         ):
             depth[index] += 1

@@ -94,8 +94,8 @@ def retrieval(listener: Listener, sounds: Float[Tensor, "n dim"], texts: list[st
     used = len(texts) // CAPTIONS_AT_ONCE * CAPTIONS_AT_ONCE
     for start in range(0, used, CAPTIONS_AT_ONCE):
         group = slice(start, start + CAPTIONS_AT_ONCE)
-        found = (sounds[group] @ captions[group].T).argmax(1) + start
-        right += sum(texts[i] == texts[own] for own, i in enumerate(found.tolist(), start))
+        best_rows = (sounds[group] @ captions[group].T).argmax(1) + start
+        right += sum(texts[i] == texts[own] for own, i in enumerate(best_rows.tolist(), start))
     return right / used
 
 

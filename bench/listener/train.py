@@ -125,5 +125,5 @@ def caption_loss(
     is_same = captions.detach() @ captions.detach().T > 0.9999
     other = is_same & ~torch.eye(len(sounds), dtype=torch.bool)
     logits = logits.masked_fill(other, -1e4)
-    own = torch.arange(len(sounds))
-    return (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2
+    matching = torch.arange(len(sounds))
+    return (F.cross_entropy(logits, matching) + F.cross_entropy(logits.T, matching)) / 2

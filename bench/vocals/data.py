@@ -129,12 +129,12 @@ def make_voiced_piece(seed: int, rng: np.random.Generator) -> VoicedPiece:
     return VoicedPiece(vocal, instrumental, voice, music, active)
 
 
-def _has_voice(made: VoicedPiece, start: int) -> bool | None:
+def _has_voice(piece: VoicedPiece, start: int) -> bool | None:
     """Whether a window of the vocal mix holds a voice; None if it is too faint or short to tell."""
-    active = made.active[start // FRAME : (start + SAMPLES) // FRAME]
+    active = piece.active[start // FRAME : (start + SAMPLES) // FRAME]
     voice, music = (
         float(np.square(sound[start : start + SAMPLES]).mean())
-        for sound in (made.voice, made.music)
+        for sound in (piece.voice, piece.music)
     )
     snr_db = 10 * np.log10(voice / max(music, 1e-9) + 1e-9)
     if active.sum() * FRAME / SR >= LEAST_S and snr_db > LEAST_SNR_DB:

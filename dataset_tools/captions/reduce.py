@@ -137,9 +137,9 @@ def _terms_to_add(facets: Facets) -> list[Term]:
     return [(facet, value) for _, facet, value in sorted(terms)]
 
 
-def _filled_up(terms: list[Term], more: Iterable[Term], room: int) -> list[Term]:
+def _filled_up(terms: list[Term], candidates: Iterable[Term], room: int) -> list[Term]:
     """Add terms up to ``room`` in all, if neither implies the other."""
-    for term in more:
+    for term in candidates:
         known = any(term == t or _is_kind_of(t, term) or _is_kind_of(term, t) for t in terms)
         if len(terms) < room and not known:
             terms = [*terms, term]

@@ -130,12 +130,12 @@ def has_singer(seed: int, share: float) -> bool:
     return bool(np.random.default_rng([2045, seed]).random() < share)
 
 
-def _caption_with_voice(words: str, seed: int) -> str:
+def _caption_with_voice(caption_text: str, seed: int) -> str:
     """Add words for the voice at a random place after the first, or change nothing."""
     rng = np.random.default_rng([2046, seed])
     if rng.random() < NO_VOICE_CAPTIONS:
-        return words
-    parts = words.split(", ")
+        return caption_text
+    parts = caption_text.split(", ")
     name = str(rng.choice(VOICE_WORDS[random_voice(seed).kind]))
     parts.insert(int(rng.integers(1, len(parts) + 1)), name)
     return ", ".join(parts)

@@ -94,16 +94,16 @@ class ClipIndex:
 def read_clip(values: dict[str, Any]) -> ClipDescription:
     """Read the description of a clip from its JSON object."""
     metadata = values.get("metadata")
-    known = values | (metadata if isinstance(metadata, dict) else {})
-    lyrics = [known[key] for key in LYRICS if isinstance(known.get(key), str)]
+    fields = values | (metadata if isinstance(metadata, dict) else {})
+    lyrics = [fields[key] for key in LYRICS if isinstance(fields.get(key), str)]
     return ClipDescription(
         id=_first_text(values, ("id", "clip_id", "song_id")).lower() or None,
         title=_first_text(values, ("title",)) or None,
-        artist=_first_text(known, ARTISTS) or None,
-        style=_first_text(known, STYLES),
-        user_text=_user_text(known, lyrics),
+        artist=_first_text(fields, ARTISTS) or None,
+        style=_first_text(fields, STYLES),
+        user_text=_user_text(fields, lyrics),
         has_lyrics=any(lyrics_have_words(text) for text in lyrics) if lyrics else None,
-        instrumental=_instrumental(known),
+        instrumental=_instrumental(fields),
     )
 
 
@@ -121,16 +121,16 @@ def _is_playlist(values: dict[str, Any]) -> bool:
     return any(isinstance(values.get(key), list) for key in ("clips", "playlist_clips", "songs"))
 
 
-def _user_text(known: dict[str, Any], lyrics: list[str]) -> str:
+def _user_text(fields: dict[str, Any], lyrics: list[str]) -> str:
     """The description that the user typed; empty if it is missing or equal to the lyrics."""
-    text = " ".join(_first_text(known, ("gpt_description_prompt",)).split())
+    text = " ".join(_first_text(fields, ("gpt_description_prompt",)).split())
     return "" if text in (" ".join(sung.split()) for sung in lyrics) else text
 
 
-def _instrumental(known: dict[str, Any]) -> bool | None:
-    flags = [known[key] for key in INSTRUMENTAL if isinstance(known.get(key), bool)]
-    if not flags and isinstance(known.get("has_vocal"), bool):
-        flags = [not known["has_vocal"]]
+def _instrumental(fields: dict[str, Any]) -> bool | None:
+    flags = [fields[key] for key in INSTRUMENTAL if isinstance(fields.get(key), bool)]
+    if not flags and isinstance(fields.get("has_vocal"), bool):
+        flags = [not fields["has_vocal"]]
     return flags[0] if flags else None
 
 

@@ -50,10 +50,10 @@ def read_tags(path: Path) -> dict[str, list[str]]:
 
 def file_has_lyrics(path: Path) -> bool | None:
     """Whether a file's tags hold lyrics with words; None if it has no tag for lyrics."""
-    found = [
+    lyrics_texts = [
         text for key, value in _file_tags(path) if LYRICS.search(key) for text in _texts(value)
     ]
-    return any(lyrics_have_words(text) for text in found) if found else None
+    return any(lyrics_have_words(text) for text in lyrics_texts) if lyrics_texts else None
 
 
 def lyrics_have_words(lyrics: str) -> bool:
@@ -91,9 +91,9 @@ def _common_name(key: str, value: Any) -> str | None:
 
 def _texts(value: Any) -> list[str]:
     """Values of a tag as texts: of an ID3 frame, or of an MP4 or Vorbis list."""
-    found = getattr(value, "genres", None) or getattr(value, "text", None)
-    found = found or getattr(value, "url", None) or value
-    values = found if isinstance(found, list) else [found]
+    content = getattr(value, "genres", None) or getattr(value, "text", None)
+    content = content or getattr(value, "url", None) or value
+    values = content if isinstance(content, list) else [content]
     texts = [v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in values]
     return [part for text in texts for part in text.split("\0")]
 

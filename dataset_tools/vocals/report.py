@@ -95,5 +95,5 @@ def _row(
     )
 
 
-def _share(part: SupportsFloat, whole: SupportsFloat) -> float:
-    return float(part) / float(whole) if float(whole) else float("nan")
+def _share(part: SupportsFloat, total: SupportsFloat) -> float:
+    return float(part) / float(total) if float(total) else float("nan")

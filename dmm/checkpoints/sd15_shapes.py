@@ -2,7 +2,8 @@
 
 Widths, the vocabulary and numbers of layers are read from the file, so a tiny test model runs the
 same code as SD 1.5. The UNet's other sizes are those of SD 1.5: eight attention heads, one
-transformer block per attention layer, two ResNet blocks per level.
+transformer block per attention layer, two ResNet blocks per level. Networks of another layout
+state their configuration in the file's metadata (``custom_layout.py``).
 """
 
 from dataclasses import dataclass
@@ -40,7 +41,7 @@ class Sd15Shapes:
     vae_layers: int
     """ResNet blocks per VAE encoder level."""
     custom: CustomLayout = STANDARD
-    """Networks that are not in SD 1.5's layout; ``channels`` then are the levels there are."""
+    """Networks that are not in SD 1.5's layout; the UNet's levels are then those of ``channels``."""
 
     @property
     def vocab_size(self) -> int:
@@ -87,9 +88,9 @@ class Sd15Shapes:
 
 
 def sd15_shapes(header: Header, custom: CustomLayout = STANDARD) -> Sd15Shapes:
-    """Sizes from a single-file SD 1.5 checkpoint's header, and of layouts that its metadata tell.
+    """Read the sizes from a single-file SD 1.5 checkpoint's header, or from ``custom`` layouts.
 
-    KeyError names a missing tensor; ValueError for a UNet with another number of blocks.
+    KeyError names a missing tensor; ValueError for a standard UNet without 12 input blocks.
     """
     return Sd15Shapes(
         **(_custom_unet(custom.unet_config) if custom.unet else _read_unet(header)),

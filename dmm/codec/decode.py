@@ -176,9 +176,9 @@ def _phased_chunks(
         first = max(0, start - CARRIED)
         magnitude = linear_magnitude(from_level(levels[:, first : start + CHUNK + AHEAD], fmt), fmt)
         phasors = first_phase(magnitude, fmt.hop_length, fmt.win_length, fmt.n_fft, known=known)
-        own = slice(start - first, start - first + CHUNK)
-        known = dict(enumerate(phasors[own][-CARRIED:]))
-        yield np.arange(start, min(start + CHUNK, n_frames)), magnitude[own], phasors[own]
+        inside = slice(start - first, start - first + CHUNK)
+        known = dict(enumerate(phasors[inside][-CARRIED:]))
+        yield np.arange(start, min(start + CHUNK, n_frames)), magnitude[inside], phasors[inside]
 
 
 def _unrolled_loop(

@@ -68,8 +68,8 @@ def stream_decode(
         first = max(0, start - around)
         window_levels = levels[:, :, first : stop + around]
         channels, phase = _decode(window_levels, fmt, n_steps, device, side_leads, before)
-        own = slice((start - first) * fmt.hop_length, (stop - first) * fmt.hop_length)
-        yield soft_limit(channels[0, :, own].cpu().numpy())
+        inside = slice((start - first) * fmt.hop_length, (stop - first) * fmt.hop_length)
+        yield soft_limit(channels[0, :, inside].cpu().numpy())
         following = max(0, stop - around)
         before = phase[:, following - 1 - first] if following else None
 

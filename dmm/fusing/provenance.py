@@ -24,21 +24,23 @@ ARCHITECTURES = {"sdxl": "stable-diffusion-xl-v1-base", "sd15": "stable-diffusio
 
 def fused_metadata(base: Path, loras: Sequence[Lora], title: str) -> dict[str, str]:
     """A fused checkpoint's metadata; ModelError if LoRAs need different generation settings."""
-    shapes, own = read_architecture(base), read_metadata(base)
+    shapes, base_metadata = read_architecture(base), read_metadata(base)
     lora_metadata = {lora.path: read_metadata(lora.path) for lora in loras}
     generation = _generation_metadata(lora_metadata, shapes)
     stale = {"modelspec.date"}  # a new date would change the file's hash
     if "dmm_format" in generation:
         stale.add("dmm_format_parameters")  # those of the base's format
-    kept = {key: value for key, value in own.items() if key not in stale}
+    kept = {key: value for key, value in base_metadata.items() if key not in stale}
     metadata = {"format": "pt", **kept, **generation}
     metadata |= {
         "modelspec.sai_model_spec": "1.0.1",
-        "modelspec.architecture": own.get("modelspec.architecture", ARCHITECTURES[shapes.kind]),
+        "modelspec.architecture": base_metadata.get(
+            "modelspec.architecture", ARCHITECTURES[shapes.kind]
+        ),
         "modelspec.title": title,
         "modelspec.merged_from": ", ".join(path.stem for path in (base, *lora_metadata)),
     }
-    sources = [own, *lora_metadata.values()]
+    sources = [base_metadata, *lora_metadata.values()]
     if licences := _distinct_nonempty(source.get("modelspec.license") for source in sources):
         metadata["modelspec.license"] = "; ".join(licences)
     if types := _distinct_nonempty(source.get("modelspec.prediction_type") for source in sources):
@@ -48,7 +50,7 @@ def fused_metadata(base: Path, loras: Sequence[Lora], title: str) -> dict[str, s
         for lora in loras
     ]
     metadata["dmm_fused"] = json.dumps(
-        {"base": _base_identity(base, own), "loras": parts}, sort_keys=True
+        {"base": _base_identity(base, base_metadata), "loras": parts}, sort_keys=True
     )
     return metadata
 
@@ -60,12 +62,12 @@ def extracted_metadata(
 
     ``dmm_unfused`` is JSON: name and SHA-256 of base and fused file, and the ranks.
     """
-    shapes, own = read_architecture(base), read_metadata(fused)
+    shapes, metadata_of_fused = read_architecture(base), read_metadata(fused)
     kept = (*_MUST_AGREE, "dmm_anchor", "dmm_clip_skip", "modelspec.license",
             "modelspec.prediction_type")  # fmt: skip
     ranks = {"rank": rank, "kernel_rank": kernel_rank}
     unfused = {"base": file_identity(base), "fused": file_identity(fused), **ranks}
-    metadata = {key: own[key] for key in kept if key in own} | {
+    metadata = {key: metadata_of_fused[key] for key in kept if key in metadata_of_fused} | {
         **lora_metadata(base, shapes, title, rank),
         "dmm_unfused": json.dumps(unfused),
     }

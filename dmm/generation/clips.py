@@ -91,9 +91,9 @@ class ClipMaker:
             for i, (request, score) in enumerate(zip(batch, chosen.scores, strict=True))
         ]
         for place, i in enumerate(chosen.kept):
-            own = {"score": chosen.scores[i], "place": place + 1, "filled": i in chosen.filled}
+            own_rank = {"score": chosen.scores[i], "place": place + 1, "filled": i in chosen.filled}
             shared = {"least_distance": chosen.least_distance, "drawn": candidates}
-            result = {"ranking": own | shared}
+            result = {"ranking": own_rank | shared}
             yield self._write(batch[i], len(batch), images[i], sounds[i], result)
 
     def _generate(self, batch: Batch, callbacks: Callbacks) -> list[GeneratedImage]:

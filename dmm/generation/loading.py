@@ -50,13 +50,13 @@ LoraArgument = str | Path | Lora
 """``FILE``, ``FILE:WEIGHT`` or a ``Lora``."""
 
 
-def as_loras(given: LoraArgument | Sequence[LoraArgument]) -> tuple[Lora, ...]:
+def as_loras(arguments: LoraArgument | Sequence[LoraArgument]) -> tuple[Lora, ...]:
     """One LoRA or several, in any of the forms that ``LoraArgument`` allows.
 
     >>> [lora.weight for lora in as_loras(["a.safetensors:0.5", Path("b.safetensors")])]
     [0.5, 1.0]
     """
-    several = [given] if isinstance(given, str | Path | Lora) else given
+    several = [arguments] if isinstance(arguments, str | Path | Lora) else arguments
     return tuple(x if isinstance(x, Lora) else Lora.parse(str(x)) for x in several)
 
 

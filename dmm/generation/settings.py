@@ -114,14 +114,14 @@ def default_sampling(model: Path, loras: Sequence[Lora] = ()) -> Sampling:
 
 
 def _value_in_common(
-    values: Mapping[str, T], what: str, remedy: str, show: Callable[[T], str]
+    values: Mapping[str, T], name: str, remedy: str, show: Callable[[T], str]
 ) -> T | None:
     """The value that all LoRAs share, None if there is none; PresetError if two differ."""
     for path, value in values.items():
         first, expected = next(iter(values.items()))
         if value != expected:
             raise PresetError(
-                f"{first} was trained for {what} {show(expected)}, {path} for {show(value)}; "
+                f"{first} was trained for {name} {show(expected)}, {path} for {show(value)}; "
                 f"use {remedy}"
             )
     return next(iter(values.values()), None)

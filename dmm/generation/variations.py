@@ -42,16 +42,16 @@ class OriginalClip:
         >>> [request.clip_id for request in original.variations(2, None, 0.2)]
         ['organ-7-v8', 'organ-7-v9']
         """
-        own, toward = self.stored["seed"], self.stored.get("toward")
+        original_seed, toward = self.stored["seed"], self.stored.get("toward")
         steps = tuple((number, share) for number, share in self.stored.get("drift", ()))
-        used = {own, *(number for number, _ in steps)}
-        first = own + 1 if seed is None else seed
+        used = {original_seed, *(number for number, _ in steps)}
+        first = original_seed + 1 if seed is None else seed
         others = (number for number in range(first, first + count + len(used)))
         free = [number for number in others if number not in used][:count]
         return [
             ClipRequest(
                 self.stored["prompt"],
-                own,
+                original_seed,
                 tuple(toward) if toward else None,
                 (*steps, (other, strength)),
                 f"{self.clip_id}-v{other}",

@@ -38,13 +38,13 @@ def memorize(
             f"{train}: has no test split; name real clips not used for training (--held-out)"
         )
     trained = open_training(train, options.embedder, options.ray)
-    own = open_clips(clips, options.embedder, 1, options.ray)
+    generated = open_clips(clips, options.embedder, 1, options.ray)
     real = open_held_out(held_out or train, trained, options.embedder, options.ray)
-    copies = find_copies(own, trained, real)
+    copies = find_copies(generated, trained, real)
     content = {
         "embedder": embedder_json(options.embedder),
-        "sets": set_json({"clips": own, "train": trained, "held_out": copies.held_out}),
-        **copies_json(own, copies),
+        "sets": set_json({"clips": generated, "train": trained, "held_out": copies.held_out}),
+        **copies_json(generated, copies),
     }
     if options.as_json:
         return print_json(content)

@@ -76,19 +76,19 @@ def _score_and_print(
     from .tables import print_scores
 
     real, origin = _open_real(reference, options)
-    own = open_clips(clips, options.embedder, minimum, options.ray)
-    sets = {"clips": own}
+    generated = open_clips(clips, options.embedder, minimum, options.ray)
+    sets = {"clips": generated}
     if isinstance(real, ClipSet):
-        refuse_swapped(own, real)
+        refuse_swapped(generated, real)
         sets["real"] = real
-    texts = embed_prompts(options.embedder, own) if names[0] == "clap_score" else None
-    found = score(sample_of(own, real, texts), names)
+    texts = embed_prompts(options.embedder, generated) if names[0] == "clap_score" else None
+    found = score(sample_of(generated, real, texts), names)
     if found[names[0]].value is None:
         raise InputError(f"{clips}: {found[names[0]].why_not}")
     content = {
         "embedder": embedder_json(options.embedder),
         "sets": set_json(sets) | origin,
-        "interval_over": interval_groups(own.prompts)[1],
+        "interval_over": interval_groups(generated.prompts)[1],
         "scores": scores_json(found, options.embedder),
         "cautions": cautions_json(sets, options.embedder, texts),
     }

@@ -80,8 +80,8 @@ def print_tables(*tables: Table) -> None:
 def print_origin(options: SharedOptions, content: dict[str, Any]) -> None:
     """Print the sets, the embedder and all cautions."""
     sets = "; ".join(
-        f"{role.replace('_', ' ')}: {own['folder']}, {own['n']} clips"
-        for role, own in content["sets"].items()
+        f"{role.replace('_', ' ')}: {clip_set['folder']}, {clip_set['n']} clips"
+        for role, clip_set in content["sets"].items()
     )
     name = options.embedder.name
     note = " (no --weights given)" if options.is_embedder_unstated and name != "clap" else ""

@@ -95,12 +95,14 @@ class Clap:
 
         def all_windows() -> Iterator[np.ndarray]:
             for sound in sounds:
-                own = windows(quantise_16_bit(sound), WINDOW_SAMPLES, self.identity.protocol)
-                counts.append(len(own))
-                yield from own
+                clip_windows = windows(
+                    quantise_16_bit(sound), WINDOW_SAMPLES, self.identity.protocol
+                )
+                counts.append(len(clip_windows))
+                yield from clip_windows
 
         rows = self._rows(self.encoder.encode_audio, all_windows())
-        means = [own.mean(0) for own in np.split(rows, np.cumsum(counts)[:-1])]
+        means = [clip_windows.mean(0) for clip_windows in np.split(rows, np.cumsum(counts)[:-1])]
         return _unit(np.stack(means))
 
     def _rows(self, encode: Any, items: Iterable[Any]) -> Float[np.ndarray, "n dim"]:

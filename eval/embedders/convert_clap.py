@@ -153,4 +153,4 @@ def _split_qkv(name: str, tensor: Any) -> dict[str, Any]:
     if ".qkv." not in name:
         return {name: tensor}
     parts = zip(("query", "key", "value"), tensor.chunk(3), strict=True)
-    return {name.replace(".qkv.", f".{part}."): own for part, own in parts}
+    return {name.replace(".qkv.", f".{part}."): weight for part, weight in parts}

@@ -120,7 +120,7 @@ class Listener(nn.Module):
         """
         spectrograms = [spectrograms_of(clip) for clip in clips]
         windows = probabilities(self.predict(Spectrograms.concatenate(spectrograms)))
-        counts = [len(own) for own in spectrograms]
+        counts = [len(clip_windows) for clip_windows in spectrograms]
         return Predictions(*(torch.stack([w.mean(0) for w in x.split(counts)]) for x in windows))
 
     def predict(self, windows: Spectrograms) -> Predictions:

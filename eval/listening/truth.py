@@ -26,15 +26,15 @@ def read_truths(dataset: Path) -> dict[str, Truth]:
     for caption, known in _captions_and_truths(dataset / "manifest.parquet"):
         if caption and known:
             found.setdefault(caption, set()).add(_truth_of_facts(json.loads(known)))
-    return {caption: own.pop() for caption, own in found.items() if len(own) == 1}
+    return {caption: truths.pop() for caption, truths in found.items() if len(truths) == 1}
 
 
-def _truth_of_facts(known: dict[str, object]) -> Truth:
-    bpm, instruments = known["tempo_bpm"], known["instruments"]
+def _truth_of_facts(facts: dict[str, object]) -> Truth:
+    bpm, instruments = facts["tempo_bpm"], facts["instruments"]
     assert isinstance(bpm, int | float)
     assert isinstance(instruments, list)
     pace = "slow" if bpm < SLOW_BELOW_BPM else "fast" if bpm >= FAST_FROM_BPM else "medium tempo"
-    return Truth(tuple(instruments), pace, str(known["mode"]))
+    return Truth(tuple(instruments), pace, str(facts["mode"]))
 
 
 def _captions_and_truths(manifest: Path) -> list[tuple[str | None, str | None]]:

@@ -58,18 +58,18 @@ def clap_score(
     if not np.allclose(text, text[first][index], atol=1e-5):
         raise ValueError("two clips of one prompt have different rows of text")
     cosines = audio.astype(np.float64) @ text[first].astype(np.float64).T  # (n, prompts)
-    own = cosines[np.arange(len(audio)), index]
-    low, high = prompt_bootstrap(own, prompts, seed) or (None, None)
+    own_cosines = cosines[np.arange(len(audio)), index]
+    low, high = prompt_bootstrap(own_cosines, prompts, seed) or (None, None)
     shuffled = recall = p = None
     if len(first) > 1:
-        shuffled = float((cosines.sum(1) - own).mean() / (len(first) - 1))
-        recall = _recall_at_1(cosines, own)
+        shuffled = float((cosines.sum(1) - own_cosines).mean() / (len(first) - 1))
+        recall = _recall_at_1(cosines, own_cosines)
         p = _permutation_p(cosines, index, seed)
     return ClapScore(
-        mean=float(own.mean()),
-        sd=float(own.std(ddof=1)) if len(own) > 1 else None,
+        mean=float(own_cosines.mean()),
+        sd=float(own_cosines.std(ddof=1)) if len(own_cosines) > 1 else None,
         shuffled_mean=shuffled,
-        gap=None if shuffled is None else float(own.mean()) - shuffled,
+        gap=None if shuffled is None else float(own_cosines.mean()) - shuffled,
         recall_at_1=recall,
         p=p,
         low=low,
@@ -90,10 +90,12 @@ def _distinct(prompts: Sequence[Hashable]) -> tuple[Int[np.ndarray, " n"], list[
     return np.array([numbers[prompt] for prompt in prompts]), first
 
 
-def _recall_at_1(cosines: Float[np.ndarray, "n prompts"], own: Float[np.ndarray, " n"]) -> float:
+def _recall_at_1(
+    cosines: Float[np.ndarray, "n prompts"], own_cosines: Float[np.ndarray, " n"]
+) -> float:
     """Share of clips with the own prompt on top; a tie of k prompts counts as 1/k."""
     best = cosines >= cosines.max(1, keepdims=True)
-    return float(((own >= cosines.max(1)) / best.sum(1)).mean())
+    return float(((own_cosines >= cosines.max(1)) / best.sum(1)).mean())
 
 
 def _permutation_p(

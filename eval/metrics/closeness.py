@@ -37,10 +37,10 @@ def reference_closeness(
     seed: int = 0,
 ) -> Closeness:
     """``reference_cosine`` with standard deviation and interval; the reference counts as fixed."""
-    own = cosines_to_reference(x, reference)
-    low, high = prompt_bootstrap(own, prompts, seed) or (None, None)
-    sd = float(own.std(ddof=1)) if len(own) > 1 else None
-    return Closeness(float(own.mean()), sd, low, high)
+    cosines = cosines_to_reference(x, reference)
+    low, high = prompt_bootstrap(cosines, prompts, seed) or (None, None)
+    sd = float(cosines.std(ddof=1)) if len(cosines) > 1 else None
+    return Closeness(float(cosines.mean()), sd, low, high)
 
 
 def cosines_to_reference(

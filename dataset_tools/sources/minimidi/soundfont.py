@@ -143,8 +143,8 @@ def _assign_channels(synth: Any, font: int, piece: Piece, file: str) -> dict[str
     return channels
 
 
-def _no_preset_message(file: str, name: str, place: str) -> str:
-    return f"no preset: {file} has no {name} ({place}); use a General MIDI SoundFont"
+def _no_preset_message(file: str, name: str, preset_number: str) -> str:
+    return f"no preset: {file} has no {name} ({preset_number}); use a General MIDI SoundFont"
 
 
 def _play_notes(

@@ -58,23 +58,23 @@ def write_table(
     return found
 
 
-def rows(found: Mapping[str, Any], name: str) -> list[tuple[str, ...]]:
+def rows(summary: Mapping[str, Any], name: str) -> list[tuple[str, ...]]:
     """One score's table, a row per preset with the cells of ``HEAD``, the baseline first."""
-    seeds = len(found["seeds"])
+    seeds = len(summary["seeds"])
     return [
         (preset, *_row_cells(entry, seeds))
-        for preset, entry in found["metrics"][name]["presets"].items()
+        for preset, entry in summary["metrics"][name]["presets"].items()
     ]
 
 
-def markdown_page(found: Mapping[str, Any]) -> str:
+def markdown_page(summary: Mapping[str, Any]) -> str:
     """All scores and notes as Markdown."""
-    parts = [f"# Ablation\n\nThe baseline is {escape(found['baseline'])}."]
-    for name, metric in found["metrics"].items():
-        cells = [[escape(cell) for cell in row] for row in rows(found, name)]
+    parts = [f"# Ablation\n\nThe baseline is {escape(summary['baseline'])}."]
+    for name, metric in summary["metrics"].items():
+        cells = [[escape(cell) for cell in row] for row in rows(summary, name)]
         parts.append(f"## {escape(metric['title'])}\n\n{table(HEAD, cells, right=range(1, 6))}")
-    if found["notes"]:
-        parts.append("\n".join(f"- {escape(note)}" for note in found["notes"]))
+    if summary["notes"]:
+        parts.append("\n".join(f"- {escape(note)}" for note in summary["notes"]))
     return "\n\n".join(parts) + "\n"
 
 

@@ -97,51 +97,51 @@ def forecast(
     )
 
 
-def as_json(found: Forecast) -> dict[str, Any]:
+def as_json(figures: Forecast) -> dict[str, Any]:
     """Convert the forecast and its sums to JSON values, in bytes and seconds."""
-    values = asdict(found)
+    values = asdict(figures)
     values["times"] = values.pop("times_seen")
     for file in ("lora", "state", "preview"):
         values["disk"][file] = values["disk"].pop(f"{file}_bytes")
-    values["disk"]["total"] = found.disk.total
+    values["disk"]["total"] = figures.disk.total
     values["memory"] |= {
-        "allocated": found.memory.allocated,
+        "allocated": figures.memory.allocated,
         "cuda_assumed": CUDA_OVERHEAD_BYTES,
-        "total": found.memory.total,
-        "worst_phase": found.memory.worst_phase,
+        "total": figures.memory.total,
+        "worst_phase": figures.memory.worst_phase,
     }
-    if found.duration:
-        values["duration"]["total"] = found.duration.total
+    if figures.duration:
+        values["duration"]["total"] = figures.duration.total
     return values
 
 
-def table(found: Forecast) -> "Table":
+def table(figures: Forecast) -> "Table":
     """Format the forecast as a table for the terminal."""
     from rich.table import Table
 
     shown = Table("", "forecast", "of which", title="what this training will take")
-    for row in rows(found):
+    for row in rows(figures):
         shown.add_row(*row)
     return shown
 
 
-def rows(found: Forecast) -> list[tuple[str, str, str]]:
+def rows(figures: Forecast) -> list[tuple[str, str, str]]:
     """Rows of the table: name, amount, and the parts of the amount."""
-    disk, memory = found.disk, found.memory
+    disk, memory = figures.disk, figures.memory
     lines = [
-        ("steps", f"{found.steps:,}", f"{found.clips:,} clips, {found.epochs:.1f} epochs"),
-        ("each training clip", f"{found.times_seen:.1f} times", ""),
-        ("LoRA", f"{found.lora_parameters / 1e6:.2f} M", f"{found.lora_modules} modules"),
+        ("steps", f"{figures.steps:,}", f"{figures.clips:,} clips, {figures.epochs:.1f} epochs"),
+        ("each training clip", f"{figures.times_seen:.1f} times", ""),
+        ("LoRA", f"{figures.lora_parameters / 1e6:.2f} M", f"{figures.lora_modules} modules"),
         ("disk", readable_size(disk.total), f"{readable_size(disk.free)} are free"),
         _files_row("  LoRA files", disk.lora_files, disk.lora_bytes),
         _files_row("  states", disk.states, disk.state_bytes),
         _files_row("  previews, at most", disk.previews, disk.preview_bytes),
-        _memory_row(found),
+        _memory_row(figures),
         ("  between steps", readable_size(memory.resting), _parts_between_steps(memory)),
         *((f"  {phase}", readable_size(size), "") for phase, size in memory.phases.items()),
         *(("  not known", "", note) for note in memory.notes),
     ]
-    return lines + _time_rows(found)
+    return lines + _time_rows(figures)
 
 
 def _files_row(name: str, count: int, size: int) -> tuple[str, str, str]:
@@ -149,18 +149,18 @@ def _files_row(name: str, count: int, size: int) -> tuple[str, str, str]:
     return name, readable_size(count * size), parts
 
 
-def _memory_row(found: Forecast) -> tuple[str, str, str]:
-    if found.gpu_bytes is None:
-        return ("memory", readable_size(found.memory.allocated), "no GPU here to compare it with")
+def _memory_row(figures: Forecast) -> tuple[str, str, str]:
+    if figures.gpu_bytes is None:
+        return ("memory", readable_size(figures.memory.allocated), "no GPU here to compare it with")
     overhead = readable_size(CUDA_OVERHEAD_BYTES)
-    parts = f"the GPU has {readable_size(found.gpu_bytes)}; {overhead} assumed for CUDA itself"
-    return ("GPU memory, about", readable_size(found.memory.total), parts)
+    parts = f"the GPU has {readable_size(figures.gpu_bytes)}; {overhead} assumed for CUDA itself"
+    return ("GPU memory, about", readable_size(figures.memory.total), parts)
 
 
-def _time_rows(found: Forecast) -> list[tuple[str, str, str]]:
-    if not (found.duration and found.calibration):
+def _time_rows(figures: Forecast) -> list[tuple[str, str, str]]:
+    if not (figures.duration and figures.calibration):
         return []
-    took, speed = found.duration, found.calibration
+    took, speed = figures.duration, figures.calibration
     parts = (
         f"steps {readable_time(took.steps)}, validation about {readable_time(took.validation)}, "
         f"previews about {readable_time(took.previews)}"

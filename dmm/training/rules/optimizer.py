@@ -35,7 +35,7 @@ def unknown_optimizer(settings: RunSettings, facts: Facts) -> str | None:
     flags = [key for key in ("use_8bit_adam", "use_lion_optimizer") if settings[key]]
     if flags and name:
         return f"{settings.quote(*flags, 'optimizer_type')}: two optimizers; remove the former"
-    known = {own.lower() for own in OPTIMIZERS}
+    known = {ours.lower() for ours in OPTIMIZERS}
     if not name or "." in name or name.lower() in known or name in TORCH_OPTIMIZERS:
         return None
     names = (*OPTIMIZERS, *TORCH_OPTIMIZERS)
@@ -66,7 +66,7 @@ def missing_package(settings: RunSettings, facts: Facts) -> str | None:
     """Report a setting whose package is not installed."""
     if facts.packages is None:
         return None
-    packages = {own.lower(): package for own, package in OPTIMIZERS.items()}
+    packages = {name.lower(): package for name, package in OPTIMIZERS.items()}
     wanted = {
         "optimizer_type": packages.get((settings["optimizer_type"] or "").lower()),
         "xformers": "xformers" if settings["xformers"] else None,

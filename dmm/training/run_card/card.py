@@ -32,19 +32,19 @@ def write_card(run: Path) -> Path:
     Works for a run with any status. InputError if the folder is not a run or its settings are
     damaged, ModelError if its LoRA is.
     """
-    found = read_run(run)
-    lora = run / f"{found.lora_name}.safetensors"
+    contents = read_run(run)
+    lora = run / f"{contents.lora_name}.safetensors"
     metadata = read_metadata(lora) if lora.is_file() else {}
     sections = (
-        _front_matter(found, metadata),
-        _title_section(found),
-        usage_section(found, lora, metadata),
-        scores_section(found),
-        previews_section(found),
-        _licences_section(found),
-        _training_section(found, lora),
-        _resumes_section(found),
-        _settings_section(found),
+        _front_matter(contents, metadata),
+        _title_section(contents),
+        usage_section(contents, lora, metadata),
+        scores_section(contents),
+        previews_section(contents),
+        _licences_section(contents),
+        _training_section(contents, lora),
+        _resumes_section(contents),
+        _settings_section(contents),
     )
     write_text(run / "RUN.md", "\n\n".join(filter(None, sections)) + "\n")
     return run / "RUN.md"

@@ -26,14 +26,14 @@ def counted_step(step: TrainingStep) -> CountedStep:
     try:
         return _read(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, KeyError):
-        found = count_step(step)
-        write_text(path, json.dumps(asdict(found)) + "\n")
-        return found
+        counted = count_step(step)
+        write_text(path, json.dumps(asdict(counted)) + "\n")
+        return counted
 
 
-def _read(kept: dict[str, Any]) -> CountedStep:
-    lora = tuple((tuple(shape), count) for shape, count in kept.pop("lora"))
-    return CountedStep(lora=lora, **kept)
+def _read(stored: dict[str, Any]) -> CountedStep:
+    lora = tuple((tuple(shape), count) for shape, count in stored.pop("lora"))
+    return CountedStep(lora=lora, **stored)
 
 
 def _fingerprint(step: TrainingStep) -> str:
