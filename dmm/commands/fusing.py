@@ -63,7 +63,7 @@ def fuse(
         print(compare(base, loras, out, prompt, seed, steps))
 
 
-def extract_lora(
+def unfuse(
     base: Annotated[Path, typer.Argument(help="Checkpoint before training or fusing.")],
     fused: Annotated[Path, typer.Argument(help="Checkpoint after it, of the same sizes.")],
     out: Annotated[Path, typer.Option(help="LoRA to write, a .safetensors file.")],

@@ -47,4 +47,4 @@ def test_no_other_file_names_modules_by_strings():
         for path in (ROOT / package).rglob("*.py")
         if names_modules(path)
     }
-    assert found == {"dmm/cli.py", "dmm/registry.py", "dataset_tools/sources/__init__.py"}
+    assert found == {"dmm/cli.py", "dmm/registry.py"}

@@ -54,7 +54,7 @@ def make(facts, tmp_path):
 def test_steps_go_so_often_through_the_clips(make):
     found = make(*WORDS, "train_batch_size=4", "gradient_accumulation_steps=2")
     # 50 clips twice and as many to regularise with: 200 an epoch, 8 a step
-    assert (found.steps, found.clips, found.epochs, found.times) == (1000, 8000, 40.0, 80.0)
+    assert (found.steps, found.clips, found.epochs, found.times_seen) == (1000, 8000, 40.0, 80.0)
 
 
 def test_epochs_are_counted_in_steps(make):
@@ -108,7 +108,9 @@ def test_a_full_disk_is_an_error_that_names_the_largest_part(make, monkeypatch, 
 
 
 def test_a_run_that_just_fits_is_let_pass(tmp_path):
-    space = DiskUse(lora_files=1, lora=10, states=0, state=0, previews=0, preview=0, free=10)
+    space = DiskUse(
+        lora_files=1, lora_bytes=10, states=0, state_bytes=0, previews=0, preview_bytes=0, free=10
+    )
     assert disk_error(resolve("nano-cpu"), space, tmp_path) is None
     assert disk_error(resolve("nano-cpu"), replace(space, free=9), tmp_path)
 
