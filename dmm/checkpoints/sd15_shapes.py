@@ -41,7 +41,7 @@ class Sd15Shapes:
     vae_layers: int
     """ResNet blocks per VAE encoder level."""
     custom: CustomLayout = STANDARD
-    """Networks that are not in SD 1.5's layout; the UNet's levels are then those of ``channels``."""
+    """Networks that are not in SD 1.5's layout; ``channels`` are then the UNet's own levels."""
 
     @property
     def vocab_size(self) -> int:
