@@ -47,7 +47,8 @@ def huber_threshold(
 def value_over_training(start: float, end: float, progress: float, curve: str) -> float:
     """Value after a share ``progress`` (clamped to 0..1) of the training; both ends are above 0.
 
-    "step" is ``start`` in the first half and ``end`` from the middle on.
+    "step" is ``start`` in the first half and ``end`` from the middle on. PresetError for an unknown
+    ``curve``.
 
     >>> [round(value_over_training(0.15, 0.05, p, "linear"), 3) for p in (0, 0.5, 1)]
     [0.15, 0.1, 0.05]
@@ -71,7 +72,8 @@ def timestep_factor(timesteps: Tensor, schedule: str, c: float, alphas_cumprod: 
 
     "exponential" is c^(t/T), from 1 at t = 0. "snr" is (1 - c) / (1 + sigma)^2 + c with sigma =
     sqrt((1 - a) / a) of ``alphas_cumprod`` a; at Stable Diffusion's t = 0 sigma is .029 and the
-    factor .94 (1 - c) + c. "constant" is 1, where the engine has c.
+    factor .94 (1 - c) + c. "constant" is 1, where the engine has c. PresetError for another
+    ``schedule``.
     """
     if schedule == "constant":
         return torch.ones(timesteps.shape, device=timesteps.device)

@@ -26,7 +26,7 @@ KINDS: dict[Any, str] = {int: "int", float: "float", str: "str", Path: "str", No
 
 
 def list_options() -> dict[str, Option]:
-    """Every option of every trainer, by its name in a preset."""
+    """Every option of every trainer, by its name in a preset; ValueError if two contradict."""
     ours = argparse.ArgumentParser(add_help=False)
     add_options(ours)
     options = _parser_options(ours, "plugin", tuple(TRAINERS))

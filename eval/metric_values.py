@@ -60,7 +60,7 @@ def clap_similarity(sample: Sample) -> MetricValue:
 
 
 def retrieval(sample: Sample) -> MetricValue:
-    """Share of clips whose own prompt is the most similar of all prompts."""
+    """Share of clips whose own prompt is the most similar of all; ValueError for one prompt."""
     found, real = sample.clap, sample.real_clap if sample.reference else None
     if found.recall_at_1 is None:
         raise ValueError("needs 2 or more prompts to choose from; got 1")

@@ -95,7 +95,10 @@ def minimidi_clips(
 
 
 def folder_clips(folder: Path) -> Float[np.ndarray, "n samples"]:
-    """Up to six evenly spaced clips of every file; nearly silent ones are skipped."""
+    """Up to six evenly spaced clips of every file; nearly silent ones are skipped.
+
+    InputError if there is none.
+    """
     clips = []
     for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES):
         sound = read_audio(path, SR, 1)[0]

@@ -88,7 +88,8 @@ def _seeded_order(seed: int, clip_id: str) -> str:
 def restore_clip(path: Path, fmt: MelFormat, channels: int, vae: Vae | None) -> ClipStages:
     """Restore one clip from its image, and from the image after the VAE; measure the losses.
 
-    ``path`` is the clip's sound; its caption is in ``ID.txt`` beside it.
+    ``path`` is the clip's sound; its caption is in ``ID.txt`` beside it. InputError if the sound is
+    shorter than a clip of ``fmt``.
     """
     original = read_audio(path, fmt.sr, channels)
     if original.shape[1] < fmt.clip_samples:

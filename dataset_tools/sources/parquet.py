@@ -12,7 +12,10 @@ BUFFER = 1 << 20
 
 
 def parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield (row number, values); class numbers are replaced by the names of the classes."""
+    """Yield (row number, values); class numbers are replaced by the names of the classes.
+
+    InputError for a file that cannot be read.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -29,7 +32,7 @@ def parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def parquet_bytes(path: Path, row: int, column: str) -> bytes:
-    """Read the sound in one row; only the row's own row group is read."""
+    """Read the sound in one row, from its row group alone; InputError if there is no such row."""
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False) as file:

@@ -36,7 +36,10 @@ FALLBACK_CAPTION = "music"
 
 
 def tracks(request: SourceRequest) -> Iterator[Track | Rejected]:
-    """Yield a track, or a refusal, for every clip below ``request.input``, sorted by path."""
+    """Yield a track, or a refusal, for every clip below ``request.input``, sorted by path.
+
+    InputError if there is no audio file.
+    """
     root = source_folder(request.input)
     paths = audio_files(root)
     if not paths:

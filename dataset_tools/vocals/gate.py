@@ -96,6 +96,8 @@ def place_track(
 ) -> Place:
     """Place of a track: ``train`` if instrumental, ``reg`` if vocal, otherwise ``unsure``.
 
+    ValueError unless 0 <= ``low`` <= ``high`` <= 1.
+
     >>> [place_track(p, "out") for p in (0.05, 0.5, 0.95)]
     ['train', 'out', 'reg']
     """

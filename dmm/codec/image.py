@@ -35,7 +35,10 @@ def write_image(
     image: UInt8[np.ndarray, "rows frames"] | UInt8[np.ndarray, "rows frames 3"],
     fmt: MelFormat,
 ) -> None:
-    """Write an 8-bit grey or RGB PNG that carries ``fmt``; complete or not at all."""
+    """Write an 8-bit grey or RGB PNG that carries ``fmt``, completely or not at all.
+
+    ValueError if the image has another number of rows than ``fmt``.
+    """
     if image.shape[0] != fmt.n_mels:
         raise ValueError(f"{image.shape[0]} rows; format {fmt.name!r} has {fmt.n_mels}")
     text = PngImagePlugin.PngInfo()

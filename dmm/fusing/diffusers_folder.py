@@ -24,7 +24,8 @@ def refuse_filled(folder: Path) -> None:
 def write_diffusers_folder(checkpoint: Path, folder: Path) -> None:
     """Write networks, tokenisers and settings in the checkpoint's precision, all or nothing.
 
-    The whole model is in memory. InputError if the folder is not empty.
+    The whole model is in memory. InputError if the folder is not empty, DmmError if it cannot be
+    written.
     """
     refuse_filled(folder)
     with open_tensors(checkpoint) as file:

@@ -41,7 +41,9 @@ def fuse(
 ) -> None:
     """Write ``base`` with the LoRAs added to ``out``; ``precision`` None keeps every tensor's own.
 
-    ModelError for a LoRA of another base or kind and for a weight that the precision cannot hold.
+    ModelError for a LoRA of another base or kind and for a weight that the precision cannot hold,
+    PresetError for an unknown precision, InputError if ``out`` is one of the inputs, ValueError
+    without a LoRA.
     """
     base, loras, out = Path(base), as_loras(lora), Path(out)
     if not loras:

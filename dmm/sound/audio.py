@@ -31,7 +31,7 @@ def stream_audio(
     both channels, stereo is averaged to mono, more channels are mixed down to stereo. InputError,
     in one line, for a file that is missing, empty, protected, damaged, more than a second shorter
     than stated, without samples, or with samples that are not finite. It is raised when the flaw is
-    reached.
+    reached. ValueError for another number of channels.
     """
     if channels not in (1, 2):
         raise ValueError(f"1 or 2 channels; got {channels}")
@@ -105,7 +105,10 @@ def _resample(
 
 
 def write_audio(path: Path, audio: Float[np.ndarray, "channels samples"], sr: int) -> None:
-    """Write 16-bit .wav or .flac by the suffix, completely or not at all; clips beyond ±1."""
+    """Write 16-bit .wav or .flac by the suffix, completely or not at all; clips beyond ±1.
+
+    ValueError for another suffix, and for samples that are not finite.
+    """
     if path.suffix.lower() not in (".wav", ".flac"):
         raise ValueError(f"{path}: audio is written as .wav or .flac")
     if not np.isfinite(audio).all():

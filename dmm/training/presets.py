@@ -143,7 +143,10 @@ def read_layers(name: str, above: tuple[Path, ...] = ()) -> list[PresetLayer]:
 
 
 def find_preset(name: str, beside: Path | None = None) -> Path:
-    """The file of a preset: at a path, beside the file that extends it, or a shipped one."""
+    """Find a preset's file: at a path, beside the file that extends it, or a shipped one.
+
+    PresetError names the known ones if there is none.
+    """
     stem = name.removesuffix(".toml")
     places = [Path(name), *([beside / f"{stem}.toml"] if beside else [])]
     places = places if name.endswith(".toml") else places[1:]
@@ -159,6 +162,8 @@ def find_preset(name: str, beside: Path | None = None) -> Path:
 
 def parse_settings(pairs: Iterable[str]) -> dict[str, Any]:
     """Parse ``key=value`` words; ``key=`` restores the default, ``huber.start`` is huber_start.
+
+    PresetError for a word without ``=``, an unknown key or an invalid value.
 
     >>> parse_settings(["max_train_steps=20", "huber.start=0.2", "min_snr_gamma="])
     {'max_train_steps': 20, 'huber_start': 0.2, 'min_snr_gamma': None}

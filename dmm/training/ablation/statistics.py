@@ -107,6 +107,7 @@ def detectable_effect(n: int) -> float:
     """Smallest true difference that ``n`` pairs detect, in sds of the paired differences.
 
     The noncentrality at which the two-sided paired t test at 5 % rejects 80 % of the time.
+    ValueError below two pairs.
     """
     if n < 2:
         raise ValueError(f"a test needs 2 pairs or more; got {n}")
