@@ -49,7 +49,7 @@ class Part(BaseModel, frozen=True, extra="forbid"):
 
 
 class Timeline(BaseModel, frozen=True, extra="forbid"):
-    """Parts that follow one another without gaps."""
+    """Parts of a song in order; ``read_timeline`` refuses gaps and overlaps."""
 
     part: Annotated[tuple[Part, ...], Field(min_length=1)]
     crossfade_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
@@ -160,7 +160,7 @@ def _fault_message(error: ValidationError) -> str:
 
 
 def _check_no_gaps_or_overlaps(path: Path, timeline: Timeline) -> None:
-    """InputError for gaps between parts and for overlaps."""
+    """InputError for a start after 0, and for gaps and overlaps of parts by over ``EQUAL_S``."""
     if timeline.part[0].start > EQUAL_S:
         raise InputError(
             f"{path}: nothing plays before {timeline.part[0].start:g} s; begin part 1 at 0"

@@ -38,7 +38,7 @@ def check_run(
     timed: bool = False,
     vram_gb: float | None = None,
 ) -> CheckReport:
-    """Check a run's settings against its dataset, base and machine; nothing is written.
+    """Check a run's settings against its dataset, base and machine, without writing to ``out``.
 
     ``timed`` trains three steps in a temporary folder to forecast the time, unless the settings
     have errors. ``vram_gb`` (GiB) is the memory of a GPU that is not in this machine. Free disk
