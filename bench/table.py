@@ -26,6 +26,7 @@ def markdown(rows: Sequence[Row]) -> str:
 
 
 def _cells(row: Row, floor: float | None) -> tuple[str, ...]:
+    """The cells of one model's row; ``floor`` is the FAD that real clips reach."""
     a = row.adherence
     spread = (
         "" if a.low is None or a.high is None else f" ({max(a.low, 0):.0%}-{min(a.high, 1):.0%})"

@@ -107,6 +107,7 @@ def _receipt_json(collection: Collection, done: dict[str, str]) -> dict[str, obj
 
 
 def _completed_files(out: Path) -> dict[str, str]:
+    """MD5 by name of the files that an earlier run completed."""
     try:
         return json.loads((out / RECEIPT).read_text("utf-8"))["md5"]
     except (OSError, ValueError, KeyError):
@@ -114,6 +115,7 @@ def _completed_files(out: Path) -> dict[str, str]:
 
 
 def _is_done(out: Path, file: RemoteFile, done: dict[str, str]) -> bool:
+    """Whether a file was completed; of an archive, whether it was unpacked."""
     if done.get(file.name) != file.md5:
         return False
     path = out / file.name
@@ -208,6 +210,7 @@ def _append_from_server(
 
 
 def _write_unless_full(write: Callable[[bytes], object], block: bytes, part: Path) -> None:
+    """Call ``write`` with a block; DmmError if the disk is full."""
     try:
         write(block)
     except OSError as error:

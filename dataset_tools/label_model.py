@@ -145,6 +145,7 @@ def _log_likelihood(
 def _posterior(
     likelihood: Float[np.ndarray, "items 2"], balance: float
 ) -> Float[np.ndarray, " items"]:
+    """Probability of the positive class, from log likelihoods and its prior share."""
     log_odds = likelihood[:, 1] - likelihood[:, 0] + np.log(balance) - np.log1p(-balance)
     return np.exp(-np.logaddexp(0, -log_odds))
 

@@ -137,6 +137,7 @@ def _flat_share(samples: Float[np.ndarray, " samples"]) -> float:
 
 
 def _silent_share(audio: Float[np.ndarray, "channels samples"], sr: int) -> float:
+    """Share of frames of ``FRAME_S`` seconds below ``SILENT_DB``."""
     size = max(1, min(round(FRAME_S * sr), audio.shape[1]))
     frames = audio[:, : audio.shape[1] // size * size].reshape(len(audio), -1, size)
     mean_square = np.einsum("cfs,cfs->f", frames, frames) / (len(audio) * size)

@@ -37,6 +37,7 @@ def unpack(archive: Path, out: Path) -> None:
 
 
 def _target_inside(member: zipfile.ZipInfo, archive: Path, out: Path) -> Path:
+    """Path of an archive's member; DmmError if it leaves the folder."""
     target = path_inside(member.filename, out)
     if target is None or stat.S_ISLNK(member.external_attr >> 16):
         raise DmmError(
@@ -46,6 +47,7 @@ def _target_inside(member: zipfile.ZipInfo, archive: Path, out: Path) -> Path:
 
 
 def _write_member(opened: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
+    """Unpack a member, unless a file of its size is there."""
     if target.is_file() and target.stat().st_size == member.file_size:
         return
     with opened.open(member) as packed, whole_file(target) as part, part.open("wb") as out:

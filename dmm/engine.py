@@ -88,6 +88,7 @@ def _clone(pin: Pin, folder: Path) -> None:
 
 
 def _git(*arguments: str) -> str:
+    """Run git and return its output; EngineError with its last line if it fails."""
     environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
     try:
         done = subprocess.run(

@@ -117,6 +117,7 @@ def _in_order(
 def _by_processes(
     function: Callable[[Job], Result], jobs: Iterable[Job], processes: int
 ) -> Iterator[Result]:
+    """Map over jobs in processes of this machine."""
     context = multiprocessing.get_context("spawn")  # forking is unsafe with threaded libraries
     pool = ProcessPoolExecutor(processes, context, initializer=_follow_parent)
     submit = partial(pool.submit, function)
@@ -137,6 +138,7 @@ def _follow_parent() -> None:
 
 
 def _exit_after_parent() -> None:
+    """Wait for the parent process to end, then end this one."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()
@@ -212,6 +214,7 @@ def _running_here() -> str | None:
 
 
 def _check_answer(address: str) -> None:
+    """DmmError if no cluster answers at an address."""
     try:
         parts = urlsplit(address if "://" in address else f"ray://{address}")
         host, port = parts.hostname, parts.port

@@ -68,6 +68,7 @@ class NumberedBatches(train_util.DatasetGroup):
         return batch | {"number": number, "clips": self._clips(index)}
 
     def _clips(self, index: int) -> list[str]:
+        """Ids of the clips in a batch."""
         for dataset in self.datasets:
             if index < len(dataset):
                 found = dataset.buckets_indices[index]
@@ -110,6 +111,7 @@ def load_in_order(accelerator: Any, numbers: BatchNumbers) -> None:
 
 
 def _in_order(thing: Any, numbers: BatchNumbers) -> Any:
+    """A data loader of numbered batches with our order; anything else unchanged."""
     if not (isinstance(thing, DataLoader) and isinstance(thing.dataset, NumberedBatches)):
         return thing
     return DataLoader(

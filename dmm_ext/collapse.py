@@ -38,6 +38,7 @@ class CollapseAlarm:
         return self.message
 
     def _warning(self, step: int) -> str:
+        """The text of the alarm."""
         values = ", ".join(f"{value:.3f}" for value in self.low)
         good = "" if self.last_good is None else f", last above it at step {self.last_good}"
         end = "training stops" if self.stops else "training goes on (collapse_stop would end it)"

@@ -41,6 +41,7 @@ def list_options() -> dict[str, Option]:
 def _parser_options(
     parser: argparse.ArgumentParser, owner: str, trainers: tuple[str, ...]
 ) -> dict[str, Option]:
+    """The options of a parser, by their names in a preset."""
     return {
         action.dest: Option(
             kind="flag" if action.nargs == 0 else KINDS.get(action.type, "number"),

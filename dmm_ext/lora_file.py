@@ -55,6 +55,7 @@ class LoraFile:
             shutil.copyfile(source, partial)
 
     def _metadata(self) -> dict[str, str]:
+        """Metadata of a LoRA file: sd-scripts' fields, corrected, and ours."""
         metadata = {key: str(value) for key, value in self.metadata.items()}
         metadata |= self.trainer.get_sai_model_spec(self.args) | self._corrections()
         metadata["ss_training_finished_at"] = str(time.time())

@@ -136,6 +136,7 @@ class ImageGenerator:
             clean_memory_on_device(device)
 
     def _image(self, latent: torch.Tensor) -> np.ndarray:
+        """Decode a latent to a grey mel image; ModelError for NaN or infinity."""
         scaled = (latent / self.trainer.vae_scale_factor).to(self.engine.vae_dtype)
         pixels = self.engine.vae.decode(scaled).sample[0].float()  # (3, rows, frames) in -1..1
         if not torch.isfinite(pixels).all():

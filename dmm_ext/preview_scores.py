@@ -101,6 +101,7 @@ def _rows_sha256(rows: np.ndarray | None) -> str | None:
 
 
 def _decode_to_file(image: Path, folder: Path) -> Path:
+    """Decode a mel image into a FLAC file."""
     from dmm.codec.decode import decode
 
     levels, fmt = read_image(image)

@@ -26,6 +26,7 @@ def log_preview(
 
 
 def _write_clips(writer: Any, step: int, images: Sequence[Path]) -> None:
+    """Write images and audio to TensorBoard."""
     for path in images:
         levels, fmt = read_image(path)
         sound = read_audio(path.with_suffix(".flac"), fmt.sr, 1)
@@ -34,6 +35,7 @@ def _write_clips(writer: Any, step: int, images: Sequence[Path]) -> None:
 
 
 def _wandb_clips(images: Sequence[Path]) -> dict[str, Any]:
+    """Images and audio as Weights & Biases takes them."""
     import wandb
 
     clips: dict[str, Any] = {}

@@ -189,6 +189,7 @@ class MelTraining:
         """Log nothing per epoch: the engine's epochs restart after a resume."""
 
     def _threshold(self, args: Any, timesteps: Any, noise_scheduler: Any) -> Any:
+        """Our Huber threshold, or the engine's where none is set."""
         alphas, progress = noise_scheduler.alphas_cumprod, self.training_run.steps.progress
         threshold = huber.huber_threshold(args, timesteps, alphas, progress)
         if threshold is None:

@@ -119,6 +119,7 @@ class TrainingRun:
             self._stop()
 
     def _validate(self) -> None:
+        """Compute and log the validation loss; save the LoRA if it is the best."""
         with self.lora.averaged_weights():
             loss = validation_loss(self.engine, self.trainer, self.val_group)
         step = self.steps.done
@@ -137,6 +138,7 @@ class TrainingRun:
             )
 
     def _preview(self) -> None:
+        """Generate and score a preview on the main process; it may request an end."""
         if self.previews and self.accelerator.is_main_process:
             with self.lora.averaged_weights():
                 scores = self.previews.preview_at(self.steps.done)
@@ -159,6 +161,7 @@ class TrainingRun:
             )
 
     def _state_record(self) -> dict[str, Any]:
+        """Facts that a resume needs, as JSON values."""
         return {
             "step": self.steps.done,
             "total": self.steps.total,

@@ -78,6 +78,7 @@ def content_key(path: Path, sha256: str) -> str:
 
 
 def _measure(path: Path) -> AudioProperties:
+    """Sample rate, length and peak of a file or mel image."""
     if path.suffix.lower() in IMAGES:
         sound, sr = _decode_image(path)
         return AudioProperties(sr, sound.shape[1], float(np.abs(sound).max(initial=0)))

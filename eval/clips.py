@@ -125,6 +125,7 @@ def embed_reference(dataset: Path, embedder: Embedder, ray: str | None = None) -
 
 
 def _hash_or_error(path: Path) -> str | InputError:
+    """SHA-256 of a file, or the error that it cannot be read."""
     try:
         return sha256_file(path)
     except OSError as error:

@@ -117,6 +117,7 @@ def load_clips(folder: Path, make_piece: MakePiece, first_seed: int, clips: int)
 def _cached_block(
     folder: Path, make_piece: MakePiece, first_seed: int, count: int
 ) -> LabelledClips:
+    """Clips of ``count`` seeds from ``first_seed`` on, read from the cache or rendered into it."""
     path = folder / f"{first_seed}-{count}.npz"
     if not path.is_file():
         parts, descriptions = [], []

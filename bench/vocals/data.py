@@ -64,6 +64,7 @@ def vocal_windows(folder: Path, first_seed: int, pieces: int) -> VocalWindows:
 
 
 def _cached_block(folder: Path, first_seed: int, count: int) -> VocalWindows:
+    """Windows of ``count`` seeds from ``first_seed``, read from the cache or rendered into it."""
     path = folder / f"{first_seed}-{count}.npz"
     if not path.is_file():
         parts = [labelled_windows(seed) for seed in range(first_seed, first_seed + count)]

@@ -130,6 +130,7 @@ def _mixed_probabilities(
 def _print_row(
     name: str, found: Float[np.ndarray, " n"], instrumental: Float[np.ndarray, " m"] | None
 ) -> None:
+    """Print the area under the curve and the share of clips above each threshold."""
     over = "".join(f" {(found > threshold).mean():.3f} |" for threshold in THRESHOLDS)
     area = "" if instrumental is None else f"{auc(found, instrumental):.3f}"
     print(f"| {name} | {area} |{over}")

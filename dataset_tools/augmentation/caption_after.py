@@ -51,6 +51,7 @@ def _with_key(caption: str, semitones: int) -> str:
 
 
 def _transposed_key(found: re.Match[str], semitones: int) -> str:
+    """The key name that was found, moved by semitones, in its own spelling."""
     accidental = (found["accidental"] or "").strip(" -")
     tonic = TONICS[found["tonic"].lower()] + (accidental in SHARP) - (accidental in FLAT)
     names = MAJOR if found["mode"].startswith("maj") else MINOR

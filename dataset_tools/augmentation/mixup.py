@@ -119,6 +119,7 @@ def looped(
 def _tiled(
     audio: Float[np.ndarray, "channels samples"], n_samples: int
 ) -> Float[np.ndarray, "channels n_samples"]:
+    """Repeat audio to ``n_samples``."""
     times = -(-n_samples // audio.shape[1])
     return np.tile(audio, (1, times))[:, :n_samples]
 

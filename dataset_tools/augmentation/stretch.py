@@ -63,6 +63,7 @@ def _window() -> Float[np.ndarray, " n_fft"]:
 def _spectra(
     audio: Float[np.ndarray, " samples"], starts: Int[np.ndarray, " frames"]
 ) -> Complex[np.ndarray, "frames bins"]:
+    """Spectra of windowed frames that begin at ``starts``."""
     from scipy import fft
 
     frames = np.lib.stride_tricks.sliding_window_view(audio, N_FFT)[starts]

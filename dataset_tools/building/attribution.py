@@ -59,6 +59,7 @@ def _order(licence: str | None) -> tuple[int, str, str]:
 
 
 def _heading(licence: str | None, n: int) -> str:
+    """Heading of the tracks of one licence, with what it forbids."""
     if licence is None:
         return UNKNOWN.format(n=n)
     forbidden = restrictions(licence)
@@ -67,6 +68,8 @@ def _heading(licence: str | None, n: int) -> str:
 
 
 def _lines(tracks: Iterable[Row]) -> str:
+    """One line per track, sorted by artist and title."""
+
     def name(row: Row) -> tuple[str, ...]:
         artist, title = row["artist"] or "", row["title"] or ""
         return artist.casefold(), title.casefold(), row["track"]
@@ -75,6 +78,7 @@ def _lines(tracks: Iterable[Row]) -> str:
 
 
 def _line(row: Row) -> str:
+    """Title, artist, source, address and licence of a track."""
     title = f"“{_escape(row['title'])}”" if row["title"] else f"untitled ({_escape(row['track'])})"
     parts = [
         f"{title} by {_escape(row['artist'])}" if row["artist"] else f"{title}, artist unknown",

@@ -199,6 +199,7 @@ def _nothing_left(out: Path, rejected: Sequence[Rejected]) -> str:
 def _dataset_json(
     options: BuildOptions, rows: Sequence[Row], n_rejected: int, placement: Placement
 ) -> dict[str, Any]:
+    """The content of ``dataset.json``."""
     resolved = options.resolved()
     return {
         "format": resolved.pop("format"),
@@ -220,6 +221,7 @@ def _progress() -> Progress:
 
 
 def _print_refusals(rejected: Sequence[Rejected], console: Console) -> None:
+    """Print one line for each refused track or window."""
     for r in rejected:
         where = "" if r.start_s is None else f" at {r.start_s:.2f} s"
         line = f"refused {r.input}{where}: {r.reason}"

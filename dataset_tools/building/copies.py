@@ -89,6 +89,7 @@ def _jobs(
     pulses: Mapping[str, float | None],
     options: BuildOptions,
 ) -> Iterator[CopyJob]:
+    """Yield the job of each track that has training clips."""
     training = [row for row in rows if row["split"] == "train"]
     partner_of = _partners(training, tracks, pulses) if "mixup" in options.augment else {}
     for track, group in groupby(training, key=lambda row: row["track"]):
@@ -162,6 +163,7 @@ def _partner_sound(track: Track, row: Row, options: BuildOptions) -> Sound:
 
 
 def _copy_row(job: CopyJob, row: Row, name: str, parameters: dict[str, Any]) -> Row:
+    """The copy's manifest row: its parent's, with the caption that fits the augmentation."""
     caption, _ = fit(job.options.anchor, caption_after(row["caption"], parameters))
     if caption == row["caption"]:
         changes = row["caption_changes"]

@@ -73,6 +73,7 @@ def split_tracks(
 
 
 def _instrument_combination(track: Track, facets: dict[str, dict[str, float]]) -> list[str]:
+    """A track's instruments: the exact ones, or the most probable by its facets."""
     if track.truth and "instruments" in track.truth:
         return list(track.truth["instruments"])
     found = {v: p for v, p in facets.get("instrument", {}).items() if p > 0.5}
@@ -146,6 +147,7 @@ def _place_by_voice(
 
 
 def _refuse_vocal_windows(placement: Placement, track: Track, record: Record) -> None:
+    """Leave out the clips of an instrumental track that hold a voice."""
     clips = [clip for clip in record.clips if clip.vocal_window is not None]
     probabilities = [clip.vocal_window for clip in clips if clip.vocal_window is not None]
     vocal = vocal_windows(probabilities, placement.vocal[track.id])

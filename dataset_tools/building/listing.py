@@ -74,6 +74,7 @@ def list_tracks(
 
 
 def _all_tracks(requests: Sequence[NamedRequest]) -> Iterator[Track | Rejected]:
+    """Yield the tracks of all requests; those after the first request are for regularisation."""
     for number, (source, request) in enumerate(requests):
         for found in source_tracks(source, request):
             is_reg = number > 0 and isinstance(found, Track)

@@ -40,6 +40,7 @@ def claim_folder(out: Path, options: BuildOptions, *, force: bool) -> None:
 
 
 def _refuse_changes(out: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
+    """InputError names the first option that differs from the earlier build's."""
     old = BuildOptions().resolved() | old  # some options did not exist when it was built
     changed = [name for name in new if old[name] != new[name]]
     if changed:

@@ -57,6 +57,7 @@ def _caption_fields(
 
 
 def _row(track: Track, place: str, clip: ClipFacts, placement: Placement, facets: Facets) -> Row:
+    """The columns of a clip's row that do not concern its caption."""
     return {
         "id": clip.id,
         "source": track.source,

@@ -45,6 +45,7 @@ def histories(
 
 
 def _histories_of_dataset(dataset: Path) -> Iterator[History]:
+    """Yield the distinct histories in a dataset's manifest."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -65,6 +66,7 @@ def _histories_of_dataset(dataset: Path) -> Iterator[History]:
 
 
 def _captions_in_column(table: Path, column: str) -> Iterator[str]:
+    """Yield the cells of a CSV table's column."""
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)

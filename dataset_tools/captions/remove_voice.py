@@ -193,6 +193,7 @@ def _own_part(after: str, lexicon: Lexicon) -> str:
 
 
 def _voice_phrase(part: str, mention: Mention, lexicon: Lexicon) -> _Phrase:
+    """The span of a mentioned voice with its adjectives, verbs and linking words."""
     words = [m for m in _WORD.finditer(part) if m.start() < mention.start]
     while words and words[-1].end() > mention.start:
         words.pop()

@@ -38,6 +38,7 @@ def caption_statistics(captions: Sequence[str], anchor: str) -> dict[str, Any]:
 
 
 def _percentiles(values: Sequence[int]) -> dict[str, int]:
+    """Median, 95th percentile and maximum; zeros without values."""
     if not values:
         return {"p50": 0, "p95": 0, "max": 0}
     p50, p95 = np.percentile(values, (50, 95), method="nearest").tolist()

@@ -55,6 +55,7 @@ def fit(anchor: str, caption: str) -> tuple[str, list[Change]]:
 
 
 def _without_last(text: str) -> str:
+    """The text without its last part, its last word, or its second half."""
     for separator in (", ", " "):
         if separator in text:
             return text.rpartition(separator)[0]
@@ -73,6 +74,7 @@ def _tokenizers() -> "tuple[Tokenizer, ...]":
 
 
 def _tokenizer(folder: Path, pad: str) -> "Tokenizer":
+    """CLIP's tokeniser by the ``tokenizers`` library, from a folder with its vocabulary."""
     from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
     from tokenizers.models import BPE
 

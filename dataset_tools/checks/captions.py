@@ -27,6 +27,7 @@ def check_caption(dataset: Dataset, row: Row) -> Iterator[Finding]:
 
 
 def _wrong_file(path: Path, caption: str) -> str | None:
+    """The fault of a caption file, if it has one."""
     try:
         text = path.read_bytes().decode("utf-8")
     except FileNotFoundError:
@@ -39,6 +40,7 @@ def _wrong_file(path: Path, caption: str) -> str | None:
 
 
 def _wrong_words(caption: str, anchor: str) -> Iterator[str]:
+    """Yield the faults of a caption's text."""
     if not caption.strip():
         yield "empty caption"
     if len(caption.splitlines()) > 1:
@@ -66,6 +68,7 @@ def check_metadata(dataset: Dataset, rows: Sequence[Row]) -> Iterator[Finding]:
 
 
 def _wrong_metadata(path: Path, expected: dict[str, str]) -> str | None:
+    """The fault of a ``metadata.jsonl``, if it has one."""
     if not path.is_file():
         return "missing: images would load without their captions" if expected else None
     try:

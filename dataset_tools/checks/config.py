@@ -56,6 +56,7 @@ def _subsets(config: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _wrong_folders(folder: Path, subsets: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield the faults of the folders that ``dataset.toml`` trains on."""
     named = [str(subset.get("image_dir", "")) for subset in subsets]
     has_reg = any((folder / "reg").glob("*.png"))
     for name in named:
@@ -74,6 +75,7 @@ def _wrong_folders(folder: Path, subsets: list[dict[str, Any]]) -> Iterator[str]
 
 
 def _wrong_values(dataset: Dataset, subsets: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield the options of ``dataset.toml`` that do not fit the dataset."""
     fmt = dataset.fmt
     for subset in subsets:
         name = str(subset.get("image_dir", ""))

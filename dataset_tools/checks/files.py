@@ -59,6 +59,7 @@ def _wrong_image(path: Path, row: Row, fmt: MelFormat, channels: int) -> str | N
 
 
 def _wrong_format(text: str | None, fmt: MelFormat) -> str | None:
+    """The fault of an image's recorded mel format, if it has one."""
     if text is None:
         return "does not say its mel format"
     try:

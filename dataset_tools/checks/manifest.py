@@ -30,6 +30,7 @@ def check_manifest(built: dict[str, Any], rows: Sequence[Row]) -> Iterator[Findi
 
 
 def _missing_values(rows: Sequence[Row]) -> Iterator[Finding]:
+    """Find empty cells of columns that may not be empty, and an empty manifest."""
     if not rows:
         yield Finding("manifest", "manifest.parquet", "not one clip", REBUILD)
     for number, row in enumerate(rows):
@@ -40,6 +41,7 @@ def _missing_values(rows: Sequence[Row]) -> Iterator[Finding]:
 
 
 def _wrong_clip_counts(built: dict[str, Any], rows: Sequence[Row]) -> Iterator[Finding]:
+    """Find differences in number of clips and content from ``dataset.json``."""
     counted = Counter(row["split"] for row in rows)
     promised = {split: n for split, n in built.get("clips", {}).items() if n}
     if promised != counted:
@@ -61,6 +63,7 @@ def _conflicting_ids(rows: Sequence[Row]) -> Iterator[Finding]:
 
 
 def _invalid_values(rows: Sequence[Row]) -> Iterator[Finding]:
+    """Find unknown splits, probabilities outside 0..1 and damaged JSON."""
     for row in rows:
         where = f"{row['split']}/{row['id']}"
         if row["split"] not in SPLITS:
@@ -91,6 +94,7 @@ def _wrong_copies(rows: Sequence[Row]) -> Iterator[Finding]:
 
 
 def _wrong_augmentation(row: Row, split_of: dict[str, str]) -> str | None:
+    """The fault in a row's split and parent, if it has one."""
     parent = row["parent"]
     if row["augmentation"] is not None and row["split"] != "train":
         return "augmented, but not for training"

@@ -40,6 +40,7 @@ def check(
 
 
 def _lines(findings: Sequence[Finding]) -> list[str]:
+    """Findings by kind, at most ``SHOWN`` of each."""
     lines = []
     for kind, group in groupby(sorted(findings, key=lambda f: f.kind), key=lambda f: f.kind):
         alike = list(group)

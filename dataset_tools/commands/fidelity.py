@@ -39,6 +39,7 @@ def fidelity(
 
 
 def _print(report: dict[str, Any]) -> None:
+    """Print the mean and deviation of every loss as a table."""
     from rich.console import Console
     from rich.table import Table
 

@@ -50,6 +50,7 @@ def show(
 
 
 def _write(dataset: "Dataset", details: "ClipDetails", out: Path) -> None:
+    """Write the clip's image in colour and its sound."""
     from dmm.files import whole_file
     from dmm.sound.audio import write_audio
 
@@ -62,6 +63,7 @@ def _write(dataset: "Dataset", details: "ClipDetails", out: Path) -> None:
 
 
 def _lines(dataset: "Dataset", details: "ClipDetails") -> Iterator[str]:
+    """Yield the lines that describe a clip."""
     from ..inspection.show import word_changes
     from ..inspection.show_page import UNITS, VOTES
     from ..inspection.stats_page import number

@@ -42,6 +42,7 @@ def _print_tables(facts: dict[str, Any]) -> None:
 
 
 def _split_table(facts: dict[str, Any]) -> Any:
+    """Clips, hours, tracks and artists of each split."""
     from rich.table import Table
 
     table = Table("split", box=None)
@@ -54,6 +55,7 @@ def _split_table(facts: dict[str, Any]) -> Any:
 
 
 def _measure_table(facts: dict[str, Any]) -> Any:
+    """Percentiles of the measurements of clips."""
     from rich.table import Table
 
     from ..inspection.stats import MEASURES
@@ -71,6 +73,7 @@ def _measure_table(facts: dict[str, Any]) -> Any:
 
 
 def _count_table(facts: dict[str, Any]) -> Any:
+    """The most common values of facets, licences, sources and refusals."""
     from rich.markup import escape
     from rich.table import Table
 

@@ -170,6 +170,7 @@ def _report_json(
     n_test: int,
     measured: list[ClipStages],
 ) -> dict[str, Any]:
+    """The content of ``fidelity.json``."""
     return {
         "schema": SCHEMA,
         "dataset": str(dataset),
@@ -192,6 +193,7 @@ def _report_json(
 def _stage_statistics(
     stage: str, measured: list[ClipStages]
 ) -> Iterator[tuple[str, dict[str, float]]]:
+    """Yield the statistics of each loss after a stage."""
     for name in Loss.__annotations__:
         values = [clip.losses[stage][name] for clip in measured]
         if known := [value for value in values if value is not None]:

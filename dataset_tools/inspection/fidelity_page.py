@@ -73,6 +73,7 @@ def _rows(clips: list[ClipStages], fmt: MelFormat) -> Iterator[tuple[ClipStages,
 
 
 def _players(clip: ClipStages, fmt: MelFormat) -> list[Player]:
+    """A player with image and losses for each stage of a clip."""
     return [
         Player(
             stage,

@@ -45,6 +45,7 @@ def tracks(request: SourceRequest) -> Iterator[Track | Rejected]:
 
 
 def _track(path: Path, root: Path, licence: str | None) -> Track | Rejected:
+    """A track of an audio file, with caption and licence, or the reason to refuse it."""
     name = display_path(path, root)
     try:
         sha256 = file_sha256(path, root)
@@ -105,6 +106,7 @@ def name_caption(name: str) -> str:
 
 
 def _name_words(part: str) -> str:
+    """The words of a file's or folder's name, without numbers and words such as "final"."""
     part = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", part)  # camelCase
     part = re.sub(r"[_\W]+", " ", part).lower()
     part = re.sub(r"\b(track ?\d*|v\d+|final|master|remaster(ed)?|mix ?down|\d+kbps)\b", " ", part)

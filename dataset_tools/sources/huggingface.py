@@ -54,6 +54,7 @@ def tracks(request: SourceRequest) -> Iterator[Track | Rejected]:
 
 
 def _source_rows(source: Path) -> Iterator[SourceRow]:
+    """Yield the rows of Parquet files, of an AudioFolder, or of a dataset on the Hub."""
     if source.is_file() or (source.is_dir() and not audio_files(source)):
         files = [source] if source.is_file() else files_below(source, {".parquet"})
         if not files:
@@ -89,6 +90,7 @@ def _stream_rows(source: Path) -> Iterator[SourceRow]:
 
 
 def _split_rows(split: str, data: Any) -> Iterator[SourceRow]:
+    """Yield the rows of one split, with the names of its classes."""
     import datasets
 
     features = data.features or {}
@@ -119,6 +121,7 @@ def _without_decoding(data: Any, column: str) -> Any:
 
 
 def _track(row: SourceRow, request: SourceRequest) -> Track:
+    """The track of a row; Unusable if it has no caption or no sound."""
     captions = _row_captions(row.values, request.caption_column)
     column = _audio_column(row.values)
     name, sha256, stream = row_sound(row, column, request.input)
@@ -160,6 +163,7 @@ def _row_captions(values: Values, wanted: str | None) -> tuple[str, ...]:
 
 
 def _audio_column(values: Values) -> str:
+    """Name of the column with sound; InputError if there is none."""
     held = [name for name, value in values.items() if isinstance(value, dict) and "bytes" in value]
     found = held or [name for name in AUDIO if isinstance(values.get(name), (str, bytes))]
     if not found:

@@ -60,6 +60,7 @@ def _class_names(metadata: dict[bytes, bytes]) -> dict[str, list[str]]:
 def _names_of_class_numbers(
     values: dict[str, Any], classes: dict[str, list[str]]
 ) -> dict[str, Any]:
+    """The values that are class numbers, replaced by the names of their classes."""
     numbers = {name: values.get(name) for name in classes}
     return {
         name: classes[name][number]

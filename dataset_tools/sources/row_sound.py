@@ -83,6 +83,7 @@ def _local_file(name: str, row: SourceRow, root: Path | None) -> Path | None:
 
 
 def _download(address: str) -> bytes:
+    """The bytes at an address; DmmError if it cannot be read."""
     import fsspec
 
     try:

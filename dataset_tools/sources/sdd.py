@@ -115,6 +115,7 @@ def _usable_rows(cells: list[list[str]], *, valid_only: bool) -> tuple[list[Row]
 
 
 def _row_refusal(row: Row, seen: set[str], paths: dict[int, str]) -> str | None:
+    """The reason to refuse a row of captions, if there is one."""
     track = row["track_id"]
     if not (track.isascii() and track.isdigit() and row["path"] and row["caption_id"]):
         return f"damaged row: caption_id {row['caption_id']!r}, track_id {track!r}, {row['path']!r}"
@@ -130,6 +131,7 @@ def _row_refusal(row: Row, seen: set[str], paths: dict[int, str]) -> str | None:
 def _track(
     root: Path, number: int, rows: list[Row], tables: TrackTables, licence: str | None
 ) -> Track | Rejected:
+    """The track of a number with all its captions, or the reason to refuse it."""
     first, *others = rows
     path = _find_audio(root, first["path"])
     if isinstance(path, str):

@@ -52,6 +52,7 @@ def tracks(request: SourceRequest) -> Iterator[Track | Rejected]:
 
 
 def _track(path: Path, root: Path, index: ClipIndex, licence: str | None) -> Track | Rejected:
+    """The track of a downloaded clip, or the reason to refuse it."""
     name = display_path(path, root)
     if path.with_suffix(".json") in index.broken:
         return Rejected(name, f"sidecar not JSON: {path.stem}.json; mend or remove it")

@@ -72,6 +72,7 @@ class ClipIndex:
         return titled[0] if len(titled) == 1 else None
 
     def _add(self, path: Path, root: Path) -> None:
+        """Read the clips that a JSON file describes; a file that is no JSON is rejected."""
         try:
             if not stays_inside(path, root):
                 raise ValueError("a link that leads out of the folder")
@@ -128,6 +129,7 @@ def _user_text(fields: dict[str, Any], lyrics: list[str]) -> str:
 
 
 def _instrumental(fields: dict[str, Any]) -> bool | None:
+    """The flag for instrumental music, or the opposite of ``has_vocal``; None without both."""
     flags = [fields[key] for key in INSTRUMENTAL if isinstance(fields.get(key), bool)]
     if not flags and isinstance(fields.get("has_vocal"), bool):
         flags = [not fields["has_vocal"]]

@@ -78,6 +78,7 @@ def _file_tags(path: Path) -> list[tuple[str, Any]]:
 
 
 def _common_name(key: str, value: Any) -> str | None:
+    """The common name of a container's key; None if it is not used."""
     if key.startswith("TXXX:"):
         return FREE_NAMES.get(value.desc.lower())
     if key.startswith("----:"):
@@ -129,6 +130,7 @@ def _tempo_words(values: list[str]) -> list[str]:
 
 
 def _describes(comment: str) -> bool:
+    """Whether a comment may describe the sound: short, mostly letters, nothing about origin."""
     letters = sum(character.isalpha() for character in comment)
     return (
         4 <= letters >= len(comment) / 2

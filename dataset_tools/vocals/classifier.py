@@ -110,6 +110,7 @@ class OnnxClassifier:
         return np.stack([sound[start : start + self._frame] for start in starts])
 
     def _run(self, frames: Float[np.ndarray, "n samples"]) -> Float[np.ndarray, " n"]:
+        """The network's probabilities, in batches."""
         parts = [
             self._session.run(None, {self._input: np.ascontiguousarray(frames[i : i + BATCH])})[0]
             for i in range(0, len(frames), BATCH)

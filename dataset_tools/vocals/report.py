@@ -85,6 +85,7 @@ def _row(
     kept: Bool[np.ndarray, " tracks"],
     voice: Float[np.ndarray, " tracks"],
 ) -> PurityRow:
+    """Coverage, purity and recall of the tracks that one function keeps."""
     none = 1 - voice
     return PurityRow(
         name,

@@ -81,6 +81,7 @@ def prediction_type(checkpoint: Path) -> str:
 
 
 def _describe_other(header: Header) -> str:
+    """A sentence on what a checkpoint of neither architecture is."""
     for part, sentence in _OTHERS.items():
         if any(part in name for name in header):
             return sentence

@@ -56,6 +56,7 @@ def load_tokenizers(vocab_size: int = FULL_VOCABULARY) -> tuple[Any, Any]:
 
 
 def _write_tokenizer(folder: Path, name: str, vocab_size: int, pad_token: str) -> None:
+    """Write a tokeniser's files: downloaded for the full vocabulary, else cut from its merges."""
     if vocab_size == FULL_VOCABULARY and _download(folder, name):
         return
     merges = _merge_table()[: vocab_size - 514]
@@ -113,6 +114,7 @@ def _merge_table() -> list[str]:
 
 
 def _vocabulary(merges: list[str]) -> dict[str, int]:
+    """Number of each token: bytes, merged words, start and end."""
     from transformers.models.clip.tokenization_clip import bytes_to_unicode
 
     symbols = list(bytes_to_unicode().values())

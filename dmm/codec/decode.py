@@ -104,6 +104,7 @@ def soft_limit(audio: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
 def _decode_mono(
     levels: UInt8[np.ndarray, "mels frames"], fmt: MelFormat, quality: Quality, lead_in: int
 ) -> Iterator[Float[np.ndarray, "1 _block"]]:
+    """Yield the audio of one channel in blocks."""
     frames = ((m, start) for _, m, start in _with_initial_phase(levels, fmt, lead_in))
     return (sound[None] for sound in retrieve_phase(frames, fmt, ITERATIONS[quality]))
 

@@ -125,6 +125,7 @@ def _decode_mid_side(
 def _side_sign(
     balance: UInt8[np.ndarray, "batch mels frames"], fmt: MelFormat, device: str | torch.device
 ) -> Float[Tensor, "batch frames bins"]:
+    """-1 where the balance leans right, else 1."""
     has_balance = torch.from_numpy(balance.any(axis=(1, 2))).to(device)[:, None, None]
     lean = torch.from_numpy(balance.astype(np.float32) - 128).to(device).mT @ _filterbank(
         fmt, device
@@ -214,6 +215,7 @@ def _retrieve_phase(
 def _stft(
     padded: Float[Tensor, "batch padded"], fmt: MelFormat
 ) -> Complex[Tensor, "batch frames bins"]:
+    """Windowed spectra of frames one hop apart."""
     shape = torch.from_numpy(window(fmt)).to(padded.device)
     return torch.fft.rfft(padded.unfold(-1, fmt.n_fft, fmt.hop_length) * shape)
 

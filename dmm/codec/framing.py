@@ -92,6 +92,7 @@ def stream_stft(
 def _spectra(
     pieces: Iterable[Float[np.ndarray, "_samples"]], fmt: MelFormat
 ) -> Iterator[Complex[np.ndarray, "_frames bins"]]:
+    """Yield windowed spectra of the frames that each piece completes."""
     held = np.zeros(0, np.float32)
     for piece in pieces:
         held = np.concatenate([held, piece])

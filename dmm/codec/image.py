@@ -91,6 +91,7 @@ def _read_pixels(path: Path) -> tuple[np.ndarray, dict[str, Any], dict[int, Any]
 
 
 def _stated_format(path: Path, text: dict[str, Any], exif: dict[int, Any]) -> MelFormat:
+    """The mel format that an image states, ours or Riffusion's; InputError without one."""
     try:
         if CHUNK in text:
             return _own_format(path, text[CHUNK])
@@ -102,6 +103,7 @@ def _stated_format(path: Path, text: dict[str, Any], exif: dict[int, Any]) -> Me
 
 
 def _own_format(path: Path, text: str) -> MelFormat:
+    """Parse our format's JSON; InputError for a newer version."""
     fields = json.loads(text)
     version = fields["version"]
     if version not in VERSIONS:

@@ -125,6 +125,7 @@ def _spread(slopes, todo, stacks, below, phase, stride, top):
 @njit(cache=True)
 @no_type_check
 def _push(cell, todo, stacks, below):
+    """Move a cell from the cells to do onto the stack of its level."""
     level = todo[cell]
     below[cell] = stacks[level]
     stacks[level] = cell

@@ -68,6 +68,7 @@ def reach(fmt: MelFormat, n_iterations: int) -> int:
 
 
 def _in_blocks(blocks: Iterable[Frames]) -> Iterator[Frames]:
+    """Split chunks into blocks of ``BLOCK`` frames: magnitudes, and complex spectra."""
     for magnitude, phasors in blocks:
         for t in range(0, len(magnitude), BLOCK):
             part = magnitude[t : t + BLOCK]

@@ -57,6 +57,7 @@ def ablate(
 
 
 def _print(found: Mapping[str, Any]) -> None:
+    """Print a table for each score, then the notes."""
     from rich.console import Console
 
     console = Console()
@@ -67,6 +68,7 @@ def _print(found: Mapping[str, Any]) -> None:
 
 
 def _table(found: Mapping[str, Any], name: str) -> Any:
+    """The table of one score."""
     from rich.markup import escape
     from rich.table import Table
 

@@ -76,6 +76,7 @@ def _prompts(data: Path) -> list[str]:
 
 
 def _dmm(*words: object) -> None:
+    """Show and run a ``dmm`` command; DmmError if it fails."""
     arguments = [str(word) for word in words]
     command = shlex.join(arguments)
     shown = command if len(command) < 300 else f"{command[:200]} ... {command[-90:]}"

@@ -57,6 +57,7 @@ def check_parts() -> list[PartCheck]:
 
 
 def _python() -> Iterator[PartCheck]:
+    """Check the version of Python."""
     fine = (3, 11) <= sys.version_info < (3, 13)
     yield PartCheck(
         "Python", platform.python_version(), fine, "use 3.11 or 3.12: uv python install"
@@ -64,6 +65,7 @@ def _python() -> Iterator[PartCheck]:
 
 
 def _torch() -> Iterator[PartCheck]:
+    """Check torch and its GPUs."""
     import torch
 
     yield PartCheck("torch", torch.__version__)
@@ -84,6 +86,7 @@ def _torch() -> Iterator[PartCheck]:
 
 
 def _engine() -> Iterator[PartCheck]:
+    """Check git and the clone of sd-scripts."""
     from ..engine import checkout_folder, find_engine, read_pin
 
     yield PartCheck(
@@ -114,6 +117,7 @@ def _sound() -> Iterator[PartCheck]:
 
 
 def _model() -> Iterator[PartCheck]:
+    """Check that the nano model is there."""
     from .demo import NANO
 
     if NANO.is_file():
@@ -123,6 +127,7 @@ def _model() -> Iterator[PartCheck]:
 
 
 def _disk() -> Iterator[PartCheck]:
+    """Check the free space of the current folder's disk."""
     free_gb = shutil.disk_usage(Path.cwd()).free / 1e9
     yield PartCheck(
         "disk",

@@ -86,6 +86,7 @@ def _output_specs(specs: dict[str, TensorSpec], dtype: torch.dtype | None) -> di
 def _fuse_tensor(
     source: TensorFile, name: str, wanted: TensorSpec, changes: Sequence[Change]
 ) -> Tensor:
+    """A base tensor with its changes, in the output's type; ModelError if it overflows."""
     tensor = source.read(name)
     if not changes and tensor.dtype == wanted.dtype:
         return tensor

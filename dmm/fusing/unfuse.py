@@ -163,6 +163,7 @@ def _changed(before: TensorFile, after: TensorFile) -> Iterator[tuple[str, Tenso
 
 
 def _lora_tensors(layer: str, factors: Factors, dtype: torch.dtype) -> dict[str, Tensor]:
+    """The tensors of one layer, by sd-scripts' names."""
     rank = len(factors.down)
     return {
         f"{layer}.lora_down.weight": factors.down.to(dtype),

@@ -60,6 +60,7 @@ def read_factors(lora: Path, base: Path) -> dict[str, Factors]:
 
 
 def _layer_factors(lora: Path, layer: str, tensors: dict[str, Tensor]) -> Factors:
+    """Factors and scale of one layer; ModelError if a tensor is missing or does not fit."""
     try:
         up, down = tensors[f"{layer}.lora_up.weight"], tensors[f"{layer}.lora_down.weight"]
     except KeyError as error:

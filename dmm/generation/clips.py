@@ -81,6 +81,7 @@ class ClipMaker:
             yield self._write(request, len(batch), image, audio, {})
 
     def _make_best(self, batch: Batch, ranking: Ranking, callbacks: Callbacks) -> Iterator[Path]:
+        """Generate all candidates of a prompt, and write those that the ranking keeps."""
         fmt = self.settings.fmt
         parts = _split_batches(batch, self.batch_size)
         images = [image for part in parts for image in self._generate(part, callbacks)]
@@ -97,6 +98,7 @@ class ClipMaker:
             yield self._write(batch[i], len(batch), images[i], sounds[i], result)
 
     def _generate(self, batch: Batch, callbacks: Callbacks) -> list[GeneratedImage]:
+        """Generate the images of a batch, with a note on each that overflowed."""
         callbacks.on_batch(batch)
         images = self.model.generate_images(batch, self.settings, callbacks.before_step)
         for request, image in zip(batch, images, strict=True):
@@ -120,6 +122,7 @@ class ClipMaker:
         return write_clip(self.out, request.clip_id, image.levels, audio, fmt, facts)
 
     def _existing_clips(self, batch: Batch) -> Batch:
+        """The requests whose clips exist with the same settings."""
         return tuple(
             request
             for request in batch
@@ -164,6 +167,7 @@ def make_clips(
 
 
 def _make_here(batches: Sequence[Batch], maker: ClipMaker, callbacks: Callbacks) -> Iterator[Batch]:
+    """Make batch after batch on this machine; yields each finished batch."""
     for batch in batches:
         for sound in maker.make(batch, callbacks):
             callbacks.on_clip(sound)
@@ -205,6 +209,7 @@ def _split_batches(requests: Batch, size: int) -> list[Batch]:
 
 
 def _note_truncation(batches: Sequence[Batch], maker: ClipMaker, callbacks: Callbacks) -> None:
+    """Report prompts that are too long for CLIP."""
     texts = [t for batch in batches for request in batch for t in maker.settings.texts(request)]
     negative = maker.settings.sampling.negative_prompt
     for line in truncation_notes_of(maker.model.path, [negative, *texts]):

@@ -58,6 +58,7 @@ class BatchInvariantUNet:
 def _one_by_one(
     pipeline: Any, noisy: Latents, timestep: torch.Tensor, conditioning: Conditioning
 ) -> Latents:
+    """Predict each clip of a batch on its own."""
     clips = enumerate(noisy.split(1))
     return torch.cat([predict(pipeline, x, timestep, conditioning.rows([i])) for i, x in clips])
 

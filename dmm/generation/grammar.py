@@ -59,6 +59,7 @@ class Grammar(BaseModel, frozen=True, extra="forbid"):
         return [self.prompt(number) for number in _shuffled(size, count, random.Random(seed))]
 
     def _prompts_per_template(self) -> list[int]:
+        """Number of different prompts that each template gives."""
         return [
             prod(
                 comb(len(self.words[slot]), times) for slot, times in _slot_counts(template).items()
@@ -67,6 +68,7 @@ class Grammar(BaseModel, frozen=True, extra="forbid"):
         ]
 
     def _fill_template(self, template: str, number: int) -> str:
+        """The prompt of this number among a template's prompts."""
         taken: dict[str, Iterator[str]] = {}
         for slot, times in reversed(_slot_counts(template).items()):  # the last slot changes first
             choices = list(combinations(self.words[slot], times))

@@ -92,6 +92,7 @@ def open_pipeline(
 
 
 def _load_loras(pipeline: Any, loras: Sequence[Lora], merge: bool) -> None:
+    """Load LoRAs into a pipeline; ModelError if one does not fit."""
     names = [f"lora_{number}" for number in range(len(loras))]
     for lora, name in zip(loras, names, strict=True):
         folder, file = str(lora.path.parent), lora.path.name

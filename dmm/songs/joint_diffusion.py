@@ -80,6 +80,7 @@ class _JointPrediction:
     def _batch(
         self, pipeline: Any, noisy: LongLatent, timestep: torch.Tensor, numbers: range
     ) -> Float[torch.Tensor, "windows channels latent_rows width"]:
+        """The UNet's prediction for a batch of windows."""
         views = torch.cat([noisy[..., self.windows.columns(number)] for number in numbers])
         found = self.predict(pipeline, views, timestep, self.conditioning.rows(numbers))
         self.on_windows(len(numbers))

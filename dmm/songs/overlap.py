@@ -76,6 +76,7 @@ def choose_overlap(
 
 
 def _common_period(left: Beats, right: Beats) -> float | None:
+    """The shorter beat period if both are equal, doubled or halved; else None."""
     if left.period is None or right.period is None:
         return None
     for ratio in (1.0, 2.0, 0.5):
@@ -87,6 +88,7 @@ def _common_period(left: Beats, right: Beats) -> float | None:
 def _onset_agreement(
     left: Float[np.ndarray, " n"], right: Float[np.ndarray, " m"], overlap: int, rate_hz: float
 ) -> float:
+    """Correlation of the onsets of both clips within the overlap, -1..1."""
     if overlap < 2:
         return 0.0
     x, y = (smooth_onsets(part, SHARP_S, rate_hz) for part in (left[-overlap:], right[:overlap]))

@@ -106,6 +106,7 @@ def _song(
     layout: SongLayout,
     facts: dict[str, Any],
 ) -> Song:
+    """The song of an image, with its joints and facts."""
     joints, changes = layout.joints_and_changes()
     timeline, loop = layout.timeline, layout.options.loop
     return Song(
@@ -147,6 +148,7 @@ def generate_song_image(
 def _latents(
     model: LoadedModel, settings: GenerationSettings, layout: SongLayout, callbacks: Callbacks
 ) -> Latents:
+    """Sample the whole song's latent."""
     pipeline, sampling = model.pipeline, settings.sampling
     scheduler = make_scheduler(sampling.sampler, pipeline.scheduler.config)
     scheduler.set_timesteps(sampling.steps)  # some samplers call the UNet twice a step

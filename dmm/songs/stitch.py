@@ -163,6 +163,7 @@ def _by_name(folder: Path) -> list[Path]:
 
 
 def _read_clip(path: Path, override: MelFormat | None) -> FinishedClip:
+    """A finished clip: its image, format, and facts of the JSON beside it."""
     image, fmt = read_image(path, override)
     facts = {}
     beside = path.with_suffix(".json")

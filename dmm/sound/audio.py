@@ -50,6 +50,7 @@ def stream_audio(
 def _mixed_blocks(
     path: Path, channels: int, block_s: float
 ) -> Iterator[tuple[Float[np.ndarray, "channels samples"], int]]:
+    """Yield decoded blocks with 1 or 2 channels; InputError for samples that are not finite."""
     for block, file_sr in decode_blocks(path, block_s):
         if not np.isfinite(block).all():
             raise InputError(f"{path}: holds NaN or infinite samples; export it again")
@@ -59,6 +60,7 @@ def _mixed_blocks(
 def _mix(
     sound: Float[np.ndarray, "file_channels samples"], channels: int
 ) -> Float[np.ndarray, "channels samples"]:
+    """Mix or copy channels to 1 or 2."""
     if channels == len(sound):
         return sound
     if channels == 1:

@@ -149,6 +149,7 @@ def _is_cut(page: bytes) -> bool:
 
 
 def _broken_off(path: Path, decoded_s: float, declared_s: float | None) -> InputError:
+    """The error for a file that ends before its stated length."""
     of = "" if declared_s is None else f" of {declared_s:.1f}"
     return InputError(
         f"{path}: truncated: breaks off or is damaged after {decoded_s:.1f}{of} s; copy it again"

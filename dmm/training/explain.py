@@ -80,6 +80,7 @@ def explain(key: str) -> Explanation:
 
 
 def _meaning(key: str, words: Mapping[str, str]) -> str:
+    """Sentences on what a setting does, and on what reads it instead."""
     help_line = loss_weights().get(key, "")
     what = words["what"] if words else f"{help_line[:1].upper()}{help_line[1:]}." * bool(help_line)
     sentences = [what] if what else []
@@ -102,6 +103,7 @@ def _values_in_ablations(key: str) -> dict[str, tuple[str, ...]]:
 
 
 def _by_value(values: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Names of presets by the value that they state."""
     found: dict[str, tuple[str, ...]] = {}
     for name, value in values.items():
         found[toml_value(value)] = (*found.get(toml_value(value), ()), name)
@@ -114,6 +116,7 @@ def _accepted_values(option: Option) -> str:
 
 
 def _read_by(option: Option) -> str:
+    """The program that reads an option."""
     if option.owner == "launcher":
         return "dmm train"
     if option.owner == "plugin":

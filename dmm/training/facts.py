@@ -126,6 +126,7 @@ def png_size(path: Path) -> tuple[int, int]:
 
 
 def _read_dataset_file(path: Path, parse: Any) -> dict[str, Any]:
+    """Parse a file of the dataset; InputError if it is missing or damaged."""
     if not path.is_file():
         raise InputError(f"{path.parent}: not a dataset (no {path.name}); make one: dmm data build")
     try:
@@ -139,6 +140,7 @@ def _image_paths(dataset: Path, subsets: list[dict[str, Any]]) -> list[Path]:
 
 
 def _resolution(config: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Width and height in pixels; None if ``dataset.toml`` states none."""
     found = config["datasets"][0].get("resolution", config.get("general", {}).get("resolution"))
     if found is None:
         return None

@@ -178,6 +178,7 @@ def parse_settings(pairs: Iterable[str]) -> dict[str, Any]:
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file; PresetError if it is not valid."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -220,6 +221,7 @@ def _unset_keys(keys: Any, place: str) -> dict[str, Any]:
 
 
 def _checked_values(values: Mapping[str, Any], place: str) -> dict[str, Any]:
+    """Values parsed to their options' types; PresetError names the first fault."""
     options = known_options()
     for key in values:
         if key not in options:

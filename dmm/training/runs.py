@@ -99,6 +99,7 @@ def last_value(lines: Iterable[MetricLine], key: str) -> Any:
 
 
 def _parse_metric_line(text: str) -> MetricLine | None:
+    """Parse a line of ``metrics.jsonl``; None if it is damaged or has no step."""
     try:
         line = json.loads(text)
     except json.JSONDecodeError:

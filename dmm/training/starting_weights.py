@@ -134,6 +134,7 @@ def _reduce_rank(down: Tensor, up: Tensor, rank: int) -> tuple[Tensor, Tensor]:
 
 
 def _read_lora(source: Path) -> dict[str, Tensor]:
+    """Tensors of a LoRA; ModelError if the file is none."""
     try:
         tensors = load_file(source)
     except (OSError, SafetensorError) as error:

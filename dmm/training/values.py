@@ -51,6 +51,7 @@ def toml_value(value: Any) -> str:
 
 
 def _parse_list(key: str, text: str) -> list[Any]:
+    """Items of a TOML list, or of words separated by spaces."""
     if text.startswith("["):
         try:
             return tomllib.loads(f"x = {text}")["x"]
@@ -61,6 +62,7 @@ def _parse_list(key: str, text: str) -> list[Any]:
 
 
 def _parse_value(key: str, value: Any, option: Option) -> Any:
+    """One value of the option's type; PresetError if it is not valid."""
     try:
         result = PARSERS[option.kind](value)
     except ValueError as error:

@@ -91,6 +91,7 @@ def print_origin(options: SharedOptions, content: dict[str, Any]) -> None:
 
 
 def _cells(name: str, score: dict[str, Any]) -> list[str]:
+    """Value, interval, real clips' value and excess of a score."""
     if score["value"] is None:
         return ["none", "", "", ""]
     keys = ("real", "excess")
@@ -106,6 +107,7 @@ def _interval(name: str, low: float | None, high: float | None) -> str:
 
 
 def _verdict(change: dict[str, Any]) -> str:
+    """Whether a change is better, and significant, in words."""
     if change["change"] == 0:
         return "the same"
     direction = {True: "better", False: "worse", None: "different"}[change["better"]]

@@ -79,6 +79,7 @@ def _gestures(
 
 
 def _inhalation(end_s: float, formants: tuple[float, ...]) -> list[tuple[float, ...]]:
+    """Curve points of the noise of a breath that ends at ``end_s``."""
     return [
         (end_s - 0.2, 0.0, 0.0, 0.0, 2500.0, *formants),
         (end_s - 0.08, 0.0, 0.12, 0.03, 2500.0, *formants),
@@ -124,6 +125,7 @@ def _consonant(
     vowel: tuple[float, ...],
     voice: Voice,
 ) -> list[tuple[float, ...]]:
+    """Curve points of a consonant before its vowel."""
     formants = _formants(consonant.place, voice) if consonant.place else vowel
     hiss_hz = consonant.hiss_hz * (0.5 + 0.5 * voice.tract)
     span_s = end_s - start_s

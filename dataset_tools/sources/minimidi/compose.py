@@ -85,6 +85,8 @@ def compose(
 def _arrange(
     rng: np.random.Generator, style: Style, pairs: Sequence[tuple[str, str | None]]
 ) -> Arrangement:
+    """Choose tempo, key, instruments and patterns of a piece."""
+
     def choose(options: Sequence[Choice]) -> Choice:
         return options[int(rng.integers(len(options)))]
 
@@ -190,6 +192,7 @@ def _swung(beat: float, swing: float) -> float:
 
 
 def _density(arrangement: Arrangement, style: Style) -> str:
+    """Word for how many notes play: sparse to dense."""
     low, high = style.weak_beat_probability
     place = (arrangement.activity - low) / (high - low)
     players = sum(
@@ -201,6 +204,7 @@ def _density(arrangement: Arrangement, style: Style) -> str:
 
 
 def _valence(arrangement: Arrangement) -> str:
+    """Word for the mood of the mode and the chords."""
     return {
         ("major", True): "happy", ("major", False): "warm",
         ("minor", True): "melancholic", ("minor", False): "dark",

@@ -59,6 +59,7 @@ def _hiss(time_s: Wave, rng: np.random.Generator, sr: int, low_hz: float, high_h
 
 
 def _acoustic(pitch: int, t: Wave, rng: np.random.Generator, sr: int) -> Wave:
+    """A hit of the acoustic kit."""
     if pitch == KICK:
         return _thump(t, 58.0, 150.0, 0.02, 0.11) + 0.05 * _hiss(
             t, rng, sr, 1500.0, 4000.0
@@ -83,6 +84,7 @@ def _acoustic(pitch: int, t: Wave, rng: np.random.Generator, sr: int) -> Wave:
 
 
 def _electronic(pitch: int, t: Wave, rng: np.random.Generator, sr: int) -> Wave:
+    """A hit of the electronic kit."""
     if pitch == KICK:
         return _thump(t, 47.0, 320.0, 0.022, 0.2)
     if pitch == SNARE:

@@ -65,6 +65,7 @@ def phonate(
 
 @compiled
 def _phonate(tracks, a, b, c, noise, sr, hop, open_quotient, decay, jitter, loudness):
+    """The compiled loop of ``phonate``: one sample at a time through source and resonators."""
     n_samples = len(noise)
     out = np.zeros(n_samples, np.float32)
     one, two = np.zeros(6), np.zeros(6)

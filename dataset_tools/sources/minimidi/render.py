@@ -49,6 +49,7 @@ def finish(
 
 
 def _mix_notes(piece: Piece, n_samples: int, sr: int) -> Float[np.ndarray, "2 samples"]:
+    """Mix all notes, without the style's effects."""
     out = np.zeros((2, n_samples), np.float32)
     for note in piece.notes:
         start = round(note.start_s * sr)

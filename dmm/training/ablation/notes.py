@@ -36,6 +36,7 @@ def not_measured(metrics: Collection[str], runs: Sequence[Result]) -> list[str]:
 
 
 def _failed(runs: Sequence[Result]) -> Iterator[str]:
+    """Yield a note on each failed run, and a warning."""
     failed = [run for run in runs if run["status"] == "failed"]
     for run in failed:
         yield f"{_run_name(run)} failed: {run['reason'] or 'no reason was left'}"
@@ -53,6 +54,7 @@ def _unfinished(runs: Sequence[Result]) -> Iterator[str]:
 
 
 def _stopped(runs: Sequence[Result]) -> Iterator[str]:
+    """Yield a note on each run that stopped early."""
     for run in runs:
         if run["status"] == "stopped":
             why = f": {run['reason']}" if run["reason"] else ""
@@ -60,6 +62,7 @@ def _stopped(runs: Sequence[Result]) -> Iterator[str]:
 
 
 def _without_value(runs: Sequence[Result], measured: Sequence[str]) -> Iterator[str]:
+    """Yield a note on each score that finished runs lack."""
     for name in measured:
         done = [run for run in runs if run["status"] in ENDED]
         lacking = [_run_name(run) for run in done if run["values"].get(name) is None]

@@ -118,6 +118,7 @@ def safe_name(preset: str) -> str:
 def _queued_run(
     preset: str, seed: int, out: Path, words: tuple[str, ...], resolve: Resolve
 ) -> QueuedRun:
+    """The run of a preset and a seed; validation is added if the preset has none."""
     settings = resolve(preset, words)
     if not settings.get("validate_every_n_steps"):
         every = max(1, int(settings.get("max_train_steps", DEFAULT_STEPS)) // VALIDATIONS)
@@ -127,6 +128,7 @@ def _queued_run(
 
 
 def _check_comparable(baseline: QueuedRun, other: QueuedRun) -> None:
+    """PresetError if a setting differs that must be equal for all runs."""
     for key in MUST_AGREE:
         ours, theirs = other.settings.get(key), baseline.settings.get(key)
         if ours != theirs:

@@ -150,6 +150,7 @@ def _files_row(name: str, count: int, size: int) -> tuple[str, str, str]:
 
 
 def _memory_row(figures: Forecast) -> tuple[str, str, str]:
+    """The row of GPU memory, compared with the GPU if there is one."""
     if figures.gpu_bytes is None:
         return ("memory", readable_size(figures.memory.allocated), "no GPU here to compare it with")
     overhead = readable_size(CUDA_OVERHEAD_BYTES)
@@ -158,6 +159,7 @@ def _memory_row(figures: Forecast) -> tuple[str, str, str]:
 
 
 def _time_rows(figures: Forecast) -> list[tuple[str, str, str]]:
+    """Rows of a step's and the whole duration; empty unless steps were measured."""
     if not (figures.duration and figures.calibration):
         return []
     took, speed = figures.duration, figures.calibration

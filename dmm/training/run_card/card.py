@@ -71,6 +71,7 @@ def _front_matter(run: Run, metadata: dict[str, str]) -> str:
 
 
 def _title_section(run: Run) -> str:
+    """Title, base, dataset and preset, and a note on a run that did not finish."""
     record = run.record
     base, dataset, preset = (file_names(record.get(key)) for key in ("base", "dataset", "preset"))
     lines = [
@@ -115,6 +116,7 @@ def _licences_section(run: Run) -> str:
 
 
 def _training_section(run: Run, lora: Path) -> str:
+    """Table of facts about the training."""
     record = run.record
     seconds, memory = record.get("seconds_per_step"), record.get("peak_memory_mb")
     facts = {

@@ -141,6 +141,8 @@ def _cut_off_peaks(axes: Any, values: Float[np.ndarray, " points"]) -> None:
 
 
 def _line_panel(title: str, labels: dict[str, str], lines: Sequence[MetricLine]) -> Panel:
+    """A panel with a line for each of these metrics."""
+
     def draw(axes: Any) -> None:
         axes.set_title(title, loc="left", fontsize=9)
         for colour, (key, label) in zip(_colours(len(labels)), labels.items(), strict=True):
@@ -156,6 +158,7 @@ def _line_panel(title: str, labels: dict[str, str], lines: Sequence[MetricLine])
 def _mark_lowest(
     axes: Any, steps: Float[np.ndarray, " points"], values: Float[np.ndarray, " points"]
 ) -> None:
+    """Mark the lowest finite value."""
     if np.isfinite(values).any():
         best = int(np.nanargmin(np.where(np.isfinite(values), values, np.nan)))
         label = f"lowest: {values[best]:.4g} at step {steps[best]:.0f}"

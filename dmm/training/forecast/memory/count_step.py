@@ -86,6 +86,7 @@ def _prepare(base: BaseNetworks, step: TrainingStep) -> list[nn.Module]:
 
 
 def _step_bytes(base: BaseNetworks, step: TrainingStep, trained: list[nn.Module]) -> int:
+    """Peak bytes of a training step's forward and backward pass."""
     shapes, dtype = step.shapes, getattr(torch, step.compute)
     factor = 2 ** (len(shapes.vae_channels) - 1)
     size = (step.batch, shapes.latent_channels, step.height // factor, step.width // factor)
@@ -132,6 +133,7 @@ def _encoding_bytes(vae: Any, step: TrainingStep) -> int:
 
 
 def _decoding_bytes(vae: Any, step: TrainingStep) -> int:
+    """Peak bytes of decoding one image by the VAE."""
     factor = 2 ** (len(step.shapes.vae_channels) - 1)
     size = (1, step.shapes.latent_channels, step.height // factor, step.width // factor)
     latents = _empty(*size, dtype=vae.dtype)

@@ -96,6 +96,7 @@ def _phases(
     vae: int,
     update: int,
 ) -> dict[str, int]:
+    """Bytes in use in each phase of a training, by its name."""
     phases = {
         "a step": resting.resting + counted.step,
         "an update of the weights": resting.resting + update,
@@ -113,6 +114,7 @@ def _phases(
 
 
 def _notes(settings: RunSettings, optimizer: str, state: int | None) -> list[str]:
+    """Sentences on memory that is not counted."""
     notes = []
     if state is None:
         notes.append(f"the state of {optimizer} is not known and not counted")

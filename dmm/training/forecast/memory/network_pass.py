@@ -66,6 +66,7 @@ class LiveBytes(TorchDispatchMode):
         return out
 
     def _count(self, storage: torch.UntypedStorage) -> None:
+        """Count a storage once, until it is freed."""
         key = storage._cdata
         if key not in self._sizes:
             self._sizes[key] = storage.nbytes()
