@@ -60,7 +60,7 @@ class Limits:
     passed through 22 or 32 kHz or a low-rate codec. It must be below half of ``sr``."""
 
 
-def measure(audio: Float[np.ndarray, "channels samples"], sr: int) -> Quality:
+def measure_quality(audio: Float[np.ndarray, "channels samples"], sr: int) -> Quality:
     """Measure one clip; takes about 5 ms for 5 s of mono at 44.1 kHz."""
     means = audio.mean(axis=1, dtype=np.float64)
     return Quality(
@@ -73,7 +73,7 @@ def measure(audio: Float[np.ndarray, "channels samples"], sr: int) -> Quality:
     )
 
 
-def refusal(quality: Quality, limits: Limits) -> str | None:
+def reason_to_refuse(quality: Quality, limits: Limits) -> str | None:
     """Reason to leave a clip out, with value and limit in one line; None if it keeps all limits."""
     q = quality
     if q.clipped > limits.max_clipped:
@@ -88,13 +88,13 @@ def refusal(quality: Quality, limits: Limits) -> str | None:
     return None
 
 
-def gain_for(loudness_lufs: float, target_lufs: float, peak_db: float) -> float:
+def gain_to_loudness(loudness_lufs: float, target_lufs: float, peak_db: float) -> float:
     """Gain in dB that reaches the target loudness, or a peak of -0.1 dBFS if that comes first.
 
     There is no limiter: the model would learn its distortion. A clip with high peaks stays quieter
     instead. 0 for silence.
 
-    >>> gain_for(-20.0, -14.0, peak_db=-10.0), gain_for(-20.0, -14.0, peak_db=-3.1)
+    >>> gain_to_loudness(-20.0, -14.0, peak_db=-10.0), gain_to_loudness(-20.0, -14.0, peak_db=-3.1)
     (6.0, 3.0)
     """
     if math.isinf(loudness_lufs) or math.isinf(peak_db):

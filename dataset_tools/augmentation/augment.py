@@ -2,7 +2,7 @@
 
 All parameters depend on a seed text alone. The ranges are small, so that captions stay true: within
 6 % no slow piece becomes fast, and within two semitones no flute becomes a piccolo. Tempo figures
-and key names do change; ``caption_after`` updates them.
+and key names do change; ``augmented_caption`` updates them.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from jaxtyping import Float, UInt8
 from dmm.errors import InputError
 
 from ..beats import first_beat
-from .mixup import FADE_S, looped, mix
+from .mixup import FADE_S, cut_to_loop, mix
 from .stretch import change_tempo_and_pitch
 
 AUGMENTATIONS = {
@@ -123,7 +123,7 @@ def _roll(
     The seam is crossfaded with the sound after the clip.
     """
     position = int(generator.integers(clip_samples))
-    rotated = np.roll(looped(sound, clip_samples), -position, axis=1)
+    rotated = np.roll(cut_to_loop(sound, clip_samples), -position, axis=1)
     beat = first_beat(rotated, sr)
     return np.roll(rotated, -beat, axis=1), round((position + beat) % clip_samples / sr, 4)
 

@@ -49,7 +49,7 @@ def mix(
         return clip
     n_samples, fade = clip.shape[1], round(FADE_S * sr)
     needed = partner[:, : math.ceil((n_samples + fade) * rate)]
-    follower = looped(_tiled(change_tempo(needed, rate), n_samples + fade), n_samples)
+    follower = cut_to_loop(_tiled(change_tempo(needed, rate), n_samples + fade), n_samples)
     lag = best_lag(curve, onsets(follower, sr))
     follower = np.roll(follower, round(lag * HOP_S * sr), axis=1)
     level = _rms(clip) / max(_rms(follower), 1e-9)
@@ -105,7 +105,7 @@ def best_lag(lead: Float[np.ndarray, " frames"], follower: Float[np.ndarray, " f
     return lag - len(lead) if lag > len(lead) // 2 else lag
 
 
-def looped(
+def cut_to_loop(
     audio: Float[np.ndarray, "channels longer"], n_samples: int
 ) -> Float[np.ndarray, "channels n_samples"]:
     """Cut to ``n_samples`` that loop without a click; the rest is faded into their beginning."""

@@ -31,7 +31,7 @@ from . import tables
 from .attribution import attribution
 from .copies import write_copies
 from .cut import CutJob, cut_track
-from .decide import Facets, Placement, decide, split_tracks
+from .decide import Facets, Placement, place_tracks, split_tracks
 from .listing import list_tracks, source_requests
 from .options import BuildOptions
 from .output_folder import claim_folder, remove_strays
@@ -114,7 +114,9 @@ def _cut_all(
             [(t, to_cut[t.id]) for t in tracks if t.id in to_cut], out, options, workers, records
         )
         usable = [track for track in tracks if records[track.id].clips]
-        placement = decide(usable, records, _fingerprints(out, usable, records), options, facets)
+        placement = place_tracks(
+            usable, records, _fingerprints(out, usable, records), options, facets
+        )
         to_cut = {
             track.id: placement.places[track.id]
             for track in usable

@@ -18,16 +18,16 @@ from dmm.files import sha256_file, write_text
 from dmm.workers import Workers
 
 from ..augmentation.augment import augment, spec_augment
-from ..augmentation.caption_after import caption_after
+from ..augmentation.augmented_caption import augmented_caption
 from ..augmentation.mixup import nearest_rate
-from ..captions.clean import prompt
-from ..captions.tokens import count_tokens, fit
+from ..captions.clean import full_prompt
+from ..captions.tokens import count_tokens, fit_to_token_limit
 from ..dataset import Row
 from ..layout import BUILD_FOLDER
-from ..quality import Quality, measure
+from ..quality import Quality, measure_quality
 from ..sources import Sound, Track, text_sha256
 from .clip_ids import copy_id, window_number
-from .cut import amplified, finite, track_windows
+from .cut import amplified, track_windows, with_none_for_infinity
 from .options import BuildOptions
 from .records import record_key
 
@@ -152,7 +152,9 @@ def _write_clip_copies(
             parameters |= masks
         path = job.folder / "train" / f"{name}.png"
         write_image(path, image, fmt)
-        measured = finite(measure(clip, fmt.sr)) | {"sha256": sha256_file(path)}
+        measured = with_none_for_infinity(measure_quality(clip, fmt.sr)) | {
+            "sha256": sha256_file(path)
+        }
         yield _copy_row(job, row, name, parameters) | measured
 
 
@@ -164,7 +166,9 @@ def _partner_sound(track: Track, row: Row, options: BuildOptions) -> Sound:
 
 def _copy_row(job: CopyJob, row: Row, name: str, parameters: dict[str, Any]) -> Row:
     """The copy's manifest row: its parent's, with the caption that fits the augmentation."""
-    caption, _ = fit(job.options.anchor, caption_after(row["caption"], parameters))
+    caption, _ = fit_to_token_limit(
+        job.options.anchor, augmented_caption(row["caption"], parameters)
+    )
     if caption == row["caption"]:
         changes = row["caption_changes"]
     else:
@@ -175,7 +179,7 @@ def _copy_row(job: CopyJob, row: Row, name: str, parameters: dict[str, Any]) -> 
         "parent": row["id"],
         "caption": caption,
         "caption_changes": changes,
-        "tokens": count_tokens(prompt(job.options.anchor, caption)),
+        "tokens": count_tokens(full_prompt(job.options.anchor, caption)),
         "augmentation": json.dumps(parameters, sort_keys=True),
     }
 

@@ -16,7 +16,7 @@ from dmm.sound.audio import write_audio
 from ..augmentation.mixup import onsets, pulse_s
 from ..beats import first_beat
 from ..fingerprint import audio_fingerprint
-from ..quality import Quality, gain_for, measure, refusal
+from ..quality import Quality, gain_to_loudness, measure_quality, reason_to_refuse
 from ..sources import Rejected, Sound, Track
 from ..windows import LOOK_AHEAD_S, Window, checked_blocks, evenly_spread, level_db, windows
 from .audio_models import caption_embedder, vocal_classifier
@@ -94,7 +94,7 @@ class _Clips:
         """Measure and write a clip; returns the reason if it is refused."""
         job, sr = self.job, self.job.fmt.sr
         clip = amplified(window.sound, gain_db)
-        quality = measure(clip, sr)
+        quality = measure_quality(clip, sr)
         if reason := _reason_to_refuse(clip, quality, job.options):
             return reason
         name = clip_id(job.track.id, window.index)
@@ -109,7 +109,7 @@ class _Clips:
                 id=name,
                 start_s=window.start / sr,
                 gain_db=gain_db,
-                quality=finite(quality),
+                quality=with_none_for_infinity(quality),
                 vocal_window=_vocal_probability(job, mono),
                 sha256=written[f"{name}.png"],
                 pulse_s=pulse_s(onsets(clip, sr)) if "mixup" in job.options.augment else None,
@@ -150,7 +150,7 @@ def _survey_track(job: CutJob) -> Survey:
         if level_db(window.sound) >= SILENCE_DB:
             audible.append(window.index)
             if options.loudness_lufs is not None:
-                qualities.append(measure(window.sound, job.fmt.sr))
+                qualities.append(measure_quality(window.sound, job.fmt.sr))
     return Survey(
         gain_db=_gain_db(qualities, options.loudness_lufs),
         chosen=frozenset(evenly_spread(audible, options.max_clips_per_track)),
@@ -163,7 +163,7 @@ def _gain_db(qualities: list[Quality], target_lufs: float | None) -> float:
     if target_lufs is None or not loud:
         return 0.0
     loudness = 10 * float(np.log10(np.mean(np.power(10, np.array(loud) / 10))))
-    return gain_for(loudness, target_lufs, max(q.peak_db for q in qualities))
+    return gain_to_loudness(loudness, target_lufs, max(q.peak_db for q in qualities))
 
 
 def amplified(sound: Sound, gain_db: float) -> Sound:
@@ -174,10 +174,10 @@ def amplified(sound: Sound, gain_db: float) -> Sound:
 def _reason_to_refuse(clip: Sound, quality: Quality, options: BuildOptions) -> str | None:
     if (level := level_db(clip)) < SILENCE_DB:
         return f"silent: {level:.1f} dBFS RMS, below {SILENCE_DB:.0f}"
-    return refusal(quality, options.quality_limits)
+    return reason_to_refuse(quality, options.quality_limits)
 
 
-def finite(quality: Quality) -> dict[str, float | None]:
+def with_none_for_infinity(quality: Quality) -> dict[str, float | None]:
     """Measurements as JSON values; None for infinite ones."""
     return {name: value if isfinite(value) else None for name, value in asdict(quality).items()}
 

@@ -80,7 +80,7 @@ def _instrument_combination(track: Track, facets: dict[str, dict[str, float]]) -
     return sorted(found, key=lambda value: (-found[value], value))[:COMBO_SIZE]
 
 
-def decide(
+def place_tracks(
     tracks: Sequence[Track],
     records: Mapping[str, Record],
     prints: Mapping[str, np.ndarray],

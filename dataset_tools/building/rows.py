@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..captions.clean import Change, prompt
+from ..captions.clean import Change, full_prompt
 from ..captions.lexicon import load_lexicon
-from ..captions.pipeline import tidy
+from ..captions.pipeline import prepare_caption
 from ..captions.remove_voice import voice_mentions
 from ..captions.tokens import count_tokens
 from ..dataset import Row
@@ -42,13 +42,13 @@ def _caption_fields(
     """The caption of a clip with its tokens and changes; that of a vocal clip names a voice."""
     anchor = options.anchor_for_split("reg" if is_vocal else "train")
     keep_voice = is_vocal or options.vocals == "keep"
-    caption, tokens, changes = tidy(
+    caption, tokens, changes = prepare_caption(
         raw, anchor, keep_voice=keep_voice, reduce=options.reduces_to_descriptors, facets=facets
     )
     if is_vocal and not voice_mentions(caption, load_lexicon()):
         named = f"{caption}, {VOICE_WORD}"
         changes = [*changes, Change("voice named", caption, named)]
-        caption, tokens = named, count_tokens(prompt(anchor, named))
+        caption, tokens = named, count_tokens(full_prompt(anchor, named))
     return {
         "caption": caption,
         "tokens": tokens,

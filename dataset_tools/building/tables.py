@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from dmm.codec.mel import load_format
 from dmm.files import whole_file, write_text
 
-from ..captions.clean import SEPARATOR, caption_prefix, prompt
+from ..captions.clean import SEPARATOR, caption_prefix, full_prompt
 from ..layout import SPLITS
 from ..manifest_schema import SCHEMA
 from ..sources import Rejected
@@ -45,7 +45,7 @@ def write_metadata(folder: Path, rows: Sequence[dict[str, Any]], options: BuildO
     for split in SPLITS:
         clips = [row for row in rows if row["split"] == split]
         anchor = options.anchor_for_split(split)
-        texts = [(f"{row['id']}.png", prompt(anchor, row["caption"])) for row in clips]
+        texts = [(f"{row['id']}.png", full_prompt(anchor, row["caption"])) for row in clips]
         path = folder / split / "metadata.jsonl"
         if texts:
             _write_jsonl(path, [{"file_name": name, "text": text} for name, text in texts])

@@ -94,10 +94,10 @@ def caption_prefix(anchor: str) -> str | None:
     return f"{anchor} {SEPARATOR}" if anchor else None
 
 
-def prompt(anchor: str, caption: str) -> str:
+def full_prompt(anchor: str, caption: str) -> str:
     """Anchor and caption as one text, as a model trained on the dataset is prompted.
 
-    >>> prompt("mel spectrogram music", "slow piano, rain")
+    >>> full_prompt("mel spectrogram music", "slow piano, rain")
     'mel spectrogram music, slow piano, rain'
     """
     return ", ".join(part for part in (anchor, caption) if part)

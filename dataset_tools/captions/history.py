@@ -12,7 +12,7 @@ from pathlib import Path
 from dmm.errors import InputError
 
 from .clean import Change
-from .pipeline import tidy
+from .pipeline import prepare_caption
 
 Edit = tuple[str, str]
 """("same", "removed" or "added", words joined by spaces)."""
@@ -40,7 +40,7 @@ def histories(
         yield from _histories_of_dataset(source)
         return
     for raw in _captions_in_column(source, column):
-        caption, _, changes = tidy(raw, anchor, keep_voice=keep_voice, reduce=reduce)
+        caption, _, changes = prepare_caption(raw, anchor, keep_voice=keep_voice, reduce=reduce)
         yield History(raw, caption, changes)
 
 

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 
 from . import reduce as reduction
-from .clean import Change, clean, prompt
+from .clean import Change, clean, full_prompt
 from .lexicon import load_lexicon
 from .remove_voice import VOICE_TERMS, without_voice
-from .tokens import count_tokens, fit
+from .tokens import count_tokens, fit_to_token_limit
 
 
-def tidy(
+def prepare_caption(
     raw: str,
     anchor: str,
     *,
@@ -17,25 +17,28 @@ def tidy(
     reduce: bool,
     facets: Mapping[str, Mapping[str, float]] | None = None,
 ) -> tuple[str, int, list[Change]]:
-    """Return the caption, the number of tokens of "ANCHOR, caption", and the changes in order.
+    """Prepare a caption; returns it, the tokens of "ANCHOR, caption", and the changes in order.
 
     ``keep_voice`` keeps mentions of voices, for regularisation clips; otherwise they are removed.
     ``reduce`` keeps a few terms only; ``facets`` as in ``reduce.reduce``. The start and end tokens
     are counted; the number is at most 77 unless the anchor alone is longer.
     """
-    caption, changes = tidy_text(raw, keep_voice=keep_voice, reduce=reduce, facets=facets)
-    caption, dropped = fit(anchor, caption)
-    return caption, count_tokens(prompt(anchor, caption)), [*changes, *dropped]
+    caption, changes = clean_and_reduce(raw, keep_voice=keep_voice, reduce=reduce, facets=facets)
+    caption, dropped = fit_to_token_limit(anchor, caption)
+    return caption, count_tokens(full_prompt(anchor, caption)), [*changes, *dropped]
 
 
-def tidy_text(
+def clean_and_reduce(
     raw: str,
     *,
     keep_voice: bool,
     reduce: bool,
     facets: Mapping[str, Mapping[str, float]] | None = None,
 ) -> tuple[str, list[Change]]:
-    """Do everything that ``tidy`` does but count and limit tokens; returns caption and changes."""
+    """Clean a caption, remove voices and reduce it; returns caption and changes.
+
+    Options are those of ``prepare_caption``, which limits the tokens afterwards.
+    """
     lexicon = load_lexicon()
     caption, changes = clean(raw)
     if not keep_voice:

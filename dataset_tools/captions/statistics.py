@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .clean import prompt
+from .clean import full_prompt
 from .lexicon import FACETS, load_lexicon
 from .reduce import is_known
 from .remove_voice import VOICE_TERMS
@@ -20,7 +20,7 @@ def caption_statistics(captions: Sequence[str], anchor: str) -> dict[str, Any]:
     """
     lexicon = load_lexicon()
     words = [len(caption.split()) for caption in captions]
-    tokens = [count_tokens(prompt(anchor, caption)) for caption in captions]
+    tokens = [count_tokens(full_prompt(anchor, caption)) for caption in captions]
     mentions = [lexicon.find(caption) for caption in captions]
     return {
         "captions": len(captions),

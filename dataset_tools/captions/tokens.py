@@ -7,7 +7,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .clean import Change, prompt
+from .clean import Change, full_prompt
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -39,14 +39,14 @@ def count_tokens(text: str) -> int:
     return 2 + max(len(tokens.ids) for tokens in encoded)
 
 
-def fit(anchor: str, caption: str) -> tuple[str, list[Change]]:
+def fit_to_token_limit(anchor: str, caption: str) -> tuple[str, list[Change]]:
     """Drop the last parts, or words of the only part, until "ANCHOR, caption" has 77 tokens.
 
     Returns the caption and the change, if any. At least one letter stays, even if the anchor alone
     is too long.
     """
     fitted = caption
-    while count_tokens(prompt(anchor, fitted)) > MAX_TOKENS:
+    while count_tokens(full_prompt(anchor, fitted)) > MAX_TOKENS:
         shorter = _without_last(fitted)
         if not shorter:
             break

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ..captions.clean import SEPARATOR, prompt
+from ..captions.clean import SEPARATOR, full_prompt
 from ..dataset import Dataset, Row
 from ..finding import REBUILD, Finding
 from ..layout import SPLITS
@@ -58,7 +58,7 @@ def check_metadata(dataset: Dataset, rows: Sequence[Row]) -> Iterator[Finding]:
     for split in SPLITS:
         anchor = dataset.anchor_for_split(split)
         expected = {
-            f"{row['id']}.png": prompt(anchor, row["caption"])
+            f"{row['id']}.png": full_prompt(anchor, row["caption"])
             for row in rows
             if row["split"] == split
         }

@@ -54,11 +54,11 @@ def _write(dataset: "Dataset", details: "ClipDetails", out: Path) -> None:
     from dmm.files import whole_file
     from dmm.sound.audio import write_audio
 
-    from ..inspection.show import clip_sound, coloured
+    from ..inspection.show import clip_sound, image_in_colour
 
     name = details.row["id"]
     with whole_file(out / f"{name}.png") as partial:
-        partial.write_bytes(coloured(dataset.folder / f"{details.path}.png"))
+        partial.write_bytes(image_in_colour(dataset.folder / f"{details.path}.png"))
     write_audio(out / f"{name}.flac", clip_sound(dataset, details)[0], dataset.fmt.sr)
 
 

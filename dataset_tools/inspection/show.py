@@ -63,7 +63,7 @@ def find_clip(rows: Sequence[Row], wanted: str) -> Row:
 
 def show_clip(dataset: Dataset, wanted: str) -> ClipDetails:
     """Collect everything about a clip; InputError if no id, or several, begin with ``wanted``."""
-    from ..captions.clean import prompt
+    from ..captions.clean import full_prompt
 
     row = find_clip(dataset.rows, wanted)
     relatives = [
@@ -73,7 +73,7 @@ def show_clip(dataset: Dataset, wanted: str) -> ClipDetails:
     ]
     return ClipDetails(
         row=row,
-        prompt=prompt(dataset.anchor_for_split(row["split"]), row["caption"]),
+        prompt=full_prompt(dataset.anchor_for_split(row["split"]), row["caption"]),
         facets=json.loads(row["facets"] or "{}"),
         evidence=json.loads(row["vocal_evidence"] or "{}"),
         augmentation=json.loads(row["augmentation"] or "null"),
@@ -113,7 +113,7 @@ def clip_sound(
     return decode(image, fmt), False
 
 
-def coloured(path: Path) -> bytes:
+def image_in_colour(path: Path) -> bytes:
     """PNG of a mel image: grey ones are coloured, stereo ones stay as they are."""
     image, fmt = read_image(path)
     return coloured_png(Image.fromarray(image), dark_is_loud=fmt.level_scale == "power")

@@ -9,7 +9,7 @@ from dmm.pages import data_uri, template
 from dmm.sound.audio import audio_bytes
 
 from ..dataset import Dataset
-from .show import ClipDetails, clip_sound, coloured, word_changes
+from .show import ClipDetails, clip_sound, image_in_colour, word_changes
 from .stats_page import number
 
 TEMPLATE = Path(__file__).with_name("show.html.jinja")
@@ -33,7 +33,7 @@ def render_page(dataset: Dataset, details: ClipDetails) -> str:
         details=details,
         row=details.row,
         fmt=dataset.fmt,
-        picture=data_uri("image/png", coloured(dataset.folder / f"{details.path}.png")),
+        picture=data_uri("image/png", image_in_colour(dataset.folder / f"{details.path}.png")),
         audio=data_uri("audio/flac", audio_bytes(sound, dataset.fmt.sr)),
         is_original=is_original,
         ticks=frequency_ticks(dataset.fmt),

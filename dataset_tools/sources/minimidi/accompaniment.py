@@ -8,7 +8,9 @@ from .patterns import BASS, COMP, DRUMS, FILL
 BASS_RANGE = (29, 48)
 
 
-def comping(pattern: str, chords: list[tuple[int, ...]], beats: int, centre: int) -> list[Event]:
+def chord_notes(
+    pattern: str, chords: list[tuple[int, ...]], beats: int, centre: int
+) -> list[Event]:
     """Notes of chords voiced near ``centre`` and near each other, in the pattern's rhythm."""
     events: list[Event] = []
     pitches: tuple[int, ...] = ()
@@ -52,10 +54,10 @@ def _approach(target: int, start: int, scale: Scale, chord: tuple[int, ...]) -> 
     """Scale tone next to ``target``, on the side of ``start``, adapted to the chord."""
     degrees = scale.degrees(target - 3, target + 3)
     at = [scale.pitch(degree) for degree in degrees].index(target)
-    return scale.over(chord, degrees[at - 1] if start < target else degrees[at + 1])
+    return scale.pitch_over(chord, degrees[at - 1] if start < target else degrees[at + 1])
 
 
-def drumming(pattern: str, n_bars: int, beats: int, phrase_bar: int) -> list[Event]:
+def drum_notes(pattern: str, n_bars: int, beats: int, phrase_bar: int) -> list[Event]:
     """Drum hits, with a fill at the end of each four-bar phrase.
 
     ``phrase_bar`` is the position of the first bar in its phrase, 0..3. Bars shorter than four

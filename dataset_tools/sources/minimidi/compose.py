@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from .accompaniment import bass_line, comping, drumming
+from .accompaniment import bass_line, chord_notes, drum_notes
 from .harmony import KEYS, PROGRESSIONS, Scale
 from .instruments import INSTRUMENTS
 from .melody import Event, MelodyRhythm, melody
@@ -140,7 +140,9 @@ def _compose_lines(
     if arrangement.comp:
         pattern = style.accompaniment_patterns[rng.integers(len(style.accompaniment_patterns))]
         centre = max(58, INSTRUMENTS[arrangement.comp].low + 7)
-        lines.append((arrangement.comp, 0.52, comping(pattern, chords, arrangement.beats, centre)))
+        lines.append(
+            (arrangement.comp, 0.52, chord_notes(pattern, chords, arrangement.beats, centre))
+        )
     if arrangement.bass:
         pattern = style.bass_patterns[rng.integers(len(style.bass_patterns))]
         lines.append((arrangement.bass, 0.85, bass_line(pattern, chords, arrangement.beats, scale)))
@@ -150,7 +152,7 @@ def _compose_lines(
             (
                 arrangement.kit,
                 0.8,
-                drumming(pattern, len(chords), arrangement.beats, arrangement.phrase_bar),
+                drum_notes(pattern, len(chords), arrangement.beats, arrangement.phrase_bar),
             )
         )
     return lines

@@ -25,7 +25,7 @@ Wave = Float[np.ndarray, " samples"]
 
 
 @lru_cache(maxsize=256)
-def hit(kit: str, pitch: int, sr: int) -> Float[np.ndarray, " samples"]:
+def drum_hit(kit: str, pitch: int, sr: int) -> Float[np.ndarray, " samples"]:
     """One stroke at full velocity, peak as in ``_PEAK``. Cached: callers must not write into it."""
     rng = np.random.default_rng([zlib.crc32(kit.encode()), pitch])
     time_s = np.arange(int(0.6 * sr)) / sr
@@ -36,7 +36,7 @@ def hit(kit: str, pitch: int, sr: int) -> Float[np.ndarray, " samples"]:
     return wave
 
 
-def pan(pitch: int) -> float:
+def drum_pan(pitch: int) -> float:
     """Position in the stereo image, -1 (left) to 1 (right)."""
     return _PAN.get(pitch, 0.0)
 

@@ -18,7 +18,7 @@ def chorus(
     return level * _read_at(sound, (time_s - delays_s) * sr)
 
 
-def wow(
+def tape_wow(
     sound: Float[np.ndarray, "2 samples"], sr: int, depth: float, seed: int
 ) -> Float[np.ndarray, "2 samples"]:
     """Sound from a tape whose speed varies by up to ``depth`` (a ratio), 0.9 times a second."""

@@ -50,10 +50,10 @@ class Scale:
         """Pitch class a semitone below the tonic."""
         return (self.tonic - 1) % 12
 
-    def over(self, chord: tuple[int, ...], degree: int) -> int:
+    def pitch_over(self, chord: tuple[int, ...], degree: int) -> int:
         """Pitch of a degree over a chord: in minor, with the raised seventh if the chord has it.
 
-        >>> Scale(9, "minor").over((4, 8, 11), 7 * 5 + 6)
+        >>> Scale(9, "minor").pitch_over((4, 8, 11), 7 * 5 + 6)
         80
         """
         raised = self.mode == "minor" and degree % 7 == 6 and self.leading_tone in chord

@@ -71,7 +71,7 @@ def melody(
             if strong:
                 at = _snap(at, degrees, scale, chord)
             accent = 0.85 if beat == 0 else 0.7 if strong else 0.55
-            pitch = scale.over(chord, degrees[at])
+            pitch = scale.pitch_over(chord, degrees[at])
             events.append(Event(bar * settings.beats + beat, length, pitch, accent))
     return events
 
@@ -82,5 +82,7 @@ def _reflect(at: int, size: int) -> int:
 
 def _snap(at: int, degrees: list[int], scale: Scale, chord: tuple[int, ...]) -> int:
     """Index of the nearest degree that belongs to the chord."""
-    fitting = [i for i, degree in enumerate(degrees) if scale.over(chord, degree) % 12 in chord]
+    fitting = [
+        i for i, degree in enumerate(degrees) if scale.pitch_over(chord, degree) % 12 in chord
+    ]
     return min(fitting, key=lambda i: abs(i - at))

@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy import fft
 
-from .drums import KITS, hit, pan
-from .effects import chorus, record_noise, wow
+from .drums import KITS, drum_hit, drum_pan
+from .effects import chorus, record_noise, tape_wow
 from .instruments import INSTRUMENTS
 from .kernels import add_note
 from .piece import Note, Piece
@@ -27,10 +27,10 @@ SOFT_BELOW = 60
 
 def render(piece: Piece, sr: int) -> Float[np.ndarray, "2 samples"]:
     """Render to float32 stereo, round(duration_s * sr) samples; peak < 0.99, RMS near -20 dBFS."""
-    return finish(_mix_notes(piece, round(piece.duration_s * sr), sr), piece, sr)
+    return add_effects_and_level(_mix_notes(piece, round(piece.duration_s * sr), sr), piece, sr)
 
 
-def finish(
+def add_effects_and_level(
     dry: Float[np.ndarray, "2 samples"], piece: Piece, sr: int
 ) -> Float[np.ndarray, "2 samples"]:
     """Apply the effects of the piece's style to dry sound, and set its level."""
@@ -39,7 +39,7 @@ def finish(
         dry = dry + chorus(dry, sr, style.chorus)
     mix = _add_effects(dry, sr, style, 60 / piece.tempo_bpm)
     if style.tape:
-        mix = wow(mix, sr, style.tape, piece.seed)
+        mix = tape_wow(mix, sr, style.tape, piece.seed)
     rms = np.sqrt(np.mean(np.square(mix)))
     mix *= np.float32((TARGET_RMS / max(rms, 1e-6)) ** LEVELLING)
     if style.vinyl:
@@ -67,7 +67,7 @@ def _mix_notes(piece: Piece, n_samples: int, sr: int) -> Float[np.ndarray, "2 sa
 def _note_audio(note: Note, sr: int) -> tuple[Float[np.ndarray, " samples"], float, float]:
     """Waveform, pan and release time constant (s) of a note or a drum hit."""
     if note.instrument in KITS:
-        return hit(note.instrument, note.pitch, sr), pan(note.pitch), 1.0
+        return drum_hit(note.instrument, note.pitch, sr), drum_pan(note.pitch), 1.0
     instrument = INSTRUMENTS[note.instrument]
     wave = held_note(note.instrument, note.pitch, sr, note.velocity < SOFT_BELOW)
     return wave, instrument.pan, instrument.release_s

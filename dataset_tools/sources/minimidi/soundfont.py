@@ -21,7 +21,7 @@ from dmm.files import sha256_file
 
 from .instruments import INSTRUMENTS
 from .piece import Note, Piece
-from .render import finish
+from .render import add_effects_and_level
 
 DRUM_CHANNEL, DRUM_BANK = 9, 128
 """Percussion is channel 10, which programs count as 9."""
@@ -67,7 +67,7 @@ def render_soundfont(piece: Piece, soundfont: Path, sr: int) -> Float[np.ndarray
         dry = _play_notes(synth, piece, channels, sr)
     finally:
         synth.delete()
-    return finish(dry, piece, sr)
+    return add_effects_and_level(dry, piece, sr)
 
 
 @contextmanager

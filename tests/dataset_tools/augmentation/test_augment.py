@@ -9,7 +9,7 @@ from dataset_tools.augmentation.augment import (
     parse_names,
     spec_augment,
 )
-from dataset_tools.augmentation.caption_after import caption_after
+from dataset_tools.augmentation.augmented_caption import augmented_caption
 from dataset_tools.augmentation.mixup import onsets, pulse_s
 from dataset_tools.augmentation.stretch import change_tempo, change_tempo_and_pitch
 from dmm.errors import InputError
@@ -191,4 +191,4 @@ def test_an_unknown_name_is_refused_with_those_there_are():
     ],
 )
 def test_captions_stay_true(caption, parameters, updated):
-    assert caption_after(caption, parameters) == updated
+    assert augmented_caption(caption, parameters) == updated

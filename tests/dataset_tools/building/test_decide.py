@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dataset_tools.building.decide import decide
+from dataset_tools.building.decide import place_tracks
 from dataset_tools.building.options import BuildOptions
 from dataset_tools.building.records import (
     ClipFacts,
@@ -37,7 +37,7 @@ def placed(tracks, scores=None, prints=None, **options):
     rng = np.random.default_rng(0)
     prints = {c: rng.integers(0, 2**32, 200, np.uint32) for c in clips} | (prints or {})
     options = BuildOptions(vocal_classifier="none", **options)
-    return decide(tracks, records, prints, options, {t.id: {} for t in tracks})
+    return place_tracks(tracks, records, prints, options, {t.id: {} for t in tracks})
 
 
 def test_sung_tracks_become_regularisation_and_others_are_trained_on():

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataset_tools.captions.clean import caption_prefix, check_anchor, clean, prompt
+from dataset_tools.captions.clean import caption_prefix, check_anchor, clean, full_prompt
 from dataset_tools.sources import Rejected, SourceRequest, track_id
 from dataset_tools.sources.folder import tracks
 from dataset_tools.sources.tags import read_tags, tag_caption
@@ -115,7 +115,7 @@ def test_sentences_become_comma_parts_and_abbreviations_stay(raw, caption):
 
 
 def test_an_empty_anchor_or_caption_leaves_no_comma_behind():
-    assert [prompt("a", "b"), prompt("", "b"), prompt("a", "")] == ["a, b", "b", "a"]
+    assert [full_prompt("a", "b"), full_prompt("", "b"), full_prompt("a", "")] == ["a, b", "b", "a"]
 
 
 def test_anchor_goes_in_front_of_the_separator_or_is_left_out():

@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataset_tools.captions.lexicon import FACETS, load_lexicon
-from dataset_tools.captions.pipeline import tidy, tidy_text
+from dataset_tools.captions.pipeline import clean_and_reduce, prepare_caption
 from dataset_tools.captions.reduce import reduce
-from dataset_tools.captions.tokens import MAX_TOKENS, count_tokens, fit
+from dataset_tools.captions.tokens import MAX_TOKENS, count_tokens, fit_to_token_limit
 
 LEXICON = load_lexicon()
 WORDS = st.sampled_from(
@@ -68,7 +68,7 @@ def test_a_voice_is_kept_before_other_instruments():
 @given(st.lists(WORDS, max_size=25).map(" ".join))
 @settings(max_examples=200, deadline=None)
 def test_reduction_settles_and_changes_lead_from_raw_to_result(raw):
-    caption, changes = tidy_text(raw, keep_voice=False, reduce=True)
+    caption, changes = clean_and_reduce(raw, keep_voice=False, reduce=True)
     assert len(caption.split(", ")) <= 5 or not changes
     assert reduced(caption) == caption
     texts = [raw, *(change.after for change in changes)]
@@ -78,10 +78,12 @@ def test_reduction_settles_and_changes_lead_from_raw_to_result(raw):
 def test_voices_are_not_added_again_from_facets():
     facets = {"instrument": {"voice": 0.99, "harp": 0.9}}
     assert (
-        tidy_text("piano, singer", keep_voice=False, reduce=True, facets=facets)[0] == "piano, harp"
+        clean_and_reduce("piano, singer", keep_voice=False, reduce=True, facets=facets)[0]
+        == "piano, harp"
     )
     assert (
-        tidy_text("piano, singer", keep_voice=True, reduce=True, facets=facets)[0] == "piano, voice"
+        clean_and_reduce("piano, singer", keep_voice=True, reduce=True, facets=facets)[0]
+        == "piano, voice"
     )
 
 
@@ -104,17 +106,17 @@ def test_tokens_are_those_of_the_trainers_tokenisers():
 
 @pytest.mark.parametrize("caption", ["piano, " * 60 + "end", "1 2 3 4 5 6 7 " * 20, "9" * 300, ""])
 def test_every_prompt_fits(caption):
-    fitted, changes = fit("mel spectrogram music", caption)
+    fitted, changes = fit_to_token_limit("mel spectrogram music", caption)
     assert count_tokens(f"mel spectrogram music, {fitted}") <= MAX_TOKENS
     assert caption.startswith(fitted) and bool(changes) == (fitted != caption)
 
 
 def test_an_anchor_that_is_too_long_ends_too():
-    assert len(fit("x 1 " * 60, "piano, slow")[0]) == 1
+    assert len(fit_to_token_limit("x 1 " * 60, "piano, slow")[0]) == 1
 
 
 def test_a_caption_passes_all_steps():
-    caption, tokens, changes = tidy(
+    caption, tokens, changes = prepare_caption(
         "Slow piano ballad.\nWith a male voice | ",
         "mel spectrogram music",
         keep_voice=False,

@@ -20,7 +20,7 @@ from dataset_tools.sources.minimidi import (
     to_midi,
     truth,
 )
-from dataset_tools.sources.minimidi.accompaniment import drumming
+from dataset_tools.sources.minimidi.accompaniment import drum_notes
 from dataset_tools.sources.minimidi.captions import SYNONYMS, pace
 from dataset_tools.sources.minimidi.drums import KITS
 from dataset_tools.sources.minimidi.harmony import KEYS, SCALES
@@ -164,7 +164,7 @@ def test_the_source_passes_unseen_on_and_has_other_ids():
 def test_drums_fill_the_last_bar_of_every_phrase():
     for first, expected in ((0, {3, 7}), (2, {1, 5})):
         bars = [set() for _ in range(8)]
-        for hit in drumming("backbeat", 8, 4, first):
+        for hit in drum_notes("backbeat", 8, 4, first):
             bars[int(hit.beat // 4)].add((hit.beat % 4, hit.pitch))
         usual = bars[0]
         assert {i for i, bar in enumerate(bars) if bar != usual} == expected

@@ -13,7 +13,7 @@ from dataset_tools.sources.minimidi.effects import (
     CHORUS_SWING_S,
     chorus,
     record_noise,
-    wow,
+    tape_wow,
 )
 from dataset_tools.sources.minimidi.instruments import INSTRUMENTS
 from dataset_tools.sources.minimidi.styles import STYLES
@@ -124,7 +124,7 @@ def test_chorus_copies_lie_on_either_side_of_its_delay():
 
 
 def test_wow_bends_the_pitch_by_its_depth_and_keeps_it_on_average():
-    depth, sound = 0.004, wow(sine(1000), SR, 0.004, seed=3)[0, 1000:-1000]
+    depth, sound = 0.004, tape_wow(sine(1000), SR, 0.004, seed=3)[0, 1000:-1000]
     phase = np.unwrap(np.angle(np.asarray(signal.hilbert(sound))))
     hz = signal.savgol_filter(np.diff(phase) * SR / (2 * np.pi), 501, 1)[1000:-1000]
     assert hz.mean() == pytest.approx(1000, rel=5e-4)

@@ -20,16 +20,16 @@ KEY = re.compile(
 SOLO = re.compile(r"\b(solo|unaccompanied|alone)\b\s*", re.I)
 
 
-def caption_after(caption: str, parameters: dict[str, Any]) -> str:
+def augmented_caption(caption: str, parameters: dict[str, Any]) -> str:
     """Caption of a clip after an augmentation with these parameters, as ``augment`` returns them.
 
     Tempo figures and key names are changed with tempo and pitch. After a mixup, whose parameters
     must hold the partner's ``caption``, the partner's instruments are added, and "solo", "no drums"
     and key names are removed, as they may be wrong now; mood, genre and tempo stay.
 
-    >>> caption_after("piano in C minor, 120 bpm", {"tempo": 1.05, "pitch_semitones": 2})
+    >>> augmented_caption("piano in C minor, 120 bpm", {"tempo": 1.05, "pitch_semitones": 2})
     'piano in D minor, 126 bpm'
-    >>> caption_after("solo flute", {"mixup": {"ratio": 0.6, "caption": "bass, 90 bpm"}})
+    >>> augmented_caption("solo flute", {"mixup": {"ratio": 0.6, "caption": "bass, 90 bpm"}})
     'flute, bass'
     """
     updated = _with_tempo(caption, parameters.get("tempo", 1.0))
