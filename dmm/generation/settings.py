@@ -105,7 +105,9 @@ def default_sampling(model: Path, loras: Sequence[Lora] = ()) -> Sampling:
     for name, kind in (("sampler", str), ("steps", int), ("guidance", float)):
         stated = {str(lora.path): read_metadata(lora.path).get(f"dmm_{name}") for lora in loras}
         named = {path: value for path, value in stated.items() if value}
-        value = _common(named, name, f"--{name}", str) or read_metadata(model).get(f"dmm_{name}")
+        value = _value_in_common(named, name, f"--{name}", str) or read_metadata(model).get(
+            f"dmm_{name}"
+        )
         try:
             found |= {name: kind(value)} if value else {}
         except ValueError as error:
