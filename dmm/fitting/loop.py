@@ -1,10 +1,11 @@
-"""Training loop for small networks: AdamW, cosine schedule, averaged weights, resumable.
+"""Training loop for small networks: AdamW or Muon, averaged weights, validation, resumable.
 
 Batches are sampled on the CPU by generators seeded with (seed, step, share). So an interrupted run
 continues with the same batches; on a CPU it ends in the same weights, bit for bit.
 """
 
 import copy
+import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -24,11 +25,16 @@ from .state import fingerprint, load_state, save_state
 
 SAVE_EVERY_S = 120
 """Seconds between two writes of the state."""
+VALIDATE_EVERY_S = 600
+"""Seconds between two validations."""
+
+Validate = Callable[[nn.Module], Mapping[str, float]]
+"""Averaged weights to figures by name, the main one first; lower is better."""
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """Steps, batch size and learning rate: linear warm-up, then cosine to 0."""
+    """Steps, batch size and learning rate: linear warm-up, constant, then cosine to 0."""
 
     steps: int
     batch_size: int
@@ -39,14 +45,21 @@ class Schedule:
     ema_decay: float = 0.995
     """Decay of the averaged weights per step; lower in the first steps."""
     optimizer: str = "adamw"
-    """Or ``muon``: 2.5 times fewer steps for a small UNet; its rate is about 1e-2."""
+    """Or ``muon``: 2.5 times fewer steps for a small UNet; its rate is about 5e-3."""
+    decay: float = 1.0
+    """Share of the steps after the warm-up in which the rate falls, at the end."""
 
     def rate(self, step: int) -> float:
         """Learning rate at a step."""
         if step < self.warmup:
             return self.learning_rate * (step + 1) / self.warmup
-        done = (step - self.warmup) / max(1, self.steps - self.warmup)
+        falling = max(1, round(self.decay * (self.steps - self.warmup)))
+        done = max(0.0, (step - self.steps + falling) / falling)
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+
+
+LATER_FIELDS = {"optimizer": "adamw", "decay": 1.0}
+"""Fields that states of earlier versions lack, with the values that those versions used."""
 
 
 def fit(
@@ -60,6 +73,7 @@ def fit(
     *,
     rate_factors: Mapping[str, float] | None = None,
     data: str = "",
+    validate: Validate | None = None,
 ) -> nn.Module:
     """Minimise ``loss(generator)`` over the model's parameters; returns averaged weights.
 
@@ -71,6 +85,9 @@ def fit(
     ``state`` is a file that is written every two minutes, and read if it exists. InputError if its
     run had another seed, schedule (``steps`` may differ), ``data``, starting weights, factors or
     number of shares. DmmError for a loss that is not finite.
+
+    ``validate`` is called every ten minutes and after the last step. Its figures are shown, and
+    appended to a ``.jsonl`` file beside ``state``, a line each with the ``step``.
     """
     factors = rate_factors or {}
     settings = _settings(model, schedule, seed, compute, factors, data)
@@ -78,7 +95,8 @@ def fit(
     average = copy.deepcopy(model).requires_grad_(False)
     optimizer = _optimizer(model, schedule, factors)
     first = load_state(state, settings, model, average, optimizer)
-    saved_at = time.monotonic()
+    saved_at = validated_at = time.monotonic()
+    validation = ""
     with _bar(name, schedule.steps, compute) as advance:
         advance(first)
         for step in range(first, schedule.steps):
@@ -89,12 +107,29 @@ def fit(
                     f"look for damaged data ({state} keeps the last good state)"
                 )
             _update_average(average, model, min(schedule.ema_decay, (step + 1) / (step + 10)))
-            advance(note=f"loss {value:.4f}")
-            is_due = time.monotonic() - saved_at > SAVE_EVERY_S or step + 1 == schedule.steps
+            is_last = step + 1 == schedule.steps
+            if validate and (is_last or time.monotonic() - validated_at > VALIDATE_EVERY_S):
+                validation = _validation_note(validate(average), step + 1, state, compute)
+                validated_at = time.monotonic()
+            advance(note=f"loss {value:.4f}{validation}")
+            is_due = is_last or time.monotonic() - saved_at > SAVE_EVERY_S
             if is_due and compute.is_main:
                 save_state(state, settings, step + 1, model, average, optimizer)
                 saved_at = time.monotonic()
     return average.eval()
+
+
+def _validation_note(figures: Mapping[str, float], step: int, state: Path, compute: Compute) -> str:
+    """Append a step's figures to the run's ``.jsonl`` file; returns the first one as text."""
+    if not figures:
+        return ""
+    if compute.is_main:
+        path = state.with_suffix(".jsonl")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": step, **figures}) + "\n")
+    name, value = next(iter(figures.items()))
+    return f", {name} {value:.4f}"
 
 
 def _settings(
@@ -120,8 +155,9 @@ def _settings(
         **asdict(schedule),
     }
     del settings["steps"]
-    if settings["optimizer"] == "adamw":
-        del settings["optimizer"]  # states written before there was a choice lack it
+    for name, default in LATER_FIELDS.items():
+        if settings[name] == default:
+            del settings[name]
     return settings
 
 

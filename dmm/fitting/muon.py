@@ -25,7 +25,10 @@ ENDS = ("conv_in.", "conv_out.")
 
 
 class Muon(torch.optim.Optimizer):
-    """Takes groups with ``kind`` ``muon`` or ``adam``, as ``muon_groups`` makes them."""
+    """Takes groups with ``kind`` ``muon`` or ``adam``, as ``muon_groups`` makes them.
+
+    In a group without ``kind``, as sd-scripts makes them, AdamW trains biases and norms only.
+    """
 
     def __init__(
         self,
@@ -43,7 +46,11 @@ class Muon(torch.optim.Optimizer):
         """Change every weight that has a gradient."""
         for group in self.param_groups:
             learning = [weight for weight in group["params"] if weight.grad is not None]
-            (self._step_muon if group["kind"] == "muon" else self._step_adam)(group, learning)
+            kinds: dict[str, list[Tensor]] = {"muon": [], "adam": []}
+            for weight in learning:
+                kinds[group.get("kind") or _kind(weight)].append(weight)
+            self._step_muon(group, kinds["muon"])
+            self._step_adam(group, kinds["adam"])
 
     def _step_muon(self, group: Mapping[str, Any], weights: list[Tensor]) -> None:
         by_size: dict[torch.Size, list[tuple[Tensor, Tensor]]] = defaultdict(list)
@@ -81,6 +88,10 @@ class Muon(torch.optim.Optimizer):
         torch._foreach_div_(roots, (1 - second**taken) ** 0.5)
         torch._foreach_add_(roots, 1e-8)
         torch._foreach_addcdiv_(weights, means, roots, -group["lr"] / (1 - first**taken))
+
+
+def _kind(weight: Tensor) -> str:
+    return "muon" if weight.ndim > 1 else "adam"
 
 
 @torch.no_grad()

@@ -1,3 +1,4 @@
+import json
 import os
 import socket
 import subprocess
@@ -119,6 +120,24 @@ def test_a_finished_run_may_get_more_steps(tmp_path):
     short = _fit(tmp_path / "state.pt", steps=2).weight.clone()
     longer = _fit(tmp_path / "state.pt", steps=4, calls=2)
     assert not torch.equal(short, longer.weight)
+
+
+def test_a_rate_that_falls_late_is_constant_before():
+    schedule = Schedule(110, 1, 1.0, warmup=10, decay=0.5)
+    rates = [schedule.rate(step) for step in (9, 30, 60, 85, 109)]
+    assert rates == pytest.approx([1, 1, 1, 0.5, 0], abs=0.001)
+
+
+def test_validation_is_recorded_when_due_and_at_the_end(tmp_path, monkeypatch):
+    monkeypatch.setattr("dmm.fitting.loop.VALIDATE_EVERY_S", -1)
+
+    def distance(model):
+        return {"distance": float((model.weight - 1).abs().max())}
+
+    last = _fit(tmp_path / "state.pt", steps=4, validate=distance)
+    lines = (tmp_path / "state.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [1, 2, 3, 4]
+    assert json.loads(lines[-1])["distance"] == pytest.approx(distance(last)["distance"])
 
 
 def test_a_file_that_is_no_state_is_refused_by_name(tmp_path):

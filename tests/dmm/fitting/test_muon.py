@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -37,6 +39,19 @@ def test_ends_biases_and_tables_are_left_to_adam():
     assert [w.shape for w in groups["muon"]["params"]] == [(4, 4, 3, 3)]
     assert len(groups["adam"]["params"]) == 4
     assert groups["adam"]["factor"] == ADAM_SHARE
+
+
+def test_groups_without_a_kind_are_split_by_dimensions():
+    layer = nn.Linear(8, 8)
+    named = Muon(muon_groups({}, layer), lr=0.1)
+    for group in named.param_groups:
+        group["lr"] = 0.1
+    other = copy.deepcopy(layer)
+    plain = Muon([{"params": list(other.parameters())}], lr=0.1)
+    for model, optimizer in ((layer, named), (other, plain)):
+        model(torch.ones(2, 8)).square().mean().backward()
+        optimizer.step()
+    assert torch.equal(layer.weight, other.weight) and torch.equal(layer.bias, other.bias)
 
 
 def test_adams_part_is_torchs_adam():
