@@ -12,10 +12,14 @@ from .header import Header, read_header, read_metadata
 from .lora_layers import lora_layers
 from .sd15_shapes import Sd15Shapes
 
+LATENTS = "dmm_latents"
+"""Metadata key of a base and its LoRAs: identity of the VAE's latents, if the base states one."""
+
 
 def check_lora(lora: Path, base: Path) -> None:
     """Raise ModelError if the LoRA has layers that the base lacks or has in other sizes.
 
+    Also if it was trained on latents of another VAE, such as those of an earlier nano.
     LoRAs with the names of other trainers are not checked; diffusers reads them.
     """
     header = read_header(lora)
@@ -32,6 +36,12 @@ def check_lora(lora: Path, base: Path) -> None:
         if reason:
             trained_on = read_metadata(lora).get("ss_sd_model_name", "another model")
             raise ModelError(f"{lora}: was trained on {trained_on}, not on {base}, {reason}")
+    theirs, ours = (read_metadata(path).get(LATENTS, "none stated") for path in (lora, base))
+    if theirs != ours:
+        raise ModelError(
+            f"{lora}: was trained on other latents than those of {base} ({theirs}, not {ours}); "
+            "use the base that it was trained on, or train it again on this one"
+        )
 
 
 def _lora_sizes(header: Header) -> dict[str, tuple[int, ...]]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..checkpoints.architecture import Shapes, read_architecture
 from ..checkpoints.header import read_metadata
-from ..checkpoints.lora import clip_skip
+from ..checkpoints.lora import LATENTS, clip_skip
 from ..errors import ModelError
 from ..generation.loading import Lora
 from ..model_cards import sha256_of
@@ -79,7 +79,9 @@ def extracted_metadata(
 
 def lora_metadata(base: Path, shapes: Shapes, title: str, rank: int) -> dict[str, str]:
     """Metadata by which sd-scripts and other programs recognise a LoRA."""
+    latents = read_metadata(base).get(LATENTS)
     return {
+        **({LATENTS: latents} if latents else {}),
         "format": "pt",
         "modelspec.sai_model_spec": "1.0.1",
         "modelspec.architecture": ARCHITECTURES[shapes.kind] + "/lora",

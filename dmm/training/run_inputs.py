@@ -11,6 +11,8 @@ from typing import Any
 import toml
 
 from ..checkpoints.architecture import Shapes, read_architecture, refuse_custom_layout
+from ..checkpoints.header import read_metadata
+from ..checkpoints.lora import LATENTS
 from ..checkpoints.tokenizers import tokenizer_folder
 from ..engine import read_pin
 from ..errors import InputError
@@ -131,7 +133,9 @@ def lora_metadata(inputs: RunInputs) -> list[str]:
         values["clip_skip"] = str(clip_skip)
     if huber := _huber_in_words(inputs.settings):
         values["huber"] = huber
-    return [f"dmm_{key}={value}" for key, value in values.items()]
+    words = [f"dmm_{key}={value}" for key, value in values.items()]
+    latents = read_metadata(inputs.base).get(LATENTS)
+    return [*words, f"{LATENTS}={latents}"] if latents else words
 
 
 def _huber_in_words(settings: RunSettings) -> str | None:

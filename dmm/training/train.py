@@ -62,6 +62,10 @@ def train(
             starting_weights = write_starting_weights(
                 from_weights, target, inputs.settings, base, inputs.format_name
             )
+    if inputs.settings["cache_latents_to_disk"]:
+        from .latent_cache import claim_latents  # imports torch
+
+        claim_latents(dataset, base)
     engine = set_up_engine()
     write_engine_files(inputs, out, name, state, starting_weights)
     _write_record(out, record, {"status": "started"})

@@ -4,7 +4,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from dmm.checkpoints.lora import check_lora, clip_skip
+from dmm.checkpoints.lora import LATENTS, check_lora, clip_skip
 from dmm.checkpoints.lora_layers import lora_layers
 from dmm.errors import ModelError
 from dmm.pretraining.nano import NANO
@@ -33,6 +33,27 @@ def lora(tmp_path):
 def test_the_embedded_lora_with_convolutions_fits_the_base_it_was_trained_on():
     check_lora(MUSIC_BOX, MODELS / "nano.safetensors")
     assert {key.split(".")[0] for key in load_file(MUSIC_BOX)} <= lora_layers(NANO).keys()
+
+
+@pytest.mark.parametrize(("theirs", "ours"), [({}, "b"), ({"dmm_latents": "a"}, "b")])
+def test_a_lora_of_other_latents_is_refused_by_name(
+    tiny_checkpoint, random_lora, tmp_path, theirs, ours
+):
+    base = tmp_path / "base.safetensors"
+    save_file(load_file(tiny_checkpoint), base, {LATENTS: ours})
+    check_lora(random_lora(tmp_path / "new.safetensors", base, dmm_latents=ours), base)
+    old = random_lora(tmp_path / "old.safetensors", base, **theirs)
+    stated = theirs.get(LATENTS, "none stated")
+    with pytest.raises(ModelError, match=rf"old\.safetensors: .*other latents .*{stated}, not b"):
+        check_lora(old, base)
+
+
+def test_a_lora_of_other_latents_is_refused_by_a_base_that_states_none(
+    tiny_checkpoint, random_lora, tmp_path
+):
+    lora = random_lora(tmp_path / "lora.safetensors", tiny_checkpoint, dmm_latents="a")
+    with pytest.raises(ModelError, match="a, not none stated"):
+        check_lora(lora, tiny_checkpoint)
 
 
 def test_a_lora_of_another_architecture_is_refused_with_the_base_it_names(tiny_sd15, lora):

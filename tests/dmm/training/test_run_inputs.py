@@ -4,7 +4,10 @@ import json
 import tomllib
 
 import pytest
+from safetensors.torch import load_file, save_file
 
+from dmm.checkpoints.header import read_metadata
+from dmm.checkpoints.lora import LATENTS
 from dmm.training.run_inputs import (
     dataset_config,
     lora_metadata,
@@ -45,6 +48,13 @@ def test_a_lora_says_how_its_images_decode(read, dataset):
     assert found["dmm_architecture"] == "sdxl" and found["dmm_prediction_type"] == "v_prediction"
     assert json.loads(found["dmm_format_parameters"])["name"] == "nano"
     assert "dmm_clip_skip" not in found
+
+
+def test_a_lora_states_the_latents_of_its_base(dataset, tiny_checkpoint, tmp_path):
+    base = tmp_path / "base.safetensors"
+    save_file(load_file(tiny_checkpoint), base, {**read_metadata(tiny_checkpoint), LATENTS: "a1"})
+    found = [lora_metadata(read_inputs("nano-cpu", dataset, at)) for at in (base, tiny_checkpoint)]
+    assert [f"{LATENTS}=a1" in words for words in found] == [True, False]
 
 
 def test_a_lora_and_its_run_name_the_same_dataset(read):
