@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..pretraining.diffusion import MIN_SNR_GAMMA
+MIN_SNR_GAMMA = 5.0
 
 
 def errors(found: Tensor, wanted: Tensor, huber: float = 0.0) -> Float[Tensor, " n"]:

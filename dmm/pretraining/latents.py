@@ -58,3 +58,12 @@ def encode_latents(
             parts.append(mean_latents(vae, pixels).cpu())
             advance(len(part))
     return torch.cat(parts)
+
+
+def latents_identity(vae: Any) -> str:
+    """Identity of a VAE's latents: a hash of its encoder as stored in half precision.
+
+    The UNet and its LoRAs work with these latents only.
+    """
+    tensors = (p.half() for part in (vae.encoder, vae.quant_conv) for p in part.parameters())
+    return fingerprint(*tensors)[:16]

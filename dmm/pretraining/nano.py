@@ -15,16 +15,20 @@ from torch import Tensor
 
 from ..checkpoints import networks
 from ..checkpoints.architecture import prediction_type, read_architecture
+from ..checkpoints.header import read_metadata
+from ..checkpoints.lora import LATENTS
 from ..checkpoints.network_shapes import TextEncoderShapes
 from ..checkpoints.pipeline import load_pipeline
 from ..checkpoints.sdxl_layout import save_checkpoint, single_file_tensors
 from ..checkpoints.sdxl_shapes import SIZE_EMBEDDING, SdxlShapes
+from ..codec.mel import MelFormat
 from ..errors import InputError, ModelError, PresetError
 from ..fitting.compute import ON_CPU, Compute
 from ..fitting.loop import Schedule
 from ..progress import progress_bar
-from .diffusion import Tokens, train_unet
-from .latents import cached_latents
+from .caption_check import check_captions
+from .diffusion import Denoiser, Tokens, held_out_errors, train_unet
+from .latents import cached_latents, encode_latents, latents_identity
 from .text import TextEncoders, tokenize, train_text_encoders
 from .vae import train_decoder, train_vae
 
@@ -46,6 +50,10 @@ NANO = SdxlShapes(
 
 CAPTION_VARIANTS = 4
 """Random variants of each caption that the networks are trained on."""
+VAE_SCHEDULE = {"learning_rate": 3e-3, "ema_decay": 0.998, "decay": 0.5, "optimizer": "muon"}
+UNET_SCHEDULE = {"learning_rate": 5e-3, "ema_decay": 0.999, "decay": 0.5, "optimizer": "muon"}
+"""Both by comparisons of docs/log.md; Muon at 1e-2 learns faster at first and then diverges."""
+VALIDATION_CLIPS = 96
 
 
 def pretrain(
@@ -63,6 +71,10 @@ def pretrain(
 ) -> Path:
     """Train all four networks on a DATASET's train split and write one checkpoint.
 
+    Before, captions of MiniMIDI clips are compared with their images. While the UNet is trained,
+    its error on the val split is measured every ten minutes, and the model as it is then is written
+    to ``early.safetensors`` in the state's folder, for ``dmm bench minimidi``.
+
     ``extra`` is a second DATASET for the VAE alone, so that a LoRA can later teach the UNet sounds
     that the VAE already decodes. ``start`` is a checkpoint to begin with; networks with 0 steps
     keep its weights exactly. ``decoder_only`` keeps the latents and trains the VAE's decoder.
@@ -73,11 +85,14 @@ def pretrain(
     torch.manual_seed(seed)
     unet, te1, te2, vae = read_networks(start) if start else build(NANO)
     images, captions, anchor = load_images(dataset)
+    if _read_json(dataset)["options"].get("source") == "minimidi" and compute.is_main:
+        check_captions(images, captions, MelFormat(**_read_json(dataset)["format"]))
     state = out.with_suffix(".state")
     if vae_steps:
         vae_images = torch.cat([images, load_images(extra)[0]]) if extra else images
         train = train_decoder if decoder_only else train_vae
-        vae = train(vae, vae_images, Schedule(vae_steps, 4, 2e-3), state / "vae.pt", seed, compute)
+        schedule = Schedule(vae_steps, 6, **VAE_SCHEDULE)
+        vae = train(vae, vae_images, schedule, state / "vae.pt", seed, compute)
     variants = [vary_captions(captions, anchor, seed + i) for i in range(CAPTION_VARIANTS)]
     encoders = TextEncoders(te1, te2)
     if text_steps:
@@ -86,18 +101,44 @@ def pretrain(
         encoders = train_text_encoders(
             te1, te2, all_captions, schedule, state / "text.pt", seed, compute
         )
+    if start and (decoder_only or not vae_steps):
+        identity = read_metadata(start).get(LATENTS)
+    else:
+        identity = latents_identity(vae)
+    metadata = {"modelspec.prediction_type": "v", "dmm_format": "nano"}
+    metadata |= {LATENTS: identity} if identity else {}
+
+    def save(path: Path, unet: Any) -> None:
+        tensors = single_file_tensors(unet, encoders.te1, encoders.te2, vae)
+        save_checkpoint(path, tensors, metadata, torch.float16)
+
     if unet_steps:
         latents = cached_latents(vae, images, state / "latents", compute)
-        schedule = Schedule(unet_steps, batch_size, 1.5e-3, warmup=100, ema_decay=0.999)
+        schedule = Schedule(unet_steps, batch_size, warmup=100, **UNET_SCHEDULE)
         tokens, empty = tokenize_variants(variants), empty_tokens()
+        held_out = _held_out(dataset, vae)
+
+        def validate(denoiser: Denoiser) -> dict[str, float]:
+            if compute.is_main:
+                save(state / "early.safetensors", denoiser.unet)
+            return held_out_errors(denoiser, *held_out, compute) if held_out else {}
+
         unet = train_unet(
-            unet, latents, encoders, tokens, empty, schedule, state / "unet.pt", seed, compute
-        ).unet
+            unet, latents, encoders, tokens, empty, schedule, state / "unet.pt", seed, compute,
+            validate=validate,
+        ).unet  # fmt: skip
     if compute.is_main:
-        tensors = single_file_tensors(unet, encoders.te1, encoders.te2, vae)
-        metadata = {"modelspec.prediction_type": "v", "dmm_format": "nano"}
-        save_checkpoint(out, tensors, metadata, torch.float16)
+        save(out, unet)
     return out
+
+
+def _held_out(dataset: Path, vae: Any) -> tuple[Tensor, Tokens] | None:
+    """Latents and captions of the val split's first clips; None if it is empty."""
+    if not any((dataset / "val").glob("*.png")):
+        return None
+    images, captions, _ = load_images(dataset, "val")
+    latents = encode_latents(vae, images[:VALIDATION_CLIPS])
+    return latents, tokenize(captions[:VALIDATION_CLIPS], NANO.te1.vocab_size)
 
 
 def _check_steps(
@@ -163,12 +204,17 @@ def load_captions(dataset: Path, split: str = "train") -> tuple[list[str], str]:
 
 
 def _anchor(dataset: Path) -> str:
+    anchor = _read_json(dataset)["options"]["anchor"]
+    if not any((dataset / "train").glob("*.png")):
+        raise InputError(f"{dataset}: the train split holds no clips; build it from more music")
+    return anchor
+
+
+def _read_json(dataset: Path) -> dict[str, Any]:
     path = dataset / "dataset.json"
     if not path.is_file():
         raise InputError(f"{dataset}: not a dataset (no dataset.json); make one: dmm data build")
-    if not any((dataset / "train").glob("*.png")):
-        raise InputError(f"{dataset}: the train split holds no clips; build it from more music")
-    return json.loads(path.read_text(encoding="utf-8"))["options"]["anchor"]
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def vary_captions(captions: list[str], anchor: str, seed: int) -> list[str]:

@@ -20,15 +20,19 @@ from ..fitting.state import fingerprint
 
 MIN_COUNT = 5
 """Fewest captions with a word for it to be predicted."""
+SMALLEST_SCALE = 0.2
+"""By which outputs are scaled down; below it, LayerNorm's epsilon would change them."""
 
 
 def caption_words(caption: str) -> set[str]:
-    """Lower-case words of a caption; hyphens are part of a word.
+    """Lower-case words of a caption, and keys as a whole; hyphens and sharps are part of a word.
 
-    >>> sorted(caption_words("Lo-fi piano, 84 bpm"))
-    ['84', 'bpm', 'lo-fi', 'piano']
+    >>> sorted(caption_words("Lo-fi piano, C# minor"))
+    ['c#', 'c# minor', 'lo-fi', 'minor', 'piano']
     """
-    return set(re.findall(r"[a-z0-9]+(?:-[a-z0-9]+)*", caption.lower()))
+    text = caption.lower()
+    words = set(re.findall(r"[a-z0-9#]+(?:-[a-z0-9#]+)*", text))
+    return words | set(re.findall(r"\b[a-g]#? (?:major|minor)\b", text))
 
 
 def word_targets(captions: list[str]) -> Float[Tensor, "n words"]:
@@ -103,7 +107,11 @@ def train_text_encoders(
     seed: int,
     compute: Compute = ON_CPU,
 ) -> TextEncoders:
-    """Train both encoders on sets of words in float32; returns them averaged and frozen."""
+    """Train both encoders on sets of words in float32; returns them averaged and frozen.
+
+    Their outputs are scaled to a standard deviation of about 1 to 3, at which a UNet's
+    cross-attention learns steadily.
+    """
     targets = word_targets(captions)
     ids1, ids2 = tokenize(captions, te1.config.vocab_size)
     classifier = WordClassifier(TextEncoders(te1, te2), targets.shape[1])
@@ -118,4 +126,31 @@ def train_text_encoders(
 
     data = fingerprint(targets, ids1, ids2)
     trained: Any = fit("text", classifier, loss, schedule, state, seed, compute, data=data)
-    return trained.encoders.requires_grad_(False)
+    encoders = trained.encoders.requires_grad_(False)
+    scale_outputs(encoders, ids1[:256], ids2[:256])
+    return encoders
+
+
+@torch.no_grad()
+def scale_outputs(
+    encoders: TextEncoders, ids1: Int[Tensor, "n 77"], ids2: Int[Tensor, "n 77"]
+) -> None:
+    """Scale hidden states and the pooled text towards a standard deviation of 1, in place.
+
+    What is added to an encoder's hidden states is scaled, which its LayerNorms undo. So nothing but
+    the scale of the outputs changes.
+    """
+    device = next(encoders.parameters()).device
+    context, pooled = encoders(ids1.to(device), ids2.to(device))
+    both = (encoders.te1, encoders.te2)
+    widths = [encoder.config.hidden_size for encoder in both]
+    for encoder, hidden in zip(both, context.split(widths, dim=-1), strict=True):
+        scale = min(1.0, max(SMALLEST_SCALE, 1 / float(hidden.std())))
+        model = encoder.text_model
+        added = [model.embeddings.token_embedding, model.embeddings.position_embedding]
+        for layer in model.encoder.layers:
+            added += [layer.self_attn.out_proj, layer.mlp.fc2]
+        for module in added:
+            for parameter in module.parameters():
+                parameter.mul_(scale)
+    encoders.te2.text_projection.weight.div_(max(1.0, float(pooled.std())))

@@ -2,8 +2,13 @@
 
 After training, latents are whitened per channel and scaled to SDXL's scaling factor. The affine map
 is folded into the VAE's two 1x1 convolutions, so that loaders need no special case.
+
+Two changes to latents in training make them easier to learn for the UNet: noise (Yang et al. 2025,
+https://arxiv.org/abs/2507.15856) and a smaller size, at which they decode to the image at that size
+(EQ-VAE, https://arxiv.org/abs/2502.09509).
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +22,10 @@ from ..fitting.loop import Schedule, fit
 from ..fitting.state import fingerprint
 
 KL_WEIGHT = 1e-4
+LARGEST_NOISE = 1.0
+"""Of latents in training, in standard deviations of their channel; a third on average."""
+RESIZED_SHARE = 0.4
+"""Share of steps at a smaller size."""
 
 
 def as_pixels(images: UInt8[Tensor, "n rows frames *rgb"]) -> Float[Tensor, "n 3 rows frames"]:
@@ -25,18 +34,62 @@ def as_pixels(images: UInt8[Tensor, "n rows frames *rgb"]) -> Float[Tensor, "n 3
     return levels.movedim(-1, 1) if levels.ndim == 4 else levels[:, None].expand(-1, 3, -1, -1)
 
 
+@dataclass(frozen=True)
+class LatentChange:
+    """How latents are changed between encoder and decoder in training."""
+
+    noise: Float[Tensor, "n channels rows frames"]
+    """Standard normal."""
+    strength: Float[Tensor, "n 1 1 1"]
+    """Of the noise, in standard deviations of each channel, besides the encoder's own."""
+    size: tuple[int, int] | None = None
+    """Rows and frames to which latents are resized; None keeps their size."""
+
+    def apply(self, mean: Tensor, log_variance: Tensor) -> Tensor:
+        """Sample latents, add noise to them and resize them."""
+        spread = self.strength * mean.detach().std((0, 2, 3), keepdim=True)
+        std = (log_variance.exp() + spread.square()).sqrt()
+        latents = mean + std * self.noise
+        return resized(latents, self.size) if self.size else latents
+
+    def to(self, device: torch.device) -> "LatentChange":
+        """The same change on a device."""
+        return LatentChange(self.noise.to(device), self.strength.to(device), self.size)
+
+
+def sample_change(size: tuple[int, int, int, int], generator: torch.Generator) -> LatentChange:
+    """Sample the change for latents of this size (n, channels, rows, frames)."""
+    noise = torch.randn(size, generator=generator)
+    strength = LARGEST_NOISE * torch.rand(len(noise), 1, 1, 1, generator=generator).square()
+    if torch.rand((), generator=generator) >= RESIZED_SHARE:
+        return LatentChange(noise, strength)
+    rows, frames = (
+        int(torch.randint(max(1, length // 4), length + 1, (), generator=generator))
+        for length in size[2:]
+    )
+    return LatentChange(noise, strength, (rows, frames))
+
+
+def resized(
+    x: Float[Tensor, "n channels rows frames"], size: tuple[int, int]
+) -> Float[Tensor, "n channels _rows _frames"]:
+    """Resize bilinearly, without aliasing."""
+    return F.interpolate(x, size, mode="bilinear", antialias=True)
+
+
 class RoundTrip(nn.Module):
-    """Encode pixels, sample a latent and decode it."""
+    """Encode pixels, change the latents and decode them."""
 
     def __init__(self, vae: Any) -> None:
         super().__init__()
         self.vae = vae
 
-    def forward(self, pixels: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, pixels: Tensor, change: LatentChange) -> tuple[Tensor, Tensor, Tensor]:
         """Reconstructed pixels, and the latent's mean and log-variance, all float32."""
         posterior = self.vae.encode(pixels).latent_dist
-        decoded = self.vae.decode(posterior.mean + posterior.std * noise).sample
-        return decoded.float(), posterior.mean.float(), posterior.logvar.float()
+        mean, log_variance = posterior.mean.float(), posterior.logvar.float()
+        decoded = self.vae.decode(change.apply(mean, log_variance)).sample
+        return decoded.float(), mean, log_variance
 
 
 def train_vae(
@@ -48,7 +101,7 @@ def train_vae(
     compute: Compute = ON_CPU,
 ) -> Any:
     """Train on grey images; returns averaged weights with whitened latents at SDXL's scale."""
-    trained = _fit(vae, images, schedule, state, seed, compute, KL_WEIGHT)
+    trained = _fit(vae, images, schedule, state, seed, compute)
     whiten(trained, images[:: max(1, len(images) // 256)])
     return trained
 
@@ -64,7 +117,7 @@ def train_decoder(
     """Train the decoder alone, so that latents and a UNet trained on them stay valid."""
     for part in (vae.encoder, vae.quant_conv):
         part.requires_grad_(False)
-    return _fit(vae, images, schedule, state, seed, compute, kl_weight=0.0)
+    return _fit(vae, images, schedule, state, seed, compute, decoder_only=True)
 
 
 def _fit(
@@ -74,24 +127,41 @@ def _fit(
     state: Path,
     seed: int,
     compute: Compute,
-    kl_weight: float,
+    decoder_only: bool = False,
 ) -> Any:
     round_trip = RoundTrip(vae)
     factor = 2 ** (len(vae.config.block_out_channels) - 1)
-    latent = (vae.config.latent_channels, *(size // factor for size in images.shape[1:]))
     rows = compute.rows(schedule.batch_size)
 
     def loss(generator: torch.Generator) -> Tensor:
-        chosen = torch.randint(len(images), (rows,), generator=generator)
-        noise = torch.randn((rows, *latent), generator=generator).to(compute.torch_device)
-        pixels = as_pixels(images[chosen].to(compute.torch_device))
+        seen = images[torch.randint(len(images), (rows,), generator=generator)]
+        if not decoder_only:
+            seen = _half(seen, factor, generator)
+        size = (vae.config.latent_channels, *(length // factor for length in seen.shape[1:3]))
+        if decoder_only:
+            noise = torch.randn((rows, *size), generator=generator)
+            change = LatentChange(noise, torch.zeros(rows, 1, 1, 1))
+        else:
+            change = sample_change((rows, *size), generator)
+        pixels = as_pixels(seen.to(compute.torch_device))
         with compute.autocast():
-            decoded, mean, log_variance = round_trip(pixels, noise)
-        return image_loss(decoded, pixels) + kl_weight * _kl(mean, log_variance)
+            decoded, mean, log_variance = round_trip(pixels, change.to(compute.torch_device))
+        if decoder_only:
+            return image_loss(decoded, pixels)
+        if change.size:
+            pixels = resized(pixels, (factor * change.size[0], factor * change.size[1]))
+        return image_loss(decoded, pixels) + KL_WEIGHT * _kl(mean, log_variance)
 
     data = fingerprint(images)
     trained: Any = fit("VAE", round_trip, loss, schedule, state, seed, compute, data=data)
     return trained.vae
+
+
+def _half(images: Tensor, factor: int, generator: torch.Generator) -> Tensor:
+    """Half of the frames, at a random place: clips in a step are worth more than their length."""
+    frames = max(1, images.shape[2] // factor // 2) * factor
+    first = int(torch.randint(images.shape[2] - frames + 1, (), generator=generator))
+    return images[:, :, first : first + frames]
 
 
 def image_loss(decoded: Tensor, pixels: Tensor) -> Tensor:

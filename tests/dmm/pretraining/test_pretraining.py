@@ -3,25 +3,41 @@ import copy
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from dataset_tools.building.build import build_dataset
 from dataset_tools.building.options import BuildOptions
+from dataset_tools.sources.minimidi import caption, compose, render
 from dmm.checkpoints.architecture import read_architecture
+from dmm.checkpoints.header import read_metadata
 from dmm.checkpoints.network_shapes import UNET, VAE
+from dmm.checkpoints.pipeline import load_pipeline
 from dmm.checkpoints.sdxl_shapes import TE1, TE2
+from dmm.codec.mel import encode, load_format
 from dmm.errors import InputError, ModelError, PresetError
 from dmm.fitting.loop import Schedule
+from dmm.pretraining.caption_check import check_captions
 from dmm.pretraining.diffusion import (
+    UNIFORM_SHARE,
     Denoiser,
-    min_snr_weights,
+    held_out_errors,
+    timestep_probabilities,
     train_unet,
     v_schedule,
     velocity_errors,
 )
-from dmm.pretraining.latents import cached_latents, encode_latents
+from dmm.pretraining.latents import cached_latents, encode_latents, latents_identity
 from dmm.pretraining.nano import NANO, build, empty_tokens, pretrain, tokenize_variants
-from dmm.pretraining.text import TextEncoders, word_targets
-from dmm.pretraining.vae import clip_psnr, reconstruction_psnr, train_decoder, train_vae, whiten
+from dmm.pretraining.text import TextEncoders, scale_outputs, tokenize, word_targets
+from dmm.pretraining.vae import (
+    LatentChange,
+    clip_psnr,
+    reconstruction_psnr,
+    sample_change,
+    train_decoder,
+    train_vae,
+    whiten,
+)
 
 
 @pytest.fixture
@@ -79,10 +95,44 @@ def test_latents_are_computed_once_for_each_encoder_and_image(vae, images, tmp_p
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_min_snr_weights_of_v_prediction_match_the_closed_form():
-    snr = torch.tensor([0.1, 5.0, 20.0])
-    weights = min_snr_weights(snr / (1 + snr))
-    assert weights.numpy() == pytest.approx([0.1 / 1.1, 5 / 6, 5 / 21], rel=1e-4)
+def test_middle_timesteps_are_sampled_most_and_none_is_rare():
+    probabilities = timestep_probabilities()
+    assert probabilities.sum().item() == pytest.approx(1)
+    assert probabilities.min().item() > 0.9 * UNIFORM_SHARE / 1000
+    assert probabilities[300:700].sum() > 0.5 > probabilities[:300].sum()
+
+
+def test_noise_on_latents_has_the_stated_strength():
+    mean = torch.randn(2, 8, 64, 64, generator=torch.manual_seed(0))
+    noise = torch.randn(mean.shape, generator=torch.manual_seed(1))
+    change = LatentChange(noise, torch.tensor([0.0, 0.5])[:, None, None, None])
+    moved = (change.apply(mean, torch.full_like(mean, -50)) - mean).std((1, 2, 3))
+    assert moved.numpy() == pytest.approx([0, 0.5], abs=0.01)
+
+
+def test_latents_are_resized_in_some_steps():
+    generator = torch.Generator().manual_seed(0)
+    sizes = [sample_change((1, 8, 32, 16), generator).size for _ in range(200)]
+    resized = [size for size in sizes if size]
+    assert 0.3 < len(resized) / 200 < 0.5
+    assert {min(rows for rows, _ in resized), max(f for _, f in resized)} == {8, 16}
+
+
+def test_scaling_a_text_encoders_outputs_changes_only_their_scale():
+    torch.manual_seed(0)
+    _, te1, te2, _ = build(NANO)
+    encoders = TextEncoders(te1, te2)
+    for encoder in (te1, te2):
+        for module in encoder.modules():
+            if isinstance(module, (nn.Linear, nn.Embedding)):
+                module.weight.data *= 4
+    ids = tokenize(["slow piano, A minor", "flute", "fast drums"], NANO.te1.vocab_size)
+    before = encoders(*ids)
+    scale_outputs(encoders, *ids)
+    for old, new in zip(before, encoders(*ids), strict=True):
+        assert new.std() < 0.7 * old.std()
+        cosine = torch.cosine_similarity(old.flatten(1), new.flatten(1), dim=1)
+        assert cosine.min() > 0.999
 
 
 def test_predicting_nothing_errs_by_the_variance_of_v():
@@ -109,6 +159,28 @@ def test_text_encoders_are_trained_with_the_unet_only_if_asked(tmp_path, text_ra
     assert torch.equal(after, before) == (text_rate == 0)
 
 
+def test_the_held_out_error_is_the_mean_over_its_timesteps():
+    unet, te1, te2, _ = build(NANO)
+    tokens = tuple(ids[None].expand(2, -1) for ids in empty_tokens())
+    errors = held_out_errors(
+        Denoiser(unet, TextEncoders(te1, te2)), torch.zeros(2, 8, 8, 8), tokens
+    )
+    mean, *parts = errors.values()
+    assert mean == pytest.approx(sum(parts) / len(parts))
+
+
+def test_captions_of_other_clips_are_refused():
+    fmt = load_format("nano")
+    pieces = [compose(seed) for seed in range(12)]
+    images = torch.stack(
+        [torch.tensor(encode(render(p, fmt.sr).mean(0, keepdims=True), fmt).copy()) for p in pieces]
+    )
+    captions = [caption(piece) for piece in pieces]
+    assert check_captions(images, captions, fmt) > 0.8
+    with pytest.raises(InputError, match="build the dataset again"):
+        check_captions(images, [*captions[5:], *captions[:5]], fmt)
+
+
 def test_words_that_are_rare_are_no_targets():
     targets = word_targets(["piano, slow"] * 5 + ["piano, organ"])
     assert targets.tolist() == [[1, 1]] * 5 + [[1, 0]]
@@ -120,12 +192,15 @@ def test_a_base_from_scratch_loads_and_parts_of_it_can_be_kept(tmp_path):
     once = {"vae_steps": 1, "text_steps": 1, "unet_steps": 1}
     base = pretrain(tmp_path / "data", tmp_path / "base.safetensors", **once)
     assert read_architecture(base) == NANO
+    assert (tmp_path / "base.state/early.safetensors").is_file()
     more = {"vae_steps": 0, "text_steps": 0, "unet_steps": 2}
     out = pretrain(tmp_path / "data", tmp_path / "more.safetensors", start=base, **more)
     old, new = load_file(base), load_file(out)
     kept = {key for key in old if torch.equal(old[key], new[key])}
     assert kept.issuperset(key for key in old if key.startswith((VAE, TE1, TE2)))
     assert not kept.issuperset(key for key in old if key.startswith(UNET))
+    identities = {read_metadata(path)["dmm_latents"] for path in (base, out)}
+    assert identities == {latents_identity(load_pipeline(base).vae)}
 
 
 @pytest.mark.parametrize(
