@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from dmm.cli import add_command
+from dmm.commands.options import GuidanceOption, StepsOption
 from dmm.files import sha256_file, write_text
 
 from .listener.scores import score_listener
@@ -37,10 +38,8 @@ def minimidi(
         int, typer.Option(min=0, help="Prompts for pairs kept out of training; 0 skips them.")
     ] = 25,
     seeds: Annotated[int, typer.Option(min=2, help="Clips per prompt.")] = 4,
-    steps: Annotated[int, typer.Option(min=1, help="Sampling steps.")] = 25,
-    guidance: Annotated[
-        float, typer.Option(help="Classifier-free guidance scale; 1 is none.")
-    ] = 5.0,
+    steps: StepsOption = None,
+    guidance: GuidanceOption = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Clips generated at once.")] = 8,
 ) -> None:
     """Measure adherence to prompts, distance to real clips, and diversity of a model's clips.
@@ -51,7 +50,8 @@ def minimidi(
 
     Example: dmm bench minimidi --model models/nano/nano.safetensors --out bench-nano
     """
-    from dmm.generation.sampling import Sampling
+    from dmm.generation.loading import as_loras
+    from dmm.generation.settings import default_sampling
     from dmm.registry import load_embedder
     from eval.listening.judges import load_judges
 
@@ -60,7 +60,10 @@ def minimidi(
     from .table import as_json, markdown
 
     judges, embedder = load_judges(), load_embedder("nano-clap")
-    evaluated = EvaluatedModel(model, lora, Sampling(steps=steps, guidance=guidance), batch_size)
+    sampling = default_sampling(model, as_loras(lora or ())).override(
+        steps=steps, guidance=guidance
+    )
+    evaluated = EvaluatedModel(model, lora, sampling, batch_size)
     groups = {"known pairs" if style is None else style: (prompts, False)}
     if unseen and style is None:
         groups["unseen pairs"] = (unseen, True)
@@ -69,8 +72,8 @@ def minimidi(
         "lora_sha256": sha256_file(lora) if lora else None,
         "embedder": {"name": embedder.name, "version": embedder.version},
         "judges": judges.version,
-        "steps": steps,
-        "guidance": guidance,
+        "steps": sampling.steps,
+        "guidance": sampling.guidance,
     }
     for title, (count, is_unseen) in groups.items():
         chosen = make_cases(count, seeds, style, is_unseen)
