@@ -277,6 +277,15 @@ def test_averaged_weights_are_saved_and_previewed(train_here, tmp_path):
     assert drawn["drawn"]["weights_sha256"] == weights_sha256(trainer.network)
 
 
+def test_muon_moves_every_matrix_of_a_lora_by_equal_shares(train_here, tmp_path):
+    muon = {"optimizer_type": "dmm.fitting.muon.Muon", "optimizer_args": ["weight_decay=0.0"]}
+    assert train_here(tmp_path, max_train_steps=1, lr_warmup_steps=0, **muon)[0] == 0
+    lora = load_file(tmp_path / "lora.safetensors")
+    ups = [tensor for name, tensor in lora.items() if name.endswith("lora_up.weight")]
+    sizes = torch.tensor([up.square().mean().sqrt() for up in ups])  # they began at zero
+    assert ((sizes - 0.002).abs() < 0.001).all()  # a fifth of the rate
+
+
 def test_a_lora_file_says_how_it_was_made(train_here, tmp_path):
     (tmp_path / "metrics.jsonl").write_text('{"step": 1, "loss": 9.0}\n')  # of a run without state
     train_here(tmp_path, max_train_steps=1, lora_metadata=["dmm_format=nano", "dmm_anchor=a=b"])
