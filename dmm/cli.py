@@ -37,6 +37,7 @@ COMMANDS = {
         "dmm.commands.distillation:app",
         "Small students of a model that need few steps.",
     ),
+    "export": ("dmm.commands.exporting:export", "A checkpoint as ONNX: for browsers and phones."),
     "eval": ("eval.cli:app", "Score clips against a dataset."),
     "bench": ("bench.cli:app", "Test models on music whose properties are known."),
     "pretrain": ("dmm.commands.training:pretrain", "Train a small base model from scratch."),

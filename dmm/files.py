@@ -66,6 +66,12 @@ def refuse_same(out: Path, *sources: Path) -> None:
             raise InputError(f"{out}: is an input of this command; name another file to write")
 
 
+def refuse_filled(folder: Path) -> None:
+    """Raise InputError if the folder is a file or is not empty."""
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        raise InputError(f"{folder}: is a file or not empty already; name a new folder")
+
+
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text completely or not at all."""
     with whole_file(path) as partial:

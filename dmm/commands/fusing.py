@@ -46,7 +46,8 @@ def fuse(
     Example: dmm fuse models/nano/nano.safetensors --lora models/nano/music-box-lora.safetensors:0.8
     --out music-box.safetensors --verify
     """
-    from ..fusing.diffusers_folder import refuse_filled, write_diffusers_folder
+    from ..files import refuse_filled
+    from ..fusing.diffusers_folder import write_diffusers_folder
     from ..fusing.fuse import fuse as fuse_files
     from ..fusing.verify import verify as compare
     from ..generation.loading import Lora

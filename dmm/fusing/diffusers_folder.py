@@ -8,17 +8,11 @@ from safetensors import SafetensorError
 from ..checkpoints.header import read_metadata
 from ..checkpoints.pipeline import load_pipeline
 from ..checkpoints.tensorfile import main_dtype, open_tensors
-from ..errors import DmmError, InputError
-from ..files import whole_folder, write_text
+from ..errors import DmmError
+from ..files import refuse_filled, whole_folder, write_text
 
 METADATA = "dmm.json"
 """File for the checkpoint's metadata, which diffusers does not store."""
-
-
-def refuse_filled(folder: Path) -> None:
-    """Raise InputError if the folder is a file or is not empty."""
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-        raise InputError(f"{folder}: is a file or not empty already; name a new folder")
 
 
 def write_diffusers_folder(checkpoint: Path, folder: Path) -> None:

@@ -1,0 +1,178 @@
+"""``bundle.json``: what a bundle holds, how to generate with it, and what it was checked against.
+
+docs/bundle.md describes every field in words; the player reads the same file.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+VERSION = 1
+FILE = "bundle.json"
+Precision = Literal["fp32", "fp16", "mixed", "int8", "int4"]
+PARTS = ("text_encoder", "text_encoder_2", "unet", "vae_decoder")
+
+
+class Strict(BaseModel, frozen=True, extra="forbid"):
+    """A field that this version does not know is an error."""
+
+
+class StoredFile(Strict, frozen=True):
+    """A file of the bundle."""
+
+    file: str
+    """Its path within the bundle, with forward slashes."""
+    bytes: int = Field(ge=0)
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+
+class Tensor(Strict, frozen=True):
+    """An input or output of a part."""
+
+    dtype: Literal["float32", "int32"]
+    shape: list[int | str]
+    """A name is an axis of any length; equal names are equal lengths."""
+
+
+class Memory(Strict, frozen=True):
+    """What a part takes in a browser, forecast."""
+
+    wasm_peak_bytes: int
+    """Most of WebAssembly's heap while it loads and runs on the CPU."""
+    webgpu_peak_bytes: int
+    """Most on the graphics card: weights and the most activations alive at once."""
+    largest_tensor_bytes: int
+    """The largest single buffer that a WebGPU device must be able to bind."""
+
+
+class Part(Strict, frozen=True):
+    """A network of the bundle."""
+
+    model: StoredFile
+    """The ONNX graph."""
+    data: list[StoredFile]
+    """Its weights, unless they are in the graph's file."""
+    precision: Precision
+    opset: int
+    inputs: dict[str, Tensor]
+    outputs: dict[str, Tensor]
+    memory: Memory | None = None
+
+
+class Encoder(Strict, frozen=True):
+    """How one text encoder's ids are made of CLIP's merges."""
+
+    vocab_size: int
+    bos: int
+    eos: int
+    pad: int
+    max_length: int = 77
+
+
+class Tokenizer(Strict, frozen=True):
+    """CLIP's byte-pair merges, from whose order the vocabulary follows."""
+
+    merges: StoredFile
+    encoders: list[Encoder]
+    """One for each text encoder."""
+
+
+class Schedule(Strict, frozen=True):
+    """The noise schedule that the UNet was trained with, in diffusers' words."""
+
+    train_timesteps: int
+    beta_start: float
+    beta_end: float
+    beta_schedule: Literal["scaled_linear", "linear"]
+    timestep_spacing: Literal["leading", "linspace", "trailing"]
+    steps_offset: int
+    rescale_betas_zero_snr: bool = False
+
+
+class SamplingDefaults(Strict, frozen=True):
+    """How clips are sampled unless a user says otherwise."""
+
+    sampler: str
+    steps: int = Field(ge=1)
+    guidance: float
+    """1 or less is one pass a step: no classifier-free guidance."""
+    negative_prompt: str = ""
+    prediction_type: Literal["epsilon", "v_prediction", "sample"]
+    schedule: Schedule
+
+
+class Latent(Strict, frozen=True):
+    """The UNet's space."""
+
+    channels: int
+    rows: int
+    columns: int
+    """Of one clip; any other multiple of ``multiple`` works where the axis is dynamic."""
+    factor: int
+    """Image pixels per latent."""
+    scaling_factor: float
+    """For information: the decoder divides by it itself."""
+    multiple: int = 1
+    """Rows and columns are multiples of this."""
+
+
+class Licences(Strict, frozen=True):
+    """Under what terms the weights and the music behind them are."""
+
+    base: str
+    loras: list[str]
+    music: list[str]
+
+
+class Origin(Strict, frozen=True):
+    """What the bundle was made from."""
+
+    checkpoint_sha256: str
+    loras: list[dict[str, str | float]]
+    dmm_version: str
+
+
+class Parity(Strict, frozen=True):
+    """How far a part, or a whole sampling run, is from PyTorch in single precision."""
+
+    part: str
+    against: str
+    relative_error: float | None = None
+    """||difference|| / ||expected||."""
+    psnr_db: float | None = None
+    """Of the mel image, peak 255."""
+    adherence: float | None = None
+    """Share of what prompts name that a judge hears."""
+    adherence_expected: float | None = None
+    """The same of the model that it is compared with."""
+    fad: float | None = None
+    """Fréchet distance between clips of both."""
+    clips: int | None = None
+    passes: bool
+
+
+class Bundle(Strict, frozen=True):
+    """All of ``bundle.json``."""
+
+    version: Literal[1]
+    name: str
+    architecture: str
+    """``sdxl`` or ``sd15``: whether the UNet takes pooled text and sizes, or neither."""
+    parts: dict[str, Part]
+    tokenizer: Tokenizer
+    sampling: SamplingDefaults
+    latent: Latent
+    anchor: str = ""
+    stereo: bool = False
+    clip_skip: int | None = None
+    """For information: the text encoder ends at that layer itself."""
+    format: StoredFile
+    prompts: list[str] = []
+    licences: Licences
+    source: Origin
+    parity: list[Parity] = []
+
+    def files(self) -> list[StoredFile]:
+        """Every file of the bundle but ``bundle.json``."""
+        parts = [file for part in self.parts.values() for file in (part.model, *part.data)]
+        return [*parts, self.tokenizer.merges, self.format]

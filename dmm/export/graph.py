@@ -1,0 +1,156 @@
+"""A network as an ONNX graph whose weights stay where they are.
+
+PyTorch's exporter would copy every weight several times. So a copy of the network is traced whose
+parameters are single numbers, expanded: no memory whatever the size. The real ones are named and
+read one at a time when the bundle is written.
+
+The TorchScript exporter is used: it is part of torch, takes seconds where ``torch.export`` takes
+minutes, and its opset 20 keeps LayerNormalization and Gelu whole.
+"""
+
+import copy
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnx import helper, numpy_helper
+from torch import nn
+
+from .arrays import LazyArray, from_tensor
+from .attention import simplify_layers
+from .parts import Part
+
+OPSET = 20
+IR_VERSION = 9
+MICROSOFT = "com.microsoft"
+
+
+@dataclass
+class Graph:
+    """An ONNX model and the arrays of those initializers that it only names."""
+
+    model: onnx.ModelProto
+    weights: dict[str, LazyArray] = field(default_factory=dict)
+
+    @property
+    def nodes(self) -> Any:
+        """The model's nodes, in the order in which they run."""
+        return self.model.graph.node
+
+
+def trace(part: Part) -> Graph:
+    """The part's graph in single precision; every weight is one of the network's parameters."""
+    with TemporaryDirectory() as folder:
+        traced, simplified = Path(folder) / "traced.onnx", Path(folder) / "simplified.onnx"
+        _export(part, traced)
+        _simplify(traced, simplified)
+        graph = Graph(onnx.load(simplified))
+    _take_weights(graph, part)
+    _fold_views(graph)
+    _tidy(graph)
+    return graph
+
+
+def _export(part: Part, path: Path) -> None:
+    """Write the graph as PyTorch's exporter makes it; parameters are inputs."""
+    hollow = _hollow(part.network)
+    simplify_layers(hollow)
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it is TorchScript's, and branches on fixed sizes
+        torch.onnx.export(
+            hollow,
+            tuple(part.inputs.values()),
+            path,
+            dynamo=False,
+            opset_version=OPSET,
+            export_params=False,
+            do_constant_folding=False,
+            input_names=list(part.inputs),
+            output_names=list(part.outputs),
+            dynamic_axes=part.axes | part.outputs,
+        )
+
+
+def _hollow(network: nn.Module) -> nn.Module:
+    """A copy of the network whose parameters take no memory; each of another value.
+
+    The exporter would merge equal ones.
+    """
+    memo: dict[int, Any] = {}
+    for number, tensor in enumerate(network.parameters()):
+        single = torch.tensor([1e-3 * (number + 1)])
+        memo[id(tensor)] = nn.Parameter(single.expand(tensor.shape), requires_grad=False)
+    return copy.deepcopy(network, memo).eval()
+
+
+def _simplify(path: Path, out: Path) -> None:
+    """Run ONNX Runtime's basic optimisations, such as folding of constants."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.optimized_model_filepath = str(out)
+    onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def _take_weights(graph: Graph, part: Part) -> None:
+    """Move inputs that are parameters to the weights."""
+    parameters = dict(part.network.named_parameters()) | dict(part.network.named_buffers())
+    inputs = graph.model.graph.input
+    for value in [value for value in inputs if value.name not in part.inputs]:
+        graph.weights[value.name] = from_tensor(parameters[value.name])
+        inputs.remove(value)
+
+
+def _fold_views(graph: Graph) -> None:
+    """Fold nodes that only transpose a weight or add axes of length 1 into the weight."""
+    constants = {c.name: numpy_helper.to_array(c) for c in graph.model.graph.initializer}
+    for node in list(graph.nodes):
+        source = graph.weights.get(node.input[0]) if node.input else None
+        if source is None or node.op_type not in ("Transpose", "Unsqueeze"):
+            continue
+        if node.op_type == "Transpose":
+            axes = tuple(helper.get_node_attr_value(node, "perm"))
+            shape = tuple(source.shape[axis] for axis in axes)
+        else:
+            axes = tuple(map(int, constants[node.input[1]]))
+            shape = np.expand_dims(np.broadcast_to(0, source.shape), axes).shape
+        change = _transposed if node.op_type == "Transpose" else _expanded
+        graph.weights[node.output[0]] = source.then(_bound(change, axes), shape)
+        graph.nodes.remove(node)
+
+
+def _transposed(array: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    return np.ascontiguousarray(array.transpose(axes))
+
+
+def _expanded(array: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    return np.expand_dims(array, axes)
+
+
+def _bound(change: Any, axes: tuple[int, ...]) -> Any:
+    return lambda array: change(array, axes)
+
+
+def _tidy(graph: Graph) -> None:
+    """Drop what nothing reads, shape notes of the trace, and domains that are not used."""
+    model = graph.model
+    used = {name for node in graph.nodes for name in node.input}
+    graph.weights = {name: array for name, array in graph.weights.items() if name in used}
+    for constant in [c for c in model.graph.initializer if c.name not in used]:
+        model.graph.initializer.remove(constant)
+    del model.graph.value_info[:]
+    domains = {node.domain for node in graph.nodes}
+    del model.opset_import[:]
+    model.opset_import.append(helper.make_opsetid("", OPSET))
+    if MICROSOFT in domains:
+        model.opset_import.append(helper.make_opsetid(MICROSOFT, 1))
+    model.ir_version = IR_VERSION
+    model.producer_name, model.producer_version, model.doc_string = "dmm", "", ""
+    del model.metadata_props[:]

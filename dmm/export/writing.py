@@ -1,0 +1,87 @@
+"""A graph and its weights as an ONNX file with shards beside it, an array at a time."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import onnx
+from onnx import TensorProto, external_data_helper, helper, numpy_helper
+
+from ..bundles.schema import StoredFile
+from ..files import sha256_file
+from .graph import Graph
+
+INLINE_BYTES = 2**20
+"""A part with fewer bytes of weights keeps them in its graph's file."""
+PAGE, MAPPED_BYTES = 4096, 2**20
+"""Arrays of so many bytes begin at a multiple of a page, so that a runtime can map them."""
+
+
+def write_graph(graph: Graph, path: Path, shard_bytes: int) -> tuple[StoredFile, list[StoredFile]]:
+    """Write ``path`` and, unless it is small, shards ``path``.data-00000 and so on.
+
+    A shard holds up to ``shard_bytes``, or one array that is larger. Returns the files as
+    ``bundle.json`` lists them.
+    """
+    model = onnx.ModelProto()
+    model.CopyFrom(graph.model)
+    if sum(array.nbytes for array in graph.weights.values()) < INLINE_BYTES:
+        for name, array in graph.weights.items():
+            model.graph.initializer.append(numpy_helper.from_array(array.load(), name))
+        shards = []
+    else:
+        shards = list(_write_shards(graph, model, path, shard_bytes))
+    path.write_bytes(model.SerializeToString())
+    return stored(path), shards
+
+
+def stored(path: Path) -> StoredFile:
+    """A file as ``bundle.json`` lists it, by its name alone."""
+    return StoredFile(file=path.name, bytes=path.stat().st_size, sha256=sha256_file(path))
+
+
+def _write_shards(
+    graph: Graph, model: onnx.ModelProto, path: Path, shard_bytes: int
+) -> Iterator[StoredFile]:
+    for number, names in enumerate(_shares(graph, shard_bytes)):
+        shard = path.with_name(f"{path.name}.data-{number:05}")
+        with shard.open("wb") as file:
+            digest = hashlib.sha256()
+            for name in names:
+                data = np.ascontiguousarray(graph.weights[name].load())
+                padding = bytes(-file.tell() % (PAGE if data.nbytes >= MAPPED_BYTES else 16))
+                digest.update(padding)
+                file.write(padding)
+                model.graph.initializer.append(_reference(name, data, shard.name, file))
+                digest.update(data.data)
+                file.write(data.data)
+            size = file.tell()
+        yield StoredFile(file=shard.name, bytes=size, sha256=digest.hexdigest())
+
+
+def _shares(graph: Graph, shard_bytes: int) -> Iterator[list[str]]:
+    """Names of the weights of each shard, in the order in which nodes read them."""
+    share: list[str] = []
+    size = 0
+    for name in dict.fromkeys(name for node in graph.nodes for name in node.input):
+        if name not in graph.weights:
+            continue
+        needed = graph.weights[name].nbytes + PAGE
+        if share and size + needed > shard_bytes:
+            yield share
+            share, size = [], 0
+        share.append(name)
+        size += needed
+    if share:
+        yield share
+
+
+def _reference(name: str, data: np.ndarray, shard: str, file: IO[bytes]) -> TensorProto:
+    tensor = TensorProto(name=name, dims=data.shape)
+    tensor.data_type = helper.np_dtype_to_tensor_dtype(data.dtype)
+    tensor.raw_data = b""
+    external_data_helper.set_external_data(tensor, shard, file.tell(), data.nbytes)
+    tensor.ClearField("raw_data")
+    return tensor
