@@ -1,8 +1,9 @@
-"""Attention and GEGLU of diffusers and transformers as single ONNX nodes.
+"""Attention and GEGLU of diffusers and transformers as few ONNX nodes.
 
-Written out, attention keeps every score: 16 tokens a millisecond of a long piece squared. As
-``com.microsoft.MultiHeadAttention`` it is one node that CPU, CUDA, DirectML and WebGPU each compute
-in tiles. Networks keep their weights and names; only ``forward`` of these layers changes.
+Written out, attention keeps every score, and their number grows with the square of a piece's
+length. As ``com.microsoft.MultiHeadAttention`` it is one node, which CPU, CUDA and newer WebGPU
+kernels compute in tiles. Networks keep their weights and names; only these layers' ``forward``
+changes.
 """
 
 from functools import partial
@@ -12,29 +13,27 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+TOKENS = 77
+"""What CLIP reads at once."""
+
 
 class MultiHeadAttention(torch.autograd.Function):
     """Scaled dot-product attention of (batch, tokens, width) with heads side by side in width."""
 
     @staticmethod
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
-        ctx: Any, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, heads: int
+        ctx: Any, q: Tensor, k: Tensor, v: Tensor, heads: int
     ) -> Tensor:
-        """What PyTorch computes; ``bias`` (1, 1, tokens, tokens) is added to the scores."""
+        """What PyTorch computes."""
         rows, tokens, width = q.shape
-        split = (x.view(rows, -1, heads, x.shape[-1] // heads).transpose(1, 2) for x in (q, k, v))
-        found = functional.scaled_dot_product_attention(*split, attn_mask=bias)
+        q, k, v = (x.view(rows, -1, heads, x.shape[-1] // heads).transpose(1, 2) for x in (q, k, v))
+        found = functional.scaled_dot_product_attention(q, k, v)
         return found.transpose(1, 2).reshape(rows, tokens, width)
 
     @staticmethod
-    def symbolic(g: Any, q: Any, k: Any, v: Any, bias: Any, heads: int) -> Any:
-        """The ONNX node; its inputs 3 to 5 are projections' biases, a padding mask and ``bias``."""
-        empty = g.op("prim::Constant")
-        empty.setType(torch._C.OptionalType.ofTensor())
-        inputs = (q, k, v) if bias is None or bias.node().mustBeNone() else (
-            q, k, v, empty, empty, bias
-        )  # fmt: skip
-        node = g.op("com.microsoft::MultiHeadAttention", *inputs, num_heads_i=heads)
+    def symbolic(g: Any, q: Any, k: Any, v: Any, heads: int) -> Any:
+        """The ONNX node."""
+        node = g.op("com.microsoft::MultiHeadAttention", q, k, v, num_heads_i=heads)
         node.setType(q.type())
         return node
 
@@ -81,7 +80,7 @@ def _diffusers_attention(
         hidden_states = attn.group_norm(hidden_states.transpose(1, 2)).transpose(1, 2)
     context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
     q, k, v = attn.to_q(hidden_states), attn.to_k(context), attn.to_v(context)
-    found = attn.to_out[0](MultiHeadAttention.apply(q, k, v, None, attn.heads))
+    found = attn.to_out[0](MultiHeadAttention.apply(q, k, v, attn.heads))
     if is_image:
         found = found.transpose(1, 2).reshape(residual.shape)
     if attn.residual_connection:
@@ -92,8 +91,14 @@ def _diffusers_attention(
 def _clip_attention(
     attn: Any, hidden_states: Tensor, causal_attention_mask: Tensor, **_: Any
 ) -> tuple[Tensor, None]:
-    q, k, v = (layer(hidden_states) for layer in (attn.q_proj, attn.k_proj, attn.v_proj))
-    found = MultiHeadAttention.apply(q, k, v, causal_attention_mask, attn.num_heads)
+    """Written out: not every WebGPU kernel of MultiHeadAttention lets one mask serve all heads."""
+    shape = -1, TOKENS, attn.num_heads, attn.head_dim
+    q, k, v = (
+        layer(hidden_states).reshape(shape).transpose(1, 2)
+        for layer in (attn.q_proj, attn.k_proj, attn.v_proj)
+    )
+    scores = (q * attn.scale) @ k.transpose(2, 3) + causal_attention_mask
+    found = (scores.softmax(-1) @ v).transpose(1, 2).reshape(-1, TOKENS, attn.embed_dim)
     return attn.out_proj(found), None
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-TOKENS = 77
+from .attention import TOKENS
+
 HIDDEN = -1e4
 """Added to the scores of tokens that come later: its exponential is 0 in half precision, too."""
 
@@ -41,7 +42,7 @@ class TextEncoder(nn.Module):
         super().__init__()
         self.encoder, self.layers, self.normed, self.eos = encoder, layers, normed, eos
         later = torch.full((TOKENS, TOKENS), HIDDEN).triu(1)
-        self.register_buffer("mask", later[None, None], persistent=False)
+        self.register_buffer("mask", later[None, None])
 
     def forward(self, input_ids: Tensor) -> tuple[Tensor, ...]:
         """Token ids (batch, 77) to hidden (batch, 77, width), and pooled (batch, projection)."""

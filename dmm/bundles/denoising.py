@@ -1,0 +1,80 @@
+"""From noise to latents without noise, whatever computes the UNet's prediction."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from .samplers import Latents, Sampler
+
+Predict = Callable[[dict[str, np.ndarray]], Latents]
+"""The UNet: inputs as ``bundle.json`` names them to its prediction."""
+OnStep = Callable[[int, int], object]
+"""Called before every step with the steps taken and all there are; what it raises ends all."""
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """What the text encoders make of prompts, a row each."""
+
+    hidden: Float[np.ndarray, "n places width"]
+    pooled: Float[np.ndarray, "n pooled_width"] | None
+    """SDXL alone."""
+
+    @classmethod
+    def joined(cls, parts: "Sequence[Embeddings]") -> "Embeddings":
+        """The rows of all, one after the other."""
+        pooled = [part.pooled for part in parts if part.pooled is not None]
+        hidden = np.concatenate([part.hidden for part in parts])
+        return cls(hidden, np.concatenate(pooled) if pooled else None)
+
+    def toward(self, other: "Embeddings", amount: float) -> "Embeddings":
+        """Between these rows (0) and those (1), in a straight line."""
+
+        def between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+            return (a + np.float32(amount) * (b - a)).astype(np.float32)
+
+        pooled = None
+        if self.pooled is not None and other.pooled is not None:
+            pooled = between(self.pooled, other.pooled)
+        return Embeddings(between(self.hidden, other.hidden), pooled)
+
+
+def no_step(taken: int, of: int) -> None:
+    """Do nothing before a step."""
+
+
+def denoise(
+    predict: Predict,
+    sampler: Sampler,
+    noise: Latents,
+    embeddings: Embeddings,
+    negative: Embeddings | None,
+    guidance: float,
+    more_noise: Callable[[], Latents],
+    factor: int,
+    on_step: OnStep = no_step,
+) -> Latents:
+    """Sample one clip's latents; ``noise`` is (1, channels, rows, columns), standard normal.
+
+    With ``negative`` each step runs a batch of two and goes ``guidance`` times as far from the
+    unwanted prediction. ``factor`` is image pixels per latent, for SDXL's sizes.
+    """
+    together = embeddings if negative is None else Embeddings.joined([negative, embeddings])
+    inputs: dict[str, np.ndarray] = {"context": together.hidden}
+    if together.pooled is not None:
+        size = [length * factor for length in noise.shape[2:]]
+        ids = np.array([[*size, 0, 0, *size]], np.float32)
+        inputs |= {"pooled": together.pooled, "time_ids": ids.repeat(len(together.hidden), 0)}
+    latents = (noise * sampler.init_noise_sigma).astype(np.float32)
+    for number, time in enumerate(sampler.timesteps):
+        on_step(number, len(sampler.timesteps))
+        scaled = sampler.scale(latents, number).astype(np.float32)
+        inputs["sample"] = scaled.repeat(len(together.hidden), 0)
+        inputs["timestep"] = np.array([time], np.float32)
+        found = predict(inputs)
+        if negative is not None:
+            found = found[:1] + np.float32(guidance) * (found[1:] - found[:1])
+        latents = sampler.step(found, number, latents, more_noise).astype(np.float32)
+    return latents

@@ -1,0 +1,57 @@
+"""ONNX Runtime sessions on the CPU, on CUDA, or on any card by DirectML."""
+
+from pathlib import Path
+from typing import Any
+
+from ..errors import ModelError, PresetError
+
+PROVIDERS = {
+    "cuda": "CUDAExecutionProvider",
+    "dml": "DmlExecutionProvider",
+    "cpu": "CPUExecutionProvider",
+}
+"""Device to ONNX Runtime's name, the fastest first."""
+
+
+def pick_provider(device: str) -> str:
+    """The device to run on: ``auto`` takes the first of cuda, dml and cpu that there is.
+
+    PresetError for an unknown one, or one that this ONNX Runtime does not know.
+    """
+    import onnxruntime
+
+    there = onnxruntime.get_available_providers()
+    if device == "auto":
+        return next(name for name, provider in PROVIDERS.items() if provider in there)
+    kind = device.partition(":")[0]
+    if kind not in PROVIDERS:
+        known = ", ".join(("auto", *PROVIDERS))
+        raise PresetError(f"no device {device!r} for a bundle; known: {known}")
+    if PROVIDERS[kind] not in there:
+        package = {"cuda": "onnxruntime-gpu", "dml": "onnxruntime-directml"}[kind]
+        raise PresetError(f"--device {device}: not in this ONNX Runtime; pip install {package}")
+    return device
+
+
+def open_session(path: Path, device: str = "cpu", **settings: Any) -> Any:
+    """A network ready to run; ModelError, in one line, if this ONNX Runtime cannot.
+
+    ``settings`` are set on its SessionOptions.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    for name, value in settings.items():
+        setattr(options, name, value)
+    kind, _, number = device.partition(":")
+    named = [(PROVIDERS[kind], {"device_id": number} if number else {})]
+    providers = named if kind == "cpu" else [*named, PROVIDERS["cpu"]]
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=providers)
+    except Exception as error:  # ONNX Runtime's errors have no common class but this
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(
+            f"{path}: does not load in ONNX Runtime {onnxruntime.__version__} ({reason}); "
+            "update onnxruntime, or export again"
+        ) from error
