@@ -41,6 +41,22 @@ class Embeddings:
         return Embeddings(between(self.hidden, other.hidden), pooled)
 
 
+def unet_inputs(
+    embeddings: Embeddings, negative: Embeddings | None, shape: tuple[int, ...], factor: int
+) -> dict[str, np.ndarray]:
+    """The UNet's inputs that stay the same over all steps.
+
+    ``shape`` is that of the latents, ``factor`` image pixels per latent, for SDXL's sizes.
+    """
+    together = embeddings if negative is None else Embeddings.joined([negative, embeddings])
+    inputs = {"context": together.hidden}
+    if together.pooled is not None:
+        size = [length * factor for length in shape[2:]]
+        ids = np.array([[*size, 0, 0, *size]], np.float32)
+        inputs |= {"pooled": together.pooled, "time_ids": ids.repeat(len(together.hidden), 0)}
+    return inputs
+
+
 def no_step(taken: int, of: int) -> None:
     """Do nothing before a step."""
 
@@ -59,21 +75,17 @@ def denoise(
     """Sample one clip's latents; ``noise`` is (1, channels, rows, columns), standard normal.
 
     With ``negative`` each step runs a batch of two and goes ``guidance`` times as far from the
-    unwanted prediction. ``factor`` is image pixels per latent, for SDXL's sizes.
+    unwanted prediction.
     """
-    together = embeddings if negative is None else Embeddings.joined([negative, embeddings])
-    inputs: dict[str, np.ndarray] = {"context": together.hidden}
-    if together.pooled is not None:
-        size = [length * factor for length in noise.shape[2:]]
-        ids = np.array([[*size, 0, 0, *size]], np.float32)
-        inputs |= {"pooled": together.pooled, "time_ids": ids.repeat(len(together.hidden), 0)}
+    inputs = unet_inputs(embeddings, negative, noise.shape, factor)
+    rows = len(inputs["context"])
     latents = (noise * sampler.init_noise_sigma).astype(np.float32)
     for number, time in enumerate(sampler.timesteps):
         on_step(number, len(sampler.timesteps))
         scaled = sampler.scale(latents, number).astype(np.float32)
-        inputs["sample"] = scaled.repeat(len(together.hidden), 0)
+        inputs["sample"] = scaled.repeat(rows, 0)
         inputs["timestep"] = np.array([time], np.float32)
-        found = predict(inputs)
+        found = predict(dict(inputs))
         if negative is not None:
             found = found[:1] + np.float32(guidance) * (found[1:] - found[:1])
         latents = sampler.step(found, number, latents, more_noise).astype(np.float32)

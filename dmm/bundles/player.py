@@ -15,7 +15,7 @@ from .folder import open_bundle
 from .noise import TorchRandom
 from .samplers import Latents, make_sampler
 from .schema import Bundle
-from .sessions import open_session, pick_provider
+from .sessions import open_session, pick_provider, run_session
 from .tokenizer import Tokenizer
 
 
@@ -45,7 +45,7 @@ class BundlePlayer:
         if part not in self._sessions:
             path = self.folder / self.bundle.parts[part].model.file
             self._sessions[part] = open_session(path, self.device)
-        return self._sessions[part].run(None, inputs)
+        return run_session(self._sessions[part], inputs)
 
     def embed(self, texts: Sequence[str]) -> list[Embeddings]:
         """What the text encoders make of each text, read alone; encoders are freed afterwards."""

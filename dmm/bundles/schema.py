@@ -171,8 +171,13 @@ class Bundle(Strict, frozen=True):
     licences: Licences
     source: Origin
     parity: list[Parity] = []
+    reference: StoredFile | None = None
+    """What ``dmm export --verify`` compares with; a player needs none of it."""
+    doctor: StoredFile | None = None
+    """What the precision doctor kept in fp32 and why; a player needs none of it."""
 
     def files(self) -> list[StoredFile]:
         """Every file of the bundle but ``bundle.json``."""
         parts = [file for part in self.parts.values() for file in (part.model, *part.data)]
-        return [*parts, self.tokenizer.merges, self.format]
+        others = filter(None, (self.reference, self.doctor))
+        return [*parts, self.tokenizer.merges, self.format, *others]

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..errors import ModelError, PresetError
 
 PROVIDERS = {
@@ -55,3 +57,21 @@ def open_session(path: Path, device: str = "cpu", **settings: Any) -> Any:
             f"{path}: does not load in ONNX Runtime {onnxruntime.__version__} ({reason}); "
             "update onnxruntime, or export again"
         ) from error
+
+
+def run_session(session: Any, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+    """A session's outputs; a network that was exported for one row is run row by row.
+
+    An input of a single row belongs to all rows.
+    """
+    rows = max(len(array) for array in inputs.values())
+    fixed = all(value.shape[0] == 1 for value in session.get_inputs())
+    if not fixed or rows == 1:
+        return session.run(None, inputs)
+    found = [
+        session.run(
+            None, {name: a[row : row + 1] if len(a) > 1 else a for name, a in inputs.items()}
+        )
+        for row in range(rows)
+    ]
+    return [np.concatenate(outputs) for outputs in zip(*found, strict=True)]

@@ -4,7 +4,6 @@ import json
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from ..bundles.schema import (
     Bundle,
@@ -12,18 +11,18 @@ from ..bundles.schema import (
     Latent,
     Licences,
     Origin,
-    SamplingDefaults,
-    Schedule,
     StoredFile,
     Tokenizer,
 )
 from ..bundles.schema import Part as StoredPart
-from ..cards import sha256_of
+from ..cards import card_licence, sha256_of
 from ..checkpoints.architecture import read_architecture
 from ..checkpoints.header import read_metadata
+from ..checkpoints.published import PUBLISHED_BASES
 from ..files import write_text
 from ..generation.loading import Lora
 from ..generation.recipe import Recipe
+from .source import Source
 from .writing import stored
 
 UNKNOWN = "unknown"
@@ -33,49 +32,44 @@ MERGES, FORMAT = "tokenizer/merges.txt", "mel.json"
 def describe(
     folder: Path,
     name: str,
-    pipeline: Any,
-    model: Path,
-    loras: Sequence[Lora],
-    recipe: Recipe,
+    source: Source,
     parts: dict[str, StoredPart],
     prompts: Sequence[str],
+    music: Sequence[str] = (),
 ) -> Bundle:
     """The description of a bundle whose parts lie in ``folder``; writes merges and mel format."""
-    fmt, factor = recipe.fmt, pipeline.vae_scale_factor
-    halvings = len(pipeline.unet.config.block_out_channels) - 1
+    pipeline, recipe = source.pipeline, source.recipe
+    rows, columns = source.latent_size
     return Bundle(
         version=1,
         name=name,
-        architecture=read_architecture(model).kind,
+        architecture=read_architecture(source.model).kind,
         parts=parts,
-        tokenizer=_tokenizer(folder, pipeline),
-        sampling=_sampling(pipeline, recipe),
+        tokenizer=_tokenizer(folder, source),
+        sampling=source.sampling,
         latent=Latent(
             channels=pipeline.unet.config.in_channels,
-            rows=fmt.n_mels // factor,
-            columns=fmt.n_frames // factor,
-            factor=factor,
+            rows=rows,
+            columns=columns,
+            factor=pipeline.vae_scale_factor,
             scaling_factor=pipeline.vae.config.scaling_factor,
-            multiple=2**halvings,
+            multiple=2 ** (len(pipeline.unet.config.block_out_channels) - 1),
         ),
         anchor=recipe.anchor,
         stereo=recipe.stereo,
         clip_skip=recipe.clip_skip,
         format=_format(folder, recipe),
         prompts=list(prompts),
-        licences=_licences(model, loras),
-        source=_origin(model, loras),
+        licences=_licences(source.model, source.loras, music),
+        source=_origin(source.model, source.loras),
     )
 
 
-def _tokenizer(folder: Path, pipeline: Any) -> Tokenizer:
+def _tokenizer(folder: Path, source: Source) -> Tokenizer:
     """CLIP's merges, cut as the model's vocabulary is, and each encoder's special ids."""
-    ranks = pipeline.tokenizer.bpe_ranks
+    ranks = source.tokenizers[0].bpe_ranks
     lines = ["#version: 0.2", *(" ".join(pair) for pair in sorted(ranks, key=ranks.get))]
     write_text(folder / MERGES, "\n".join(lines) + "\n")
-    tokenizers = [
-        found for name in ("tokenizer", "tokenizer_2") if (found := getattr(pipeline, name, None))
-    ]
     encoders = [
         Encoder(
             vocab_size=len(tokenizer),
@@ -84,7 +78,7 @@ def _tokenizer(folder: Path, pipeline: Any) -> Tokenizer:
             pad=tokenizer.pad_token_id,
             max_length=tokenizer.model_max_length,
         )
-        for tokenizer in tokenizers
+        for tokenizer in source.tokenizers
     ]
     return Tokenizer(merges=_within(folder, MERGES), encoders=encoders)
 
@@ -98,41 +92,27 @@ def _within(folder: Path, file: str) -> StoredFile:
     return stored(folder / file).model_copy(update={"file": file})
 
 
-def _sampling(pipeline: Any, recipe: Recipe) -> SamplingDefaults:
-    config, sampling = pipeline.scheduler.config, recipe.sampling
-    return SamplingDefaults(
-        sampler={"dpmsolver++": "dpm++-2m-karras"}.get(sampling.sampler, sampling.sampler),
-        steps=sampling.steps,
-        guidance=sampling.guidance,
-        negative_prompt=sampling.negative_prompt,
-        prediction_type=config.prediction_type,
-        schedule=Schedule(
-            train_timesteps=config.num_train_timesteps,
-            beta_start=config.beta_start,
-            beta_end=config.beta_end,
-            beta_schedule=config.beta_schedule,
-            timestep_spacing=config.timestep_spacing,
-            steps_offset=config.steps_offset,
-            rescale_betas_zero_snr=config.get("rescale_betas_zero_snr", False),
-        ),
-    )
-
-
-def _licences(model: Path, loras: Sequence[Lora]) -> Licences:
+def _licences(model: Path, loras: Sequence[Lora], music: Sequence[str]) -> Licences:
+    """What metadata, model card and RUN folders say, and what was stated."""
     own = read_metadata(model)
-    learnt = [read_metadata(lora.path) for lora in loras]
-    fused = json.loads(own.get("dmm_fused") or "{}").get("loras", [])
-    music = [
-        found["dmm_music_licences"] for found in (own, *learnt) if "dmm_music_licences" in found
-    ]
+    learnt = {lora.path: read_metadata(lora.path) for lora in loras}
+    fused = [lora["metadata"] for lora in json.loads(own.get("dmm_fused") or "{}").get("loras", [])]
+    published = PUBLISHED_BASES.get(sha256_of(model))
+    told = own.get("modelspec.license") or (published and published.licence) or card_licence(model)
+    runs = [licence for path in learnt for licence in _run_licences(path)]
     return Licences(
-        base=own.get("modelspec.license", UNKNOWN),
-        loras=[
-            found.get("modelspec.license", UNKNOWN)
-            for found in (*(lora["metadata"] for lora in fused), *learnt)
-        ],
-        music=music,
+        base=told or UNKNOWN,
+        loras=[found.get("modelspec.license", UNKNOWN) for found in (*fused, *learnt.values())],
+        music=list(dict.fromkeys([*music, *runs])),
     )
+
+
+def _run_licences(lora: Path) -> list[str]:
+    """The licences of the music that a LoRA learnt from, by the run.json of its RUN folder."""
+    path = lora.parent / "run.json"
+    if not path.is_file():
+        return []
+    return list(json.loads(path.read_text(encoding="utf-8")).get("licences") or {})
 
 
 def _origin(model: Path, loras: Sequence[Lora]) -> Origin:

@@ -4,51 +4,152 @@ Networks go one after another, and their weights one at a time, so that SDXL nee
 memory than its checkpoint.
 """
 
+import json
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 
-from ..bundles.schema import FILE, Tensor
+from ..bundles.folder import read_description
+from ..bundles.schema import FILE, Bundle, Tensor
 from ..bundles.schema import Part as StoredPart
+from ..errors import ModelError
 from ..files import refuse_filled, whole_folder, write_text
-from ..generation.loading import Lora, open_pipeline
+from ..generation.loading import Lora
 from ..generation.recipe import Recipe
 from ..progress import progress_bar
+from . import parity, reference
 from .describing import describe
-from .graph import OPSET, Graph, trace
-from .parts import bundle_parts
-from .writing import write_graph
+from .doctor import Finding
+from .graph import OPSET, Graph, shorten_names, trace
+from .memory import forecast
+from .operators import left_to_the_cpu
+from .parts import Part
+from .precision import Precisions, in_precision
+from .scoring import Judge
+from .source import Source
+from .writing import stored, write_graph
+
+DOCTOR = "doctor.json"
+EXAMINED = 2
+"""Prompts that the doctor runs through all steps."""
+GO_WELL = 8
+"""Prompts that are suggested to whoever plays the bundle."""
 
 
-def export(
-    model: Path,
-    out: Path,
-    recipe: Recipe,
-    loras: Sequence[Lora] = (),
-    shard_mb: int = 256,
-    prompts: Sequence[str] = (),
-) -> None:
-    """Write a bundle; it is whole or absent.
+@dataclass(frozen=True)
+class Order:
+    """What is exported, and how."""
 
-    InputError where ``out`` holds something already, ModelError for files that do not load.
+    model: Path
+    recipe: Recipe
+    prompts: tuple[str, ...]
+    loras: tuple[Lora, ...] = ()
+    precisions: Precisions = field(default_factory=Precisions)
+    shard_mb: int = 256
+    static: bool = False
+    """Fixed sizes: one row, the format's width."""
+    music: tuple[str, ...] = ()
+    """Licences of the music behind the weights, beside those that files tell of."""
+
+
+def export(order: Order, out: Path, judge: Judge | None = None) -> Bundle:
+    """Write a bundle, whole or not at all, and compare it with PyTorch.
+
+    A ``judge`` listens to a clip of every prompt, of both. InputError where ``out`` holds something
+    already; ModelError for files that do not load, a part that is too far from PyTorch, and a node
+    that WebGPU has no kernel for.
     """
     refuse_filled(out)
-    pipeline = open_pipeline(model, loras, device="cpu", precision="fp32")
-    parts: dict[str, StoredPart] = {}
-    total = len(list(bundle_parts(pipeline, recipe.clip_skip)))
-    with whole_folder(out) as folder, progress_bar("export", total) as advance:
-        for part in bundle_parts(pipeline, recipe.clip_skip):
-            graph = trace(part)
-            path = folder / f"{part.name}.onnx"
-            file, shards = write_graph(graph, path, shard_mb * 2**20)
-            parts[part.name] = StoredPart(
-                model=file, data=shards, precision="fp32", opset=OPSET, **_signature(graph)
-            )
+    with whole_folder(out) as folder:
+        _write(order, folder, out.name, judge)
+        bundle = read_description(folder)
+        rows = list(parity.measure(folder, bundle, judge))
+        parity.refuse_failed(out, bundle, rows)
+        bundle = bundle.model_copy(update={"parity": rows})
+        _save(folder, bundle)
+    return bundle
+
+
+def diagnose_only(order: Order, near: Path) -> dict[str, tuple[Finding, ...]]:
+    """What the doctor finds in each part, the largest first; ``near`` is used meanwhile."""
+    source = Source(order.model, order.recipe, order.loras)
+    clips = _clips(source, order)
+    return {
+        name: in_precision(name, trace(part), "mixed", clips, source.ids, near)[1]
+        for name, part in source.parts.items()
+    }
+
+
+def _write(order: Order, folder: Path, name: str, judge: Judge | None) -> None:
+    """Everything but the comparison, so that the pipeline's memory is free for it."""
+    source = Source(order.model, order.recipe, order.loras)
+    clips, prompts = _clips(source, order), order.prompts
+    extra: dict[str, np.ndarray] = {}
+    if judge:
+        heard = source.heard(judge, prompts)
+        extra = parity.as_arrays(judge.name, prompts, heard)
+        best = np.argsort(-heard.follows, kind="stable")
+        prompts = tuple(dict.fromkeys(prompts[i] for i in best))
+    clips[0].save(folder / reference.FILE, **extra)
+    parts, findings = {}, {}
+    with progress_bar("export", len(source.parts)) as advance:
+        for part in source.parts.values():
+            parts[part.name], findings[part.name] = _export(part, source, order, clips, folder)
             advance(note=part.name)
-        bundle = describe(folder, out.name, pipeline, model, loras, recipe, parts, prompts)
-        write_text(folder / FILE, bundle.model_dump_json(indent=1) + "\n")
+    told = {part: [asdict(finding) for finding in found] for part, found in findings.items()}
+    write_text(folder / DOCTOR, json.dumps(told, indent=1) + "\n")
+    bundle = describe(folder, name, source, parts, prompts[:GO_WELL], order.music)
+    others = {
+        "reference": stored(folder / reference.FILE),
+        "doctor": stored(folder / DOCTOR),
+    }
+    _save(folder, bundle.model_copy(update=others))
+
+
+def _export(
+    part: Part, source: Source, order: Order, clips: Sequence[reference.Clip], folder: Path
+) -> tuple[StoredPart, tuple[Finding, ...]]:
+    """Write one part in its precision."""
+    precision, sizes = order.precisions.of(part.name), source.sizes(rows=1)
+    traced = trace(part.fixed(sizes) if order.static else part)
+    graph, findings = in_precision(part.name, traced, precision, clips, source.ids, folder.parent)
+    if outside := left_to_the_cpu(graph):
+        raise ModelError(
+            f"{source.model}: {part.name} would leave the GPU: {'; '.join(outside[:3])}"
+        )
+    shorten_names(graph)
+    file, shards = write_graph(graph, folder / f"{part.name}.onnx", order.shard_mb * 2**20)
+    rows = 1 if order.static else source.rows
+    return StoredPart(
+        model=file,
+        data=shards,
+        precision=precision,
+        opset=OPSET,
+        memory=forecast(graph, source.sizes(rows)),
+        **_signature(graph),
+    ), findings
+
+
+def _clips(source: Source, order: Order) -> list[reference.Clip]:
+    """Clips of the first prompts, by PyTorch in single precision."""
+    trials = [
+        source.trial(prompt, seed, order.static)
+        for seed, prompt in enumerate(order.prompts[:EXAMINED])
+    ]
+    steps = sum(trial.sampling.steps for trial in trials)
+    with progress_bar("compute with PyTorch", steps) as advance:
+        return [
+            reference.compute(source.run, source.ids, trial, lambda *_: advance())
+            for trial in trials
+        ]
+
+
+def _save(folder: Path, bundle: Bundle) -> None:
+    write_text(folder / FILE, bundle.model_dump_json(indent=1) + "\n")
 
 
 def _signature(graph: Graph) -> dict[str, Any]:

@@ -48,6 +48,7 @@ def trace(part: Part) -> Graph:
     with TemporaryDirectory() as folder:
         traced, simplified = Path(folder) / "traced.onnx", Path(folder) / "simplified.onnx"
         _export(part, traced)
+        onnx.save(_plain_expands(onnx.load(traced)), traced)
         _simplify(traced, simplified)
         graph = Graph(onnx.load(simplified))
     _take_weights(graph, part)
@@ -76,6 +77,21 @@ def _export(part: Part, path: Path) -> None:
         )
 
 
+def shorten_names(graph: Graph) -> None:
+    """Number values and weights: long names fill half of a small graph's file. Nodes keep theirs."""
+    own = graph.model.graph
+    kept = {value.name for value in (*own.input, *own.output)} | {""}
+    short: dict[str, str] = {}
+    for node in own.node:
+        for names in (node.input, node.output):
+            for name in names:
+                short.setdefault(name, name if name in kept else f"v{len(short)}")
+            names[:] = [short[name] for name in names]
+    for constant in own.initializer:
+        constant.name = short[constant.name]
+    graph.weights = {short[name]: array for name, array in graph.weights.items()}
+
+
 def _hollow(network: nn.Module) -> nn.Module:
     """A copy of the network whose parameters take no memory; each of another value.
 
@@ -86,6 +102,16 @@ def _hollow(network: nn.Module) -> nn.Module:
         single = torch.tensor([1e-3 * (number + 1)])
         memo[id(tensor)] = nn.Parameter(single.expand(tensor.shape), requires_grad=False)
     return copy.deepcopy(network, memo).eval()
+
+
+def _plain_expands(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Expand by the sizes alone: the exporter looks for -1 among them, of which there are none."""
+    makers = {name: node for node in model.graph.node for name in node.output}
+    for node in model.graph.node:
+        while node.op_type == "Expand" and makers[node.input[1]].op_type in ("Where", "Reshape"):
+            maker = makers[node.input[1]]
+            node.input[1] = maker.input[2 if maker.op_type == "Where" else 0]
+    return model
 
 
 def _simplify(path: Path, out: Path) -> None:
@@ -146,6 +172,8 @@ def _tidy(graph: Graph) -> None:
     for constant in [c for c in model.graph.initializer if c.name not in used]:
         model.graph.initializer.remove(constant)
     del model.graph.value_info[:]
+    for node in graph.nodes:  # the module that a node is of, and unique
+        node.name = node.output[0].removesuffix("_output_0")
     domains = {node.domain for node in graph.nodes}
     del model.opset_import[:]
     model.opset_import.append(helper.make_opsetid("", OPSET))

@@ -4,7 +4,7 @@ All numbers at the edge are float32, ids int32; what UNet, text encoders and VAE
 diffusers' pipelines compute for generation.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,16 @@ class Part:
     axes: dict[str, dict[int, str]]
     """The same of the inputs."""
 
+    def fixed(self, lengths: Mapping[str, int]) -> "Part":
+        """The part for inputs of one size; ``lengths`` are those of its named axes."""
+        inputs = {
+            name: tensor.new_zeros(
+                [lengths.get(self.axes[name].get(i, ""), n) for i, n in enumerate(tensor.shape)]
+            )
+            for name, tensor in self.inputs.items()
+        }
+        return Part(self.name, self.network, inputs, {key: {} for key in self.outputs}, {})
+
 
 class TextEncoder(nn.Module):
     """CLIP's text transformer up to the layer that the UNet attends to."""
@@ -40,7 +50,9 @@ class TextEncoder(nn.Module):
         With ``eos`` all layers run for the pooled output: the projection of that token's place.
         """
         super().__init__()
-        self.encoder, self.layers, self.normed, self.eos = encoder, layers, normed, eos
+        self.encoder, self.layers, self.normed = encoder, layers, normed
+        # int32 as the ids are: comparing with a Python number would widen both to 64 bits
+        self.eos = None if eos is None else torch.tensor(eos, dtype=torch.int32)
         later = torch.full((TOKENS, TOKENS), HIDDEN).triu(1)
         self.register_buffer("mask", later[None, None])
 

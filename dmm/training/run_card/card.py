@@ -11,9 +11,10 @@ from typing import Any
 import toml
 
 from ...checkpoints.header import read_metadata
+from ...checkpoints.published import PUBLISHED_BASES
 from ...files import sha256_file, write_text
 from ..runs import ENDED, Run, read_run
-from .licences import PUBLISHED_BASES, UNKNOWN, licence_conditions, lora_licence
+from .licences import UNKNOWN, licence_conditions, lora_licence
 from .markdown import block, code, escape, plain, table
 from .paths import file_names, without_folders
 from .results import previews_section, scores_section

@@ -3,8 +3,9 @@
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from ...checkpoints.published import PUBLISHED_BASES
 
 UNKNOWN = "unknown"
 TRAINED_SPLITS = ("train", "reg")
@@ -16,26 +17,6 @@ CONDITIONS = {
     "derivatives only under the same licence": re.compile(r"\bsa\b|share-?\s?alike", re.IGNORECASE),
 }
 """Condition to the pattern by which a licence's name or address shows it."""
-
-
-@dataclass(frozen=True)
-class PublishedBase:
-    """A published checkpoint, recognised by its hash."""
-
-    hub_id: str
-    licence: str
-    """The Hub's name for it."""
-
-
-PUBLISHED_BASES = {
-    "31e35c80fc4829d14f90153f4c74cd59c90b779f6afe05a74cd6120b893f7e5b": PublishedBase(
-        "stabilityai/stable-diffusion-xl-base-1.0", "openrail++"
-    ),
-    "6ce0161689b3853acaa03779ec93eafe75a02f4ced659bee03f50797806fa2fa": PublishedBase(
-        "stable-diffusion-v1-5/stable-diffusion-v1-5", "creativeml-openrail-m"
-    ),
-}
-"""By SHA-256: sd_xl_base_1.0.safetensors and v1-5-pruned-emaonly.safetensors, as published."""
 
 
 def count_licences(dataset: Path) -> dict[str, int]:

@@ -7,9 +7,9 @@ from dmm.errors import InputError
 
 TEXTS = [
     "slow piano, warm and mellow", "Lo-Fi  HIP-HOP\n120bpm!!", "it's we'll don’t I'd", "“quoted”",
-    "café Ünïcode naïve", "e\u0301", "日本の音楽", "🎹🎶 emoji", "ﬁre &amp; water", "Ｗｉｄｅ", "½ x²", "",
-    "'", "a'b ''s 's", "under_score __x", "x" * 90, "supercalifragilistic " * 30, "\u00a0tab\tx",
-    "loud! soft", "a<|endoftext|>b",
+    "café Ünïcode naïve", "e\u0301", "日本の音楽", "🎹🎶 emoji", "ﬁre &amp; water", "Ｗｉｄｅ",
+    "½ x²", "", "'", "a'b ''s 's", "under_score __x", "x" * 90, "supercalifragilistic " * 30,
+    "\u00a0tab\tx", "loud! soft", "a<|endoftext|>b",
 ]  # fmt: skip
 
 

@@ -6,11 +6,22 @@ import torch
 from dmm.bundles.schema import Bundle
 from dmm.checkpoints.pipeline import load_pipeline
 from dmm.errors import InputError
-from dmm.export.export import export
+from dmm.export.export import Order, export
 from dmm.export.parts import bundle_parts
+from dmm.export.precision import Precisions
 from dmm.generation.conditioning import embed_prompts
 from dmm.generation.loading import Lora, open_pipeline
 from dmm.generation.recipe import make_recipe
+from dmm.generation.sampling import Sampling
+
+FP32 = Precisions("fp32", "fp32", "fp32")
+QUICK = Sampling(sampler="ddim", steps=2, guidance=1.0)
+
+
+def order(model, precisions=FP32, **changes):
+    """An export that takes as little time as may be."""
+    recipe = make_recipe(model, changes.get("loras", ()), QUICK)
+    return Order(model, recipe, ("slow piano",), precisions=precisions, **changes)
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +30,7 @@ def exported(tiny_checkpoint, tiny_sd15, tmp_path_factory):
     folders = {}
     for kind, model in {"sdxl": tiny_checkpoint, "sd15": tiny_sd15}.items():
         folders[kind] = tmp_path_factory.mktemp("bundles") / kind
-        export(model, folders[kind], make_recipe(model))
+        export(order(model), folders[kind])
     return folders
 
 
@@ -71,7 +82,7 @@ def test_clip_skip_ends_the_encoder_of_sd15_earlier(tiny_sd15):
 
 def test_loras_are_in_the_weights(tiny_checkpoint, random_lora, tmp_path):
     lora = Lora(random_lora(tmp_path / "lora.safetensors", tiny_checkpoint), 0.5)
-    export(tiny_checkpoint, tmp_path / "out", make_recipe(tiny_checkpoint), [lora])
+    export(order(tiny_checkpoint, loras=(lora,)), tmp_path / "out")
     merged = open_pipeline(tiny_checkpoint, [lora], "cpu", "fp32")
     part = next(part for part in bundle_parts(merged, None) if part.name == "unet")
     inputs = random_inputs(part, 1, 16)
@@ -90,7 +101,7 @@ def test_the_description_names_every_file(exported):
 
 
 def test_a_shard_is_no_larger_than_asked_for(tiny_checkpoint, tmp_path):
-    export(tiny_checkpoint, tmp_path / "out", make_recipe(tiny_checkpoint), shard_mb=2)
+    export(order(tiny_checkpoint, shard_mb=2), tmp_path / "out")
     sizes = [path.stat().st_size for path in tmp_path.glob("out/unet.onnx.data-*")]
     assert len(sizes) > 8 and max(sizes) <= 2 * 2**20
 
@@ -98,7 +109,7 @@ def test_a_shard_is_no_larger_than_asked_for(tiny_checkpoint, tmp_path):
 def test_a_folder_with_something_in_it_is_refused(tiny_checkpoint, tmp_path):
     (tmp_path / "mine.txt").write_text("precious")
     with pytest.raises(InputError, match="something already"):
-        export(tiny_checkpoint, tmp_path, make_recipe(tiny_checkpoint))
+        export(order(tiny_checkpoint), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 

@@ -2,8 +2,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from dmm.checkpoints.published import PUBLISHED_BASES
 from dmm.training.run_card.licences import (
-    PUBLISHED_BASES,
     count_licences,
     licence_conditions,
     lora_licence,

@@ -1,0 +1,135 @@
+"""What a part takes in a browser, forecast from its graph, and advice where limits are near.
+
+On WebGPU weights lie on the card as they are stored, beside the activations that are alive at once
+and the scores of the attention under way. On the CPU in WebAssembly half precision is widened to
+single precision when it is loaded, and all of it must fit one heap. Memory that a runtime keeps for
+later (WebGPU's buffer cache) comes on top.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from onnx import NodeProto, TensorProto
+
+from ..bundles.schema import Bundle, Memory
+from .graph import Graph
+from .shapes import Shape, infer_shapes, size_bytes
+from .values import attribute, element_types
+
+MB, GB = 2**20, 2**30
+ARRAY_BUFFER = 0x7FE00000
+"""Largest ArrayBuffer in Chrome, so largest file of weights."""
+WASM_HEAP = 4 * GB
+"""All that 32-bit WebAssembly can address."""
+DEFAULT_BINDING = 128 * MB
+"""WebGPU's maxStorageBufferBindingSize unless a page asks the adapter for more."""
+USUAL_BUFFER = GB
+"""maxBufferSize of adapters that have little: Chromium's SwiftShader, some integrated cards."""
+ALIASES = ("Reshape", "Unsqueeze", "Squeeze", "Identity", "Flatten")
+"""Operators whose output is their input's memory."""
+
+
+def forecast(graph: Graph, axes: Mapping[str, int]) -> Memory:
+    """A part's peaks for inputs of given sizes; ``axes`` are the lengths of its named axes."""
+    shapes, types = infer_shapes(graph, axes), element_types(graph)
+    stored = sum(array.nbytes for array in graph.weights.values())
+    constants = sum(len(c.SerializeToString()) for c in graph.model.graph.initializer)
+    widened = sum(a.nbytes * (2 if a.dtype.itemsize == 2 else 1) for a in graph.weights.values())
+    sizes = {
+        name: size_bytes(shape, types[name]) for name, shape in shapes.items() if name in types
+    }
+    scores = {node.name: _scores(node, shapes, types) for node in graph.nodes}
+    on_card = _peak(graph, sizes, scores)
+    in_heap = _peak(graph, {name: _widened(size, types[name]) for name, size in sizes.items()}, {})
+    largest = max(*sizes.values(), *scores.values())
+    return Memory(
+        wasm_peak_bytes=widened + constants + in_heap,
+        webgpu_peak_bytes=stored + constants + on_card,
+        largest_tensor_bytes=largest,
+    )
+
+
+def _widened(size: int, element_type: int) -> int:
+    return 2 * size if element_type == TensorProto.FLOAT16 else size
+
+
+def _scores(node: NodeProto, shapes: Mapping[str, Shape], types: Mapping[str, int]) -> int:
+    """Bytes of an attention node's scores, where a kernel keeps all of them."""
+    if node.op_type != "MultiHeadAttention":
+        return 0
+    (batch, queries, _), (_, keys, _) = (shapes[name] for name in node.input[:2])
+    return size_bytes((batch, attribute(node, "num_heads"), queries, keys), types[node.output[0]])
+
+
+def _peak(graph: Graph, sizes: Mapping[str, int], scratch: Mapping[str, int]) -> int:
+    """Most bytes of values alive at once while nodes run in order."""
+    own = graph.model.graph
+    fixed = {*graph.weights, *(constant.name for constant in own.initializer)}
+    root = {value.name: value.name for value in own.input}
+    last: dict[str, int] = {}
+    for number, node in enumerate(own.node):
+        for name in node.output:
+            aliased = node.op_type in ALIASES and node.input[0] in root
+            root[name] = root[node.input[0]] if aliased else name
+        for name in (*node.input, *node.output):
+            if name in root and name not in fixed:
+                last[root[name]] = number
+    for value in own.output:
+        last[root[value.name]] = len(own.node)
+    alive = sum(sizes[value.name] for value in own.input)
+    peak = alive
+    ending: dict[int, list[str]] = {}
+    for name, number in last.items():
+        ending.setdefault(number, []).append(name)
+    for number, node in enumerate(own.node):
+        alive += sum(sizes[name] for name in node.output if name and root[name] == name)
+        peak = max(peak, alive + scratch.get(node.name, 0))
+        alive -= sum(sizes[name] for name in ending.get(number, ()))
+    return peak
+
+
+@dataclass(frozen=True)
+class Advice:
+    """A limit that a part meets or passes."""
+
+    part: str
+    sentence: str
+
+
+def advise(bundle: Bundle) -> Iterator[Advice]:
+    """What follows from the forecast for a page that plays the bundle."""
+    for name, part in bundle.parts.items():
+        memory = part.memory
+        if memory is None:
+            continue
+        for file in part.data:
+            if file.bytes > ARRAY_BUFFER:
+                yield Advice(name, f"{file.file} is beyond an ArrayBuffer (2 GB): --shard-mb 256")
+        if memory.wasm_peak_bytes > WASM_HEAP:
+            yield Advice(
+                name,
+                f"needs {_gb(memory.wasm_peak_bytes)} of WebAssembly's 4 GB: WebGPU only, or "
+                f"export it in {'int4' if part.precision == 'int8' else 'int8'}",
+            )
+        elif memory.wasm_peak_bytes > WASM_HEAP / 2:
+            yield Advice(
+                name,
+                f"takes {_gb(memory.wasm_peak_bytes)} of WebAssembly's 4 GB: give it a worker of "
+                "its own and end the worker afterwards",
+            )
+        if memory.largest_tensor_bytes > USUAL_BUFFER:
+            yield Advice(
+                name,
+                f"binds {_gb(memory.largest_tensor_bytes)} at once, more than many adapters' "
+                "maxBufferSize (1 GB): generate shorter pieces",
+            )
+        elif memory.largest_tensor_bytes > DEFAULT_BINDING:
+            yield Advice(
+                name,
+                f"binds {memory.largest_tensor_bytes / MB:.0f} MB at once: ask the adapter for a "
+                "maxStorageBufferBindingSize of as much (default 128 MB)",
+            )
+
+
+def _gb(size: int) -> str:
+    return f"{size / GB:.1f} GB"

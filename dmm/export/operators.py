@@ -1,0 +1,54 @@
+"""Whether ONNX Runtime Web has a WebGPU kernel for every node that computes with numbers.
+
+A node without one runs on the CPU, and its inputs and outputs travel between the two at every
+step. Arithmetic on shapes (64-bit integers) is on the CPU by design, without any such cost.
+"""
+
+import json
+from functools import cache
+
+from onnx import NodeProto, TensorProto
+
+from ..engine import ROOT
+from .graph import Graph
+from .values import element_types
+
+TABLE = ROOT / "presets" / "webgpu-operators.json"
+"""What two providers have kernels for: ``jsep``, of the default import, and ``native``, of
+``onnxruntime-web/webgpu``; with the sources of both lists."""
+NUMBERS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.INT8, TensorProto.UINT8)
+NATIVE_ONLY = {("MatMulNBits", 8), ("GatherBlockQuantized", 8)}
+"""In 8 bits these have kernels in the native provider alone."""
+
+
+def left_to_the_cpu(graph: Graph, provider: str = "native") -> list[str]:
+    """Name, operator and reason of each node that computes with numbers outside the GPU."""
+    opsets = {found.domain or "ai.onnx": found.version for found in graph.model.opset_import}
+    types = element_types(graph)
+    found = []
+    for node in graph.nodes:
+        names = [name for name in (*node.input, *node.output) if name]
+        computes = any(types[name] in NUMBERS for name in names) and node.op_type != "Shape"
+        reason = _reason(node, opsets, provider) if computes else None
+        if reason:
+            found.append(f"{node.name} ({reason})")
+    return found
+
+
+def _reason(node: NodeProto, opsets: dict[str, int], provider: str) -> str | None:
+    domain = node.domain or "ai.onnx"
+    span = _operators(provider).get(domain, {}).get(node.op_type)
+    if span is None:
+        return f"{node.op_type}: no WebGPU kernel"
+    bits = next((a.i for a in node.attribute if a.name == "bits"), None)
+    if provider == "jsep" and (node.op_type, bits) in NATIVE_ONLY:
+        return f"{node.op_type} of {bits} bits: needs onnxruntime-web/webgpu"
+    first, last = span
+    if not (first or 1) <= opsets[domain] <= (last or opsets[domain]):
+        return f"{node.op_type}: kernels of opset {first} to {last}, not {opsets[domain]}"
+    return None
+
+
+@cache
+def _operators(provider: str) -> dict[str, dict[str, list[int | None]]]:
+    return json.loads(TABLE.read_text(encoding="utf-8"))[provider]["operators"]

@@ -1,0 +1,213 @@
+"""Powers of two folded into weights, so that values too large for half precision fit it exactly.
+
+Between a layer that multiplies by weights and the next, values may be held 2^-k times as large if
+the weights before are made so much smaller and those after so much larger. Norms do not mind how
+large their input is, if their epsilon is scaled with it. Multiplying by a power of two changes no
+digit, so that nothing is lost that half precision does not lose anyway.
+
+Values that must be on one scale (a residual sum and its terms) form a stream. A stream that no
+nonlinear function reads or makes is free to be scaled.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from onnx import AttributeProto, NodeProto, TensorProto, helper, numpy_helper
+
+from .arrays import LazyArray
+from .graph import Graph
+from .values import VIEWS, attribute, data_inputs, element_types
+
+PRODUCTS = ("MatMul", "Gemm", "Conv")
+NORMS = ("LayerNormalization", "InstanceNormalization")
+_SAME_SCALE = VIEWS | {"Add", "Sub", "Neg", "Abs", "Relu", "LeakyRelu", "MaxPool", "AveragePool"}
+_BOUNDED = ("Sigmoid", "Gelu", "Erf", "Tanh", "Softmax")
+
+
+@dataclass
+class Streams:
+    """The values of a graph in groups that are on one scale."""
+
+    parent: dict[str, str] = field(default_factory=dict)
+    pinned: set[str] = field(default_factory=set)
+    """Values whose scale cannot change."""
+
+    def of(self, value: str) -> str:
+        """The name that stands for the value's stream."""
+        self.parent.setdefault(value, value)
+        while self.parent[value] != value:
+            self.parent[value] = self.parent[self.parent[value]]
+            value = self.parent[value]
+        return value
+
+    def join(self, values: list[str]) -> None:
+        """Put values on one scale."""
+        for other in values[1:]:
+            self.parent[self.of(other)] = self.of(values[0])
+
+    def pin(self, values: list[str]) -> None:
+        """Keep values as they are."""
+        self.pinned.update(values)
+
+    def free(self) -> set[str]:
+        """The streams that may be scaled."""
+        fixed = {self.of(value) for value in self.pinned}
+        return {self.of(value) for value in list(self.parent)} - fixed
+
+
+def find_streams(graph: Graph) -> Streams:
+    """The graph's streams; those of its inputs and outputs are pinned."""
+    types, streams = element_types(graph), Streams()
+    own = graph.model.graph
+    streams.pin([value.name for value in (*own.input, *own.output)])
+    makers = {name: node for node in own.node for name in node.output}
+    constants = {*graph.weights, *(constant.name for constant in own.initializer)}
+    for node in own.node:
+        made = [name for name in node.output if types[name] == TensorProto.FLOAT]
+        read = [
+            name
+            for _, name in data_inputs(node)
+            if types[name] == TensorProto.FLOAT and name not in constants
+        ]
+        for value in (*made, *read):
+            streams.of(value)
+        _tie(node, read, made, graph, makers, streams)
+    return streams
+
+
+def _tie(
+    node: NodeProto,
+    read: list[str],
+    made: list[str],
+    graph: Graph,
+    makers: Mapping[str, NodeProto],
+    streams: Streams,
+) -> None:
+    """Say what a node asks of the scales of what it reads and makes."""
+    has_weights = len(node.input) > 1 and node.input[1] in graph.weights
+    if node.op_type in _SAME_SCALE:
+        streams.join([*read, *made])
+    elif (node.op_type in PRODUCTS and has_weights) or node.op_type in (
+        "LayerNormalization",
+        "Shape",
+    ):
+        pass  # any scale in, any scale out: weights make up for it
+    elif node.op_type == "InstanceNormalization":
+        streams.pin(made)  # its scale and bias are of groups, not of channels
+    elif node.op_type == "MultiHeadAttention":
+        streams.join([read[2], *made])
+    elif node.op_type == "Mul" and len(read) == 1 and set(node.input) & set(graph.weights):
+        pass  # a norm's weights by channel
+    elif node.op_type == "Mul" and len(read) == 2:
+        bounded = [name for name in read if _is_bounded(name, makers)]
+        if len(bounded) == 1:  # value · gelu(gate), x · sigmoid(x)
+            streams.pin(bounded)
+            streams.join([*(name for name in read if name not in bounded), *made])
+        else:
+            streams.pin([*read, *made])
+    elif node.op_type in ("Mul", "Div") and len(read) == 1 and node.input[0] == read[0]:
+        streams.join([*read, *made])  # by a constant
+    else:
+        streams.pin([*read, *made])
+
+
+def _is_bounded(name: str, makers: Mapping[str, NodeProto]) -> bool:
+    return name in makers and makers[name].op_type in _BOUNDED
+
+
+def scale_streams(graph: Graph, streams: Streams, powers: Mapping[str, int]) -> Graph:
+    """The graph with each named stream held 2^-power times as large; outputs stay the same."""
+    found = Graph(type(graph.model)(), dict(graph.weights))
+    found.model.CopyFrom(graph.model)
+
+    def power(value: str) -> int:
+        return powers.get(streams.of(value), 0) if value in streams.parent else 0
+
+    for node in found.model.graph.node:
+        _Scaling(found, node, power(node.output[0])).apply([power(name) for name in node.input])
+    used = {name for node in found.model.graph.node for name in node.input}
+    found.weights = {name: array for name, array in found.weights.items() if name in used}
+    return found
+
+
+@dataclass
+class _Scaling:
+    """How one node makes up for the scales of its inputs and its output."""
+
+    graph: Graph
+    node: NodeProto
+    made: int
+    """The power of its output."""
+
+    def apply(self, read: list[int]) -> None:
+        node = self.node
+        if not self.made and not any(read):
+            return
+        if node.op_type in PRODUCTS:
+            self._multiply(1, read[0] - self.made)
+            self._multiply(2, -self.made)
+        elif node.op_type in NORMS:
+            epsilon = attribute(node, "epsilon", 1e-5)
+            _set(node, "epsilon", epsilon * 2.0 ** (-2 * read[0]))
+            self._multiply(1, -self.made)
+            self._multiply(2, -self.made)
+        elif node.op_type == "MultiHeadAttention":
+            self._scale_scores(read[0] + read[1])
+        elif node.op_type == "Mul":
+            for place, name in enumerate(node.input):
+                if name in self.graph.weights:
+                    self._multiply(place, sum(read) - self.made)
+        elif node.op_type in ("Add", "Sub", "Gather"):
+            for place in range(len(node.input)):
+                if place < 2 and not read[place]:
+                    self._multiply(place, -self.made)
+
+    def _scale_scores(self, power: int) -> None:
+        """Queries and keys are held smaller, so their products are multiplied by more."""
+        usual = attribute(self.node, "scale", 0.0)
+        if not usual:
+            width = self._width(self.node.input[0]) // attribute(self.node, "num_heads")
+            usual = width**-0.5
+        _set(self.node, "scale", usual * 2.0**power)
+
+    def _width(self, name: str) -> int:
+        """The last axis of a value, from the weights that made it."""
+        maker = next(node for node in self.graph.nodes if name in node.output)
+        for weight in maker.input:
+            if weight in self.graph.weights:
+                return self.graph.weights[weight].shape[-1]
+        raise ValueError(f"{self.node.name}: nothing says how wide {name} is")
+
+    def _multiply(self, place: int, power: int) -> None:
+        """Replace a weight or constant input by itself times 2^power."""
+        if place >= len(self.node.input) or not self.node.input[place] or not power:
+            return
+        name = self.node.input[place]
+        scaled, factor = f"{name}_2^{power}", np.float32(2.0**power)
+        if name in self.graph.weights:
+            self.graph.weights[scaled] = _times(self.graph.weights[name], factor)
+        elif not self._scale_constant(name, scaled, factor):
+            return
+        self.node.input[place] = scaled
+
+    def _scale_constant(self, name: str, scaled: str, factor: np.float32) -> bool:
+        own = self.graph.model.graph
+        constants = {constant.name: constant for constant in own.initializer}
+        if name not in constants:
+            return False
+        if scaled not in constants:
+            array = numpy_helper.to_array(constants[name]) * factor
+            own.initializer.append(numpy_helper.from_array(array, scaled))
+        return True
+
+
+def _times(array: LazyArray, factor: np.float32) -> LazyArray:
+    return array.then(lambda a: a * factor)
+
+
+def _set(node: NodeProto, name: str, value: float) -> None:
+    kept: Iterator[AttributeProto] = (a for a in node.attribute if a.name != name)
+    attributes = [*kept, helper.make_attribute(name, float(value))]
+    del node.attribute[:]
+    node.attribute.extend(attributes)

@@ -1,0 +1,123 @@
+"""What is exported: a checkpoint with its LoRAs in memory, and PyTorch's computation with it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..bundles.schema import SamplingDefaults, Schedule
+from ..checkpoints.pipeline import load_pipeline
+from ..checkpoints.tensorfile import main_dtype, open_tensors
+from ..generation.loading import Lora, open_pipeline
+from ..generation.recipe import Recipe
+from .parts import bundle_parts
+from .reference import Trial
+from .scoring import Heard, Judge
+from .torch_parts import run_part
+
+STRIP = 8
+"""Columns of latents whose decoding is kept unrounded."""
+
+
+class Source:
+    """A checkpoint that is loaded, on the CPU."""
+
+    def __init__(self, model: Path, recipe: Recipe, loras: Sequence[Lora] = ()) -> None:
+        """ModelError, in one line, for files that do not load or do not fit each other."""
+        self.model, self.recipe, self.loras = model, recipe, tuple(loras)
+        self.pipeline = self._load()
+        found = bundle_parts(self.pipeline, recipe.clip_skip)
+        self.parts = {part.name: part for part in found}
+
+    def _load(self) -> Any:
+        """In the checkpoint's own precision, or in fp32 where LoRAs are merged."""
+        if self.loras:
+            return open_pipeline(self.model, self.loras, device="cpu", precision="fp32")
+        with open_tensors(self.model) as file:
+            dtype = main_dtype(file)
+        return load_pipeline(self.model, dtype)
+
+    def run(self, name: str, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+        """A part's outputs by PyTorch, in single precision."""
+        return run_part(self.parts[name], inputs)
+
+    def ids(self, text: str) -> list[np.ndarray]:
+        """What each text encoder reads, by transformers' tokenisers."""
+        return [
+            np.array(
+                tokenizer(
+                    text,
+                    padding="max_length",
+                    max_length=tokenizer.model_max_length,
+                    truncation=True,
+                ).input_ids,
+                np.int32,
+            )
+            for tokenizer in self.tokenizers
+        ]
+
+    @property
+    def tokenizers(self) -> list[Any]:
+        """One for each text encoder."""
+        names = ("tokenizer", "tokenizer_2")
+        return [getattr(self.pipeline, name) for name in names if hasattr(self.pipeline, name)]
+
+    @property
+    def sampling(self) -> SamplingDefaults:
+        """How clips are sampled, and the noise schedule behind it."""
+        config, sampling = self.pipeline.scheduler.config, self.recipe.sampling
+        return SamplingDefaults(
+            sampler={"dpmsolver++": "dpm++-2m-karras"}.get(sampling.sampler, sampling.sampler),
+            steps=sampling.steps,
+            guidance=sampling.guidance,
+            negative_prompt=sampling.negative_prompt,
+            prediction_type=config.prediction_type,
+            schedule=Schedule(
+                train_timesteps=config.num_train_timesteps,
+                beta_start=config.beta_start,
+                beta_end=config.beta_end,
+                beta_schedule=config.beta_schedule,
+                timestep_spacing=config.timestep_spacing,
+                steps_offset=config.steps_offset,
+                rescale_betas_zero_snr=config.get("rescale_betas_zero_snr", False),
+            ),
+        )
+
+    @property
+    def latent_size(self) -> tuple[int, int]:
+        """Rows and columns of one clip's latents."""
+        factor, fmt = self.pipeline.vae_scale_factor, self.recipe.fmt
+        return fmt.n_mels // factor, fmt.n_frames // factor
+
+    @property
+    def rows(self) -> int:
+        """Rows of the UNet's batch for one clip."""
+        return 2 if self.recipe.sampling.guidance > 1 else 1
+
+    def sizes(self, rows: int) -> dict[str, int]:
+        """Lengths of all named axes for a batch of so many rows."""
+        height, width = self.latent_size
+        factor = self.pipeline.vae_scale_factor
+        return {
+            "batch": rows, "timesteps": 1, "rows": height, "columns": width,
+            "image_rows": height * factor, "image_columns": width * factor,
+        }  # fmt: skip
+
+    def trial(self, prompt: str, seed: int = 0, whole_strip: bool = False) -> Trial:
+        """One clip to compute; ``whole_strip`` keeps all of the decoder's output."""
+        rows, columns = self.latent_size
+        return Trial(
+            prompt=self.recipe.text(prompt),
+            sampling=self.sampling,
+            shape=(1, self.pipeline.unet.config.in_channels, rows, columns),
+            factor=self.pipeline.vae_scale_factor,
+            stereo=self.recipe.stereo,
+            strip=columns if whole_strip else min(STRIP, columns),
+            seed=seed,
+        )
+
+    def heard(self, judge: Judge, prompts: Sequence[str]) -> Heard:
+        """What a judge hears in PyTorch's clips, one for each prompt."""
+        trials = [self.trial(prompt, seed) for seed, prompt in enumerate(prompts)]
+        return judge.hear(self.run, self.ids, trials, self.recipe.fmt, prompts, "clips by PyTorch")
