@@ -78,7 +78,7 @@ def _export(part: Part, path: Path) -> None:
 
 
 def shorten_names(graph: Graph) -> None:
-    """Number values and weights: long names fill half of a small graph's file. Nodes keep theirs."""
+    """Number values and weights, whose names would fill half of a small file; nodes keep theirs."""
     own = graph.model.graph
     kept = {value.name for value in (*own.input, *own.output)} | {""}
     short: dict[str, str] = {}
