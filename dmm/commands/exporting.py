@@ -128,18 +128,17 @@ def _order(
     from ..export.export import EXAMINED, GO_WELL, Order
     from ..generation.loading import Lora
     from ..generation.prompts import gather_prompts
-    from ..generation.recipe import make_recipe
+    from ..generation.settings import resolve_settings
 
     loras = tuple(map(Lora.parse, lora or ()))
-    recipe = make_recipe(model, loras)
-    changes = {key: value for key, value in stated.items() if value is not None}
-    recipe = replace(recipe, sampling=replace(recipe.sampling, **changes))
-    grammar = "minimidi" if recipe.fmt.name == "nano" else "music"
+    settings = resolve_settings(model, loras)
+    settings = replace(settings, sampling=settings.sampling.override(**stated))
+    grammar = "minimidi" if settings.fmt.name == "nano" else "music"
     count = max(clips, GO_WELL, EXAMINED)
     found = gather_prompts((), file, None if file else grammar, None if file else count, 0)
     if clips:
         found = [found[number % len(found)] for number in range(clips)]
-    return Order(model, recipe, tuple(found), loras)
+    return Order(model, settings, tuple(found), loras)
 
 
 def _judge(embedder: str, weights: Path | None) -> Any:

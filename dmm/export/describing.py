@@ -21,7 +21,7 @@ from ..checkpoints.header import read_metadata
 from ..checkpoints.published import PUBLISHED_BASES
 from ..files import write_text
 from ..generation.loading import Lora
-from ..generation.recipe import Recipe
+from ..generation.settings import GenerationSettings
 from .source import Source
 from .writing import stored
 
@@ -38,7 +38,7 @@ def describe(
     music: Sequence[str] = (),
 ) -> Bundle:
     """The description of a bundle whose parts lie in ``folder``; writes merges and mel format."""
-    pipeline, recipe = source.pipeline, source.recipe
+    pipeline, settings = source.pipeline, source.settings
     rows, columns = source.latent_size
     return Bundle(
         version=1,
@@ -55,10 +55,10 @@ def describe(
             scaling_factor=pipeline.vae.config.scaling_factor,
             multiple=2 ** (len(pipeline.unet.config.block_out_channels) - 1),
         ),
-        anchor=recipe.anchor,
-        stereo=recipe.stereo,
-        clip_skip=recipe.clip_skip,
-        format=_format(folder, recipe),
+        anchor=settings.anchor,
+        stereo=settings.stereo,
+        clip_skip=settings.clip_skip,
+        format=_format(folder, settings),
         prompts=list(prompts),
         licences=_licences(source.model, source.loras, music),
         source=_origin(source.model, source.loras),
@@ -83,8 +83,8 @@ def _tokenizer(folder: Path, source: Source) -> Tokenizer:
     return Tokenizer(merges=_within(folder, MERGES), encoders=encoders)
 
 
-def _format(folder: Path, recipe: Recipe) -> StoredFile:
-    write_text(folder / FORMAT, recipe.fmt.model_dump_json(indent=1) + "\n")
+def _format(folder: Path, settings: GenerationSettings) -> StoredFile:
+    write_text(folder / FORMAT, settings.fmt.model_dump_json(indent=1) + "\n")
     return _within(folder, FORMAT)
 
 

@@ -19,7 +19,7 @@ from ..bundles.schema import Part as StoredPart
 from ..errors import ModelError
 from ..files import refuse_filled, whole_folder, write_text
 from ..generation.loading import Lora
-from ..generation.recipe import Recipe
+from ..generation.settings import GenerationSettings
 from ..progress import progress_bar
 from . import parity, reference
 from .describing import describe
@@ -45,7 +45,7 @@ class Order:
     """What is exported, and how."""
 
     model: Path
-    recipe: Recipe
+    settings: GenerationSettings
     prompts: tuple[str, ...]
     loras: tuple[Lora, ...] = ()
     precisions: Precisions = field(default_factory=Precisions)
@@ -76,7 +76,7 @@ def export(order: Order, out: Path, judge: Judge | None = None) -> Bundle:
 
 def diagnose_only(order: Order, near: Path) -> dict[str, tuple[Finding, ...]]:
     """What the doctor finds in each part, the largest first; ``near`` is used meanwhile."""
-    source = Source(order.model, order.recipe, order.loras)
+    source = Source(order.model, order.settings, order.loras)
     clips = _clips(source, order)
     return {
         name: in_precision(name, trace(part), "mixed", clips, source.ids, near)[1]
@@ -86,7 +86,7 @@ def diagnose_only(order: Order, near: Path) -> dict[str, tuple[Finding, ...]]:
 
 def _write(order: Order, folder: Path, name: str, judge: Judge | None) -> None:
     """Everything but the comparison, so that the pipeline's memory is free for it."""
-    source = Source(order.model, order.recipe, order.loras)
+    source = Source(order.model, order.settings, order.loras)
     clips, prompts = _clips(source, order), order.prompts
     extra: dict[str, np.ndarray] = {}
     if judge:

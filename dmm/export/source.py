@@ -10,7 +10,8 @@ from ..bundles.schema import SamplingDefaults, Schedule
 from ..checkpoints.pipeline import load_pipeline
 from ..checkpoints.tensorfile import main_dtype, open_tensors
 from ..generation.loading import Lora, open_pipeline
-from ..generation.recipe import Recipe
+from ..generation.requests import with_anchor
+from ..generation.settings import GenerationSettings
 from .parts import bundle_parts
 from .reference import Trial
 from .scoring import Heard, Judge
@@ -23,11 +24,13 @@ STRIP = 8
 class Source:
     """A checkpoint that is loaded, on the CPU."""
 
-    def __init__(self, model: Path, recipe: Recipe, loras: Sequence[Lora] = ()) -> None:
+    def __init__(
+        self, model: Path, settings: GenerationSettings, loras: Sequence[Lora] = ()
+    ) -> None:
         """ModelError, in one line, for files that do not load or do not fit each other."""
-        self.model, self.recipe, self.loras = model, recipe, tuple(loras)
+        self.model, self.settings, self.loras = model, settings, tuple(loras)
         self.pipeline = self._load()
-        found = bundle_parts(self.pipeline, recipe.clip_skip)
+        found = bundle_parts(self.pipeline, settings.clip_skip)
         self.parts = {part.name: part for part in found}
 
     def _load(self) -> Any:
@@ -66,7 +69,7 @@ class Source:
     @property
     def sampling(self) -> SamplingDefaults:
         """How clips are sampled, and the noise schedule behind it."""
-        config, sampling = self.pipeline.scheduler.config, self.recipe.sampling
+        config, sampling = self.pipeline.scheduler.config, self.settings.sampling
         return SamplingDefaults(
             sampler={"dpmsolver++": "dpm++-2m-karras"}.get(sampling.sampler, sampling.sampler),
             steps=sampling.steps,
@@ -87,13 +90,13 @@ class Source:
     @property
     def latent_size(self) -> tuple[int, int]:
         """Rows and columns of one clip's latents."""
-        factor, fmt = self.pipeline.vae_scale_factor, self.recipe.fmt
+        factor, fmt = self.pipeline.vae_scale_factor, self.settings.fmt
         return fmt.n_mels // factor, fmt.n_frames // factor
 
     @property
     def rows(self) -> int:
         """Rows of the UNet's batch for one clip."""
-        return 2 if self.recipe.sampling.guidance > 1 else 1
+        return 2 if self.settings.sampling.guidance > 1 else 1
 
     def sizes(self, rows: int) -> dict[str, int]:
         """Lengths of all named axes for a batch of so many rows."""
@@ -108,11 +111,11 @@ class Source:
         """One clip to compute; ``whole_strip`` keeps all of the decoder's output."""
         rows, columns = self.latent_size
         return Trial(
-            prompt=self.recipe.text(prompt),
+            prompt=with_anchor(self.settings.anchor, prompt),
             sampling=self.sampling,
             shape=(1, self.pipeline.unet.config.in_channels, rows, columns),
             factor=self.pipeline.vae_scale_factor,
-            stereo=self.recipe.stereo,
+            stereo=self.settings.stereo,
             strip=columns if whole_strip else min(STRIP, columns),
             seed=seed,
         )
@@ -120,4 +123,6 @@ class Source:
     def heard(self, judge: Judge, prompts: Sequence[str]) -> Heard:
         """What a judge hears in PyTorch's clips, one for each prompt."""
         trials = [self.trial(prompt, seed) for seed, prompt in enumerate(prompts)]
-        return judge.hear(self.run, self.ids, trials, self.recipe.fmt, prompts, "clips by PyTorch")
+        return judge.hear(
+            self.run, self.ids, trials, self.settings.fmt, prompts, "clips by PyTorch"
+        )

@@ -7,8 +7,8 @@ import torch
 
 from dmm.export.export import Order, export
 from dmm.export.precision import Precisions
-from dmm.generation.recipe import make_recipe
 from dmm.generation.sampling import Sampling
+from dmm.generation.settings import resolve_settings
 
 FP32 = Precisions("fp32", "fp32", "fp32")
 QUICK = Sampling(sampler="ddim", steps=2, guidance=1.0)
@@ -19,8 +19,8 @@ def order():
     """``order(model, **changes)``: an export that takes as little time as may be."""
 
     def make(model, precisions=FP32, **changes):
-        recipe = make_recipe(model, changes.get("loras", ()), QUICK)
-        return Order(model, recipe, ("slow piano",), precisions=precisions, **changes)
+        settings = resolve_settings(model, changes.get("loras", ()), QUICK)
+        return Order(model, settings, ("slow piano",), precisions=precisions, **changes)
 
     return make
 
