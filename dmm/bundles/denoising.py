@@ -42,11 +42,16 @@ class Embeddings:
 
 
 def unet_inputs(
-    embeddings: Embeddings, negative: Embeddings | None, shape: tuple[int, ...], factor: int
+    embeddings: Embeddings,
+    negative: Embeddings | None,
+    shape: tuple[int, ...],
+    factor: int,
+    told_guidance: float | None = None,
 ) -> dict[str, np.ndarray]:
     """The UNet's inputs that stay the same over all steps.
 
     ``shape`` is that of the latents, ``factor`` image pixels per latent, for SDXL's sizes.
+    ``told_guidance`` is for a UNet that takes the scale as an input.
     """
     together = embeddings if negative is None else Embeddings.joined([negative, embeddings])
     inputs = {"context": together.hidden}
@@ -54,6 +59,8 @@ def unet_inputs(
         size = [length * factor for length in shape[2:]]
         ids = np.array([[*size, 0, 0, *size]], np.float32)
         inputs |= {"pooled": together.pooled, "time_ids": ids.repeat(len(together.hidden), 0)}
+    if told_guidance is not None:
+        inputs["guidance"] = np.array([told_guidance], np.float32)
     return inputs
 
 
@@ -65,28 +72,24 @@ def denoise(
     predict: Predict,
     sampler: Sampler,
     noise: Latents,
-    embeddings: Embeddings,
-    negative: Embeddings | None,
+    inputs: dict[str, np.ndarray],
     guidance: float,
     more_noise: Callable[[], Latents],
-    factor: int,
     on_step: OnStep = no_step,
 ) -> Latents:
     """Sample one clip's latents; ``noise`` is (1, channels, rows, columns), standard normal.
 
-    With ``negative`` each step runs a batch of two and goes ``guidance`` times as far from the
-    unwanted prediction.
+    ``inputs`` are ``unet_inputs``; of two rows, the first is what to stay away from, ``guidance``
+    times as far as the second says.
     """
-    inputs = unet_inputs(embeddings, negative, noise.shape, factor)
     rows = len(inputs["context"])
     latents = (noise * sampler.init_noise_sigma).astype(np.float32)
     for number, time in enumerate(sampler.timesteps):
         on_step(number, len(sampler.timesteps))
         scaled = sampler.scale(latents, number).astype(np.float32)
-        inputs["sample"] = scaled.repeat(rows, 0)
-        inputs["timestep"] = np.array([time], np.float32)
-        found = predict(dict(inputs))
-        if negative is not None:
+        changing = {"sample": scaled.repeat(rows, 0), "timestep": np.array([time], np.float32)}
+        found = predict(inputs | changing)
+        if rows == 2:
             found = found[:1] + np.float32(guidance) * (found[1:] - found[:1])
         latents = sampler.step(found, number, latents, more_noise).astype(np.float32)
     return latents

@@ -10,7 +10,7 @@ from jaxtyping import Float, UInt8
 
 from ..codec.mel import MelFormat
 from ..errors import ModelError
-from .denoising import Embeddings, OnStep, denoise, no_step
+from .denoising import Embeddings, OnStep, denoise, no_step, unet_inputs
 from .folder import open_bundle
 from .noise import TorchRandom
 from .samplers import Latents, make_sampler
@@ -94,15 +94,21 @@ class BundlePlayer:
         run = make_sampler(
             sampler or usual.sampler, usual.schedule, usual.prediction_type, steps or usual.steps
         )
+        is_told = "guidance" in self.bundle.parts["unet"].inputs
+        negative = self.embed([unwanted])[0] if guidance > 1 and not is_told else None
         found = denoise(
             lambda inputs: self.run("unet", inputs)[0],
             run,
             noise,
-            embeddings,
-            self.embed([unwanted])[0] if guidance > 1 else None,
+            unet_inputs(
+                embeddings,
+                negative,
+                noise.shape,
+                self.bundle.latent.factor,
+                guidance if is_told else None,
+            ),
             guidance,
             lambda: random.randn(noise.shape),
-            self.bundle.latent.factor,
             on_step,
         )
         if not np.isfinite(found).all():
@@ -112,14 +118,16 @@ class BundlePlayer:
             )
         return found
 
-    def decode(self, latents: Latents) -> UInt8[np.ndarray, "rows columns *colour"]:
+    def decode(
+        self, latents: Latents, stereo: bool | None = None
+    ) -> UInt8[np.ndarray, "rows columns *colour"]:
         """The mel image of one clip's latents; ModelError if it is not finite."""
         picture = self.run("vae_decoder", {"latents": latents})[0][0]
         if not np.isfinite(picture).all():
             raise ModelError(
                 f"{self.folder}: the decoder overflowed; export it again with --vae mixed or fp32"
             )
-        return to_levels(picture, self.bundle.stereo)
+        return to_levels(picture, self.bundle.stereo if stereo is None else stereo)
 
 
 def to_levels(

@@ -9,7 +9,6 @@ from pathlib import Path
 from ..errors import ModelError
 from .architecture import Shapes, read_architecture
 from .header import Header, read_header, read_metadata
-from .lora_layers import lora_layers
 from .sd15_shapes import Sd15Shapes
 
 LATENTS = "dmm_latents"
@@ -22,6 +21,8 @@ def check_lora(lora: Path, base: Path) -> None:
     Also if it was trained on latents of another VAE, such as those of an earlier nano.
     LoRAs with the names of other trainers are not checked; diffusers reads them.
     """
+    from .lora_layers import lora_layers  # by PyTorch, which no bundle needs
+
     header = read_header(lora)
     if not any("lora" in name for name in header):
         raise ModelError(f"{lora}: not a LoRA (no tensor of it is named so); name another file")

@@ -55,6 +55,24 @@ def load_tokenizers(vocab_size: int = FULL_VOCABULARY) -> tuple[Any, Any]:
     return first, second
 
 
+def truncate_prompt(prompt: str, tokenizer: Any) -> tuple[str, list[str]]:
+    """The longest beginning that fits CLIP, in whole words, and the words cut off."""
+    words = prompt.split()
+    room = tokenizer.model_max_length - 2  # less the tokens that mark beginning and end
+
+    def fits(count: int) -> bool:
+        text = " ".join(words[:count])
+        return len(tokenizer(text, add_special_tokens=False, verbose=False).input_ids) <= room
+
+    if fits(len(words)):
+        return prompt, []
+    low, high = 0, len(words)  # ``low`` words fit, ``high`` words do not
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return " ".join(words[:low]), words[low:]
+
+
 def _write_tokenizer(folder: Path, name: str, vocab_size: int, pad_token: str) -> None:
     """Write a tokeniser's files: downloaded for the full vocabulary, else cut from its merges."""
     if vocab_size == FULL_VOCABULARY and _download(folder, name):

@@ -20,6 +20,8 @@ from ..errors import PresetError
 
 FORMATS = Path(__file__).parents[2] / "presets" / "formats"
 Positive = Annotated[int, Field(gt=0)]
+MelImage = UInt8[np.ndarray, "rows frames"] | UInt8[np.ndarray, "rows frames 3"]
+"""Grey, or in the colours of stereo."""
 
 
 class MelFormat(BaseModel, frozen=True, extra="forbid"):

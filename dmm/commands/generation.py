@@ -27,8 +27,11 @@ SOUND, BEST = "Start from a sound", "Best of many"
 
 
 def generate(
-    model: ModelOption,
     out: Annotated[Path, typer.Option(help="CLIPS folder to write to, new or existing.")],
+    model: ModelOption | None = None,
+    bundle: Annotated[
+        Path | None, typer.Option(help="BUNDLE of dmm export, in place of --model.")
+    ] = None,
     prompt: Annotated[
         list[str] | None, typer.Argument(help="Prompts, each in quotation marks.")
     ] = None,
@@ -156,6 +159,9 @@ def generate(
     from ..generation.init_audio import parse_span
     from ..generation.prompts import gather_prompts
 
+    source = model or bundle
+    if source is None or (model and bundle):
+        raise typer.BadParameter("name a --model or a --bundle")
     if sum(map(bool, (prompt or prompts or grammar, morph, variations))) != 1:
         raise typer.BadParameter("name what to play: prompts, or --morph, or --variations")
     if morph and (count < 2 or rank):
@@ -168,7 +174,7 @@ def generate(
         raise typer.BadParameter("--strength, --mask and --init-start need --init")
     sounds = generate_clips(
         gather_prompts(prompt or (), prompts, grammar, draw, seed or 0),
-        model,
+        source,
         out,
         lora or (),
         count=count,

@@ -14,7 +14,6 @@ from ..bundles.schema import (
     StoredFile,
     Tokenizer,
 )
-from ..bundles.schema import Part as StoredPart
 from ..cards import card_licence, sha256_of
 from ..checkpoints.architecture import read_architecture
 from ..checkpoints.header import read_metadata
@@ -33,18 +32,17 @@ def describe(
     folder: Path,
     name: str,
     source: Source,
-    parts: dict[str, StoredPart],
     prompts: Sequence[str],
     music: Sequence[str] = (),
 ) -> Bundle:
-    """The description of a bundle whose parts lie in ``folder``; writes merges and mel format."""
+    """The description of a bundle without its parts; writes merges and mel format there."""
     pipeline, settings = source.pipeline, source.settings
     rows, columns = source.latent_size
     return Bundle(
         version=1,
         name=name,
         architecture=read_architecture(source.model).kind,
-        parts=parts,
+        parts={},
         tokenizer=_tokenizer(folder, source),
         sampling=source.sampling,
         latent=Latent(

@@ -27,7 +27,6 @@ from .doctor import Finding
 from .graph import OPSET, Graph, shorten_names, trace
 from .memory import forecast
 from .operators import left_to_the_cpu
-from .parts import Part
 from .precision import Precisions, in_precision
 from .scoring import Judge
 from .source import Source
@@ -95,15 +94,17 @@ def _write(order: Order, folder: Path, name: str, judge: Judge | None) -> None:
         best = np.argsort(-heard.follows, kind="stable")
         prompts = tuple(dict.fromkeys(prompts[i] for i in best))
     clips[0].save(folder / reference.FILE, **extra)
+    bundle = describe(folder, name, source, prompts[:GO_WELL], order.music)
     parts, findings = {}, {}
     with progress_bar("export", len(source.parts)) as advance:
-        for part in source.parts.values():
-            parts[part.name], findings[part.name] = _export(part, source, order, clips, folder)
-            advance(note=part.name)
+        for part in list(source.parts):
+            parts[part], findings[part] = _export(part, source, order, clips, folder)
+            source.release(part)
+            advance(note=part)
     told = {part: [asdict(finding) for finding in found] for part, found in findings.items()}
     write_text(folder / DOCTOR, json.dumps(told, indent=1) + "\n")
-    bundle = describe(folder, name, source, parts, prompts[:GO_WELL], order.music)
     others = {
+        "parts": parts,
         "reference": stored(folder / reference.FILE),
         "doctor": stored(folder / DOCTOR),
     }
@@ -111,18 +112,17 @@ def _write(order: Order, folder: Path, name: str, judge: Judge | None) -> None:
 
 
 def _export(
-    part: Part, source: Source, order: Order, clips: Sequence[reference.Clip], folder: Path
+    name: str, source: Source, order: Order, clips: Sequence[reference.Clip], folder: Path
 ) -> tuple[StoredPart, tuple[Finding, ...]]:
     """Write one part in its precision."""
-    precision, sizes = order.precisions.of(part.name), source.sizes(rows=1)
+    part = source.parts[name]
+    precision, sizes = order.precisions.of(name), source.sizes(rows=1)
     traced = trace(part.fixed(sizes) if order.static else part)
-    graph, findings = in_precision(part.name, traced, precision, clips, source.ids, folder.parent)
+    graph, findings = in_precision(name, traced, precision, clips, source.ids, folder.parent)
     if outside := left_to_the_cpu(graph):
-        raise ModelError(
-            f"{source.model}: {part.name} would leave the GPU: {'; '.join(outside[:3])}"
-        )
+        raise ModelError(f"{source.model}: {name} would leave the GPU: {'; '.join(outside[:3])}")
     shorten_names(graph)
-    file, shards = write_graph(graph, folder / f"{part.name}.onnx", order.shard_mb * 2**20)
+    file, shards = write_graph(graph, folder / f"{name}.onnx", order.shard_mb * 2**20)
     rows = 1 if order.static else source.rows
     return StoredPart(
         model=file,

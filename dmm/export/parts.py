@@ -4,7 +4,7 @@ All numbers at the edge are float32, ids int32; what UNet, text encoders and VAE
 diffusers' pipelines compute for generation.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,31 +77,32 @@ class TextEncoder(nn.Module):
         return hidden, self.encoder.text_projection(pooled)
 
 
-class SdxlUnet(nn.Module):
-    """SDXL's UNet with its added conditions as plain inputs."""
+class Unet(nn.Module):
+    """A UNet with all its conditions as plain inputs, in the order of ``unet_inputs``."""
 
-    def __init__(self, unet: Any) -> None:
+    def __init__(self, unet: Any, names: Sequence[str]) -> None:
+        """``names`` are its inputs after sample, timestep and context, as ``_unet`` lists them."""
         super().__init__()
-        self.unet = unet
+        self.unet, self.names = unet, tuple(names)
 
-    def forward(
-        self, sample: Tensor, timestep: Tensor, context: Tensor, pooled: Tensor, time_ids: Tensor
-    ) -> Tensor:
+    def forward(self, sample: Tensor, timestep: Tensor, context: Tensor, *more: Tensor) -> Tensor:
         """The prediction, of the sample's shape."""
-        added = {"text_embeds": pooled, "time_ids": time_ids}
-        return self.unet(sample, timestep, context, added_cond_kwargs=added, return_dict=False)[0]
+        given = dict(zip(self.names, more, strict=True))
+        told: dict[str, Any] = {}
+        if "pooled" in given:
+            sizes = {"text_embeds": given["pooled"], "time_ids": given["time_ids"]}
+            told["added_cond_kwargs"] = sizes
+        if "guidance" in given:
+            told["timestep_cond"] = _guidance_embedding(self.unet, given["guidance"])
+        return self.unet(sample, timestep, context, return_dict=False, **told)[0]
 
 
-class Sd15Unet(nn.Module):
-    """SD 1.5's UNet."""
+def _guidance_embedding(unet: Any, guidance: Tensor) -> Tensor:
+    """The scale as a UNet reads it that was distilled for a range: LCM's sinusoids."""
+    from diffusers.models.embeddings import get_timestep_embedding
 
-    def __init__(self, unet: Any) -> None:
-        super().__init__()
-        self.unet = unet
-
-    def forward(self, sample: Tensor, timestep: Tensor, context: Tensor) -> Tensor:
-        """The prediction, of the sample's shape."""
-        return self.unet(sample, timestep, context, return_dict=False)[0]
+    width = unet.config.time_cond_proj_dim
+    return get_timestep_embedding(1000 * (guidance - 1), width, flip_sin_to_cos=False)
 
 
 class VaeDecoder(nn.Module):
@@ -144,15 +145,24 @@ def bundle_parts(pipeline: Any, clip_skip: int | None) -> Iterator[Part]:
 def _unet(pipeline: Any, is_sdxl: bool) -> Part:
     config = pipeline.unet.config
     image = {0: "batch", 2: "rows", 3: "columns"}
+    width = config.encoder_hid_dim or config.cross_attention_dim
     inputs = {
         "sample": torch.zeros(2, config.in_channels, 16, 16),
         "timestep": torch.zeros(1),
-        "context": torch.zeros(2, TOKENS, config.cross_attention_dim),
+        "context": torch.zeros(2, TOKENS, width),
     }
     axes = {"sample": image, "timestep": {0: "timesteps"}, "context": {0: "batch"}}
     if is_sdxl:
         inputs["pooled"] = torch.zeros(2, pipeline.text_encoder_2.config.projection_dim)
         inputs["time_ids"] = torch.zeros(2, 6)
         axes |= {"pooled": {0: "batch"}, "time_ids": {0: "batch"}}
-    network = SdxlUnet(pipeline.unet) if is_sdxl else Sd15Unet(pipeline.unet)
+    if takes_guidance(pipeline):
+        inputs["guidance"] = torch.ones(1)
+        axes["guidance"] = {0: "timesteps"}
+    network = Unet(pipeline.unet, list(inputs)[3:])
     return Part("unet", network, inputs, {"prediction": image}, axes)
+
+
+def takes_guidance(pipeline: Any) -> bool:
+    """Whether the UNet is told the guidance scale, and needs no second row for it."""
+    return pipeline.unet.config.time_cond_proj_dim is not None

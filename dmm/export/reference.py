@@ -40,6 +40,8 @@ class Trial:
     stereo: bool
     strip: int
     """Columns of the latents whose decoding is kept unrounded."""
+    is_told: bool = False
+    """Whether the UNet takes the guidance scale as an input."""
     seed: int = 0
 
     @property
@@ -68,10 +70,7 @@ class Clip:
     @property
     def conditions(self) -> dict[str, np.ndarray]:
         """The UNet's inputs that are the same at every step."""
-        negative, positive = map(_embeddings, self.encoded)
-        guided = self.trial.sampling.guidance > 1
-        trial = self.trial
-        return unet_inputs(positive, negative if guided else None, trial.shape, trial.factor)
+        return _conditions(self.trial, self.encoded)
 
     def calls(self, part: str, ids: Ids) -> Iterator[Call]:
         """A part's inputs and outputs in this computation."""
@@ -147,6 +146,14 @@ def _embeddings(outputs: list[list[np.ndarray]]) -> Embeddings:
     return Embeddings(np.concatenate([found[0] for found in outputs], -1), pooled)
 
 
+def _conditions(trial: Trial, encoded: list[list[list[np.ndarray]]]) -> dict[str, np.ndarray]:
+    negative, positive = map(_embeddings, encoded)
+    guidance, is_told = trial.sampling.guidance, trial.is_told
+    unwanted = negative if guidance > 1 and not is_told else None
+    told = guidance if is_told else None
+    return unet_inputs(positive, unwanted, trial.shape, trial.factor, told)
+
+
 def compute(run: Run, ids: Ids, trial: Trial, on_step: OnStep = no_step) -> Clip:
     """Compute a trial from its prompt to its mel image with whatever runs the parts."""
     names = ("text_encoder", "text_encoder_2")
@@ -166,16 +173,13 @@ def compute(run: Run, ids: Ids, trial: Trial, on_step: OnStep = no_step) -> Clip
         predictions.append(run("unet", inputs)[0])
         return predictions[-1]
 
-    negative, positive = map(_embeddings, encoded)
     latents = denoise(
         predict,
         sampler,
         random.randn(trial.shape),
-        positive,
-        negative if sampling.guidance > 1 else None,
+        _conditions(trial, encoded),
         sampling.guidance,
         lambda: random.randn(trial.shape),
-        trial.factor,
         on_step,
     )
     picture = run("vae_decoder", {"latents": latents})[0][0]

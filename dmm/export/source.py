@@ -12,7 +12,7 @@ from ..checkpoints.tensorfile import main_dtype, open_tensors
 from ..generation.loading import Lora, open_pipeline
 from ..generation.requests import with_anchor
 from ..generation.settings import GenerationSettings
-from .parts import bundle_parts
+from .parts import bundle_parts, takes_guidance
 from .reference import Trial
 from .scoring import Heard, Judge
 from .torch_parts import run_part
@@ -32,6 +32,8 @@ class Source:
         self.pipeline = self._load()
         found = bundle_parts(self.pipeline, settings.clip_skip)
         self.parts = {part.name: part for part in found}
+        self.is_told = takes_guidance(self.pipeline)
+        """Whether the UNet takes the guidance scale as an input."""
 
     def _load(self) -> Any:
         """In the checkpoint's own precision, or in fp32 where LoRAs are merged."""
@@ -44,6 +46,11 @@ class Source:
     def run(self, name: str, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
         """A part's outputs by PyTorch, in single precision."""
         return run_part(self.parts[name], inputs)
+
+    def release(self, name: str) -> None:
+        """Free a part's memory; nothing can be asked of it any more."""
+        del self.parts[name]
+        setattr(self.pipeline, "vae" if name == "vae_decoder" else name, None)
 
     def ids(self, text: str) -> list[np.ndarray]:
         """What each text encoder reads, by transformers' tokenisers."""
@@ -96,7 +103,8 @@ class Source:
     @property
     def rows(self) -> int:
         """Rows of the UNet's batch for one clip."""
-        return 2 if self.settings.sampling.guidance > 1 else 1
+        is_guided = self.settings.sampling.guidance > 1 and not self.is_told
+        return 2 if is_guided else 1
 
     def sizes(self, rows: int) -> dict[str, int]:
         """Lengths of all named axes for a batch of so many rows."""
@@ -117,6 +125,7 @@ class Source:
             factor=self.pipeline.vae_scale_factor,
             stereo=self.settings.stereo,
             strip=columns if whole_strip else min(STRIP, columns),
+            is_told=self.is_told,
             seed=seed,
         )
 

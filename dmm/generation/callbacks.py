@@ -7,6 +7,13 @@ from pathlib import Path
 
 from .requests import ClipRequest
 
+OnStep = Callable[[int, int], object]
+"""Called before each step with the steps done and the total; an exception in it ends sampling."""
+
+
+def ignore_step(done: int, total: int) -> None:
+    """No progress report."""
+
 
 class Stopped(Exception):
     """The caller asked to stop between two sampling steps."""

@@ -12,10 +12,9 @@ import numpy as np
 from jaxtyping import Float
 
 from ..codec.image import write_image
-from ..codec.mel import MelFormat
+from ..codec.mel import MelFormat, MelImage
 from ..files import write_text
 from ..sound.audio import write_audio
-from .mel_images import MelImage
 
 RESULT = "result"
 

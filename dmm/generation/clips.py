@@ -13,8 +13,7 @@ from ..progress import progress_bar
 from ..workers import map_in_order
 from .callbacks import Callbacks, Stopped
 from .clip_files import RESULT, has_clip, read_clip_json, write_clip
-from .loaded_model import GeneratedImage, LoadedModel
-from .prompts import truncation_notes_of
+from .image_model import GeneratedImage, ImageModel
 from .ranking import Ranking
 from .requests import ClipRequest
 from .settings import GenerationSettings
@@ -27,7 +26,7 @@ Batch = tuple[ClipRequest, ...]
 class ClipMaker:
     """Generates clips into a CLIPS folder with one model and one set of settings."""
 
-    model: LoadedModel
+    model: ImageModel
     settings: GenerationSettings
     out: Path
     batch_size: int = 4
@@ -212,5 +211,5 @@ def _note_truncation(batches: Sequence[Batch], maker: ClipMaker, callbacks: Call
     """Report prompts that are too long for CLIP."""
     texts = [t for batch in batches for request in batch for t in maker.settings.texts(request)]
     negative = maker.settings.sampling.negative_prompt
-    for line in truncation_notes_of(maker.model.path, [negative, *texts]):
+    for line in maker.model.truncation_notes([negative, *texts]):
         callbacks.on_note(line)

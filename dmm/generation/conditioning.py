@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from jaxtyping import Float
 
+from ..checkpoints.tokenizers import truncate_prompt
+
 
 @dataclass(frozen=True)
 class PromptEmbeddings:
@@ -89,21 +91,3 @@ def embed_prompts(
         tokens.append(found[0])
         pooled += found[2:3]  # SD 1.5 returns two values, SDXL four
     return PromptEmbeddings(torch.cat(tokens), torch.cat(pooled) if pooled else None)
-
-
-def truncate_prompt(prompt: str, tokenizer: Any) -> tuple[str, list[str]]:
-    """The longest beginning that fits CLIP, in whole words, and the words cut off."""
-    words = prompt.split()
-    room = tokenizer.model_max_length - 2  # less the tokens that mark beginning and end
-
-    def fits(count: int) -> bool:
-        text = " ".join(words[:count])
-        return len(tokenizer(text, add_special_tokens=False, verbose=False).input_ids) <= room
-
-    if fits(len(words)):
-        return prompt, []
-    low, high = 0, len(words)  # ``low`` words fit, ``high`` words do not
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle)
-    return " ".join(words[:low]), words[low:]

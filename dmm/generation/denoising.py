@@ -11,17 +11,12 @@ from typing import Any
 import torch
 from jaxtyping import Float
 
+from .callbacks import OnStep, ignore_step
 from .conditioning import Conditioning
 from .init_image import InitImage
 from .sampling import Sampling, make_scheduler
 
 Latents = Float[torch.Tensor, "n channels latent_rows latent_frames"]
-OnStep = Callable[[int, int], object]
-"""Called before each step with the steps done and the total; an exception in it ends sampling."""
-
-
-def ignore_step(done: int, total: int) -> None:
-    """No progress report."""
 
 
 @torch.no_grad()

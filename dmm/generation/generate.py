@@ -10,22 +10,22 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..choices import Offload, Precision
-from ..devices import pick_device
+from ..errors import PresetError
 from ..workers import has_gpus
+from .bundle_model import BundleModel
 from .callbacks import Callbacks
 from .clips import ClipMaker, make_clips, missing_clips
+from .image_model import ImageModel
 from .init_audio import read_init_audio
-from .loaded_model import LoadedModel
 from .loading import Lora, LoraArgument, as_loras
 from .ranking import Ranking
 from .requests import clip_requests, morph_requests
-from .settings import default_sampling, resolve_settings
 from .variations import read_original
 
 
 def generate(
     prompts: str | Sequence[str],
-    model: str | Path | LoadedModel,
+    model: str | Path | ImageModel,
     out: str | Path,
     lora: LoraArgument | Sequence[LoraArgument] = (),
     *,
@@ -63,23 +63,26 @@ def generate(
     or ``variations`` of the clip with that ID need no prompts. Sampler settings that are None are
     those that the LoRAs or the model name, else those of ``Sampling``, for variations the
     original's; anchor, format and stereo those that they were trained with. Seeds count up from
-    ``seed``, by default 0; a seed gives the same clip in any batch. A ``LoadedModel`` has its own
-    LoRAs and device. ``dry_run`` only returns the files that would be generated. ValueError unless
-    exactly one of prompts, ``morph`` and ``variations`` is given; InputError, PresetError or
-    ModelError for unusable input.
+    ``seed``, by default 0; a seed gives the same clip in any batch. ``model`` is a checkpoint, or a
+    BUNDLE folder, which needs no torch; a ``LoadedModel`` or ``BundleModel`` has its own LoRAs and
+    device. ``dry_run`` only returns the files that would be generated. ValueError unless exactly
+    one of prompts, ``morph`` and ``variations`` is given; InputError, PresetError or ModelError for
+    unusable input.
     """
     if sum(map(bool, (prompts, morph, variations))) != 1:
         raise ValueError("give prompts, or a morph of two, or the clip to make variations of")
     out = Path(out)
-    if not isinstance(model, LoadedModel):
+    if isinstance(model, str | Path):
         model = _choose_model(Path(model), as_loras(lora), device, precision, offload, ray)
     original = read_original(out, variations) if variations else None
-    defaults = original.sampling if original else default_sampling(model.path, model.loras)
-    sampling = defaults.override(sampler, steps, guidance, negative_prompt)
     if anchor is None and original:
         anchor = original.anchor
-    settings = resolve_settings(model.path, model.loras, sampling, format, anchor, stereo)
+    settings = model.settings(original and original.sampling, format, anchor, stereo)
+    sampling = settings.sampling.override(sampler, steps, guidance, negative_prompt)
+    settings = replace(settings, sampling=sampling)
     if init:
+        if isinstance(model, BundleModel):
+            raise PresetError(f"--init: {model.path} has no VAE encoder; name its checkpoint")
         image = read_init_audio(
             Path(init), settings.fmt, settings.stereo, strength, mask, init_start
         )
@@ -106,11 +109,31 @@ def _choose_model(
     precision: Precision,
     offload: Offload,
     ray: str | None,
-) -> LoadedModel:
+) -> ImageModel:
     """The model, not loaded yet; for a cluster with absolute paths and a device that it has."""
+    if path.is_dir():
+        return _bundle(path.resolve() if ray else path, loras, device, precision, offload)
+    from ..devices import pick_device
+    from .loaded_model import LoadedModel
+
     if not ray:
         return LoadedModel(path, loras, pick_device(device), precision, offload)
     if device == "auto":
         device = "cuda" if has_gpus(ray, os.cpu_count() or 1) else "cpu"
     loras = tuple(replace(lora, path=lora.path.resolve()) for lora in loras)
     return LoadedModel(path.resolve(), loras, device, precision, offload)
+
+
+def _bundle(
+    path: Path, loras: tuple[Lora, ...], device: str, precision: Precision, offload: Offload
+) -> BundleModel:
+    """A bundle, not loaded yet; PresetError for what only a checkpoint can be told."""
+    given = {
+        "--lora": bool(loras), "--precision": precision != "auto", "--offload": offload != "none"
+    }  # fmt: skip
+    for option, is_given in given.items():
+        if is_given:
+            raise PresetError(
+                f"{option}: is decided in {path}; export the checkpoint again with it"
+            )
+    return BundleModel(path, device)

@@ -4,8 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 
 from ..checkpoints.networks import mean_latents
 
@@ -36,16 +35,20 @@ class InitImage:
             **({"mask_columns": list(self.span)} if self.span else {}),
         }
 
-    def encode(self, pipeline: Any) -> Float[torch.Tensor, "1 channels rows frames"]:
-        """The image's latents by the pipeline's VAE."""
+    def encode(self, pipeline: Any) -> Any:
+        """The image's latents by the pipeline's VAE, a tensor (1, channels, rows, frames)."""
+        import torch
+
         levels = self.levels if self.levels.ndim == 3 else np.stack([self.levels] * 3, -1)
         pixels = torch.from_numpy(levels.astype(np.float32) / 127.5 - 1).permute(2, 0, 1)[None]
         vae = pipeline.vae
         with torch.no_grad():
             return mean_latents(vae, pixels.to(pipeline._execution_device, vae.dtype))
 
-    def mask(self, n_columns: int) -> Float[torch.Tensor, " columns"]:
-        """1 for latent columns that the span touches, 0 for the others."""
+    def mask(self, n_columns: int) -> Any:
+        """A tensor (columns,): 1 for latent columns that the span touches, 0 for the others."""
+        import torch
+
         if not self.span:
             return torch.ones(n_columns)
         factor = self.levels.shape[1] // n_columns

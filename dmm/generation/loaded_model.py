@@ -1,35 +1,28 @@
 """A checkpoint with LoRAs on one device, loaded when first needed, that generates mel images."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
+from ..cards import sha256_of
 from ..checkpoints.lora import check_lora
 from ..choices import Offload, Precision
 from ..devices import pick_device, pick_precision
 from ..errors import ModelError
-from ..files import sha256_file
-from .denoising import Latents, OnStep, Predict, ignore_step, predict
+from .callbacks import OnStep, ignore_step
+from .denoising import Latents, Predict, predict
 from .exact_batching import BatchInvariantUNet
+from .image_model import GeneratedImage
 from .loading import Lora, open_pipeline
 from .mel_images import decode_images, generate_latents
+from .prompts import truncation_notes_of
 from .requests import ClipRequest
-from .settings import GenerationSettings
-
-
-@dataclass(frozen=True)
-class GeneratedImage:
-    """A clip's mel image."""
-
-    levels: np.ndarray
-    """(rows, frames) or (rows, frames, 3), uint8."""
-    overflowed: bool = False
-    """Half precision overflowed, so the image was generated in full precision."""
+from .sampling import Sampling
+from .settings import GenerationSettings, resolve_settings
 
 
 @dataclass(frozen=True)
@@ -59,12 +52,12 @@ class LoadedModel:
     def __reduce__(self) -> tuple[Any, ...]:
         return LoadedModel, (self.path, self.loras, self.device, self.precision, self.offload)
 
-    @cached_property
+    @property
     def identity(self) -> dict[str, Any]:
         """The model's part of a clip's JSON file."""
-        loras = [{"sha256": sha256_file(lora.path), "weight": lora.weight} for lora in self.loras]
+        loras = [{"sha256": sha256_of(lora.path), "weight": lora.weight} for lora in self.loras]
         return {
-            "model_sha256": sha256_file(self.path),
+            "model_sha256": sha256_of(self.path),
             "loras": loras,
             "precision": self.precision,
         }
@@ -84,6 +77,16 @@ class LoadedModel:
         """The same model in fp32; on a GPU layer by layer, since this one stays there too."""
         offload = "none" if self.device == "cpu" else "sequential"
         return replace(self, precision="fp32", offload=offload)
+
+    def settings(
+        self,
+        sampling: Sampling | None = None,
+        format_name: str | None = None,
+        anchor: str | None = None,
+        stereo: bool | None = None,
+    ) -> GenerationSettings:
+        """``resolve_settings`` for this checkpoint and its LoRAs."""
+        return resolve_settings(self.path, self.loras, sampling, format_name, anchor, stereo)
 
     def generate_images(
         self,
@@ -109,6 +112,10 @@ class LoadedModel:
             )
         images = decode_images(self.pipeline, latents, settings)
         return [GeneratedImage(x, number in overflowed) for number, x in enumerate(images)]
+
+    def truncation_notes(self, texts: Iterable[str]) -> Iterator[str]:
+        """One line for each distinct text that CLIP truncates, with the words cut off."""
+        return truncation_notes_of(self.path, texts)
 
 
 def _not_finite(latents: Latents) -> list[int]:

@@ -10,12 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ..checkpoints.lora import check_lora
-from ..checkpoints.pipeline import load_pipeline, quietly
 from ..choices import Offload, Precision
-from ..devices import DTYPES, pick_device, pick_precision
 from ..errors import ModelError, PresetError
 
 
@@ -73,6 +69,9 @@ def open_pipeline(
     memory. ModelError for files that do not load or do not fit each other; PresetError for a device
     or precision that this machine lacks.
     """
+    from ..checkpoints.pipeline import load_pipeline
+    from ..devices import DTYPES, pick_device, pick_precision
+
     device = pick_device(device)
     dtype = DTYPES[pick_precision(precision, device)]
     for lora in loras:
@@ -81,7 +80,7 @@ def open_pipeline(
         raise PresetError(f"--offload {offload} saves GPU memory, but this runs on the CPU")
     pipeline = load_pipeline(model, dtype)
     pipeline.set_progress_bar_config(disable=True)
-    _load_loras(pipeline, loras, merge=dtype == torch.float32)
+    _load_loras(pipeline, loras, merge=dtype == DTYPES["fp32"])
     if offload == "model":
         pipeline.enable_model_cpu_offload(device=device)
     elif offload == "sequential":
@@ -93,6 +92,8 @@ def open_pipeline(
 
 def _load_loras(pipeline: Any, loras: Sequence[Lora], merge: bool) -> None:
     """Load LoRAs into a pipeline; ModelError if one does not fit."""
+    from ..checkpoints.pipeline import quietly
+
     names = [f"lora_{number}" for number in range(len(loras))]
     for lora, name in zip(loras, names, strict=True):
         folder, file = str(lora.path.parent), lora.path.name

@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 
+from ..codec.mel import MelImage
 from ..errors import ModelError
 from ..noise import first_noise, next_noise, slerp
+from .callbacks import OnStep, ignore_step
 from .conditioning import Conditioning, PromptEmbeddings, embed_prompts
-from .denoising import Latents, OnStep, Predict, ignore_step, predict, sample
+from .denoising import Latents, Predict, predict, sample
 from .requests import ClipRequest
 from .settings import GenerationSettings
-
-MelImage = UInt8[np.ndarray, "rows frames"] | UInt8[np.ndarray, "rows frames 3"]
 
 
 def generate_images(

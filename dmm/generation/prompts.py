@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from ..checkpoints.architecture import read_architecture
-from ..checkpoints.tokenizers import load_tokenizers
+from ..checkpoints.tokenizers import load_tokenizers, truncate_prompt
 from ..errors import InputError, PresetError
-from .conditioning import truncate_prompt
 from .grammar import load_grammar
 
 

@@ -1,4 +1,4 @@
-"""Bundles of small random checkpoints, made once for all tests of a file."""
+"""Graphs and bundles of small random checkpoints, made once for all tests of a file."""
 
 import numpy as np
 import onnxruntime
@@ -6,7 +6,10 @@ import pytest
 import torch
 
 from dmm.export.export import Order, export
+from dmm.export.graph import trace
 from dmm.export.precision import Precisions
+from dmm.export.source import Source
+from dmm.export.writing import write_graph
 from dmm.generation.sampling import Sampling
 from dmm.generation.settings import resolve_settings
 
@@ -15,24 +18,40 @@ QUICK = Sampling(sampler="ddim", steps=2, guidance=1.0)
 
 
 @pytest.fixture(scope="session")
+def sources(tiny_checkpoint, tiny_sd15):
+    """Both architectures, loaded."""
+    models = {"sdxl": tiny_checkpoint, "sd15": tiny_sd15}
+    return {
+        kind: Source(model, resolve_settings(model, (), QUICK)) for kind, model in models.items()
+    }
+
+
+@pytest.fixture(scope="session")
+def traced(sources):
+    """The graphs of all their parts."""
+    return {
+        kind: {name: trace(part) for name, part in source.parts.items()}
+        for kind, source in sources.items()
+    }
+
+
+@pytest.fixture(scope="session")
 def order():
     """``order(model, **changes)``: an export that takes as little time as may be."""
 
     def make(model, precisions=FP32, **changes):
-        settings = resolve_settings(model, changes.get("loras", ()), QUICK)
+        settings = resolve_settings(model, (), QUICK)
         return Order(model, settings, ("slow piano",), precisions=precisions, **changes)
 
     return make
 
 
 @pytest.fixture(scope="session")
-def exported(tiny_checkpoint, tiny_sd15, order, tmp_path_factory):
-    """Both architectures as fp32 bundles."""
-    folders = {}
-    for kind, model in {"sdxl": tiny_checkpoint, "sd15": tiny_sd15}.items():
-        folders[kind] = tmp_path_factory.mktemp("bundles") / kind
-        export(order(model), folders[kind])
-    return folders
+def exported(tiny_sd15, order, tmp_path_factory):
+    """The smaller one as an fp32 bundle."""
+    folder = tmp_path_factory.mktemp("bundles") / "tiny"
+    export(order(tiny_sd15), folder)
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -58,12 +77,14 @@ def random_inputs():
     return make
 
 
-@pytest.fixture(scope="session")
-def run_file():
-    """``run_file(path, inputs)``: an ONNX file's outputs in ONNX Runtime."""
+@pytest.fixture
+def run_graph(tmp_path):
+    """``run_graph(graph, inputs)``: what ONNX Runtime computes with it."""
 
-    def run(path, inputs):
-        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    def run(graph, inputs):
+        write_graph(graph, tmp_path / "graph.onnx", 2**30)
+        providers = ["CPUExecutionProvider"]
+        session = onnxruntime.InferenceSession(tmp_path / "graph.onnx", providers=providers)
         return session.run(None, inputs)
 
     return run

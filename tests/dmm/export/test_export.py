@@ -1,77 +1,79 @@
 import errno
+import json
 
 import numpy as np
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 
-from dmm.bundles.schema import Bundle
+from dmm.bundles.folder import read_description
 from dmm.bundles.sessions import open_session, run_session
 from dmm.checkpoints.pipeline import load_pipeline
-from dmm.errors import DmmError, InputError, ModelError
+from dmm.cli import run as run_command
+from dmm.errors import DmmError, InputError
 from dmm.export import writing
+from dmm.export.arrays import LazyArray
+from dmm.export.doctor import diagnose
+from dmm.export.emulation import emulate_half
 from dmm.export.export import export
+from dmm.export.graph import Graph, shorten_names, trace
+from dmm.export.half import to_half
 from dmm.export.parts import bundle_parts
-from dmm.export.precision import Precisions
+from dmm.export.probing import Probe
+from dmm.export.quantize import quantize
+from dmm.export.reading import read_graph
+from dmm.export.source import Source
 from dmm.export.torch_parts import run_part
+from dmm.export.writing import write_graph
 from dmm.generation.conditioning import embed_prompts
 from dmm.generation.loading import Lora, open_pipeline
-
-
-@pytest.fixture(scope="module")
-def pipelines(tiny_checkpoint, tiny_sd15):
-    return {"sdxl": load_pipeline(tiny_checkpoint), "sd15": load_pipeline(tiny_sd15)}
+from dmm.generation.settings import resolve_settings
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(1, 16), (3, 32)])
 @pytest.mark.parametrize("kind", ["sdxl", "sd15"])
 def test_parts_compute_what_pytorch_does_at_any_batch_and_width(
-    exported, pipelines, kind, rows, columns, random_inputs, run_file, relative_error
+    sources, traced, kind, rows, columns, random_inputs, run_graph, relative_error
 ):
-    for part in bundle_parts(pipelines[kind], None):
+    for name, part in sources[kind].parts.items():
         inputs = random_inputs(part, rows, columns)
-        found = run_file(exported[kind] / f"{part.name}.onnx", inputs)
+        found = run_graph(traced[kind][name], inputs)
         for output, wanted in zip(found, run_part(part, inputs), strict=True):
             assert output.shape == wanted.shape
-            assert relative_error(output, wanted) < 1e-5, part.name
+            assert relative_error(output, wanted) < 1e-5, name
 
 
 @pytest.mark.parametrize("kind", ["sdxl", "sd15"])
-def test_text_encoders_give_the_embeddings_that_generation_uses(
-    exported, pipelines, kind, run_file, relative_error
-):
-    pipeline = pipelines[kind]
-    expected = embed_prompts(pipeline, ["slow piano"])
-    found = {}
-    for name in ("", "_2") if kind == "sdxl" else ("",):
-        tokenizer = getattr(pipeline, f"tokenizer{name}")
-        ids = tokenizer("slow piano", padding="max_length", return_tensors="np").input_ids
-        path = exported[kind] / f"text_encoder{name}.onnx"
-        found[name] = run_file(path, {"input_ids": ids.astype(np.int32)})
-    hidden = np.concatenate([outputs[0] for outputs in found.values()], -1)
+def test_text_encoders_give_the_embeddings_that_generation_uses(sources, kind, relative_error):
+    source = sources[kind]
+    expected = embed_prompts(source.pipeline, ["slow piano"])
+    names = [name for name in source.parts if name.startswith("text_encoder")]
+    found = [
+        source.run(name, {"input_ids": ids[None]})
+        for name, ids in zip(names, source.ids("slow piano"), strict=True)
+    ]
+    hidden = np.concatenate([outputs[0] for outputs in found], -1)
     assert relative_error(hidden, expected.tokens.numpy()) < 1e-5
     if expected.pooled is not None:
-        assert relative_error(found["_2"][1], expected.pooled.numpy()) < 1e-5
+        assert relative_error(found[-1][1], expected.pooled.numpy()) < 1e-5
 
 
-def test_clip_skip_ends_the_encoder_of_sd15_earlier(tiny_sd15, relative_error):
-    pipeline = load_pipeline(tiny_sd15)
+def test_clip_skip_ends_the_encoder_of_sd15_earlier(sources, relative_error):
+    pipeline = sources["sd15"].pipeline
     part = next(iter(bundle_parts(pipeline, clip_skip=2)))
-    ids = pipeline.tokenizer("piano", padding="max_length", return_tensors="np").input_ids
-    (hidden,) = run_part(part, {"input_ids": ids})
+    (hidden,) = run_part(part, {"input_ids": sources["sd15"].ids("piano")[0][None]})
     expected = embed_prompts(pipeline, ["piano"], clip_skip=2).tokens
     assert relative_error(hidden, expected.numpy()) < 1e-5
 
 
-def test_loras_are_in_the_weights(
-    tiny_checkpoint, random_lora, order, tmp_path, random_inputs, run_file, relative_error
-):
-    lora = Lora(random_lora(tmp_path / "lora.safetensors", tiny_checkpoint), 0.5)
-    export(order(tiny_checkpoint, loras=(lora,)), tmp_path / "out")
-    merged = open_pipeline(tiny_checkpoint, [lora], "cpu", "fp32")
-    part = next(part for part in bundle_parts(merged, None) if part.name == "unet")
-    inputs = random_inputs(part, 1, 16)
-    (found,) = run_file(tmp_path / "out" / "unet.onnx", inputs)
-    assert relative_error(found, run_part(part, inputs)[0]) < 1e-5
+def test_loras_are_in_the_weights(tiny_sd15, random_lora, tmp_path):
+    lora = Lora(random_lora(tmp_path / "lora.safetensors", tiny_sd15), 0.5)
+    source = Source(tiny_sd15, resolve_settings(tiny_sd15), [lora])
+    merged = open_pipeline(tiny_sd15, [lora], "cpu", "fp32").unet.state_dict()
+    before = load_pipeline(tiny_sd15).unet.state_dict()
+    name = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q.weight"
+    weight = source.parts["unet"].network.unet.get_parameter(name)
+    assert torch.equal(weight, merged[name]) and not torch.equal(weight, before[name])
 
 
 def test_half_precision_checkpoints_are_computed_in_single_precision(
@@ -79,8 +81,6 @@ def test_half_precision_checkpoints_are_computed_in_single_precision(
 ):
     half = tmp_path / "half.safetensors"
     save_file({key: tensor.half() for key, tensor in load_file(tiny_sd15).items()}, half)
-    import torch
-
     for narrow, wide in zip(
         bundle_parts(load_pipeline(half, torch.float16), None),
         bundle_parts(load_pipeline(half), None),
@@ -90,72 +90,96 @@ def test_half_precision_checkpoints_are_computed_in_single_precision(
         assert relative_error(run_part(narrow, inputs)[0], run_part(wide, inputs)[0]) < 1e-6
 
 
-def test_the_description_names_every_file_and_what_it_is_under(exported):
-    folder = exported["sdxl"]
-    bundle = Bundle.model_validate_json((folder / "bundle.json").read_text())
-    listed = {file.file: file.bytes for file in bundle.files()}
-    there = {str(p.relative_to(folder)): p.stat().st_size for p in folder.rglob("*") if p.is_file()}
-    assert there == listed | {"bundle.json": there["bundle.json"]}
-    assert bundle.latent.multiple == 4 and bundle.sampling.prediction_type == "v_prediction"
-    assert [row.part for row in bundle.parity] == [*bundle.parts, "whole run"]
-
-
-def test_a_shard_is_no_larger_than_asked_for(tiny_checkpoint, order, tmp_path):
-    export(order(tiny_checkpoint, shard_mb=2), tmp_path / "out")
-    sizes = [path.stat().st_size for path in tmp_path.glob("out/unet.onnx.data-*")]
-    assert len(sizes) > 8 and max(sizes) <= 2 * 2**20
-
-
-def test_static_shapes_leave_no_arithmetic_on_shapes(tiny_sd15, order, tmp_path, random_inputs):
-    bundle = export(order(tiny_sd15, static=True), tmp_path / "out")
-    assert bundle.parts["unet"].inputs["sample"].shape == [1, 4, 32, 32]
-    session = open_session(tmp_path / "out" / "unet.onnx")
-    part = next(p for p in bundle_parts(load_pipeline(tiny_sd15), None) if p.name == "unet")
+def test_static_shapes_leave_no_arithmetic_on_shapes_and_run_row_by_row(
+    sources, tmp_path, random_inputs, relative_error
+):
+    source = sources["sd15"]
+    part = source.parts["unet"]
+    graph = trace(part.fixed(source.sizes(rows=1)))
+    assert "Shape" not in {node.op_type for node in graph.nodes}
+    write_graph(graph, tmp_path / "unet.onnx", 2**30)
     inputs = random_inputs(part, 2, 32)
-    inputs["sample"] = np.repeat(inputs["sample"], 4, axis=2)
-    found = run_session(session, inputs)[0]  # row by row
-    assert found.shape == (2, 4, 32, 32) and not np.array_equal(found[0], found[1])
-    assert b"Shape" not in (tmp_path / "out" / "unet.onnx").read_bytes().replace(b"Reshape", b"")
+    inputs["sample"] = np.tile(inputs["sample"], (1, 1, 4, 1))
+    found = run_session(open_session(tmp_path / "unet.onnx"), inputs)[0]
+    assert relative_error(found, run_part(part, inputs)[0]) < 1e-5
 
 
-@pytest.fixture(scope="module")
-def overflowing(tiny_checkpoint, tmp_path_factory):
-    """A UNet one of whose blocks adds 300,000 to what passes through it."""
-    path = tmp_path_factory.mktemp("overflowing") / "overflowing.safetensors"
-    tensors = load_file(tiny_checkpoint)
-    tensors["model.diffusion_model.input_blocks.4.0.out_layers.3.weight"] *= 3e6
-    save_file(tensors, path, {"modelspec.prediction_type": "v", "dmm_format": "nano"})
-    return path
+def test_a_shard_is_no_larger_than_asked_for_and_reads_back(tmp_path):
+    arrays = {f"w{i}": np.full((300, 1000), i, np.float32) for i in range(5)}
+    lazy = {name: LazyArray(a.shape, a.dtype, lambda a=a: a) for name, a in arrays.items()}
+    from onnx import helper
+
+    nodes = [helper.make_node("Add", ["x", name], [f"y{name}"], name) for name in arrays]
+    model = helper.make_model(helper.make_graph(nodes, "g", [], []))
+    _, shards = write_graph(Graph(model, lazy), tmp_path / "g.onnx", 3_000_000)
+    assert [shard.file for shard in shards] == [f"g.onnx.data-{i:05}" for i in range(3)]
+    assert max(shard.bytes for shard in shards) <= 3_000_000
+    back = read_graph(tmp_path / "g.onnx").weights
+    assert all(np.array_equal(back[name].load(), array) for name, array in arrays.items())
 
 
-def test_a_unet_that_overflows_in_fp16_is_refused_and_mixed_brings_it_back(
-    overflowing, order, tmp_path
+@pytest.mark.parametrize("kind", ["sdxl", "sd15"])
+def test_mixed_takes_little_more_than_half_the_bytes_and_int8_under_a_third(traced, kind):
+    def size(graph):
+        graph.weights = dict(graph.weights)
+        shorten_names(graph)
+        weights = sum(array.nbytes for array in graph.weights.values())
+        return weights + len(graph.model.SerializeToString())
+
+    unet = traced[kind]["unet"]
+    norms = [node.name for node in unet.nodes if node.op_type.endswith("Normalization")]
+    whole = sum(array.nbytes for array in unet.weights.values())
+    for graph, most in ((to_half(unet, norms), 0.55), (quantize(unet, 8), 0.3)):
+        assert size(graph) < most * whole
+
+
+def test_a_unet_that_overflows_in_half_precision_comes_back_finite_and_close(
+    tiny_sd15, tmp_path, random_inputs, run_graph, relative_error
 ):
-    with pytest.raises(ModelError, match=r"unet \(fp16\) is inf .* export it again with mixed"):
-        export(order(overflowing, Precisions("fp16", "fp32", "fp32")), tmp_path / "fp16")
-    assert not list(tmp_path.iterdir())
-    bundle = export(order(overflowing, Precisions("mixed", "fp32", "fp32")), tmp_path / "mixed")
-    errors = {row.part: row.relative_error for row in bundle.parity}
-    assert errors["unet"] < 1e-2
-    assert "2^-" in (tmp_path / "mixed" / "doctor.json").read_text()
+    """One of its blocks adds 300,000 to what passes through it."""
+    pipeline = load_pipeline(tiny_sd15)
+    with torch.no_grad():
+        pipeline.unet.down_blocks[1].resnets[0].conv2.weight *= 1e6
+    part = next(part for part in bundle_parts(pipeline, None) if part.name == "unet")
+    inputs, graph = random_inputs(part, 1, 16), trace(part)
+    assert not np.isfinite(run_graph(emulate_half(to_half(graph)), inputs)[0]).all()
+    probe = Probe(graph, tmp_path)
+    expected = probe(inputs)[0]
+    plan = diagnose(graph, probe.activities())
+    found = run_graph(emulate_half(plan.half()), inputs)[0]
+    assert relative_error(found, expected) < 1e-2
+    assert any(finding.remedy.startswith("2^-") for finding in plan.findings)
+    assert not [node for node in plan.keep if "/conv" in node and "norm" not in node]
 
 
-def test_mixed_takes_little_more_than_half_the_bytes_and_int8_under_a_third(
-    exported, tiny_checkpoint, order, tmp_path
-):
-    def size(folder):
-        return sum(path.stat().st_size for path in folder.glob("unet*"))
+def test_a_bundle_is_written_compared_verified_and_described(tiny_sd15, tmp_path, capsys):
+    out = tmp_path / "bundle"
+    options = ["--steps", "2", "--guidance", "1", "--sampler", "ddim", "--music-licence", "CC0-1.0"]
+    assert run_command(["export", str(tiny_sd15), "--out", str(out), *options]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("text_encoder   mixed") and lines[-1] == str(out)
+    bundle = read_description(out)
+    listed = {file.file: file.bytes for file in bundle.files()}
+    there = {str(p.relative_to(out)): p.stat().st_size for p in out.rglob("*") if p.is_file()}
+    assert there == listed | {"bundle.json": there["bundle.json"]}
+    assert [row.part for row in bundle.parity] == [*bundle.parts, "whole run"]
+    assert all(row.passes for row in bundle.parity) and bundle.latent.multiple == 8
+    assert bundle.licences.music == ["CC0-1.0"] and len(bundle.prompts) == 8
+    assert json.loads((out / "doctor.json").read_text())["unet"][0]["remedy"] == "fp32"
+    assert run_command(["export", "--verify", str(out)]) == 0
+    assert "whole run" in capsys.readouterr().out
 
-    for precision, most in (("mixed", 0.55), ("int8", 0.3), ("int4", 0.26)):
-        precisions = Precisions(precision, "fp32", "fp32")
-        export(order(tiny_checkpoint, precisions), tmp_path / precision)
-        assert size(tmp_path / precision) < most * size(exported["sdxl"])
+
+def test_one_thing_is_done_at_a_time(tiny_sd15, tmp_path, capsys):
+    assert run_command(["export", str(tiny_sd15)]) == 2
+    assert run_command(["export", str(tiny_sd15), "--doctor", "--out", str(tmp_path / "x")]) == 2
+    assert "one of --out BUNDLE, --doctor and --verify" in " ".join(capsys.readouterr().err.split())
 
 
-def test_a_folder_with_something_in_it_is_refused(tiny_checkpoint, order, tmp_path):
+def test_a_folder_with_something_in_it_is_refused(tiny_sd15, order, tmp_path):
     (tmp_path / "mine.txt").write_text("precious")
     with pytest.raises(InputError, match="something already"):
-        export(order(tiny_checkpoint), tmp_path)
+        export(order(tiny_sd15), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
@@ -163,7 +187,7 @@ def test_a_full_disk_leaves_nothing(tiny_sd15, order, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(writing, "_write_shards", full)
+    monkeypatch.setattr(writing, "stored", full)
     with pytest.raises(DmmError, match="the disk is full"):
         export(order(tiny_sd15), tmp_path / "out")
     assert not list(tmp_path.iterdir())

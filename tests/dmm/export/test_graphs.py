@@ -5,13 +5,11 @@ import pytest
 from onnx import helper
 
 from dmm.bundles.schema import Memory
-from dmm.checkpoints.pipeline import load_pipeline
 from dmm.export.arrays import LazyArray
-from dmm.export.graph import Graph, trace
+from dmm.export.graph import Graph
 from dmm.export.half import to_half
 from dmm.export.memory import GB, advise, forecast
 from dmm.export.operators import left_to_the_cpu
-from dmm.export.parts import bundle_parts
 from dmm.export.quantize import quantize
 from dmm.export.shapes import infer_shapes
 
@@ -30,20 +28,19 @@ def graph(nodes, inputs, outputs, weights=None, opset=20):
 
 
 @pytest.fixture(scope="module", params=["sdxl", "sd15"])
-def traced(request, tiny_checkpoint, tiny_sd15):
-    pipeline = load_pipeline({"sdxl": tiny_checkpoint, "sd15": tiny_sd15}[request.param])
-    return {part.name: trace(part) for part in bundle_parts(pipeline, None)}
+def graphs(request, traced):
+    return traced[request.param]
 
 
-def test_every_node_of_every_precision_has_a_kernel(traced):
-    for found in traced.values():
+def test_every_node_of_every_precision_has_a_kernel(graphs):
+    for found in graphs.values():
         for variant in (found, to_half(found), quantize(found, 8), quantize(found, 4)):
             assert left_to_the_cpu(variant) == []
         assert left_to_the_cpu(found, "jsep") == []
 
 
-def test_layer_norm_and_gelu_stay_whole(traced):
-    operators = {node.op_type for found in traced.values() for node in found.nodes}
+def test_layer_norm_and_gelu_stay_whole(graphs):
+    operators = {node.op_type for found in graphs.values() for node in found.nodes}
     assert {"LayerNormalization", "InstanceNormalization"} <= operators
     assert not {"Erf", "ReduceMean", "Pow"} & operators
 
@@ -60,10 +57,10 @@ def test_a_kernel_of_other_opsets_is_named():
     assert found == ["turn (Transpose: kernels of opset 1 to 20, not 21)"]
 
 
-def test_shapes_are_those_that_running_gives(traced, tiny_checkpoint):
+def test_shapes_are_those_that_running_gives(graphs):
     sizes = {"batch": 2, "timesteps": 1, "rows": 16, "columns": 24,
              "image_rows": 128, "image_columns": 192}  # fmt: skip
-    for name, found in traced.items():
+    for name, found in graphs.items():
         shapes = infer_shapes(found, sizes)
         output = found.model.graph.output[0]
         wanted = {"text_encoder": (2, 77), "text_encoder_2": (2, 77), "unet": (2, 4, 16, 24),
@@ -99,7 +96,7 @@ def test_attention_counts_its_scores():
 def test_advice_follows_from_the_limits(exported):
     from dmm.bundles.folder import read_description
 
-    bundle = read_description(exported["sdxl"])
+    bundle = read_description(exported)
     assert list(advise(bundle)) == []
     large = Memory(wasm_peak_bytes=5 * GB, webgpu_peak_bytes=3 * GB, largest_tensor_bytes=2 * GB)
     parts = {"unet": bundle.parts["unet"].model_copy(update={"memory": large})}

@@ -15,7 +15,7 @@ from dmm.files import sha256_file
 @pytest.fixture
 def bundle(exported, tmp_path):
     """A copy to damage."""
-    return shutil.copytree(exported["sdxl"], tmp_path / "bundle")
+    return shutil.copytree(exported, tmp_path / "bundle")
 
 
 def restated(folder, file):

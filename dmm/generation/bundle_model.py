@@ -1,0 +1,129 @@
+"""A bundle that generates mel images in ONNX Runtime; imports no torch."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ..bundles.denoising import Embeddings
+from ..bundles.noise import TorchRandom, first_noise, slerp
+from ..bundles.player import BundlePlayer
+from ..bundles.schema import FILE
+from ..cards import sha256_of
+from ..codec.mel import load_format
+from ..errors import PresetError
+from .callbacks import OnStep, ignore_step
+from .image_model import GeneratedImage
+from .requests import ClipRequest
+from .sampling import Sampling
+from .settings import GenerationSettings
+
+
+@dataclass(frozen=True)
+class BundleModel:
+    """A BUNDLE folder on one device; pickles without its networks."""
+
+    path: Path
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:N or dml."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return BundleModel, (self.path, self.device)
+
+    @cached_property
+    def player(self) -> BundlePlayer:
+        """The bundle, its files checked; ModelError, in one line, names a file at fault."""
+        return BundlePlayer(self.path, self.device)
+
+    @property
+    def precision(self) -> str:
+        """Of the UNet."""
+        return self.player.bundle.parts["unet"].precision
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The model's part of a clip's JSON file."""
+        return {"bundle_sha256": sha256_of(self.path / FILE), "precision": self.precision}
+
+    def settings(
+        self,
+        sampling: Sampling | None = None,
+        format_name: str | None = None,
+        anchor: str | None = None,
+        stereo: bool | None = None,
+    ) -> GenerationSettings:
+        """Settings from the arguments, else as the bundle says.
+
+        PresetError for another mel format than the bundle's, and for channels that it lacks.
+        """
+        bundle, fmt = self.player.bundle, self.player.format
+        if format_name and load_format(format_name) != fmt:
+            raise PresetError(f"--format {format_name}: {self.path} is for {fmt.name}")
+        stereo = bundle.stereo if stereo is None else stereo
+        channels = bundle.parts["vae_decoder"].outputs["image"].shape[1]
+        if stereo and channels == 1:
+            raise PresetError(f"--stereo: the decoder of {self.path} makes grey images")
+        usual = {field.name: getattr(bundle.sampling, field.name) for field in fields(Sampling)}
+        return GenerationSettings(
+            fmt,
+            sampling or Sampling(**usual),
+            bundle.anchor if anchor is None else anchor,
+            bundle.clip_skip,
+            stereo,
+        )
+
+    def generate_images(
+        self,
+        batch: Sequence[ClipRequest],
+        settings: GenerationSettings,
+        on_step: OnStep = ignore_step,
+    ) -> list[GeneratedImage]:
+        """One image a request, each computed alone: the same bits in any company.
+
+        ModelError if half precision overflows.
+        """
+        count = len(batch)
+
+        def after(number: int) -> OnStep:
+            return lambda done, total: on_step(number * total + done, count * total)
+
+        return [
+            GeneratedImage(self._generate(request, settings, after(number)))
+            for number, request in enumerate(batch)
+        ]
+
+    def _generate(self, request: ClipRequest, settings: GenerationSettings, on_step: OnStep) -> Any:
+        player, sampling = self.player, settings.sampling
+        shape, random = player.latent_shape(), TorchRandom(request.seed)
+        noise = random.randn(shape)
+        for seed, share in request.toward_seeds:
+            noise = slerp(noise, first_noise(seed, shape), share)
+        latents = player.sample(
+            noise,
+            random,
+            self._embeddings(request, settings),
+            sampling.sampler,
+            sampling.steps,
+            sampling.guidance,
+            sampling.negative_prompt,
+            on_step,
+        )
+        return player.decode(latents, settings.stereo)
+
+    def _embeddings(self, request: ClipRequest, settings: GenerationSettings) -> Embeddings:
+        texts = [settings.sampling.negative_prompt, *settings.texts(request)]
+        _, first, *second = self.player.embed(texts)
+        if request.toward_prompt:
+            return first.toward(second[0], request.toward_prompt[1])
+        return first
+
+    def truncation_notes(self, texts: Iterable[str]) -> Iterator[str]:
+        """One line for each distinct text that CLIP truncates, with the words cut off."""
+        player = self.player
+        encoder = player.bundle.tokenizer.encoders[0]
+        for text in dict.fromkeys(texts):
+            _, cut = player.tokenizer.cut_to_fit(text, encoder)
+            if cut:
+                read = f"CLIP reads {encoder.max_length - 2} tokens"
+                yield f'{read}; of "{text[:40]} ..." it does not read: "{" ".join(cut)}"'

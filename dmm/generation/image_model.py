@@ -1,0 +1,65 @@
+"""What generates mel images: a checkpoint in PyTorch, or a bundle in ONNX Runtime."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from .callbacks import OnStep, ignore_step
+from .requests import ClipRequest
+from .sampling import Sampling
+from .settings import GenerationSettings
+
+
+@dataclass(frozen=True)
+class GeneratedImage:
+    """A clip's mel image."""
+
+    levels: np.ndarray
+    """(rows, frames) or (rows, frames, 3), uint8."""
+    overflowed: bool = False
+    """Half precision overflowed, so the image was generated in full precision."""
+
+
+@runtime_checkable
+class ImageModel(Protocol):
+    """A model on one device, loaded at first use; pickles without its weights."""
+
+    @property
+    def device(self) -> str:
+        """What it runs on."""
+        ...
+
+    @property
+    def precision(self) -> str:
+        """What the UNet computes in."""
+        ...
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The model's part of a clip's JSON file."""
+        ...
+
+    def settings(
+        self,
+        sampling: Sampling | None = None,
+        format_name: str | None = None,
+        anchor: str | None = None,
+        stereo: bool | None = None,
+    ) -> GenerationSettings:
+        """Settings from the arguments, else as the model says, else defaults."""
+        ...
+
+    def generate_images(
+        self,
+        batch: Sequence[ClipRequest],
+        settings: GenerationSettings,
+        on_step: OnStep = ignore_step,
+    ) -> list[GeneratedImage]:
+        """One image a request, the same in any batch."""
+        ...
+
+    def truncation_notes(self, texts: Iterable[str]) -> Iterator[str]:
+        """One line for each distinct text that its text encoders do not read to the end."""
+        ...
