@@ -10,11 +10,11 @@ import yaml
 from markdown_it import MarkdownIt
 from safetensors.numpy import save_file
 
+from dmm.checkpoints.published import PUBLISHED_BASES
 from dmm.codec.mel import load_format
 from dmm.errors import InputError, ModelError
 from dmm.model_cards import verify_against_card
 from dmm.training.run_card.card import write_card
-from dmm.checkpoints.published import PUBLISHED_BASES
 
 SDXL = next(iter(PUBLISHED_BASES))
 RECORD = {
