@@ -178,7 +178,7 @@ def test_one_thing_is_done_at_a_time(tiny_sd15, tmp_path, capsys):
 
 def test_a_folder_with_something_in_it_is_refused(tiny_sd15, order, tmp_path):
     (tmp_path / "mine.txt").write_text("precious")
-    with pytest.raises(InputError, match="something already"):
+    with pytest.raises(InputError, match="is a file or not empty already"):
         export(order(tiny_sd15), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
