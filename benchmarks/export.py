@@ -22,9 +22,9 @@ from provenance import provenance
 
 from dmm.bundles.schema import Bundle
 from dmm.bundles.sessions import open_session
-from dmm.export.export import Order, export
+from dmm.export.export import ExportOptions, export
 from dmm.export.precision import Precisions
-from dmm.export.scoring import Judge
+from dmm.export.scoring import ClipScorer
 from dmm.export.source import Source
 from dmm.generation.prompts import gather_prompts
 from dmm.generation.settings import resolve_settings
@@ -49,14 +49,15 @@ def main() -> None:
     settings = resolve_settings(options.model)
     grammar = "minimidi" if settings.fmt.name == "nano" else "music"
     prompts = tuple(gather_prompts((), None, grammar, max(options.clips, 8), 0))
-    judge = Judge("nano-clap") if options.clips else None
+    scorer = ClipScorer("nano-clap") if options.clips else None
     source = Source(options.model, settings)
     print(HEADER)
     whole: tuple[int, int] | None = None
     with tempfile.TemporaryDirectory() as folder:
         for precision in options.precisions:
-            order = Order(options.model, settings, prompts, (), Precisions(*[precision] * 3))
-            bundle = export(order, Path(folder) / precision, judge)
+            precisions = Precisions(*[precision] * 3)
+            chosen = ExportOptions(options.model, settings, prompts, precisions=precisions)
+            bundle = export(chosen, Path(folder) / precision, scorer)
             sizes = unet_bytes(bundle), sum(file.bytes for file in bundle.files())
             whole = whole or sizes
             times = [step_ratio(source, Path(folder) / precision, rows) for rows in (1, 2)]

@@ -1,4 +1,4 @@
-"""From noise to latents without noise, whatever computes the UNet's prediction."""
+"""Sample latents from noise, with any runtime for the UNet."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,28 +9,28 @@ from jaxtyping import Float
 from .samplers import Latents, Sampler
 
 Predict = Callable[[dict[str, np.ndarray]], Latents]
-"""The UNet: inputs as ``bundle.json`` names them to its prediction."""
+"""Runs the UNet on inputs by their names in ``bundle.json``."""
 OnStep = Callable[[int, int], object]
-"""Called before every step with the steps taken and all there are; what it raises ends all."""
+"""Called before every step with steps done and in total; an exception stops sampling."""
 
 
 @dataclass(frozen=True)
 class Embeddings:
-    """What the text encoders make of prompts, a row each."""
+    """Embeddings of prompts, one row each."""
 
     hidden: Float[np.ndarray, "n places width"]
     pooled: Float[np.ndarray, "n pooled_width"] | None
-    """SDXL alone."""
+    """SDXL only."""
 
     @classmethod
     def joined(cls, parts: "Sequence[Embeddings]") -> "Embeddings":
-        """The rows of all, one after the other."""
+        """Concatenate rows."""
         pooled = [part.pooled for part in parts if part.pooled is not None]
         hidden = np.concatenate([part.hidden for part in parts])
         return cls(hidden, np.concatenate(pooled) if pooled else None)
 
     def toward(self, other: "Embeddings", amount: float) -> "Embeddings":
-        """Between these rows (0) and those (1), in a straight line."""
+        """Interpolate linearly from these rows (0) to ``other`` (1)."""
 
         def between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
             return (a + np.float32(amount) * (b - a)).astype(np.float32)
@@ -46,12 +46,12 @@ def unet_inputs(
     negative: Embeddings | None,
     shape: tuple[int, ...],
     factor: int,
-    told_guidance: float | None = None,
+    guidance_input: float | None = None,
 ) -> dict[str, np.ndarray]:
     """The UNet's inputs that stay the same over all steps.
 
     ``shape`` is that of the latents, ``factor`` image pixels per latent, for SDXL's sizes.
-    ``told_guidance`` is for a UNet that takes the scale as an input.
+    ``guidance_input`` is for a UNet that takes the scale as an input.
     """
     together = embeddings if negative is None else Embeddings.joined([negative, embeddings])
     inputs = {"context": together.hidden}
@@ -59,8 +59,8 @@ def unet_inputs(
         size = [length * factor for length in shape[2:]]
         ids = np.array([[*size, 0, 0, *size]], np.float32)
         inputs |= {"pooled": together.pooled, "time_ids": ids.repeat(len(together.hidden), 0)}
-    if told_guidance is not None:
-        inputs["guidance"] = np.array([told_guidance], np.float32)
+    if guidance_input is not None:
+        inputs["guidance"] = np.array([guidance_input], np.float32)
     return inputs
 
 

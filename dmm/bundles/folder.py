@@ -1,4 +1,4 @@
-"""A bundle on disk: its description, and whether its files are whole."""
+"""Read a bundle's description and check its files."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from .schema import FILE, VERSION, Bundle, StoredFile
 
 
 def open_bundle(folder: Path) -> Bundle:
-    """The description of a bundle all of whose files are there and unaltered.
+    """Read a bundle's description and check that every file is present and unaltered.
 
     ModelError, in one line, names the file that is not, or a bundle of a newer version.
     """

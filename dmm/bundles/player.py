@@ -94,8 +94,8 @@ class BundlePlayer:
         run = make_sampler(
             sampler or usual.sampler, usual.schedule, usual.prediction_type, steps or usual.steps
         )
-        is_told = "guidance" in self.bundle.parts["unet"].inputs
-        negative = self.embed([unwanted])[0] if guidance > 1 and not is_told else None
+        takes_guidance = "guidance" in self.bundle.parts["unet"].inputs
+        negative = self.embed([unwanted])[0] if guidance > 1 and not takes_guidance else None
         found = denoise(
             lambda inputs: self.run("unet", inputs)[0],
             run,
@@ -105,7 +105,7 @@ class BundlePlayer:
                 negative,
                 noise.shape,
                 self.bundle.latent.factor,
-                guidance if is_told else None,
+                guidance if takes_guidance else None,
             ),
             guidance,
             lambda: random.randn(noise.shape),
@@ -120,7 +120,7 @@ class BundlePlayer:
 
     def decode(
         self, latents: Latents, stereo: bool | None = None
-    ) -> UInt8[np.ndarray, "rows columns *colour"]:
+    ) -> UInt8[np.ndarray, "image_rows image_columns *colour"]:
         """The mel image of one clip's latents; ModelError if it is not finite."""
         picture = self.run("vae_decoder", {"latents": latents})[0][0]
         if not np.isfinite(picture).all():

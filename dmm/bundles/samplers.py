@@ -24,19 +24,19 @@ class Sampler(Protocol):
 
     timesteps: Float[np.ndarray, " steps"]
     init_noise_sigma: float
-    """What standard normal noise is multiplied by at first."""
+    """Factor of the first noise."""
 
     def scale(self, latents: Latents, number: int) -> Latents:
-        """What the UNet is given at the step of that number."""
+        """Scale latents for the UNet at a step."""
         ...
 
     def step(self, predicted: Latents, number: int, latents: Latents, noise: Noise) -> Latents:
-        """The latents after a step; ``noise`` makes more noise where a sampler adds some."""
+        """The latents after a step; ``noise`` makes the noise that a sampler adds."""
         ...
 
 
 class _Clean:
-    """What every sampler needs: the clean latents that a prediction stands for."""
+    """Computes clean latents from a prediction of noise, velocity or themselves."""
 
     def __init__(self, prediction: str) -> None:
         self.prediction = prediction
@@ -44,7 +44,7 @@ class _Clean:
     def __call__(
         self, predicted: Latents, latents: Latents, signal: np.floating, noise: np.floating
     ) -> Latents:
-        """Of latents = signal · clean + noise · noise."""
+        """``clean`` in latents = signal · clean + noise · standard noise."""
         if self.prediction == "epsilon":
             return (latents - noise * predicted) / signal
         if self.prediction == "v_prediction":
@@ -74,7 +74,7 @@ class Euler:
         return latents / np.sqrt(self.sigmas[number] ** 2 + 1)
 
     def step(self, predicted: Latents, number: int, latents: Latents, noise: Noise) -> Latents:
-        """Along the straight line from the clean latents through these."""
+        """Follow the line from the clean latents through these."""
         sigma, following = self.sigmas[number : number + 2]
         size = np.sqrt(sigma**2 + 1)
         # In units where latents = clean + sigma · noise
@@ -100,7 +100,7 @@ class Ddim:
         return latents
 
     def step(self, predicted: Latents, number: int, latents: Latents, noise: Noise) -> Latents:
-        """Clean latents and noise as predicted, mixed for the next timestep (eq. 12)."""
+        """Mix the predicted clean latents and noise for the next timestep (eq. 12)."""
         time = int(self.timesteps[number])
         before = time - self._jump
         kept, following = self._kept[time], self._kept[before] if before >= 0 else np.float32(1)
@@ -136,7 +136,7 @@ class DpmSolver:
         return latents
 
     def step(self, predicted: Latents, number: int, latents: Latents, noise: Noise) -> Latents:
-        """Of second order but for the first step and the last."""
+        """Second order, except the first and the last step."""
         signal, size, log_snr = self._at(number)
         following_signal, following_size, following_log_snr = self._at(number + 1)
         clean = self._clean(predicted, latents, signal, size)
@@ -176,7 +176,7 @@ class Lcm:
         return latents
 
     def step(self, predicted: Latents, number: int, latents: Latents, noise: Noise) -> Latents:
-        """Clean latents by the consistency function, with new noise unless it is the last step."""
+        """Apply the consistency function, then add new noise unless it is the last step."""
         time = self.timesteps[number]
         kept = self._kept[int(time)]
         clean = self._clean(predicted, latents, np.sqrt(kept), np.sqrt(1 - kept))
@@ -199,7 +199,7 @@ SAMPLERS: dict[str, Callable[[Schedule, str, int], Sampler]] = {
     "dpm++-2m-karras": lambda *of: DpmSolver(*of, karras=True),
     "lcm": Lcm,
 }
-"""By the names of ``dmm generate``."""
+"""By their names in ``dmm generate``."""
 
 
 def make_sampler(name: str, schedule: Schedule, prediction: str, steps: int) -> Sampler:

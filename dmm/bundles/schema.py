@@ -38,11 +38,12 @@ class Memory(Strict, frozen=True):
     """What a part takes in a browser, forecast."""
 
     wasm_peak_bytes: int
-    """Most of WebAssembly's heap while it loads and runs on the CPU."""
+    """Heap of WebAssembly that one session needs while it runs on the CPU: weights as they are
+    computed there, and activations. Copies of the files in JavaScript come on top."""
     webgpu_peak_bytes: int
-    """Most on the graphics card: weights and the most activations alive at once."""
+    """Memory on the graphics card: weights, and the activations that are alive at once."""
     largest_tensor_bytes: int
-    """The largest single buffer that a WebGPU device must be able to bind."""
+    """Largest buffer that a WebGPU device must be able to bind."""
 
 
 class Part(Strict, frozen=True):
@@ -136,17 +137,20 @@ class Parity(Strict, frozen=True):
     """How far a part, or a whole sampling run, is from PyTorch in single precision."""
 
     part: str
+    """A part's name, ``whole run``, or ``clips``."""
     against: str
+    precision: Precision | None = None
+    """What the part was computed in for this row: also fp32, on the way to the bundle's own."""
     relative_error: float | None = None
     """||difference|| / ||expected||."""
     psnr_db: float | None = None
     """Of the mel image, peak 255."""
     adherence: float | None = None
-    """Share of what prompts name that a judge hears."""
+    """Mean cosine between clips and prompts, times 100; higher is better."""
     adherence_expected: float | None = None
-    """The same of the model that it is compared with."""
+    """The same for PyTorch's clips."""
     fad: float | None = None
-    """Fréchet distance between clips of both."""
+    """Fréchet audio distance between both sets of clips."""
     clips: int | None = None
     passes: bool
 

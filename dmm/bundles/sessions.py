@@ -1,4 +1,4 @@
-"""ONNX Runtime sessions on the CPU, on CUDA, or on any card by DirectML."""
+"""ONNX Runtime sessions on the CPU, on CUDA, or on any GPU through DirectML."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ PROVIDERS = {
 
 
 def pick_provider(device: str) -> str:
-    """The device to run on: ``auto`` takes the first of cuda, dml and cpu that there is.
+    """Resolve a device: ``auto`` is the first available of cuda, dml and cpu.
 
     PresetError for an unknown one, or one that this ONNX Runtime does not know.
     """
@@ -36,7 +36,7 @@ def pick_provider(device: str) -> str:
 
 
 def open_session(path: Path, device: str = "cpu", **settings: Any) -> Any:
-    """A network ready to run; ModelError, in one line, if this ONNX Runtime cannot.
+    """Load a network; ModelError if this ONNX Runtime cannot.
 
     ``settings`` are set on its SessionOptions.
     """
@@ -60,7 +60,7 @@ def open_session(path: Path, device: str = "cpu", **settings: Any) -> Any:
 
 
 def run_session(session: Any, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
-    """A session's outputs; a network that was exported for one row is run row by row.
+    """A session's outputs; a network that was exported for one row runs row by row.
 
     An input of a single row belongs to all rows.
     """

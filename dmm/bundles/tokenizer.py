@@ -19,15 +19,15 @@ from .schema import Encoder
 
 END = "</w>"
 ENDINGS = ("'s", "'t", "'re", "'ve", "'m", "'ll", "'d")
-"""What is split off a word after an apostrophe."""
+"""Endings that become words of their own."""
 QUOTES = str.maketrans({"‘": "'", "’": "'", "‛": "'", "“": '"', "”": '"', "‟": '"'})
 
 
 class Tokenizer:
-    """Prompts to ids."""
+    """Turns prompts into token ids."""
 
     def __init__(self, merges: Path) -> None:
-        """InputError, in one line, for a file that does not hold merges."""
+        """InputError for a file that does not hold merges."""
         lines = merges.read_text(encoding="utf-8").splitlines()
         pairs = [tuple(line.split()) for line in lines if line and not line.startswith("#version")]
         if not pairs or any(len(pair) != 2 for pair in pairs):
@@ -40,7 +40,7 @@ class Tokenizer:
         self._known: dict[str, list[int]] = {}
 
     def tokens(self, text: str, encoder: Encoder) -> list[int]:
-        """The ids of a text, without start and end."""
+        """Token ids of a text, without start and end."""
         special = {"<|startoftext|>": encoder.bos, "<|endoftext|>": encoder.eos}
         if encoder.pad != encoder.eos:  # SDXL's second encoder pads with "!", so each is one token
             special[self._words[encoder.pad]] = encoder.pad
@@ -48,13 +48,13 @@ class Tokenizer:
         return [number for part in parts for number in self._ids_of(part, special)]
 
     def encode(self, text: str, encoder: Encoder) -> Int[np.ndarray, " places"]:
-        """What a text encoder reads: start, the text, end, and padding; too long a text is cut."""
+        """A text encoder's input: start, the text, cut to fit, end, and padding."""
         found = self.tokens(text, encoder)[: encoder.max_length - 2]
         padding = [encoder.pad] * (encoder.max_length - 2 - len(found))
         return np.array([encoder.bos, *found, encoder.eos, *padding], np.int32)
 
     def cut_to_fit(self, text: str, encoder: Encoder) -> tuple[str, list[str]]:
-        """The whole words at the beginning that fit, and those that do not."""
+        """The leading whole words that fit, and the words cut off."""
         words, room = text.split(), encoder.max_length - 2
         kept = len(words)
         while kept and len(self.tokens(" ".join(words[:kept]), encoder)) > room:
@@ -74,7 +74,7 @@ class Tokenizer:
         return self._known[word]
 
     def _merged(self, parts: list[str]) -> list[str]:
-        """Merge the pair that comes first in the table, everywhere, until there is none."""
+        """Merge the pair of the lowest rank, everywhere, until no pair has one."""
         while len(parts) > 1:
             pairs = set(pairwise(parts))
             best = min(pairs, key=lambda pair: self._ranks.get(pair, len(self._ranks)))
@@ -96,7 +96,7 @@ def _joined(parts: Sequence[str], pair: tuple[str, str]) -> Iterator[str]:
 
 
 def _words(text: str) -> Iterator[str]:
-    """Runs of letters, single digits, runs of other signs; lower case, quotes made straight."""
+    """Runs of letters, single digits and runs of other signs, in lower case."""
     text = html.unescape(text).translate(QUOTES)
     text = unicodedata.normalize("NFC", "".join(map(_plain, text))).lower()
     place = 0
@@ -114,7 +114,7 @@ def _words(text: str) -> Iterator[str]:
 
 
 def _plain(sign: str) -> str:
-    """Ligatures taken apart and signs of full width made narrow, as ftfy does; others stay."""
+    """Split a ligature and narrow a full-width sign, as ftfy does; others stay."""
     is_wide = "\uff00" <= sign <= "\uffef" or "\ufb00" <= sign <= "\ufb06"
     return unicodedata.normalize("NFKC", sign) if is_wide else sign
 

@@ -10,12 +10,14 @@ import typer
 
 if TYPE_CHECKING:
     from ..bundles.schema import Bundle, Parity
+    from ..export.export import ExportOptions
+    from ..export.scoring import ClipScorer
 
-WEIGHTS, USE, CHECK = "Precision and files", "How clips are made", "Comparison with PyTorch"
+PRECISION, SAMPLING, COMPARISON = "Precision and files", "Sampling defaults", "Comparison"
 
 
 class PrecisionName(StrEnum):
-    """What a part is computed in, or how its weights are kept."""
+    """Precision of a part's weights and arithmetic."""
 
     fp32 = "fp32"
     fp16 = "fp16"
@@ -28,104 +30,113 @@ def export(
     path: Annotated[Path, typer.Argument(help="Checkpoint; with --verify a BUNDLE.")],
     out: Annotated[Path | None, typer.Option(help="BUNDLE folder to write.")] = None,
     lora: Annotated[
-        list[str] | None, typer.Option(help="FILE or FILE:WEIGHT; may be given several times.")
+        list[str] | None, typer.Option(help="FILE or FILE:WEIGHT to merge; repeatable.")
     ] = None,
     doctor: Annotated[
-        bool, typer.Option("--doctor", help="Only say what half precision would break.")
+        bool, typer.Option("--doctor", help="Only report what half precision would break.")
     ] = False,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Compare a BUNDLE with PyTorch again, by its files.")
+        bool, typer.Option("--verify", help="Compare a BUNDLE with PyTorch again from its files.")
     ] = False,
     unet: Annotated[
         PrecisionName,
-        typer.Option(help="fp32, fp16, mixed, int8 or int4.", rich_help_panel=WEIGHTS),
+        typer.Option(help="Precision of the UNet.", rich_help_panel=PRECISION),
     ] = PrecisionName.mixed,
     text_encoders: Annotated[
-        PrecisionName, typer.Option(help="The same.", rich_help_panel=WEIGHTS)
+        PrecisionName, typer.Option(help="Of the text encoders.", rich_help_panel=PRECISION)
     ] = PrecisionName.mixed,
     vae: Annotated[
-        PrecisionName, typer.Option(help="The same, of the decoder.", rich_help_panel=WEIGHTS)
+        PrecisionName, typer.Option(help="Of the VAE decoder.", rich_help_panel=PRECISION)
     ] = PrecisionName.mixed,
     static: Annotated[
         bool,
-        typer.Option("--static", help="One row and one width only.", rich_help_panel=WEIGHTS),
+        typer.Option("--static", help="Fix batch (1) and width.", rich_help_panel=PRECISION),
     ] = False,
     shard_mb: Annotated[
-        int, typer.Option(min=1, max=2000, help="Most of a file, in MiB.", rich_help_panel=WEIGHTS)
+        int,
+        typer.Option(min=1, max=2000, help="Largest weight file, MiB.", rich_help_panel=PRECISION),
     ] = 256,
     sampler: Annotated[
-        str | None, typer.Option(help="Default: the checkpoint's.", rich_help_panel=USE)
+        str | None, typer.Option(help="Default: the checkpoint's.", rich_help_panel=SAMPLING)
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(min=1, help="Default: the checkpoint's.", rich_help_panel=USE)
+        int | None, typer.Option(min=1, help="Default: the checkpoint's.", rich_help_panel=SAMPLING)
     ] = None,
     guidance: Annotated[
-        float | None, typer.Option(help="Default: the checkpoint's.", rich_help_panel=USE)
+        float | None, typer.Option(help="Default: the checkpoint's.", rich_help_panel=SAMPLING)
     ] = None,
     negative_prompt: Annotated[
-        str | None, typer.Option(help="What to stay away from.", rich_help_panel=USE)
+        str | None, typer.Option(help="What clips should not contain.", rich_help_panel=SAMPLING)
     ] = None,
     prompts: Annotated[
         Path | None,
-        typer.Option(help="Prompts that go well, one a line.", rich_help_panel=USE),
+        typer.Option(
+            help="File of prompts to suggest and test with, one a line.", rich_help_panel=SAMPLING
+        ),
     ] = None,
     music_licence: Annotated[
         list[str] | None,
-        typer.Option(help="Of the music behind the weights; repeatable.", rich_help_panel=USE),
+        typer.Option(help="Licence of the training music; repeatable.", rich_help_panel=SAMPLING),
     ] = None,
     clips: Annotated[
         int,
-        typer.Option(min=0, help="Clips to listen to, such as 100.", rich_help_panel=CHECK),
+        typer.Option(
+            min=0,
+            help="Clips to score, such as 100; with --verify any number scores them again.",
+            rich_help_panel=COMPARISON,
+        ),
     ] = 0,
     embedder: Annotated[
-        str, typer.Option(help="That listens: nano-clap or clap.", rich_help_panel=CHECK)
+        str, typer.Option(help="Scores them: nano-clap or clap.", rich_help_panel=COMPARISON)
     ] = "nano-clap",
     weights: Annotated[
-        Path | None, typer.Option(help="Folder of its weights.", rich_help_panel=CHECK)
+        Path | None, typer.Option(help="Folder of its weights.", rich_help_panel=COMPARISON)
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Results as JSON.")] = False,
 ) -> None:
     """Write a checkpoint as a BUNDLE that a browser, a phone or ONNX Runtime can play.
 
-    It is compared with PyTorch and written only if it passes. mixed is half precision, but for what
-    would overflow: the precision doctor runs two clips to find out.
+    It is compared with PyTorch and written only if it passes. Precisions are fp32, fp16, mixed,
+    int8 and int4; mixed is half precision, except where the precision doctor finds overflows when
+    it samples two clips.
 
     Example: dmm export models/nano/nano.safetensors --out nano-bundle
     """
     if (doctor and verify) or (out is None) != (doctor or verify):
-        raise typer.BadParameter("one of --out BUNDLE, --doctor and --verify")
+        raise typer.BadParameter("give exactly one of --out BUNDLE, --doctor and --verify")
     if verify:
-        _verify(path, _judge(embedder, weights) if clips else None, json)
+        _verify(path, _scorer(embedder, weights) if clips else None, json)
         return
-    order = _order(path, lora, prompts, clips, {
+    stated = {
         "sampler": sampler, "steps": steps, "guidance": guidance, "negative_prompt": negative_prompt
-    })  # fmt: skip
+    }  # fmt: skip
+    options = _options(path, lora, prompts, clips, stated)
     if doctor:
-        _diagnose(order, json)
+        _diagnose(options, json)
         return
     from ..export.export import export as export_bundle
     from ..export.precision import Precisions
 
     assert out is not None
-    order = replace(
-        order,
+    options = replace(
+        options,
         precisions=Precisions(unet.value, text_encoders.value, vae.value),
         shard_mb=shard_mb,
         static=static,
         music=tuple(music_licence or ()),
     )
-    bundle = export_bundle(order, out, _judge(embedder, weights) if clips else None)
+    bundle = export_bundle(options, out, _scorer(embedder, weights) if clips else None)
     if json:
         print(bundle.model_dump_json(indent=1))
         return
     _report(bundle, out)
 
 
-def _order(
+def _options(
     model: Path, lora: list[str] | None, file: Path | None, clips: int, stated: dict[str, Any]
-) -> Any:
-    """The export that is asked for, with the checkpoint's own settings where none is stated."""
-    from ..export.export import EXAMINED, GO_WELL, Order
+) -> "ExportOptions":
+    """Options with the checkpoint's own sampling, except what is stated."""
+    from ..export.export import DOCTOR_PROMPTS, SUGGESTED_PROMPTS, ExportOptions
     from ..generation.loading import Lora
     from ..generation.prompts import gather_prompts
     from ..generation.settings import resolve_settings
@@ -134,44 +145,44 @@ def _order(
     settings = resolve_settings(model, loras)
     settings = replace(settings, sampling=settings.sampling.override(**stated))
     grammar = "minimidi" if settings.fmt.name == "nano" else "music"
-    count = max(clips, GO_WELL, EXAMINED)
+    count = max(clips, SUGGESTED_PROMPTS, DOCTOR_PROMPTS)
     found = gather_prompts((), file, None if file else grammar, None if file else count, 0)
     if clips:
         found = [found[number % len(found)] for number in range(clips)]
-    return Order(model, settings, tuple(found), loras)
+    return ExportOptions(model, settings, tuple(found), loras)
 
 
-def _judge(embedder: str, weights: Path | None) -> Any:
-    from ..export.scoring import Judge
+def _scorer(embedder: str, weights: Path | None) -> "ClipScorer":
+    from ..export.scoring import ClipScorer
 
-    return Judge(embedder, weights)
+    return ClipScorer(embedder, weights)
 
 
-def _verify(folder: Path, judge: Any, as_json: bool) -> None:
+def _verify(folder: Path, scorer: "ClipScorer | None", as_json: bool) -> None:
     from ..export.parity import verify
 
-    rows = verify(folder, judge)
+    rows = verify(folder, scorer)
     if as_json:
         print(json_format.dumps([row.model_dump() for row in rows], indent=1))
         return
     print(*map(_row, rows), sep="\n")
 
 
-def _diagnose(order: Any, as_json: bool) -> None:
+def _diagnose(options: "ExportOptions", as_json: bool) -> None:
     from ..export.doctor import summary
     from ..export.export import diagnose_only
 
-    found = diagnose_only(order, Path.cwd())
+    found = diagnose_only(options, Path.cwd())
     if as_json:
-        told = {part: [asdict(finding) for finding in of] for part, of in found.items()}
-        print(json_format.dumps(told, indent=1))
+        parts = {part: [asdict(finding) for finding in of] for part, of in found.items()}
+        print(json_format.dumps(parts, indent=1))
         return
     for part, findings in found.items():
-        print(f"{part}: {len(findings)} nodes are not simply in fp16", *summary(findings), sep="\n")
+        print(f"{part}: {len(findings)} nodes need care in fp16", *summary(findings), sep="\n")
 
 
 def _report(bundle: "Bundle", out: Path) -> None:
-    """Sizes, memory and parity of each part, then what follows for a page, then the folder."""
+    """Print sizes, memory and parity of each part, advice for browsers, then the folder."""
     from ..export.memory import MB, advise
 
     for name, part in bundle.parts.items():
@@ -179,7 +190,7 @@ def _report(bundle: "Bundle", out: Path) -> None:
         line = f"{name:<15}{part.precision:<6}{size:9,.1f} MB"
         if part.memory:
             peaks = (part.memory.webgpu_peak_bytes, part.memory.wasm_peak_bytes)
-            line += "   at most {:,.0f} MB on WebGPU, {:,.0f} MB in wasm".format(
+            line += "   memory: {:,.0f} MB on WebGPU, {:,.0f} MB in wasm".format(
                 *(peak / MB for peak in peaks)
             )
         print(line)
@@ -190,11 +201,12 @@ def _report(bundle: "Bundle", out: Path) -> None:
 
 
 def _row(row: "Parity") -> str:
-    """How far something is from PyTorch, in a line."""
+    """One line for one comparison."""
     if row.adherence is not None:
         return (
             f"{row.part:<15}adherence {row.adherence} points (PyTorch {row.adherence_expected}), "
             f"FAD to PyTorch's {row.fad}, {row.clips} clips ({row.against})"
         )
     image = "" if row.psnr_db is None else f", mel image {row.psnr_db} dB"
-    return f"{row.part:<15}{row.relative_error:.2g} from {row.against}{image}"
+    error = "not finite" if row.relative_error is None else f"{row.relative_error:.2g}"
+    return f"{row.part:<15}{row.precision or '':<6}{error} from {row.against}{image}"

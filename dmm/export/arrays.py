@@ -27,7 +27,7 @@ class LazyArray:
         shape: tuple[int, ...] | None = None,
         dtype: "np.typing.DTypeLike | None" = None,
     ) -> "LazyArray":
-        """What ``change`` makes of it; shape and type stay unless given."""
+        """Apply ``change`` on loading; shape and type stay unless given."""
         return LazyArray(
             self.shape if shape is None else shape,
             self.dtype if dtype is None else np.dtype(dtype),
@@ -36,7 +36,7 @@ class LazyArray:
 
 
 def from_tensor(tensor: Tensor) -> LazyArray:
-    """A network's parameter in single precision, whatever it is kept in."""
+    """A network's parameter as float32."""
     return LazyArray(
         tuple(tensor.shape),
         np.dtype(np.float32),

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 TOKENS = 77
-"""What CLIP reads at once."""
+"""Length of CLIP's input."""
 
 
 class MultiHeadAttention(torch.autograd.Function):
@@ -54,7 +54,7 @@ class Halves(torch.autograd.Function):
 
 
 def simplify_layers(network: nn.Module) -> None:
-    """Change the attention and GEGLU layers within a network that is only to be traced."""
+    """Replace ``forward`` of attention and GEGLU layers in a network that will be traced."""
     from diffusers.models.activations import GEGLU
     from diffusers.models.attention_processor import Attention
     from transformers.models.clip.modeling_clip import CLIPAttention
@@ -72,7 +72,7 @@ def simplify_layers(network: nn.Module) -> None:
 def _diffusers_attention(
     attn: Any, hidden_states: Tensor, encoder_hidden_states: Tensor | None = None, **_: Any
 ) -> Tensor:
-    """As diffusers' AttnProcessor2_0, without masks: neither UNet nor VAE has any."""
+    """As diffusers' AttnProcessor2_0, without masks, which neither UNet nor VAE uses."""
     residual, is_image = hidden_states, hidden_states.ndim == 4
     if is_image:
         hidden_states = hidden_states.flatten(2).transpose(1, 2)
@@ -91,7 +91,7 @@ def _diffusers_attention(
 def _clip_attention(
     attn: Any, hidden_states: Tensor, causal_attention_mask: Tensor, **_: Any
 ) -> tuple[Tensor, None]:
-    """Written out: not every WebGPU kernel of MultiHeadAttention lets one mask serve all heads."""
+    """Decomposed, because some WebGPU kernels of MultiHeadAttention take no mask for all heads."""
     shape = -1, TOKENS, attn.num_heads, attn.head_dim
     q, k, v = (
         layer(hidden_states).reshape(shape).transpose(1, 2)

@@ -64,7 +64,7 @@ def describe(
 
 
 def _tokenizer(folder: Path, source: Source) -> Tokenizer:
-    """CLIP's merges, cut as the model's vocabulary is, and each encoder's special ids."""
+    """CLIP's merges, as many as the model's vocabulary has, and each encoder's special ids."""
     ranks = source.tokenizers[0].bpe_ranks
     lines = ["#version: 0.2", *(" ".join(pair) for pair in sorted(ranks, key=ranks.get))]
     write_text(folder / MERGES, "\n".join(lines) + "\n")
@@ -91,22 +91,22 @@ def _within(folder: Path, file: str) -> StoredFile:
 
 
 def _licences(model: Path, loras: Sequence[Lora], music: Sequence[str]) -> Licences:
-    """What metadata, model card and RUN folders say, and what was stated."""
+    """Licences from metadata, model card and RUN folders, and those in ``music``."""
     own = read_metadata(model)
     learnt = {lora.path: read_metadata(lora.path) for lora in loras}
     fused = [lora["metadata"] for lora in json.loads(own.get("dmm_fused") or "{}").get("loras", [])]
     published = PUBLISHED_BASES.get(sha256_of(model))
-    told = own.get("modelspec.license") or (published and published.licence) or card_licence(model)
+    stated = own.get("modelspec.license") or (published and published.licence)
     runs = [licence for path in learnt for licence in _run_licences(path)]
     return Licences(
-        base=told or UNKNOWN,
+        base=stated or card_licence(model) or UNKNOWN,
         loras=[found.get("modelspec.license", UNKNOWN) for found in (*fused, *learnt.values())],
         music=list(dict.fromkeys([*music, *runs])),
     )
 
 
 def _run_licences(lora: Path) -> list[str]:
-    """The licences of the music that a LoRA learnt from, by the run.json of its RUN folder."""
+    """Licences of a LoRA's training music, from the run.json of its RUN folder."""
     path = lora.parent / "run.json"
     if not path.is_file():
         return []

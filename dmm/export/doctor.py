@@ -1,10 +1,10 @@
-"""The precision doctor: which nodes half precision would break, and what is done about each.
+"""The precision doctor: find nodes that overflow in half precision, and decide what to do.
 
-Norms, softmax and the embedding of the timestep are always in single precision: their kernels may
-square or exponentiate what fits half precision into what does not, and their result is then finite
-and wrong. For all other nodes the numbers of real runs decide. Where a stream of values is too
-large, a power of two is folded into the weights around it; where that cannot be, the nodes that
-make and read it stay in single precision.
+Norms, softmax and the embedding of the timestep always stay in fp32: their kernels may square or
+exponentiate a number that fits fp16 into one that does not, and the result is then finite and
+wrong. All other nodes are judged by their largest numbers in real runs. Where a stream of values is
+too large, a power of two is folded into the weights around it. Where that is impossible, the nodes
+that make and read the values stay in fp32.
 """
 
 import math
@@ -22,57 +22,58 @@ from .scaling import NORMS, PRODUCTS, Streams, find_streams, scale_streams
 from .values import readers
 
 HEADROOM = 4
-"""Other prompts may reach so many times what the measured ones did."""
+"""Factor by which other prompts may exceed the measured ones."""
 LIMIT = LARGEST / HEADROOM
 TIMESTEP = re.compile(r"/(add_)?time_(proj|embedding)/|/add_embedding/")
-"""Names of the nodes that embed timestep and sizes, in diffusers' UNets."""
+"""Names of the nodes that embed timestep and sizes in diffusers' UNets."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A node that is not simply computed in half precision."""
+    """A node that is scaled or kept in fp32."""
 
     node: str
     operator: str
     output: float
-    """The largest absolute value that it made."""
+    """Largest absolute value of its output."""
     inside: float
-    """The largest that it held meanwhile."""
+    """Largest absolute value while it computes."""
     remedy: str
-    """``fp32``, or ``2^-k``: how large its output is held instead."""
+    """``fp32``, or ``2^-k``: the factor by which its output is scaled."""
     why: str
 
     @property
     def largest(self) -> float:
-        """What findings are sorted by."""
+        """The larger of both; findings are sorted by it."""
         return max(self.output, self.inside)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How a graph is brought into half precision."""
+    """How to convert a graph to half precision."""
 
     graph: Graph
-    """In single precision, with powers of two folded into its weights."""
+    """In fp32, with powers of two folded into its weights."""
     keep: frozenset[str]
-    """Names of the nodes that stay in single precision."""
+    """Names of the nodes that stay in fp32."""
     findings: tuple[Finding, ...]
-    """The largest first."""
+    """Largest first."""
 
     def half(self) -> Graph:
-        """The graph in half precision but for the nodes that are kept."""
+        """The graph in half precision, except the nodes to keep."""
         return to_half(self.graph, self.keep)
 
 
 def diagnose(graph: Graph, activities: Sequence[Activity]) -> Plan:
-    """Decide for every node from what it reached in real runs."""
-    streams, by_node = find_streams(graph), {found.node: found for found in activities}
-    powers = _powers(graph, by_node, streams)
+    """Decide for every node by its activity in real runs."""
+    streams, activity_of = find_streams(graph), {found.node: found for found in activities}
+    powers = _powers(graph, activity_of, streams)
     scaled = scale_streams(graph, streams, powers)
-    patient = _Patient(graph, streams, powers, by_node)
+    diagnosis = _Diagnosis(graph, streams, powers, activity_of)
     always = {node.name for node in graph.nodes if _is_delicate(node)}
-    keep = always | patient.too_large() | _unfit_weights(scaled)
-    findings = [patient.finding(node, keep, always) for node in graph.nodes if node.name in by_node]
+    keep = always | diagnosis.too_large() | _unfit_weights(scaled)
+    measured = [node for node in graph.nodes if node.name in activity_of]
+    findings = [diagnosis.finding(node, keep, always) for node in measured]
     kept = sorted(filter(None, findings), key=lambda finding: -finding.largest)
     return Plan(scaled, frozenset(keep), tuple(kept))
 
@@ -81,11 +82,11 @@ def _is_delicate(node: NodeProto) -> bool:
     return node.op_type in (*NORMS, "Softmax") or bool(TIMESTEP.search(node.name))
 
 
-def _powers(graph: Graph, by_node: dict[str, Activity], streams: Streams) -> dict[str, int]:
-    """The power by which each stream must be held smaller; only of streams that may be scaled."""
+def _powers(graph: Graph, activity_of: dict[str, Activity], streams: Streams) -> dict[str, int]:
+    """Powers of two by which streams are scaled down; only streams that may be scaled."""
     peaks: dict[str, float] = {}
     for node in graph.nodes:
-        found = by_node.get(node.name)
+        found = activity_of.get(node.name)
         if found is None:
             continue
         stream = streams.of(node.output[0])
@@ -102,21 +103,21 @@ def _powers(graph: Graph, by_node: dict[str, Activity], streams: Streams) -> dic
 
 
 @dataclass(frozen=True)
-class _Patient:
-    """A graph under examination."""
+class _Diagnosis:
+    """A graph, the powers for its streams, and the activity of its nodes."""
 
     graph: Graph
     streams: Streams
     powers: dict[str, int]
-    by_node: dict[str, Activity]
+    activity_of: dict[str, Activity]
 
     def power(self, value: str) -> int:
-        """By which a value is held smaller."""
+        """The power by which a value is scaled down."""
         return self.powers.get(self.streams.of(value), 0) if value in self.streams.parent else 0
 
     def remaining(self, node: NodeProto) -> tuple[float, float]:
-        """Output and inside of a node once streams are scaled."""
-        found = self.by_node[node.name]
+        """A node's largest output and inside after scaling."""
+        found = self.activity_of[node.name]
         held = self.power(node.output[0])
         inner = held
         if node.op_type == "MultiHeadAttention":
@@ -124,10 +125,10 @@ class _Patient:
         return found.output * 2.0**-held, found.inside * 2.0**-inner
 
     def too_large(self) -> set[str]:
-        """Nodes that make, hold or read a number beyond the limit."""
+        """Nodes that make, hold or read a number above the limit."""
         names, read_by = set(), readers(self.graph)
         for node in self.graph.nodes:
-            if node.name not in self.by_node:
+            if node.name not in self.activity_of:
                 continue
             output, inside = self.remaining(node)
             if output > LIMIT:
@@ -138,19 +139,19 @@ class _Patient:
         return names
 
     def finding(self, node: NodeProto, keep: set[str], always: set[str]) -> Finding | None:
-        """What is to be said of a node, if anything."""
-        found, held = self.by_node[node.name], self.power(node.output[0])
+        """The finding about a node; None if it simply becomes fp16."""
+        found, held = self.activity_of[node.name], self.power(node.output[0])
         output, inside = self.remaining(node)
         if node.name in always:
             why = "norm, softmax or timestep"
             if found.inside > LARGEST:
-                why += f"; written out, its squares reach {found.inside:,.0f}"
+                why += f"; decomposed, its squares reach {found.inside:,.0f}"
         elif node.name in keep:
-            limits = ((output, "makes"), (inside, "sums up to"))
+            limits = ((output, "output"), (inside, "partial sums"))
             large = next(((value, verb) for value, verb in limits if value > LIMIT), None)
-            why = f"{large[1]} {large[0]:,.0f}" if large else "reads or is weighted by too much"
+            why = f"{large[1]} {large[0]:,.0f}" if large else "its input or weights are too large"
         elif held and max(found.output, found.inside) > LIMIT:
-            why = f"made {max(found.output, found.inside):,.0f}"
+            why = f"reached {max(found.output, found.inside):,.0f}"
         else:
             return None
         remedy = "fp32" if node.name in keep else f"2^-{held}"
@@ -158,14 +159,14 @@ class _Patient:
 
 
 def _unfit_weights(graph: Graph) -> set[str]:
-    """Nodes whose weights are beyond half precision."""
+    """Nodes with weights that exceed half precision."""
     read_by = readers(graph)
     unfit = (name for name, array in graph.weights.items() if np.abs(array.load()).max() > LARGEST)
     return {reader.name for name in unfit for reader in read_by[name]}
 
 
 def summary(findings: Sequence[Finding], most: int = 20) -> Iterator[str]:
-    """Lines for a person, the largest numbers first."""
+    """One line a finding, largest numbers first."""
     for finding in findings[:most]:
         yield f"{finding.remedy:>6}  {finding.largest:>14,.0f}  {finding.node}  ({finding.why})"
     if len(findings) > most:

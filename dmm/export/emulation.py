@@ -1,8 +1,8 @@
-"""A half-precision graph as a GPU computes it, on a CPU that computes in single precision.
+"""Emulate a half-precision graph on a CPU: compute in fp32, round every value as a GPU stores it.
 
-ONNX Runtime's CPU kernels run most half-precision nodes in single precision and round seldom, so
-that an overflow goes unnoticed. Here every value that the graph holds in half precision is rounded
-to it, and becomes infinite beyond 65,504, as it would in a GPU's memory.
+ONNX Runtime's CPU kernels run most half-precision nodes in fp32 and round rarely, which hides
+overflows. Here every value that the graph stores in half precision is rounded to it, and becomes
+infinite beyond 65,504.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ from .values import element_types
 
 
 def emulate_half(graph: Graph) -> Graph:
-    """The same graph with float32 nodes, each value that was float16 rounded after it is made."""
+    """The graph with float32 nodes; every float16 value is rounded after it is computed."""
     types = element_types(graph)
     found = Graph(type(graph.model)())
     found.model.CopyFrom(graph.model)

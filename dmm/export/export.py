@@ -1,7 +1,7 @@
-"""A checkpoint as a bundle: ONNX networks, tokeniser, mel format, description (docs/bundle.md).
+"""Export a checkpoint as a bundle of ONNX networks (docs/bundle.md), behind ``dmm export``.
 
-Networks go one after another, and their weights one at a time, so that SDXL needs little more
-memory than its checkpoint.
+Networks are converted one after another and their weights one at a time, so that memory holds
+little more than the checkpoint and one network in fp32.
 """
 
 import json
@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 
 from ..bundles.folder import read_description
-from ..bundles.schema import FILE, Bundle, Tensor
+from ..bundles.schema import FILE, Bundle, Parity, Tensor
 from ..bundles.schema import Part as StoredPart
 from ..errors import ModelError
 from ..files import refuse_filled, whole_folder, write_text
@@ -26,22 +26,22 @@ from .describing import describe
 from .doctor import Finding
 from .graph import OPSET, Graph, shorten_names, trace
 from .memory import forecast
-from .operators import left_to_the_cpu
-from .precision import Precisions, in_precision
-from .scoring import Judge
+from .operators import nodes_without_kernel
+from .precision import Precisions, convert
+from .scoring import ClipScorer
 from .source import Source
 from .writing import stored, write_graph
 
 DOCTOR = "doctor.json"
-EXAMINED = 2
-"""Prompts that the doctor runs through all steps."""
-GO_WELL = 8
-"""Prompts that are suggested to whoever plays the bundle."""
+DOCTOR_PROMPTS = 2
+"""Number of prompts that the doctor runs through all steps."""
+SUGGESTED_PROMPTS = 8
+"""Number of prompts in ``bundle.json``."""
 
 
 @dataclass(frozen=True)
-class Order:
-    """What is exported, and how."""
+class ExportOptions:
+    """What to export, and how."""
 
     model: Path
     settings: GenerationSettings
@@ -50,95 +50,122 @@ class Order:
     precisions: Precisions = field(default_factory=Precisions)
     shard_mb: int = 256
     static: bool = False
-    """Fixed sizes: one row, the format's width."""
+    """Fix all axes: one row, the format's width."""
     music: tuple[str, ...] = ()
-    """Licences of the music behind the weights, beside those that files tell of."""
+    """Licences of the training music, in addition to those in the files' metadata."""
 
 
-def export(order: Order, out: Path, judge: Judge | None = None) -> Bundle:
-    """Write a bundle, whole or not at all, and compare it with PyTorch.
+def export(options: ExportOptions, out: Path, scorer: ClipScorer | None = None) -> Bundle:
+    """Write a bundle, completely or not at all, after comparing it with PyTorch.
 
-    A ``judge`` listens to a clip of every prompt, of both. InputError where ``out`` holds something
-    already; ModelError for files that do not load, a part that is too far from PyTorch, and a node
-    that WebGPU has no kernel for.
+    A ``scorer`` scores a clip of every prompt, by PyTorch and by the bundle. InputError if ``out``
+    is not empty; ModelError for files that do not load, a part that is too far from PyTorch, and a
+    node without a WebGPU kernel.
     """
     refuse_filled(out)
     with whole_folder(out) as folder:
-        _write(order, folder, out.name, judge)
+        rows = _write(options, folder, out.name, scorer)
         bundle = read_description(folder)
-        rows = list(parity.measure(folder, bundle, judge))
-        parity.refuse_failed(out, bundle, rows)
+        parity.raise_on_failure(out, bundle, rows)
+        rows += parity.measure(folder, bundle, scorer)
+        parity.raise_on_failure(out, bundle, rows)
         bundle = bundle.model_copy(update={"parity": rows})
         _save(folder, bundle)
     return bundle
 
 
-def diagnose_only(order: Order, near: Path) -> dict[str, tuple[Finding, ...]]:
-    """What the doctor finds in each part, the largest first; ``near`` is used meanwhile."""
-    source = Source(order.model, order.settings, order.loras)
-    clips = _clips(source, order)
+def diagnose_only(options: ExportOptions, near: Path) -> dict[str, tuple[Finding, ...]]:
+    """The doctor's findings in each part, largest first; temporary files go into ``near``."""
+    source = Source(options.model, options.settings, options.loras)
+    clips = _clips(source, options)
     return {
-        name: in_precision(name, trace(part), "mixed", clips, source.ids, near)[1]
+        name: convert(name, trace(part), "mixed", clips, source.ids, near).findings
         for name, part in source.parts.items()
     }
 
 
-def _write(order: Order, folder: Path, name: str, judge: Judge | None) -> None:
-    """Everything but the comparison, so that the pipeline's memory is free for it."""
-    source = Source(order.model, order.settings, order.loras)
-    clips, prompts = _clips(source, order), order.prompts
-    extra: dict[str, np.ndarray] = {}
-    if judge:
-        heard = source.heard(judge, prompts)
-        extra = parity.as_arrays(judge.name, prompts, heard)
-        best = np.argsort(-heard.follows, kind="stable")
-        prompts = tuple(dict.fromkeys(prompts[i] for i in best))
-    clips[0].save(folder / reference.FILE, **extra)
-    bundle = describe(folder, name, source, prompts[:GO_WELL], order.music)
-    parts, findings = {}, {}
+def _write(
+    options: ExportOptions, folder: Path, name: str, scorer: ClipScorer | None
+) -> list[Parity]:
+    """Write all files; returns how far the fp32 graphs are from PyTorch.
+
+    PyTorch's networks are freed when it returns.
+    """
+    source = Source(options.model, options.settings, options.loras)
+    clips, prompts = _clips(source, options), options.prompts
+    scored: dict[str, np.ndarray] = {}
+    if scorer:
+        scores = source.scores(scorer, prompts)
+        scored = parity.scores_as_arrays(scorer.name, prompts, scores)
+        best_first = np.argsort(-scores.similarities, kind="stable")
+        prompts = tuple(dict.fromkeys(prompts[i] for i in best_first))
+    clips[0].save(folder / reference.FILE, **scored)
+    bundle = describe(folder, name, source, prompts[:SUGGESTED_PROMPTS], options.music)
+    written = []
     with progress_bar("export", len(source.parts)) as advance:
         for part in list(source.parts):
-            parts[part], findings[part] = _export(part, source, order, clips, folder)
+            written.append(_export_part(part, source, options, clips, folder))
             source.release(part)
             advance(note=part)
-    told = {part: [asdict(finding) for finding in found] for part, found in findings.items()}
-    write_text(folder / DOCTOR, json.dumps(told, indent=1) + "\n")
-    others = {
-        "parts": parts,
+    findings = {part.name: [asdict(found) for found in part.findings] for part in written}
+    write_text(folder / DOCTOR, json.dumps(findings, indent=1) + "\n")
+    files = {
+        "parts": {part.name: part.stored for part in written},
         "reference": stored(folder / reference.FILE),
         "doctor": stored(folder / DOCTOR),
     }
-    _save(folder, bundle.model_copy(update=others))
+    _save(folder, bundle.model_copy(update=files))
+    return [
+        parity.part_row(part.name, "fp32", part.fp32_error)
+        for part in written
+        if part.fp32_error is not None
+    ]
 
 
-def _export(
-    name: str, source: Source, order: Order, clips: Sequence[reference.Clip], folder: Path
-) -> tuple[StoredPart, tuple[Finding, ...]]:
+@dataclass(frozen=True)
+class _Written:
+    """A part whose files are written."""
+
+    name: str
+    stored: StoredPart
+    findings: tuple[Finding, ...]
+    fp32_error: float | None
+
+
+def _export_part(
+    name: str,
+    source: Source,
+    options: ExportOptions,
+    clips: Sequence[reference.Clip],
+    folder: Path,
+) -> _Written:
     """Write one part in its precision."""
     part = source.parts[name]
-    precision, sizes = order.precisions.of(name), source.sizes(rows=1)
-    traced = trace(part.fixed(sizes) if order.static else part)
-    graph, findings = in_precision(name, traced, precision, clips, source.ids, folder.parent)
-    if outside := left_to_the_cpu(graph):
-        raise ModelError(f"{source.model}: {name} would leave the GPU: {'; '.join(outside[:3])}")
+    precision = options.precisions.of(name)
+    traced = trace(part.fixed(source.sizes(rows=1)) if options.static else part)
+    converted = convert(name, traced, precision, clips, source.ids, folder.parent)
+    graph = converted.graph
+    if nodes := nodes_without_kernel(graph):
+        raise ModelError(f"{source.model}: {name} cannot run on WebGPU: {'; '.join(nodes[:3])}")
     shorten_names(graph)
-    file, shards = write_graph(graph, folder / f"{name}.onnx", order.shard_mb * 2**20)
-    rows = 1 if order.static else source.rows
-    return StoredPart(
+    file, shards = write_graph(graph, folder / f"{name}.onnx", options.shard_mb * 2**20)
+    rows = 1 if options.static else source.rows
+    part = StoredPart(
         model=file,
         data=shards,
         precision=precision,
         opset=OPSET,
         memory=forecast(graph, source.sizes(rows)),
         **_signature(graph),
-    ), findings
+    )
+    return _Written(name, part, converted.findings, converted.fp32_error)
 
 
-def _clips(source: Source, order: Order) -> list[reference.Clip]:
-    """Clips of the first prompts, by PyTorch in single precision."""
+def _clips(source: Source, options: ExportOptions) -> list[reference.Clip]:
+    """Clips of the first prompts, by PyTorch in fp32."""
     trials = [
-        source.trial(prompt, seed, order.static)
-        for seed, prompt in enumerate(order.prompts[:EXAMINED])
+        source.trial(prompt, seed, options.static)
+        for seed, prompt in enumerate(options.prompts[:DOCTOR_PROMPTS])
     ]
     steps = sum(trial.sampling.steps for trial in trials)
     with progress_bar("compute with PyTorch", steps) as advance:

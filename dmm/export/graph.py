@@ -1,4 +1,4 @@
-"""A network as an ONNX graph whose weights stay where they are.
+"""Trace a network as an ONNX graph without copying its weights.
 
 PyTorch's exporter would copy every weight several times. So a copy of the network is traced whose
 parameters are single numbers, expanded: no memory whatever the size. The real ones are named and
@@ -32,7 +32,7 @@ MICROSOFT = "com.microsoft"
 
 @dataclass
 class Graph:
-    """An ONNX model and the arrays of those initializers that it only names."""
+    """An ONNX model, and the arrays of initializers that it refers to by name."""
 
     model: onnx.ModelProto
     weights: dict[str, LazyArray] = field(default_factory=dict)
@@ -44,7 +44,7 @@ class Graph:
 
 
 def trace(part: Part) -> Graph:
-    """The part's graph in single precision; every weight is one of the network's parameters."""
+    """The part's graph in fp32; its weights are the network's parameters."""
     with TemporaryDirectory() as folder:
         traced, simplified = Path(folder) / "traced.onnx", Path(folder) / "simplified.onnx"
         _export(part, traced)
@@ -78,7 +78,7 @@ def _export(part: Part, path: Path) -> None:
 
 
 def shorten_names(graph: Graph) -> None:
-    """Number values and weights, whose names would fill half of a small file; nodes keep theirs."""
+    """Number values and weights, because their names would fill half of a small file."""
     own = graph.model.graph
     kept = {value.name for value in (*own.input, *own.output)} | {""}
     short: dict[str, str] = {}
@@ -93,7 +93,7 @@ def shorten_names(graph: Graph) -> None:
 
 
 def _hollow(network: nn.Module) -> nn.Module:
-    """A copy of the network whose parameters take no memory; each of another value.
+    """A copy of the network whose parameters take no memory, each with another value.
 
     The exporter would merge equal ones.
     """
@@ -105,7 +105,7 @@ def _hollow(network: nn.Module) -> nn.Module:
 
 
 def _plain_expands(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Expand by the sizes alone: the exporter looks for -1 among them, of which there are none."""
+    """Expand by the sizes alone: the exporter replaces -1 in them, and there is none."""
     makers = {name: node for node in model.graph.node for name in node.output}
     for node in model.graph.node:
         while node.op_type == "Expand" and makers[node.input[1]].op_type in ("Where", "Reshape"):
@@ -165,7 +165,7 @@ def _bound(change: Any, axes: tuple[int, ...]) -> Any:
 
 
 def _tidy(graph: Graph) -> None:
-    """Drop what nothing reads, shape notes of the trace, and domains that are not used."""
+    """Remove unused values and domains, and the trace's shapes."""
     model = graph.model
     used = {name for node in graph.nodes for name in node.input}
     graph.weights = {name: array for name, array in graph.weights.items() if name in used}

@@ -1,7 +1,7 @@
-"""A graph in half precision, but for the nodes that are kept in single precision.
+"""Convert a graph to half precision, except nodes that stay in fp32.
 
-Inputs and outputs stay float32: casts stand at the edges, and wherever values pass between nodes of
-different precision.
+Inputs and outputs stay float32: casts are inserted at the edges, and between nodes of different
+precision.
 """
 
 from collections.abc import Collection
@@ -16,16 +16,16 @@ from .values import VIEWS, data_inputs, element_types
 FLOAT, HALF = TensorProto.FLOAT, TensorProto.FLOAT16
 NAMES: dict[int, str] = {FLOAT: "fp32", HALF: "fp16"}
 LARGEST = float(np.finfo(np.float16).max)
-"""65,504: what is larger becomes infinite in half precision."""
+"""65,504; larger numbers become infinite in half precision."""
 
 
 def to_half(graph: Graph, keep: Collection[str] = ()) -> Graph:
-    """The graph computed in half precision except by the nodes named in ``keep``."""
+    """The graph in half precision, except the nodes named in ``keep``."""
     return _Halving(graph, keep).run()
 
 
 def to_half_array(array: np.ndarray) -> np.ndarray:
-    """Rounded to half precision; what is beyond it becomes its largest number, not infinite."""
+    """Round to half precision; numbers beyond its range become its largest, not infinite."""
     return np.asarray(array.clip(-LARGEST, LARGEST)).astype(np.float16)
 
 
@@ -37,7 +37,7 @@ class _Halving:
         self.types = element_types(graph)
         self.constants = {c.name: c for c in graph.model.graph.initializer}
         self.now = {value.name: FLOAT for value in graph.model.graph.input}
-        """The precision that each float value is made in."""
+        """The precision of each float value."""
         self.nodes: list[NodeProto] = []
         self.weights: dict[str, LazyArray] = {}
         self.added: dict[str, TensorProto] = {}
@@ -74,7 +74,7 @@ class _Halving:
         self.nodes.append(copy)
 
     def _precision(self, node: NodeProto, floats: list[tuple[int, str]]) -> int:
-        """Single precision if the node is kept, or only moves numbers in single precision."""
+        """fp32 if the node is kept, or only moves fp32 numbers."""
         if node.name in self.keep:
             return FLOAT
         moved = [self.now[name] for _, name in floats if name in self.now]

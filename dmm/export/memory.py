@@ -1,9 +1,9 @@
-"""What a part takes in a browser, forecast from its graph, and advice where limits are near.
+"""Forecast a part's memory in a browser from its graph, and give advice where limits are near.
 
-On WebGPU weights lie on the card as they are stored, beside the activations that are alive at once
-and the scores of the attention under way. On the CPU in WebAssembly half precision is widened to
-single precision when it is loaded, and all of it must fit one heap. Memory that a runtime keeps for
-later (WebGPU's buffer cache) comes on top.
+On WebGPU the card holds the weights as they are stored, the activations that are alive at once and
+the scores of the running attention node. On the CPU in WebAssembly, half precision is widened to
+fp32 on loading, and everything must fit one heap. Memory that a runtime keeps for later use
+(WebGPU's buffer cache) comes on top.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,19 +18,19 @@ from .values import attribute, element_types
 
 MB, GB = 2**20, 2**30
 ARRAY_BUFFER = 0x7FE00000
-"""Largest ArrayBuffer in Chrome, so largest file of weights."""
+"""Largest ArrayBuffer in Chrome, which limits a weight file."""
 WASM_HEAP = 4 * GB
-"""All that 32-bit WebAssembly can address."""
+"""Address space of 32-bit WebAssembly."""
 DEFAULT_BINDING = 128 * MB
 """WebGPU's maxStorageBufferBindingSize unless a page asks the adapter for more."""
 USUAL_BUFFER = GB
-"""maxBufferSize of adapters that have little: Chromium's SwiftShader, some integrated cards."""
+"""maxBufferSize of small adapters: Chromium's SwiftShader, some integrated GPUs."""
 ALIASES = ("Reshape", "Unsqueeze", "Squeeze", "Identity", "Flatten")
 """Operators whose output is their input's memory."""
 
 
 def forecast(graph: Graph, axes: Mapping[str, int]) -> Memory:
-    """A part's peaks for inputs of given sizes; ``axes`` are the lengths of its named axes."""
+    """A part's peak memory; ``axes`` are the lengths of its named axes."""
     shapes, types = infer_shapes(graph, axes), element_types(graph)
     stored = sum(array.nbytes for array in graph.weights.values())
     constants = sum(len(c.SerializeToString()) for c in graph.model.graph.initializer)
@@ -62,7 +62,7 @@ def _scores(node: NodeProto, shapes: Mapping[str, Shape], types: Mapping[str, in
 
 
 def _peak(graph: Graph, sizes: Mapping[str, int], scratch: Mapping[str, int]) -> int:
-    """Most bytes of values alive at once while nodes run in order."""
+    """Peak bytes of values that are alive at once while nodes run in order."""
     own = graph.model.graph
     fixed = {*graph.weights, *(constant.name for constant in own.initializer)}
     root = {value.name: value.name for value in own.input}
@@ -90,14 +90,14 @@ def _peak(graph: Graph, sizes: Mapping[str, int], scratch: Mapping[str, int]) ->
 
 @dataclass(frozen=True)
 class Advice:
-    """A limit that a part meets or passes."""
+    """Advice about a part that is near a limit."""
 
     part: str
     sentence: str
 
 
 def advise(bundle: Bundle) -> Iterator[Advice]:
-    """What follows from the forecast for a page that plays the bundle."""
+    """Advice for a page that plays the bundle."""
     for name, part in bundle.parts.items():
         memory = part.memory
         if memory is None:
@@ -114,7 +114,7 @@ def advise(bundle: Bundle) -> Iterator[Advice]:
         elif memory.wasm_peak_bytes > WASM_HEAP / 2:
             yield Advice(
                 name,
-                f"takes {_gb(memory.wasm_peak_bytes)} of WebAssembly's 4 GB: give it a worker of "
+                f"needs {_gb(memory.wasm_peak_bytes)} of WebAssembly's 4 GB: run it in a worker of "
                 "its own and end the worker afterwards",
             )
         if memory.largest_tensor_bytes > USUAL_BUFFER:

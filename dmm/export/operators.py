@@ -1,7 +1,7 @@
-"""Whether ONNX Runtime Web has a WebGPU kernel for every node that computes with numbers.
+"""Check that ONNX Runtime Web has a WebGPU kernel for every node that computes with floats.
 
-A node without one runs on the CPU, and its inputs and outputs travel between the two at every
-step. Arithmetic on shapes (64-bit integers) is on the CPU by design, without any such cost.
+A node without one runs on the CPU, and its inputs and outputs are copied between the two at every
+step. Arithmetic on shapes (64-bit integers) runs on the CPU by design, without that cost.
 """
 
 import json
@@ -14,15 +14,15 @@ from .graph import Graph
 from .values import element_types
 
 TABLE = ROOT / "presets" / "webgpu-operators.json"
-"""What two providers have kernels for: ``jsep``, of the default import, and ``native``, of
-``onnxruntime-web/webgpu``; with the sources of both lists."""
+"""Kernels of two providers, with their sources: ``jsep`` (the default import) and ``native``
+(``onnxruntime-web/webgpu``)."""
 NUMBERS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.INT8, TensorProto.UINT8)
 NATIVE_ONLY = {("MatMulNBits", 8), ("GatherBlockQuantized", 8)}
-"""In 8 bits these have kernels in the native provider alone."""
+"""Only the native provider has 8-bit kernels of these."""
 
 
-def left_to_the_cpu(graph: Graph, provider: str = "native") -> list[str]:
-    """Name, operator and reason of each node that computes with numbers outside the GPU."""
+def nodes_without_kernel(graph: Graph, provider: str = "native") -> list[str]:
+    """Name and reason of each node that would run on the CPU."""
     opsets = {found.domain or "ai.onnx": found.version for found in graph.model.opset_import}
     types = element_types(graph)
     found = []

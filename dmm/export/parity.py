@@ -1,4 +1,4 @@
-"""How far a bundle is from PyTorch in single precision: each part, and a whole sampling run."""
+"""Parity: how far a bundle is from PyTorch in fp32, for each part and a whole sampling run."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -9,66 +9,73 @@ import numpy as np
 
 from ..bundles.folder import open_bundle
 from ..bundles.player import BundlePlayer
-from ..bundles.schema import Bundle, Parity
+from ..bundles.schema import Bundle, Parity, Precision
 from ..bundles.sessions import open_session, run_session
 from ..codec.mel import MelFormat
 from ..errors import ModelError
 from ..progress import progress_bar
+from .comparing import psnr_db, relative_error
 from .emulation import emulate_half
 from .reading import read_graph
 from .reference import FILE, Clip, Ids, Run, Trial, compute
-from .scoring import Heard, Judge
+from .scoring import ClipScorer, ClipScores
 from .writing import write_graph
 
 AGAINST = "PyTorch, fp32"
 RUN, CLIPS = "whole run", "clips"
 ADHERENCE_POINTS = 3.0
-"""How much less than PyTorch's clips a bundle's may follow their prompts, in points of cosine."""
+"""Largest loss of adherence against PyTorch's clips, in points (cosine times 100)."""
 LIMITS = {"fp32": 1e-4, "fp16": 1e-2, "mixed": 1e-2}
-"""Largest relative error of a part; int8 and int4 have none, since their loss is meant."""
+"""Largest relative error of a part; int8 and int4 have none, because they lose by design."""
 LEAST_PSNR_DB = 40.0
-"""Of a mel image, unless a part is int8 or int4."""
-NEXT = {"fp32": "report this", "fp16": "mixed or fp32", "mixed": "fp32", "int8": "mixed",
-        "int4": "int8 or mixed"}  # fmt: skip
-"""The precision to try instead."""
+"""Of the mel image, unless a part is int8 or int4."""
+REMEDY = {
+    "fp32": "report it, with the checkpoint's sizes", "fp16": "export it again with mixed or fp32",
+    "mixed": "export it again with fp32", "int8": "export it again with mixed",
+    "int4": "export it again with int8 or mixed",
+}  # fmt: skip
+"""What to do about a part that fails, by its precision."""
 
 
-def verify(folder: Path, judge: Judge | None = None) -> list[Parity]:
-    """Compute the bundle's reference clip from its files alone and compare.
+def verify(folder: Path, scorer: ClipScorer | None = None) -> list[Parity]:
+    """Compute the bundle's reference clip again from its files alone and compare.
 
-    Parts in half precision are computed with every value rounded as a GPU stores it. A ``judge``
-    listens again to the clips that it heard at the export. ModelError, in one line, names a file
-    that is damaged, or the first part that fails.
+    A ``scorer`` also generates and scores the clips that were scored at the export. ModelError, in
+    one line, names a damaged file, or the first part that fails.
     """
     bundle = open_bundle(folder)
-    rows = list(measure(folder, bundle, judge))
-    refuse_failed(folder, bundle, rows)
+    rows = list(measure(folder, bundle, scorer))
+    raise_on_failure(folder, bundle, rows)
     return rows
 
 
-def refuse_failed(folder: Path, bundle: Bundle, rows: list[Parity]) -> None:
+def raise_on_failure(folder: Path, bundle: Bundle, rows: list[Parity]) -> None:
     """ModelError, in one line, for the first row that does not pass."""
     for row in rows:
         if row.passes:
             continue
-        precision = bundle.parts[row.part].precision if row.part in bundle.parts else "mixed"
-        limit = f"limit {LIMITS[precision]:g}" if precision in LIMITS else "not finite"
         if row.part == CLIPS:
             raise ModelError(
-                f"{folder}: clips follow their prompts by {row.adherence} points, PyTorch's by "
+                f"{folder}: adherence of its clips is {row.adherence}, PyTorch's "
                 f"{row.adherence_expected} (limit {ADHERENCE_POINTS:g} less); export it again with "
                 "--unet mixed"
             )
+        precision = row.precision or "mixed"
+        limit = f"limit {LIMITS[precision]:g}" if precision in LIMITS else "must be finite"
         if row.part == RUN:
-            limit = f"image {row.psnr_db} dB, at least {LEAST_PSNR_DB:g} dB needed"
+            limit = f"mel image {row.psnr_db} dB, at least {LEAST_PSNR_DB:g} dB needed"
+        error = "not finite" if row.relative_error is None else f"{row.relative_error:.2g}"
         raise ModelError(
-            f"{folder}: {row.part} ({precision}) is {row.relative_error:.2g} from {row.against} "
-            f"({limit}); export it again with {NEXT[precision]}"
+            f"{folder}: {row.part} ({precision}): relative error to {row.against} is {error} "
+            f"({limit}); {REMEDY[precision]}"
         )
 
 
-def measure(folder: Path, bundle: Bundle, judge: Judge | None = None) -> Iterator[Parity]:
-    """A row for each part, one for the whole run, and one for what a judge hears in clips."""
+def measure(folder: Path, bundle: Bundle, scorer: ClipScorer | None = None) -> Iterator[Parity]:
+    """A row for each part, one for the whole run, and with a scorer one for clips.
+
+    Half precision is emulated: every value is rounded as a GPU stores it.
+    """
     expected = Clip.load(folder / FILE)
     player = BundlePlayer(folder, "cpu")
 
@@ -79,86 +86,95 @@ def measure(folder: Path, bundle: Bundle, judge: Judge | None = None) -> Iterato
     with _Parts(folder, bundle) as parts:
         steps = expected.trial.sampling.steps
         with progress_bar("verify", steps + len(bundle.parts)) as advance:
-            for name in bundle.parts:
-                error = max(_errors(name, parts, ids, expected))
-                limit = LIMITS.get(bundle.parts[name].precision, np.inf)
-                yield _row(name, error, None, bool(error <= limit))
+            for name, part in bundle.parts.items():
+                yield part_row(name, part.precision, max(_errors(name, parts, ids, expected)))
                 advance(note=name)
             found = compute(parts, ids, expected.trial, lambda *_: advance(note=RUN))
         yield _run_row(found, expected, bundle)
-        if judge:
-            yield _clips_row(folder, bundle, parts, ids, expected.trial, judge)
+        if scorer:
+            yield _clips_row(folder, bundle, parts, ids, expected.trial, scorer)
+
+
+def part_row(name: str, precision: Precision, error: float) -> Parity:
+    """The row of one part computed in a precision."""
+    passes = error <= LIMITS.get(precision, np.finfo(np.float32).max)
+    return Parity(
+        part=name, precision=precision, against=AGAINST, relative_error=_shown(error),
+        passes=bool(passes),
+    )  # fmt: skip
 
 
 def _run_row(found: Clip, expected: Clip, bundle: Bundle) -> Parity:
     psnr = psnr_db(found.image, expected.image)
     error = relative_error(found.latents, expected.latents)
-    passes = bool(np.isfinite(error)) and (_is_coarse(bundle) or psnr >= LEAST_PSNR_DB)
-    return _row(RUN, error, psnr, passes)
+    is_lossy = any(part.precision in ("int8", "int4") for part in bundle.parts.values())
+    passes = bool(np.isfinite(error)) and (is_lossy or psnr >= LEAST_PSNR_DB)
+    return Parity(
+        part=RUN, against=AGAINST, relative_error=_shown(error), psnr_db=round(psnr, 2),
+        passes=passes,
+    )  # fmt: skip
 
 
-def _is_coarse(bundle: Bundle) -> bool:
-    """Whether some part loses on purpose what no comparison of numbers forgives."""
-    return any(part.precision in ("int8", "int4") for part in bundle.parts.values())
+def _shown(error: float) -> float | None:
+    """Three digits, which JSON can hold; None where it is not finite."""
+    return float(f"{error:.3g}") if np.isfinite(error) else None
 
 
 def _clips_row(
-    folder: Path, bundle: Bundle, run: Run, ids: Ids, trial: Trial, judge: Judge
+    folder: Path, bundle: Bundle, run: Run, ids: Ids, trial: Trial, scorer: ClipScorer
 ) -> Parity:
-    """What the judge hears in the bundle's clips, beside what it heard in PyTorch's."""
-    prompts, expected = _stored_clips(folder / FILE, judge.name)
+    """Adherence of the bundle's clips beside that of PyTorch's, and FAD between both."""
+    prompts, expected = _stored_scores(folder / FILE, scorer.name)
     fmt = MelFormat.model_validate_json((folder / bundle.format.file).read_text(encoding="utf-8"))
     texts = [", ".join(filter(None, (bundle.anchor, prompt))) for prompt in prompts]
     trials = [replace(trial, prompt=text, seed=seed) for seed, text in enumerate(texts)]
-    heard = judge.hear(run, ids, trials, fmt, prompts, "clips by the bundle")
-    passes = heard.adherence >= expected.adherence - ADHERENCE_POINTS
+    found = scorer.score(run, ids, trials, fmt, prompts, "clips by the bundle")
+    passes = found.adherence >= expected.adherence - ADHERENCE_POINTS
     return Parity(
         part=CLIPS,
-        against=f"{AGAINST}, heard by {judge.name}",
-        adherence=round(heard.adherence, 2),
+        against=f"{AGAINST}, by {scorer.name}",
+        adherence=round(found.adherence, 2),
         adherence_expected=round(expected.adherence, 2),
-        fad=float(f"{heard.distance(expected):.3g}"),
+        fad=float(f"{found.fad(expected):.3g}"),
         clips=len(prompts),
         passes=bool(passes),
     )
 
 
-def as_arrays(judge: str, prompts: Sequence[str], heard: Heard) -> dict[str, np.ndarray]:
-    """What a judge heard in PyTorch's clips, to be kept in the reference."""
+def scores_as_arrays(
+    embedder: str, prompts: Sequence[str], scores: ClipScores
+) -> dict[str, np.ndarray]:
+    """Scores of PyTorch's clips, to be stored in the reference."""
     return {
-        "clips.judge": np.array(judge),
+        "clips.embedder": np.array(embedder),
         "clips.prompts": np.array(prompts),
-        "clips.follows": heard.follows,
-        "clips.embeddings": heard.embeddings.astype(np.float16),
+        "clips.similarities": scores.similarities,
+        "clips.embeddings": scores.embeddings.astype(np.float16),
     }
 
 
-def _stored_clips(path: Path, judge: str) -> tuple[list[str], Heard]:
+def _stored_scores(path: Path, embedder: str) -> tuple[list[str], ClipScores]:
     with np.load(path) as file:
         arrays = {name: file[name] for name in file.files if name.startswith("clips.")}
     if not arrays:
-        raise ModelError(f"{path}: no clips were heard at the export; export with --clips")
-    if str(arrays["clips.judge"]) != judge:
-        raise ModelError(f"{path}: its clips were heard by {arrays['clips.judge']}, not by {judge}")
-    heard = Heard(arrays["clips.follows"], arrays["clips.embeddings"].astype(np.float32))
-    return arrays["clips.prompts"].tolist(), heard
-
-
-def _row(part: str, error: float, psnr: float | None, passes: bool) -> Parity:
-    rounded = None if psnr is None else round(psnr, 2)
-    shown = float(f"{error:.3g}") if np.isfinite(error) else None
-    return Parity(part=part, against=AGAINST, relative_error=shown, psnr_db=rounded, passes=passes)
+        raise ModelError(f"{path}: the export scored no clips; export again with --clips")
+    if str(arrays["clips.embedder"]) != embedder:
+        raise ModelError(
+            f"{path}: its clips were scored by {arrays['clips.embedder']}, not by {embedder}"
+        )
+    embeddings = arrays["clips.embeddings"].astype(np.float32)
+    return arrays["clips.prompts"].tolist(), ClipScores(arrays["clips.similarities"], embeddings)
 
 
 def _errors(name: str, run: Run, ids: Ids, expected: Clip) -> Iterator[float]:
-    """Relative errors of a part's outputs for what the reference gave it."""
-    for inputs, wanted in expected.calls(name, ids):
-        for found, output in zip(run(name, inputs), wanted, strict=True):
+    """Relative errors of a part's outputs for the reference's inputs."""
+    for inputs, outputs in expected.calls(name, ids):
+        for found, output in zip(run(name, inputs), outputs, strict=True):
             yield relative_error(found, output)
 
 
 class _Parts:
-    """A bundle's parts in ONNX Runtime, half precision emulated; calling runs one."""
+    """A bundle's parts in ONNX Runtime, half precision emulated; calling it runs one."""
 
     def __init__(self, folder: Path, bundle: Bundle) -> None:
         self.folder, self.bundle = folder, bundle
@@ -185,21 +201,3 @@ class _Parts:
         emulated = Path(self._emulated.name) / path.name
         write_graph(emulate_half(read_graph(path)), emulated, 2**40)
         return open_session(emulated)
-
-
-def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
-    """||found - expected|| / ||expected||; infinite where what was found is not finite."""
-    if not np.isfinite(found).all():
-        return float("inf")
-    difference = np.linalg.norm(found.astype(np.float64) - expected)
-    return float(difference / np.linalg.norm(expected.astype(np.float64)))
-
-
-def psnr_db(found: np.ndarray, expected: np.ndarray) -> float:
-    """Peak signal-to-noise ratio of 8-bit images; 100 dB for equal ones.
-
-    >>> round(psnr_db(np.full((2, 2), 1), np.zeros((2, 2))), 2)
-    48.13
-    """
-    error = np.square(found.astype(np.float64) - expected).mean()
-    return min(100.0, float(10 * np.log10(255**2 / error))) if error else 100.0

@@ -1,7 +1,7 @@
-"""A pipeline's networks with the inputs and outputs that a bundle's parts have.
+"""A pipeline's networks with the inputs and outputs of a bundle's parts.
 
-All numbers at the edge are float32, ids int32; what UNet, text encoders and VAE compute is what
-diffusers' pipelines compute for generation.
+Inputs and outputs are float32, token ids int32. UNet, text encoders and VAE compute what diffusers'
+pipelines compute for generation.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,25 +13,25 @@ from torch import Tensor, nn
 
 from .attention import TOKENS
 
-HIDDEN = -1e4
-"""Added to the scores of tokens that come later: its exponential is 0 in half precision, too."""
+MASKED_SCORE = -1e4
+"""Added to the scores of later tokens: its exponential is 0 in half precision too."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """A network of the bundle, ready to be traced."""
+    """A network that can be traced as a part of a bundle."""
 
     name: str
     network: nn.Module
-    """With the part's signature."""
+    """Its ``forward`` takes ``inputs`` in order."""
     inputs: dict[str, Tensor]
     outputs: dict[str, dict[int, str]]
     """Name to the names of its dynamic axes."""
     axes: dict[str, dict[int, str]]
-    """The same of the inputs."""
+    """The same for the inputs."""
 
     def fixed(self, lengths: Mapping[str, int]) -> "Part":
-        """The part for inputs of one size; ``lengths`` are those of its named axes."""
+        """The part with fixed input sizes; ``lengths`` are those of its named axes."""
         inputs = {
             name: tensor.new_zeros(
                 [lengths.get(self.axes[name].get(i, ""), n) for i, n in enumerate(tensor.shape)]
@@ -53,7 +53,7 @@ class TextEncoder(nn.Module):
         self.encoder, self.layers, self.normed = encoder, layers, normed
         # int32 as the ids are: comparing with a Python number would widen both to 64 bits
         self.eos = None if eos is None else torch.tensor(eos, dtype=torch.int32)
-        later = torch.full((TOKENS, TOKENS), HIDDEN).triu(1)
+        later = torch.full((TOKENS, TOKENS), MASKED_SCORE).triu(1)
         self.register_buffer("mask", later[None, None])
 
     def forward(self, input_ids: Tensor) -> tuple[Tensor, ...]:
@@ -88,17 +88,17 @@ class Unet(nn.Module):
     def forward(self, sample: Tensor, timestep: Tensor, context: Tensor, *more: Tensor) -> Tensor:
         """The prediction, of the sample's shape."""
         given = dict(zip(self.names, more, strict=True))
-        told: dict[str, Any] = {}
+        conditions: dict[str, Any] = {}
         if "pooled" in given:
             sizes = {"text_embeds": given["pooled"], "time_ids": given["time_ids"]}
-            told["added_cond_kwargs"] = sizes
+            conditions["added_cond_kwargs"] = sizes
         if "guidance" in given:
-            told["timestep_cond"] = _guidance_embedding(self.unet, given["guidance"])
-        return self.unet(sample, timestep, context, return_dict=False, **told)[0]
+            conditions["timestep_cond"] = _guidance_embedding(self.unet, given["guidance"])
+        return self.unet(sample, timestep, context, return_dict=False, **conditions)[0]
 
 
 def _guidance_embedding(unet: Any, guidance: Tensor) -> Tensor:
-    """The scale as a UNet reads it that was distilled for a range: LCM's sinusoids."""
+    """Sinusoids of the guidance scale, as LCM's UNets read it."""
     from diffusers.models.embeddings import get_timestep_embedding
 
     width = unet.config.time_cond_proj_dim
@@ -164,5 +164,5 @@ def _unet(pipeline: Any, is_sdxl: bool) -> Part:
 
 
 def takes_guidance(pipeline: Any) -> bool:
-    """Whether the UNet is told the guidance scale, and needs no second row for it."""
+    """Whether the UNet reads the guidance scale as an input, and so needs no second row."""
     return pipeline.unet.config.time_cond_proj_dim is not None

@@ -1,64 +1,91 @@
-"""A traced part in the precision that is asked for."""
+"""Convert a traced part to a precision, comparing its fp32 graph with PyTorch on the way."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
 
 from ..bundles.schema import Precision
+from ..bundles.sessions import open_session
+from .comparing import relative_error
 from .doctor import Finding, diagnose
 from .graph import Graph
 from .half import to_half
-from .probing import Activity, Probe
+from .probing import Probe
 from .quantize import quantize
-from .reference import Clip, Ids
+from .reference import Call, Clip, Ids
+from .writing import write_graph
 
 BITS = {"int8": 8, "int4": 4}
+COMPARED_CALLS = 3
+"""Calls per clip that the fp32 graph is compared on, where the doctor does not run them all."""
 
 
 @dataclass(frozen=True)
 class Precisions:
-    """What each part is computed in."""
+    """Precision of each part."""
 
     unet: Precision = "mixed"
     text_encoders: Precision = "mixed"
     vae: Precision = "mixed"
 
     def of(self, part: str) -> Precision:
-        """A part's, by its name in the bundle."""
+        """Precision of a part, by its name in the bundle."""
         if part == "unet":
             return self.unet
         return self.vae if part == "vae_decoder" else self.text_encoders
 
 
-def examine(
-    name: str, graph: Graph, clips: Sequence[Clip], ids: Ids, near: Path, device: str
-) -> list[Activity]:
-    """What a part's nodes reach in all steps of some clips; a folder ``near`` is used meanwhile."""
-    probe = Probe(graph, near, device)
-    for clip in clips:
-        if name == "vae_decoder":
-            probe({"latents": clip.latents})
-            continue
-        for inputs, _ in clip.calls(name, ids):
-            probe(inputs)
-    return probe.activities()
+@dataclass(frozen=True)
+class Converted:
+    """A part in its final precision."""
+
+    graph: Graph
+    findings: tuple[Finding, ...] = ()
+    """The doctor's, for ``mixed``."""
+    fp32_error: float | None = None
+    """Largest relative error of the fp32 graph in ONNX Runtime; None where that is the result."""
 
 
-def in_precision(
-    name: str,
-    graph: Graph,
-    precision: Precision,
-    clips: Sequence[Clip],
-    ids: Ids,
-    near: Path,
-    device: str = "cpu",
-) -> tuple[Graph, tuple[Finding, ...]]:
-    """The part in a precision, and what the doctor found where it was asked."""
+def convert(
+    name: str, graph: Graph, precision: Precision, clips: Sequence[Clip], ids: Ids, near: Path
+) -> Converted:
+    """Convert a part's fp32 graph; temporary files go into the folder ``near``."""
+    calls = (call for clip in clips for call in clip.calls(name, ids))
     if precision == "mixed":
-        plan = diagnose(graph, examine(name, graph, clips, ids, near, device))
-        return plan.half(), plan.findings
+        probe = Probe(graph, near)
+        error = _largest_error(probe, calls)
+        if name == "vae_decoder":  # its call is a strip; whole images have larger extremes
+            for clip in clips:
+                probe({"latents": clip.latents})
+        plan = diagnose(graph, probe.activities())
+        return Converted(plan.half(), plan.findings, error)
+    if precision == "fp32":
+        return Converted(graph)
+    error = _fp32_error(graph, islice(calls, COMPARED_CALLS), near)
     if precision == "fp16":
-        return to_half(graph), ()
-    if precision in BITS:
-        return quantize(graph, BITS[precision]), ()
-    return graph, ()
+        return Converted(to_half(graph), (), error)
+    return Converted(quantize(graph, BITS[precision]), (), error)
+
+
+def _fp32_error(graph: Graph, calls: Iterator[Call], near: Path) -> float:
+    """Largest relative error of the graph in ONNX Runtime on some calls."""
+    with TemporaryDirectory(dir=near, prefix=".compare-") as folder:
+        path = Path(folder) / "fp32.onnx"
+        write_graph(graph, path, 2**40)
+        session = open_session(path)
+        return _largest_error(lambda inputs: session.run(None, inputs), calls)
+
+
+def _largest_error(
+    run: Callable[[dict[str, np.ndarray]], list[np.ndarray]], calls: Iterator[Call]
+) -> float:
+    """Largest relative error of any output over all calls."""
+    return max(
+        relative_error(output, expected)
+        for inputs, outputs in calls
+        for output, expected in zip(run(inputs), outputs, strict=True)
+    )

@@ -1,12 +1,12 @@
-"""The largest number that each node of a graph makes, at its output and inside.
+"""Measure the largest number of each node in a graph, at its output and inside.
 
-A probed graph has one output more: for each float node the largest absolute value of its outputs,
-and the largest of what a kernel holds meanwhile in the node's own precision. Inside are, for
+A probed graph has one more output: for each float node the largest absolute value of its outputs,
+and of the values that a kernel holds in the node's own precision while it computes. These are, for
 
-- a product with weights (MatMul, Gemm, Conv): its sums over parts of the reduced axis, since WebGPU
-  kernels add up in the precision of the output;
+- a product with weights (MatMul, Gemm, Conv): sums over parts of the reduced axis, because WebGPU
+  kernels add up in the output's precision;
 - attention: products of queries and keys, and the scores;
-- a norm: the squares that its variance is the mean of.
+- a norm: the squares whose mean is its variance.
 """
 
 from collections.abc import Iterator
@@ -25,22 +25,22 @@ from .writing import write_graph
 
 ACTIVITY = "activity"
 PARTS = 8
-"""Into how many parts a reduced axis is cut at most."""
+"""Largest number of parts of a reduced axis."""
 
 
 @dataclass(frozen=True)
 class Activity:
-    """The largest absolute values of one node over all runs."""
+    """Largest absolute values of one node over all runs."""
 
     node: str
     operator: str
     output: float
     inside: float
-    """0 where nothing is held inside that could be larger than the output."""
+    """0 for a node that holds nothing larger than its output."""
 
 
 class Probe:
-    """A graph that is run with measuring; a folder beside ``near`` holds it meanwhile."""
+    """A graph that measures while it runs; its file is temporary, in the folder ``near``."""
 
     def __init__(self, graph: Graph, near: Path, device: str = "cpu") -> None:
         self._nodes = [(node.name, node.op_type) for node in _measured(graph)]
@@ -51,14 +51,14 @@ class Probe:
             self._session = open_session(path, device, graph_optimization_level=_unchanged())
 
     def __call__(self, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
-        """The graph's own outputs; not a number counts as infinite."""
+        """The graph's own outputs; NaN counts as infinite."""
         *outputs, activity = self._session.run(None, inputs)
         found = np.where(np.isnan(activity), np.inf, activity).reshape(-1, 2)
         self._largest = np.maximum(self._largest, found)
         return outputs
 
     def activities(self) -> list[Activity]:
-        """What every float node reached so far, in the order in which nodes run."""
+        """The activity of every float node so far, in the order in which nodes run."""
         return [
             Activity(*node, float(output), float(inside))
             for node, (output, inside) in zip(self._nodes, self._largest, strict=True)
@@ -95,7 +95,7 @@ def _measured(graph: Graph) -> list[NodeProto]:
 
 
 class _Builder:
-    """Nodes that measure others."""
+    """Adds the nodes that measure others."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph, self.nodes, self.constants = graph, [], []
@@ -123,7 +123,7 @@ class _Builder:
         return found[0] if len(found) == 1 else self.add("Max", *found)
 
     def inside(self, node: NodeProto) -> list[str]:
-        """Names of values that a kernel of the node holds before its output is ready."""
+        """Names of values that the node's kernel holds before its output is ready."""
         measure = {
             "MatMul": self._product, "Gemm": self._product, "Conv": self._product,
             "MultiHeadAttention": self._attention,

@@ -1,11 +1,11 @@
-"""Weights in 8 or 4 bits, in the forms that ONNX Runtime's WebGPU provider has kernels for.
+"""Quantize weights to 8 or 4 bits, in forms that ONNX Runtime's WebGPU provider can run.
 
 - linear layers: com.microsoft.MatMulNBits, 8 or 4 bits by blocks of the reduced axis;
 - convolutions: DequantizeLinear before Conv, 8 bits by output channel (4 as well as 8 stays 8);
 - token embeddings: com.microsoft.GatherBlockQuantized, 8 bits by blocks of a row.
 
-What is computed stays in single precision, so that cards without half precision run it too. The
-first and the last product of a network, small weights and the timestep's embedding keep all bits.
+Arithmetic stays in fp32, so that GPUs without half precision can run it. The first and the last
+product of a network, small weights and the timestep's embedding are not quantized.
 """
 
 import re
@@ -22,11 +22,11 @@ from .values import attribute
 
 INT8, UINT8, FLOAT32 = (np.dtype(kind) for kind in (np.int8, np.uint8, np.float32))
 TIMESTEP = re.compile(r"/time_embedding/")
-"""Names of the nodes that embed the timestep; those of sizes and pooled text lose little."""
+"""Names of the nodes that embed the timestep; sizes and pooled text lose little."""
 SMALL = 1024
-"""Weights of fewer numbers keep all bits."""
+"""Smaller weights are not quantized."""
 BLOCKS_8, BLOCKS_4 = (128, 64, 32), (32,)
-"""Lengths of blocks with a scale each, the best that divides the axis is taken."""
+"""Lengths of blocks that share a scale; the first that divides the axis is used."""
 
 
 def quantize(graph: Graph, bits: int) -> Graph:
@@ -34,10 +34,10 @@ def quantize(graph: Graph, bits: int) -> Graph:
     found = Graph(type(graph.model)(), dict(graph.weights))
     found.model.CopyFrom(graph.model)
     own = found.model.graph
-    spared, latest = _spared(graph), _Latest()
+    skipped, latest = _unquantized(graph), _Latest()
     nodes: list[NodeProto] = []
     for node in own.node:
-        nodes += [node] if node.name in spared else _quantized(node, found.weights, bits, latest)
+        nodes += [node] if node.name in skipped else _quantized(node, found.weights, bits, latest)
     del own.node[:]
     own.node.extend(nodes)
     used = {name for node in own.node for name in node.input}
@@ -50,8 +50,8 @@ def quantize(graph: Graph, bits: int) -> Graph:
     return found
 
 
-def _spared(graph: Graph) -> set[str]:
-    """Names of the nodes that keep all bits: the first and the last product, the timestep's."""
+def _unquantized(graph: Graph) -> set[str]:
+    """Names of the nodes not to quantize: first and last product, the timestep's embedding."""
     own = graph.model.graph
     edges = {own.input[0].name, *(value.name for value in own.output)}
     return {
@@ -65,7 +65,7 @@ def _spared(graph: Graph) -> set[str]:
 def _quantized(
     node: NodeProto, weights: dict[str, LazyArray], bits: int, latest: "_Latest"
 ) -> list[NodeProto]:
-    """The nodes that stand for one whose weights are quantized."""
+    """The nodes that replace one node with quantized weights."""
     place = 0 if node.op_type == "Gather" else 1
     name = node.input[place] if len(node.input) > place else ""
     array = weights.get(name)

@@ -1,4 +1,4 @@
-"""A part of a bundle read back as a graph, its weights left on disk until they are needed."""
+"""Read a bundle's part as a graph; weights stay on disk until they are needed."""
 
 from pathlib import Path
 

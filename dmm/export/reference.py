@@ -1,8 +1,8 @@
-"""One clip computed step by step, by PyTorch or by a bundle, to compare the two.
+"""The reference clip: each part's inputs and outputs while one clip is sampled.
 
-PyTorch's computation, in single precision, is kept in the bundle as ``reference.npz``: embeddings,
-some of the UNet's predictions with what they were made from, the final latents, their mel image
-and, unrounded, a strip of it. So a bundle can be verified without its checkpoint.
+The bundle stores PyTorch's, in fp32, as ``reference.npz``: embeddings, the UNet's predictions at
+the first, middle and last step with their inputs, the final latents, their mel image, and the
+decoder's output for a strip of them. So a bundle can be verified without its checkpoint.
 """
 
 import json
@@ -25,12 +25,12 @@ Run = Callable[[str, dict[str, np.ndarray]], list[np.ndarray]]
 Call = tuple[dict[str, np.ndarray], list[np.ndarray]]
 """A part's inputs and outputs."""
 Ids = Callable[[str], Sequence[np.ndarray]]
-"""A text to the ids, (77,) int32, that each text encoder reads."""
+"""A text to the token ids for each text encoder, (77,) int32 each."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """How the clip is sampled."""
+    """Settings of one clip."""
 
     prompt: str
     sampling: SamplingDefaults
@@ -39,26 +39,26 @@ class Trial:
     factor: int
     stereo: bool
     strip: int
-    """Columns of the latents whose decoding is kept unrounded."""
-    is_told: bool = False
+    """Columns of the latents whose decoded image is stored unrounded."""
+    takes_guidance: bool = False
     """Whether the UNet takes the guidance scale as an input."""
     seed: int = 0
 
     @property
     def texts(self) -> list[str]:
-        """What the text encoders read: the negative prompt, then the prompt."""
+        """The negative prompt, then the prompt."""
         return [self.sampling.negative_prompt, self.prompt]
 
 
 @dataclass(frozen=True)
 class Clip:
-    """All that one computation of a trial gave."""
+    """Inputs and outputs of every part in one sampling run."""
 
     trial: Trial
     encoded: list[list[list[np.ndarray]]]
     """For each of the trial's texts, for each text encoder, its outputs."""
     samples: list[np.ndarray]
-    """What the UNet was given at each step, a row each."""
+    """The UNet's scaled latents at each step, one row each."""
     timesteps: list[np.ndarray]
     predictions: list[np.ndarray]
     latents: np.ndarray
@@ -69,11 +69,11 @@ class Clip:
 
     @property
     def conditions(self) -> dict[str, np.ndarray]:
-        """The UNet's inputs that are the same at every step."""
+        """The UNet's inputs that stay the same over all steps."""
         return _conditions(self.trial, self.encoded)
 
     def calls(self, part: str, ids: Ids) -> Iterator[Call]:
-        """A part's inputs and outputs in this computation."""
+        """Each call of a part in this run."""
         if part == "unet":
             fixed = self.conditions
             steps = zip(self.samples, self.timesteps, self.predictions, strict=True)
@@ -88,7 +88,7 @@ class Clip:
                 yield {"input_ids": ids(text)[number][None]}, found[number]
 
     def save(self, path: Path, **more: np.ndarray) -> None:
-        """Write an .npz file, with the first, the middle and the last step alone, and ``more``."""
+        """Write an .npz file with the first, middle and last step, and the arrays ``more``."""
         steps = sorted({0, len(self.samples) // 2, len(self.samples) - 1})
         arrays = {
             **_flat("encoded", self.encoded),
@@ -103,13 +103,13 @@ class Clip:
 
     @classmethod
     def load(cls, path: Path) -> "Clip":
-        """Read what ``save`` wrote; ModelError for a file that holds something else."""
+        """Read a file written by ``save``; ModelError for any other file."""
         try:
             with np.load(path) as file:
                 arrays = dict(file)
-            told = json.loads(str(arrays["trial"]))
-            told["sampling"] = SamplingDefaults.model_validate(told["sampling"])
-            trial = Trial(**told | {"shape": tuple(told["shape"])})
+            fields = json.loads(str(arrays["trial"]))
+            fields["sampling"] = SamplingDefaults.model_validate(fields["sampling"])
+            trial = Trial(**fields | {"shape": tuple(fields["shape"])})
             encoded = [
                 [_numbered(arrays, f"encoded.{text}.{encoder}") for encoder in range(2)]
                 for text in range(2)
@@ -123,7 +123,9 @@ class Clip:
                 strip=arrays["strip"],
             )
         except (KeyError, ValueError, TypeError, OSError) as error:
-            raise ModelError(f"{path}: no reference ({error}); export the bundle again") from error
+            raise ModelError(
+                f"{path}: holds no reference ({error}); export the bundle again"
+            ) from error
 
 
 def _numbered(arrays: dict[str, np.ndarray], name: str) -> list[np.ndarray]:
@@ -148,14 +150,14 @@ def _embeddings(outputs: list[list[np.ndarray]]) -> Embeddings:
 
 def _conditions(trial: Trial, encoded: list[list[list[np.ndarray]]]) -> dict[str, np.ndarray]:
     negative, positive = map(_embeddings, encoded)
-    guidance, is_told = trial.sampling.guidance, trial.is_told
-    unwanted = negative if guidance > 1 and not is_told else None
-    told = guidance if is_told else None
-    return unet_inputs(positive, unwanted, trial.shape, trial.factor, told)
+    guidance = trial.sampling.guidance
+    if trial.takes_guidance:
+        return unet_inputs(positive, None, trial.shape, trial.factor, guidance)
+    return unet_inputs(positive, negative if guidance > 1 else None, trial.shape, trial.factor)
 
 
 def compute(run: Run, ids: Ids, trial: Trial, on_step: OnStep = no_step) -> Clip:
-    """Compute a trial from its prompt to its mel image with whatever runs the parts."""
+    """Sample one clip, from its prompt to its mel image, with ``run`` as the runtime."""
     names = ("text_encoder", "text_encoder_2")
     encoded = [
         [run(name, {"input_ids": x[None]}) for name, x in zip(names, ids(text), strict=False)]

@@ -1,12 +1,12 @@
-"""Powers of two folded into weights, so that values too large for half precision fit it exactly.
+"""Fold powers of two into weights, so that values too large for half precision fit it exactly.
 
-Between a layer that multiplies by weights and the next, values may be held 2^-k times as large if
-the weights before are made so much smaller and those after so much larger. Norms do not mind how
-large their input is, if their epsilon is scaled with it. Multiplying by a power of two changes no
-digit, so that nothing is lost that half precision does not lose anyway.
+Between two layers with weights, values can be 2^-k times as large if the weights before are
+multiplied by 2^-k and those after by 2^k. A norm's output does not change with the scale of its
+input, if its epsilon is scaled too. Multiplying by a power of two changes no digit, so nothing is
+lost except what half precision loses anyway.
 
-Values that must be on one scale (a residual sum and its terms) form a stream. A stream that no
-nonlinear function reads or makes is free to be scaled.
+Values that must share a scale (a residual sum and its terms) form a stream. A stream can be scaled
+if no nonlinear function reads or makes it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -27,14 +27,14 @@ _BOUNDED = ("Sigmoid", "Gelu", "Erf", "Tanh", "Softmax")
 
 @dataclass
 class Streams:
-    """The values of a graph in groups that are on one scale."""
+    """The values of a graph in groups that share a scale."""
 
     parent: dict[str, str] = field(default_factory=dict)
     pinned: set[str] = field(default_factory=set)
-    """Values whose scale cannot change."""
+    """Values that cannot be scaled."""
 
     def of(self, value: str) -> str:
-        """The name that stands for the value's stream."""
+        """The name of the value's stream."""
         self.parent.setdefault(value, value)
         while self.parent[value] != value:
             self.parent[value] = self.parent[self.parent[value]]
@@ -42,16 +42,16 @@ class Streams:
         return value
 
     def join(self, values: list[str]) -> None:
-        """Put values on one scale."""
+        """Put values into one stream."""
         for other in values[1:]:
             self.parent[self.of(other)] = self.of(values[0])
 
     def pin(self, values: list[str]) -> None:
-        """Keep values as they are."""
+        """Exclude values from scaling."""
         self.pinned.update(values)
 
     def free(self) -> set[str]:
-        """The streams that may be scaled."""
+        """The streams that can be scaled."""
         fixed = {self.of(value) for value in self.pinned}
         return {self.of(value) for value in list(self.parent)} - fixed
 
@@ -84,7 +84,7 @@ def _tie(
     makers: Mapping[str, NodeProto],
     streams: Streams,
 ) -> None:
-    """Say what a node asks of the scales of what it reads and makes."""
+    """Join or pin the streams that a node reads and makes."""
     has_weights = len(node.input) > 1 and node.input[1] in graph.weights
     if node.op_type in _SAME_SCALE:
         streams.join([*read, *made])
@@ -117,7 +117,7 @@ def _is_bounded(name: str, makers: Mapping[str, NodeProto]) -> bool:
 
 
 def scale_streams(graph: Graph, streams: Streams, powers: Mapping[str, int]) -> Graph:
-    """The graph with each named stream held 2^-power times as large; outputs stay the same."""
+    """The graph with each stream multiplied by 2^-power; its outputs stay the same."""
     found = Graph(type(graph.model)(), dict(graph.weights))
     found.model.CopyFrom(graph.model)
 
@@ -133,7 +133,7 @@ def scale_streams(graph: Graph, streams: Streams, powers: Mapping[str, int]) -> 
 
 @dataclass
 class _Scaling:
-    """How one node makes up for the scales of its inputs and its output."""
+    """Scales one node's weights to compensate for the scales of its inputs and output."""
 
     graph: Graph
     node: NodeProto
@@ -164,7 +164,7 @@ class _Scaling:
                     self._multiply(place, -self.made)
 
     def _scale_scores(self, power: int) -> None:
-        """Queries and keys are held smaller, so their products are multiplied by more."""
+        """Multiply the scores' scale, because queries and keys are smaller."""
         usual = attribute(self.node, "scale", 0.0)
         if not usual:
             width = self._width(self.node.input[0]) // attribute(self.node, "num_heads")
@@ -177,7 +177,7 @@ class _Scaling:
         for weight in maker.input:
             if weight in self.graph.weights:
                 return self.graph.weights[weight].shape[-1]
-        raise ValueError(f"{self.node.name}: nothing says how wide {name} is")
+        raise ValueError(f"{self.node.name}: the width of {name} is unknown")
 
     def _multiply(self, place: int, power: int) -> None:
         """Replace a weight or constant input by itself times 2^power."""

@@ -1,4 +1,4 @@
-"""What an embedder hears in clips: whether they follow their prompts, and how they differ."""
+"""Score clips with a text-audio embedder: similarity to their prompts, and FAD between two sets."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,36 +16,36 @@ from .reference import Ids, Run, Trial, compute
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What was heard in some clips."""
+class ClipScores:
+    """Scores of a set of clips."""
 
-    follows: Float[np.ndarray, " clips"]
+    similarities: Float[np.ndarray, " clips"]
     """Cosine between each clip and its prompt."""
     embeddings: Float[np.ndarray, "clips dim"]
 
     @property
     def adherence(self) -> float:
-        """Mean cosine in points of a hundred, higher is better."""
-        return float(100 * self.follows.mean())
+        """Mean cosine times 100; higher is better."""
+        return float(100 * self.similarities.mean())
 
-    def distance(self, other: "Heard") -> float:
-        """Fréchet distance between both sets of clips; 0 is none."""
+    def fad(self, other: "ClipScores") -> float:
+        """Fréchet audio distance to another set of clips; 0 means the same distribution."""
         return float(load_metric("fad")(self.embeddings, other.embeddings))
 
 
-class Judge:
-    """An embedder of sound and words, loaded once."""
+class ClipScorer:
+    """Generates clips with any runtime and scores them with one embedder, which is loaded once."""
 
     def __init__(self, embedder: str, weights: Path | None = None) -> None:
-        """InputError for an embedder that is unknown, knows no words or lacks its weights."""
+        """InputError for an embedder that is unknown, reads no text or lacks its weights."""
         self.embedder: TextEmbedder = load_text_embedder(embedder, weights)
 
     @property
     def name(self) -> str:
-        """Name and version."""
+        """The embedder's name and version."""
         return f"{self.embedder.name} {self.embedder.version}"
 
-    def hear(
+    def score(
         self,
         run: Run,
         ids: Ids,
@@ -53,14 +53,14 @@ class Judge:
         fmt: MelFormat,
         prompts: Sequence[str],
         note: str,
-    ) -> Heard:
-        """Compute the trials' clips with whatever runs the parts, and listen to each."""
+    ) -> ClipScores:
+        """Generate each trial's clip with ``run`` and score it by its prompt."""
         rows = []
         with progress_bar(note, len(trials)) as advance:
             for trial in trials:
-                sound = decode(compute(run, ids, trial).image, fmt, "fast").mean(0, keepdims=True)
-                rows.append(self.embedder.embed_sounds(sound, fmt.sr)[0])
+                audio = decode(compute(run, ids, trial).image, fmt, "fast").mean(0, keepdims=True)
+                rows.append(self.embedder.embed_sounds(audio, fmt.sr)[0])
                 advance()
-        heard = np.stack(rows).astype(np.float32)
-        asked = self.embedder.embed_text(list(prompts))
-        return Heard((heard * asked).sum(1), heard)
+        embeddings = np.stack(rows).astype(np.float32)
+        texts = self.embedder.embed_text(list(prompts))
+        return ClipScores((embeddings * texts).sum(1), embeddings)

@@ -1,4 +1,4 @@
-"""The shape of every value of a graph for inputs of given sizes, without computing any."""
+"""Infer the shape of every value in a graph without running it."""
 
 from collections.abc import Mapping
 
@@ -42,7 +42,7 @@ def infer_shapes(graph: Graph, axes: Mapping[str, int]) -> dict[str, Shape]:
 
 
 def _standard(node: NodeProto, own: onnx.GraphProto) -> NodeProto:
-    """A node of ONNX's own domain with the same output shape, for those of Microsoft's."""
+    """Replace a node of Microsoft's domain by a standard one with the same output shape."""
     if node.domain != MICROSOFT:
         return node
     if node.op_type == "MultiHeadAttention":

@@ -1,4 +1,4 @@
-"""What is exported: a checkpoint with its LoRAs in memory, and PyTorch's computation with it."""
+"""A checkpoint with its LoRAs in memory, and what PyTorch computes with it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,29 +14,29 @@ from ..generation.requests import with_anchor
 from ..generation.settings import GenerationSettings
 from .parts import bundle_parts, takes_guidance
 from .reference import Trial
-from .scoring import Heard, Judge
+from .scoring import ClipScorer, ClipScores
 from .torch_parts import run_part
 
 STRIP = 8
-"""Columns of latents whose decoding is kept unrounded."""
+"""Columns of latents whose decoded image is stored unrounded."""
 
 
 class Source:
-    """A checkpoint that is loaded, on the CPU."""
+    """A checkpoint loaded on the CPU."""
 
     def __init__(
         self, model: Path, settings: GenerationSettings, loras: Sequence[Lora] = ()
     ) -> None:
-        """ModelError, in one line, for files that do not load or do not fit each other."""
+        """ModelError for files that do not load or do not fit each other."""
         self.model, self.settings, self.loras = model, settings, tuple(loras)
         self.pipeline = self._load()
         found = bundle_parts(self.pipeline, settings.clip_skip)
         self.parts = {part.name: part for part in found}
-        self.is_told = takes_guidance(self.pipeline)
+        self.takes_guidance = takes_guidance(self.pipeline)
         """Whether the UNet takes the guidance scale as an input."""
 
     def _load(self) -> Any:
-        """In the checkpoint's own precision, or in fp32 where LoRAs are merged."""
+        """Load in the checkpoint's own precision, or in fp32 to merge LoRAs."""
         if self.loras:
             return open_pipeline(self.model, self.loras, device="cpu", precision="fp32")
         with open_tensors(self.model) as file:
@@ -48,12 +48,12 @@ class Source:
         return run_part(self.parts[name], inputs)
 
     def release(self, name: str) -> None:
-        """Free a part's memory; nothing can be asked of it any more."""
+        """Free a part's memory; it can no longer run."""
         del self.parts[name]
         setattr(self.pipeline, "vae" if name == "vae_decoder" else name, None)
 
     def ids(self, text: str) -> list[np.ndarray]:
-        """What each text encoder reads, by transformers' tokenisers."""
+        """Token ids for each text encoder, by transformers' tokenisers."""
         return [
             np.array(
                 tokenizer(
@@ -75,7 +75,7 @@ class Source:
 
     @property
     def sampling(self) -> SamplingDefaults:
-        """How clips are sampled, and the noise schedule behind it."""
+        """Sampler settings and noise schedule."""
         config, sampling = self.pipeline.scheduler.config, self.settings.sampling
         return SamplingDefaults(
             sampler={"dpmsolver++": "dpm++-2m-karras"}.get(sampling.sampler, sampling.sampler),
@@ -103,11 +103,11 @@ class Source:
     @property
     def rows(self) -> int:
         """Rows of the UNet's batch for one clip."""
-        is_guided = self.settings.sampling.guidance > 1 and not self.is_told
+        is_guided = self.settings.sampling.guidance > 1 and not self.takes_guidance
         return 2 if is_guided else 1
 
     def sizes(self, rows: int) -> dict[str, int]:
-        """Lengths of all named axes for a batch of so many rows."""
+        """Lengths of all named axes for a batch of ``rows``."""
         height, width = self.latent_size
         factor = self.pipeline.vae_scale_factor
         return {
@@ -116,7 +116,7 @@ class Source:
         }  # fmt: skip
 
     def trial(self, prompt: str, seed: int = 0, whole_strip: bool = False) -> Trial:
-        """One clip to compute; ``whole_strip`` keeps all of the decoder's output."""
+        """Settings of one clip; ``whole_strip`` stores all of the decoder's output."""
         rows, columns = self.latent_size
         return Trial(
             prompt=with_anchor(self.settings.anchor, prompt),
@@ -125,13 +125,13 @@ class Source:
             factor=self.pipeline.vae_scale_factor,
             stereo=self.settings.stereo,
             strip=columns if whole_strip else min(STRIP, columns),
-            is_told=self.is_told,
+            takes_guidance=self.takes_guidance,
             seed=seed,
         )
 
-    def heard(self, judge: Judge, prompts: Sequence[str]) -> Heard:
-        """What a judge hears in PyTorch's clips, one for each prompt."""
+    def scores(self, scorer: ClipScorer, prompts: Sequence[str]) -> ClipScores:
+        """Scores of PyTorch's clips, one for each prompt."""
         trials = [self.trial(prompt, seed) for seed, prompt in enumerate(prompts)]
-        return judge.hear(
+        return scorer.score(
             self.run, self.ids, trials, self.settings.fmt, prompts, "clips by PyTorch"
         )

@@ -1,4 +1,4 @@
-"""PyTorch's networks as the bundle's parts: NumPy in, NumPy out, in single precision."""
+"""Run PyTorch's networks as a bundle's parts: NumPy in, NumPy out, in fp32."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from .parts import Part
 
 @torch.no_grad()
 def run_part(part: Part, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
-    """A part's outputs, computed in float32 whatever its weights are kept in."""
+    """A part's outputs, computed in float32 for weights of any precision."""
     device = next(part.network.parameters()).device
     tensors = [torch.from_numpy(np.ascontiguousarray(inputs[name])) for name in part.inputs]
     with _in_single_precision(part.network):
@@ -23,7 +23,7 @@ def run_part(part: Part, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
 
 @contextmanager
 def _in_single_precision(network: nn.Module) -> Iterator[None]:
-    """Each layer's own weights are widened while it runs, so memory holds one layer twice."""
+    """Widen each layer's weights while it runs, so only one layer is in memory twice."""
     narrow = [m for m in network.modules() if _is_narrow(m)]
     kept: dict[nn.Module, dict[str, nn.Parameter]] = {}
 

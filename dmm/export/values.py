@@ -1,4 +1,4 @@
-"""What flows through a graph: element types, who makes a value and who reads it."""
+"""Values of a graph: their element types and the nodes that read them."""
 
 from collections import defaultdict
 from typing import Any
@@ -11,10 +11,10 @@ VIEWS = frozenset(
     ("Reshape", "Transpose", "Unsqueeze", "Squeeze", "Split", "Concat", "Slice", "Gather",
      "Expand", "Resize", "Identity")
 )  # fmt: skip
-"""Operators that move numbers and do not change them."""
+"""Operators that move numbers without changing them."""
 NOT_DATA = {"Resize": (1, 2), "Reshape": (1,), "Slice": (1, 2, 3, 4), "Expand": (1,),
             "Gather": (1,), "Unsqueeze": (1,), "Split": (1,)}  # fmt: skip
-"""Inputs that say how to move numbers: their types are the operator's own."""
+"""Inputs that are shapes or indices, by operator."""
 _BOOLEAN = ("Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "And", "Or", "Not")
 _LIKE_INPUT = {"Where": 1, "DequantizeLinear": 1, "GatherBlockQuantized": 2}
 """The input whose type the output has, where it is not the first."""

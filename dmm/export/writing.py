@@ -1,4 +1,4 @@
-"""A graph and its weights as an ONNX file with shards beside it, an array at a time."""
+"""Write a graph as an ONNX file with weights in shards beside it, one array at a time."""
 
 import hashlib
 from collections.abc import Iterator
@@ -14,9 +14,9 @@ from ..files import sha256_file
 from .graph import Graph
 
 INLINE_BYTES = 2**20
-"""A part with fewer bytes of weights keeps them in its graph's file."""
+"""Smaller weights are stored in the graph's file."""
 PAGE, MAPPED_BYTES = 4096, 2**20
-"""Arrays of so many bytes begin at a multiple of a page, so that a runtime can map them."""
+"""Arrays of MAPPED_BYTES or more start at a multiple of PAGE, so a runtime can map them."""
 
 
 def write_graph(graph: Graph, path: Path, shard_bytes: int) -> tuple[StoredFile, list[StoredFile]]:

@@ -5,7 +5,7 @@ import onnxruntime
 import pytest
 import torch
 
-from dmm.export.export import Order, export
+from dmm.export.export import ExportOptions, export
 from dmm.export.graph import trace
 from dmm.export.precision import Precisions
 from dmm.export.source import Source
@@ -36,21 +36,21 @@ def traced(sources):
 
 
 @pytest.fixture(scope="session")
-def order():
-    """``order(model, **changes)``: an export that takes as little time as may be."""
+def options():
+    """``options(model, **changes)``: the quickest possible export."""
 
     def make(model, precisions=FP32, **changes):
         settings = resolve_settings(model, (), QUICK)
-        return Order(model, settings, ("slow piano",), precisions=precisions, **changes)
+        return ExportOptions(model, settings, ("slow piano",), precisions=precisions, **changes)
 
     return make
 
 
 @pytest.fixture(scope="session")
-def exported(tiny_sd15, order, tmp_path_factory):
+def exported(tiny_sd15, options, tmp_path_factory):
     """The smaller one as an fp32 bundle."""
     folder = tmp_path_factory.mktemp("bundles") / "tiny"
-    export(order(tiny_sd15), folder)
+    export(options(tiny_sd15), folder)
     return folder
 
 

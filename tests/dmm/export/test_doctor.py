@@ -34,8 +34,8 @@ class Block(nn.Module):
         return self.last(nn.functional.silu(self.norms[2](x)))
 
 
-class WrittenOutNorm(nn.Module):
-    """A layer norm of elementary operators, which squares what it is given."""
+class DecomposedNorm(nn.Module):
+    """A layer norm of elementary operators, which squares its input."""
 
     def __init__(self):
         super().__init__()
@@ -87,7 +87,7 @@ def test_emulation_overflows_where_half_precision_does(overflowing, run):
     assert not np.isfinite(run(emulate_half(to_half(graph)), x)).all()
 
 
-def test_a_block_that_overflows_is_brought_back_by_a_power_of_two(overflowing, run):
+def test_a_power_of_two_mends_a_block_that_overflows(overflowing, run):
     graph, x, expected, activities = overflowing
     plan = diagnose(graph, activities)
     found = run(emulate_half(plan.half()), x)
@@ -104,7 +104,7 @@ def test_findings_are_the_largest_first_and_say_why(overflowing):
     findings = diagnose(graph, activities).findings
     largest = [finding.largest for finding in findings]
     assert largest == sorted(largest, reverse=True) and largest[0] > LARGEST
-    assert "written out, its squares reach" in findings[0].why
+    assert "decomposed, its squares reach" in findings[0].why
 
 
 def test_scaling_a_stream_changes_no_digit_in_single_precision(overflowing, run):
@@ -117,8 +117,8 @@ def test_scaling_a_stream_changes_no_digit_in_single_precision(overflowing, run)
     assert np.abs(run(scaled, x) - run(graph, x)).max() <= 1e-6 * np.abs(expected).max()
 
 
-def test_a_norm_that_is_written_out_overflows_inside_and_is_kept(rng, tmp_path, run):
-    network = part(WrittenOutNorm, 5, 16)
+def test_a_decomposed_norm_overflows_inside_and_stays_in_fp32(rng, tmp_path, run):
+    network = part(DecomposedNorm, 5, 16)
     graph = trace(network)
     x = 3000 * rng.normal(size=(2, 5, 16)).astype(np.float32)
     probe = Probe(graph, tmp_path)

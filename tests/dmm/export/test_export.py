@@ -162,7 +162,8 @@ def test_a_bundle_is_written_compared_verified_and_described(tiny_sd15, tmp_path
     listed = {file.file: file.bytes for file in bundle.files()}
     there = {str(p.relative_to(out)): p.stat().st_size for p in out.rglob("*") if p.is_file()}
     assert there == listed | {"bundle.json": there["bundle.json"]}
-    assert [row.part for row in bundle.parity] == [*bundle.parts, "whole run"]
+    assert [row.part for row in bundle.parity] == [*bundle.parts, *bundle.parts, "whole run"]
+    assert [row.precision for row in bundle.parity] == ["fp32"] * 3 + ["mixed"] * 3 + [None]
     assert all(row.passes for row in bundle.parity) and bundle.latent.multiple == 8
     assert bundle.licences.music == ["CC0-1.0"] and len(bundle.prompts) == 8
     assert json.loads((out / "doctor.json").read_text())["unet"][0]["remedy"] == "fp32"
@@ -173,21 +174,23 @@ def test_a_bundle_is_written_compared_verified_and_described(tiny_sd15, tmp_path
 def test_one_thing_is_done_at_a_time(tiny_sd15, tmp_path, capsys):
     assert run_command(["export", str(tiny_sd15)]) == 2
     assert run_command(["export", str(tiny_sd15), "--doctor", "--out", str(tmp_path / "x")]) == 2
-    assert "one of --out BUNDLE, --doctor and --verify" in " ".join(capsys.readouterr().err.split())
+    assert "exactly one of --out BUNDLE, --doctor and --verify" in " ".join(
+        capsys.readouterr().err.split()
+    )
 
 
-def test_a_folder_with_something_in_it_is_refused(tiny_sd15, order, tmp_path):
+def test_a_folder_with_something_in_it_is_refused(tiny_sd15, options, tmp_path):
     (tmp_path / "mine.txt").write_text("precious")
     with pytest.raises(InputError, match="is a file or not empty already"):
-        export(order(tiny_sd15), tmp_path)
+        export(options(tiny_sd15), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_a_full_disk_leaves_nothing(tiny_sd15, order, tmp_path, monkeypatch):
+def test_a_full_disk_leaves_nothing(tiny_sd15, options, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(writing, "stored", full)
     with pytest.raises(DmmError, match="the disk is full"):
-        export(order(tiny_sd15), tmp_path / "out")
+        export(options(tiny_sd15), tmp_path / "out")
     assert not list(tmp_path.iterdir())

@@ -9,7 +9,7 @@ from dmm.export.arrays import LazyArray
 from dmm.export.graph import Graph
 from dmm.export.half import to_half
 from dmm.export.memory import GB, advise, forecast
-from dmm.export.operators import left_to_the_cpu
+from dmm.export.operators import nodes_without_kernel
 from dmm.export.quantize import quantize
 from dmm.export.shapes import infer_shapes
 
@@ -35,8 +35,8 @@ def graphs(request, traced):
 def test_every_node_of_every_precision_has_a_kernel(graphs):
     for found in graphs.values():
         for variant in (found, to_half(found), quantize(found, 8), quantize(found, 4)):
-            assert left_to_the_cpu(variant) == []
-        assert left_to_the_cpu(found, "jsep") == []
+            assert nodes_without_kernel(variant) == []
+        assert nodes_without_kernel(found, "jsep") == []
 
 
 def test_layer_norm_and_gelu_stay_whole(graphs):
@@ -47,13 +47,13 @@ def test_layer_norm_and_gelu_stay_whole(graphs):
 
 def test_an_operator_without_a_kernel_is_named():
     node = helper.make_node("Mish", ["x"], ["y"], "activation")
-    found = left_to_the_cpu(graph([node], {"x": [4]}, {"y": [4]}))
+    found = nodes_without_kernel(graph([node], {"x": [4]}, {"y": [4]}))
     assert found == ["activation (Mish: no WebGPU kernel)"]
 
 
 def test_a_kernel_of_other_opsets_is_named():
     node = helper.make_node("Transpose", ["x"], ["y"], "turn")
-    found = left_to_the_cpu(graph([node], {"x": [4, 4]}, {"y": [4, 4]}, opset=21))
+    found = nodes_without_kernel(graph([node], {"x": [4, 4]}, {"y": [4, 4]}, opset=21))
     assert found == ["turn (Transpose: kernels of opset 1 to 20, not 21)"]
 
 

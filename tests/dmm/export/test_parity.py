@@ -8,7 +8,8 @@ import pytest
 from dmm.bundles.folder import open_bundle
 from dmm.bundles.player import BundlePlayer
 from dmm.errors import ModelError
-from dmm.export.parity import psnr_db, relative_error, verify
+from dmm.export.comparing import psnr_db, relative_error
+from dmm.export.parity import part_row, raise_on_failure, verify
 from dmm.files import sha256_file
 
 
@@ -41,7 +42,7 @@ def test_other_weights_are_found_and_their_part_named(bundle):
     (numbers * 1.01).tofile(shard)
     restated(bundle, shard.name)
     with pytest.raises(
-        ModelError, match=r"unet \(fp32\) is .* from PyTorch, fp32 \(limit 0.0001\)"
+        ModelError, match=r"unet \(fp32\): relative error to PyTorch, fp32 is .* \(limit 0.0001\)"
     ):
         verify(bundle)
 
@@ -106,6 +107,21 @@ def test_an_opset_that_the_runtime_lacks_names_file_and_remedy(bundle):
 def test_errors_are_relative_and_infinite_where_numbers_are():
     assert relative_error(np.array([3.0, 4.5]), np.array([3.0, 4.0])) == pytest.approx(0.1)
     assert relative_error(np.array([np.nan]), np.array([1.0])) == float("inf")
+
+
+@pytest.mark.parametrize(
+    ("precision", "error", "passes"),
+    [
+        ("fp32", 0.9e-4, True), ("fp32", 1.1e-4, False), ("mixed", 0.9e-2, True),
+        ("fp16", 1.1e-2, False), ("int4", 0.5, True), ("int8", float("inf"), False),
+    ],
+)  # fmt: skip
+def test_each_precision_has_its_limit(exported, precision, error, passes):
+    row = part_row("unet", precision, error)
+    assert row.passes == passes
+    if not passes:
+        with pytest.raises(ModelError, match=rf"unet \({precision}\): .*; (export|report) it"):
+            raise_on_failure(exported, open_bundle(exported), [row])
 
 
 def test_psnr_of_a_known_error():

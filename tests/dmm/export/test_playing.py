@@ -36,7 +36,7 @@ def test_a_seed_makes_the_clip_that_the_checkpoint_makes(tiny_sd15, exported, sa
     assert apart.max() <= 1 and images[0].levels.std() > 0
 
 
-def test_a_clip_is_the_same_in_any_company(exported):
+def test_a_clip_is_the_same_in_any_batch(exported):
     model = BundleModel(exported, "cpu")
     settings = model.settings()
     batch = [ClipRequest("organ", 1), ClipRequest("slow piano", 2)]
