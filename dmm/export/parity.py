@@ -1,9 +1,9 @@
 """Parity: how far a bundle is from PyTorch in fp32, for each part and a whole sampling run."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -18,8 +18,8 @@ from .comparing import psnr_db, relative_error
 from .emulation import emulate_half
 from .reading import read_graph
 from .reference import FILE, Clip, Ids, Run, Trial, compute
+from .running import RunGraph, running
 from .scoring import ClipScorer, ClipScores
-from .writing import write_graph
 
 AGAINST = "PyTorch, fp32"
 RUN, CLIPS = "whole run", "clips"
@@ -178,26 +178,25 @@ class _Parts:
 
     def __init__(self, folder: Path, bundle: Bundle) -> None:
         self.folder, self.bundle = folder, bundle
-        self._sessions: dict[str, object] = {}
+        self._stack = ExitStack()
+        self._opened: dict[str, RunGraph] = {}
 
     def __enter__(self) -> "_Parts":
-        self._emulated = TemporaryDirectory(dir=self.folder.parent, prefix=".verify-")
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._sessions.clear()
-        self._emulated.cleanup()
+        self._stack.close()
 
     def __call__(self, name: str, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
-        if name not in self._sessions:
-            self._sessions[name] = self._open(name)
-        return run_session(self._sessions[name], inputs)
+        if name not in self._opened:
+            self._opened[name] = self._open(name)
+        return self._opened[name](inputs)
 
-    def _open(self, name: str) -> object:
+    def _open(self, name: str) -> RunGraph:
         part = self.bundle.parts[name]
         path = self.folder / part.model.file
-        if part.precision not in ("fp16", "mixed"):
-            return open_session(path)
-        emulated = Path(self._emulated.name) / path.name
-        write_graph(emulate_half(read_graph(path)), emulated, 2**40)
-        return open_session(emulated)
+        if part.precision in ("fp16", "mixed"):
+            emulated = emulate_half(read_graph(path))
+            return self._stack.enter_context(running(emulated, self.folder.parent))
+        session = open_session(path, lean=True)
+        return lambda inputs: run_session(session, inputs)

@@ -1,23 +1,19 @@
 """Convert a traced part to a precision, comparing its fp32 graph with PyTorch on the way."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
-
-import numpy as np
 
 from ..bundles.schema import Precision
-from ..bundles.sessions import open_session
 from .comparing import relative_error
 from .doctor import Finding, diagnose
 from .graph import Graph
 from .half import to_half
-from .probing import Probe
+from .probing import probing
 from .quantize import quantize
 from .reference import Call, Clip, Ids
-from .writing import write_graph
+from .running import RunGraph, running
 
 BITS = {"int8": 8, "int4": 4}
 COMPARED_CALLS = 3
@@ -56,33 +52,23 @@ def convert(
     """Convert a part's fp32 graph; temporary files go into the folder ``near``."""
     calls = (call for clip in clips for call in clip.calls(name, ids))
     if precision == "mixed":
-        probe = Probe(graph, near)
-        error = _largest_error(probe, calls)
-        if name == "vae_decoder":  # its call is a strip; whole images have larger extremes
-            for clip in clips:
-                probe({"latents": clip.latents})
+        with probing(graph, near) as probe:
+            error = _largest_error(probe, calls)
+            if name == "vae_decoder":  # its call is a strip; whole images have larger extremes
+                for clip in clips:
+                    probe({"latents": clip.latents})
         plan = diagnose(graph, probe.activities())
         return Converted(plan.half(), plan.findings, error)
     if precision == "fp32":
         return Converted(graph)
-    error = _fp32_error(graph, islice(calls, COMPARED_CALLS), near)
+    with running(graph, near) as run:
+        error = _largest_error(run, islice(calls, COMPARED_CALLS))
     if precision == "fp16":
         return Converted(to_half(graph), (), error)
     return Converted(quantize(graph, BITS[precision]), (), error)
 
 
-def _fp32_error(graph: Graph, calls: Iterator[Call], near: Path) -> float:
-    """Largest relative error of the graph in ONNX Runtime on some calls."""
-    with TemporaryDirectory(dir=near, prefix=".compare-") as folder:
-        path = Path(folder) / "fp32.onnx"
-        write_graph(graph, path, 2**40)
-        session = open_session(path)
-        return _largest_error(lambda inputs: session.run(None, inputs), calls)
-
-
-def _largest_error(
-    run: Callable[[dict[str, np.ndarray]], list[np.ndarray]], calls: Iterator[Call]
-) -> float:
+def _largest_error(run: RunGraph, calls: Iterable[Call]) -> float:
     """Largest relative error of any output over all calls."""
     return max(
         relative_error(output, expected)

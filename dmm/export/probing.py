@@ -10,18 +10,17 @@ and of the values that a kernel holds in the node's own precision while it compu
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from ..bundles.sessions import open_session
 from .graph import Graph
+from .running import RunGraph, running
 from .values import attribute, element_types
-from .writing import write_graph
 
 ACTIVITY = "activity"
 PARTS = 8
@@ -39,22 +38,30 @@ class Activity:
     """0 for a node that holds nothing larger than its output."""
 
 
-class Probe:
-    """A graph that measures while it runs; its file is temporary, in the folder ``near``."""
+@contextmanager
+def probing(graph: Graph, near: Path) -> Iterator["Probe"]:
+    """Open a graph that measures while it runs; temporary files go into the folder ``near``."""
+    import onnxruntime
 
-    def __init__(self, graph: Graph, near: Path, device: str = "cpu") -> None:
-        self._nodes = [(node.name, node.op_type) for node in _measured(graph)]
-        self._largest = np.zeros((len(self._nodes), 2), np.float32)
-        with TemporaryDirectory(dir=near, prefix=".doctor-") as folder:
-            path = Path(folder) / "probe.onnx"
-            write_graph(probed(graph), path, 2**40)
-            self._session = open_session(path, device, graph_optimization_level=_unchanged())
+    unchanged = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    nodes = [(node.name, node.op_type) for node in _measured(graph)]
+    with running(probed(graph), near, graph_optimization_level=unchanged) as run:
+        yield Probe(nodes, run)
+
+
+class Probe:
+    """Runs a probed graph and keeps the largest numbers of its nodes."""
+
+    def __init__(self, nodes: list[tuple[str, str]], run: RunGraph) -> None:
+        """``nodes`` are names and operators of the measured nodes, in order."""
+        self._nodes, self._run = nodes, run
+        self._largest = np.zeros((len(nodes), 2), np.float32)
 
     def __call__(self, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
         """The graph's own outputs; NaN counts as infinite."""
-        *outputs, activity = self._session.run(None, inputs)
-        found = np.where(np.isnan(activity), np.inf, activity).reshape(-1, 2)
-        self._largest = np.maximum(self._largest, found)
+        *outputs, activity = self._run(inputs)
+        found = np.where(np.isnan(activity), np.inf, activity).reshape(-1, *self._largest.shape)
+        self._largest = np.maximum(self._largest, found.max(0))
         return outputs
 
     def activities(self) -> list[Activity]:
@@ -63,12 +70,6 @@ class Probe:
             Activity(*node, float(output), float(inside))
             for node, (output, inside) in zip(self._nodes, self._largest, strict=True)
         ]
-
-
-def _unchanged() -> object:
-    import onnxruntime
-
-    return onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
 
 
 def probed(graph: Graph) -> Graph:

@@ -12,7 +12,7 @@ from dmm.export.emulation import emulate_half
 from dmm.export.graph import Graph, trace
 from dmm.export.half import LARGEST, to_half
 from dmm.export.parts import Part
-from dmm.export.probing import Probe
+from dmm.export.probing import probing
 from dmm.export.scaling import find_streams, scale_streams
 from dmm.export.writing import write_graph
 
@@ -73,8 +73,8 @@ def overflowing(rng, tmp_path):
         network.network.convs[0].weight *= 3e5
     x = rng.normal(size=(2, 4, 8, 8)).astype(np.float32)
     graph = trace(network)
-    probe = Probe(graph, tmp_path)
-    expected = probe({"x": x})[0]
+    with probing(graph, tmp_path) as probe:
+        expected = probe({"x": x})[0]
     return graph, x, expected, probe.activities()
 
 
@@ -121,8 +121,8 @@ def test_a_decomposed_norm_overflows_inside_and_stays_in_fp32(rng, tmp_path, run
     network = part(DecomposedNorm, 5, 16)
     graph = trace(network)
     x = 3000 * rng.normal(size=(2, 5, 16)).astype(np.float32)
-    probe = Probe(graph, tmp_path)
-    expected = probe({"x": x})[0]
+    with probing(graph, tmp_path) as probe:
+        expected = probe({"x": x})[0]
     wrong = run(emulate_half(to_half(graph)), x)
     assert np.isfinite(wrong).all() and error(wrong, expected) > 0.5
     plan = diagnose(graph, probe.activities())
@@ -136,8 +136,8 @@ def test_partial_sums_are_seen_where_the_sum_itself_is_small(tmp_path):
     weight = np.full((16, 1), 10000.0, np.float32)
     weight[8:] *= -1
     graph = product_graph(weight)
-    probe = Probe(graph, tmp_path)
-    probe({"x": np.ones((1, 16), np.float32)})
+    with probing(graph, tmp_path) as probe:
+        probe({"x": np.ones((1, 16), np.float32)})
     (found,) = [a for a in probe.activities() if a.operator == "MatMul"]
     assert found.output == 0 and found.inside == 80000
     assert diagnose(graph, probe.activities()).keep == {"y"}
@@ -145,8 +145,8 @@ def test_partial_sums_are_seen_where_the_sum_itself_is_small(tmp_path):
 
 def test_weights_beyond_half_precision_keep_their_node(tmp_path):
     graph = product_graph(np.full((16, 1), 1e5, np.float32))
-    probe = Probe(graph, tmp_path)
-    probe({"x": np.full((1, 16), 1e-3, np.float32)})
+    with probing(graph, tmp_path) as probe:
+        probe({"x": np.full((1, 16), 1e-3, np.float32)})
     assert diagnose(graph, probe.activities()).keep == {"y"}
 
 

@@ -19,7 +19,7 @@ from dmm.export.export import export
 from dmm.export.graph import Graph, shorten_names, trace
 from dmm.export.half import to_half
 from dmm.export.parts import bundle_parts
-from dmm.export.probing import Probe
+from dmm.export.probing import probing
 from dmm.export.quantize import quantize
 from dmm.export.reading import read_graph
 from dmm.export.source import Source
@@ -102,6 +102,8 @@ def test_static_shapes_leave_no_arithmetic_on_shapes_and_run_row_by_row(
     inputs["sample"] = np.tile(inputs["sample"], (1, 1, 4, 1))
     found = run_session(open_session(tmp_path / "unet.onnx"), inputs)[0]
     assert relative_error(found, run_part(part, inputs)[0]) < 1e-5
+    with probing(graph, tmp_path) as probe:
+        assert relative_error(probe(inputs)[0], found) < 1e-5
 
 
 def test_a_shard_is_no_larger_than_asked_for_and_reads_back(tmp_path):
@@ -143,8 +145,8 @@ def test_a_unet_that_overflows_in_half_precision_comes_back_finite_and_close(
     part = next(part for part in bundle_parts(pipeline, None) if part.name == "unet")
     inputs, graph = random_inputs(part, 1, 16), trace(part)
     assert not np.isfinite(run_graph(emulate_half(to_half(graph)), inputs)[0]).all()
-    probe = Probe(graph, tmp_path)
-    expected = probe(inputs)[0]
+    with probing(graph, tmp_path) as probe:
+        expected = probe(inputs)[0]
     plan = diagnose(graph, probe.activities())
     found = run_graph(emulate_half(plan.half()), inputs)[0]
     assert relative_error(found, expected) < 1e-2

@@ -72,6 +72,15 @@ def test_variations_and_morphs_come_from_a_bundle_too(exported, tmp_path):
     assert len({path.read_bytes() for path in (*first, *near, *morph)}) == 4
 
 
+def test_the_best_of_two_is_kept(exported, tmp_path):
+    kept = generate(
+        "organ", exported, tmp_path, device="cpu", count=2, rank="nano-clap", keep=1, **QUICK
+    )
+    ranking = json.loads(kept[0].with_suffix(".json").read_text())["result"]["ranking"]
+    best = max(ranking["drawn"], key=lambda candidate: candidate["score"])
+    assert [path.stem for path in kept] == [best["id"]] and len(ranking["drawn"]) == 2
+
+
 def test_what_only_a_checkpoint_can_do_is_refused_in_a_line(exported, tmp_path):
     for options, message in (
         ({"lora": "box.safetensors"}, "--lora: is decided in"),
