@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from ..bundles.denoising import Embeddings
+from ..bundles.folder import read_description
 from ..bundles.noise import TorchRandom, first_noise, slerp
 from ..bundles.player import BundlePlayer
-from ..bundles.schema import FILE
+from ..bundles.schema import FILE, Bundle
+from ..bundles.sessions import pick_provider
 from ..cards import sha256_of
 from ..codec.mel import load_format
 from ..errors import PresetError
@@ -22,24 +24,35 @@ from .settings import GenerationSettings
 
 @dataclass(frozen=True)
 class BundleModel:
-    """A BUNDLE folder on one device; pickles without its networks."""
+    """A BUNDLE folder on one device; its networks load at first use, and pickling omits them."""
 
     path: Path
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or dml."""
 
+    def __post_init__(self) -> None:
+        """PresetError for an unavailable device, ModelError for a folder that is no bundle."""
+        if self.device != "auto":
+            pick_provider(self.device)
+        assert self.description
+
     def __reduce__(self) -> tuple[Any, ...]:
         return BundleModel, (self.path, self.device)
 
     @cached_property
+    def description(self) -> Bundle:
+        """``bundle.json``."""
+        return read_description(self.path)
+
+    @cached_property
     def player(self) -> BundlePlayer:
-        """The bundle, its files checked; ModelError, in one line, names a file at fault."""
+        """The networks; ModelError names a damaged file."""
         return BundlePlayer(self.path, self.device)
 
     @property
     def precision(self) -> str:
-        """Of the UNet."""
-        return self.player.bundle.parts["unet"].precision
+        """Precision of the UNet."""
+        return self.description.parts["unet"].precision
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -53,7 +66,7 @@ class BundleModel:
         anchor: str | None = None,
         stereo: bool | None = None,
     ) -> GenerationSettings:
-        """Settings from the arguments, else as the bundle says.
+        """Settings from the arguments, else the bundle's.
 
         PresetError for another mel format than the bundle's, and for channels that it lacks.
         """
@@ -79,7 +92,7 @@ class BundleModel:
         settings: GenerationSettings,
         on_step: OnStep = ignore_step,
     ) -> list[GeneratedImage]:
-        """One image a request, each computed alone: the same bits in any company.
+        """One image a request, each computed alone, so the same bits in any batch.
 
         ModelError if half precision overflows.
         """

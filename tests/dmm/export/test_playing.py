@@ -16,8 +16,13 @@ from dmm.generation.requests import ClipRequest
 
 WITHOUT_TORCH = """
 import sys
-for name in ("torch", "diffusers", "transformers", "accelerate", "peft", "onnx"):
-    sys.modules[name] = None  # importing it fails
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name in ("torch", "diffusers", "transformers", "accelerate", "peft", "onnx"):
+            raise ModuleNotFoundError(f"{name} was imported")
+
+sys.meta_path.insert(0, Missing())
 from dmm.cli import run
 sys.exit(run(sys.argv[1:]))
 """
