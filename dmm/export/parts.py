@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..generation.denoising import takes_guidance
 from .attention import TOKENS
 
 MASKED_SCORE = -1e4
@@ -156,13 +157,8 @@ def _unet(pipeline: Any, is_sdxl: bool) -> Part:
         inputs["pooled"] = torch.zeros(2, pipeline.text_encoder_2.config.projection_dim)
         inputs["time_ids"] = torch.zeros(2, 6)
         axes |= {"pooled": {0: "batch"}, "time_ids": {0: "batch"}}
-    if takes_guidance(pipeline):
+    if takes_guidance(pipeline.unet):
         inputs["guidance"] = torch.ones(1)
         axes["guidance"] = {0: "timesteps"}
     network = Unet(pipeline.unet, list(inputs)[3:])
     return Part("unet", network, inputs, {"prediction": image}, axes)
-
-
-def takes_guidance(pipeline: Any) -> bool:
-    """Whether the UNet reads the guidance scale as an input, and so needs no second row."""
-    return pipeline.unet.config.time_cond_proj_dim is not None

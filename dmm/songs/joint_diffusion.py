@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 
+from ..generation.callbacks import OnStep, ignore_step
 from ..generation.conditioning import Conditioning
-from ..generation.denoising import OnStep, Predict, ignore_step, sample
+from ..generation.denoising import Predict, sample
 from ..generation.mel_images import decode_latent, to_mel_image
 from ..generation.sampling import Sampling
 from .latent_windows import OVERLAP, Windows

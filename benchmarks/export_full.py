@@ -1,0 +1,167 @@
+"""Export at full size: ``python benchmarks/export_full.py sdxl|unet-330m [--precision mixed]``.
+
+Checkpoints of random weights in half precision: SDXL 1.0's sizes, or the student that the preset
+unet-330m makes of SDXL (a quarter of bigG's layers, a tiny grey decoder). Weights are uniform with
+standard deviation 1 / sqrt(3 fan-in), norms 1, biases 0: activations stay finite. The export
+compares one DDIM step of a 512 x 512 image, without guidance. Then each part is opened by ONNX
+Runtime in a process of its own and run once. Prints one Markdown row a part: date, commit, machine,
+model, part, precision, GB of its files, peak GB and CPU s of opening and running (and the forecast
+for wasm); the last row is the whole export. GB are 10^9 bytes; peaks are resident memory, which
+counts pages of mapped files that the system could give back.
+"""
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from fuse import shapes
+from provenance import provenance
+from torch import Tensor
+
+from dmm.bundles.folder import read_description
+from dmm.bundles.schema import Part
+from dmm.bundles.sessions import open_session
+from dmm.checkpoints.custom_layout import CustomLayout, as_json
+from dmm.checkpoints.networks import build
+from dmm.checkpoints.sdxl_layout import single_file_tensors
+from dmm.checkpoints.tensorfile import TensorSpec, write_tensors
+from dmm.distillation.presets import load_preset
+from dmm.distillation.student_sizes import student_shapes
+
+HEADER = (
+    "| date | commit | machine | model | part | precision | files GB | peak GB (wasm forecast)"
+    " | CPU s |\n|" + "---|" * 9
+)
+SDXL = shapes(320, (2, 10), 768, 1280, 49408)
+SIZES = {"batch": 1, "timesteps": 1, "rows": 64, "columns": 64}
+
+
+def student() -> Any:
+    """Sizes of the checkpoint that the preset makes of SDXL."""
+    preset = load_preset("unet-330m")
+    encoder, decoder = preset.text_encoder_2, preset.decoder
+    layers = round(SDXL.te2.num_layers * encoder.ratio)
+    vae = {
+        "out_channels": decoder.colours,
+        "latent_channels": SDXL.latent_channels,
+        "encoder_block_out_channels": [decoder.encoder_width] * len(decoder.encoder_blocks),
+        "decoder_block_out_channels": [decoder.width] * len(decoder.blocks),
+        "num_encoder_blocks": list(decoder.encoder_blocks),
+        "num_decoder_blocks": list(decoder.blocks),
+    }
+    made = student_shapes(preset.unet, SDXL)
+    custom = CustomLayout(made.custom.unet, as_json(vae))
+    return replace(made, te2=replace(SDXL.te2, num_layers=layers), custom=custom)
+
+
+def random_tensor(name: str, size: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    """A weight with which activations stay of order one."""
+    if len(size) < 2:
+        is_scale = name.endswith("weight")
+        return (torch.ones if is_scale else torch.zeros)(size, dtype=torch.half)
+    bound = float(np.prod(size[1:])) ** -0.5
+    return torch.empty(size).uniform_(-bound, bound, generator=generator).half()
+
+
+def write_checkpoint(path: Path, model: Any) -> None:
+    """A single file of these sizes, a tensor at a time."""
+    with torch.device("meta"):
+        networks = build(model)
+    sizes = {
+        n: tuple(t.shape)
+        for n, t in single_file_tensors(*networks.values(), custom=model.custom).items()
+    }
+    generator = torch.Generator().manual_seed(0)
+
+    def tensors() -> Iterator[tuple[str, Tensor]]:
+        for name, size in sizes.items():
+            yield name, random_tensor(name, size, generator)
+
+    settings = {"dmm_format": "sdxl-512", "dmm_sampler": "ddim-trailing", "dmm_steps": "1"}
+    metadata = {"format": "pt", **settings, "dmm_guidance": "1", **model.custom.metadata}
+    specs = {name: TensorSpec(torch.float16, size) for name, size in sizes.items()}
+    write_tensors(path, specs, tensors(), metadata)
+
+
+def run_part(folder: Path, name: str) -> None:
+    """Open one part and run it once; prints bytes at the peak and CPU seconds."""
+    part, generator = read_description(folder).parts[name], np.random.default_rng(0)
+    inputs = {}
+    for key, tensor in part.inputs.items():
+        size = [SIZES[n] if isinstance(n, str) else n for n in tensor.shape]
+        is_ids = tensor.dtype == "int32"
+        array = generator.integers(0, 49000, size) if is_ids else generator.normal(size=size)
+        inputs[key] = array.astype(tensor.dtype)
+    found = open_session(folder / f"{name}.onnx", intra_op_num_threads=1).run(None, inputs)
+    assert all(np.isfinite(array).all() for array in found)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, time.process_time())
+
+
+def in_own_process(*arguments: str) -> tuple[float, float]:
+    """Bytes at the peak and CPU seconds, measured by a process that runs alone."""
+    done = subprocess.run(
+        [sys.executable, __file__, *arguments], check=True, stdout=subprocess.PIPE, text=True
+    )
+    peak, seconds = done.stdout.split()[-2:]
+    return float(peak), float(seconds)
+
+
+def export_in_own_process(model: Path, out: Path, precision: str) -> tuple[float, float]:
+    """The same of ``dmm export``."""
+    options = [f"--{part}={precision}" for part in ("unet", "text-encoders", "vae")]
+    command = [sys.executable, "-m", "dmm", "export", str(model), "--out", str(out), *options]
+    subprocess.run(command, check=True, stdout=sys.stderr)
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)  # so far this has been the only child
+    return used.ru_maxrss * 1024, used.ru_utime + used.ru_stime
+
+
+def stored_bytes(part: Part) -> int:
+    """Bytes of a part's files."""
+    return part.model.bytes + sum(file.bytes for file in part.data)
+
+
+def main() -> None:
+    """Export one model and run its parts."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", choices=["sdxl", "unet-330m"])
+    parser.add_argument("--precision", default="mixed")
+    parser.add_argument("--work", type=Path, help="Folder for 30 GB of files; default: a new one.")
+    parser.add_argument("--part", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.part:
+        run_part(Path(options.part[0]), options.part[1])
+        return
+    with tempfile.TemporaryDirectory(dir=options.work) as work:
+        checkpoint, out = Path(work) / f"{options.model}.safetensors", Path(work) / "bundle"
+        write_checkpoint(checkpoint, SDXL if options.model == "sdxl" else student())
+        whole = export_in_own_process(checkpoint, out, options.precision)
+        bundle = read_description(out)
+        print(HEADER)
+        for name, part in bundle.parts.items():
+            used = in_own_process(options.model, "--part", str(out), name)
+            wasm = part.memory.wasm_peak_bytes if part.memory else 0
+            print_row(options, name, stored_bytes(part), used, f" ({wasm / 1e9:.2f})")
+        size = sum(file.bytes for file in bundle.files())
+        print_row(options, "export of all", size, whole)
+
+
+def print_row(
+    options: argparse.Namespace, part: str, size: int, used: tuple[float, float], more: str = ""
+) -> None:
+    """One Markdown row."""
+    peak = f"{used[0] / 1e9:.2f}{more}"
+    cells = (options.model, part, options.precision, f"{size / 1e9:.3f}", peak, f"{used[1]:.0f}")
+    print(f"| {' | '.join([*provenance('1 thread'), *cells])} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
