@@ -22,11 +22,10 @@ from provenance import provenance
 
 from dmm.bundles.schema import Bundle
 from dmm.bundles.sessions import open_session
-from dmm.export.export import ExportOptions, export
+from dmm.export.export import SUGGESTED_PROMPTS, ExportOptions, default_prompts, export
 from dmm.export.precision import Precisions
 from dmm.export.scoring import ClipScorer
 from dmm.export.source import Source
-from dmm.generation.prompts import gather_prompts
 from dmm.generation.settings import resolve_settings
 
 PAIRS = 40
@@ -47,8 +46,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     settings = resolve_settings(options.model)
-    grammar = "minimidi" if settings.fmt.name == "nano" else "music"
-    prompts = tuple(gather_prompts((), None, grammar, max(options.clips, 8), 0))
+    prompts = default_prompts(settings.fmt, max(options.clips, SUGGESTED_PROMPTS))
     scorer = ClipScorer("nano-clap") if options.clips else None
     source = Source(options.model, settings)
     print(HEADER)

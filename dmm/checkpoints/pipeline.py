@@ -15,7 +15,7 @@ import torch
 
 from ..errors import ModelError
 from .architecture import Shapes, prediction_type, read_architecture
-from .custom_layout import load_custom
+from .custom_tensors import load_custom
 from .networks import build_unet, build_vae, vae_class
 from .tokenizers import load_tokenizers
 

@@ -14,7 +14,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ..files import whole_file
-from .custom_layout import STANDARD, CustomLayout, custom_tensors
+from .custom_layout import STANDARD, CustomLayout
+from .custom_tensors import custom_tensors
 from .network_shapes import UNET, VAE
 from .sdxl_shapes import TE1, TE2
 

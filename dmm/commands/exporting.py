@@ -136,7 +136,7 @@ def _options(
     model: Path, lora: list[str] | None, file: Path | None, clips: int, stated: dict[str, Any]
 ) -> "ExportOptions":
     """Options with the checkpoint's own sampling, except what is stated."""
-    from ..export.export import DOCTOR_PROMPTS, SUGGESTED_PROMPTS, ExportOptions
+    from ..export.export import SUGGESTED_PROMPTS, ExportOptions, default_prompts
     from ..generation.loading import Lora
     from ..generation.prompts import gather_prompts
     from ..generation.settings import resolve_settings
@@ -144,9 +144,10 @@ def _options(
     loras = tuple(map(Lora.parse, lora or ()))
     settings = resolve_settings(model, loras)
     settings = replace(settings, sampling=settings.sampling.override(**stated))
-    grammar = "minimidi" if settings.fmt.name == "nano" else "music"
-    count = max(clips, SUGGESTED_PROMPTS, DOCTOR_PROMPTS)
-    found = gather_prompts((), file, None if file else grammar, None if file else count, 0)
+    if file:
+        found = gather_prompts((), file, None, None, 0)
+    else:
+        found = default_prompts(settings.fmt, max(clips, SUGGESTED_PROMPTS))
     if clips:
         found = [found[number % len(found)] for number in range(clips)]
     return ExportOptions(model, settings, tuple(found), loras)

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from ..checkpoints.architecture import Shapes
-from ..checkpoints.custom_layout import CustomLayout, custom_tensors
+from ..checkpoints.custom_layout import CustomLayout
+from ..checkpoints.custom_tensors import custom_tensors
 from ..checkpoints.header import read_metadata
 from ..checkpoints.network_shapes import UNET, VAE
 from ..checkpoints.sd15_shapes import TE, Sd15Shapes

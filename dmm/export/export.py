@@ -5,7 +5,7 @@ little more than the checkpoint and one network in fp32.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,11 @@ import onnx
 from ..bundles.folder import read_description
 from ..bundles.schema import FILE, Bundle, Parity, Tensor
 from ..bundles.schema import Part as StoredPart
+from ..codec.mel import MelFormat
 from ..errors import ModelError
 from ..files import refuse_filled, whole_folder, write_text
 from ..generation.loading import Lora
+from ..generation.prompts import gather_prompts
 from ..generation.settings import GenerationSettings
 from ..progress import progress_bar
 from . import parity, reference
@@ -27,7 +29,7 @@ from .doctor import Finding
 from .graph import OPSET, Graph, shorten_names, trace
 from .memory import forecast
 from .operators import nodes_without_kernel
-from .precision import Precisions, convert
+from .precision import Precisions, convert, doctor_calls
 from .scoring import ClipScorer
 from .source import Source
 from .writing import stored, write_graph
@@ -55,6 +57,12 @@ class ExportOptions:
     """Licences of the training music, in addition to those in the files' metadata."""
 
 
+def default_prompts(fmt: MelFormat, count: int = SUGGESTED_PROMPTS) -> tuple[str, ...]:
+    """Prompts of the grammar that fits a mel format: MiniMIDI's for nano, else that of music."""
+    grammar = "minimidi" if fmt.name == "nano" else "music"
+    return tuple(gather_prompts((), None, grammar, count, seed=0))
+
+
 def export(options: ExportOptions, out: Path, scorer: ClipScorer | None = None) -> Bundle:
     """Write a bundle, completely or not at all, after comparing it with PyTorch.
 
@@ -78,10 +86,12 @@ def diagnose_only(options: ExportOptions, near: Path) -> dict[str, tuple[Finding
     """The doctor's findings in each part, largest first; temporary files go into ``near``."""
     source = Source(options.model, options.settings, options.loras)
     clips = _clips(source, options)
-    return {
-        name: convert(name, trace(part), "mixed", clips, source.ids, near).findings
-        for name, part in source.parts.items()
-    }
+    calls = sum(doctor_calls(name, "mixed", clips) for name in source.parts)
+    with progress_bar("doctor", calls) as advance:
+        return {
+            name: convert(name, trace(part), "mixed", clips, source.ids, near, advance).findings
+            for name, part in source.parts.items()
+        }
 
 
 def _write(
@@ -102,9 +112,10 @@ def _write(
     clips[0].save(folder / reference.FILE, **scored)
     bundle = describe(folder, name, source, prompts[:SUGGESTED_PROMPTS], options.music)
     written = []
-    with progress_bar("export", len(source.parts)) as advance:
+    calls = sum(doctor_calls(part, options.precisions.of(part), clips) for part in source.parts)
+    with progress_bar("export", len(source.parts) + calls) as advance:
         for part in list(source.parts):
-            written.append(_export_part(part, source, options, clips, folder))
+            written.append(_export_part(part, source, options, clips, folder, advance))
             source.release(part)
             advance(note=part)
     findings = {part.name: [asdict(found) for found in part.findings] for part in written}
@@ -138,12 +149,13 @@ def _export_part(
     options: ExportOptions,
     clips: Sequence[reference.Clip],
     folder: Path,
+    on_call: Callable[[], object],
 ) -> _Written:
     """Write one part in its precision."""
     part = source.parts[name]
     precision = options.precisions.of(name)
     traced = trace(part.fixed(source.sizes(rows=1)) if options.static else part)
-    converted = convert(name, traced, precision, clips, source.ids, folder.parent)
+    converted = convert(name, traced, precision, clips, source.ids, folder.parent, on_call)
     graph = converted.graph
     if nodes := nodes_without_kernel(graph):
         raise ModelError(f"{source.model}: {name} cannot run on WebGPU: {'; '.join(nodes[:3])}")

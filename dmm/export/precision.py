@@ -1,6 +1,6 @@
 """Convert a traced part to a precision, comparing its fp32 graph with PyTorch on the way."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -46,14 +46,28 @@ class Converted:
     """Largest relative error of the fp32 graph in ONNX Runtime; None where that is the result."""
 
 
+def doctor_calls(name: str, precision: Precision, clips: Sequence[Clip]) -> int:
+    """Number of times that ``convert`` calls ``on_call``."""
+    return sum(clip.call_count(name) for clip in clips) if precision == "mixed" else 0
+
+
 def convert(
-    name: str, graph: Graph, precision: Precision, clips: Sequence[Clip], ids: Ids, near: Path
+    name: str,
+    graph: Graph,
+    precision: Precision,
+    clips: Sequence[Clip],
+    ids: Ids,
+    near: Path,
+    on_call: Callable[[], object],
 ) -> Converted:
-    """Convert a part's fp32 graph; temporary files go into the folder ``near``."""
+    """Convert a part's fp32 graph; temporary files go into the folder ``near``.
+
+    ``on_call`` is called after each call that the doctor measures.
+    """
     calls = (call for clip in clips for call in clip.calls(name, ids))
     if precision == "mixed":
         with probing(graph, near) as probe:
-            error = _largest_error(probe, calls)
+            error = _largest_error(probe, calls, on_call)
             if name == "vae_decoder":  # its call is a strip; whole images have larger extremes
                 for clip in clips:
                     probe({"latents": clip.latents})
@@ -68,10 +82,13 @@ def convert(
     return Converted(quantize(graph, BITS[precision]), (), error)
 
 
-def _largest_error(run: RunGraph, calls: Iterable[Call]) -> float:
+def _largest_error(
+    run: RunGraph, calls: Iterable[Call], on_call: Callable[[], object] = lambda: None
+) -> float:
     """Largest relative error of any output over all calls."""
-    return max(
-        relative_error(output, expected)
-        for inputs, outputs in calls
-        for output, expected in zip(run(inputs), outputs, strict=True)
-    )
+    largest = 0.0
+    for inputs, outputs in calls:
+        pairs = zip(run(inputs), outputs, strict=True)
+        largest = max(largest, *(relative_error(found, expected) for found, expected in pairs))
+        on_call()
+    return largest

@@ -87,6 +87,11 @@ class Clip:
             for text, found in zip(self.trial.texts, self.encoded, strict=True):
                 yield {"input_ids": ids(text)[number][None]}, found[number]
 
+    def call_count(self, part: str) -> int:
+        """Number of calls of a part in this run."""
+        counts = {"unet": len(self.samples), "vae_decoder": 1}
+        return counts.get(part, len(self.trial.texts))
+
     def save(self, path: Path, **more: np.ndarray) -> None:
         """Write an .npz file with the first, middle and last step, and the arrays ``more``."""
         steps = sorted({0, len(self.samples) // 2, len(self.samples) - 1})

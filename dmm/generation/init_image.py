@@ -6,8 +6,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from ..checkpoints.networks import mean_latents
-
 
 @dataclass(frozen=True)
 class InitImage:
@@ -38,6 +36,8 @@ class InitImage:
     def encode(self, pipeline: Any) -> Any:
         """The image's latents by the pipeline's VAE, a tensor (1, channels, rows, frames)."""
         import torch
+
+        from ..checkpoints.networks import mean_latents
 
         levels = self.levels if self.levels.ndim == 3 else np.stack([self.levels] * 3, -1)
         pixels = torch.from_numpy(levels.astype(np.float32) / 127.5 - 1).permute(2, 0, 1)[None]

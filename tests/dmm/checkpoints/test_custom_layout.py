@@ -7,7 +7,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from dmm.checkpoints.architecture import read_architecture, refuse_custom_layout
-from dmm.checkpoints.custom_layout import CustomLayout, as_json, custom_tensors
+from dmm.checkpoints.custom_layout import CustomLayout, as_json
+from dmm.checkpoints.custom_tensors import custom_tensors
 from dmm.checkpoints.lora_layers import lora_layers
 from dmm.checkpoints.networks import build, mean_latents
 from dmm.checkpoints.pipeline import load_pipeline
