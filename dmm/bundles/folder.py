@@ -5,8 +5,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from ..cards import sha256_of
 from ..errors import ModelError
+from ..model_cards import sha256_of
 from .schema import FILE, VERSION, Bundle, StoredFile
 
 

@@ -14,13 +14,13 @@ from ..bundles.schema import (
     StoredFile,
     Tokenizer,
 )
-from ..cards import card_licence, sha256_of
 from ..checkpoints.architecture import read_architecture
 from ..checkpoints.header import read_metadata
 from ..checkpoints.published import PUBLISHED_BASES
 from ..files import write_text
 from ..generation.loading import Lora
 from ..generation.settings import GenerationSettings
+from ..model_cards import card_licence, sha256_of
 from .source import Source
 from .writing import stored
 

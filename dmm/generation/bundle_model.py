@@ -12,9 +12,9 @@ from ..bundles.noise import TorchRandom, first_noise, slerp
 from ..bundles.player import BundlePlayer
 from ..bundles.schema import FILE, Bundle
 from ..bundles.sessions import pick_provider
-from ..cards import sha256_of
 from ..codec.mel import load_format
 from ..errors import PresetError
+from ..model_cards import sha256_of
 from .callbacks import OnStep, ignore_step
 from .image_model import GeneratedImage
 from .requests import ClipRequest

@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 
-from ..cards import sha256_of
 from ..checkpoints.lora import check_lora
 from ..choices import Offload, Precision
 from ..devices import pick_device, pick_precision
 from ..errors import ModelError
+from ..model_cards import sha256_of
 from .callbacks import OnStep, ignore_step
 from .denoising import Latents, Predict, predict
 from .exact_batching import BatchInvariantUNet
