@@ -41,10 +41,11 @@ def ui(
 
     Example: dmm ui models/nano --out clips
     """
+    from ..serving.server import listen
     from ..ui.model_library import PLACES, find_models
-    from ..ui.server import listen, open_workspace, serve
+    from ..ui.server import COMMAND, open_workspace, serve
 
-    server = listen(port)
+    server = listen(port, COMMAND)
     library = find_models(models or [place for place in PLACES if place.is_dir()])
 
     def show(address: str) -> None:

@@ -1,14 +1,12 @@
-"""The page's web server, on the loopback only: routes, errors and start."""
+"""The page's web server: routes and errors."""
 
-import os
-import secrets
 import socket
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
@@ -16,10 +14,12 @@ from fastapi.staticfiles import StaticFiles
 
 from ..choices import DEFAULT_FORMAT
 from ..codec.mel import format_names
-from ..errors import DmmError, InputError
+from ..errors import DmmError
 from ..generation.sampling import SAMPLERS, Sampling
+from ..serving.guard import Guard
+from ..serving.server import IMMUTABLE
+from ..serving.server import serve as serve_page
 from .clip_jobs import ClipJobs, WouldReplace
-from .guard import LOOPBACK, Guard
 from .jobs import Busy, Jobs
 from .model_library import LoraFile, Model, ModelLibrary
 from .request_bodies import ClipsBody, SongBody, TimelineBody
@@ -30,8 +30,15 @@ from .timeline_file import TimelineFile
 STATIC = Path(__file__).parent / "static"
 SHOWN = 200
 """Newest clips on the page, beside those on the timeline."""
-IMMUTABLE = {"cache-control": "private, max-age=31536000, immutable"}
-"""Headers of files whose address changes with their content."""
+COMMAND = "dmm ui"
+POLICY = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "media-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'"
+    )
+}
+"""The page loads nothing from elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,9 @@ def open_workspace(library: ModelLibrary, out: Path, device: str) -> Workspace:
 def create_app(workspace: Workspace, port: int, token: str) -> FastAPI:
     """The FastAPI application, which accepts only the page's own requests."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_middleware(Guard, port=port, token=token)
+    app.add_middleware(
+        Guard, port=port, token=token, command=COMMAND, page_headers=lambda _: POLICY
+    )
     for kind, status in ((RequestValidationError, 422), (Busy, 409), (DmmError, 400)):
         app.add_exception_handler(kind, _error_response(status))
     _add_reading_routes(app, workspace)
@@ -164,34 +173,10 @@ def _error_response(status: int) -> Callable[[Request, Any], JSONResponse]:
     return respond
 
 
-def listen(port: int) -> socket.socket:
-    """A listening socket on the loopback only; port 0 takes a free one. InputError if taken."""
-    server = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    if os.name == "posix":  # on Windows it would let two programs share the port
-        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        server.bind((LOOPBACK, port))
-        server.listen()  # a browser may connect from here on, before the server runs
-    except OSError as error:
-        server.close()
-        raise InputError(
-            f"port {port}: {error.strerror}; is dmm ui running already? else name another --port"
-        ) from error
-    return server
-
-
 def serve(workspace: Workspace, server: socket.socket, on_start: Callable[[str], object]) -> None:
     """Serve the page until ctrl-C; ``on_start`` receives its address, which holds the token."""
-    port, token = server.getsockname()[1], secrets.token_urlsafe(32)
-    config = uvicorn.Config(
-        create_app(workspace, port, token), log_level="warning", server_header=False,
-        timeout_graceful_shutdown=2,
-    )  # fmt: skip
-    on_start(f"http://{LOOPBACK}:{port}/?token={token}")
     try:
-        uvicorn.Server(config).run(sockets=[server])
-    except KeyboardInterrupt:  # the usual end
-        pass
+        serve_page(partial(create_app, workspace), server, on_start)
     finally:
         workspace.jobs.cancel()
         workspace.jobs.wait(60.0)

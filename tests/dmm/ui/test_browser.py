@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 import uvicorn
 
-from dmm.ui.server import LOOPBACK, create_app, listen
+from dmm.serving.guard import LOOPBACK
+from dmm.serving.server import listen
+from dmm.ui.server import create_app
 
 CARD, PLACED = "#clips .card", "#timeline .track li"
 
@@ -27,7 +29,7 @@ class Open:
 
 @contextmanager
 def serving(workspace):
-    with listen(0) as server:
+    with listen(0, "dmm ui") as server:
         port = server.getsockname()[1]
         config = uvicorn.Config(create_app(workspace, port, "key"), log_level="error")
         running = uvicorn.Server(config)

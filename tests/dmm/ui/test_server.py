@@ -8,7 +8,8 @@ import soundfile
 from fastapi.testclient import TestClient
 
 from dmm.errors import InputError
-from dmm.ui.server import create_app, listen
+from dmm.serving.server import listen
+from dmm.ui.server import create_app
 from dmm.ui.stored_clips import ClipsFolder
 
 HOME = "http://127.0.0.1:8377"
@@ -183,11 +184,11 @@ def test_the_newest_clips_and_the_requested_ones_are_listed(workspace, put_clip)
 
 
 def test_it_listens_on_the_loopback_only():
-    with listen(0) as server:
+    with listen(0, "dmm ui") as server:
         address, port = server.getsockname()
         assert address == "127.0.0.1" and port > 0
         with pytest.raises(InputError, match=f"port {port}: .*--port"):
-            listen(port)
+            listen(port, "dmm ui")
         assert server.family == socket.AF_INET
 
 

@@ -1,4 +1,4 @@
-"""Access control of the page: only this machine's browser, with the address that was printed.
+"""Access control of our pages: only this machine's browser, with the address that was printed.
 
 Any site in a browser can send requests to the loopback, and its host name may resolve to 127.0.0.1
 (DNS rebinding). So a request must name this address as its host, must not come from another origin,
@@ -6,7 +6,7 @@ and must carry the token of the printed address, which also excludes other users
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs
 
@@ -19,24 +19,23 @@ MAX_BODY = 1 << 20
 """Largest request body in bytes; the longest timeline takes a hundredth of it."""
 SAFE_METHODS = ("GET", "HEAD")
 HEADERS = {
-    "content-security-policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-        "media-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
-        "frame-ancestors 'none'"
-    ),
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
 }
-"""Headers of every response: the page loads nothing from elsewhere, and no site may embed it."""
+"""Headers of every response, beside the page's own: no site may embed it."""
+PageHeaders = Callable[[str], Mapping[str, str]]
+"""A page's own headers for a path: its content security policy and what else it needs."""
 
 
 class Guard:
     """ASGI middleware that refuses all requests but the page's own."""
 
-    def __init__(self, app: ASGIApp, port: int, token: str) -> None:
-        self.app, self.token = app, token
+    def __init__(
+        self, app: ASGIApp, port: int, token: str, command: str, page_headers: PageHeaders
+    ) -> None:
+        self.app, self.token, self.command, self.page_headers = app, token, command, page_headers
         self.hosts = {f"{name}:{port}" for name in (LOOPBACK, "localhost")}
         self.cookie = f"dmm-{port}"  # browsers share cookies between the ports of a host
 
@@ -53,7 +52,7 @@ class Guard:
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.update(HEADERS)
+                headers.update({**HEADERS, **self.page_headers(scope["path"])})
                 headers.setdefault("cache-control", "no-store")
                 if key and not reason:
                     cookie = f"{self.cookie}={self.token}; HttpOnly; SameSite=Strict; Path=/"
@@ -83,7 +82,7 @@ class Guard:
             return f"a request is {MAX_BODY} bytes at most and says its length"
         given = key or _cookie(headers, self.cookie)
         if not secrets.compare_digest(given.encode(), self.token.encode()):
-            return "open the address that dmm ui printed: it holds the key to this page"
+            return f"open the address that {self.command} printed: it holds the key to this page"
         return None
 
 
