@@ -1,0 +1,190 @@
+/** From a request to a clip in view and in the gallery, with progress, cancelling and notes. */
+
+import { toInt16 } from "../audio/pcm";
+import type { MelFormat } from "../codec/format";
+import type { MelImage } from "../codec/mel-image";
+import type { Callbacks, Engine, Phase } from "../engine/engine";
+import { type ClipRequest, isClip, planOf } from "../engine/request";
+import type { Fallback } from "../workers/calls";
+import type { Clip } from "./clip-store";
+import { type ClipView, fileName } from "./clip-view";
+import { byId, within } from "./dom";
+import { announce, showError, warn } from "./notes";
+import { Track } from "./playback";
+import { cellBrightness, fitPreview, type PreviewMap, sketchLatent } from "./preview";
+import type { Recipe } from "./share";
+import { unfinished } from "./unfinished";
+
+const PHASES: Record<Phase, string> = {
+  waiting: "another tab of this page is making something; this one waits for its turn",
+  loading: "loading the model",
+  encoding: "reading the prompt",
+  denoising: "denoising the picture",
+  decoding: "decoding the picture",
+  inverting: "turning the picture into sound",
+};
+
+export interface ClipMakerHost {
+  engine: Engine;
+  view: ClipView;
+  /** Keep what was made. */
+  keep(clip: Clip): Promise<void>;
+  /** A part went on in WebAssembly. */
+  onFallback(fallback: Fallback): void;
+}
+
+export class ClipMaker {
+  #control: AbortController | undefined;
+  readonly #maps = new Map<string, PreviewMap>();
+  readonly #make = byId("make", HTMLButtonElement);
+  readonly #job = byId("job", HTMLElement);
+
+  constructor(readonly host: ClipMakerHost) {}
+
+  get busy(): boolean {
+    return this.#control !== undefined;
+  }
+
+  cancel(): void {
+    this.#control?.abort();
+  }
+
+  /** Make a clip or a long piece; true if it was made. */
+  async make(request: ClipRequest, recipe: Recipe): Promise<boolean> {
+    const plan = planOf(request);
+    const { fmt, timeline } = request;
+    const title = timeline.parts.map(({ prompt }) => prompt).join(" → ");
+    const track = new Track(fmt.sr, plan.samples, timeline.loop);
+    const facts = `seed ${request.seed} · ${request.settings.steps} steps · ${request.model.bundle.name}`;
+    const { view, engine } = this.host;
+    view.begin({ title, facts, fmt, track, file: fileName(title, request.seed) }, plan.frames);
+    return this.#run(`making “${title}”`, track, async (signal) => {
+      await engine.make(request, this.#callbacks(request, track), signal);
+      return { title, recipe, fmt, loop: timeline.loop };
+    });
+  }
+
+  /** Make a piece of a joined image. */
+  async join(image: MelImage, fmt: MelFormat, title: string): Promise<boolean> {
+    const track = new Track(fmt.sr, image.frames * fmt.hop_length, false);
+    const { view, engine } = this.host;
+    view.begin(
+      { title, facts: "joined from clips", fmt, track, file: fileName(title, 0) },
+      image.frames,
+    );
+    view.addColumns(image, image.frames);
+    return this.#run("joining the clips", track, async (signal) => {
+      this.#showPhase("inverting", 0, 1);
+      await engine.sound(image, fmt, (sound) => track.add(sound), signal);
+      return { title, recipe: undefined, fmt, loop: false };
+    });
+  }
+
+  async #run(
+    doing: string,
+    track: Track,
+    task: (signal: AbortSignal) => Promise<Pick<Clip, "title" | "recipe" | "fmt" | "loop">>,
+  ): Promise<boolean> {
+    const control = new AbortController();
+    this.#control = control;
+    this.#setBusy(true);
+    performance.clearMarks();
+    performance.mark("dmm begun");
+    unfinished.set(doing.replace(/^making /, ""));
+    try {
+      const made = await task(control.signal);
+      track.end();
+      performance.mark("dmm made");
+      await this.#finish(made, track);
+      return true;
+    } catch (error) {
+      this.host.view.clear();
+      if (control.signal.aborted) announce("cancelled");
+      else showError(error, doing);
+      return false;
+    } finally {
+      this.#control = undefined;
+      unfinished.done();
+      this.#setBusy(false);
+    }
+  }
+
+  async #finish(
+    made: Pick<Clip, "title" | "recipe" | "fmt" | "loop">,
+    track: Track,
+  ): Promise<void> {
+    const { view } = this.host;
+    view.finish();
+    if (!view.playback.isPlaying(track)) view.play();
+    announce(`${made.title} is made and plays`);
+    const sound = track.sound().map((samples) => toInt16([samples]));
+    const clip = {
+      ...made,
+      id: crypto.randomUUID(),
+      made: Date.now(),
+      image: view.image(),
+      sound,
+    };
+    await this.host.keep(clip).catch((error) => showError(error, "keeping the clip"));
+  }
+
+  #callbacks({ model, fmt, timeline }: ClipRequest, track: Track): Callbacks {
+    const { view } = this.host;
+    const { channels, rows, columns, factor } = model.bundle.latent;
+    let latest: Float32Array | undefined;
+    let began = false;
+    return {
+      onPhase: (name, done, total) => this.#showPhase(name, done, total),
+      onPreview: (latent) => {
+        latest = latent;
+        view.sketch(sketchLatent(latent, channels, this.#maps.get(model.id)), rows, columns);
+      },
+      onColumns: (image, frames) => {
+        const isFirst = !this.#maps.has(model.id) && image.frames >= columns * factor;
+        if (latest && isFirst && isClip(timeline, fmt) && image.channels === 1) {
+          const brightness = cellBrightness(image.levels, fmt.n_mels, factor, columns);
+          this.#maps.set(model.id, fitPreview(latest, channels, brightness));
+        }
+        view.addColumns(image, frames);
+      },
+      onSound: (sound) => {
+        track.add(sound);
+        if (began || timeline.loop) return;
+        began = true;
+        view.play();
+      },
+      onFallback: (fallback) => this.host.onFallback(fallback),
+      onRestart: () => {
+        view.restart();
+        track.clear();
+        began = false;
+      },
+      onUnread: (words) => {
+        warn(
+          `The model reads 75 tokens of a prompt; it did not read the end: “${words.join(" ")}”. Shorten the prompt to have it all read.`,
+        );
+      },
+    };
+  }
+
+  #showPhase(name: Phase, done: number, total: number): void {
+    const bar = within(this.#job, "progress", HTMLProgressElement);
+    const note = byId("job-note", HTMLElement);
+    const text = PHASES[name];
+    performance.mark(`dmm ${name}`, { detail: done }); // read by browsers' profilers and our benchmark
+    if (note.dataset.phase !== name) announce(text);
+    note.dataset.phase = name;
+    note.textContent = total > 1 ? `${text}, ${done} of ${total}` : text;
+    if (total > 1) bar.value = done / total;
+    else bar.removeAttribute("value");
+    document.title =
+      total > 1 ? `${Math.floor((100 * done) / total)} % · dmm player` : document.title;
+  }
+
+  #setBusy(busy: boolean): void {
+    this.#make.textContent = busy ? "Cancel" : "Make";
+    this.#make.classList.toggle("cancels", busy);
+    this.#job.hidden = !busy;
+    if (!busy) document.title = "dmm player: music from prompts, in this browser";
+  }
+}
