@@ -31,6 +31,7 @@ COMMANDS = {
     "stitch": ("dmm.commands.songs:stitch", "Join clips to one song."),
     "song": ("dmm.commands.songs:song", "Generate a song of any length, or a loop."),
     "ui": ("dmm.commands.ui:ui", "Open a page in the browser: prompts, clips, a timeline."),
+    "web": ("dmm.commands.web:web", "The player: your model makes music in a browser tab."),
     "fuse": ("dmm.commands.fusing:fuse", "Merge LoRAs into their base model."),
     "unfuse": ("dmm.commands.fusing:unfuse", "Extract a LoRA from two checkpoints."),
     "distill": (

@@ -30,7 +30,7 @@ def demo(
 
     The style is one that the nano base was not trained on; clips of its own styles are added, so
     that it forgets little. No GPU is needed. Run it again after an interruption to continue. Prints
-    the report's path.
+    the report's path and the command that opens the LoRA, fused into nano, in the player.
 
     Example: dmm demo
     """
@@ -46,6 +46,10 @@ def demo(
     _dmm("generate", *options, "--lora", lora, "--out", after)
     beside = ["--baseline", before, "--train", data]
     _dmm("eval", "report", after, data, *beside, "--out", out / "report")
+    fused = out / "fused.safetensors"
+    if not fused.is_file():
+        _dmm("fuse", NANO, "--lora", lora, "--out", fused)
+    print(f"uv run --extra web dmm web {shlex.quote(str(fused))}   # plays your LoRA in a browser")
 
 
 def _train(data: Path, out: Path, steps: int) -> Path:

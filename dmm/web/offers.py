@@ -1,0 +1,78 @@
+"""Bundles that the page offers: folders, and checkpoints, which are exported once."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..bundles.folder import open_bundle
+from ..bundles.schema import FILE, Bundle
+from ..cards import sha256_of
+from ..checkpoints.tokenizers import cache_root
+from ..engine import ROOT
+from ..errors import InputError
+from ..generation.requests import slug
+
+MODELS = ROOT / "models"
+DEFAULT_MODELS = ("nano-student/nano-student.safetensors", "nano/nano.safetensors")
+"""The few-step student plays fastest, so it comes first."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A bundle and the path under which the page finds it."""
+
+    path: str
+    folder: Path
+    bundle: Bundle
+
+    def file(self, name: str) -> Path | None:
+        """One of the bundle's files by its path within it; None for any other."""
+        names = {FILE, *(stored.file for stored in self.bundle.files())}
+        return self.folder / name if name in names else None
+
+
+def find_offers(models: Iterable[Path]) -> list[Offer]:
+    """A bundle for each model, checkpoints exported first; DmmError for what is neither."""
+    offers: dict[str, Offer] = {}
+    for model in models:
+        folder = model if model.is_dir() else exported(model)
+        bundle = open_bundle(folder)
+        path = slug(bundle.name)
+        while path in offers:
+            path += "-2"
+        offers[path] = Offer(path, folder, bundle)
+    return list(offers.values())
+
+
+def default_model() -> Path:
+    """The model of this repository that plays fastest."""
+    return next(path for name in DEFAULT_MODELS if (path := MODELS / name).is_file())
+
+
+def exported(model: Path) -> Path:
+    """A checkpoint's bundle in the cache, exported if it is not there."""
+    from ..export.export import GO_WELL, Order, export
+    from ..generation.prompts import gather_prompts
+    from ..generation.settings import resolve_settings
+
+    if not model.is_file():
+        raise InputError(f"{model}: no such file or folder; name a bundle or a checkpoint")
+    folder = cache_root() / "bundles" / sha256_of(model)[:16] / slug(model.stem)
+    if not folder.is_dir():
+        settings = resolve_settings(model)
+        grammar = "minimidi" if settings.fmt.name == "nano" else "music"
+        prompts = gather_prompts((), None, grammar, GO_WELL, seed=0)
+        export(Order(model, settings, tuple(prompts)), folder)
+    return folder
+
+
+def index(offers: Iterable[Offer]) -> dict[str, Any]:
+    """What the page reads to know its offers."""
+    return {"bundles": [{"name": offer.bundle.name, "path": offer.path} for offer in offers]}
+
+
+def index_json(offers: Iterable[Offer]) -> str:
+    """The same as the file ``bundles/index.json``."""
+    return json.dumps(index(offers), indent=1) + "\n"

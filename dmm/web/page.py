@@ -1,0 +1,69 @@
+"""The player's page, built once from its sources by Vite and kept in the cache."""
+
+import hashlib
+import re
+import sys
+from pathlib import Path
+
+from ..checkpoints.tokenizers import cache_root
+from ..engine import ROOT
+from ..files import whole_folder
+from .node import run_npm
+
+SOURCES = ROOT / "player"
+TOKENS = ROOT / "dmm" / "ui" / "static" / "tokens.css"
+"""Colours that the player shares with ``dmm ui``."""
+BUILT_FROM = (
+    "index.html", "package.json", "package-lock.json", "vite.config.ts", "src/**/*", "public/**/*",
+)  # fmt: skip
+POLICY = re.compile(r'http-equiv="content-security-policy" content="([^"]+)"')
+DOWNLOADING = re.compile(r"/assets/download\.worker-[^/]+\.js")
+"""The worker that fetches models, also from addresses on other sites that the user names."""
+
+
+def built_page() -> Path:
+    """The folder of the page; built first if its sources have changed.
+
+    DmmError, in one line, without Node.js or if the build fails.
+    """
+    folder = cache_root() / f"player-{sources_digest()[:16]}"
+    if not folder.is_dir():
+        with whole_folder(folder) as part:
+            _build(part)
+    return folder
+
+
+def sources_digest() -> str:
+    """SHA-256 of all that the page is built from, in hexadecimal."""
+    found = {path for pattern in BUILT_FROM for path in SOURCES.glob(pattern) if path.is_file()}
+    digest = hashlib.sha256()
+    for path in (*sorted(found), TOKENS):
+        digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _build(out: Path) -> None:
+    if not (SOURCES / "node_modules" / "vite").is_dir():
+        print("building the page: fetching its parts from npm, once ...", file=sys.stderr)
+        run_npm(["ci", "--omit=dev", "--ignore-scripts"], SOURCES)
+    print("building the page ...", file=sys.stderr)
+    run_npm(["run", "build", "--", "--outDir", str(out), "--emptyOutDir"], SOURCES)
+
+
+def page_policy(page: Path) -> str:
+    """The content security policy that the page states itself."""
+    found = POLICY.search((page / "index.html").read_text(encoding="utf-8"))
+    assert found, "the player's index.html states a content security policy"
+    return found[1]
+
+
+def page_headers(policy: str, path: str) -> dict[str, str]:
+    """Headers of a response: isolation, which threads need, and the policy.
+
+    The page and its workers reach this address only; the one that fetches models may also fetch
+    from sites that the user names.
+    """
+    own = f"{policy}; frame-ancestors 'none'"
+    if DOWNLOADING.fullmatch(path):
+        own = own.replace("connect-src 'self'", "connect-src 'self' https:")
+    return {"content-security-policy": own, "cross-origin-embedder-policy": "require-corp"}

@@ -1,0 +1,58 @@
+import shutil
+import sys
+
+import pytest
+
+from dmm.errors import DmmError
+from dmm.web import node, page
+
+
+@pytest.fixture
+def sources(tmp_path, monkeypatch):
+    """Sources and a cache of their own."""
+    folder = tmp_path / "player"
+    (folder / "src").mkdir(parents=True)
+    (folder / "src" / "main.ts").write_text("1")
+    (folder / "node_modules" / "vite").mkdir(parents=True)
+    monkeypatch.setattr(page, "SOURCES", folder)
+    monkeypatch.setattr(page, "ROOT", tmp_path)
+    tokens = tmp_path / "tokens.css"
+    tokens.write_text(":root {}")
+    monkeypatch.setattr(page, "TOKENS", tokens)
+    monkeypatch.setenv("DMM_CACHE", str(tmp_path / "cache"))
+    return folder
+
+
+def test_the_page_is_built_once_and_again_after_a_change(sources, monkeypatch):
+    built = []
+
+    def run_npm(arguments, folder):
+        built.append(arguments[1])
+        out = arguments[arguments.index("--outDir") + 1]
+        shutil.copytree(folder / "src", out, dirs_exist_ok=True)
+
+    monkeypatch.setattr(page, "run_npm", run_npm)
+    first = page.built_page()
+    assert page.built_page() == first and len(built) == 1
+    (sources / "src" / "main.ts").write_text("2")
+    assert page.built_page() != first and len(built) == 2
+
+
+def test_a_build_that_fails_leaves_nothing(sources, monkeypatch, tmp_path):
+    program = [sys.executable, "-c", "print('x'); raise SystemExit('error: no such module')"]
+    monkeypatch.setattr(node, "npm_command", lambda: program)
+    with pytest.raises(DmmError, match="error: no such module"):
+        page.built_page()
+    assert not any((tmp_path / "cache").glob("*"))
+
+
+def test_without_node_the_remedy_is_named(monkeypatch):
+    monkeypatch.setattr(node, "find_spec", lambda _: None)
+    monkeypatch.setattr(node.shutil, "which", lambda _: None)
+    with pytest.raises(DmmError, match="uv run --extra web dmm web"):
+        node.npm_command()
+
+
+def test_the_page_states_its_policy_as_the_server_sends_it():
+    policy = page.page_policy(page.SOURCES)
+    assert policy.startswith("default-src 'none'") and "connect-src 'self';" in policy
