@@ -1,0 +1,100 @@
+"""Where the player runs: WebGPU or not, isolated or not, online or not, and whom it asks."""
+
+import functools
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import expect
+
+from dmm.web.offers import find_offers
+from dmm.web.site import write_site
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """A static host that sends no header of its own."""
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def static_site(built, toy, tmp_path):
+    """Address of what ``dmm web --build`` wrote, below a path as on GitHub Pages."""
+    write_site(built, find_offers([toy]), tmp_path / "host" / "player")
+    handler = functools.partial(Quiet, directory=tmp_path / "host")
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/player/"
+        server.shutdown()
+
+
+def label(page):
+    """The model and where it runs."""
+    return page.locator("#model small")
+
+
+def test_without_webgpu_it_runs_in_webassembly_with_threads_and_says_so(page):
+    assert page.evaluate("() => crossOriginIsolated")
+    expect(label(page)).to_contain_text("WebAssembly")
+    page.click("#model")
+    expect(page.locator("#models .machine")).to_contain_text("no graphics card answers")
+
+
+def test_a_static_host_is_isolated_by_the_service_worker(context, static_site, make):
+    page = context.new_page()
+    page.goto(static_site)
+    page.wait_for_function("() => crossOriginIsolated")
+    page.wait_for_selector("#make:enabled")
+    make(page)
+    policy = page.evaluate("() => fetch('.').then((r) => r.headers.get('content-security-policy'))")
+    assert "connect-src 'self'" in policy and "https:" not in policy
+
+
+def test_without_isolation_one_thread_does_it(new_profile, open_page, static_site, make):
+    page = open_page(new_profile(service_workers="block"), static_site)
+    assert not page.evaluate("() => crossOriginIsolated")
+    expect(label(page)).to_have_text("WebAssembly, 1 thread")
+    make(page)
+
+
+def test_after_the_first_visit_it_works_without_a_network(context, page, site, make):
+    make(page, "piano")  # by then the runtime is kept, too
+    page.wait_for_function("() => navigator.serviceWorker.controller !== null")
+    page.reload()
+    page.wait_for_selector("#make:enabled")
+    make(page, "piano")
+    context.set_offline(True)
+    page.reload()
+    page.wait_for_selector("#make:enabled")
+    make(page, "organ")
+    context.set_offline(False)
+
+
+def test_no_request_leaves_for_another_origin(context, open_page, site, make):
+    asked: set[str] = set()
+    context.on("request", lambda request: asked.add(urlsplit(request.url).netloc))
+    page = open_page(context, site.entrance)
+    make(page)
+    page.click("#link")
+    page.click("#model")
+    assert asked - {""} == {urlsplit(site.url).netloc}
+
+
+def test_the_policy_keeps_the_page_from_asking_another_origin(page):
+    ask = "() => fetch('https://example.org/').then(() => 'asked', (error) => error.message)"
+    assert page.evaluate(ask) != "asked"
+    note = "() => addEventListener('securitypolicyviolation', (event) => (window.seen = event))"
+    page.evaluate(note)
+    page.evaluate(ask)
+    assert page.evaluate("() => window.seen.effectiveDirective") == "connect-src"
+
+
+def test_memory_is_given_back_and_taken_again(page, make):
+    make(page)
+    page.click("#model")
+    page.get_by_role("button", name="Free memory: toy").click()
+    expect(page.get_by_role("button", name="Free memory: toy")).to_be_hidden()
+    page.keyboard.press("Escape")
+    make(page)
