@@ -8,11 +8,11 @@ from typing import Any
 
 from ..bundles.folder import open_bundle
 from ..bundles.schema import FILE, Bundle
-from ..cards import sha256_of
 from ..checkpoints.tokenizers import cache_root
 from ..engine import ROOT
 from ..errors import InputError
 from ..generation.requests import slug
+from ..model_cards import sha256_of
 
 MODELS = ROOT / "models"
 DEFAULT_MODELS = ("nano-student/nano-student.safetensors", "nano/nano.safetensors")
@@ -53,8 +53,7 @@ def default_model() -> Path:
 
 def exported(model: Path) -> Path:
     """A checkpoint's bundle in the cache, exported if it is not there."""
-    from ..export.export import GO_WELL, Order, export
-    from ..generation.prompts import gather_prompts
+    from ..export.export import ExportOptions, default_prompts, export
     from ..generation.settings import resolve_settings
 
     if not model.is_file():
@@ -62,9 +61,7 @@ def exported(model: Path) -> Path:
     folder = cache_root() / "bundles" / sha256_of(model)[:16] / slug(model.stem)
     if not folder.is_dir():
         settings = resolve_settings(model)
-        grammar = "minimidi" if settings.fmt.name == "nano" else "music"
-        prompts = gather_prompts((), None, grammar, GO_WELL, seed=0)
-        export(Order(model, settings, tuple(prompts)), folder)
+        export(ExportOptions(model, settings, default_prompts(settings.fmt)), folder)
     return folder
 
 
