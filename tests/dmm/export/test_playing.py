@@ -63,7 +63,8 @@ def test_the_command_needs_no_torch(exported, tmp_path):
     settings = json.loads((tmp_path / "slow-piano-1.json").read_text())
     assert settings["steps"] == 2 and settings["sampler"] == "ddim"  # as the bundle says
     assert len(settings["bundle_sha256"]) == 64 and settings["precision"] == "fp32"
-    assert Image.open(tmp_path / "slow-piano-1.png").size == (256, 256)
+    with Image.open(tmp_path / "slow-piano-1.png") as image:
+        assert image.size == (256, 256)
 
 
 def test_variations_and_morphs_come_from_a_bundle_too(exported, tmp_path):
