@@ -1,4 +1,4 @@
-"""Export at full size: ``python benchmarks/export_full.py sdxl|unet-330m [--precision mixed]``.
+"""Export at full size: ``python benchmarks/export_full.py sdxl|unet-330m [--encoders int8]``.
 
 Checkpoints of random weights in half precision: SDXL 1.0's sizes, or the student that the preset
 unet-330m makes of SDXL (a quarter of bigG's layers, a tiny grey decoder). Weights are uniform with
@@ -115,9 +115,9 @@ def in_own_process(*arguments: str) -> tuple[float, float]:
     return float(peak), float(seconds)
 
 
-def export_in_own_process(model: Path, out: Path, precision: str) -> tuple[float, float]:
-    """The same of ``dmm export``."""
-    options = [f"--{part}={precision}" for part in ("unet", "text-encoders", "vae")]
+def export_in_own_process(model: Path, out: Path, encoders: str) -> tuple[float, float]:
+    """The same of ``dmm export``, UNet and decoder in mixed precision."""
+    options = ["--text-encoders", encoders]
     command = [sys.executable, "-m", "dmm", "export", str(model), "--out", str(out), *options]
     subprocess.run(command, check=True, stdout=sys.stderr)
     used = resource.getrusage(resource.RUSAGE_CHILDREN)  # so far this has been the only child
@@ -133,7 +133,7 @@ def main() -> None:
     """Export one model and run its parts."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", choices=["sdxl", "unet-330m"])
-    parser.add_argument("--precision", default="mixed")
+    parser.add_argument("--encoders", default="mixed", help="Precision of the text encoders.")
     parser.add_argument("--work", type=Path, help="Folder for 30 GB of files; default: a new one.")
     parser.add_argument("--part", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -143,23 +143,24 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=options.work) as work:
         checkpoint, out = Path(work) / f"{options.model}.safetensors", Path(work) / "bundle"
         write_checkpoint(checkpoint, SDXL if options.model == "sdxl" else student())
-        whole = export_in_own_process(checkpoint, out, options.precision)
+        whole = export_in_own_process(checkpoint, out, options.encoders)
         bundle = read_description(out)
         print(HEADER)
         for name, part in bundle.parts.items():
             used = in_own_process(options.model, "--part", str(out), name)
             wasm = part.memory.wasm_peak_bytes if part.memory else 0
-            print_row(options, name, stored_bytes(part), used, f" ({wasm / 1e9:.2f})")
+            size = stored_bytes(part)
+            print_row(options.model, name, part.precision, size, used, f" ({wasm / 1e9:.2f})")
         size = sum(file.bytes for file in bundle.files())
-        print_row(options, "export of all", size, whole)
+        print_row(options.model, "export of all", "", size, whole)
 
 
 def print_row(
-    options: argparse.Namespace, part: str, size: int, used: tuple[float, float], more: str = ""
+    model: str, part: str, precision: str, size: int, used: tuple[float, float], more: str = ""
 ) -> None:
     """One Markdown row."""
     peak = f"{used[0] / 1e9:.2f}{more}"
-    cells = (options.model, part, options.precision, f"{size / 1e9:.3f}", peak, f"{used[1]:.0f}")
+    cells = (model, part, precision, f"{size / 1e9:.3f}", peak, f"{used[1]:.0f}")
     print(f"| {' | '.join([*provenance('1 thread'), *cells])} |", flush=True)
 
 
