@@ -82,7 +82,7 @@ def export(
         int,
         typer.Option(
             min=0,
-            help="Clips to score, such as 100; with --verify any number scores them again.",
+            help="Clips to score, such as 100; with --verify, score those of the export again.",
             rich_help_panel=COMPARISON,
         ),
     ] = 0,
@@ -104,6 +104,8 @@ def export(
     """
     if (doctor and verify) or (out is None) != (doctor or verify):
         raise typer.BadParameter("give exactly one of --out BUNDLE, --doctor and --verify")
+    if clips == 1:
+        raise typer.BadParameter("--clips 1: FAD needs 2 clips or more")
     if verify:
         _verify(path, _scorer(embedder, weights) if clips else None, json)
         return

@@ -77,6 +77,7 @@ def measure(folder: Path, bundle: Bundle, scorer: ClipScorer | None = None) -> I
     Half precision is emulated: every value is rounded as a GPU stores it.
     """
     expected = Clip.load(folder / FILE)
+    scored = _stored_scores(folder / FILE, scorer.name) if scorer else None
     player = BundlePlayer(folder, "cpu")
 
     def ids(text: str) -> list[np.ndarray]:
@@ -91,8 +92,8 @@ def measure(folder: Path, bundle: Bundle, scorer: ClipScorer | None = None) -> I
                 advance(note=name)
             found = compute(parts, ids, expected.trial, lambda *_: advance(note=RUN))
         yield _run_row(found, expected, bundle)
-        if scorer:
-            yield _clips_row(folder, bundle, parts, ids, expected.trial, scorer)
+        if scorer and scored:
+            yield _clips_row(folder, bundle, parts, ids, expected.trial, scorer, *scored)
 
 
 def part_row(name: str, precision: Precision, error: float) -> Parity:
@@ -121,10 +122,16 @@ def _shown(error: float) -> float | None:
 
 
 def _clips_row(
-    folder: Path, bundle: Bundle, run: Run, ids: Ids, trial: Trial, scorer: ClipScorer
+    folder: Path,
+    bundle: Bundle,
+    run: Run,
+    ids: Ids,
+    trial: Trial,
+    scorer: ClipScorer,
+    prompts: list[str],
+    expected: ClipScores,
 ) -> Parity:
     """Adherence of the bundle's clips beside that of PyTorch's, and FAD between both."""
-    prompts, expected = _stored_scores(folder / FILE, scorer.name)
     fmt = MelFormat.model_validate_json((folder / bundle.format.file).read_text(encoding="utf-8"))
     texts = [", ".join(filter(None, (bundle.anchor, prompt))) for prompt in prompts]
     trials = [replace(trial, prompt=text, seed=seed) for seed, text in enumerate(texts)]

@@ -173,6 +173,18 @@ def test_a_bundle_is_written_compared_verified_and_described(tiny_sd15, tmp_path
     assert "whole run" in capsys.readouterr().out
 
 
+def test_the_doctor_alone_writes_nothing_and_lists_the_largest_numbers_first(
+    tiny_sd15, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    options = ["--steps", "1", "--guidance", "1", "--sampler", "ddim", "--json"]
+    assert run_command(["export", "--doctor", str(tiny_sd15), *options]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert list(found) == ["text_encoder", "unet", "vae_decoder"]
+    largest = [max(row["output"], row["inside"]) for row in found["unet"]]
+    assert largest == sorted(largest, reverse=True) and not list(tmp_path.iterdir())
+
+
 def test_one_thing_is_done_at_a_time(tiny_sd15, tmp_path, capsys):
     assert run_command(["export", str(tiny_sd15)]) == 2
     assert run_command(["export", str(tiny_sd15), "--doctor", "--out", str(tmp_path / "x")]) == 2

@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -9,7 +10,9 @@ from dmm.bundles.folder import open_bundle
 from dmm.bundles.player import BundlePlayer
 from dmm.errors import ModelError
 from dmm.export.comparing import psnr_db, relative_error
+from dmm.export.export import export
 from dmm.export.parity import part_row, raise_on_failure, verify
+from dmm.export.scoring import ClipScorer
 from dmm.files import sha256_file
 
 
@@ -128,3 +131,20 @@ def test_psnr_of_a_known_error():
     image = np.zeros((8, 8), np.uint8)
     assert psnr_db(image + 255, image) == pytest.approx(0)
     assert psnr_db(image, image) == 100
+
+
+def test_clips_of_both_are_scored_and_the_best_prompts_come_first(tiny_sd15, options, tmp_path):
+    prompts = ("organ, slow", "flute and drums, fast", "pad, dark")
+    scorer = ClipScorer("nano-clap")
+    bundle = export(replace(options(tiny_sd15), prompts=prompts), tmp_path / "out", scorer)
+    row = bundle.parity[-1]
+    assert (row.part, row.clips, row.passes) == ("clips", 3, True)
+    assert row.adherence == pytest.approx(row.adherence_expected, abs=0.5) and row.fad < 0.01
+    with np.load(tmp_path / "out" / "reference.npz") as file:
+        best = file["clips.similarities"].argmax()
+    assert sorted(bundle.prompts) == sorted(prompts) and bundle.prompts[0] == prompts[best]
+
+
+def test_clips_can_be_scored_again_only_by_the_same_embedder(exported):
+    with pytest.raises(ModelError, match=r"the export scored no clips; export again with --clips"):
+        verify(exported, ClipScorer("nano-clap"))
