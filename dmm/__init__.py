@@ -10,12 +10,16 @@ They are imported at first use, so ``import dmm`` is quick.
 
 from typing import TYPE_CHECKING, Any
 
+from .threads import limit_spinning
+
 if TYPE_CHECKING:
     from .codec.convert import decode, encode
     from .fusing.fuse import fuse
     from .generation.generate import generate
     from .songs.song import song
     from .training.train import train
+
+limit_spinning()  # here, because it must come before torch is imported
 
 __all__ = ["decode", "encode", "fuse", "generate", "song", "train"]
 

@@ -1,6 +1,7 @@
 """The command ``dmm doctor``: what this machine has, what is missing, and how to fix it."""
 
 import json
+import os
 import platform
 import shutil
 import sys
@@ -47,6 +48,7 @@ def check_parts() -> list[PartCheck]:
     """Check all parts, in the order in which a new user needs them."""
     checks: tuple[Callable[[], Iterator[PartCheck]], ...] = (
         _python,
+        _cpu,
         _torch,
         _engine,
         _sound,
@@ -62,6 +64,19 @@ def _python() -> Iterator[PartCheck]:
     yield PartCheck(
         "Python", platform.python_version(), fine, "use 3.11 or 3.12: uv python install"
     )
+
+
+def _cpu() -> Iterator[PartCheck]:
+    """Cores, and the load of the last minute where the system knows it; a warning, no failure."""
+    cores = os.cpu_count() or 1
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    found = f"{cores} cores, {load:.1f} processes running or waiting"
+    if load <= cores:
+        yield PartCheck("CPU", found)
+    else:
+        yield PartCheck(
+            "CPU", f"{found}: busy, so all takes {load / cores:.1f} times longer; end some of them"
+        )
 
 
 def _torch() -> Iterator[PartCheck]:
