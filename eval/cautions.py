@@ -12,14 +12,19 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from dmm.embedders import TextEmbedder
+from dmm.embedders import Embedder, TextEmbedder
 
 from .clip_audio import AudioProperties, audio_properties
 from .clips import EmbeddedClips
+from .domain import LIMIT, fit
+from .metric_table import METRICS
+from .number_format import format_number
 
 FEW_CLIPS = 10
 SAME_S = 0.01
 """Tolerance of equal durations: compressed files end a frame early or late."""
+VOID_SHARE = 0.1
+"""Share of clips with unknown prompts from which scores of prompts mean nothing."""
 NAMED = 5
 """Most clips named in a sentence."""
 SPLITS = ("train", "reg", "val")
@@ -33,6 +38,8 @@ class Caution:
     text: str
     names: tuple[str, ...] = ()
     """Paths of the clips concerned, as they were given."""
+    voids: tuple[str, ...] = ()
+    """Metrics that mean nothing for this reason."""
 
     @property
     def sentence(self) -> str:
@@ -170,7 +177,21 @@ def prompts_without_known_words(
         f"{embedder.name} knows no word of their prompts, so that text-audio similarity and "
         f"retrieval are meaningless: {len(found)} of {len(clips)} clips"
     )
-    return [Caution(text, _names(found))] if found else []
+    voids = ("clap_score", "retrieval") if len(found) >= VOID_SHARE * len(clips) else ()
+    return [Caution(text, _names(found), voids)] if found else []
+
+
+def unknown_music(embedder: Embedder, real: EmbeddedClips) -> list[Caution]:
+    """Caution if the embedder was trained on another kind of music: then no score means much."""
+    found = fit(embedder, real.rows)
+    if found is None or found.is_known:
+        return []
+    text = (
+        f"{embedder.name} does not know this kind of music: the reference clips are at a median "
+        f"distance of {format_number(found.distance)} from its training clips, limit {LIMIT:g}. "
+        "Leave out --embedder, or name CLAP with --weights"
+    )
+    return [Caution(text, voids=tuple(METRICS))]
 
 
 def silent(inspected: InspectedSet) -> list[Caution]:

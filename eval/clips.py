@@ -12,6 +12,7 @@ from jaxtyping import Float
 from dmm.embedders import Embedder
 from dmm.errors import InputError
 from dmm.files import sha256_file
+from dmm.generation.clip_files import without_variations
 from dmm.progress import progress_bar
 from dmm.workers import map_in_order
 
@@ -43,7 +44,7 @@ def audio_files(folder: Path) -> list[Path]:
     """Audio files below a folder, hidden ones excepted, sorted; InputError if there are none."""
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; name a folder of audio files")
-    visible = (p for p in folder.rglob("*") if not p.name.startswith("."))
+    visible = (p for p in folder.rglob("*") if not _is_hidden(p.relative_to(folder)))
     found = sorted(p for p in visible if p.suffix.lower() in AUDIO_SUFFIXES and p.is_file())
     if not found:
         if any(folder.glob("*.png")):
@@ -54,6 +55,24 @@ def audio_files(folder: Path) -> list[Path]:
         kinds = " ".join(sorted(AUDIO_SUFFIXES))
         raise InputError(f"{folder}: holds no audio; put clips there ({kinds})")
     return found
+
+
+def _is_hidden(path: Path) -> bool:
+    """Whether a file or one of its folders is hidden: those that dmm ui has deleted are."""
+    return any(part.startswith(".") for part in path.parts)
+
+
+def original_files(folder: Path) -> list[Path]:
+    """``reference_files`` without variations of other clips, which are named on stderr."""
+    files = reference_files(folder)
+    kept = without_variations(files)
+    if left_out := len(files) - len(kept):
+        print(
+            f"note: {left_out} variations of other clips in {folder} are left out; put them into a "
+            "folder of their own to score them",
+            file=sys.stderr,
+        )
+    return kept
 
 
 def reference_files(dataset: Path) -> list[Path]:

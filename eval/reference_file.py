@@ -33,6 +33,7 @@ def write_statistics(path: Path, real: ClipSet, embedder: Embedder) -> Reference
         "folder": short_names([real.folder])[0],
         "n": str(gaussian.n),
         "prompts": json.dumps(reference.prompts),
+        "tracks": str(real.tracks),
         "sha256": json.dumps(real.clips.sha256),
     }
     tensors = {"rows": reference.rows, "mean": gaussian.mean, "factor": gaussian.factor}
@@ -41,6 +42,17 @@ def write_statistics(path: Path, real: ClipSet, embedder: Embedder) -> Reference
     with whole_file(path) as partial:
         save_file({k: np.ascontiguousarray(v) for k, v in tensors.items()}, partial, metadata)
     return reference
+
+
+def statistics_embedder(path: Path) -> str | None:
+    """Name of the embedder of a statistics file; None if the file is another one."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return json.loads((file.metadata() or {}).get("embedder", "{}")).get("name")
+    except (SafetensorError, OSError, ValueError):
+        return None
 
 
 def read_statistics(path: Path, embedder: Embedder) -> tuple[Reference, dict[str, str]]:
@@ -64,7 +76,9 @@ def read_statistics(path: Path, embedder: Embedder) -> tuple[Reference, dict[str
         ) from error
     _refuse_other_embedder(path, json.loads(metadata["embedder"]), embedder)
     gaussian = Gaussian(tensors["mean"], tensors["factor"], int(metadata["n"]))
-    return Reference(tensors["rows"], gaussian, json.loads(metadata["prompts"])), metadata
+    tracks = int(metadata["tracks"]) if "tracks" in metadata else None  # files before 2026-11-29
+    prompts = json.loads(metadata["prompts"])
+    return Reference(tensors["rows"], gaussian, prompts, tracks), metadata
 
 
 def _refuse_other_embedder(path: Path, identity: dict[str, Any], embedder: Embedder) -> None:

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from dmm.embedders import Embedder, TextEmbedder
 
 from .bands import bands_for, first_model
-from .cautions import cautions, prompts_without_known_words
+from .cautions import cautions, prompts_without_known_words, unknown_music
 from .metric_table import METRICS
 from .metric_values import MetricValue
 from .sets import ClipSet, short_names
@@ -35,6 +35,7 @@ def set_json(sets: Mapping[str, ClipSet]) -> dict[str, Any]:
             "left_out": [
                 _without_path(x, {str(clip_set.folder): name}) for x in clip_set.clips.skipped
             ],
+            **({"tracks": clip_set.tracks} if role == "real" else {}),
         }
         for (role, clip_set), name in zip(sets.items(), _short_folder_names(sets), strict=True)
     }
@@ -51,7 +52,8 @@ def cautions_json(
     """
     real, train = (sets[role].clips if role in sets else None for role in ("real", "train"))
     generated = sets["clips"]
-    found = cautions(generated.clips, real, train)
+    doubts = unknown_music(embedder, real) if real else ()
+    found = [*doubts, *cautions(generated.clips, real, train)]
     if texts and isinstance(embedder, TextEmbedder):
         found += prompts_without_known_words(generated.clips, generated.prompts, texts, embedder)
     names = dict(
@@ -62,7 +64,11 @@ def cautions_json(
         )
     )
     return [
-        {"says": one.sentence, "clips": [_without_path(line, names) for line in one.names]}
+        {
+            "says": one.sentence,
+            "clips": [_without_path(line, names) for line in one.names],
+            "voids": list(one.voids),
+        }
         for one in found
     ]
 

@@ -29,11 +29,15 @@ class Reference:
     """Fitted to all clips."""
     prompts: Prompts
     """Captions, None where there are none."""
+    tracks: int | None = None
+    """Tracks that the clips were cut from; None if unknown."""
 
     @classmethod
-    def of(cls, rows: Rows, prompts: Prompts | None = None) -> "Reference":
+    def of(
+        cls, rows: Rows, prompts: Prompts | None = None, tracks: int | None = None
+    ) -> "Reference":
         """A reference of these rows."""
-        return cls(rows, statistics(rows), prompts or [None] * len(rows))
+        return cls(rows, statistics(rows), prompts or [None] * len(rows), tracks)
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,10 @@ class Sample:
 
     def _clap_score(self, rows: Rows, prompts: Prompts) -> ClapScore:
         if self.texts is None:
-            raise ValueError("this embedder knows no text: use nano-clap or clap")
+            raise ValueError(
+                "this embedder knows no text: use --weights with a CLAP checkpoint, or "
+                "--embedder nano-clap for MiniMIDI"
+            )
         prompted_rows, own_prompts = _with_prompt(rows, prompts)
         return clap_score(
             prompted_rows, np.stack([self.texts[prompt] for prompt in own_prompts]), own_prompts

@@ -8,6 +8,7 @@ from .metric_table import METRICS, Metric
 from .metric_values import MetricValue
 from .metrics.unit_rows import require_unit_rows
 from .sample import Sample
+from .trust import VERDICT_TRACKS
 
 
 def score(sample: Sample, names: Iterable[str] = METRICS) -> dict[str, MetricValue]:
@@ -39,7 +40,10 @@ class Change:
     """95 % interval of the change over paired prompts or clips; None if there is none."""
     high: float | None
     better: bool | None
-    """Whether the score improved, or came closer to that of real clips; None if unknown."""
+    """Whether the score improved, or came closer to that of real clips; None if unknown.
+
+    Real clips of fewer than five tracks show no variety to come closer to.
+    """
 
     @property
     def sure(self) -> bool | None:
@@ -68,8 +72,14 @@ def _compare_values(
     if paired and metric.of_rows is not None:
         old_of, new_of = metric.of_rows(before), metric.of_rows(after)
         interval = jackknife_interval(lambda keep: new_of(keep) - old_of(keep), after.groups)
-    better = _is_better(metric, old.value, new.value, new.real)
+    better = _is_better(metric, old.value, new.value, _target(new, after))
     return Change(old.value, new.value, new.value - old.value, *(interval or (None, None)), better)
+
+
+def _target(score: MetricValue, sample: Sample) -> float | None:
+    """Value of the real clips, unless they are of too few tracks to be a target."""
+    tracks = sample.reference.tracks if sample.reference else None
+    return None if tracks is not None and tracks < VERDICT_TRACKS else score.real
 
 
 def _is_better(metric: Metric, old: float, new: float, real: float | None) -> bool | None:

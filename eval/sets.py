@@ -15,6 +15,7 @@ from .clips import (
     clip_id,
     embed_files,
     embed_reference,
+    original_files,
     reference_files,
     training_images_or_audio,
 )
@@ -22,6 +23,7 @@ from .metrics.closeness import nearest
 from .metrics.memorization import SAME
 from .origins import Origin, match_pairs, read_origin
 from .sample import Reference, Sample
+from .tracks import count_tracks
 
 IMAGE = ".png"
 
@@ -51,6 +53,11 @@ class ClipSet:
         """Prompt of each clip, None if unknown."""
         return [origin.prompt for origin in self.origins]
 
+    @cached_property
+    def tracks(self) -> int:
+        """Number of tracks that the clips were cut from."""
+        return count_tracks(self.clips.files)
+
     @property
     def rows(self) -> np.ndarray:
         """Unit rows (n, dim)."""
@@ -74,7 +81,7 @@ def open_clips(
     """Embed a folder of clips, the test split of a DATASET, or a RUN's newest previews."""
     previews = sorted((folder / "previews").glob("step-*"))
     folder = previews[-1] if previews else folder
-    embedded = embed_files(reference_files(folder), embedder, minimum, ray)
+    embedded = embed_files(original_files(folder), embedder, minimum, ray)
     return ClipSet(_clips_root(folder, embedded.files[0]), embedded)
 
 
@@ -134,7 +141,7 @@ def sample_of(
 ) -> Sample:
     """Input of the metrics for these clips; ``texts`` are the rows of ``embed_prompts``."""
     if isinstance(reference, ClipSet):
-        reference = Reference.of(reference.rows, reference.prompts)
+        reference = Reference.of(reference.rows, reference.prompts, reference.tracks)
     return Sample(clips.rows, clips.prompts, reference, texts)
 
 

@@ -54,3 +54,5 @@ TRUST = {
     ),
 }
 """Limits by metric; that of "memorised" counts held-out clips."""
+VERDICT_CLIPS, VERDICT_TRACKS = 30, 5
+"""Fewest clips, and tracks of real clips, for a verdict on a change."""

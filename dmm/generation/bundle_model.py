@@ -12,7 +12,7 @@ from ..bundles.noise import TorchRandom, first_noise, slerp
 from ..bundles.player import BundlePlayer
 from ..bundles.schema import FILE, Bundle
 from ..bundles.sessions import pick_provider
-from ..codec.mel import load_format
+from ..codec.mel import MelFormat, load_format
 from ..errors import PresetError
 from ..model_cards import sha256_of
 from .callbacks import OnStep, ignore_step
@@ -58,6 +58,15 @@ class BundleModel:
     def identity(self) -> dict[str, Any]:
         """The model's part of a clip's JSON file."""
         return {"bundle_sha256": sha256_of(self.path / FILE), "precision": self.precision}
+
+    @property
+    def lora_names(self) -> list[str]:
+        """None: LoRAs are part of a bundle's weights."""
+        return []
+
+    def other_format_note(self, fmt: MelFormat) -> str | None:
+        """None: a bundle refuses other formats than its own."""
+        return None
 
     def settings(
         self,

@@ -5,6 +5,7 @@ The JSON holds the clip's settings, which show whether it has to be generated ag
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,23 @@ def read_clip_json(folder: Path, clip_id: str) -> dict[str, Any] | None:
     """A clip's JSON file, or None if there is none."""
     path = folder / f"{clip_id}.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def without_variations(files: Sequence[Path]) -> list[Path]:
+    """The files without variations of other clips, by the JSON beside each; all if all are some.
+
+    A variation has the prompt and seed of its original, so it would count as a second original.
+    """
+    kept = [path for path in files if not _is_variation(path)]
+    return kept or list(files)
+
+
+def _is_variation(path: Path) -> bool:
+    try:
+        found = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(found, dict) and "drift" in found and "toward" not in found  # no morph
 
 
 def write_clip(

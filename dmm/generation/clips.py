@@ -116,6 +116,8 @@ class ClipMaker:
     ) -> Path:
         if image.overflowed:
             result = result | {"drawn_in": "fp32"}
+        if names := self.model.lora_names:
+            result = result | {"loras": names}
         facts = self.clip_json(request, candidates) | ({RESULT: result} if result else {})
         fmt = self.settings.fmt
         return write_clip(self.out, request.clip_id, image.levels, audio, fmt, facts)
@@ -155,6 +157,7 @@ def make_clips(
     missing = maker.batches(missing_clips(requests, maker))
     if missing:
         _note_truncation(missing, maker, callbacks)
+        _note_unknown_prompts(missing, maker.ranking, callbacks)
         if ray:
             made = _on_cluster(missing, maker, callbacks, ray)
         else:
@@ -213,3 +216,15 @@ def _note_truncation(batches: Sequence[Batch], maker: ClipMaker, callbacks: Call
     negative = maker.settings.sampling.negative_prompt
     for line in maker.model.truncation_notes([negative, *texts]):
         callbacks.on_note(line)
+
+
+def _note_unknown_prompts(
+    batches: Sequence[Batch], ranking: Ranking | None, callbacks: Callbacks
+) -> None:
+    if ranking:
+        for prompt in ranking.unknown_prompts([batch[0].prompt for batch in batches]):
+            name = ranking.embedder.name
+            callbacks.on_note(
+                f'{name} knows no word of "{prompt}": its choice (--rank) means nothing; use CLAP '
+                "(--rank clap --weights FOLDER)"
+            )

@@ -80,6 +80,8 @@ def generate(
     settings = model.settings(original and original.sampling, format, anchor, stereo)
     sampling = settings.sampling.override(sampler, steps, guidance, negative_prompt)
     settings = replace(settings, sampling=sampling)
+    if format and (note := model.other_format_note(settings.fmt)):
+        (callbacks or Callbacks()).on_note(note)
     if init:
         if isinstance(model, BundleModel):
             raise PresetError(f"--init: {model.path} has no VAE encoder; name its checkpoint")

@@ -6,6 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from ..codec.mel import MelFormat
 from .callbacks import OnStep, ignore_step
 from .requests import ClipRequest
 from .sampling import Sampling
@@ -39,6 +40,15 @@ class ImageModel(Protocol):
     @property
     def identity(self) -> dict[str, Any]:
         """The model's part of a clip's JSON file."""
+        ...
+
+    @property
+    def lora_names(self) -> list[str]:
+        """Names of its LoRAs, for people."""
+        ...
+
+    def other_format_note(self, fmt: MelFormat) -> str | None:
+        """Note on a mel format that it was not trained for; None if it may have been."""
         ...
 
     def settings(

@@ -10,6 +10,7 @@ import torch
 
 from ..checkpoints.lora import check_lora
 from ..choices import Offload, Precision
+from ..codec.mel import MelFormat
 from ..devices import pick_device, pick_precision
 from ..errors import ModelError
 from ..model_cards import sha256_of
@@ -22,7 +23,7 @@ from .mel_images import decode_images, generate_latents
 from .prompts import truncation_notes_of
 from .requests import ClipRequest
 from .sampling import Sampling
-from .settings import GenerationSettings, resolve_settings
+from .settings import GenerationSettings, other_format_note, resolve_settings
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,15 @@ class LoadedModel:
             "loras": loras,
             "precision": self.precision,
         }
+
+    def other_format_note(self, fmt: MelFormat) -> str | None:
+        """Note on a mel format that a LoRA, or else the model, was not trained for."""
+        return other_format_note(fmt, self.path, self.loras)
+
+    @property
+    def lora_names(self) -> list[str]:
+        """Names of the LoRAs for people; a RUN's ``lora.safetensors`` has its folder's name."""
+        return [f"{lora.path.resolve().parent.name}/{lora.path.stem}" for lora in self.loras]
 
     @cached_property
     def pipeline(self) -> Any:

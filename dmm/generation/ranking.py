@@ -52,6 +52,12 @@ class Ranking:
         """The embedder; InputError if it is unknown, reads no text or lacks its weights."""
         return load_text_embedder(self.embedder_name, self.weights)
 
+    def unknown_prompts(self, prompts: Sequence[str]) -> list[str]:
+        """The prompts of which the embedder knows no word: their embedding is an empty text's."""
+        empty, *rows = self.embedder.embed_text(["", *prompts])
+        pairs = zip(prompts, rows, strict=True)
+        return [prompt for prompt, row in pairs if np.allclose(row, empty, atol=1e-6)]
+
     def as_json(self) -> dict[str, Any]:
         """The ranking's part of a clip's JSON file."""
         embedder = f"{self.embedder.name} {self.embedder.version}"

@@ -96,6 +96,21 @@ def resolve_settings(
     return GenerationSettings(fmt, sampling, anchor, layer, stereo)
 
 
+def other_format_note(fmt: MelFormat, model: Path, loras: Sequence[Lora] = ()) -> str | None:
+    """Note on a mel format that a LoRA, or else the model, was not trained for."""
+    for path in (*(lora.path for lora in loras), model):
+        try:
+            trained = _recorded_format(read_metadata(path), str(path))
+        except PresetError:  # damaged: --format was given for this reason
+            continue
+        if trained and trained != fmt:
+            return (
+                f"{path.name} was trained for the format {trained.name}, not {fmt.name}: its clips "
+                "sound wrong in another one; leave out --format"
+            )
+    return None
+
+
 def default_sampling(model: Path, loras: Sequence[Lora] = ()) -> Sampling:
     """Sampler, steps and guidance from the LoRAs' metadata, else the base's, else ``Sampling``'s.
 

@@ -17,6 +17,7 @@ from ..codec.decode import Quality
 from ..codec.image import read_image
 from ..codec.mel import MelFormat
 from ..errors import InputError
+from ..generation.clip_files import without_variations
 from .mel_crossfade import (
     MelMagnitudes,
     as_stereo,
@@ -155,9 +156,9 @@ def _in_stereo(clip: FinishedClip) -> FinishedClip:
 
 
 def _by_name(folder: Path) -> list[Path]:
-    """Images of a folder in natural order: clip-2 before clip-10."""
+    """Images of a folder without variations, in natural order: clip-2 before clip-10."""
     return sorted(
-        folder.glob("*.png"),
+        without_variations([*folder.glob("*.png")]),
         key=lambda path: [int(s) if s.isdigit() else s for s in re.split(r"(\d+)", path.name)],
     )
 

@@ -18,7 +18,7 @@ def compare_runs(
     options: SharedOptions,
     dataset: Annotated[
         Path | None,
-        typer.Option(help="Real clips: also compare the distances to them. Default: none."),
+        typer.Option(help="Real clips: also compare the distances to them.", show_default="none"),
     ] = None,
 ) -> None:
     """Compare the scores of two sets over pairs of equal prompt and seed, with intervals.

@@ -19,7 +19,9 @@ def memorize(
     ] = None,
     held_out: Annotated[
         Path | None,
-        typer.Option(help="Real clips not used for training. Default: the test split of TRAIN."),
+        typer.Option(
+            help="Real clips not used for training.", show_default="the test split of TRAIN"
+        ),
     ] = None,
 ) -> None:
     """Find clips that are nearer to a training clip than any held-out real clip is.

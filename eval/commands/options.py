@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from dmm.embedders import Embedder
+from dmm.errors import InputError
 from dmm.registry import default_embedder, load_embedder
 
 Clips = Annotated[
@@ -22,6 +23,10 @@ Real = Annotated[
 Dataset = Annotated[
     Path, typer.Argument(help="DATASET (its test split), or a folder of real audio.")
 ]
+REAL_CLIPS = ("dataset", "reference", "held_out", "clips", "run_a")
+"""Parameters that name real clips; where a command has none, the clips that are scored."""
+SECOND = "mel-stats"
+"""Describes any music, if roughly, and needs no weights."""
 EMBEDDER, OUTPUT = "Embedder", "Machine and output"
 """Panels of the help text."""
 
@@ -31,8 +36,10 @@ class SharedOptions:
     """The loaded embedder, the Ray cluster and the form of output, which most commands need."""
 
     embedder: Embedder
-    is_embedder_unstated: bool
-    """Whether --embedder was not given."""
+    second: Embedder | None
+    """mel-stats beside another embedder, unless --embedder was given."""
+    why: str
+    """Reason for the choice, in brackets; empty if --embedder was given."""
     ray: str | None
     """Address of the cluster that embeds; None for this machine."""
     as_json: bool
@@ -44,19 +51,20 @@ def print_json(content: dict[str, Any]) -> None:
 
 
 def resolve_shared_options(
+    real: Path | None,
     embedder: Annotated[
         str | None,
         typer.Option(
-            help="Embedder: clap, laion-clap, nano-clap or mel-stats. Default: the one that "
-            "--weights belong to, or nano-clap.",
+            help="Embedder: clap, laion-clap, nano-clap or mel-stats.",
+            show_default="that of --weights, or nano-clap for MiniMIDI and mel-stats for others",
             rich_help_panel=EMBEDDER,
         ),
     ] = None,
     weights: Annotated[
         Path | None,
         typer.Option(
-            help="Checkpoint: a folder or Hub name for clap, a .pt file for laion-clap. Default: "
-            "the shipped one for nano-clap, laion/larger_clap_general for clap.",
+            help="Checkpoint: a folder or Hub name for clap, a .pt file for laion-clap.",
+            show_default="nano-clap's shipped one; laion/larger_clap_general for clap",
             rich_help_panel=EMBEDDER,
         ),
     ] = None,
@@ -79,7 +87,8 @@ def resolve_shared_options(
     ray: Annotated[
         str | None,
         typer.Option(
-            help="Embed on a Ray cluster: auto, local or HOST:PORT. Default: this machine.",
+            help="Embed on a Ray cluster: auto, local or HOST:PORT.",
+            show_default="this machine",
             rich_help_panel=OUTPUT,
         ),
     ] = None,
@@ -88,20 +97,48 @@ def resolve_shared_options(
         typer.Option("--json", help="Print one JSON object, no table.", rich_help_panel=OUTPUT),
     ] = False,
 ) -> SharedOptions:
-    """Load the embedder that the options name; InputError or ModelError if that fails."""
-    name = embedder or default_embedder(weights)
+    """Load the embedder that the options name, or one that knows the music of ``real``."""
+    why = ""
+    name = embedder or (None if weights else _of_statistics(real)) or default_embedder(weights)
     opened = load_embedder(name, weights, protocol, precision, device)
-    return SharedOptions(opened, embedder is None, ray, as_json)
+    if embedder is None and weights is None:
+        opened, why = _that_knows(opened, real)
+    second = load_embedder(SECOND) if embedder is None and opened.name != SECOND else None
+    return SharedOptions(opened, second, why, ray, as_json)
+
+
+def _of_statistics(real: Path | None) -> str | None:
+    """Embedder of a statistics file in place of real clips."""
+    from ..reference_file import statistics_embedder
+
+    return statistics_embedder(real) if real and real.is_file() else None
+
+
+def _that_knows(embedder: Embedder, real: Path | None) -> tuple[Embedder, str]:
+    """The embedder, or mel-stats if it does not know the music; and the reason."""
+    from ..clips import reference_files
+    from ..domain import fit_of_files
+
+    if real is None or not real.is_dir() or embedder.name == SECOND:
+        return embedder, ""
+    try:
+        found = fit_of_files(embedder, reference_files(real))
+    except InputError:  # the command itself says what is missing
+        return embedder, ""
+    if found is None or found.is_known:
+        return embedder, " (it knows this kind of music)"
+    return load_embedder(SECOND), f" ({embedder.name} does not know this kind of music)"
 
 
 def with_shared_options(command: Callable[..., None]) -> Callable[..., None]:
     """Decorate a command: add the shared options, and pass them resolved as ``options``."""
     command_parameters = [p for p in signature(command).parameters.values() if p.name != "options"]
-    shared = list(signature(resolve_shared_options).parameters.values())
+    shared = [p for p in signature(resolve_shared_options).parameters.values() if p.name != "real"]
 
     @wraps(command)
     def with_options(**given: Any) -> None:
-        options = resolve_shared_options(**{p.name: given.pop(p.name) for p in shared})
+        real = next((given[name] for name in REAL_CLIPS if given.get(name)), None)
+        options = resolve_shared_options(real, **{p.name: given.pop(p.name) for p in shared})
         command(**given, options=options)
 
     every = sorted([*command_parameters, *shared], key=lambda p: p.default is not Parameter.empty)

@@ -17,10 +17,12 @@ def report(
     options: SharedOptions,
     train: Annotated[
         Path | None,
-        typer.Option(help="Training DATASET or folder: find copies of its clips. Default: none."),
+        typer.Option(
+            help="Training DATASET or folder: find copies of its clips.", show_default="none"
+        ),
     ] = None,
     baseline: Annotated[
-        Path | None, typer.Option(help="Earlier clips to compare with. Default: none.")
+        Path | None, typer.Option(help="Earlier clips to compare with.", show_default="none")
     ] = None,
     shown: Annotated[
         int, typer.Option(min=1, help="Most clips of a set that the page shows in full.")
@@ -33,11 +35,16 @@ def report(
     from ..report.report import write_report
     from .tables import print_scores
 
-    made = write_report(clips, dataset, out, options.embedder, baseline, train, shown, options.ray)
+    made = write_report(
+        clips, dataset, out, options.embedder, baseline, train, shown, options.ray,
+        second=options.second,
+    )  # fmt: skip
     if options.as_json:
         return print_json(made)
     print(made["summary"]["headline"])
     print_scores(options, made)
     for name in (made["baseline"] or {"moved": {}})["moved"]:
         print(f"- {made['summary']['scores'][name]}")
+    for line in made["summary"]["second"]:
+        print(f"- {line}")
     print(out / "report.html")

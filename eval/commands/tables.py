@@ -83,9 +83,8 @@ def print_origin(options: SharedOptions, content: dict[str, Any]) -> None:
         f"{role.replace('_', ' ')}: {clip_set['folder']}, {clip_set['n']} clips"
         for role, clip_set in content["sets"].items()
     )
-    name = options.embedder.name
-    note = " (no --weights given)" if options.is_embedder_unstated and name != "clap" else ""
-    print(f"{sets}; embedded by {name}{note}, not comparable with other embedders")
+    by = f"{options.embedder.name}{options.why}"
+    print(f"{sets}; embedded by {by}, not comparable with other embedders")
     for caution in content.get("cautions", []):
         print(f"- {caution['says']}")
 

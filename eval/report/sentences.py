@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..metric_table import HEADLINE, METRICS
+from ..metric_table import METRICS
 from ..number_format import format_number, format_percent
 
 AIMS = {
@@ -24,19 +24,6 @@ DETAILS = {
 """Texts for the further numbers of a metric, by ``MetricValue.detail``."""
 
 
-def headline(report: dict[str, Any]) -> str:
-    """One sentence: how many main scores improved, or how many clips were compared."""
-    n, real = report["sets"]["clips"]["n"], report["sets"]["real"]["n"]
-    if not report["baseline"]:
-        return f"{n} clips compared with {real} real ones"
-    changes = [own for name in HEADLINE if (own := report["baseline"]["moved"].get(name))]
-    better = [own for own in changes if own["better"]]
-    unsure = sum(own["sure"] is False for own in better)
-    some = {len(changes): "All", 0: "None of the"}.get(len(better), f"{len(better)} of")
-    doubt = f", but {unsure} not significantly" if unsure else ""
-    return f"{some} {len(changes)} main scores moved the right way{doubt}"
-
-
 def sentence(name: str, report: dict[str, Any]) -> str:
     """One sentence on a metric: value or change, interval, and the real clips' value."""
     score, metric = report["scores"][name], METRICS[name]
@@ -53,6 +40,8 @@ def sentence(name: str, report: dict[str, Any]) -> str:
         return f"{metric.short} stayed at {after}{real}."
     verb = "fell" if change["change"] < 0 else "rose"
     way = {True: ", the right way", False: ", the wrong way", None: ""}[change["better"]]
+    if name in report["void"]:
+        way = ", which means nothing here"
     return (
         f"{metric.short} {verb} from {before} to {after}{way}{_significance(name, change)}{real}."
     )

@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 
+from dmm.generation.callbacks import Callbacks
 from dmm.generation.clips import make_clips
 from dmm.generation.ranking import Ranking, select
 from dmm.generation.requests import clip_requests
@@ -76,6 +77,16 @@ def test_of_each_prompt_the_best_clips_are_kept_and_the_others_only_listed(maker
         dropped = [row["score"] for row in drawn if not row["kept"]]
         assert sorted(fact["place"] for fact in facts) == [1, 2] and len(drawn) == 3
         assert min(fact["score"] for fact in facts) >= max(dropped)
+
+
+def test_a_prompt_without_a_known_word_is_noted_before_it_is_ranked(maker, loudness):
+    notes = []
+    make_clips(
+        clip_requests(["piano"], 2, 0), maker(ranking=loudness), Callbacks(on_note=notes.append)
+    )
+    assert ['knows no word of "piano": its choice (--rank) means nothing' in n for n in notes] == [
+        True
+    ]
 
 
 def test_a_ranked_prompt_is_made_again_only_if_a_kept_clip_is_missing(maker, loudness):

@@ -7,6 +7,7 @@ from safetensors.torch import load_file, save_file
 
 from dmm.devices import pick_device, pick_precision
 from dmm.errors import ModelError, PresetError
+from dmm.generation.callbacks import Callbacks
 from dmm.generation.generate import generate
 from dmm.generation.loading import Lora, open_pipeline
 from dmm.generation.mel_images import generate_images
@@ -112,3 +113,15 @@ def test_an_unavailable_device_or_precision_is_an_error(tiny_checkpoint):
     with pytest.raises(PresetError, match="runs on the CPU"):
         open_pipeline(tiny_checkpoint, device="cpu", offload="model")
     assert (pick_precision("auto", "cpu"), pick_precision("auto", "mps")) == ("fp32", "fp16")
+
+
+def test_a_format_that_the_lora_was_not_trained_for_is_noted(lora, tiny_checkpoint, tmp_path):
+    notes = []
+    given = {"format": "sdxl-512", "dry_run": True, "callbacks": Callbacks(on_note=notes.append)}
+    generate("organ", tiny_checkpoint, tmp_path, lora(dmm_format="nano"), **given)
+    assert [note.split(":")[0] for note in notes] == [
+        "lora.safetensors was trained for the format nano, not sdxl-512"
+    ]
+    given["format"] = "nano"
+    generate("organ", tiny_checkpoint, tmp_path, lora(dmm_format="nano"), **given)
+    assert len(notes) == 1

@@ -1,0 +1,27 @@
+"""Count the tracks that clips were cut from: clips of one track are no independent evidence."""
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+
+def count_tracks(files: Sequence[Path]) -> int:
+    """Number of tracks, by the manifest of the DATASET that holds a clip.
+
+    A file of another folder counts as a track of its own.
+    """
+    return len({_tracks(path.parents[1]).get(path.stem, str(path)) for path in files})
+
+
+@cache
+def _tracks(dataset: Path) -> dict[str, str]:
+    """Track by clip ID; empty if the folder has no readable manifest."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(dataset / "manifest.parquet") as file:
+            rows = file.read(["id", "track"]).to_pylist()
+    except (OSError, pa.ArrowException):
+        return {}
+    return {row["id"]: row["track"] for row in rows}
