@@ -82,13 +82,15 @@ class TrainingRun:
             self.files.best.unlink(missing_ok=True)
 
     def training_starts(self, engine: EngineState) -> None:
-        """Set up averaging and previews; a new run starts with a preview of the base."""
+        """Set up averaging and previews; a new run validates and previews the base first."""
         self.engine = engine
         if self.args.ema_decay:
             self.ema = self.lora.ema = Ema(engine.network, self.args.ema_decay)
             if self.resumed_from:
                 with one_line_errors(self.resumed_from):
                     self.ema.load(self.resumed_from, self.steps.restored)
+        if self.val_group and self.intervals.validate and not self.resumed_from:
+            self._measure_validation()
         if self.intervals.preview:
             from .previews import Previews  # imports an embedder
 
@@ -118,18 +120,21 @@ class TrainingRun:
         if stop:
             self._stop()
 
-    def _validate(self) -> None:
-        """Compute and log the validation loss; save the LoRA if it is the best."""
+    def _measure_validation(self) -> float:
+        """Compute and log the validation loss at this step."""
         with self.lora.averaged_weights():
             loss = validation_loss(self.engine, self.trainer, self.val_group)
-        step = self.steps.done
-        is_best = self.early_stop.update(step, loss)
         if self.accelerator.is_main_process:
-            self.metrics.write(step, {"validation_loss": loss})
-            self.trainer.log(self.accelerator, {"loss/validation": loss}, step)
-            if is_best:
-                require_finite_weights(self.engine.network, step)
-                self.lora.save(self.files.best)
+            self.metrics.write(self.steps.done, {"validation_loss": loss})
+            self.trainer.log(self.accelerator, {"loss/validation": loss}, self.steps.done)
+        return loss
+
+    def _validate(self) -> None:
+        loss = self._measure_validation()
+        is_best = self.early_stop.update(self.steps.done, loss)
+        if is_best and self.accelerator.is_main_process:
+            require_finite_weights(self.engine.network, self.steps.done)
+            self.lora.save(self.files.best)
         if self.early_stop.should_stop:
             self.stopping.request(
                 "stopped",

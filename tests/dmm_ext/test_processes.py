@@ -25,7 +25,7 @@ def test_two_processes_train_what_one_does_with_two_batches_a_step(
     two, one = (load_file(tmp_path / name / "lora.safetensors") for name in ("two", "one"))
     assert all(two[key].allclose(one[key], atol=1e-5) for key in one)
     ours, theirs = (validations(tmp_path / name / "metrics.jsonl") for name in ("two", "one"))
-    assert len(ours) == 2 and ours == pytest.approx(theirs, rel=1e-5)
+    assert len(ours) == 3 and ours == pytest.approx(theirs, rel=1e-5)
 
 
 def validations(path):

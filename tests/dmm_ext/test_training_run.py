@@ -207,7 +207,7 @@ def test_a_resumed_run_takes_the_current_rate_threshold_and_length(whole, train_
 
 
 def test_early_stopping_gives_back_the_best_weights(train_here, tmp_path, monkeypatch):
-    losses = iter([0.5, 0.4, 0.6, 0.7, 0.8])
+    losses = iter([0.3, 0.5, 0.4, 0.6, 0.7, 0.8])  # the base's, 0.3, is no candidate
     monkeypatch.setattr("dmm_ext.training_run.validation_loss", lambda *_: next(losses))
     settings = {"max_train_steps": 40, "validate_every_n_steps": 1, "early_stop_patience": 2}
     code, _ = train_here(tmp_path, **settings, save_every_n_steps=2)
@@ -255,6 +255,7 @@ def test_validation_is_the_same_for_every_loss_and_leaves_training_alone(train_h
     for name, extra in runs.items():
         assert train_here(tmp_path / name, **settings, **extra)[0] == 0
     huber, mse = (metrics(tmp_path / name, "validation_loss") for name in ("huber", "mse"))
+    assert list(huber) == [0, 1, 2]  # the base's first
     assert huber == pytest.approx(mse, rel=1e-4)
     assert metrics(tmp_path / "huber", "loss") == metrics(tmp_path / "none", "loss")
 

@@ -137,8 +137,9 @@ def _finite_score(run: Run, name: str) -> float | None:
     """A number in ``run.json``, or else the last in ``metrics.jsonl``; None if not finite."""
     value = run.record.get(name)
     if value is None and name == "best_validation_loss":
-        losses = series(run.lines, "validation_loss")[1]
-        value = min((loss for loss in losses.tolist() if math.isfinite(loss)), default=None)
+        steps, losses = series(run.lines, "validation_loss")
+        trained = losses[steps > 0].tolist()  # at step 0 it is the base's
+        value = min((loss for loss in trained if math.isfinite(loss)), default=None)
     if value is None:
         value = last_value(run.lines, name)
     usable = isinstance(value, int | float) and not isinstance(value, bool)

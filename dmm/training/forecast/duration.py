@@ -121,7 +121,7 @@ def estimate_duration(
     batches = ceil((data.n_val if data else 0) / VALIDATION_BATCH)
     scored = VALIDATION_BATCH * min(batches, settings["max_validation_steps"] or batches)
     guided = 2 if settings["preview_guidance"] > 1 else 1
-    validations = times_due_or_last(steps, settings["validate_every_n_steps"])
+    validations = times_due_or_last(steps, settings["validate_every_n_steps"], at_start=True)
     previews = times_due_or_last(steps, settings["preview_every_n_steps"], at_start=True)
     per_preview = clips_per_preview(settings) * settings["preview_steps"] * guided * forward
     return DurationEstimate(

@@ -85,7 +85,7 @@ def test_validation_and_previews_are_ways_forward_of_the_same_speed(inputs):
     took = estimate_duration(settings, inputs.facts, Calibration(8.0, 1, "a card"))
     forward = 8.0 / (2 * 2 * 2)  # two batches of two clips, there and back
     assert took.steps == 500 * 8.0
-    assert took.validation == 5 * 4 * 5 * forward  # five times a batch of four at five timesteps
+    assert took.validation == 6 * 4 * 5 * forward  # six times a batch of four at five timesteps
     assert took.previews == 6 * 4 * 10 * 2 * forward  # six times four clips, guided
     assert took.total == took.steps + took.validation + took.previews
 
