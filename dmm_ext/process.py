@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,9 @@ def main() -> None:
     train_util.verify_command_line_training_args(args)
     args = train_util.read_config_from_file(args, parser)
     architecture = read_architecture(Path(args.pretrained_model_name_or_path))
-    sys.exit(run(TRAINERS[architecture.kind](), args))
+    code = run(TRAINERS[architecture.kind](), args)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # leaving takes a second, in which nothing is lost
+    sys.exit(code)
 
 
 def setup_parser() -> argparse.ArgumentParser:
@@ -64,10 +67,12 @@ def run(trainer: Any, args: argparse.Namespace) -> int:
     finally:
         training_run: TrainingRun | None = getattr(trainer, "training_run", None)
         if training_run:
-            training_run.stopping.restore_signals()
+            training_run.stopping.ignore_signals()
         outcome = (training_run.outcome() if training_run else {}) | ended
         try:
             write_outcome(Path(args.output_dir), outcome)
         except DmmError as error:  # a full disk: there is no file to hold the reason
             print(f"\n{outcome['reason'] or error}", file=sys.stderr)
+        if training_run:
+            training_run.stopping.restore_signals()
     return EXIT_CODES.get(ended.get("status", ""), 0)

@@ -37,6 +37,11 @@ class Stopping:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
 
+    def ignore_signals(self) -> None:
+        """From here on ctrl-C does nothing: the run has ended, and its outcome is being written."""
+        for number in self._handlers:
+            signal.signal(number, signal.SIG_IGN)
+
     def finish_step_on_signal(self) -> None:
         """Let the first ctrl-C wait for the current step; until this call, it ends at once."""
         self._finishes_step = True

@@ -1,6 +1,7 @@
 """The real engine on a tiny checkpoint: a short run, a resume, and clips from the LoRA."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -61,6 +62,21 @@ def test_the_run_folder_says_what_made_it(run):
 def test_a_finished_run_is_not_overwritten(run, dataset, tiny_checkpoint):
     with pytest.raises(InputError, match="--resume or name another folder"):
         train("nano-cpu", dataset, tiny_checkpoint, run)
+
+
+def test_resuming_a_finished_run_writes_its_lost_records_again(
+    run, dataset, tiny_checkpoint, tmp_path, capsys
+):
+    copy = shutil.copytree(run, tmp_path / "run")
+    (copy / "RUN.md").unlink()
+    record = json.loads((copy / "run.json").read_text()) | {"status": "started"}
+    (copy / "run.json").write_text(json.dumps(record))
+    lora = train(
+        "nano-cpu", dataset, tiny_checkpoint, copy, (*SHORT, "max_train_steps=5"), resume=True
+    )
+    assert lora.read_bytes() == (run / "lora.safetensors").read_bytes()
+    assert json.loads((copy / "run.json").read_text())["status"] == "finished"
+    assert (copy / "RUN.md").is_file() and "finished already" in capsys.readouterr().err
 
 
 def test_a_resumed_run_takes_no_other_weights(run, dataset, tiny_checkpoint):

@@ -1,19 +1,26 @@
 """``dmm train --check``: find a training's problems and forecast its cost, before it starts."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from rich.console import Console
 
 from ..engine import set_up_engine
+from ..errors import DmmError
 from .engine_run import run_trainer
+from .facts import gather_facts, read_dataset_facts
 from .forecast.duration import calibrate
 from .forecast.forecast import Forecast, forecast, table
+from .presets import resolve
 from .rules.base import Finding
 from .rules.check import check_settings
 from .run_inputs import read_inputs
+from .sound_limits import sound_limits
+
+Read = TypeVar("Read")
 
 
 @dataclass(frozen=True)
@@ -21,7 +28,10 @@ class CheckReport:
     """Findings of the rules and of the forecast, errors first, and the forecast itself."""
 
     findings: tuple[Finding, ...]
-    forecast: Forecast
+    forecast: Forecast | None
+    """None if settings, dataset or base cannot be read."""
+    sound: tuple[str, ...] = ()
+    """What the base's VAE loses of the dataset's sound, or how to measure it."""
 
     @property
     def may_start(self) -> bool:
@@ -42,9 +52,11 @@ def check_run(
 
     ``timed`` trains three steps in a temporary folder to forecast the time, unless the settings
     have errors. ``vram_gb`` (GiB) is the memory of a GPU that is not in this machine. Free disk
-    space is that of ``out``, or else of the current folder. PresetError, InputError or ModelError
-    for inputs that cannot be read, EngineError if the timed steps fail.
+    space is that of ``out``, or else of the current folder. Inputs that cannot be read are findings
+    too. EngineError if the timed steps fail.
     """
+    if faults := find_faults(preset, dataset, base, settings):
+        return CheckReport(tuple(faults), None)
     inputs = read_inputs(preset, dataset, base, settings)
     findings = check_settings(inputs.settings, inputs.facts)
     speed = None
@@ -52,7 +64,31 @@ def check_run(
         speed = calibrate(inputs, partial(run_trainer, set_up_engine()))
     found = forecast(inputs.settings, inputs.facts, inputs.shapes, out or Path(), vram_gb, speed)
     findings = [*findings, *found.findings]
-    return CheckReport(tuple(sorted(findings, key=lambda f: f.severity != "error")), found)
+    ordered = sorted(findings, key=lambda f: f.severity != "error")
+    return CheckReport(tuple(ordered), found, tuple(sound_limits(dataset, base)))
+
+
+def find_faults(preset: str, dataset: Path, base: Path, settings: Sequence[str]) -> list[Finding]:
+    """All faults of inputs that cannot be read; and then the errors of the settings that can."""
+    faults: list[str] = []
+
+    def attempt(read: Callable[[], Read]) -> Read | None:
+        try:
+            return read()
+        except DmmError as error:
+            faults.append(str(error))
+            return None
+
+    resolved = attempt(lambda: resolve(preset, settings, faults))
+    data = attempt(lambda: read_dataset_facts(dataset))
+    facts = attempt(lambda: gather_facts(None, base))
+    if not faults:
+        attempt(lambda: read_inputs(preset, dataset, base, settings))
+    found = [Finding("unreadable", "error", message) for message in dict.fromkeys(faults)]
+    if not found or resolved is None or facts is None:
+        return found
+    findings = check_settings(resolved, replace(facts, dataset=data))
+    return [*found, *(finding for finding in findings if finding.severity == "error")]
 
 
 def _has_no_errors(findings: Iterable[Finding]) -> bool:
@@ -63,4 +99,7 @@ def print_report(report: CheckReport) -> None:
     """Print the findings, one per line, then the forecast as a table."""
     for finding in report.findings:
         print(finding)
-    Console().print(table(report.forecast))
+    if report.forecast:
+        Console().print(table(report.forecast))
+    for line in report.sound:
+        print(line)

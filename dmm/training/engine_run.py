@@ -18,6 +18,7 @@ from typing import Any
 
 from ..engine import engine_environment
 from ..errors import EngineError
+from .runs import ENDED
 
 TRAINER = "dmm_ext"
 POLL_S = 0.05
@@ -41,7 +42,10 @@ def run_trainer(engine: Path, run: Path, processes: int = 1) -> dict[str, Any]:
         for variables in _process_variables(processes)
     ]
     code, interrupted = _wait_with_signals(started)
+    interrupted |= code == -signal.SIGINT
     outcome = read_outcome(run)
+    if interrupted and outcome.get("status") in ENDED:  # ctrl-C came after the end
+        return outcome
     if outcome.get("status") == "interrupted" or (interrupted and not outcome):
         raise KeyboardInterrupt
     if code or not outcome:

@@ -97,15 +97,18 @@ def read_dataset_facts(dataset: Path) -> DatasetFacts:
         ) from error
 
 
-def gather_facts(dataset: Path, base: Path) -> Facts:
-    """Gather all facts of a run; InputError or ModelError, in one line, for unreadable input."""
+def gather_facts(dataset: Path | None, base: Path) -> Facts:
+    """Gather all facts of a run; InputError or ModelError, in one line, for unreadable input.
+
+    Without a dataset, its facts are unknown.
+    """
     from ..checkpoints.architecture import prediction_type, read_architecture
     from ..checkpoints.header import read_metadata
 
     shapes = read_architecture(base)
     return Facts(
         architecture=shapes.kind,
-        dataset=read_dataset_facts(dataset),
+        dataset=read_dataset_facts(dataset) if dataset else None,
         base=BaseFacts(
             prediction_type=prediction_type(base),
             format=read_metadata(base).get("dmm_format"),

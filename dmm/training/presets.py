@@ -13,7 +13,7 @@ differences only.
 import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,9 @@ PRESETS = ROOT / "presets" / "train"
 ABLATIONS = PRESETS / "ablations"
 COMPLETE_KEY = "network_module"
 """Stated (in ``base.toml``) by every preset that can be trained alone, and by no difference."""
+
+SIMILAR = 0.7
+"""Least similarity of a word that is suggested: below, suggestions are nonsense."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,12 @@ class RunSettings:
         """Settings as text, with values and where these are stated: ``clip_skip = 2 (--set)``."""
         return ", ".join(f"{key} = {toml_value(self[key])} ({self.origin(key)})" for key in keys)
 
+    def without(self, keys: Iterable[str]) -> "RunSettings":
+        """The settings with the defaults of these keys."""
+        left_out = set(keys)
+        stated = {key: value for key, value in self.stated.items() if key not in left_out}
+        return replace(self, stated=stated)
+
     def quote_stated(self, *keys: str) -> str:
         """``quote`` without the settings that are left at their default; empty if all are."""
         return self.quote(*(key for key in keys if self.states(key)))
@@ -90,16 +99,19 @@ def preset_names(folder: Path = PRESETS) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.toml") if path.stem != "base")
 
 
-def resolve(preset: str, settings: Iterable[str] = ()) -> RunSettings:
+def resolve(
+    preset: str, settings: Iterable[str] = (), faults: list[str] | None = None
+) -> RunSettings:
     """Resolve presets joined by ``+``, with ``key=value`` words on top.
 
     Every key and value is checked. PresetError, in one line, for an unknown name or key (with the
-    most similar one), a wrong type or choice, or a difference without a complete preset.
+    most similar one), a wrong type or choice, or a difference without a complete preset. With a
+    list ``faults``, faulty settings are appended to it and left out instead.
     """
     layers: list[PresetLayer] = []
     is_path = preset.endswith(".toml") and Path(preset).is_file()
     for part in [preset] if is_path else preset.split("+"):
-        found = read_layers(part)
+        found = read_layers(part, faults=faults)
         if layers and any(COMPLETE_KEY in layer.values for layer in found):
             raise PresetError(
                 f"{part!r} is a complete preset: put it first and differences after it, "
@@ -110,17 +122,19 @@ def resolve(preset: str, settings: Iterable[str] = ()) -> RunSettings:
             raise PresetError(
                 f"{part!r} states a difference only; put it on a preset, as in sdxl-24gb+{part}"
             )
-    layers.append(PresetLayer("--set", parse_settings(settings)))
+    layers.append(PresetLayer("--set", parse_settings(settings, faults)))
     stated: dict[str, Any] = {}
     for layer in layers:
         stated = {k: v for k, v in (stated | dict(layer.values)).items() if v is not None}
     return RunSettings(preset, tuple(layers), stated)
 
 
-def read_layers(name: str, above: tuple[Path, ...] = ()) -> list[PresetLayer]:
+def read_layers(
+    name: str, above: tuple[Path, ...] = (), faults: list[str] | None = None
+) -> list[PresetLayer]:
     """Read a preset by name or path as layers, the lowest first.
 
-    ``above`` are the files that extend it. PresetError as ``resolve``.
+    ``above`` are the files that extend it. PresetError and ``faults`` as ``resolve``.
     """
     path = find_preset(name, above[-1].parent if above else None)
     if path in above:
@@ -135,10 +149,12 @@ def read_layers(name: str, above: tuple[Path, ...] = ()) -> list[PresetLayer]:
     values = _flatten_tables(content, _name_in_messages(path)) | _unset_keys(
         unset, _name_in_messages(path)
     )
-    below = read_layers(base, (*above, path)) if base is not None else []
+    below = read_layers(base, (*above, path), faults) if base is not None else []
     return [
         *below,
-        PresetLayer(_name_in_messages(path), _checked_values(values, _name_in_messages(path))),
+        PresetLayer(
+            _name_in_messages(path), _checked_values(values, _name_in_messages(path), faults)
+        ),
     ]
 
 
@@ -160,10 +176,10 @@ def find_preset(name: str, beside: Path | None = None) -> Path:
     )
 
 
-def parse_settings(pairs: Iterable[str]) -> dict[str, Any]:
+def parse_settings(pairs: Iterable[str], faults: list[str] | None = None) -> dict[str, Any]:
     """Parse ``key=value`` words; ``key=`` restores the default, ``huber.start`` is huber_start.
 
-    PresetError for a word without ``=``, an unknown key or an invalid value.
+    PresetError and ``faults`` as ``resolve``.
 
     >>> parse_settings(["max_train_steps=20", "huber.start=0.2", "min_snr_gamma="])
     {'max_train_steps': 20, 'huber_start': 0.2, 'min_snr_gamma': None}
@@ -171,10 +187,11 @@ def parse_settings(pairs: Iterable[str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
-        if not equals or not key.strip():
-            raise PresetError(f"--set takes key=value; got {pair!r}")
-        values[key.strip().replace(".", "_")] = value.strip() or None
-    return _checked_values(values, "--set")
+        if equals and key.strip():
+            values[key.strip().replace(".", "_")] = value.strip() or None
+        else:
+            _report([f"--set takes key=value; got {pair!r}"], faults)
+    return _checked_values(values, "--set", faults)
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -220,26 +237,44 @@ def _unset_keys(keys: Any, place: str) -> dict[str, Any]:
     return dict.fromkeys(keys)
 
 
-def _checked_values(values: Mapping[str, Any], place: str) -> dict[str, Any]:
-    """Values parsed to their options' types; PresetError names the first fault."""
+def _checked_values(
+    values: Mapping[str, Any], place: str, faults: list[str] | None
+) -> dict[str, Any]:
+    """The values by key, parsed; faulty ones are reported and left out."""
+    good: dict[str, Any] = {}
+    found = []
+    for key, value in values.items():
+        try:
+            good[key] = _parsed(key, value)
+        except PresetError as error:
+            found.append(f"{place}: {error}")
+    _report(found, faults)
+    return good
+
+
+def _parsed(key: str, value: Any) -> Any:
+    """One value; PresetError for an unknown key, a wrong type or choice, or a key of a command."""
     options = known_options()
-    for key in values:
-        if key not in options:
-            hint = did_you_mean(key, options)
-            raise PresetError(f"{place}: no setting {key!r} in the engine or its plugin{hint}")
-        if key in STATED_ELSEWHERE:
-            raise PresetError(
-                f"{place}: {key} cannot stand in a preset; it is given by {STATED_ELSEWHERE[key]}"
-            )
-    try:
-        return {k: None if v is None else parse_value(k, v, options[k]) for k, v in values.items()}
-    except PresetError as error:
-        raise PresetError(f"{place}: {error}") from error
+    if key not in options:
+        hint = did_you_mean(key, options)
+        raise PresetError(f"no setting {key!r} in the engine or its plugin{hint}")
+    if key in STATED_ELSEWHERE:
+        raise PresetError(f"{key} cannot stand in a preset; it is given by {STATED_ELSEWHERE[key]}")
+    return None if value is None else parse_value(key, value, options[key])
+
+
+def _report(found: list[str], faults: list[str] | None) -> None:
+    """Append faults to the list, or raise the first as PresetError if there is no list."""
+    if faults is not None:
+        faults += found
+    elif found:
+        others = f" (and {len(found) - 1} more: --check lists all)" if len(found) > 1 else ""
+        raise PresetError(f"{found[0]}{others}")
 
 
 def did_you_mean(word: str, words: Iterable[str]) -> str:
     """Text that suggests the most similar word; empty if none is similar."""
-    found = difflib.get_close_matches(word, words, n=1, cutoff=0.5)
+    found = difflib.get_close_matches(word, words, n=1, cutoff=SIMILAR)
     return f"; did you mean {found[0]!r}?" if found else ""
 
 

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..checkpoints.header import read_metadata
 from ..errors import InputError, PresetError
-from .runs import newest_state, read_record, read_settings
+from .runs import ENDED, newest_state, read_record, read_run, read_settings
 
 FIXED_IN_STATES = (
     "network_module", "network_dim", "network_alpha", "network_args", "network_train_unet_only",
@@ -27,6 +28,28 @@ def state_to_resume(run: Path) -> Path:
             "--set save_every_n_steps=N"
         )
     return state
+
+
+def finished_lora(run: Path, name: str, steps: int) -> Path | None:
+    """The run's LoRA, if it has been trained for all ``steps``; None if training must go on.
+
+    The LoRA takes its name at the very end, so it shows that a run ended even if the process was
+    killed before it could record that.
+    """
+    lora = run / f"{name}.safetensors"
+    if not lora.is_file():
+        return None
+    stopped = read_run(run).status == "stopped" and newest_state(run) is None
+    trained = int(read_metadata(lora).get("ss_steps", 0))
+    return lora if trained >= steps or stopped else None
+
+
+def finished_record(run: Path, lora: Path) -> dict[str, Any]:
+    """``run.json`` of a finished run, completed by what its trainer could still record."""
+    found = read_run(run).record
+    if found.get("status") not in ENDED:
+        found = found | {"status": "finished", "reason": None}
+    return {"step": int(read_metadata(lora).get("ss_steps", 0))} | found
 
 
 def refuse_to_overwrite(run: Path) -> None:

@@ -16,7 +16,14 @@ from ..engine import set_up_engine
 from ..errors import DmmError, PresetError
 from ..files import write_text
 from .engine_run import read_outcome, run_trainer
-from .resuming import refuse_to_overwrite, resumed_record, state_to_resume
+from .lengths import total_steps
+from .resuming import (
+    finished_lora,
+    finished_record,
+    refuse_to_overwrite,
+    resumed_record,
+    state_to_resume,
+)
 from .rules.check import warnings_or_error
 from .run_inputs import read_inputs, run_record, write_engine_files
 
@@ -36,9 +43,10 @@ def train(
 
     ``settings`` are ``key=value`` words that override the preset. ``resume`` continues the newest
     state in the RUN folder up to ``max_train_steps``, counted from the first step of the run; most
-    other settings may have changed. ``from_weights`` starts from a LoRA of any rank. PresetError,
-    InputError or ModelError for inputs that cannot be trained with, EngineError if sd-scripts
-    fails. KeyboardInterrupt after ctrl-C, with a state saved if a step was finished.
+    other settings may have changed. For a run that has finished, it only writes run.json and
+    RUN.md. ``from_weights`` starts from a LoRA of any rank. PresetError, InputError or ModelError
+    for inputs that cannot be trained with, EngineError if sd-scripts fails. KeyboardInterrupt after
+    ctrl-C, with a state saved if a step was finished.
     """
     dataset, base, out = Path(dataset), Path(base), Path(out)
     from_weights = Path(from_weights) if from_weights else None
@@ -50,6 +58,15 @@ def train(
     if resume:
         if from_weights:
             raise PresetError("--resume continues with the run's weights: leave out --from-weights")
+        total = total_steps(inputs.settings, inputs.facts.dataset)
+        if lora := finished_lora(out, name, total):
+            print(
+                f"{out}: has finished already; run.json and RUN.md are written again",
+                file=sys.stderr,
+            )
+            _write_record(out, finished_record(out, lora), {})
+            _write_curve_and_card(out)
+            return lora
         state = state_to_resume(out)
         record |= resumed_record(out, state, record, inputs.settings.stated)
     else:

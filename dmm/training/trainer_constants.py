@@ -6,3 +6,5 @@ VALIDATION_BATCH = 4
 """Clips per batch; fixed, because the noise of a validation is generated per batch."""
 VALIDATION_TIMESTEPS = (100, 300, 500, 700, 900)
 """Timesteps at which a clip is scored; evenly over the schedule's 1000."""
+MOST_REG_REPEATS = 4
+"""Regularisation clips are worth using if each is seen at most so many times as often as others."""

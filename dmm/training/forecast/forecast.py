@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...checkpoints.architecture import Shapes
-from ..facts import Facts
+from ..facts import DatasetFacts, Facts
 from ..lengths import clips_per_epoch, total_steps
 from ..presets import RunSettings
-from ..rules.base import Finding, value_in_force
+from ..rules.base import Finding, uses_regularisation, value_in_force
 from .disk import DiskUse, disk_error, estimate_disk
 from .duration import Calibration, DurationEstimate, estimate_duration
 from .memory.cache import counted_step
@@ -42,6 +42,8 @@ class Forecast:
     epochs: float
     times_seen: float
     """How often each training clip is trained on."""
+    reg_times_seen: float | None
+    """How often each regularisation clip is trained on; None without any."""
     lora_modules: int
     lora_parameters: int
     disk: DiskUse
@@ -86,6 +88,7 @@ def forecast(
         clips=clips,
         epochs=epochs,
         times_seen=epochs * repeats,
+        reg_times_seen=_reg_times_seen(settings, data, epochs, repeats),
         lora_modules=counted.lora_modules,
         lora_parameters=counted.lora_parameters,
         disk=disk,
@@ -95,6 +98,15 @@ def forecast(
         duration=estimate_duration(settings, facts, calibration) if calibration else None,
         findings=tuple(filter(None, (disk_error(settings, disk, out), too_small))),
     )
+
+
+def _reg_times_seen(
+    settings: RunSettings, data: DatasetFacts, epochs: float, repeats: int
+) -> float | None:
+    """How often each regularisation clip is trained on: an epoch uses as many as training clips."""
+    if not uses_regularisation(settings, data):
+        return None
+    return epochs * max(data.reg_repeats, data.n_train * repeats / data.n_reg)
 
 
 def as_json(figures: Forecast) -> dict[str, Any]:
@@ -131,6 +143,7 @@ def rows(figures: Forecast) -> list[tuple[str, str, str]]:
     lines = [
         ("steps", f"{figures.steps:,}", f"{figures.clips:,} clips, {figures.epochs:.1f} epochs"),
         ("each training clip", f"{figures.times_seen:.1f} times", ""),
+        *_reg_row(figures),
         ("LoRA", f"{figures.lora_parameters / 1e6:.2f} M", f"{figures.lora_modules} modules"),
         ("disk", readable_size(disk.total), f"{readable_size(disk.free)} are free"),
         _files_row("  LoRA files", disk.lora_files, disk.lora_bytes),
@@ -142,6 +155,12 @@ def rows(figures: Forecast) -> list[tuple[str, str, str]]:
         *(("  not known", "", note) for note in memory.notes),
     ]
     return lines + _time_rows(figures)
+
+
+def _reg_row(figures: Forecast) -> list[tuple[str, str, str]]:
+    if figures.reg_times_seen is None:
+        return []
+    return [("each regularisation clip", f"{figures.reg_times_seen:.1f} times", "")]
 
 
 def _files_row(name: str, count: int, size: int) -> tuple[str, str, str]:

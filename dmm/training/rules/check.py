@@ -14,10 +14,10 @@ from . import engine as rules_engine
 from . import loss as rules_loss
 from . import network as rules_network
 from . import optimizer as rules_optimizer
-from . import ranges as rules_ranges
 from . import schedule as rules_schedule
 from .base import Finding, run_rules
 from .dependencies import check_dependencies
+from .ranges import RULE, out_of_range
 
 RULE_MODULES = (
     rules_engine,
@@ -32,17 +32,18 @@ RULE_MODULES = (
 def check_settings(settings: RunSettings, facts: Facts) -> list[Finding]:
     """Findings of every rule, errors first; empty if all is well.
 
-    Numbers out of range are returned alone, because other rules calculate with them.
+    Other rules see the default in place of a number out of range, because they calculate with it.
     """
-    if outside := run_rules(rules_ranges.ERRORS, "error", settings, facts):
-        return outside
+    outside = out_of_range(settings)
+    settings = settings.without(outside)
+    numbers = [Finding(RULE, "error", message) for message in outside.values()]
     errors = [
         f for module in RULE_MODULES for f in run_rules(module.ERRORS, "error", settings, facts)
     ]
     warnings = [
         f for module in RULE_MODULES for f in run_rules(module.WARNINGS, "warning", settings, facts)
     ]
-    findings = [*errors, *warnings, *check_dependencies(settings)]
+    findings = [*numbers, *errors, *warnings, *check_dependencies(settings)]
     return sorted(findings, key=lambda finding: finding.severity != "error")
 
 

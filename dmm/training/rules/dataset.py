@@ -5,6 +5,7 @@ Each rule returns a sentence with the problem and its remedy, or None.
 
 from ..facts import DatasetFacts, Facts
 from ..presets import RunSettings
+from ..trainer_constants import MOST_REG_REPEATS
 from ..values import toml_value
 from .base import (
     Rule,
@@ -225,6 +226,21 @@ def unused_regularisation(settings: RunSettings, facts: Facts) -> str | None:
     )
 
 
+def overused_regularisation(settings: RunSettings, facts: Facts) -> str | None:
+    """Report regularisation clips that are so few that the engine repeats each many times."""
+    data = facts.dataset
+    if data is None or not uses_regularisation(settings, data) or data.reg_repeats > 1:
+        return None
+    times = data.n_train / data.n_reg
+    if times <= MOST_REG_REPEATS:
+        return None
+    return (
+        f"each of {data.n_reg} regularisation clips is seen {times:.0f} times as often as a "
+        "training clip, because they are half of all clips that the engine takes; add more of "
+        "them, or set dataset_regularisation = false"
+    )
+
+
 def long_captions(settings: RunSettings, facts: Facts) -> str | None:
     """Report captions with more tokens than ``max_token_length``: sd-scripts cuts them off."""
     read = settings["max_token_length"] or PROMPT_TOKENS
@@ -275,6 +291,7 @@ WARNINGS: tuple[Rule, ...] = (
     repeats_only_move_epochs,
     regularisation_setting_without_effect,
     unused_regularisation,
+    overused_regularisation,
     long_captions,
     more_tokens_than_generation_reads,
 )

@@ -1,9 +1,7 @@
 """Range of every number that a preset may hold, where its type allows too much."""
 
 from ..engine_options import loss_weights
-from ..facts import Facts
 from ..presets import RunSettings
-from .base import Rule
 
 ABOVE_ZERO = ("huber_start", "huber_end", "huber_validation", "huber_c", "network_alpha",
               "ema_decay")  # fmt: skip
@@ -26,8 +24,11 @@ ONE_OR_MORE = (
 )  # fmt: skip
 
 
-def out_of_range(settings: RunSettings, facts: Facts) -> str | None:
-    """Report a number outside its range."""
+RULE = "out-of-range"
+
+
+def out_of_range(settings: RunSettings) -> dict[str, str]:
+    """Message for each setting whose number is outside its range."""
     bounds = (
         (ABOVE_ZERO, "above 0", lambda x: x > 0),
         ((*NOT_NEGATIVE, *loss_weights()), "0 or more", lambda x: x >= 0),
@@ -35,11 +36,9 @@ def out_of_range(settings: RunSettings, facts: Facts) -> str | None:
         (BELOW_ONE, "below 1", lambda x: x < 1),
         (ONE_OR_MORE, "1 or more", lambda x: x >= 1),
     )
-    for keys, range_, holds in bounds:
-        for key in keys:
-            if settings[key] is not None and not holds(settings[key]):
-                return f"{settings.quote(key)} is out of range: {range_} is needed"
-    return None
-
-
-ERRORS: tuple[Rule, ...] = (out_of_range,)
+    return {
+        key: f"{settings.quote(key)} is out of range: {range_} is needed"
+        for keys, range_, holds in bounds
+        for key in keys
+        if settings[key] is not None and not holds(settings[key])
+    }

@@ -4,8 +4,10 @@ import pytest
 import typer
 
 from dmm.commands.training import train
+from dmm.errors import PresetError
 from dmm.training.check_run import check_run
 from dmm.training.forecast.duration import Calibration
+from dmm.training.presets import resolve
 
 CONTRADICTION = "huber_over=timestep"
 """Whose schedule stays constant."""
@@ -42,6 +44,39 @@ def test_errors_come_first_and_no_step_is_timed_that_would_not_be_run(check, cal
     severities = [finding.severity for finding in report.findings]
     assert severities[0] == "error" and "warning" in severities
     assert not report.may_start and report.forecast.duration is None and calibrated == []
+
+
+def test_every_fault_is_reported_at_once(dataset, tmp_path, tiny_checkpoint):
+    words = [
+        "learnign_rate=1",
+        "foo.bar=1",
+        "seed=many",
+        "seed",
+        "train_batch_size=0",
+        CONTRADICTION,
+    ]
+    report = check_run("nano-cpu", tmp_path / "no-data", tiny_checkpoint, None, words)
+    shown = "\n".join(map(str, report.findings))
+    assert not report.may_start and report.forecast is None
+    for part in (
+        "did you mean 'learning_rate'", "no setting 'foo_bar'", "seed = 'many'", "got 'seed'",
+        "no-data: not a dataset", "train_batch_size = 0", "huber_over = timestep",
+    ):  # fmt: skip
+        assert part in shown
+    report = check_run("nano-cpuu", dataset, tmp_path / "no.safetensors")
+    assert [f.message.partition(";")[0] for f in report.findings] == [
+        "no preset 'nano-cpuu'", f"{tmp_path / 'no.safetensors'}: no such checkpoint or LoRA"
+    ]  # fmt: skip
+
+
+def test_training_names_the_first_fault_and_the_number_of_others():
+    with pytest.raises(PresetError, match=r"'learnign_rate'.*\(and 1 more: --check lists all\)"):
+        resolve("nano-cpu", ["learnign_rate=1", "seed=many"])
+
+
+def test_nonsense_has_no_suggestion():
+    with pytest.raises(PresetError, match=r"plugin$"):
+        resolve("nano-cpu", ["foo.bar=1"])
 
 
 @pytest.mark.parametrize(("words", "code"), [([], 0), ([CONTRADICTION], 1)])

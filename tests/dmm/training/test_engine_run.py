@@ -18,7 +18,7 @@ def run(tmp_path, monkeypatch):
         path = tmp_path / "trainer.py"
         path.write_text(f"import os, pathlib, sys, time\nrun = pathlib.Path({str(tmp_path)!r})\n")
         path.write_text(path.read_text() + script)
-        monkeypatch.setattr(engine_run, "_command", lambda _: [sys.executable, str(path)])
+        monkeypatch.setattr(engine_run, "_trainer_command", lambda _: [sys.executable, str(path)])
         return engine_run.run_trainer(tmp_path, tmp_path, processes)
 
     return run
@@ -53,6 +53,13 @@ def test_ctrl_c_before_the_trainer_listens_is_an_interruption(run):
     script = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_DFL)\n"
     with pytest.raises(KeyboardInterrupt):
         run(script + "for pid in (os.getppid(), os.getpid()): os.kill(pid, signal.SIGINT)")
+
+
+def test_ctrl_c_after_the_end_leaves_a_finished_run(run):
+    script = ends(status="finished", step=3)
+    kills = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_DFL)\n"
+    kills += "for pid in (os.getppid(), os.getpid()): os.kill(pid, signal.SIGINT)"
+    assert run(script + kills)["step"] == 3
 
 
 def test_sigterm_reaches_the_trainer_which_is_waited_for(run):

@@ -1,10 +1,18 @@
 import json
 
+import numpy as np
 import pytest
 import toml
+from safetensors.numpy import save_file
 
 from dmm.errors import InputError, PresetError
-from dmm.training.resuming import refuse_to_overwrite, resumed_record, state_to_resume
+from dmm.training.resuming import (
+    finished_lora,
+    finished_record,
+    refuse_to_overwrite,
+    resumed_record,
+    state_to_resume,
+)
 
 FACTS = {
     "base": "sdxl", "base_sha256": "a", "format": "nano", "dataset": "music",
@@ -73,3 +81,28 @@ def test_the_newest_state_is_resumed_and_half_written_ones_are_none(run):
     assert state_to_resume(run).name == "step-000010"
     with pytest.raises(InputError, match="holds a run already"):
         refuse_to_overwrite(run)
+
+
+def trained_lora(run, steps):
+    path = run / "lora.safetensors"
+    save_file({"x": np.zeros(1, np.float32)}, path, {"ss_steps": str(steps)})
+    return path
+
+
+def test_a_run_whose_lora_has_all_steps_is_finished_though_its_record_says_started(run):
+    lora = trained_lora(run, 30)
+    assert finished_lora(run, "lora", 30) == lora and finished_lora(run, "lora", 31) is None
+    record = finished_record(run, lora)
+    assert (record["status"], record["step"], record["base"]) == ("finished", 30, "sdxl")
+
+
+def test_a_run_that_stopped_early_is_finished_unless_a_state_can_go_on(run):
+    trained_lora(run, 12)
+    (run / "outcome.json").write_text(json.dumps({"status": "stopped", "step": 20}))
+    assert finished_lora(run, "lora", 30)
+    (run / "state" / "step-000020").mkdir(parents=True)
+    assert finished_lora(run, "lora", 30) is None
+
+
+def test_a_run_without_a_lora_is_not_finished(run):
+    assert finished_lora(run, "lora", 1) is None

@@ -151,6 +151,7 @@ FIRES = [
     ("regularisation-setting-without-effect", "sdxl-24gb+no-regularisation", [], NO_REG),
     ("regularisation-setting-without-effect", "sdxl-24gb", ["prior_loss_weight=0.5"], NO_REG),
     ("unused-regularisation", "sdxl-24gb", [], data(n_reg=500)),
+    ("overused-regularisation", "sdxl-24gb", [], data(n_reg=8)),
     ("long-captions", "sdxl-24gb", [], data(tokens=(20, 78))),
     ("more-tokens-than-generation-reads", "sdxl-24gb", ["max_token_length=150"], SDXL),
     ("no-intermediate-state", "sdxl-24gb", ["save_state=false"], SDXL),
@@ -180,6 +181,8 @@ QUIET = [
     ("long-captions", "sdxl-24gb", ["max_token_length=150"], data(tokens=(20, 78))),
     ("repeats-only-move-epochs", "sdxl-24gb+more-repeats", [], SDXL),
     ("unused-regularisation", "sdxl-24gb", ["dataset_repeats=3"], data(n_reg=500)),
+    ("overused-regularisation", "sdxl-24gb", [], data(n_reg=80)),
+    ("overused-regularisation", "sdxl-24gb", ["dataset_regularisation=false"], data(n_reg=8)),
     ("missing-package", "sdxl-24gb", ["optimizer_type=adamw"], replace(SDXL, packages=frozenset())),
     ("unknown-optimizer", "nano-cpu", ["optimizer_type=my.own.Optimizer"], NANO),
     ("size-not-divisible", "sdxl-24gb", [], data(sizes=frozenset({(512, 480)}))),
@@ -217,7 +220,7 @@ def test_a_rule_keeps_quiet_where_all_is_well(found, rule, preset, settings, fac
 
 def test_every_rule_is_tried():
     rules = [rule for file in RULE_MODULES for rule in (*file.ERRORS, *file.WARNINGS)]
-    names = [rule.__name__.replace("_", "-") for rule in (*ranges.ERRORS, *rules)]
+    names = [ranges.RULE, *(rule.__name__.replace("_", "-") for rule in rules)]
     rows = {row.rule for row in dependencies()}
     assert len(names) == len(set(names)) and rows.isdisjoint(names)
     assert {rule for rule, *_ in FIRES} == {*names, *rows}

@@ -1,0 +1,37 @@
+"""What a base's VAE loses of a DATASET's sound, as ``dmm data fidelity`` measured it.
+
+The measurement lies in the DATASET, so that ``dmm train --check`` can report it without the audio
+tools of ``dataset_tools``: no LoRA on this base sounds better.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..files import write_text
+
+FILE = "fidelity.json"
+
+
+def write_sound_limits(dataset: Path, base: Path, clips: int, sentences: Sequence[str]) -> None:
+    """Keep what was measured on so many ``clips`` with a base, known by its name and size."""
+    facts = {"clips": clips, "sentences": list(sentences)}
+    write_text(dataset / FILE, json.dumps(_identity(base) | facts, indent=1, ensure_ascii=False))
+
+
+def sound_limits(dataset: Path, base: Path) -> list[str]:
+    """Lines on the limits of the sound; how to measure them if that was not done with this base."""
+    try:
+        found: Mapping[str, Any] = json.loads((dataset / FILE).read_text(encoding="utf-8"))
+        if {key: found[key] for key in ("base", "bytes")} == _identity(base):
+            return [f"sound, at best: {line}" for line in found["sentences"]]
+    except (OSError, ValueError, KeyError):
+        pass
+    command = f"dmm data fidelity {dataset} --base {base} --out fidelity"
+    return [f"sound, at best: not measured with this base; hear what its VAE loses: {command}"]
+
+
+def _identity(base: Path) -> dict[str, Any]:
+    """Name and size: the hash of a full-size base takes half a minute."""
+    return {"base": base.name, "bytes": base.stat().st_size}
