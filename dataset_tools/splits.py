@@ -1,5 +1,7 @@
 """Assign whole artists, albums or tracks to train, validation or test, by a hash of their names.
 
+A hash alone would leave a few artists with splits of any size: shares of tracks and clips decide.
+
 sd-scripts can split too, but by image: windows of one track would be on both sides.
 """
 
@@ -13,6 +15,8 @@ from .sources import Track
 Split = Literal["train", "val", "test"]
 MIN_GROUPS = 3
 """Fewest groups that can be split; with fewer, the next smaller unit is the group."""
+SLACK = 2.0
+"""Factor by which a split may be larger or smaller than its share."""
 
 GROUPINGS: dict[str, Callable[[Track], str]] = {
     "artist": lambda t: f"artist {t.artist.casefold()}" if t.artist else _by_album(t),
@@ -31,6 +35,7 @@ def assign_splits(
     val: float = 0.1,
     test: float = 0.1,
     held_out: Collection[str] = (),
+    clips: Mapping[str, int] | None = None,
 ) -> tuple[dict[str, Split], str]:
     """Map track ids to splits; also return the unit of the groups: "artist", "album" or "track".
 
@@ -38,19 +43,29 @@ def assign_splits(
     its own group. If that makes fewer than three groups (a folder of one artist's music), albums
     are the groups, and then tracks; fewer than three tracks are all "train".
 
-    A group's split depends only on the seed and its name, so it stays when other groups are added,
-    except that a group is moved if train or test would be empty. ``val`` and ``test`` are shares of
-    the groups on average, not exact shares of the clips. Groups with a track in ``held_out`` go to
-    "test", whatever their hash; groups of regularisation tracks alone are "train".
+    A group's split depends on the seed and its name, so it stays when other groups are added, as
+    long as the splits have about the wanted shares of tracks and ``clips`` (by track id; 0 for a
+    track that is not trained on). Otherwise groups move until they have. Groups with a track in
+    ``held_out`` go to "test" in any case; groups of regularisation tracks alone are "train".
     """
     for grouping, group_of in GROUPINGS.items():
         groups = {track.id: group_of(track) for track in tracks}
-        own_groups = {groups[track.id] for track in tracks if not track.is_reg}
-        if len(own_groups) >= MIN_GROUPS:
-            places = _place(own_groups, seed, val, test)
-            places |= {groups[track]: "test" for track in held_out if groups[track] in own_groups}
+        own = [track.id for track in tracks if not track.is_reg]
+        if len({groups[track] for track in own}) >= MIN_GROUPS:
+            counts = {track: 1 if clips is None else clips.get(track, 0) for track in own}
+            places = place_groups(_weights(groups, counts), seed, val, test)
+            places |= {groups[track]: "test" for track in held_out if groups[track] in places}
             return {track: places.get(group, "train") for track, group in groups.items()}, grouping
     return {track.id: "train" for track in tracks}, "track"
+
+
+def _weights(groups: Mapping[str, str], clips: Mapping[str, int]) -> dict[str, float]:
+    """Each group's part of the whole: the mean of its shares of the tracks and of the clips."""
+    n_tracks, n_clips = max(1, sum(n > 0 for n in clips.values())), max(1, sum(clips.values()))
+    weights = dict.fromkeys((groups[track] for track in clips), 0.0)
+    for track, n in clips.items():
+        weights[groups[track]] += ((n > 0) / n_tracks + n / n_clips) / 2
+    return weights
 
 
 def rare_combinations(instruments: Mapping[str, Collection[str]], n: int) -> set[str]:
@@ -68,15 +83,52 @@ def rare_combinations(instruments: Mapping[str, Collection[str]], n: int) -> set
     return {track for track, combo in combos.items() if combo in rarest}
 
 
-def _place(groups: set[str], seed: int, val: float, test: float) -> dict[str, Split]:
-    position = {group: _hash_position(seed, group) for group in groups}
+def place_groups(
+    weights: Mapping[str, float], seed: int, val: float, test: float
+) -> dict[str, Split]:
+    """Place groups so that val and test have about these shares of the weight, 1 in all.
+
+    By hash alone if that keeps the shares within a factor of ``SLACK``, otherwise in the order of
+    the hashes, as many groups as come closest.
+    """
+    position = {group: _hash_position(seed, group) for group in weights}
     places: dict[str, Split] = {group: _interval(x, val, test) for group, x in position.items()}
-    order = sorted(groups, key=lambda group: (position[group], group))
-    if test > 0 and "test" not in places.values():
-        places[order[0]] = "test"
-    if val + test < 1 and "train" not in places.values():
-        places[order[-1]] = "train"
+    if _is_fair(places, weights, val, test):
+        return places
+    order = sorted(weights, key=lambda group: (position[group], group))
+    places = {group: "train" for group in order}
+    shares: tuple[tuple[Split, float], ...] = (("test", test), ("val", val))
+    for split, share in shares:
+        left = [group for group in order if places[group] == "train"]
+        taken = _closest(left, weights, share)
+        if not taken and split == "test" and share > 0:
+            taken = [min(left, key=lambda group: weights[group] or 1.0)]
+        places |= {group: split for group in taken}
     return places
+
+
+def _is_fair(
+    places: Mapping[str, Split], weights: Mapping[str, float], val: float, test: float
+) -> bool:
+    """Whether no split has far more or less than its share."""
+    found: dict[Split, float] = {"train": 0.0, "val": 0.0, "test": 0.0}
+    for group, split in places.items():
+        found[split] += weights[group]
+    wanted: dict[Split, float] = {"train": 1 - val - test, "val": val, "test": test}
+    return all(w / SLACK <= found[split] <= w * SLACK for split, w in wanted.items())
+
+
+def _closest(order: Sequence[str], weights: Mapping[str, float], share: float) -> list[str]:
+    """The groups, taken in order, whose weights come closest to a share; never all of them."""
+    taken: list[str] = []
+    total = 0.0
+    for group in order:
+        after = total + weights[group]
+        closer = weights[group] > 0 and abs(after - share) < abs(share - total)
+        if closer and len(taken) + 1 < len(order):
+            taken.append(group)
+            total = after
+    return taken
 
 
 def _interval(x: float, val: float, test: float) -> Split:

@@ -23,6 +23,7 @@ from dmm.errors import DmmError, InputError
 from dmm.files import write_text
 from dmm.workers import Workers
 
+from ..captions.edits import read_edits, with_edits
 from ..dataset import Row, content_sha256
 from ..layout import SPLITS
 from ..leaks import find_leaks
@@ -86,6 +87,7 @@ def build_dataset(
         _print_refusals(
             [r for r in placement.rejected.values() if r.start_s is None], progress.console
         )
+        rows = with_edits(rows, read_edits(out), _anchors(options))
         pulses = {clip.id: clip.pulse_s for r in records.values() for clip in r.clips}
         by_id = {track.id: track for track in tracks}
         rows += write_copies(out.resolve(), rows, by_id, pulses, options, workers)
@@ -184,12 +186,16 @@ def _write_descriptions(
     remove_strays(out, keep={f"{row['split']}/{row['id']}" for row in rows})
     tables.write_captions(out, rows)
     tables.write_manifest(out, rows)
-    tables.write_metadata(out, rows, options)
+    tables.write_metadata(out, rows, _anchors(options))
     tables.write_kohya_config(out, rows, options)
     write_text(out / "ATTRIBUTION.md", attribution(rows))
     summary = _dataset_json(options, rows, len(rejected), placement)
     write_text(out / "dataset.json", json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
     return summary
+
+
+def _anchors(options: BuildOptions) -> dict[str, str]:
+    return {split: options.anchor_for_split(split) for split in SPLITS}
 
 
 def _nothing_left(out: Path, rejected: Sequence[Rejected]) -> str:

@@ -4,7 +4,7 @@ Nothing is read or written here, and the order in which tracks were cut does not
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -53,23 +53,27 @@ def evidence_of(track: Track, record: Record | None = None) -> VoiceEvidence:
     clips = record.clips if record else []
     probabilities = tuple(c.vocal_window for c in clips if c.vocal_window is not None)
     captions = (track.caption, *track.more_captions)
-    if track.caption_origin == "rule":  # made of the file's name, which rarely mentions a voice
+    if track.caption_origin in ("rule", "title"):  # names, which rarely mention a voice
         captions = ()
     return VoiceEvidence(captions, track.tags, track.has_lyrics, track.instrumental, probabilities)
 
 
 def split_tracks(
-    tracks: Sequence[Track], options: BuildOptions, facets: Facets
+    tracks: Sequence[Track],
+    options: BuildOptions,
+    facets: Facets,
+    clips: Mapping[str, int] | None = None,
 ) -> tuple[dict[str, Split], str]:
     """Assign tracks to splits, also before any is cut; returns track id to split, and the grouping.
 
-    Rare combinations of instruments go to ``test``, if the options ask for it.
+    ``clips`` are their numbers of clips to train on, once these are known. Rare combinations of
+    instruments go to ``test``, if the options ask for it.
     """
     rare: set[str] = set()
     if options.holdout_combos:
         combos = {track.id: _instrument_combination(track, facets[track.id]) for track in tracks}
         rare = rare_combinations(combos, options.holdout_combos)
-    return assign_splits(tracks, options.seed, options.val, options.test, rare)
+    return assign_splits(tracks, options.seed, options.val, options.test, rare, clips)
 
 
 def _instrument_combination(track: Track, facets: dict[str, dict[str, float]]) -> list[str]:
@@ -88,9 +92,11 @@ def place_tracks(
     facets: Facets,
 ) -> Placement:
     """Decide for tracks that have been cut; ``prints`` are their clips' fingerprints by clip id."""
-    splits, grouping = split_tracks(tracks, options, facets)
-    placement = Placement({}, grouping)
+    placement = Placement({}, "")
     _judge_voices(placement, tracks, records)
+    clips = {track.id: _clips_to_train(placement, track, records, options) for track in tracks}
+    splits, grouping = split_tracks(tracks, options, facets, clips)
+    placement = replace(placement, grouping=grouping)
     for track in tracks:
         _place_by_voice(placement, track, splits[track.id], options)
         if options.vocals == "gate" and placement.places[track.id] not in ("reg", LEFT_OUT):
@@ -123,6 +129,22 @@ def _judge_voices(
         placement.votes[track.id] = dict(votes)
 
 
+def _wanted(placement: Placement, track: Track, options: BuildOptions) -> str:
+    """Where a track belongs by its voices: ``train``, ``reg`` or ``LEFT_OUT``."""
+    if track.is_reg:
+        return "reg"
+    probability = placement.vocal[track.id]
+    return place_track(probability, options.unsure) if options.vocals == "gate" else "train"
+
+
+def _clips_to_train(
+    placement: Placement, track: Track, records: Mapping[str, Record], options: BuildOptions
+) -> int:
+    """Number of the track's clips; 0 if it is not trained on."""
+    trained = _wanted(placement, track, options) == "train"
+    return len(records[track.id].clips) if trained else 0
+
+
 def _place_by_voice(
     placement: Placement, track: Track, split: Split, options: BuildOptions
 ) -> None:
@@ -131,9 +153,7 @@ def _place_by_voice(
     Vocal tracks of a group that is kept for validation or testing are left out.
     """
     probability = placement.vocal[track.id]
-    wanted = place_track(probability, options.unsure) if options.vocals == "gate" else "train"
-    if track.is_reg:
-        wanted = "reg"
+    wanted = _wanted(placement, track, options)
     placement.places[track.id] = split if wanted == "train" else wanted
     why = None
     if wanted == LEFT_OUT:

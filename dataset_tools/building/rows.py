@@ -17,7 +17,9 @@ from .options import BuildOptions
 from .records import ClipFacts, Record
 
 VOICE_WORD = "vocals"
-"""Added to the caption of vocal regularisation clips that does not mention a voice."""
+"""Added to captions of vocal regularisation clips that mention no voice, if words elsewhere do."""
+STATED = ("own_caption_voice", "other_caption_voice", "tag_voice", "lyrics", "instrumental_flag")
+"""Labelling functions whose vote for a voice is a person's statement, not a guess from sound."""
 
 
 def track_rows(
@@ -26,7 +28,11 @@ def track_rows(
     """Yield a row for every clip of a track that is kept; the track's captions alternate."""
     captions = (track.caption, *track.more_captions)
     is_vocal = placement.places[track.id] == "reg" and placement.vocal[track.id] > 0.5
-    fields = [_caption_fields(c, facets[track.id], options, is_vocal=is_vocal) for c in captions]
+    is_stated = is_vocal and _states_voice(track, placement)
+    fields = [
+        _caption_fields(c, facets[track.id], options, is_vocal=is_vocal, names_voice=is_stated)
+        for c in captions
+    ]
     for clip in record.clips:
         if clip.id not in record.left_out:
             number = window_number(clip.id) % len(captions)
@@ -36,16 +42,30 @@ def track_rows(
             }
 
 
+def _states_voice(track: Track, placement: Placement) -> bool:
+    """Whether truth, captions, tags, lyrics or a flag say that the track has a voice.
+
+    The classifier alone may be wrong, and a wrong word in a caption would be learnt.
+    """
+    votes = placement.votes.get(track.id, {})
+    return track.truth is not None or any(votes.get(name, 0) > 0 for name in STATED)
+
+
 def _caption_fields(
-    raw: str, facets: Mapping[str, Mapping[str, float]], options: BuildOptions, *, is_vocal: bool
+    raw: str,
+    facets: Mapping[str, Mapping[str, float]],
+    options: BuildOptions,
+    *,
+    is_vocal: bool,
+    names_voice: bool,
 ) -> dict[str, Any]:
-    """The caption of a clip with its tokens and changes; that of a vocal clip names a voice."""
+    """The caption of a clip with its tokens and changes; with ``names_voice`` it names a voice."""
     anchor = options.anchor_for_split("reg" if is_vocal else "train")
     keep_voice = is_vocal or options.vocals == "keep"
     caption, tokens, changes = prepare_caption(
         raw, anchor, keep_voice=keep_voice, reduce=options.reduces_to_descriptors, facets=facets
     )
-    if is_vocal and not voice_mentions(caption, load_lexicon()):
+    if names_voice and not voice_mentions(caption, load_lexicon()):
         named = f"{caption}, {VOICE_WORD}"
         changes = [*changes, Change("voice named", caption, named)]
         caption, tokens = named, count_tokens(full_prompt(anchor, named))

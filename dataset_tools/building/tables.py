@@ -1,7 +1,7 @@
 """Write the files that describe a dataset: manifest, captions, refusals, sd-scripts' config."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from dmm.files import whole_file, write_text
 from ..captions.clean import SEPARATOR, caption_prefix, full_prompt
 from ..layout import SPLITS
 from ..manifest_schema import SCHEMA
+from ..regularisation import too_few_reg
 from ..sources import Rejected
 from .options import BuildOptions
 
@@ -36,7 +37,9 @@ def write_captions(folder: Path, rows: Sequence[dict[str, Any]]) -> None:
             write_text(path, text)
 
 
-def write_metadata(folder: Path, rows: Sequence[dict[str, Any]], options: BuildOptions) -> None:
+def write_metadata(
+    folder: Path, rows: Sequence[dict[str, Any]], anchors: Mapping[str, str]
+) -> None:
     """Write each split's ``metadata.jsonl``, for ``load_dataset("imagefolder", data_dir=...)``.
 
     The library ignores a single file above the splits without a warning (datasets 5.2): images
@@ -44,8 +47,7 @@ def write_metadata(folder: Path, rows: Sequence[dict[str, Any]], options: BuildO
     """
     for split in SPLITS:
         clips = [row for row in rows if row["split"] == split]
-        anchor = options.anchor_for_split(split)
-        texts = [(f"{row['id']}.png", full_prompt(anchor, row["caption"])) for row in clips]
+        texts = [(f"{row['id']}.png", full_prompt(anchors[split], row["caption"])) for row in clips]
         path = folder / split / "metadata.jsonl"
         if texts:
             _write_jsonl(path, [{"file_name": name, "text": text} for name, text in texts])
@@ -71,9 +73,11 @@ def write_kohya_config(folder: Path, rows: Sequence[dict[str, Any]], options: Bu
 def kohya_config(options: BuildOptions, n_train: int, n_reg: int) -> str:
     """Compose ``dataset.toml``, without batch size and validation, which the trainer sets.
 
-    sd-scripts uses one regularisation clip for every training clip and ignores the rest. Training
-    clips are therefore repeated until all regularisation clips are used.
+    sd-scripts uses one regularisation clip for every training clip, and repeats or ignores some to
+    get there. Training clips are therefore repeated until all regularisation clips are used; so few
+    regularisation clips that each would be seen far too often are left out.
     """
+    too_few = too_few_reg(n_train, n_reg, options.reg_repeats)
     repeats = options.repeats or max(1, ceil(n_reg * options.reg_repeats / max(1, n_train)))
     fmt = load_format(options.format)
     lines = [
@@ -94,7 +98,9 @@ def kohya_config(options: BuildOptions, n_train: int, n_reg: int) -> str:
         "enable_bucket = false",
         *_subset_lines("train", options.anchor_for_split("train"), repeats),
     ]
-    if n_reg:
+    if too_few:
+        lines += ["", f"# reg/ is not used: {too_few}."]
+    elif n_reg:
         lines += [
             *_subset_lines("reg", options.anchor_for_split("reg"), options.reg_repeats),
             "is_reg = true",

@@ -13,6 +13,7 @@ from typing import Any
 from ..captions.clean import SEPARATOR, caption_prefix
 from ..dataset import Dataset
 from ..finding import REBUILD, Finding
+from ..regularisation import too_few_reg
 
 FILE = "dataset.toml"
 REMEDY = f"{REBUILD}, or mend the line"
@@ -40,7 +41,7 @@ def check_config(dataset: Dataset) -> Iterator[Finding]:
     except (TypeError, AttributeError, ValueError):
         yield Finding("config", FILE, "not laid out as sd-scripts wants it", REMEDY)
     else:
-        for what in [*_wrong_folders(dataset.folder, subsets), *_wrong_values(dataset, subsets)]:
+        for what in [*_wrong_folders(dataset, subsets), *_wrong_values(dataset, subsets)]:
             yield Finding("config", FILE, what, REMEDY)
 
 
@@ -55,10 +56,11 @@ def _subsets(config: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _wrong_folders(folder: Path, subsets: list[dict[str, Any]]) -> Iterator[str]:
+def _wrong_folders(dataset: Dataset, subsets: list[dict[str, Any]]) -> Iterator[str]:
     """Yield the faults of the folders that ``dataset.toml`` trains on."""
-    named = [str(subset.get("image_dir", "")) for subset in subsets]
-    has_reg = any((folder / "reg").glob("*.png"))
+    folder, named = dataset.folder, [str(subset.get("image_dir", "")) for subset in subsets]
+    n_train, n_reg = (len(list((folder / name).glob("*.png"))) for name in ("train", "reg"))
+    has_reg = n_reg > 0
     for name in named:
         if Path(name).is_absolute():
             yield f"image_dir {name!r} is absolute: the dataset could not be moved"
@@ -68,7 +70,8 @@ def _wrong_folders(folder: Path, subsets: list[dict[str, Any]]) -> Iterator[str]
             yield f"image_dir {name!r} is no folder of the dataset to train on"
     if "train" not in named:
         yield "no subset for train/"
-    if has_reg and "reg" not in named:
+    repeats = dataset.built["options"].get("reg_repeats") or 1
+    if has_reg and "reg" not in named and not too_few_reg(n_train, n_reg, repeats):
         yield "no subset for reg/, which has images"
     if not has_reg and "reg" in named and (folder / "reg").is_dir():
         yield "a subset for reg/, which has no images"

@@ -1,4 +1,4 @@
-"""The commands ``dmm data captions diff`` and ``stats``: what the caption rules change."""
+"""The commands ``dmm data captions``: what the rules change, and editing captions as a table."""
 
 import itertools
 import json
@@ -19,7 +19,9 @@ from ..captions.history import History, histories, word_edits
 from ..captions.lexicon import FACETS
 
 app = typer.Typer(
-    help="Show what the caption rules change.", no_args_is_help=True, add_completion=False
+    help="Show what the caption rules change; edit captions.",
+    no_args_is_help=True,
+    add_completion=False,
 )
 
 table_option = partial(typer.Option, rich_help_panel="For a table")
@@ -121,5 +123,43 @@ def _table(facts: dict[str, dict[str, Any]]) -> Table:
     return table
 
 
-for command in (diff, stats):
-    add_command(app, command)
+def export(
+    dataset: Annotated[Path, typer.Argument(help="Dataset folder.")],
+    out: Annotated[
+        Path | None, typer.Option(help="CSV file to write.", show_default="standard output")
+    ] = None,
+) -> None:
+    """Write the captions of all clips as a CSV table (id, caption, origin), to edit and import.
+
+    Example: dmm data captions export data/mine --out captions.csv
+    """
+    from dmm.files import write_text
+
+    from ..captions.edits import captions_table
+    from ..dataset import read_dataset
+
+    table = captions_table(read_dataset(dataset).rows)
+    if out is None:
+        print(table, end="")
+    else:
+        write_text(out, table)
+        print(out)
+
+
+def import_(
+    dataset: Annotated[Path, typer.Argument(help="Dataset folder.")],
+    table: Annotated[Path, typer.Argument(help="CSV table with the columns id and caption.")],
+) -> None:
+    """Use the captions of an edited table in a dataset, also after it is built again.
+
+    Captions that were changed are kept in the dataset's captions.csv.
+
+    Example: dmm data captions import data/mine captions.csv
+    """
+    from ..building.import_captions import import_captions
+
+    print(f"{dataset}: {import_captions(dataset, table)} captions changed")
+
+
+for command, name in ((diff, None), (stats, None), (export, None), (import_, "import")):
+    add_command(app, command, name)

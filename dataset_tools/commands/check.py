@@ -21,20 +21,25 @@ def check(
 ) -> None:
     """Check a dataset: files, captions, splits, leaks, and settings that sd-scripts misreads.
 
-    Prints one line for each fault. The exit code is 1 if there is any.
+    Prints one line for each fault; without any, a warning for what will train or score badly. The
+    exit code is 1 if there is any fault.
 
     Example: dmm data check data/mine
     """
     from dmm.progress import progress_bar
 
-    from ..inspection.check import check_dataset, count_clips
+    from ..inspection.check import check_dataset, count_clips, dataset_warnings
 
     with progress_bar("checking", count_clips(dataset)) as advance:
         findings = check_dataset(dataset, advance)
+    warnings = [] if findings else dataset_warnings(dataset)
     if as_json:
-        print(json.dumps([asdict(finding) for finding in findings], indent=1, ensure_ascii=False))
+        both = [*findings, *(Finding("warning", dataset.name, line, "") for line in warnings)]
+        print(json.dumps([asdict(one) for one in both], indent=1, ensure_ascii=False))
     else:
         print("\n".join(_lines(findings)) or f"{dataset}: no fault found")
+        for line in warnings:
+            print(f"warning: {line}")
     if findings:
         raise typer.Exit(1)
 

@@ -79,6 +79,7 @@ def _count_table(facts: dict[str, Any]) -> Any:
 
     table = Table("\n", "", box=None)
     groups = {name: facts["facets"][name] for name in facts["facets"]}
+    groups |= {"caption words": facts["words"]}
     groups |= {"licence": facts["licences"], "source": facts["sources"]}
     groups |= {"caption from": facts["caption_origins"], "refused": facts["rejected"]}
     for name, values in groups.items():

@@ -14,7 +14,8 @@ from ..checks.config import check_config
 from ..checks.files import check_clip_files, check_folders
 from ..checks.manifest import check_manifest
 from ..checks.voices import check_voices
-from ..dataset import Dataset, read_built, read_manifest
+from ..dataset import Dataset, read_built, read_dataset, read_manifest
+from ..fairness import fairness_warnings
 from ..finding import REBUILD, Finding
 from ..layout import BUILD_FOLDER
 from ..leaks import find_leaks
@@ -42,6 +43,12 @@ def check_dataset(folder: Path, advance: Callable[[int], None] | None = None) ->
     if any(finding.kind == "manifest" for finding in faults):
         return faults
     return faults + list(_check_all(Dataset(folder, built, fmt, rows), advance))
+
+
+def dataset_warnings(folder: Path) -> list[str]:
+    """Reasons to expect bad training or scores of a dataset without faults."""
+    dataset = read_dataset(folder)
+    return fairness_warnings(dataset.rows, dataset.built["options"])
 
 
 def count_clips(folder: Path) -> int:

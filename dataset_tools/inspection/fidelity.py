@@ -23,12 +23,13 @@ from dmm.files import sha256_file, write_text
 from dmm.progress import progress_bar
 from dmm.sound.audio import read_audio
 from dmm.sound.loudness import loudness_lufs
+from dmm.training.sound_limits import write_sound_limits
 
 from ..dataset import read_built
 from ..sources import Sound
 from .base_vae import MelImage, Vae, load_vae
 from .fidelity_page import ClipStages, render_page
-from .fidelity_summary import expectations
+from .fidelity_summary import expectations, vae_sentences
 
 SCHEMA = 1
 """Version of fidelity.json; increased when a key changes its meaning."""
@@ -53,12 +54,13 @@ class Loss:
 
 
 def measure_fidelity(
-    dataset: Path, base: Path | None, out: Path, clips: int = 12, seed: int = 0
+    dataset: Path, base: Path | None, out: Path | None, clips: int = 12, seed: int = 0
 ) -> dict[str, Any]:
     """Write ``fidelity.json`` and ``fidelity.html`` into ``out``; returns the JSON's content.
 
-    ``seed`` chooses the ``clips`` test clips. InputError without a test split with sound,
-    ModelError for a base that is no SD 1.5 or SDXL checkpoint.
+    ``seed`` chooses the ``clips`` test clips. What a base loses is kept in the dataset too, for
+    ``dmm train --check``; without ``out`` nothing else is written. InputError without a test split
+    with sound, ModelError for a base that is no SD 1.5 or SDXL checkpoint.
     """
     built, fmt = read_built(dataset)
     channels = 2 if built["options"].get("stereo") else 1
@@ -76,6 +78,10 @@ def measure_fidelity(
             advance()
     report = _report_json(dataset, base, fmt, seed, len(found), measured)
     report["expect"] = expectations(report)
+    if base:
+        write_sound_limits(dataset, base, len(measured), vae_sentences(report))
+    if out is None:
+        return report
     write_text(out / "fidelity.json", json.dumps(report, indent=1, ensure_ascii=False) + "\n")
     write_text(out / "fidelity.html", render_page(report, measured, fmt))
     return report

@@ -39,6 +39,13 @@ def expectations(report: dict[str, Any]) -> list[str]:
     return sentences
 
 
+def vae_sentences(report: dict[str, Any]) -> list[str]:
+    """The sentences on the base's VAE, and on a format that the base was not made for."""
+    return [
+        line for line in expectations(report) if line.startswith(("After the VAE", "This base"))
+    ]
+
+
 def _vae_sentence(vae: dict[str, Any], image: dict[str, Any]) -> str:
     psnr = vae["image_psnr_db"]["mean"]
     if psnr >= SHARP_PSNR_DB:

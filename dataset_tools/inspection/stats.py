@@ -1,6 +1,7 @@
 """Statistics of a dataset: clips, hours, facets, sound, voices: ``dmm data stats DATASET``."""
 
 import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ BINS = 24
 """Bars of a histogram."""
 TOP = 12
 """Most values of a facet on the page."""
+WORD, MOST_WORDS = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*"), 30
 LIKELY = 0.5
 """A track has a facet's value from this probability on."""
 MEASURES: dict[str, tuple[str, str, tuple[float, float] | None]] = {
@@ -54,6 +56,7 @@ def dataset_statistics(folder: Path) -> dict[str, Any]:
         "facets": count_facets(rows),
         "measures": {name: distribution(rows, name) for name in MEASURES},
         "evidence": _votes_on_voices(rows),
+        "words": caption_words(rows),
         "caption_origins": _count(row["caption_origin"] for row in rows),
         "sources": _count(row["source"] for row in rows),
         "licences": _count(row["licence"] or "unknown" for row in rows),
@@ -116,9 +119,17 @@ def count_facets(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
     return {facet: _count(counted[facet].elements()) for facet in order if counted[facet]}
 
 
+def caption_words(rows: Sequence[Row]) -> dict[str, int]:
+    """Count the clips whose caption has each word, for the most common ones."""
+    counted: Counter[str] = Counter()
+    for row in rows:
+        counted.update(set(WORD.findall(row["caption"].lower())))
+    return dict(list(_count(counted.elements()).items())[:MOST_WORDS])
+
+
 def _votes_on_voices(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
-    """For every labelling function, count the tracks by its vote; "silent" is no opinion."""
-    words = {1: "vocal", -1: "instrumental", 0: "silent"}
+    """For every labelling function, count the tracks by its vote."""
+    words = {1: "vocal", -1: "instrumental", 0: "no opinion"}
     counted: dict[str, Counter[str]] = defaultdict(Counter)
     first = {row["track"]: row["vocal_evidence"] for row in reversed(rows)}
     for text in first.values():

@@ -11,7 +11,8 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float
 
-CaptionOrigin = Literal["sidecar", "tags", "rule", "truth", "table"]
+CaptionOrigin = Literal["sidecar", "tags", "title", "rule", "truth", "table", "edited"]
+"""Where a caption comes from; ``rule`` is the file's name."""
 Sound = Float[np.ndarray, "channels samples"]
 Stream = Callable[[int, int], Iterable[np.ndarray]]
 

@@ -1,8 +1,8 @@
 """Source ``folder``, any audio files: ``dmm data build --source folder --input DIR``.
 
 A file's caption comes from the first of these that exists: a file ``NAME.txt`` beside it (UTF-8),
-its tags, its own and its folders' names. Example: ``wesnoth/battle.ogg`` with the tag
-genre=Orchestral has the caption "orchestral", origin "tags".
+its tags, the title in its tags, its own and its folders' names. Example: ``wesnoth/battle.ogg``
+with the tag genre=Orchestral has the caption "orchestral", origin "tags".
 """
 
 import re
@@ -22,10 +22,16 @@ from .files import (
     source_folder,
     stays_inside,
 )
-from .tags import file_has_lyrics, read_tags, tag_caption
+from .tags import file_has_lyrics, file_title, read_tags, tag_caption
 
-NAMELESS = {"music", "audio", "sound", "sounds", "songs", "tracks", "untitled", "media"}
+NAMELESS = {
+    "music", "audio", "sound", "sounds", "songs", "tracks", "untitled", "media",
+}  # fmt: skip
 """Folder and file names that do not describe music."""
+WORDLESS = re.compile(
+    r"\b((track|music|audio|sound) ?\d+|track|v\d+|final|master|remaster(ed)?|mix ?down|\d+kbps)\b"
+)
+"""Words of names that do not describe music."""
 NO_ARTIST = {"various artists", "various", "unknown artist", "unknown", "va", "n/a"}
 
 
@@ -69,7 +75,7 @@ def _track(path: Path, root: Path, licence: str | None) -> Track | Rejected:
         caption_origin=origin,
         sha256=sha256,
         stream=file_stream(path),
-        title=first.get("title"),
+        title=file_title(tags, path.stem),
         artist=named_artist(first.get("artist")),
         album=first.get("album"),
         licence=first.get("licence", licence),
@@ -90,6 +96,8 @@ def _caption(path: Path, root: Path, tags: dict[str, list[str]]) -> tuple[str, C
         return text, "sidecar"
     if text := tag_caption(tags):
         return text, "tags"
+    if title := file_title(tags, path.stem):
+        return title, "title"
     return name_caption(display_path(path, root)), "rule"
 
 
@@ -109,5 +117,5 @@ def _name_words(part: str) -> str:
     """The words of a file's or folder's name, without numbers and words such as "final"."""
     part = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", part)  # camelCase
     part = re.sub(r"[_\W]+", " ", part).lower()
-    part = re.sub(r"\b(track ?\d*|v\d+|final|master|remaster(ed)?|mix ?down|\d+kbps)\b", " ", part)
+    part = WORDLESS.sub(" ", part)
     return " ".join(word for word in part.split() if not word.isdigit())

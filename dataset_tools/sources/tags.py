@@ -1,6 +1,7 @@
 """Read an audio file's tags in any format under common names, and make a caption of them."""
 
 import re
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,10 @@ FREE_NAMES = {
 LYRICS = re.compile(r"USLT|SYLT|©lyr|(TXXX:|----:.*:|^).*lyric(?!ist)", re.IGNORECASE)
 """Keys of lyrics in ID3, MP4 and Vorbis comments."""
 NO_LYRICS_LINES = {"instrumental", "no lyrics", "no vocals", "no vocal", "none", "n a"}
-MEANINGLESS_WORDS = {"other", "unknown", "misc", "none", "genre", "music", "soundtrack"}
+MEANINGLESS_WORDS = {
+    "other", "unknown", "misc", "none", "genre", "music", "soundtrack", "game", "games",
+    "game music", "video game", "video game music",
+}  # fmt: skip
 NO_DESCRIPTION = re.compile(
     r"https?:|www\.|\.(com|org|net)\b|@|©|copyright|licen[cs]e|all rights|\b(encoded|ripped|"
     r"downloaded|visit|encoder|lame|exact audio copy|created with|made with|converted)\b",
@@ -103,10 +107,19 @@ def _distinct_nonempty(texts: list[str]) -> list[str]:
     return list(dict.fromkeys(stripped for text in texts if (stripped := text.strip())))
 
 
-def tag_caption(tags: dict[str, list[str]]) -> str | None:
-    """Join genre, mood, instruments, tempo, description and comment with commas.
+def file_title(tags: dict[str, list[str]], stem: str) -> str | None:
+    """The title in a file's tags; of several, the one most like the file's name.
 
-    The title is used only if no other tag describes the sound; None if it is missing too.
+    >>> file_title({"title": ["Living Caves", "Crossroads", "Icy Lands"]}, "hr3-icyland")
+    'Icy Lands'
+    """
+    titles = tags.get("title", [])
+    likeness = [SequenceMatcher(None, stem.lower(), title.lower()).ratio() for title in titles]
+    return titles[likeness.index(max(likeness))] if titles else None
+
+
+def tag_caption(tags: dict[str, list[str]]) -> str | None:
+    """Join genre, mood, instruments, tempo, description and comment; None without any of them.
 
     >>> tag_caption({"genre": ["Orchestral"], "mood": ["Epic"], "bpm": ["120.4"], "title": ["X"]})
     'orchestral, epic, 120 bpm'
@@ -117,7 +130,7 @@ def tag_caption(tags: dict[str, list[str]]) -> str | None:
     words = [w for w in words if w not in MEANINGLESS_WORDS] + _tempo_words(tags.get("bpm", []))
     words += [text for text in tags.get("description", []) if _describes(text)]
     words += [text for text in tags.get("comment", []) if _describes(text)]
-    return ", ".join(dict.fromkeys(words)) or next(iter(tags.get("title", [])), None)
+    return ", ".join(dict.fromkeys(words)) or None
 
 
 def _lowercase_words(values: list[str]) -> list[str]:

@@ -1,7 +1,9 @@
 """Splits by artist, album or track."""
 
+import pytest
+
 from dataset_tools.sources import Track
-from dataset_tools.splits import assign_splits
+from dataset_tools.splits import assign_splits, place_groups
 
 
 def track(n, artist=None, album=None):
@@ -52,3 +54,37 @@ def test_one_artist_is_split_by_album_and_one_album_by_track():
 
 def test_two_tracks_are_both_for_training():
     assert assign_splits([track(1), track(2)])[0] == {"t1": "train", "t2": "train"}
+
+
+GAMES = [("Savino", 4), ("Lewis", 9), ("Epplin", 10), ("Domina", 2), ("Zik", 3), ("Sectoid", 5)]
+"""Artists and their numbers of tracks, as of the music of five games."""
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_few_artists_leave_fair_shares_of_tracks_and_clips(seed):
+    tracks, clips = [], {}
+    for artist, n in GAMES:
+        for _ in range(n):
+            tracks.append(track(len(tracks), artist))
+            clips[tracks[-1].id] = 5 if artist == "Epplin" else 10
+    splits, grouping = assign_splits(tracks, seed, val=0.15, test=0.15, clips=clips)
+    assert grouping == "artist"
+    for split in ("val", "test"):
+        own = [name for name, place in splits.items() if place == split]
+        assert 0.05 < len(own) / len(tracks) < 0.33
+        assert 0.05 < sum(clips[name] for name in own) / sum(clips.values()) < 0.33
+
+
+def test_one_large_artist_does_not_go_to_the_test_split():
+    weights = {"large": 0.8, "a": 0.1, "b": 0.05, "c": 0.05}
+    for seed in range(30):
+        places = place_groups(weights, seed, 0.1, 0.1)
+        assert places["large"] == "train" and "test" in places.values()
+
+
+def test_tracks_that_are_not_trained_on_do_not_fill_the_test_split():
+    tracks = [track(n) for n in range(20)]
+    clips = {t.id: 0 if n < 10 else 8 for n, t in enumerate(tracks)}
+    for seed in range(20):
+        splits, _ = assign_splits(tracks, seed, test=0.2, clips=clips)
+        assert any(splits[name] == "test" for name, n in clips.items() if n)

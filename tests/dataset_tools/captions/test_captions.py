@@ -73,12 +73,12 @@ def test_tags_of_mp3_m4a_and_wav_are_read(music):
     "comment", ["Visit https://x.example", "00000A2B 0000", "Encoded by me", "(c) copyright 2010"]
 )
 def test_comments_about_the_file_are_no_caption(comment):
-    assert tag_caption({"comment": [comment], "title": ["Sunrise"]}) == "Sunrise"
+    assert tag_caption({"comment": [comment], "title": ["Sunrise"]}) is None
 
 
-def test_the_title_is_used_only_when_nothing_describes_the_sound():
+def test_a_genre_that_describes_no_sound_is_no_caption():
     assert tag_caption({"genre": ["Jazz/Funk"], "title": ["Sunrise"]}) == "jazz, funk"
-    assert tag_caption({"genre": ["Other"]}) is None
+    assert tag_caption({"genre": ["Other", "Game"]}) is None
 
 
 def test_hidden_files_are_left_out_and_the_order_is_by_path(music):

@@ -9,6 +9,7 @@ import pytest
 from dataset_tools.building import tables
 from dataset_tools.building.options import BuildOptions
 from dataset_tools.dataset import content_sha256
+from dataset_tools.layout import SPLITS
 from dmm.codec.image import write_image
 from dmm.codec.mel import encode, load_format
 from dmm.files import sha256_file
@@ -69,7 +70,9 @@ def write_all(folder, rows, options=OPTIONS):
     """Write the files of a dataset but for pictures and sounds, as the build does."""
     tables.write_captions(folder, rows)
     tables.write_manifest(folder, rows)
-    tables.write_metadata(folder, rows, options)
+    tables.write_metadata(
+        folder, rows, {split: options.anchor_for_split(split) for split in SPLITS}
+    )
     tables.write_kohya_config(folder, rows, options)
     tables.write_rejected(folder, [])
     resolved = options.resolved()

@@ -11,6 +11,7 @@ from dmm.codec.image import write_image
 from dmm.codec.mel import encode, load_format
 from dmm.errors import InputError
 from dmm.sound.audio import write_audio
+from dmm.training.sound_limits import sound_limits
 
 FMT = load_format("nano")
 
@@ -119,3 +120,11 @@ def test_a_base_of_another_format_is_reported():
     report = {"format": {"name": "sdxl-512", "fmax": 20000.0}, "base_format": "nano"}
     report |= {"stages": {"image": stage, "vae": stage}, "energy_above_fmax": {"mean": 0.0}}
     assert any("made for pictures of format 'nano'" in s for s in expectations(report))
+
+
+def test_what_a_base_loses_is_kept_for_the_check_of_a_training(dataset, tiny_checkpoint):
+    (line,) = sound_limits(dataset, tiny_checkpoint)
+    assert "not measured with this base" in line and "dmm data fidelity" in line
+    measure_fidelity(dataset, tiny_checkpoint, None, clips=1)
+    (line,) = sound_limits(dataset, tiny_checkpoint)
+    assert line.startswith("sound, at best: After the VAE") and "Loudness" in line

@@ -26,8 +26,8 @@ def test_clips_hours_and_tracks_are_counted_by_split(dataset):
 
 def test_evidence_counts_tracks_by_vote(dataset):
     assert dataset_statistics(dataset)["evidence"] == {
-        "own caption": {"vocal": 2, "instrumental": 5, "silent": 0},
-        "tags": {"vocal": 0, "instrumental": 0, "silent": 7},
+        "own caption": {"vocal": 2, "instrumental": 5, "no opinion": 0},
+        "tags": {"vocal": 0, "instrumental": 0, "no opinion": 7},
     }
 
 

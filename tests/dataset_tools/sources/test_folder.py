@@ -3,6 +3,7 @@
 import os
 import unicodedata
 
+import mutagen
 import pytest
 
 from dataset_tools.sources import Rejected, SourceRequest, Track
@@ -133,3 +134,17 @@ def test_lyrics_in_tags_are_evidence(music):
         False,
         None,
     ]
+
+
+def test_a_title_is_the_caption_where_no_tag_describes_the_sound(music):
+    path = music("hr3-icyland.flac", 1.0)
+    file = mutagen.File(path)
+    file["genre"], file["title"] = "Game", ["Living Caves", "Icy Lands"]
+    file.save()
+    (track,) = found(music)[0].values()
+    assert (track.caption, track.caption_origin, track.title) == ("Icy Lands", "title", "Icy Lands")
+
+
+def test_a_numbered_file_is_named_by_its_folder(music):
+    music("blupi/music000.wav", 1.0)
+    assert found(music)[0]["blupi/music000.wav"].caption == "blupi"

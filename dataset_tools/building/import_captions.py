@@ -1,0 +1,53 @@
+"""Import edited captions into a finished DATASET: ``dmm data captions import``."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dmm.errors import InputError
+from dmm.files import write_text
+
+from ..augmentation.augmented_caption import augmented_caption
+from ..captions.edits import read_captions, read_edits, with_edits, write_edits
+from ..dataset import Dataset, content_sha256, read_dataset
+from ..layout import SPLITS
+from . import tables
+
+
+def import_captions(folder: Path, table: Path) -> int:
+    """Write the captions of a CSV table that differ into a DATASET; returns their number.
+
+    Augmented copies of a clip follow it. InputError for a table or a clip that does not belong to
+    the dataset; then nothing is written.
+    """
+    dataset = read_dataset(folder)
+    wanted, now = read_captions(table), {row["id"]: row["caption"] for row in dataset.rows}
+    if unknown := [clip for clip in wanted if clip not in now]:
+        raise InputError(f"{table}: no clip {unknown[0]!r} in {folder}; export its captions again")
+    edits = {clip: caption for clip, caption in wanted.items() if caption != now[clip]}
+    if edits:
+        write_edits(folder, read_edits(folder) | edits)
+        _write(dataset, edits | _of_copies(dataset, edits))
+    return len(edits)
+
+
+def _of_copies(dataset: Dataset, edits: Mapping[str, str]) -> dict[str, str]:
+    """Captions of augmented copies of edited clips, unless they were edited themselves."""
+    return {
+        row["id"]: augmented_caption(edits[row["parent"]], json.loads(row["augmentation"]))
+        for row in dataset.rows
+        if row["parent"] in edits and row["id"] not in edits
+    }
+
+
+def _write(dataset: Dataset, edits: Mapping[str, str]) -> None:
+    """Write everything that holds captions; ``dataset.json`` last, as a build does."""
+    folder, built = dataset.folder, dict[str, Any](dataset.built)
+    anchors = {split: dataset.anchor_for_split(split) for split in SPLITS}
+    rows = with_edits(dataset.rows, edits, anchors)
+    tables.write_captions(folder, rows)
+    tables.write_manifest(folder, rows)
+    tables.write_metadata(folder, rows, anchors)
+    built["content_sha256"] = content_sha256(rows)
+    write_text(folder / "dataset.json", json.dumps(built, indent=1, ensure_ascii=False) + "\n")

@@ -1,0 +1,65 @@
+import json
+
+import pytest
+
+from dataset_tools.building.build import build_dataset
+from dataset_tools.building.import_captions import import_captions
+from dataset_tools.building.options import BuildOptions
+from dataset_tools.captions.edits import captions_table, read_captions
+from dataset_tools.dataset import content_sha256, read_dataset
+from dataset_tools.inspection.check import check_dataset
+from dmm.errors import InputError
+
+OPTIONS = BuildOptions(source="minimidi", format="nano", augment=("gain",), test=0.2, val=0.0)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("edits") / "data"
+    build_dataset(folder, OPTIONS, count=5, jobs=1)
+    return folder
+
+
+def captions(folder):
+    return {row["id"]: (row["caption"], row["caption_origin"]) for row in read_dataset(folder).rows}
+
+
+def test_an_edited_caption_is_used_checked_and_survives_a_new_build(built, tmp_path):
+    row = next(r for r in read_dataset(built).rows if r["split"] == "train" and not r["parent"])
+    table = tmp_path / "captions.csv"
+    text = captions_table(read_dataset(built).rows)
+    table.write_text(text.replace(f'{row["id"]},"{row["caption"]}"', f"{row['id']},harp at night"))
+    assert import_captions(built, table) == 1
+    edited = captions(built)
+    assert edited[row["id"]] == ("harp at night", "edited")
+    (copy,) = [r for r in read_dataset(built).rows if r["parent"] == row["id"]]
+    assert copy["caption"] == "harp at night"
+    assert (built / "train" / f"{row['id']}.txt").read_text() == "harp at night\n"
+    assert check_dataset(built) == []
+    stated = json.loads((built / "dataset.json").read_text())["content_sha256"]
+    assert stated == content_sha256(read_dataset(built).rows)
+    build_dataset(built, OPTIONS, count=5, jobs=1, force=True)
+    assert captions(built)[row["id"]] == edited[row["id"]]
+    assert import_captions(built, table) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("id,text\nx,y\n", "no column 'caption'"),
+        ("id,caption\nx,\n", "line 2: id or caption is empty"),
+        ("id,caption\nx,a\nx,b\n", "line 3: clip x stands there twice"),
+    ],
+)
+def test_a_table_that_cannot_be_used_is_refused(tmp_path, text, why):
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(InputError, match=why):
+        read_captions(tmp_path / "t.csv")
+
+
+def test_a_clip_of_another_dataset_is_refused_and_nothing_is_written(built, tmp_path):
+    before = captions(built)
+    (tmp_path / "t.csv").write_text("id,caption\nother-0,harp\n")
+    with pytest.raises(InputError, match="no clip 'other-0'"):
+        import_captions(built, tmp_path / "t.csv")
+    assert captions(built) == before
