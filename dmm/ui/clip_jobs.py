@@ -1,8 +1,9 @@
 """Generate clips for the page, in the background and with the last model kept loaded."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from ..errors import InputError
 from ..generation.callbacks import Callbacks
@@ -10,10 +11,11 @@ from ..generation.generate import generate
 from ..generation.loaded_model import LoadedModel
 from ..generation.loading import Lora
 from ..generation.requests import ClipRequest
+from ..model_cards import sha256_of
 from ..progress import progress_to
 from .jobs import Job, Jobs
 from .model_library import ModelLibrary
-from .request_bodies import ClipsBody
+from .request_bodies import ClipsBody, VariationsBody
 
 
 class WouldReplace(InputError):
@@ -57,6 +59,39 @@ class ClipJobs:
         job = Job("clips", max(len(missing), 1))
         self.jobs.start(job, lambda job: _generate(job, make, len(missing)))
 
+    def start_variations(self, body: VariationsBody, facts: Mapping[str, Any]) -> None:
+        """Generate variations of a clip, whose JSON is ``facts``, with the model that made it.
+
+        Busy at once, or InputError if the model or a LoRA is not offered here any more.
+        """
+        self.jobs.refuse_if_busy()
+        model = self._load(*self._made_by(facts))
+        make = partial(
+            generate,
+            (),
+            model,
+            self.out,
+            variations=body.clip,
+            count=body.count,
+            variation_strength=body.strength,
+            format=facts["format"],
+            stereo=facts.get("stereo"),
+            batch_size=1 if model.device == "cpu" else 4,
+        )
+        missing = make(dry_run=True)
+        job = Job("clips", max(len(missing), 1))
+        self.jobs.start(job, lambda job: _generate(job, make, len(missing)))
+
+    def _made_by(self, facts: Mapping[str, Any]) -> tuple[Path, tuple[Lora, ...]]:
+        """Model and LoRAs by their hashes in a clip's JSON; InputError if one is not offered."""
+        models = [model.path for model in self.library.models.values()]
+        loras = [lora.path for lora in self.library.loras.values()]
+        used = tuple(
+            Lora(_by_hash(loras, lora["sha256"], "LoRA"), lora["weight"])
+            for lora in facts.get("loras", ())
+        )
+        return _by_hash(models, facts["model_sha256"], "model"), used
+
     def _open(self, body: ClipsBody) -> LoadedModel:
         """The requested model; the loaded one if it is the same. InputError if not offered."""
         model = self.library.models.get(body.model)
@@ -66,11 +101,23 @@ class ClipJobs:
             if choice.name not in model.loras:
                 raise InputError(f"{choice.name}: no LoRA for {body.model}; reload the page")
         loras = tuple(Lora(self.library.loras[c.name].path, c.weight) for c in body.loras)
+        return self._load(model.path, loras)
+
+    def _load(self, path: Path, loras: tuple[Lora, ...]) -> LoadedModel:
+        """The model; the loaded one if it is the same."""
         loaded = self._model
-        if loaded is None or (loaded.path, loaded.loras) != (model.path, loras):
+        if loaded is None or (loaded.path, loaded.loras) != (path, loras):
             loaded = self._model = None  # free the last model before the next one is loaded
-            loaded = self._model = LoadedModel(model.path, loras, self.device)
+            loaded = self._model = LoadedModel(path, loras, self.device)
         return loaded
+
+
+def _by_hash(files: Sequence[Path], sha256: str, kind: str) -> Path:
+    """The file with this content; each is hashed once."""
+    found = next((path for path in files if sha256_of(path) == sha256), None)
+    if found is None:
+        raise InputError(f"the {kind} that made the clip is not among those of this page")
+    return found
 
 
 def _generate(job: Job, make: Callable[..., list[Path]], n_missing: int) -> str:

@@ -47,6 +47,26 @@ class ClipsBody(_Body):
         return self
 
 
+class VariationsBody(_Body):
+    """Variations of a clip to generate, as by ``dmm generate --variations``."""
+
+    clip: ClipId
+    count: int = Field(4, ge=1, le=64)
+    strength: float = Field(0.2, ge=0, le=1)
+
+
+class ClipBody(_Body):
+    """A clip to delete or to restore."""
+
+    clip: ClipId
+
+
+class FavouriteBody(ClipBody):
+    """A clip that is to become a favourite, or no longer one."""
+
+    is_favourite: bool
+
+
 class TimelineBody(_Body):
     """Clips in the order they are played."""
 

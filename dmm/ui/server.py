@@ -21,8 +21,16 @@ from ..serving.server import IMMUTABLE
 from ..serving.server import serve as serve_page
 from .clip_jobs import ClipJobs, WouldReplace
 from .jobs import Busy, Jobs
+from .kept_clips import KeptClips
 from .model_library import LoraFile, Model, ModelLibrary
-from .request_bodies import ClipsBody, SongBody, TimelineBody
+from .request_bodies import (
+    ClipBody,
+    ClipsBody,
+    FavouriteBody,
+    SongBody,
+    TimelineBody,
+    VariationsBody,
+)
 from .stored_clips import ClipsFolder
 from .stored_songs import StoredSongs
 from .timeline_file import TimelineFile
@@ -46,6 +54,7 @@ class Workspace:
     """A CLIPS folder with its songs and timeline, the models, and the running job."""
 
     clips: ClipsFolder
+    kept: KeptClips
     timeline: TimelineFile
     songs: StoredSongs
     clip_jobs: ClipJobs
@@ -57,7 +66,9 @@ def open_workspace(library: ModelLibrary, out: Path, device: str) -> Workspace:
     """The workspace of the CLIPS folder ``out``."""
     jobs, clips = Jobs(), ClipsFolder(out)
     clip_jobs, songs = ClipJobs(library, out, device, jobs), StoredSongs(clips, jobs)
-    return Workspace(clips, TimelineFile(out), songs, clip_jobs, jobs, library)
+    kept = KeptClips(clips)
+    kept.purge()
+    return Workspace(clips, kept, TimelineFile(out), songs, clip_jobs, jobs, library)
 
 
 def create_app(workspace: Workspace, port: int, token: str) -> FastAPI:
@@ -92,8 +103,14 @@ def _add_reading_routes(app: FastAPI, workspace: Workspace) -> None:
 
     @app.get("/api/clips")
     def shown() -> dict[str, Any]:
-        clips, count = workspace.clips.newest(SHOWN, also=workspace.timeline.read().clips)
-        return {"clips": clips, "n_clips": count, "songs": workspace.songs.newest()}
+        favourites = workspace.kept.favourites()
+        also = [*workspace.timeline.read().clips, *favourites]
+        clips, count = workspace.clips.newest(SHOWN, also=also)
+        return {
+            "clips": [clip | {"is_favourite": clip["id"] in favourites} for clip in clips],
+            "n_clips": count,
+            "songs": workspace.songs.newest(),
+        }
 
     @app.get("/api/job")
     def job() -> dict[str, Any] | None:
@@ -121,11 +138,31 @@ def _add_reading_routes(app: FastAPI, workspace: Workspace) -> None:
 
 
 def _add_changing_routes(app: FastAPI, workspace: Workspace) -> None:
-    """Routes that start jobs or save the timeline."""
+    """Routes that start jobs, change clips or save the timeline."""
 
     @app.post("/api/clips", status_code=202)
     def make(body: ClipsBody) -> dict[str, Any]:
         workspace.clip_jobs.start(body)
+        return {}
+
+    @app.post("/api/variations", status_code=202)
+    def vary(body: VariationsBody) -> dict[str, Any]:
+        workspace.clip_jobs.start_variations(body, workspace.clips.facts(body.clip))
+        return {}
+
+    @app.post("/api/favourite")
+    def mark(body: FavouriteBody) -> dict[str, Any]:
+        workspace.kept.mark(body.clip, body.is_favourite)
+        return {}
+
+    @app.post("/api/delete")
+    def delete(body: ClipBody) -> dict[str, Any]:
+        workspace.kept.delete(body.clip)
+        return {}
+
+    @app.post("/api/restore")
+    def restore(body: ClipBody) -> dict[str, Any]:
+        workspace.kept.restore(body.clip)
         return {}
 
     @app.post("/api/cancel")

@@ -32,7 +32,7 @@ class ClipsFolder:
         Clips in ``also`` are included whatever their age; damaged clips are skipped.
         """
         made = {path.stem: path.stat().st_mtime_ns for path in self.folder.glob("*.json")}
-        whole = [clip_id for clip_id in made if self._is_whole(clip_id)]
+        whole = [clip_id for clip_id in made if self.has(clip_id)]
         whole.sort(key=lambda clip_id: (made[clip_id], clip_id), reverse=True)
         wanted = dict.fromkeys([*whole[:limit], *(c for c in also if c in made)])
         clips = []
@@ -59,11 +59,11 @@ class ClipsFolder:
 
     def file(self, clip_id: str, suffix: str) -> Path:
         """Path of one of a clip's three files."""
-        if not self._is_whole(clip_id):
+        if not self.has(clip_id):
             raise InputError(f"{clip_id}: no such clip in {self.folder}")
         return self.folder / f"{clip_id}{suffix}"
 
-    def _is_whole(self, clip_id: str) -> bool:
+    def has(self, clip_id: str) -> bool:
         """Whether all files exist; the ID is checked first, so no path outside is looked up."""
         return bool(ID.fullmatch(clip_id)) and all(
             (self.folder / f"{clip_id}{suffix}").is_file() for suffix in PARTS

@@ -37,7 +37,10 @@ export const complain = (text) => show("alert", text, 20000);
 /** Message for screen readers only; others see the change itself. */
 export const whisper = (text) => (document.getElementById("whispers").textContent = text);
 
-function show(region, text, milliseconds) {
+/** Says something that can be undone by a button. */
+export const offer = (text, label, action) => show("says", text, 15000, { label, action });
+
+function show(region, text, milliseconds, choice = null) {
   const note = document.createElement("div");
   note.className = "note";
   note.textContent = text;
@@ -46,6 +49,16 @@ function show(region, text, milliseconds) {
   close.textContent = "×";
   close.setAttribute("aria-label", "Close");
   close.onclick = () => note.remove();
+  if (choice) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = choice.label;
+    button.onclick = () => {
+      note.remove();
+      choice.action();
+    };
+    note.append(button);
+  }
   note.append(close);
   document.getElementById(region).replaceChildren(note);
   setTimeout(() => note.remove(), milliseconds);

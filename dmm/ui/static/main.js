@@ -13,10 +13,16 @@ const elements = Object.fromEntries(["job", "job-note", "cancel", "order", "expo
 history.replaceState(null, "", "/"); // the key is in a cookie now, so remove it from the address
 
 function show({ clips, n_clips: count, songs }) {
-  showClips(clips, count, order.take);
+  showClips(clips, count, { vary, reuse: order.take, refresh });
   timeline.show(clips);
   showSongs(songs);
 }
+
+const vary = (clip) =>
+  trying(async () => {
+    await send("/api/variations", { clip: clip.id });
+    await follow();
+  });
 
 const refresh = async () => show(await get("/api/clips"));
 

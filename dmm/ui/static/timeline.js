@@ -38,15 +38,17 @@ const contentKey = () => JSON.stringify(timeline.ids.map((id) => [id, clips.get(
 
 export const current = () => ({ clips: [...timeline.ids], overlap_s: timeline.overlap_s });
 
+/** Adds a clip; false if it does not fit the others. */
 export function add(id, place = timeline.ids.length) {
   const first = clips.get(timeline.ids[0]);
   const clip = clips.get(id);
   if (first && clip && first.format !== clip.format) {
     complain(`${id} has format ${clip.format}, the timeline ${first.format}: they cannot be joined`);
-    return;
+    return false;
   }
   timeline.ids.splice(place, 0, id);
   changed(`${id} is number ${place + 1} of ${timeline.ids.length}`);
+  return true;
 }
 
 export function startDrag(event, id, from = null) {

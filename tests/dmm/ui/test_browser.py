@@ -230,3 +230,18 @@ def test_nothing_is_wider_than_the_window(opened, chromium, scheme, width):
     )
     assert small == []  # WCAG 2.2, 2.5.8: targets of 24 pixels
     context.close()
+
+
+def test_add_shows_that_it_did_and_delete_can_be_undone(opened):
+    page = opened.page
+    page.get_by_role("button", name="Add organ-1").click()
+    page.get_by_text("Added ✓").wait_for()
+    page.get_by_role("button", name="Favourite organ-1").click()
+    page.locator(f"{CARD} .star[aria-pressed=true]").wait_for()
+    page.get_by_role("button", name="Delete organ-2").click()
+    page.locator(CARD).nth(1).wait_for(state="detached")
+    page.get_by_role("button", name="Undo").click()
+    page.locator(CARD).nth(1).wait_for()
+    page.get_by_label("Favourites only").check()
+    page.locator(CARD).nth(1).wait_for(state="detached")
+    assert page.locator(CARD).count() == 1

@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 
 from dmm.errors import InputError
 from dmm.serving.server import listen
-from dmm.ui.server import create_app
+from dmm.ui.server import create_app, open_workspace
 from dmm.ui.stored_clips import ClipsFolder
 
 HOME = "http://127.0.0.1:8377"
@@ -199,3 +199,43 @@ def test_the_page_loads_nothing_from_elsewhere(page):
     for path in re.findall(r"(?:src|href)=\"(/static/[^\"]+)\"", html):
         assert page.get(path).status_code == 200
     assert json.loads(page.get("/api/clips").text)["clips"] == []
+
+
+def test_a_clip_is_varied_with_the_model_that_made_it(page, workspace, order):
+    page.post("/api/clips", json={**order, "count": 1})
+    finished(page, workspace)
+    assert page.post("/api/variations", json={"clip": "piano-3", "count": 2}).status_code == 202
+    assert finished(page, workspace)["note"] == "2 made"
+    made = {clip["id"]: clip for clip in page.get("/api/clips").json()["clips"]}
+    assert made.keys() == {"piano-3", "piano-3-v4", "piano-3-v5"}
+    assert made["piano-3-v4"]["drift"] == [[4, 0.2]]
+
+
+def test_a_clip_of_a_model_that_is_not_here_cannot_be_varied(page, workspace, put_clip):
+    put_clip(workspace.clips.folder, "organ", 1)
+    path = workspace.clips.folder / "organ-1.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"model_sha256": "0"}))
+    answer = page.post("/api/variations", json={"clip": "organ-1"})
+    assert answer.status_code == 400 and "not among those of this page" in answer.json()["detail"]
+
+
+def test_a_deleted_clip_can_be_restored_until_the_page_is_opened_again(page, workspace, put_clip):
+    folder = workspace.clips.folder
+    put_clip(folder, "organ", 1)
+    before = {path.name: path.read_bytes() for path in folder.glob("organ*")}
+    assert page.post("/api/delete", json={"clip": "organ-1"}).status_code == 200
+    assert page.get("/api/clips").json()["clips"] == [] and not list(folder.glob("organ*"))
+    assert page.post("/api/restore", json={"clip": "organ-1"}).status_code == 200
+    assert {path.name: path.read_bytes() for path in folder.glob("organ*")} == before
+    page.post("/api/delete", json={"clip": "organ-1"})
+    open_workspace(workspace.library, folder, "cpu")
+    assert page.post("/api/restore", json={"clip": "organ-1"}).status_code == 400
+
+
+def test_favourites_are_kept(page, workspace, put_clip):
+    put_clip(workspace.clips.folder, "organ", 1)
+    page.post("/api/favourite", json={"clip": "organ-1", "is_favourite": True})
+    assert page.get("/api/clips").json()["clips"][0]["is_favourite"]
+    page.post("/api/favourite", json={"clip": "organ-1", "is_favourite": False})
+    assert not page.get("/api/clips").json()["clips"][0]["is_favourite"]
+    assert page.post("/api/favourite", json={"clip": "no", "is_favourite": True}).status_code == 400
