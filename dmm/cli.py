@@ -61,6 +61,11 @@ def run(arguments: list[str]) -> int:
     if name in ("--help", "-h"):
         print(overview())
         return 0
+    if name in ("--version", "-V"):
+        from importlib.metadata import version
+
+        print(f"dmm {version('diffusion-minimidi')}")
+        return 0
     if name not in COMMANDS:
         nearest = difflib.get_close_matches(name, COMMANDS, n=1)
         hint = f"; did you mean {nearest[0]!r}?" if nearest else ""

@@ -2,6 +2,7 @@ import re
 import subprocess
 import sys
 import warnings
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,11 @@ def test_every_command_has_help_and_stands_in_the_readme(name, capsys):
     assert run([name, "--help"]) == 0
     assert f"dmm {name}" in capsys.readouterr().out
     assert f"dmm {name}" in README.read_text(encoding="utf-8")
+
+
+def test_the_version_is_that_of_the_package(capsys):
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out == f"dmm {version('diffusion-minimidi')}\n"
 
 
 def test_a_misspelt_command_is_usage_error_with_a_hint(capsys):
