@@ -105,7 +105,7 @@ def evaluate(
         batch_size = evaluated.batch_size
         return generate(
             texts, model, out / folder, lora or (), count=seeds, batch_size=batch_size,
-            **asdict(sampling),
+            overwrite=True, **asdict(sampling),
         )  # fmt: skip
 
     ours = made("model", evaluated.model, None, evaluated.sampling)

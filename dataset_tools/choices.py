@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+SOURCE_NAMES = ("folder", "minimidi", "sdd", "suno", "huggingface")
+"""Keys of ``dataset_tools.sources.catalogue.SOURCES``."""
 CaptionMode = Literal["clean", "reduce"]
 VocalMode = Literal["gate", "keep"]
 UnsureMode = Literal["reg", "out"]

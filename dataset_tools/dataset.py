@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel
 
-from dmm.codec.mel import MelFormat
+from dmm.codec.mel import MelFormat, parse_format
 from dmm.errors import InputError
+from dmm.files import read_json, read_table, validated
+from dmm.files.paths import file_in
 
 from .manifest_schema import SCHEMA
 
@@ -44,37 +46,46 @@ def read_built(folder: Path) -> tuple[dict[str, Any], MelFormat]:
     path = folder / "dataset.json"
     if not path.is_file():
         raise InputError(f"{folder} is no finished dataset; run `dmm data build` (again) first")
-    try:
-        built = json.loads(path.read_text("utf-8"))
-        assert isinstance(built["options"]["anchor"], str)
-        return built, MelFormat(**built["format"])
-    except (ValueError, KeyError, TypeError, AssertionError, ValidationError) as error:
-        raise InputError(f"{path}: damaged; build the dataset again") from error
+    built = read_json(path)
+    validated(built, f"{path}: damaged, build the dataset again", _Built)
+    return built, parse_format(built["format"], f"{path}: damaged, build the dataset again")
+
+
+class _Options(BaseModel):
+    anchor: str
+    class_words: str | None = None
+
+
+class _Built(BaseModel):
+    """Fields of ``dataset.json`` that every reader needs."""
+
+    options: _Options
+    format: dict[str, Any]
 
 
 def read_manifest(folder: Path) -> tuple[list[Row], list[str]]:
     """Read the manifest's rows, and list the columns that are missing or of another type.
 
-    InputError if the file is missing or is no Parquet file.
+    InputError if the file is missing or is no Parquet file, and for an id or split that is no file
+    name.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     path = folder / "manifest.parquet"
-    try:
-        table = pq.read_table(path)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; build the dataset again") from error
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{path}: damaged; build the dataset again") from error
-    return table.to_pylist(), [
-        f"no column {column.name!r}"
-        if column.name not in table.column_names
-        else f"column {column.name!r} holds {table.schema.field(column.name).type}"
-        for column in SCHEMA
-        if column.name not in table.column_names
-        or table.schema.field(column.name).type != column.type
-    ]
+    table = read_table(path)
+    rows, wrong = (
+        table.to_pylist(),
+        [
+            f"no column {column.name!r}"
+            if column.name not in table.column_names
+            else f"column {column.name!r} holds {table.schema.field(column.name).type}"
+            for column in SCHEMA
+            if column.name not in table.column_names
+            or table.schema.field(column.name).type != column.type
+        ],
+    )
+    names = {row.get(column) for column in ("id", "split") for row in rows}
+    for name in sorted(name for name in names if isinstance(name, str)):
+        file_in(folder, name, path)
+    return rows, wrong
 
 
 def content_sha256(rows: Sequence[Row]) -> str:

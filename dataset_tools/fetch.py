@@ -14,7 +14,7 @@ from http.client import HTTPException
 from pathlib import Path
 
 from dmm.errors import DmmError, InputError
-from dmm.files import write_text
+from dmm.files import open_bytes, read_json, write_text
 from dmm.progress import progress_bar
 
 from .unpack import unpack
@@ -109,8 +109,8 @@ def _receipt_json(collection: Collection, done: dict[str, str]) -> dict[str, obj
 def _completed_files(out: Path) -> dict[str, str]:
     """MD5 by name of the files that an earlier run completed."""
     try:
-        return json.loads((out / RECEIPT).read_text("utf-8"))["md5"]
-    except (OSError, ValueError, KeyError):
+        return dict(read_json(out / RECEIPT)["md5"])
+    except (InputError, KeyError, TypeError, ValueError):
         return {}
 
 
@@ -149,7 +149,7 @@ def _is_right(path: Path, file: RemoteFile) -> bool:
 
 
 def _md5(path: Path) -> str:
-    with path.open("rb") as opened:
+    with open_bytes(path) as opened:
         return hashlib.file_digest(opened, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 

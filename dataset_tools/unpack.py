@@ -6,9 +6,8 @@ from pathlib import Path
 
 from dmm.errors import DmmError
 from dmm.files import whole_file
+from dmm.files.paths import path_inside
 from dmm.progress import progress_bar
-
-from .sources.files import path_inside
 
 MAX_EXPANSION = 20
 """An archive may unpack to so many times its size; sound is hardly compressed."""

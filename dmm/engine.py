@@ -7,11 +7,11 @@ The clone is shallow, partial and sparse: Python sources only, a few megabytes. 
 import os
 import shutil
 import subprocess
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import EngineError
+from .files import read_toml
 
 ROOT = Path(__file__).parents[1]
 CHECKOUT = ROOT / "third_party" / "sd-scripts"
@@ -30,7 +30,7 @@ class Pin:
 
 def read_pin() -> Pin:
     """The pin in ``third_party/sd-scripts.toml``."""
-    pin = tomllib.loads((ROOT / "third_party" / "sd-scripts.toml").read_text())
+    pin = read_toml(ROOT / "third_party" / "sd-scripts.toml")
     return Pin(pin["url"], pin["tag"], pin["commit"], tuple(pin["leave_out"]))
 
 

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from .errors import ModelError
-from .files import sha256_file
+from .files import read_bytes, sha256_file
 
 _LICENCE = re.compile(r"^\|\s*licence\s*\|\s*(?P<licence>.+?)\s*\|\s*$", re.MULTILINE)
 _LINE = re.compile(r"sha256 of `(?P<name>[^`]+)`\s*\|\s*`(?P<sha256>[0-9a-f]{64})`")
@@ -20,14 +20,14 @@ def card_hashes(folder: Path) -> dict[str, str]:
     card = folder / "README.md"
     if not card.is_file():
         return {}
-    text = card.read_text(encoding="utf-8", errors="replace")
+    text = read_bytes(card).decode("utf-8", "replace")
     return {line["name"]: line["sha256"] for line in _LINE.finditer(text)}
 
 
 def card_licence(path: Path) -> str | None:
     """The licence that the card beside a model states in its table; None without."""
     card = path.parent / "README.md"
-    text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
+    text = read_bytes(card).decode("utf-8", "replace") if card.is_file() else ""
     found = _LICENCE.search(text) if card_hashes(path.parent).get(path.name) else None
     return found and found["licence"]
 

@@ -28,6 +28,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from .errors import DmmError
+from .files import read_text
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -210,7 +211,7 @@ def _running_here() -> str | None:
     if address := os.environ.get("RAY_ADDRESS"):
         return address
     note = Path(os.environ.get("RAY_TMPDIR", "/tmp"), "ray", "ray_current_cluster")
-    return note.read_text("utf-8").strip() if note.is_file() else None
+    return read_text(note).strip() if note.is_file() else None
 
 
 def _check_answer(address: str) -> None:

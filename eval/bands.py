@@ -1,10 +1,11 @@
 """Rating bands of the first model's owner, from ``presets/eval/bands.toml``."""
 
-import tomllib
 from functools import cache
 from pathlib import Path
 
 from pydantic import BaseModel
+
+from dmm.files import read_toml
 
 PATH = Path(__file__).parents[1] / "presets" / "eval" / "bands.toml"
 
@@ -66,7 +67,7 @@ class FirstModel(BaseModel, frozen=True, extra="forbid"):
 @cache
 def first_model() -> FirstModel:
     """Read and validate the file."""
-    return FirstModel(**tomllib.loads(PATH.read_text(encoding="utf-8")))
+    return read_toml(PATH, FirstModel)
 
 
 def bands_for(metric: str, embedder: str, protocol: str, n: int) -> Bands | None:

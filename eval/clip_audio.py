@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import Float
 
 from dmm.checkpoints.tokenizers import cache_root
-from dmm.files import write_text
+from dmm.errors import InputError
+from dmm.files import read_json, write_text
 from dmm.sound.audio import read_audio
 from dmm.sound.decoding import decode_blocks
 
@@ -65,8 +66,8 @@ def audio_properties(path: Path, sha256: str) -> AudioProperties:
     """Measure a file, or read its properties from the cache; errors as in ``read_mono``."""
     cached = cache_root() / "sounds" / sha256[:2] / f"{content_key(path, sha256)}.json"
     try:
-        return AudioProperties(**json.loads(cached.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):  # not there yet, or broken
+        return read_json(cached, AudioProperties)
+    except InputError:  # not there yet, or broken
         properties = _measure(path)
         write_text(cached, json.dumps(asdict(properties)))
         return properties

@@ -1,14 +1,35 @@
 """Prompt and seed of a clip, read from the files beside it; pairs of clips with equal ones."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dmm.errors import InputError
+from pydantic import BaseModel
+
+from dmm.files import read_json, read_text, validated
 
 PREVIEWS = "preview.json"
+
+
+class _Part(BaseModel):
+    prompt: str
+
+
+class _Timeline(BaseModel):
+    """The parts of a long piece, in its JSON file."""
+
+    part: list[_Part]
+
+
+class _Drawn(BaseModel):
+    clips: list[tuple[str, int]]
+
+
+class _Preview(BaseModel):
+    """Prompts and seeds of a training preview, in ``preview.json``."""
+
+    drawn: _Drawn
 
 
 @dataclass(frozen=True)
@@ -26,7 +47,7 @@ def read_origin(audio: Path) -> Origin:
         prompt, seed = _prompt_of(record), record.get("seed")
         return Origin(prompt, seed if isinstance(seed, int) else None)
     if caption.is_file():
-        return Origin(caption.read_text(encoding="utf-8").strip(), None)
+        return Origin(read_text(caption).strip(), None)
     previews = audio.with_name(PREVIEWS)
     return _preview_origin(audio, previews) if previews.is_file() else Origin(None, None)
 
@@ -36,28 +57,23 @@ def read_record(audio: Path) -> dict[str, Any]:
     sidecar = audio.with_suffix(".json")
     if not sidecar.is_file():
         return {}
-    try:
-        record = json.loads(sidecar.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{sidecar}: is no JSON ({error}); delete or mend it") from error
-    if not isinstance(record, dict):
-        raise InputError(f"{sidecar}: is no JSON object; delete or mend it")
-    return record
+    return read_json(sidecar)
 
 
 def _prompt_of(record: dict[str, Any]) -> str | None:
     """The prompt of a clip, or of a long piece that has the same one throughout."""
     prompt = record.get("prompt")
     if "timeline" in record:
-        prompts = {part["prompt"] for part in record["timeline"]["part"]}
+        timeline = validated(record["timeline"], "timeline", _Timeline)
+        prompts = {part.prompt for part in timeline.part}
         prompt = prompts.pop() if len(prompts) == 1 else None
     return prompt if isinstance(prompt, str) else None
 
 
 def _preview_origin(audio: Path, previews: Path) -> Origin:
     """Look up a training preview in preview.json by the seed at the end of its file name."""
-    clips = json.loads(previews.read_text(encoding="utf-8"))["drawn"]["clips"]
-    by_seed = {str(seed): Origin(prompt, seed) for prompt, seed in clips}
+    drawn = read_json(previews, _Preview).drawn
+    by_seed = {str(seed): Origin(prompt, seed) for prompt, seed in drawn.clips}
     return by_seed.get(audio.stem.rpartition("-")[2], Origin(None, None))
 
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import BaseModel, Field
 
 from dmm.embedders import Embedder, Identity
 from dmm.errors import InputError
-from dmm.files import whole_file
+from dmm.files import parse_json, validated, whole_file
 
 from .metrics.fad import Gaussian, statistics
 from .sample import Reference
@@ -50,8 +51,9 @@ def statistics_embedder(path: Path) -> str | None:
 
     try:
         with safe_open(path, framework="numpy") as file:
-            return json.loads((file.metadata() or {}).get("embedder", "{}")).get("name")
-    except (SafetensorError, OSError, ValueError):
+            text = (file.metadata() or {}).get("embedder", "{}")
+            return parse_json(text, path).get("name")
+    except (SafetensorError, OSError, InputError):
         return None
 
 
@@ -74,11 +76,21 @@ def read_statistics(path: Path, embedder: Embedder) -> tuple[Reference, dict[str
         raise InputError(
             f"{path}: holds no reference statistics ({error}); make them: dmm eval stats"
         ) from error
-    _refuse_other_embedder(path, json.loads(metadata["embedder"]), embedder)
-    gaussian = Gaussian(tensors["mean"], tensors["factor"], int(metadata["n"]))
-    tracks = int(metadata["tracks"]) if "tracks" in metadata else None  # files before 2026-11-29
-    prompts = json.loads(metadata["prompts"])
-    return Reference(tensors["rows"], gaussian, prompts, tracks), metadata
+    stated = validated(metadata, path, _Stated)
+    _refuse_other_embedder(path, parse_json(stated.embedder, path), embedder)
+    gaussian = Gaussian(tensors["mean"], tensors["factor"], stated.n)
+    prompts = parse_json(stated.prompts, path, list[str | None])
+    return Reference(tensors["rows"], gaussian, prompts, stated.tracks), metadata
+
+
+class _Stated(BaseModel):
+    """Fields of the file's metadata that are used."""
+
+    embedder: str
+    prompts: str
+    n: int = Field(ge=1)
+    tracks: int | None = None
+    """Files before 2026-11-29 have none."""
 
 
 def _refuse_other_embedder(path: Path, identity: dict[str, Any], embedder: Embedder) -> None:

@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+from dmm.errors import InputError
+from dmm.files import read_table
+
 
 def count_tracks(files: Sequence[Path]) -> int:
     """Number of tracks, by the manifest of the DATASET that holds a clip.
@@ -16,12 +19,8 @@ def count_tracks(files: Sequence[Path]) -> int:
 @cache
 def _tracks(dataset: Path) -> dict[str, str]:
     """Track by clip ID; empty if the folder has no readable manifest."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     try:
-        with pq.ParquetFile(dataset / "manifest.parquet") as file:
-            rows = file.read(["id", "track"]).to_pylist()
-    except (OSError, pa.ArrowException):
+        rows = read_table(dataset / "manifest.parquet", ["id", "track"]).to_pylist()
+    except InputError:
         return {}
     return {row["id"]: row["track"] for row in rows}

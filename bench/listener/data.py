@@ -18,7 +18,7 @@ from dataset_tools.sources.minimidi import Piece, caption, prompt, render
 from dataset_tools.sources.minimidi.captions import pace
 from dmm.codec.decode import decode
 from dmm.codec.mel import encode, load_format
-from dmm.files import whole_file
+from dmm.files import parse_json, whole_file
 from dmm.progress import progress_bar
 from eval.listening.judges import NO_DRUMS
 from eval.listening.listener import Labels
@@ -130,4 +130,4 @@ def _cached_block(
             np.savez(partial, timbre=made.timbre, pitch=made.pitch, facts=as_json)
     with np.load(path) as cached:
         spectrograms = Spectrograms(cached["timbre"], cached["pitch"])
-        return LabelledClips(spectrograms, json.loads(str(cached["facts"])))
+        return LabelledClips(spectrograms, parse_json(str(cached["facts"]), path, Any))

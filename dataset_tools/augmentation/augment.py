@@ -13,42 +13,16 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from dmm.errors import InputError
-
 from ..beats import first_beat
 from .mixup import FADE_S, cut_to_loop, mix
 from .stretch import change_tempo_and_pitch
 
-AUGMENTATIONS = {
-    "gain": "louder or softer, -6 to +3 dB, up to full scale",
-    "roll": "begin on another beat; the part before it moves to the end",
-    "pitch": "1 or 2 semitones up or down",
-    "tempo": "up to 6 % slower or faster",
-    "mixup": "mix in another clip of nearly the same tempo, beats aligned (MusicLDM, 2023)",
-    # SpecAugment was made for classifiers. A generative model learns to generate the black bars.
-    "spec": "black out bands and moments of the image (SpecAugment, 2019); not recommended,"
-    " because a generative model learns to generate the bars",
-}
-"""Name: what it does, for the command line."""
 GAIN_DB = (-6.0, 3.0)
 TEMPO = (0.94, 1.06)
 SEMITONES = (-2, -1, 1, 2)
 """Whole semitones, so that the tuning stays."""
 MASKS, MAX_MASK = 2, 1 / 16
 """Masks in each direction, and their largest share of it; Park et al.'s policies mask more."""
-
-
-def parse_names(text: str) -> tuple[str, ...]:
-    """Parse a comma-separated list of augmentations; InputError lists the known ones.
-
-    >>> parse_names("gain, roll")
-    ('gain', 'roll')
-    """
-    names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-    unknown = [name for name in names if name not in AUGMENTATIONS]
-    if unknown:
-        raise InputError(f"no augmentation {unknown[0]!r}; known: {', '.join(AUGMENTATIONS)}")
-    return names
 
 
 def augment(

@@ -20,7 +20,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dmm.errors import DmmError, InputError
-from dmm.files import write_text
+from dmm.files import folder_lock, write_text
+from dmm.terminal import printable
 from dmm.workers import Workers
 
 from ..captions.edits import read_edits, with_edits
@@ -70,8 +71,8 @@ def build_dataset(
     build. Refused inputs are listed on stderr and in ``rejected.jsonl``. InputError if no
     clip is left.
     """
-    claim_folder(out, options, force=force)
-    with _progress() as progress:
+    with folder_lock(out), _progress() as progress:
+        claim_folder(out, options, force=force)
         workers = Workers(jobs or os.cpu_count() or 1, ray, progress)
         requests = source_requests(options, input, reg_input, tags, count)
         tracks, rejected = list_tracks(requests, progress)
@@ -91,9 +92,9 @@ def build_dataset(
         pulses = {clip.id: clip.pulse_s for r in records.values() for clip in r.clips}
         by_id = {track.id: track for track in tracks}
         rows += write_copies(out.resolve(), rows, by_id, pulses, options, workers)
-    rejected += [r for track in tracks for r in records[track.id].rejected]
-    rejected += placement.rejected.values()
-    return _write_descriptions(out, options, rows, rejected, placement)
+        rejected += [r for track in tracks for r in records[track.id].rejected]
+        rejected += placement.rejected.values()
+        return _write_descriptions(out, options, rows, rejected, placement)
 
 
 def _cut_all(
@@ -233,4 +234,4 @@ def _print_refusals(rejected: Sequence[Rejected], console: Console) -> None:
     for r in rejected:
         where = "" if r.start_s is None else f" at {r.start_s:.2f} s"
         line = f"refused {r.input}{where}: {r.reason}"
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(printable(line), markup=False, highlight=False, soft_wrap=True)

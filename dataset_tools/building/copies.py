@@ -14,7 +14,8 @@ from typing import Any
 
 from dmm.codec.image import write_image
 from dmm.codec.mel import encode, load_format
-from dmm.files import sha256_file, write_text
+from dmm.errors import InputError
+from dmm.files import parse_json, read_json, sha256_file, write_text
 from dmm.workers import Workers
 
 from ..augmentation.augment import augment, spec_augment
@@ -194,7 +195,10 @@ def _finished_copies(job: CopyJob) -> list[Row] | None:
     path = copies_record_path(job.folder, job.track.id)
     if not path.is_file():
         return None
-    key, rows = json.loads(path.read_text("utf-8"))
+    try:
+        key, rows = read_json(path, tuple[str, list[dict[str, Any]]])
+    except InputError:  # damaged: the copies are made again
+        return None
     images = {job.folder / "train" / f"{row['id']}.png": row["sha256"] for row in rows}
     unchanged = key == job.key and all(
         image.is_file() and sha256_file(image) == sha256 for image, sha256 in images.items()
@@ -206,4 +210,7 @@ def _with_parent_as_it_is_now(job: CopyJob, copy: Row) -> Row:
     """The row of a finished copy, with its parent's facts of this build, such as vocal evidence."""
     parent = next(row for row in job.rows if row["id"] == copy["parent"])
     measured = {name: copy[name] for name in (*Quality.__dataclass_fields__, "sha256")}
-    return _copy_row(job, parent, copy["id"], json.loads(copy["augmentation"])) | measured
+    return (
+        _copy_row(job, parent, copy["id"], parse_json(copy["augmentation"], copy["id"], Any))
+        | measured
+    )

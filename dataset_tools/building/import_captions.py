@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dmm.errors import InputError
-from dmm.files import write_text
+from dmm.files import parse_json, write_text
 
 from ..augmentation.augmented_caption import augmented_caption
 from ..captions.edits import read_captions, read_edits, with_edits, write_edits
@@ -35,7 +35,9 @@ def import_captions(folder: Path, table: Path) -> int:
 def _of_copies(dataset: Dataset, edits: Mapping[str, str]) -> dict[str, str]:
     """Captions of augmented copies of edited clips, unless they were edited themselves."""
     return {
-        row["id"]: augmented_caption(edits[row["parent"]], json.loads(row["augmentation"]))
+        row["id"]: augmented_caption(
+            edits[row["parent"]], parse_json(row["augmentation"], row["id"])
+        )
         for row in dataset.rows
         if row["parent"] in edits and row["id"] not in edits
     }

@@ -9,11 +9,12 @@ from typing import Any, get_args
 from dmm.choices import DEFAULT_FORMAT
 from dmm.codec.mel import load_format
 from dmm.errors import InputError
+from dmm.files import parse_json
 
-from ..augmentation.augment import parse_names
+from ..augmentation.names import parse_names
 from ..captions.clean import DEFAULT_ANCHOR, check_anchor
 from ..choices import CaptionMode, UnsureMode, VocalMode
-from ..quality import Limits
+from ..limits import Limits
 from .audio_models import classifier_version, embedder_version
 
 DEFAULT_CAPTIONS: dict[str, CaptionMode] = {"folder": "clean", "minimidi": "clean"}
@@ -175,4 +176,5 @@ class BuildOptions:
         values = asdict(self) | {"soundfont": self.soundfont_sha256}
         del values["caption_embedder"]  # recorded as ``check_captions``, its command-line option
         values |= self.classifier_and_embedder_versions
-        return json.loads(json.dumps(values)) | {"format": load_format(self.format).model_dump()}
+        plain: dict[str, Any] = parse_json(json.dumps(values), "options")
+        return plain | {"format": load_format(self.format).model_dump()}

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from dmm.errors import InputError
-from dmm.files import write_text
+from dmm.files import read_json, write_text
+from dmm.files.locks import FOLDER_LOCK
+from dmm.files.parts import NAME as PART_NAME
 
 from ..layout import BUILD_FOLDER, SPLITS
 from .clip_ids import CLIP_ID
@@ -18,8 +20,6 @@ from .options import BuildOptions
 
 CLIP_FILES = re.compile(CLIP_ID + r"(_.+\.npz|\.png|\.txt|\.flac|\.mid)")
 """Names of a clip's files, and of the latents that sd-scripts caches beside them."""
-PARTIAL_FILES = re.compile(r"\..+\.part(\..+)?")
-"""Names of files that ``dmm.files.whole_file`` leaves behind when the process is killed."""
 
 
 def claim_folder(out: Path, options: BuildOptions, *, force: bool) -> None:
@@ -29,11 +29,12 @@ def claim_folder(out: Path, options: BuildOptions, *, force: bool) -> None:
     with other options, or anything else than a dataset, with or without ``force``.
     """
     recorded = out / BUILD_FOLDER / "options.json"
-    if out.exists() and (not out.is_dir() or any(p.name != BUILD_FOLDER for p in out.iterdir())):
+    own = (BUILD_FOLDER, FOLDER_LOCK)
+    if out.exists() and any(p.name not in own for p in out.iterdir()):
         if not recorded.exists():
             raise InputError(f"{out} holds files but no dataset; name another folder (--out)")
         if not force:
-            _refuse_changes(out, json.loads(recorded.read_text("utf-8")), options.resolved())
+            _refuse_changes(out, read_json(recorded), options.resolved())
     if force:
         discard(out)
     write_text(recorded, json.dumps(options.resolved(), indent=1) + "\n")
@@ -70,7 +71,7 @@ def remove_strays(out: Path, keep: set[str]) -> None:
     """
     for folder in [out, out / BUILD_FOLDER, *(out / split for split in SPLITS)]:
         for path in folder.iterdir() if folder.is_dir() else ():
-            if PARTIAL_FILES.fullmatch(path.name):
+            if PART_NAME.fullmatch(path.name) and path.is_file():
                 path.unlink()
             elif CLIP_FILES.fullmatch(path.name):
                 clip = re.match(r"[^_.]+", path.name)

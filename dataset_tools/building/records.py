@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, UInt32
 
-from dmm.files import sha256_file, whole_file, write_text
+from dmm.errors import InputError
+from dmm.files import read_json, sha256_file, whole_file, write_text
 
 from ..layout import BUILD_FOLDER, LEFT_OUT
 from ..sources import Rejected, Track, text_sha256
@@ -85,10 +86,10 @@ def read_record(folder: Path, track: Track, key: str) -> Record | None:
     path = record_path(folder, track.id)
     if not path.exists():
         return None
-    values = json.loads(path.read_text("utf-8"))
-    values["rejected"] = [Rejected(**r) for r in values["rejected"]]
-    values["clips"] = [ClipFacts(**clip) for clip in values["clips"]]
-    record = Record(**values)
+    try:
+        record = read_json(path, Record)
+    except InputError:  # damaged: the track is cut again
+        return None
     paths = {folder / record.place / name: sha256 for name, sha256 in record.files.items()}
     if record.arrays_sha256:
         paths[arrays_path(folder, track.id)] = record.arrays_sha256

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dmm.codec.mel import load_format
-from dmm.files import whole_file, write_text
+from dmm.files import read_bytes, whole_file, write_text
 
 from ..captions.clean import SEPARATOR, caption_prefix, full_prompt
 from ..layout import SPLITS
@@ -33,7 +33,7 @@ def write_captions(folder: Path, rows: Sequence[dict[str, Any]]) -> None:
     for row in rows:
         path = folder / row["split"] / f"{row['id']}.txt"
         text = row["caption"] + "\n"
-        if not path.is_file() or path.read_bytes() != text.encode():
+        if not path.is_file() or read_bytes(path) != text.encode():
             write_text(path, text)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dmm.errors import InputError
-from dmm.files import write_text
+from dmm.files import read_text, write_text
 
 from .clean import clean, full_prompt
 from .tokens import count_tokens, fit_to_token_limit
@@ -40,21 +40,20 @@ def read_captions(table: Path) -> dict[str, str]:
     """Captions by clip id of a CSV table; InputError with the line that cannot be used."""
     found: dict[str, str] = {}
     try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            if missing := [name for name in COLUMNS[:2] if name not in (reader.fieldnames or [])]:
-                raise InputError(
-                    f"{table}: no column {missing[0]!r}; export a table: dmm data captions export"
-                )
-            for row in reader:
-                where, clip, caption = f"{table}, line {reader.line_num}", row["id"], row["caption"]
-                if not clip or not (caption or "").strip():
-                    raise InputError(f"{where}: id or caption is empty; write a caption")
-                if clip in found:
-                    raise InputError(f"{where}: clip {clip} stands there twice; keep one line")
-                found[clip] = clean(caption)[0]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{table}: no CSV table in UTF-8 ({error}); save it as CSV") from error
+        reader = csv.DictReader(io.StringIO(read_text(table), newline=""))
+        if missing := [name for name in COLUMNS[:2] if name not in (reader.fieldnames or [])]:
+            raise InputError(
+                f"{table}: no column {missing[0]!r}; export a table: dmm data captions export"
+            )
+        for row in reader:
+            where, clip, caption = f"{table}, line {reader.line_num}", row["id"], row["caption"]
+            if not clip or not (caption or "").strip():
+                raise InputError(f"{where}: id or caption is empty; write a caption")
+            if clip in found:
+                raise InputError(f"{where}: clip {clip} stands there twice; keep one line")
+            found[clip] = clean(caption)[0]
+    except csv.Error as error:
+        raise InputError(f"{table}: no CSV table ({error}); save it as CSV") from error
     return found
 
 

@@ -5,11 +5,13 @@ The captions of a CSV table are cleaned on reading; a built dataset has recorded
 
 import csv
 import difflib
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from dmm.errors import InputError
+from dmm.files import read_table, read_text
 
 from .clean import Change
 from .pipeline import prepare_caption
@@ -46,17 +48,10 @@ def histories(
 
 def _histories_of_dataset(dataset: Path) -> Iterator[History]:
     """Yield the distinct histories in a dataset's manifest."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     path = dataset / "manifest.parquet"
     names = ["caption_raw", "caption", "caption_changes"]
-    try:
-        rows = pq.read_table(path, columns=names).to_pylist()
-    except (OSError, pa.ArrowException) as error:
-        raise InputError(f"{path}: no manifest of a dataset; run `dmm data build` first") from error
     seen = set()
-    for row in rows:
+    for row in read_table(path, names).to_pylist():
         raw, caption, changes = (row.get(name) for name in names)
         if changes is None or not all(isinstance(change, dict) for change in changes):
             raise InputError(f"{path}: made by an older version; run `dmm data build` again")
@@ -68,18 +63,17 @@ def _histories_of_dataset(dataset: Path) -> Iterator[History]:
 def _captions_in_column(table: Path, column: str) -> Iterator[str]:
     """Yield the cells of a CSV table's column."""
     try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            names = reader.fieldnames or []
-            if column not in names:
-                near = difflib.get_close_matches(column, names, n=1) or names
-                raise InputError(f"{table}: no column {column!r}; --column {' or '.join(near)}?")
-            for row in reader:
-                if row[column] is None:
-                    raise InputError(f"{table}, line {reader.line_num}: too few columns")
-                yield row[column]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{table}: no CSV table in UTF-8 ({error})") from error
+        reader = csv.DictReader(io.StringIO(read_text(table), newline=""))
+        names = reader.fieldnames or []
+        if column not in names:
+            near = difflib.get_close_matches(column, names, n=1) or names
+            raise InputError(f"{table}: no column {column!r}; --column {' or '.join(near)}?")
+        for row in reader:
+            if row[column] is None:
+                raise InputError(f"{table}, line {reader.line_num}: too few columns")
+            yield row[column]
+    except csv.Error as error:
+        raise InputError(f"{table}: no CSV table ({error}); save it as CSV") from error
 
 
 def word_edits(before: str, after: str) -> list[Edit]:

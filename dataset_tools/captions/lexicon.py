@@ -5,7 +5,6 @@ its synonyms in brackets. New words are added there.
 """
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -13,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from dmm.errors import InputError
+from dmm.files import read_toml
 
 FACETS = (
     "instrument", "genre", "mood", "tempo", "production",
@@ -97,8 +97,8 @@ def load_lexicon(path: Path | None = None) -> Lexicon:
     """Read a lexicon, by default the one in ``presets/data``; InputError if it is not valid."""
     path = path or DEFAULT_LEXICON
     try:
-        return Lexicon(tomllib.loads(path.read_text("utf-8")))
-    except (OSError, tomllib.TOMLDecodeError, InputError) as error:
+        return Lexicon(read_toml(path))
+    except InputError as error:
         raise InputError(f"{path} is no lexicon: {error}") from error
 
 

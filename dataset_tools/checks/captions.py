@@ -1,8 +1,12 @@
 """Check caption files and ``metadata.jsonl``: equal to the manifest, and usable in training."""
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+from pydantic import BaseModel
+
+from dmm.errors import InputError
+from dmm.files import read_jsonl, read_text
 
 from ..captions.clean import SEPARATOR, full_prompt
 from ..dataset import Dataset, Row
@@ -29,11 +33,9 @@ def check_caption(dataset: Dataset, row: Row) -> Iterator[Finding]:
 def _wrong_file(path: Path, caption: str) -> str | None:
     """The fault of a caption file, if it has one."""
     try:
-        text = path.read_bytes().decode("utf-8")
-    except FileNotFoundError:
-        return "missing"
-    except UnicodeDecodeError as error:
-        return f"not UTF-8 at byte {error.start}"
+        text = read_text(path)
+    except InputError as error:
+        return str(error).removeprefix(f"{path}: ").split("; ")[0]
     if len(text.splitlines()) > 1:
         return "more than one line: sd-scripts reads the first only"
     return None if text.strip("\n") == caption else "not the manifest's caption"
@@ -67,15 +69,22 @@ def check_metadata(dataset: Dataset, rows: Sequence[Row]) -> Iterator[Finding]:
             yield Finding("metadata", f"{split}/metadata.jsonl", wrong, REBUILD)
 
 
+class _Line(BaseModel):
+    """A line of ``metadata.jsonl``."""
+
+    file_name: str
+    text: str
+
+
 def _wrong_metadata(path: Path, expected: dict[str, str]) -> str | None:
     """The fault of a ``metadata.jsonl``, if it has one."""
     if not path.is_file():
         return "missing: images would load without their captions" if expected else None
     try:
-        lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-        texts = {line["file_name"]: line["text"] for line in lines}
-    except (ValueError, KeyError, TypeError):
+        lines = read_jsonl(path, _Line)
+    except InputError:
         return "damaged: a line is no JSON object with file_name and text"
+    texts = {line.file_name: line.text for line in lines}
     if len(texts) < len(lines):
         return "names a file twice"
     for name in sorted(expected.keys() | texts.keys()):

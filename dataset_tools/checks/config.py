@@ -5,10 +5,12 @@ take precedence. sd-scripts removes the separator from a caption only while it s
 warms up its parts (``process_caption`` in library/train_util.py); otherwise ``|||`` is tokenised.
 """
 
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from dmm.errors import InputError
+from dmm.files import read_toml
 
 from ..captions.clean import SEPARATOR, caption_prefix
 from ..dataset import Dataset
@@ -32,12 +34,10 @@ FORBIDDEN = {
 def check_config(dataset: Dataset) -> Iterator[Finding]:
     """Find settings that sd-scripts would refuse, and those that would spoil the training."""
     try:
-        config = tomllib.loads((dataset.folder / FILE).read_text("utf-8"))
-        subsets = _subsets(config)
-    except FileNotFoundError:
-        yield Finding("config", FILE, "missing", REMEDY)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        yield Finding("config", FILE, f"no TOML: {error}", REMEDY)
+        subsets = _subsets(read_toml(dataset.folder / FILE))
+    except InputError as error:
+        reason = str(error).removeprefix(f"{dataset.folder / FILE}: ")
+        yield Finding("config", FILE, reason.split("; ")[0], REMEDY)
     except (TypeError, AttributeError, ValueError):
         yield Finding("config", FILE, "not laid out as sd-scripts wants it", REMEDY)
     else:

@@ -6,7 +6,6 @@ cached latents even if their image has changed since.
 
 import hashlib
 import io
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -14,6 +13,8 @@ from PIL import Image, UnidentifiedImageError
 
 from dmm.codec.image import CHUNK
 from dmm.codec.mel import MelFormat
+from dmm.errors import InputError
+from dmm.files import parse_json, read_bytes
 
 from ..dataset import Dataset, Row
 from ..finding import REBUILD, Finding
@@ -39,13 +40,15 @@ def check_clip_files(dataset: Dataset, row: Row) -> Iterator[Finding]:
 def _wrong_image(path: Path, row: Row, fmt: MelFormat, channels: int) -> str | None:
     """First fault of a PNG: its header, format note or SHA-256; pixels are not decoded."""
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
         with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
             size, mode, text = image.size, image.mode, image.info.get(CHUNK)
+    except InputError as error:
+        return f"cannot be read ({str(error).removeprefix(f'{path}: ').split('; ')[0]})"
     except UnidentifiedImageError:
         return "no PNG image"
-    except (OSError, SyntaxError, ValueError) as error:
-        return f"cannot be read ({getattr(error, 'strerror', None) or 'damaged'})"
+    except Exception:  # Pillow raises a dozen kinds for damaged files
+        return "cannot be read (damaged)"
     expected = "RGB" if channels == 2 else "L"
     if size != (fmt.n_frames, fmt.n_mels):
         return f"{size[0]} x {size[1]} pixels; the format has {fmt.n_frames} x {fmt.n_mels}"
@@ -63,8 +66,8 @@ def _wrong_format(text: str | None, fmt: MelFormat) -> str | None:
     if text is None:
         return "does not say its mel format"
     try:
-        stated = json.loads(text)
-    except ValueError:
+        stated = parse_json(text, "format")
+    except InputError:
         return "its mel format is damaged"
     for name, value in fmt.model_dump().items():
         if stated.get(name) != value:

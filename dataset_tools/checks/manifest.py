@@ -1,10 +1,12 @@
 """Check the manifest's rows: against ``dataset.json``, each other, and the values allowed."""
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
+
+from dmm.errors import InputError
+from dmm.files import parse_json
 
 from ..dataset import Row, content_sha256
 from ..finding import REBUILD, Finding
@@ -79,8 +81,8 @@ def _invalid_values(rows: Sequence[Row]) -> Iterator[Finding]:
 
 def _is_json(text: str) -> bool:
     try:
-        json.loads(text)
-    except ValueError:
+        parse_json(text, "column", Any)
+    except InputError:
         return False
     return True
 

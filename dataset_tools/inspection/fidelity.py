@@ -19,7 +19,7 @@ from dmm.checkpoints.header import read_metadata
 from dmm.codec.decode import decode
 from dmm.codec.mel import MelFormat, encode
 from dmm.errors import InputError
-from dmm.files import sha256_file, write_text
+from dmm.files import read_text, sha256_file, write_text
 from dmm.progress import progress_bar
 from dmm.sound.audio import read_audio
 from dmm.sound.loudness import loudness_lufs
@@ -113,7 +113,7 @@ def restore_clip(path: Path, fmt: MelFormat, channels: int, vae: Vae | None) -> 
         psnr = {"image_psnr_db": psnr_db(image, images["vae"])}
         losses["vae"] = asdict(compare(original, sounds["vae"], fmt.sr)) | psnr
     text = path.with_suffix(".txt")
-    caption = text.read_text("utf-8").strip() if text.is_file() else path.stem
+    caption = read_text(text).strip() if text.is_file() else path.stem
     above = share_above(original, fmt.sr, fmt.fmax)
     return ClipStages(path.stem, caption, above, losses, sounds, images)
 

@@ -1,7 +1,6 @@
 """Collect everything about one clip: image, sound, caption with its changes, and measurements."""
 
 import difflib
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from PIL import Image
 
 from dmm.codec.image import read_image
 from dmm.errors import InputError
+from dmm.files import parse_json
 from dmm.pages import coloured_png
 
 from ..dataset import Dataset, Row
@@ -74,9 +74,9 @@ def show_clip(dataset: Dataset, wanted: str) -> ClipDetails:
     return ClipDetails(
         row=row,
         prompt=full_prompt(dataset.anchor_for_split(row["split"]), row["caption"]),
-        facets=json.loads(row["facets"] or "{}"),
-        evidence=json.loads(row["vocal_evidence"] or "{}"),
-        augmentation=json.loads(row["augmentation"] or "null"),
+        facets=parse_json(row["facets"] or "{}", "facets"),
+        evidence=parse_json(row["vocal_evidence"] or "{}", "vocal_evidence"),
+        augmentation=parse_json(row["augmentation"] or "null", "augmentation", Any),
         relatives=sorted(relatives, key=lambda other: (other["start_s"], other["id"])),
     )
 

@@ -1,13 +1,15 @@
 """Statistics of a dataset: clips, hours, facets, sound, voices: ``dmm data stats DATASET``."""
 
-import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from pydantic import BaseModel
+
+from dmm.files import parse_json, read_jsonl
 
 from ..captions.lexicon import FACETS
 from ..dataset import Dataset, Row, read_dataset
@@ -108,12 +110,17 @@ def _rounded(value: float) -> float:
     return round(float(value), 4)
 
 
+Facets = dict[str, dict[str, float]]
+"""Facet to its values, and the probability of each."""
+
+
 def count_facets(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
     """For every facet, count the tracks that likely have each value; the most common come first."""
     counted: dict[str, Counter[str]] = defaultdict(Counter)
     first = {row["track"]: row["facets"] for row in reversed(rows)}
     for text in first.values():
-        for facet, values in json.loads(text or "{}").items():
+        found: Facets = parse_json(text or "{}", "facets", Facets)
+        for facet, values in found.items():
             counted[facet].update(value for value, p in values.items() if p >= LIKELY)
     order = sorted(counted, key=lambda f: (FACETS.index(f) if f in FACETS else len(FACETS), f))
     return {facet: _count(counted[facet].elements()) for facet in order if counted[facet]}
@@ -127,13 +134,22 @@ def caption_words(rows: Sequence[Row]) -> dict[str, int]:
     return dict(list(_count(counted.elements()).items())[:MOST_WORDS])
 
 
+Vote = Literal[-1, 0, 1]
+
+
+class _Refusal(BaseModel):
+    """A line of ``rejected.jsonl``, as far as it is counted."""
+
+    reason: str
+
+
 def _votes_on_voices(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
     """For every labelling function, count the tracks by its vote."""
     words = {1: "vocal", -1: "instrumental", 0: "no opinion"}
     counted: dict[str, Counter[str]] = defaultdict(Counter)
     first = {row["track"]: row["vocal_evidence"] for row in reversed(rows)}
     for text in first.values():
-        for function, vote in json.loads(text or "{}").items():
+        for function, vote in parse_json(text or "{}", "vocal_evidence", dict[str, Vote]).items():
             counted[function][words[vote]] += 1
     return {
         name: {word: counted[name][word] for word in words.values()} for name in sorted(counted)
@@ -141,8 +157,8 @@ def _votes_on_voices(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
 
 
 def _refusal_counts(dataset: Dataset) -> dict[str, int]:
-    lines = (dataset.folder / "rejected.jsonl").read_text("utf-8").splitlines()
-    return _count(json.loads(line)["reason"].split(":")[0] for line in lines)
+    lines = read_jsonl(dataset.folder / "rejected.jsonl", _Refusal)
+    return _count(line.reason.split(":")[0] for line in lines)
 
 
 def _by_split(rows: Sequence[Row], measure: Callable[[list[Row]], int]) -> dict[str, int]:

@@ -6,15 +6,16 @@ are used only if they stay inside.
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import mutagen
 import numpy as np
 
 from dmm.errors import InputError
-from dmm.files import sha256_file
+from dmm.files import readable_os_errors, sha256_file
+from dmm.files.paths import stays_inside
 from dmm.sound.audio import stream_audio
 from dmm.sound.decoding import PROTECTED
 
@@ -28,10 +29,11 @@ SUFFIXES = {
 
 
 def source_folder(folder: Path | None) -> Path:
-    """Return the folder; InputError if it is not a folder."""
+    """Return the folder; InputError if it is no folder that can be read."""
     if folder is None or not folder.is_dir():
         raise InputError(f"{folder} is not a folder; name one that holds audio files (--input DIR)")
-    return folder
+    with readable_os_errors(folder), os.scandir(folder):
+        return folder
 
 
 def audio_files(root: Path) -> list[Path]:
@@ -42,7 +44,7 @@ def audio_files(root: Path) -> list[Path]:
 def files_below(root: Path, suffixes: set[str]) -> list[Path]:
     """List files with these suffixes, sorted, without hidden ones and those of built datasets.
 
-    Links to folders are not followed, so there are no endless loops: see ``linked_folders``.
+    Links to folders are not followed, so there are no endless loops: see ``unread_folders``.
     """
     found: list[Path] = []
     for folder, names, _ in _walk(root):
@@ -50,8 +52,16 @@ def files_below(root: Path, suffixes: set[str]) -> list[Path]:
     return sorted(found, key=lambda path: path.relative_to(root).as_posix())
 
 
-def linked_folders(root: Path) -> Iterator[Rejected]:
-    """Yield a refusal for every link to a folder, which is not followed."""
+def unread_folders(root: Path) -> Iterator[Rejected]:
+    """Yield a refusal for every folder that cannot be read, or is a link and not followed."""
+    unreadable: list[OSError] = []
+    for _ in _walk(root, unreadable.append):
+        pass
+    for error in unreadable:
+        yield Rejected(
+            display_path(Path(error.filename), root),
+            f"unreadable folder: {error.strerror}; change its permissions",
+        )
     links = [folder / name for folder, _, names in _walk(root) for name in names]
     for link in sorted(path for path in links if path.is_symlink()):
         yield Rejected(
@@ -59,9 +69,11 @@ def linked_folders(root: Path) -> Iterator[Rejected]:
         )
 
 
-def _walk(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
+def _walk(
+    root: Path, onerror: Callable[[OSError], object] | None = None
+) -> Iterator[tuple[Path, list[str], list[str]]]:
     """Yield (folder, file names, folder names), without hidden ones and built datasets."""
-    for folder, subfolders, names in os.walk(root):
+    for folder, subfolders, names in os.walk(root, onerror=onerror):
         is_dataset = BUILD_FOLDER in subfolders  # its reference audio is no input
         subfolders[:] = (
             [] if is_dataset else [name for name in subfolders if not name.startswith(".")]
@@ -113,27 +125,6 @@ def _is_protected(path: Path) -> bool:
     except (mutagen.MutagenError, OSError):  # pyright: ignore[reportPrivateImportUsage]
         return False
     return getattr(getattr(file, "info", None), "codec", None) in PROTECTED
-
-
-def path_inside(name: str, root: Path) -> Path | None:
-    """Path below ``root`` for a name in a table; None if it would leave the folder.
-
-    >>> path_inside("../secret.mp3", Path("music")) is None
-    True
-    """
-    parts = PurePosixPath(name.replace("\\", "/")).parts
-    if not parts or parts[0] == "/" or ".." in parts or ":" in parts[0] or "\0" in name:
-        return None
-    path = root.joinpath(*parts)
-    return path if stays_inside(path, root) else None
-
-
-def stays_inside(path: Path, root: Path) -> bool:
-    """Whether a path below ``root`` stays below it when all links are followed."""
-    try:
-        return path.resolve().is_relative_to(root.resolve())
-    except (RuntimeError, OSError):  # a loop of links
-        return False
 
 
 def file_stream(path: Path) -> Stream:

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dmm.errors import InputError
+from dmm.files import read_text
+from dmm.files.paths import stays_inside
 
 from . import CaptionOrigin, Rejected, SourceRequest, Track, track_id
 from .files import (
@@ -18,9 +20,8 @@ from .files import (
     display_path,
     file_sha256,
     file_stream,
-    linked_folders,
     source_folder,
-    stays_inside,
+    unread_folders,
 )
 from .tags import file_has_lyrics, file_title, read_tags, tag_caption
 
@@ -42,10 +43,13 @@ def tracks(request: SourceRequest) -> Iterator[Track | Rejected]:
     """
     root = source_folder(request.input)
     paths = audio_files(root)
+    unread = list(unread_folders(root))
+    if unread and not paths:
+        raise InputError(f"{root / unread[0].input}: {unread[0].reason}")
     if not paths:
         known = " ".join(sorted(SUFFIXES))
         raise InputError(f"{root} holds no audio file; put some there ({known})")
-    yield from linked_folders(root)
+    yield from unread
     for path in paths:
         yield _track(path, root, request.licence)
 
@@ -57,11 +61,6 @@ def _track(path: Path, root: Path, licence: str | None) -> Track | Rejected:
         sha256 = file_sha256(path, root)
         tags = read_tags(path)
         caption, origin = _caption(path, root, tags)
-    except UnicodeDecodeError as error:
-        sidecar = path.with_suffix(".txt").name
-        return Rejected(
-            name, f"caption not UTF-8: {sidecar} at byte {error.start}; save it as UTF-8"
-        )
     except OSError as error:
         return Rejected(name, f"unreadable: {error.strerror}")
     except InputError as error:
@@ -89,11 +88,16 @@ def named_artist(artist: str | None) -> str | None:
 
 
 def _caption(path: Path, root: Path, tags: dict[str, list[str]]) -> tuple[str, CaptionOrigin]:
-    """Caption and its origin; UnicodeDecodeError for a ``NAME.txt`` that is not UTF-8."""
+    """Caption and its origin; InputError for a ``NAME.txt`` that cannot be read."""
     sidecar = path.with_suffix(".txt")
-    here = stays_inside(sidecar, root) and sidecar.is_file()
-    if here and (text := sidecar.read_text(encoding="utf-8-sig").strip()):
-        return text, "sidecar"
+    if stays_inside(sidecar, root) and sidecar.exists():
+        try:
+            text = read_text(sidecar).strip()
+        except InputError as error:
+            reason = str(error).removeprefix(f"{sidecar}: ")
+            raise InputError(f"unreadable caption: {sidecar.name}: {reason}") from error
+        if text:
+            return text, "sidecar"
     if text := tag_caption(tags):
         return text, "tags"
     if title := file_title(tags, path.stem):

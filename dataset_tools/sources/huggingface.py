@@ -163,9 +163,11 @@ def _row_captions(values: Values, wanted: str | None) -> tuple[str, ...]:
 
 
 def _audio_column(values: Values) -> str:
-    """Name of the column with sound; InputError if there is none."""
+    """Name of the column with sound; Unusable for a row that has none, InputError without one."""
     held = [name for name, value in values.items() if isinstance(value, dict) and "bytes" in value]
     found = held or [name for name in AUDIO if isinstance(values.get(name), (str, bytes))]
+    if not found and any(value is None for value in values.values()):
+        raise Unusable("no sound: this row has none")
     if not found:
         raise InputError(f"no column of sound among {', '.join(values)}; name it 'audio'")
     return found[0]

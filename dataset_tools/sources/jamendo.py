@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dmm.errors import InputError
+from dmm.files import read_text
 
 TRACK = re.compile(r"track_0*(\d+)")
 PATH = re.compile(r"(?:\S*/)?(\d+)(?:\.2min)?\.(?:mp3|flac|wav|ogg)", re.IGNORECASE)
@@ -79,13 +80,3 @@ def read_licences(path: Path) -> tuple[dict[int, str], dict[int, str]]:
         if links and LICENCE_WORDS.search(line):
             licences.setdefault(track, links[-1])
     return licences, pages
-
-
-def read_text(path: Path) -> str:
-    """Read UTF-8 text; InputError if the file cannot be read or is not UTF-8."""
-    try:
-        return path.read_text("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from error
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from error

@@ -1,11 +1,13 @@
 """Read rows of Parquet files that hold sound, one at a time, in constant memory."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from dmm.errors import InputError
+from dmm.files import parse_json
 
 BUFFER = 1 << 20
 """Bytes read at once; without this limit pyarrow reads the whole column of a row group."""
@@ -48,13 +50,27 @@ def parquet_bytes(path: Path, row: int, column: str) -> bytes:
     raise InputError(f"{path.name}: changed since it was listed; build again")
 
 
+class _Feature(BaseModel):
+    names: list[str] = []
+
+
+class _Info(BaseModel):
+    features: dict[str, _Feature] = {}
+
+
+class _Huggingface(BaseModel):
+    """The part of the ``datasets`` library's metadata that names classes."""
+
+    info: _Info = _Info()
+
+
 def _class_names(metadata: dict[bytes, bytes]) -> dict[str, list[str]]:
     """Names of the classes, from the metadata that the ``datasets`` library adds to the schema."""
     try:
-        features = json.loads(metadata[b"huggingface"])["info"]["features"]
-    except (KeyError, ValueError):
+        known = parse_json(metadata.get(b"huggingface", b"{}"), "features", _Huggingface)
+    except InputError:
         return {}
-    return {name: kind["names"] for name, kind in features.items() if "names" in kind}
+    return {name: kind.names for name, kind in known.info.features.items() if kind.names}
 
 
 def _names_of_class_numbers(

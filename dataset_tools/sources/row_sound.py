@@ -12,9 +12,10 @@ import numpy as np
 
 from dmm.errors import DmmError, InputError
 from dmm.files import whole_file
+from dmm.files.paths import stays_inside
 
 from . import Stream
-from .files import file_sha256, file_stream, stays_inside, stream_file
+from .files import file_sha256, file_stream, stream_file
 from .parquet import parquet_bytes
 
 Values = dict[str, Any]

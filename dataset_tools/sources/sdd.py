@@ -22,10 +22,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dmm.errors import InputError
+from dmm.files import read_text
+from dmm.files.paths import path_inside
 
 from . import Rejected, SourceRequest, Track, track_id
-from .files import SUFFIXES, display_path, file_sha256, file_stream, path_inside, source_folder
-from .jamendo import Names, read_licences, read_names, read_tags, read_text
+from .files import SUFFIXES, display_path, file_sha256, file_stream, source_folder
+from .jamendo import Names, read_licences, read_names, read_tags
 
 COLUMNS = (
     "caption_id", "track_id", "caption", "is_valid_subset", "familiarity", "artist_id", "album_id",

@@ -23,8 +23,8 @@ from .files import (
     display_path,
     file_sha256,
     file_stream,
-    linked_folders,
     source_folder,
+    unread_folders,
 )
 from .folder import named_artist
 from .suno_clips import UUID, ClipDescription, ClipIndex
@@ -42,10 +42,13 @@ def tracks(request: SourceRequest) -> Iterator[Track | Rejected]:
     """
     root = source_folder(request.input)
     paths = audio_files(root)
+    unread = list(unread_folders(root))
+    if unread and not paths:
+        raise InputError(f"{root / unread[0].input}: {unread[0].reason}")
     if not paths:
         raise InputError(f"{root} holds no audio file; put the downloaded clips there")
     index = ClipIndex(root)
-    yield from linked_folders(root)
+    yield from unread
     yield from index.rejected
     for path in paths:
         yield _track(path, root, index, request.licence)

@@ -6,7 +6,6 @@ A clip is an object with at least one of the fields in ``CLIP_KEYS``: ``id``, ``
 one clip, a list, or a page with lists.
 """
 
-import json
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -14,8 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dmm.errors import InputError
+from dmm.files import read_json
+from dmm.files.paths import stays_inside
+
 from . import Rejected
-from .files import display_path, files_below, stays_inside
+from .files import display_path, files_below
 from .tags import lyrics_have_words
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -75,11 +78,12 @@ class ClipIndex:
         """Read the clips that a JSON file describes; a file that is no JSON is rejected."""
         try:
             if not stays_inside(path, root):
-                raise ValueError("a link that leads out of the folder")
-            content = json.loads(path.read_text("utf-8-sig"))
-        except (OSError, ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
+                raise InputError(f"{path}: a link that leads out of the folder")
+            content = read_json(path, Any)
+        except InputError as error:
             self.broken.add(path)
-            self.rejected.append(Rejected(display_path(path, root), f"sidecar not JSON: {error}"))
+            reason = str(error).removeprefix(f"{path}: ")
+            self.rejected.append(Rejected(display_path(path, root), f"sidecar not JSON: {reason}"))
             return
         clips = [read_clip(values) for values in _clip_objects(content)]
         if len(clips) == 1:

@@ -1,11 +1,12 @@
 """Read a bundle's description and check its files."""
 
-import json
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from ..errors import ModelError
+from ..files import read_json
 from ..model_cards import sha256_of
 from .schema import FILE, VERSION, Bundle, StoredFile
 
@@ -26,11 +27,8 @@ def read_description(folder: Path) -> Bundle:
     path = folder / FILE
     if not path.is_file():
         raise ModelError(f"{folder}: no bundle (no {FILE}); make one with dmm export")
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelError(f"{path}: damaged, not JSON ({error}); copy or export it again") from error
-    version = found.get("version") if isinstance(found, dict) else None
+    found: dict[str, Any] = read_json(path, error=ModelError)
+    version = found.get("version")
     if isinstance(version, int) and version > VERSION:
         raise ModelError(f"{path}: bundle version {version}, known up to {VERSION}; update dmm")
     try:

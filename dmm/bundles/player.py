@@ -10,6 +10,7 @@ from jaxtyping import Float, UInt8
 
 from ..codec.mel import MelFormat
 from ..errors import ModelError
+from ..files import read_json
 from .denoising import Embeddings, OnStep, denoise, no_step, unet_inputs
 from .folder import open_bundle
 from .noise import TorchRandom
@@ -33,7 +34,7 @@ class BundlePlayer:
     def format(self) -> MelFormat:
         """The mel format of its images."""
         path = self.folder / self.bundle.format.file
-        return MelFormat.model_validate_json(path.read_text(encoding="utf-8"))
+        return read_json(path, MelFormat)
 
     @cached_property
     def tokenizer(self) -> Tokenizer:

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Int
 
 from ..errors import InputError
+from ..files import read_text
 from .schema import Encoder
 
 END = "</w>"
@@ -28,7 +29,7 @@ class Tokenizer:
 
     def __init__(self, merges: Path) -> None:
         """InputError for a file that does not hold merges."""
-        lines = merges.read_text(encoding="utf-8").splitlines()
+        lines = read_text(merges).splitlines()
         pairs = [tuple(line.split()) for line in lines if line and not line.startswith("#version")]
         if not pairs or any(len(pair) != 2 for pair in pairs):
             raise InputError(f"{merges}: does not hold merges, two symbols a line; export again")

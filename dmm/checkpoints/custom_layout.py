@@ -11,6 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..errors import InputError
+from ..files import parse_json
+
 
 @dataclass(frozen=True)
 class CustomLayout:
@@ -28,12 +31,12 @@ class CustomLayout:
     @property
     def unet_config(self) -> dict[str, Any]:
         """The UNet's arguments; only where it has a layout of its own."""
-        return json.loads(self.unet or "{}")
+        return parse_json(self.unet or "{}", "dmm_unet_config")
 
     @property
     def vae_config(self) -> dict[str, Any]:
         """The VAE's arguments; only where it has a layout of its own."""
-        return json.loads(self.vae or "{}")
+        return parse_json(self.vae or "{}", "dmm_vae_config")
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -47,11 +50,13 @@ STANDARD = CustomLayout()
 
 
 def read_custom_layout(metadata: Mapping[str, str]) -> CustomLayout:
-    """The layouts in a checkpoint's metadata; ValueError, JSON's, for one that is damaged."""
+    """The layouts in a checkpoint's metadata; ValueError for one that is damaged."""
     found = [metadata.get(key) or None for key in ("dmm_unet_config", "dmm_vae_config")]
-    for text in filter(None, found):
-        if not isinstance(json.loads(text), dict):
-            raise ValueError(f"no table of arguments: {text[:40]}")
+    try:
+        for text in filter(None, found):
+            parse_json(text, "its own layout")
+    except InputError as error:
+        raise ValueError(str(error)) from error
     return CustomLayout(*found)
 
 

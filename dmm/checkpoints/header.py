@@ -41,8 +41,10 @@ def _open(path: Path) -> Any:
         raise ModelError(f"{path}: a folder; name the one .safetensors file that holds the model")
     if not path.is_file():
         raise ModelError(f"{path}: no such checkpoint or LoRA; check the path")
+    if path.suffix.lower() != ".safetensors":  # by other names the engine unpickles a file
+        raise ModelError(f"{path}: only .safetensors files are read; name one, or convert it")
     verify_against_card(path)
     try:
         return safe_open(path, framework="numpy")
-    except SafetensorError as error:
+    except (SafetensorError, OSError) as error:
         raise ModelError(f"{path}: not a whole safetensors file ({error})") from error

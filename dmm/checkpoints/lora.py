@@ -50,7 +50,7 @@ def _lora_sizes(header: Header) -> dict[str, tuple[int, ...]]:
     down, up = ".lora_down.weight", ".lora_up.weight"
     layers = [name.removesuffix(down) for name in header if name.endswith(down)]
     return {
-        layer: (header[layer + up][0], *header[layer + down][1:])
+        layer: (*header[layer + up][:1], *header[layer + down][1:])
         for layer in layers
         if layer + up in header
     }

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ModelError
-from ..files import whole_file
+from ..files import open_bytes, parse_json, whole_file
 from .header import read_header
 
 DTYPES = {
@@ -66,9 +66,9 @@ class TensorFile:
 def open_tensors(path: Path) -> Iterator[TensorFile]:
     """Open a safetensors file; ModelError as in ``read_header``, and for weights in 8 bits."""
     read_header(path)
-    with path.open("rb") as file:
+    with open_bytes(path, ModelError) as file:
         length = int.from_bytes(file.read(8), "little")
-        header: dict[str, Any] = json.loads(file.read(length))
+        header: dict[str, Any] = parse_json(file.read(length), path, error=ModelError)
         metadata = header.pop("__metadata__", None) or {}
         specs = {}
         for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):

@@ -15,8 +15,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import ModelError
-from ..files import write_text
+from ..files import read_bytes, read_text, write_text
 
+REVISIONS = {
+    "openai/clip-vit-large-patch14": "32bd64288804d66eefd0ccbe215aa642df71cc41",
+    "laion/CLIP-ViT-bigG-14-laion2B-39B-b160k": "743c27bd53dfe508a0ade0f50698f99b39d03bec",
+}
+"""Commit on the Hub of each tokeniser: a later change there changes nothing here."""
 SDXL_TOKENIZERS = {
     "openai/clip-vit-large-patch14": "<|endoftext|>",
     "laion/CLIP-ViT-bigG-14-laion2B-39B-b160k": "!",
@@ -98,11 +103,14 @@ def _download(folder: Path, name: str) -> bool:
     files = ("vocab.json", "merges.txt", "special_tokens_map.json", "tokenizer_config.json")
     is_offline = not hub_answers()
     try:
-        paths = [Path(hf_hub_download(name, f, local_files_only=is_offline)) for f in files]
+        paths = [
+            Path(hf_hub_download(name, f, revision=REVISIONS[name], local_files_only=is_offline))
+            for f in files
+        ]
     except OSError:
         return False
     for path in paths:  # the configuration is last: if it exists, all files do
-        write_text(folder / path.name, path.read_text(encoding="utf-8"))
+        write_text(folder / path.name, read_text(path))
     return True
 
 
@@ -127,7 +135,7 @@ def _merge_table() -> list[str]:
     if spec is None or spec.origin is None:
         raise ModelError("CLIP's tokeniser table is missing: pip install open-clip-torch")
     path = Path(spec.origin).with_name("bpe_simple_vocab_16e6.txt.gz")
-    lines = gzip.decompress(path.read_bytes()).decode("utf-8").split("\n")
+    lines = gzip.decompress(read_bytes(path)).decode("utf-8").split("\n")
     return lines[1 : FULL_VOCABULARY - 514 + 1]
 
 

@@ -5,24 +5,29 @@ Riffusion's images are read too: their parameters are in EXIF tags with numbers 
 (riffusion/riffusion-hobby, ``riffusion/spectrogram_params.py``).
 """
 
-import json
 from pathlib import Path
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, PngImagePlugin
 from pydantic import ValidationError
 
-from ..errors import InputError
-from ..files import whole_file
-from .mel import MelFormat
+from ..errors import DmmError, InputError
+from ..files import check_regular, fault_line, open_bytes, parse_json, whole_file
+from .mel import MAX_ROWS, MelFormat, parse_format
 
 COMPRESS_LEVEL = 4
 """zlib level: as small as level 6 on mel images, in half the time."""
 CHUNK = "dmm"
 VERSIONS = (1,)
 """Format versions that this program decodes."""
+MODES = ("L", "RGB", "RGBA", "LA", "P")
+"""Pixels that are read; others have 1 or 16 bits."""
+MAX_PIXELS = 1 << 27
+"""Most pixels of an image: 40 minutes at 512 rows, and 400 MB as RGB."""
+TOO_LARGE = f"at most {MAX_ROWS} rows and {MAX_PIXELS} pixels are read; name a mel image"
 NAME_RIFFUSION = "name the format, for example --format sdxl-512, or --format riffusion"
 SAMPLE_RATE, STEREO, STEP_MS, WINDOW_MS, PADDED_MS = 11000, 11005, 11010, 11020, 11030
 ROWS, FMIN, FMAX, POWER, MAX_VALUE = 11040, 11050, 11060, 11070, 11080
@@ -69,49 +74,69 @@ def read_image(
 
 
 def _read_pixels(path: Path) -> tuple[np.ndarray, dict[str, Any], dict[int, Any]]:
-    """Levels, PNG text and EXIF tags of an image file."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; check the path")
-    if path.stat().st_size == 0:
+    """Levels, PNG text and EXIF tags of an image file; its size is checked before its pixels."""
+    if check_regular(path).st_size == 0:
         raise InputError(f"{path}: empty (0 bytes); make or copy it again")
     try:
-        with Image.open(path, formats=("PNG", "JPEG")) as image:
-            image.load()
-            exif = dict(image.getexif())
-            text = {str(name): value for name, value in image.info.items()}
-            if image.mode not in ("L", "RGB", "RGBA", "LA", "P"):
-                raise InputError(
-                    f"{path}: pixels of mode {image.mode}; save it as 8-bit grey or RGB"
-                )
-            grey = image.mode in ("L", "LA")
-            return np.asarray(image.convert("L" if grey else "RGB")), text, exif
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        with catch_warnings(), open_bytes(path) as file:
+            simplefilter("ignore", Image.DecompressionBombWarning)  # the bound is ours
+            with Image.open(file, formats=("PNG", "JPEG")) as image:
+                _check_pixels(path, image)
+                image.load()
+                exif = dict(image.getexif())
+                text = {str(name): value for name, value in image.info.items()}
+                grey = image.mode in ("L", "LA")
+                return np.asarray(image.convert("L" if grey else "RGB")), text, exif
+    except DmmError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise InputError(f"{path}: {TOO_LARGE}") from error
+    except Exception as error:  # Pillow raises a dozen kinds for damaged files
         reason = "no PNG" if isinstance(error, Image.UnidentifiedImageError) else "damaged"
         raise InputError(f"{path}: {reason} image; make or copy it again") from error
 
 
+def _check_pixels(path: Path, image: Image.Image) -> None:
+    """InputError for an image that no mel format can have, known by its header."""
+    width, height = image.size
+    if height > MAX_ROWS or width * height > MAX_PIXELS:
+        raise InputError(f"{path}: {width} x {height} pixels; {TOO_LARGE}")
+    if image.mode not in MODES:
+        raise InputError(f"{path}: pixels of mode {image.mode}; save it as 8-bit grey or RGB")
+
+
 def _stated_format(path: Path, text: dict[str, Any], exif: dict[int, Any]) -> MelFormat:
     """The mel format that an image states, ours or Riffusion's; InputError without one."""
+    if CHUNK in text:
+        return _own_format(path, text[CHUNK])
+    if SAMPLE_RATE not in exif:
+        raise InputError(f"{path}: does not say its mel format; {NAME_RIFFUSION}")
     try:
-        if CHUNK in text:
-            return _own_format(path, text[CHUNK])
-        if SAMPLE_RATE in exif:
-            return riffusion_format(exif)
-    except (ValidationError, ValueError, TypeError, KeyError, ZeroDivisionError) as error:
-        raise InputError(f"{path}: its mel format is damaged; {NAME_RIFFUSION}") from error
-    raise InputError(f"{path}: does not say its mel format; {NAME_RIFFUSION}")
+        return riffusion_format(exif)
+    except ValidationError as error:
+        raise _damaged(path, fault_line(error)) from error
+    except (ValueError, TypeError, KeyError, ArithmeticError) as error:
+        raise _damaged(path, f"Riffusion's tags: {error}") from error
 
 
-def _own_format(path: Path, text: str) -> MelFormat:
-    """Parse our format's JSON; InputError for a newer version."""
-    fields = json.loads(text)
-    version = fields["version"]
-    if version not in VERSIONS:
-        known = ", ".join(map(str, VERSIONS))
-        raise InputError(
-            f"{path}: mel format version {version}; this program knows {known}; use a newer one"
-        )
-    return MelFormat(**fields)
+def _own_format(path: Path, text: object) -> MelFormat:
+    try:
+        fields = parse_json(str(text), CHUNK)
+        version = fields.get("version")
+        if isinstance(version, int) and version not in VERSIONS:
+            known = ", ".join(map(str, VERSIONS))
+            raise InputError(
+                f"{path}: mel format version {version}; this program knows {known}; use a newer one"
+            )
+        return parse_format(fields, CHUNK)
+    except InputError as error:
+        if str(error).startswith(f"{CHUNK}: "):
+            raise _damaged(path, str(error).removeprefix(f"{CHUNK}: ")) from error
+        raise
+
+
+def _damaged(path: Path, reason: str) -> InputError:
+    return InputError(f"{path}: its mel format is damaged: {reason}; {NAME_RIFFUSION}")
 
 
 def riffusion_format(exif: dict[int, Any]) -> MelFormat:

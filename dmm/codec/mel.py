@@ -5,7 +5,6 @@ Levels lie on a fixed mu-law scale below full scale, so that loudness is preserv
 ``dmm.codec.decode`` decodes images; ``dmm.codec.image`` reads and writes their PNG files.
 """
 
-import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -13,40 +12,47 @@ from typing import Annotated, Literal
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 from scipy import fft, signal, sparse
 
-from ..errors import PresetError
+from ..errors import DmmError, InputError, PresetError
+from ..files import read_toml, validated
 
 FORMATS = Path(__file__).parents[2] / "presets" / "formats"
-Positive = Annotated[int, Field(gt=0)]
+MAX_ROWS = 4096
+"""Most rows of a mel image."""
+MAX_FILTERBANK = 1 << 24
+"""Most rows times FFT length: the filterbank is computed in a few hundred MB."""
 MelImage = UInt8[np.ndarray, "rows frames"] | UInt8[np.ndarray, "rows frames 3"]
 """Grey, or in the colours of stereo."""
 
 
-class MelFormat(BaseModel, frozen=True, extra="forbid"):
-    """All parameters of encoding and decoding; stored in every mel image."""
+class MelFormat(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
+    """All parameters of encoding and decoding; stored in every mel image.
 
-    name: str
+    A ValidationError names the first field that is out of its bounds, or does not fit another one.
+    """
+
+    name: Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[\w .+-]+$")]
     """The preset's name."""
-    version: Positive = 1
+    version: Annotated[int, Field(ge=1, le=1000)] = 1
     """Format version; raised when the meaning of a field changes. Others are refused."""
-    sr: Positive
+    sr: Annotated[int, Field(ge=1000, le=768_000)]
     """Sampling rate, Hz."""
-    hop_length: Positive
-    """Samples per image column."""
-    win_length: Positive
-    """Length of the Hann window, samples."""
-    n_fft: Positive
+    hop_length: Annotated[int, Field(ge=1)]
+    """Samples per image column; at most half of ``win_length``, so that windows overlap."""
+    win_length: Annotated[int, Field(ge=2)]
+    """Length of the Hann window, samples; at most ``n_fft``."""
+    n_fft: Annotated[int, Field(ge=4, le=1 << 15)]
     """FFT length, samples; 2^a 3^b is fast."""
-    n_mels: Positive
-    """Image rows."""
-    n_frames: Positive
+    n_mels: Annotated[int, Field(ge=1, le=MAX_ROWS)]
+    """Image rows; at most ``n_fft``."""
+    n_frames: Annotated[int, Field(ge=1, le=1 << 16)]
     """Image columns of one clip."""
-    fmin: float = 0.0
-    """Centre of the lowest row's lower neighbour, Hz."""
-    fmax: float
-    """Upper end of the highest row, Hz."""
+    fmin: Annotated[float, Field(ge=0)] = 0.0
+    """Centre of the lowest row's lower neighbour, Hz; below ``fmax``."""
+    fmax: Annotated[float, Field(gt=0)]
+    """Upper end of the highest row, Hz; at most half of ``sr``."""
     mel_scale: Literal["htk"] = "htk"
     """mel = 2595 log10(1 + f/700)."""
     mel_norm: Literal["area", "width"] = "area"
@@ -54,14 +60,29 @@ class MelFormat(BaseModel, frozen=True, extra="forbid"):
     level_scale: Literal["mulaw", "power"] = "mulaw"
     """``mulaw``: value = 255 log(1 + mu a/ref) / log(1 + mu), mu = 10^(range_db/20);
     ``power``: value = 255 (1 - (a/ref)^exponent), so that black is loud."""
-    range_db: float = 80.0
+    range_db: Annotated[float, Field(ge=1, le=200)] = 80.0
     """Span of the mu-law scale below ``ref``, dB."""
-    exponent: float = 0.25
+    exponent: Annotated[float, Field(ge=0.01, le=10)] = 0.25
     """Exponent of the power scale."""
-    ref: float = 1.0
+    ref: Annotated[float, Field(ge=1e-6, le=1e6)] = 1.0
     """Mel magnitude at the loud end; a full-scale sine has magnitude 1."""
     stereo: Literal["mid-side", "left-right"] = "mid-side"
     """Meaning of red, green, blue: mid, side, balance; or unused, left, right."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "MelFormat":
+        for field, bound, of in (
+            ("win_length", self.n_fft, "n_fft"),
+            ("hop_length", self.win_length / 2, "win_length / 2"),
+            ("n_mels", self.n_fft, "n_fft"),
+            ("n_mels", MAX_FILTERBANK / self.n_fft, f"{MAX_FILTERBANK} / n_fft"),
+            ("fmax", self.sr / 2, "sr / 2"),
+        ):
+            if (value := getattr(self, field)) > bound:
+                raise ValueError(f"{field} is {value}: at most {of}, {bound:g}")
+        if self.fmin >= self.fmax:
+            raise ValueError(f"fmin is {self.fmin}: below fmax, {self.fmax:g}")
+        return self
 
     @property
     def clip_samples(self) -> int:
@@ -85,7 +106,12 @@ def load_format(name: str) -> MelFormat:
     path = FORMATS / f"{name}.toml"
     if name not in format_names():
         raise PresetError(f"no mel format {name!r}; known: {', '.join(format_names())}")
-    return MelFormat(name=name, **tomllib.loads(path.read_text(encoding="utf-8")))
+    return parse_format({"name": name} | read_toml(path, error=PresetError), path, PresetError)
+
+
+def parse_format(fields: object, where: object, error: type[DmmError] = InputError) -> MelFormat:
+    """The format of these fields; ``error`` names the one that is missing or out of bounds."""
+    return validated(fields, where, MelFormat, error)
 
 
 @cache

@@ -5,7 +5,6 @@ part.
 """
 
 import difflib
-import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..engine import ROOT
 from ..errors import PresetError
+from ..files import read_toml
 from ..fitting.loop import Schedule
 
 PRESETS = ROOT / "presets" / "distill"
@@ -214,10 +214,7 @@ def _tables(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     """A preset's tables over those of the preset that it extends."""
     if path in above:
         raise PresetError(f"{path}: extends itself")
-    try:
-        own = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise PresetError(f"{path}: not valid TOML ({error})") from error
+    own = read_toml(path, error=PresetError)
     base = own.pop("extends", None)
     below = _tables(_find(str(base), path.parent), (*above, path)) if base is not None else {}
     return {key: value for key, value in _merged(below, own).items() if value is not False}

@@ -83,7 +83,7 @@ def _clips(
     texts: Sequence[str], model: Path, loras: tuple[Lora, ...], folder: Path, seed: int
 ) -> Path:
     """A CLIPS folder with these prompts, by the model's default sampling."""
-    generate(texts, model, folder, loras, count=SEEDS, seed=seed, anchor="")
+    generate(texts, model, folder, loras, count=SEEDS, seed=seed, anchor="", overwrite=True)
     return folder
 
 

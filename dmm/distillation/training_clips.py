@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..errors import InputError
+from ..files import read_json
 from ..fitting.state import fingerprint
 from ..generation.grammar import grammar_names, load_grammar
 from ..generation.mel_images import generate_latents
@@ -114,7 +115,7 @@ def check_format(teacher: Teacher, dataset: Path) -> None:
     path = dataset / "dataset.json"
     if not path.is_file():
         raise InputError(f"{dataset}: not a dataset (no dataset.json); make one: dmm data build")
-    built = json.loads(path.read_text(encoding="utf-8")).get("format", {})
+    built = read_json(path).get("format") or {}
     wanted = teacher.settings.fmt
     if built.get("name") != wanted.name:
         raise InputError(

@@ -1,9 +1,9 @@
 """What ``bundle.json`` says of a checkpoint: how to generate with it, where it comes from."""
 
-import json
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from ..bundles.schema import (
     Bundle,
@@ -17,7 +17,7 @@ from ..bundles.schema import (
 from ..checkpoints.architecture import read_architecture
 from ..checkpoints.header import read_metadata
 from ..checkpoints.published import PUBLISHED_BASES
-from ..files import write_text
+from ..files import parse_json, read_json, write_text
 from ..generation.loading import Lora
 from ..generation.settings import GenerationSettings
 from ..model_cards import card_licence, sha256_of
@@ -94,7 +94,8 @@ def _licences(model: Path, loras: Sequence[Lora], music: Sequence[str]) -> Licen
     """Licences from metadata, model card and RUN folders, and those in ``music``."""
     own = read_metadata(model)
     learnt = {lora.path: read_metadata(lora.path) for lora in loras}
-    fused = [lora["metadata"] for lora in json.loads(own.get("dmm_fused") or "{}").get("loras", [])]
+    origins: dict[str, Any] = parse_json(own.get("dmm_fused") or "{}", f"{model}: dmm_fused")
+    fused = [lora["metadata"] for lora in origins.get("loras", [])]
     published = PUBLISHED_BASES.get(sha256_of(model))
     stated = own.get("modelspec.license") or (published and published.licence)
     runs = [licence for path in learnt for licence in _run_licences(path)]
@@ -110,7 +111,7 @@ def _run_licences(lora: Path) -> list[str]:
     path = lora.parent / "run.json"
     if not path.is_file():
         return []
-    return list(json.loads(path.read_text(encoding="utf-8")).get("licences") or {})
+    return list(read_json(path, finite=False).get("licences") or {})
 
 
 def _origin(model: Path, loras: Sequence[Lora]) -> Origin:

@@ -4,12 +4,12 @@ A node without one runs on the CPU, and its inputs and outputs are copied betwee
 step. Arithmetic on shapes (64-bit integers) runs on the CPU by design, without that cost.
 """
 
-import json
 from functools import cache
 
 from onnx import NodeProto, TensorProto
 
 from ..engine import ROOT
+from ..files import read_json
 from .graph import Graph
 from .values import element_types
 
@@ -51,4 +51,4 @@ def _reason(node: NodeProto, opsets: dict[str, int], provider: str) -> str | Non
 
 @cache
 def _operators(provider: str) -> dict[str, dict[str, list[int | None]]]:
-    return json.loads(TABLE.read_text(encoding="utf-8"))[provider]["operators"]
+    return read_json(TABLE)[provider]["operators"]

@@ -13,6 +13,7 @@ from ..bundles.schema import Bundle, Parity, Precision
 from ..bundles.sessions import open_session, run_session
 from ..codec.mel import MelFormat
 from ..errors import ModelError
+from ..files import read_json
 from ..progress import progress_bar
 from .comparing import psnr_db, relative_error
 from .emulation import emulate_half
@@ -132,7 +133,7 @@ def _clips_row(
     expected: ClipScores,
 ) -> Parity:
     """Adherence of the bundle's clips beside that of PyTorch's, and FAD between both."""
-    fmt = MelFormat.model_validate_json((folder / bundle.format.file).read_text(encoding="utf-8"))
+    fmt = read_json(folder / bundle.format.file, MelFormat)
     texts = [", ".join(filter(None, (bundle.anchor, prompt))) for prompt in prompts]
     trials = [replace(trial, prompt=text, seed=seed) for seed, text in enumerate(texts)]
     found = scorer.score(run, ids, trials, fmt, prompts, "clips by the bundle")

@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from ..bundles.player import to_levels
 from ..bundles.samplers import make_sampler
 from ..bundles.schema import SamplingDefaults
 from ..errors import ModelError
+from ..files import parse_json
 
 FILE = "reference.npz"
 Run = Callable[[str, dict[str, np.ndarray]], list[np.ndarray]]
@@ -112,7 +114,7 @@ class Clip:
         try:
             with np.load(path) as file:
                 arrays = dict(file)
-            fields = json.loads(str(arrays["trial"]))
+            fields: Any = parse_json(str(arrays["trial"]), path)
             fields["sampling"] = SamplingDefaults.model_validate(fields["sampling"])
             trial = Trial(**fields | {"shape": tuple(fields["shape"])})
             encoded = [

@@ -1,17 +1,17 @@
 """Prompt grammars: templates and the words that fill them (``presets/prompts``)."""
 
 import random
-import tomllib
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 from math import comb, prod
 from pathlib import Path
 from string import Formatter
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 
 from ..engine import ROOT
 from ..errors import PresetError
+from ..files import read_toml
 
 GRAMMARS = ROOT / "presets" / "prompts"
 
@@ -88,14 +88,10 @@ def load_grammar(name: str) -> Grammar:
     path = GRAMMARS / f"{name}.toml" if name in grammar_names() else Path(name)
     if not path.is_file():
         raise PresetError(f"no grammar {name!r}; known: {', '.join(grammar_names())}, or a file")
+    grammar = read_toml(path, Grammar, error=PresetError)
     try:
-        grammar = Grammar(**tomllib.loads(path.read_text(encoding="utf-8")))
         asked = [slot for template in grammar.templates for slot in _slot_counts(template)]
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise PresetError(f"{path}: {place}: {first['msg'].lower()}") from error
-    except ValueError as error:  # not UTF-8, not TOML, or an unclosed brace
+    except ValueError as error:  # an unclosed brace
         raise PresetError(f"{path}: no grammar ({error})") from error
     for slot in asked:
         if slot not in grammar.words:

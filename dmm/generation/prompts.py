@@ -7,6 +7,7 @@ from typing import Any
 from ..checkpoints.architecture import read_architecture
 from ..checkpoints.tokenizers import load_tokenizers, truncate_prompt
 from ..errors import InputError, PresetError
+from ..files import read_text
 from .grammar import load_grammar
 
 
@@ -35,12 +36,7 @@ def read_prompts(path: Path) -> list[str]:
 
     InputError for a missing file, other encodings, and a file without a prompt.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; name a text file with a prompt a line")
-    try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text; save it as UTF-8") from error
+    lines = [line.strip() for line in read_text(path).splitlines()]
     found = [line for line in lines if line and not line.startswith("#")]
     if not found:
         raise InputError(f"{path}: holds no prompt; write one a line")

@@ -1,19 +1,17 @@
 """How clips are generated, and what LoRAs' and checkpoints' metadata say about it."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
-
 from ..checkpoints.architecture import read_architecture
 from ..checkpoints.header import read_metadata
 from ..checkpoints.lora import clip_skip
 from ..choices import DEFAULT_FORMAT
-from ..codec.mel import MelFormat, load_format
+from ..codec.mel import MelFormat, load_format, parse_format
 from ..errors import PresetError
+from ..files import parse_json
 from .init_image import InitImage
 from .loading import Lora
 from .requests import ClipRequest, with_anchor
@@ -146,17 +144,12 @@ def _value_in_common(
 
 def _recorded_format(metadata: Mapping[str, str], path: str) -> MelFormat | None:
     """The mel format in a file's metadata: by its parameters, else by its name."""
-    parameters = json.loads(metadata.get("dmm_format_parameters") or "{}")
-    if not parameters:
-        name = metadata.get("dmm_format")
-        return load_format(name) if name else None
-    try:
-        return MelFormat(**parameters)
-    except ValidationError as error:
-        raise PresetError(
-            f"{path}: its mel format is damaged; name one with --format ({error.error_count()} "
-            "faults)"
-        ) from error
+    where = f"{path}: its mel format is damaged, name one with --format"
+    text = metadata.get("dmm_format_parameters") or "{}"
+    if parameters := parse_json(text, where, error=PresetError):
+        return parse_format(parameters, where, PresetError)
+    name = metadata.get("dmm_format")
+    return load_format(name) if name else None
 
 
 def _stereo_or_mono(stereo: bool) -> str:

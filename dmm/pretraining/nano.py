@@ -4,7 +4,6 @@ The VAE is trained on images, the text encoders on captions, then the UNet on la
 Each stage keeps its state beside the output, so that an interrupted command resumes.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from ..checkpoints.sdxl_layout import save_checkpoint, single_file_tensors
 from ..checkpoints.sdxl_shapes import SIZE_EMBEDDING, SdxlShapes
 from ..codec.mel import MelFormat
 from ..errors import InputError, ModelError, PresetError
+from ..files import read_json
 from ..fitting.compute import ON_CPU, Compute
 from ..fitting.loop import Schedule
 from ..progress import progress_bar
@@ -214,7 +214,7 @@ def _read_json(dataset: Path) -> dict[str, Any]:
     path = dataset / "dataset.json"
     if not path.is_file():
         raise InputError(f"{dataset}: not a dataset (no dataset.json); make one: dmm data build")
-    return json.loads(path.read_text(encoding="utf-8"))
+    return read_json(path)
 
 
 def vary_captions(captions: list[str], anchor: str, seed: int) -> list[str]:

@@ -15,7 +15,6 @@ prompt = "lo-fi piano and drums, slow"
 
 import difflib
 import math
-import tomllib
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -26,6 +25,7 @@ from jaxtyping import Float
 from pydantic import BaseModel, Field, ValidationError
 
 from ..errors import InputError
+from ..files import read_toml
 
 EQUAL_S = 1e-3
 """Tolerance for the end of one part and the beginning of the next."""
@@ -127,12 +127,7 @@ def timeline_from_options(
 
 def read_timeline(path: Path) -> Timeline:
     """Read a timeline from TOML; InputError that names the file, or its faulty part and setting."""
-    try:
-        stated = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; check the path") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not valid TOML ({error})") from error
+    stated = read_toml(path)
     try:
         timeline = Timeline(**stated)
     except ValidationError as error:

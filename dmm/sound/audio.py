@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ..errors import InputError
-from ..files import whole_file
+from ..files import check_regular, whole_file
 from .decoding import decode_blocks
 
 CENTRE, LFE = 2, 3
@@ -35,9 +35,7 @@ def stream_audio(
     """
     if channels not in (1, 2):
         raise ValueError(f"1 or 2 channels; got {channels}")
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; check the path")
-    if path.stat().st_size == 0:
+    if check_regular(path).st_size == 0:
         raise InputError(f"{path}: empty (0 bytes); copy it again")
     n_samples = 0
     for block in _resample(_mixed_blocks(path, channels, block_s), sr):

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ..errors import InputError
+from ..files import open_bytes
 
 if TYPE_CHECKING:
     import av
@@ -107,7 +108,7 @@ def _gather(
 
 def _states_its_length(mp3: Path) -> bool:
     """Whether there is a Xing, LAME or VBRI header; without one libsndfile stops at a guess."""
-    with mp3.open("rb") as file:
+    with open_bytes(mp3) as file:
         head = file.read(10)
         if head[:3] == b"ID3":  # the length of the tag is four bytes of seven bits
             file.seek(sum(byte << 7 * place for place, byte in enumerate(head[:5:-1])), 1)
@@ -125,7 +126,7 @@ def _check_bytes(path: Path, decoded_s: float) -> None:
 
     libsndfile reads these to their last byte without an error.
     """
-    with path.open("rb") as file:
+    with open_bytes(path) as file:
         head = file.read(12)
         size = file.seek(0, 2)
         file.seek(max(0, size - OGG_PAGE))

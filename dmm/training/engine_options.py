@@ -13,6 +13,7 @@ from typing import Any
 
 from ..engine import ROOT, Pin, read_pin
 from ..errors import EngineError
+from ..files import read_json
 
 PATH = ROOT / "presets" / "engine-options.json"
 REMEDY = "write it again: python -m dmm_ext.list_options --write (CONTRIBUTING.md)"
@@ -75,7 +76,7 @@ def entries_sha256(entries: Mapping[str, Any]) -> str:
 
 
 def _read_manifest() -> dict[str, Any]:
-    return json.loads(PATH.read_text(encoding="utf-8"))
+    return read_json(PATH)
 
 
 def _parse_option(entry: Mapping[str, Any]) -> Option:

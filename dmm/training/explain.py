@@ -1,7 +1,6 @@
 """Explain a setting: what it does, default, values in presets and reasons (``--explain KEY``)."""
 
 import textwrap
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -9,6 +8,7 @@ from typing import Any
 
 from ..engine import ROOT
 from ..errors import PresetError
+from ..files import read_toml
 from .engine_options import Option, loss_weights
 from .launcher import STATED_ELSEWHERE
 from .presets import ABLATIONS, did_you_mean, known_options, preset_names, read_layers, resolve
@@ -54,7 +54,7 @@ class Explanation:
 @cache
 def explained() -> dict[str, dict[str, str]]:
     """``what`` and ``why`` by setting, for the settings in ``presets/explain.toml``."""
-    return tomllib.loads(PATH.read_text(encoding="utf-8"))
+    return read_toml(PATH)
 
 
 def explain(key: str) -> Explanation:

@@ -3,9 +3,7 @@
 Only headers and tables are read, no pixels and no tensors: a second for ten thousand clips.
 """
 
-import json
 import struct
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -13,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..files import open_bytes, read_json, read_table, read_toml
 
 OPTIONAL_PACKAGES = (
     "bitsandbytes", "xformers", "wandb", "lion_pytorch", "prodigyopt", "dadaptation",
@@ -73,8 +72,8 @@ NOT_OPTIONS = ("image_dir", "is_reg", "class_tokens", "subsets")
 
 def read_dataset_facts(dataset: Path) -> DatasetFacts:
     """Read a DATASET folder's facts; InputError, in one line, for a missing or damaged file."""
-    built = _read_dataset_file(dataset / "dataset.json", json.loads)
-    config = _read_dataset_file(dataset / "dataset.toml", tomllib.loads)
+    built = _read_dataset_file(dataset / "dataset.json", read_json)
+    config = _read_dataset_file(dataset / "dataset.toml", read_toml)
     try:
         subsets = [subset for entry in config["datasets"] for subset in entry["subsets"]]
         train, reg = ([s for s in subsets if bool(s.get("is_reg")) is r] for r in (False, True))
@@ -120,7 +119,7 @@ def gather_facts(dataset: Path | None, base: Path) -> Facts:
 
 def png_size(path: Path) -> tuple[int, int]:
     """Width and height of a PNG, from its first 24 bytes; InputError for another file."""
-    with path.open("rb") as file:
+    with open_bytes(path) as file:
         head = file.read(24)
     if len(head) < 24 or head[:8] != b"\x89PNG\r\n\x1a\n":
         raise InputError(f"{path}: not a PNG; build the dataset again")
@@ -128,14 +127,11 @@ def png_size(path: Path) -> tuple[int, int]:
     return width, height
 
 
-def _read_dataset_file(path: Path, parse: Any) -> dict[str, Any]:
-    """Parse a file of the dataset; InputError if it is missing or damaged."""
+def _read_dataset_file(path: Path, read: Any) -> dict[str, Any]:
+    """Read a file of the dataset; InputError if it is missing or damaged."""
     if not path.is_file():
         raise InputError(f"{path.parent}: not a dataset (no {path.name}); make one: dmm data build")
-    try:
-        return parse(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path}: damaged ({error}); build the dataset again") from error
+    return read(path)
 
 
 def _image_paths(dataset: Path, subsets: list[dict[str, Any]]) -> list[Path]:
@@ -163,13 +159,6 @@ def _token_counts(manifest: Path) -> tuple[int, ...]:
     """Token counts of the clips that are trained on; empty without a manifest."""
     if not manifest.is_file():
         return ()
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(manifest) as file:  # read_table would import pandas: seconds
-            table = file.read(columns=["split", "tokens"])
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{manifest}: damaged; build the dataset again") from error
+    table = read_table(manifest, ["split", "tokens"])
     pairs = zip(table["split"].to_pylist(), table["tokens"].to_pylist(), strict=True)
     return tuple(count for split, count in pairs if split in ("train", "reg") and count)

@@ -14,7 +14,7 @@ from ..checkpoints.lora import LATENTS
 from ..checkpoints.network_shapes import VAE
 from ..checkpoints.tensorfile import open_tensors
 from ..errors import InputError
-from ..files import write_text
+from ..files import read_json, write_text
 
 RECORD = "latents.json"
 CACHED = "*/*.npz"
@@ -29,10 +29,10 @@ def claim_latents(dataset: Path, base: Path) -> None:
     ours: dict[str, Any] = {"base": base.name, "vae": vae_identity(base)}
     path = dataset / RECORD
     if any(dataset.glob(CACHED)):
-        theirs = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+        theirs = read_json(path, dict[str, str]) if path.is_file() else None
         is_known = theirs is not None or LATENTS not in read_metadata(base)
-        if not is_known or (theirs and theirs["vae"] != ours["vae"]):
-            of = f"of {theirs['base']}" if theirs else "of an unknown base"
+        if not is_known or (theirs and theirs.get("vae") != ours["vae"]):
+            of = f"of {theirs.get('base', 'an unknown base')}" if theirs else "of an unknown base"
             raise InputError(
                 f"{dataset}: holds cached latents {of}, which do not fit {base}; remove "
                 f"{CACHED} there, so that they are made again"

@@ -11,7 +11,6 @@ differences only.
 """
 
 import difflib
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -20,6 +19,7 @@ from typing import Any
 
 from ..engine import ROOT
 from ..errors import PresetError
+from ..files import read_toml
 from .engine_options import Option, read_options
 from .launcher import LAUNCHER_OPTIONS, STATED_ELSEWHERE
 from .values import parse_value, toml_value
@@ -140,7 +140,7 @@ def read_layers(
     if path in above:
         chain = " -> ".join(step.name for step in (*above, path))
         raise PresetError(f"{path}: extends itself ({chain})")
-    content = _read_toml(path)
+    content: dict[str, Any] = read_toml(path, error=PresetError)
     base, unset = content.pop("extends", None), content.pop("unset", [])
     if not isinstance(base, str | None):
         raise PresetError(
@@ -192,14 +192,6 @@ def parse_settings(pairs: Iterable[str], faults: list[str] | None = None) -> dic
         else:
             _report([f"--set takes key=value; got {pair!r}"], faults)
     return _checked_values(values, "--set", faults)
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file; PresetError if it is not valid."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise PresetError(f"{path}: not valid TOML ({error})") from error
 
 
 def _flatten_tables(content: Mapping[str, Any], place: str, prefix: str = "") -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Read the inputs of a run (settings, dataset, base), and write the engine's files from them."""
 
 import json
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -16,7 +15,7 @@ from ..checkpoints.lora import LATENTS
 from ..checkpoints.tokenizers import tokenizer_folder
 from ..engine import read_pin
 from ..errors import InputError
-from ..files import sha256_file, write_text
+from ..files import read_json, read_toml, sha256_file, write_text
 from .facts import Facts, gather_facts
 from .launcher import change_dataset_config
 from .lengths import total_steps
@@ -38,7 +37,7 @@ class RunInputs:
     @property
     def dataset_json(self) -> dict[str, Any]:
         """Contents of the DATASET's ``dataset.json``."""
-        return json.loads((self.dataset / "dataset.json").read_text(encoding="utf-8"))
+        return read_json(self.dataset / "dataset.json")
 
     @property
     def format_name(self) -> str | None:
@@ -97,9 +96,8 @@ def dataset_config(inputs: RunInputs) -> dict[str, Any]:
     The val split becomes a dataset of its own, all of which is for validation. Its captions follow
     the anchor and are not shuffled.
     """
-    text = (inputs.dataset / "dataset.toml").read_text(encoding="utf-8")
     settings = inputs.settings.launcher_settings()
-    config = change_dataset_config(tomllib.loads(text), settings)
+    config = change_dataset_config(read_toml(inputs.dataset / "dataset.toml"), settings)
     first = config["datasets"][0]
     if inputs.facts.dataset and inputs.facts.dataset.n_val:
         prefix = {k: v for k, v in first["subsets"][0].items() if k == "caption_prefix"}

@@ -4,8 +4,6 @@ A run may be killed at any moment, so any file may be missing, and the last line
 ``metrics.jsonl`` may be incomplete.
 """
 
-import json
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ..errors import InputError
+from ..files import read_json, read_jsonl, read_toml
 
 MetricLine = dict[str, Any]
 """One line of ``metrics.jsonl``: a ``step`` and the values measured at it."""
@@ -65,18 +64,15 @@ def read_settings(folder: Path) -> dict[str, Any]:
     path = folder / "preset.toml"
     if not path.is_file():
         return {}
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: damaged ({error}); move the run's folder away") from error
+    return read_toml(path)
 
 
 def metric_lines(path: Path) -> list[MetricLine]:
     """The lines of ``metrics.jsonl`` that are objects with a step; incomplete ones are skipped."""
     if not path.is_file():
         return []
-    texts = path.read_text(encoding="utf-8", errors="replace").split("\n")
-    return [line for text in texts if (line := _parse_metric_line(text)) is not None]
+    lines = read_jsonl(path, finite=False, skip_damaged=True)
+    return [line for line in lines if _is_number(line.get("step"))]
 
 
 def newest_state(folder: Path) -> Path | None:
@@ -98,15 +94,6 @@ def last_value(lines: Iterable[MetricLine], key: str) -> Any:
     return next((line[key] for line in reversed(list(lines)) if key in line), None)
 
 
-def _parse_metric_line(text: str) -> MetricLine | None:
-    """Parse a line of ``metrics.jsonl``; None if it is damaged or has no step."""
-    try:
-        line = json.loads(text)
-    except json.JSONDecodeError:
-        return None
-    return line if isinstance(line, dict) and _is_number(line.get("step")) else None
-
-
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
@@ -114,7 +101,6 @@ def _is_number(value: object) -> bool:
 def _read_json_object(path: Path) -> dict[str, Any]:
     """A JSON object; empty if the file is missing or incomplete."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+        return read_json(path, finite=False)
+    except InputError:
         return {}
-    return found if isinstance(found, dict) else {}

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..files import write_text
+from ..errors import InputError
+from ..files import read_json, write_text
 
 FILE = "fidelity.json"
 
@@ -23,10 +24,10 @@ def write_sound_limits(dataset: Path, base: Path, clips: int, sentences: Sequenc
 def sound_limits(dataset: Path, base: Path) -> list[str]:
     """Lines on the limits of the sound; how to measure them if that was not done with this base."""
     try:
-        found: Mapping[str, Any] = json.loads((dataset / FILE).read_text(encoding="utf-8"))
+        found: Mapping[str, Any] = read_json(dataset / FILE)
         if {key: found[key] for key in ("base", "bytes")} == _identity(base):
             return [f"sound, at best: {line}" for line in found["sentences"]]
-    except (OSError, ValueError, KeyError):
+    except (InputError, KeyError, TypeError):
         pass
     command = f"dmm data fidelity {dataset} --base {base} --out fidelity"
     return [f"sound, at best: not measured with this base; hear what its VAE loses: {command}"]

@@ -2,10 +2,10 @@
 
 import json
 import math
-import tomllib
 from typing import Any
 
 from ..errors import PresetError
+from ..files import parse_toml
 from .engine_options import Option
 
 EXPECTED = {
@@ -53,10 +53,7 @@ def toml_value(value: Any) -> str:
 def _parse_list(key: str, text: str) -> list[Any]:
     """Items of a TOML list, or of words separated by spaces."""
     if text.startswith("["):
-        try:
-            return tomllib.loads(f"x = {text}")["x"]
-        except tomllib.TOMLDecodeError as error:
-            raise PresetError(f"{key} = {text}: not a list as TOML writes it ({error})") from error
+        return parse_toml(f"x = {text}", f"{key} = {text}", error=PresetError)["x"]
     words = text.split()
     return words if all("=" in word or _is_number(word) for word in words) else [text]
 

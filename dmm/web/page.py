@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..checkpoints.tokenizers import cache_root
 from ..engine import ROOT
-from ..files import whole_folder
+from ..files import read_bytes, read_text, whole_folder
 from .node import run_npm
 
 SOURCES = ROOT / "player"
@@ -38,7 +38,7 @@ def sources_digest() -> str:
     found = {path for pattern in BUILT_FROM for path in SOURCES.glob(pattern) if path.is_file()}
     digest = hashlib.sha256()
     for path in (*sorted(found), TOKENS):
-        digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes())
+        digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + read_bytes(path))
     return digest.hexdigest()
 
 
@@ -52,7 +52,7 @@ def _build(out: Path) -> None:
 
 def page_policy(page: Path) -> str:
     """The content security policy that the page states itself."""
-    found = POLICY.search((page / "index.html").read_text(encoding="utf-8"))
+    found = POLICY.search(read_text(page / "index.html"))
     assert found, "the player's index.html states a content security policy"
     return found[1]
 

@@ -5,7 +5,6 @@ preprocessor_config.json and, for text, tokenizer.json. No pickle is read.
 """
 
 import hashlib
-import json
 import re
 from collections.abc import Sequence
 from functools import cached_property
@@ -17,6 +16,7 @@ from jaxtyping import Float
 
 from dmm.embedders import EmbedderConfig, Identity, backend
 from dmm.errors import ModelError
+from dmm.files import read_json
 from dmm.model_cards import sha256_of
 
 from .clap import CODE, MAX_TOKENS, SR, Clap
@@ -175,10 +175,7 @@ def _check_preprocessing(path: Path) -> None:
     """Raise ModelError unless the feature extractor has the settings of CLAP's training."""
     if not path.is_file():
         raise ModelError(f"{path}: missing; copy it from where the checkpoint comes from")
-    try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelError(f"{path}: is no JSON ({error}); copy it again") from error
+    found: dict[str, Any] = read_json(path, error=ModelError)
     for key, value in EXPECTED_PREPROCESSING.items():
         if found.get(key) != value:
             raise ModelError(f"{path}: {key} is {found.get(key)!r}; only {value!r} is supported")

@@ -5,11 +5,13 @@ Only safetensors, JSON and tokeniser files are downloaded, never a pickle.
 
 import re
 from pathlib import Path
+from typing import Any
 
 from dmm.checkpoints.tokenizers import hub_answers
 from dmm.errors import ModelError
 
-NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+NAME = re.compile(r"(?P<name>[\w-][\w.-]*/[\w-][\w.-]*)(@(?P<revision>[\w.-]+))?")
+"""A Hub name, and after ``@`` the commit, branch or tag to take."""
 CHECKPOINT_FILES = ["*.safetensors", "*.json", "vocab.json", "merges.txt"]
 
 
@@ -32,10 +34,8 @@ def checkpoint_folder(weights: Path) -> Path:
 
 def cached_folder(name: str, patterns: list[str]) -> Path | None:
     """Folder of a Hub name's cached files, or None; the network is not used."""
-    from huggingface_hub import snapshot_download
-
     try:
-        return Path(snapshot_download(name, allow_patterns=patterns, local_files_only=True))
+        return _snapshot(name, allow_patterns=patterns, local_files_only=True)
     except OSError:
         return None
 
@@ -46,8 +46,6 @@ def _is_complete(folder: Path) -> bool:
 
 
 def _download(name: str) -> Path:
-    from huggingface_hub import snapshot_download
-
     if not hub_answers():
         raise ModelError(
             f"{name}: no such folder, not in the Hub's cache, and the Hub does not answer; "
@@ -55,10 +53,19 @@ def _download(name: str) -> Path:
             "DIR"
         )
     try:
-        return Path(snapshot_download(name, allow_patterns=CHECKPOINT_FILES))
+        return _snapshot(name, allow_patterns=CHECKPOINT_FILES)
     except OSError as error:
         reason = str(error).strip().partition("\n")[0]
         raise ModelError(
             f"{name}: cannot be downloaded from the Hub ({reason}); check the name, or name a "
             "folder with --weights DIR"
         ) from error
+
+
+def _snapshot(name: str, **options: Any) -> Path:
+    """Folder with the files of ``NAME`` or ``NAME@REVISION``."""
+    from huggingface_hub import snapshot_download
+
+    found = NAME.fullmatch(name)
+    repository, revision = (found["name"], found["revision"]) if found else (name, None)
+    return Path(snapshot_download(repository, revision=revision, **options))

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dmm.errors import ModelError
-from dmm.files import whole_file
+from dmm.files import parse_json, whole_file
 from dmm.model_cards import sha256_of, verify_against_card
 
 from .audio_encoders import KeyClassifier, RhythmEncoder, TimbreEncoder
@@ -202,7 +202,7 @@ def _load(path: Path, sha256: str) -> Listener:
 
     try:
         with safe_open(path, "pt") as file:
-            found = json.loads(file.metadata()["labels"])
+            found = parse_json(file.metadata()["labels"], path, error=ModelError)
             tensors = {name: file.get_tensor(name).float() for name in file.keys()}
         labels = Labels(**{name: tuple(values) for name, values in found.items()})
         listener = Listener(labels)

@@ -1,8 +1,12 @@
 """Instruments, tempo class and mode of MiniMIDI clips, read from a dataset's manifest."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
+
+from pydantic import BaseModel
+
+from dmm.errors import InputError
+from dmm.files import parse_json, read_table
 
 SLOW_BELOW_BPM, FAST_FROM_BPM = 84, 116
 """Bounds of the tempo classes in MiniMIDI's captions."""
@@ -25,26 +29,29 @@ def read_truths(dataset: Path) -> dict[str, Truth]:
     found: dict[str, set[Truth]] = {}
     for caption, known in _captions_and_truths(dataset / "manifest.parquet"):
         if caption and known:
-            found.setdefault(caption, set()).add(_truth_of_facts(json.loads(known)))
+            facts: _Facts = parse_json(known, caption, _Facts)
+            found.setdefault(caption, set()).add(_truth_of_facts(facts))
     return {caption: truths.pop() for caption, truths in found.items() if len(truths) == 1}
 
 
-def _truth_of_facts(facts: dict[str, object]) -> Truth:
-    bpm, instruments = facts["tempo_bpm"], facts["instruments"]
-    assert isinstance(bpm, int | float)
-    assert isinstance(instruments, list)
+class _Facts(BaseModel):
+    """What the manifest's column ``truth`` says of a clip, as far as it is used here."""
+
+    tempo_bpm: float
+    instruments: tuple[str, ...]
+    mode: str
+
+
+def _truth_of_facts(facts: _Facts) -> Truth:
+    bpm = facts.tempo_bpm
     pace = "slow" if bpm < SLOW_BELOW_BPM else "fast" if bpm >= FAST_FROM_BPM else "medium tempo"
-    return Truth(tuple(instruments), pace, str(facts["mode"]))
+    return Truth(facts.instruments, pace, facts.mode)
 
 
 def _captions_and_truths(manifest: Path) -> list[tuple[str | None, str | None]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     try:
-        with pq.ParquetFile(manifest) as file:  # read_table would import pandas
-            rows = file.read(["caption", "truth", "augmentation"]).to_pylist()
-    except (OSError, pa.ArrowException):  # no DATASET, or one whose check finds what is wrong
+        rows = read_table(manifest, ["caption", "truth", "augmentation"]).to_pylist()
+    except InputError:  # no DATASET, or one whose check finds what is wrong
         return []
     # An augmented copy has its piece's truth, which its tempo and pitch may no longer have.
     return [(row["caption"], row["truth"]) for row in rows if row["augmentation"] is None]

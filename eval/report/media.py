@@ -48,8 +48,8 @@ def mel_image(path: Path) -> Image.Image:
     """Levels 0..255, low frequency at the bottom: ID.png beside the audio, else computed."""
     beside = path.with_suffix(".png")
     if beside.is_file():
-        with Image.open(beside) as image:
-            return image.getchannel(0)
+        levels, _ = read_image(beside)
+        return Image.fromarray(levels if levels.ndim == 2 else levels[..., 0])
     fmt = load_format("nano")
     sound = read_audio(path, fmt.sr, 1)[:, : int(PLAYED_S * fmt.sr)]
     short = -sound.shape[1] % fmt.hop_length

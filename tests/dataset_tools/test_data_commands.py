@@ -7,7 +7,9 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
+from dataset_tools.choices import SOURCE_NAMES
 from dataset_tools.cli import app
+from dataset_tools.sources.catalogue import SOURCES
 
 COMMANDS = ["build", "fetch", "check", "stats", "show", "fidelity", "captions diff"]
 
@@ -31,3 +33,7 @@ def test_help_imports_neither_the_build_nor_heavy_packages():
     code = f"import sys, dataset_tools.cli; print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_the_help_lists_every_source():
+    assert tuple(SOURCES) == SOURCE_NAMES

@@ -30,7 +30,7 @@ def test_a_long_piece_has_a_prompt_if_that_does_not_change(beside, prompts, aske
     assert beside(json=json.dumps({"timeline": timeline, "seed": 0})) == Origin(asked, 0)
 
 
-@pytest.mark.parametrize(("text", "fault"), [("{", "no JSON"), ("[1]", "no JSON object")])
+@pytest.mark.parametrize(("text", "fault"), [("{", "not valid JSON"), ("[1]", "valid dictionary")])
 def test_a_broken_record_is_refused_in_one_line(beside, text, fault):
     with pytest.raises(InputError, match=fault):
         beside(json=text)

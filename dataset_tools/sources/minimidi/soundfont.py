@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float
 
 from dmm.errors import InputError
-from dmm.files import sha256_file
+from dmm.files import open_bytes, sha256_file
 
 from .instruments import INSTRUMENTS
 from .piece import Note, Piece
@@ -44,7 +44,7 @@ def checked_soundfont_sha256(path: Path) -> str:
     """SHA-256 of a SoundFont; InputError if it or FluidSynth is missing, or it is damaged."""
     if not path.is_file():
         raise InputError(f"no SoundFont at {path}; name an .sf2 or .sf3 file (--soundfont)")
-    with path.open("rb") as file:
+    with open_bytes(path) as file:
         head = file.read(12)
     if (head[:4], head[8:]) != (b"RIFF", b"sfbk"):
         raise InputError(f"{path} is no SoundFont; name an .sf2 or .sf3 file (--soundfont)")
@@ -75,8 +75,9 @@ def _without_stderr() -> Iterator[None]:
     """Within the block, discard what C libraries write to stderr, as libinstpatch does."""
     stderr_copy = os.dup(2)
     try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
         yield
     finally:
         os.dup2(stderr_copy, 2)

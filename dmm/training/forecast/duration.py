@@ -6,7 +6,6 @@ folder. ``estimate_duration`` scales the result up to the whole run.
 
 import shutil
 import tempfile
-import tomllib
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from typing import Any
 import toml
 
 from ...errors import EngineError
-from ...files import write_text
+from ...files import read_toml, write_text
 from ..facts import Facts
 from ..lengths import total_steps
 from ..presets import RunSettings
@@ -75,7 +74,7 @@ def calibrate(inputs: RunInputs, train: Callable[[Path], Mapping[str, Any]]) -> 
     with tempfile.TemporaryDirectory(prefix="dmm-calibrate-") as folder:
         run = Path(folder)
         write_engine_files(short, run, "calibration", None, None)
-        config = tomllib.loads((run / "dataset.toml").read_text(encoding="utf-8"))
+        config = read_toml(run / "dataset.toml")
         write_text(run / "dataset.toml", toml.dumps(first_clips_only(config, clips, run / "clips")))
         outcome = train(run)
     seconds = outcome.get("seconds_per_step")

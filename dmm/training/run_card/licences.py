@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ...checkpoints.published import PUBLISHED_BASES
+from ...files import read_table
 
 UNKNOWN = "unknown"
 TRAINED_SPLITS = ("train", "reg")
@@ -24,12 +25,10 @@ def count_licences(dataset: Path) -> dict[str, int]:
 
     Counts the train and reg splits in ``manifest.parquet``; empty for a folder without one.
     """
-    import pyarrow.parquet as pq
-
     path = dataset / "manifest.parquet"
     if not path.is_file():
         return {}
-    rows = pq.read_table(path, columns=["licence", "split"]).to_pylist()
+    rows = read_table(path, ["licence", "split"]).to_pylist()
     counts = Counter(
         " ".join((row["licence"] or UNKNOWN).split()) or UNKNOWN
         for row in rows

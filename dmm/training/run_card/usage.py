@@ -1,12 +1,12 @@
 """Section of ``RUN.md`` on using the LoRA: command, decoding, anchor, and kind of weights."""
 
-import json
 import shlex
 from contextlib import suppress
 from pathlib import Path, PureWindowsPath
 
-from ...codec.mel import MelFormat, load_format
+from ...codec.mel import MelFormat, load_format, parse_format
 from ...errors import DmmError
+from ...files import parse_json
 from ..runs import Run
 from .markdown import block, code, plain
 
@@ -56,8 +56,9 @@ def _decoding(run: Run, metadata: dict[str, str]) -> str:
 
 def _recorded_format(metadata: dict[str, str]) -> MelFormat | None:
     """The mel format by its parameters, or else by its name; None if neither is valid."""
-    with suppress(ValueError, TypeError):
-        return MelFormat(**json.loads(metadata.get("dmm_format_parameters", "")))
+    with suppress(DmmError):
+        parameters = parse_json(metadata.get("dmm_format_parameters", ""), "format")
+        return parse_format(parameters, "format")
     with suppress(DmmError):
         return load_format(metadata.get("dmm_format", ""))
     return None

@@ -4,13 +4,12 @@ import numpy as np
 import pytest
 
 from dataset_tools.augmentation.augment import (
-    AUGMENTATIONS,
     augment,
-    parse_names,
     spec_augment,
 )
 from dataset_tools.augmentation.augmented_caption import augmented_caption
 from dataset_tools.augmentation.mixup import onsets, pulse_s
+from dataset_tools.augmentation.names import AUGMENTATIONS, parse_names
 from dataset_tools.augmentation.stretch import change_tempo, change_tempo_and_pitch
 from dmm.errors import InputError
 

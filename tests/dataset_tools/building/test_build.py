@@ -195,7 +195,7 @@ def test_bad_inputs_are_refused_with_reasons_while_others_go_on(music, build):
         "silent.wav": "silent",
         "nan.wav": "not finite" if "not finite" in refused["nan.wav"] else "unreadable",
         "short.wav": "too short",
-        "latin1.wav": "caption not UTF-8",
+        "latin1.wav": "unreadable caption",
         "empty.mp3": "empty file",
         "corrupt.flac": "unreadable",
         "good.wav": "duplicate",

@@ -82,7 +82,7 @@ def test_a_datasets_recorded_captions_are_shown_once_each(run, tmp_path):
 def test_a_wrong_column_names_the_nearest_and_a_wrong_source_its_path(run, table, tmp_path):
     with pytest.raises(InputError, match="no column 'captoin'; --column caption"):
         run("diff", table, "--column", "captoin")
-    with pytest.raises(InputError, match="no manifest"):
+    with pytest.raises(InputError, match="no such file"):
         run("diff", tmp_path)
-    with pytest.raises(InputError, match="no CSV table"):
+    with pytest.raises(InputError, match="no such file"):
         run("diff", tmp_path / "none.csv")

@@ -118,7 +118,7 @@ def test_a_missing_and_a_changed_image_are_found(dataset):
     path.write_bytes(content + b"\0")
     assert f"image: train/{FIRST}.png: changed since it was built" in only(dataset)
     path.unlink()
-    assert f"image: train/{FIRST}.png: cannot be read (No such file" in only(dataset)
+    assert f"image: train/{FIRST}.png: cannot be read (no such file" in only(dataset)
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", b"\x89PNG\r\n\x1a\n" + bytes(40)])
@@ -289,7 +289,7 @@ def test_missing_metadata_and_metadata_of_no_clip_are_found(dataset):
         ('image_dir = "train"', 'image_dir = "/data/train"', "is absolute"),
         ('image_dir = "train"', 'image_dir = "other"', "is no folder of the dataset"),
         ('image_dir = "reg"', 'image_dir = "val"', "trains on 'val', which is for scoring"),
-        ('image_dir = "train"', "image_dir =", "no TOML"),
+        ('image_dir = "train"', "image_dir =", "not valid TOML"),
         ("[[datasets]]", "[datasets]", "not laid out as sd-scripts wants it"),
     ],
 )

@@ -39,6 +39,22 @@ def test_links_out_of_the_folder_to_nowhere_and_in_a_circle_are_refused(music, t
     }
 
 
+def test_a_folder_that_cannot_be_read_is_refused_by_name(music, monkeypatch):
+    music("good.wav", 1.0)
+    music("closed/lost.wav", 1.0)
+    scan = os.scandir
+
+    def scandir(path):
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr("os.scandir", scandir)
+    good, refused = found(music)
+    reason = "unreadable folder: Permission denied; change its permissions"
+    assert list(good) == ["good.wav"] and refused == {"closed": reason}
+
+
 def test_link_to_a_file_in_the_folder_is_read(music):
     music("good.wav", 1.0)
     (music.root / "again.wav").symlink_to("good.wav")

@@ -97,6 +97,14 @@ def test_rows_without_sound_words_or_with_paths_outside_are_refused(music, parqu
     assert kinds == ["no sound", "empty file", "no caption", "path leaves the folder", "no audio"]
 
 
+def test_a_row_without_sound_is_refused_alone(music, parquet):
+    audio = {"bytes": sound(music, 0), "path": "a.wav"}
+    rows = [{"audio": audio, "text": "one"}, {"audio": None, "text": "two"}]
+    good, refused = found(parquet(rows))
+    assert [track.caption for track in good] == ["one"]
+    assert refused == {"train.parquet row 1": "no sound: this row has none"}
+
+
 def test_memory_does_not_grow_with_the_file(parquet):
     big = [{"audio": {"bytes": bytes([n]) * 2**20, "path": None}, "text": "t"} for n in range(24)]
     folder, most = parquet(big), 0

@@ -3,7 +3,7 @@ import pytest
 import soundfile
 
 from dmm.cli import run
-from dmm.codec.image import read_image
+from dmm.codec.image import read_image, write_image
 from dmm.codec.mel import load_format
 from dmm.sound.audio import write_audio
 
@@ -69,6 +69,18 @@ def test_the_batch_goes_on_after_a_bad_file(tmp_path, song, capsys):
     assert [line for line in err.splitlines() if line.startswith("error")] == [
         f"error: {empty}: empty (0 bytes); copy it again"
     ]
+
+
+def test_the_batch_goes_on_after_an_image_of_a_nonsense_format(tmp_path, song, capsys):
+    encode(song, "--out", tmp_path, "--no-pad")
+    levels, fmt = read_image(tmp_path / "song-000.png")
+    strange = fmt.model_copy(update={"fmax": -1.0, "name": "strange"})
+    write_image(tmp_path / "strange.png", levels, strange)
+    images = [str(tmp_path / f"{name}.png") for name in ("strange", "song-000")]
+    capsys.readouterr()
+    assert run(["decode", *images, "--out", str(tmp_path), "--quality", "fast"]) == 1
+    assert (tmp_path / "song-000.wav").is_file() and not (tmp_path / "strange.wav").exists()
+    assert "fmax is -1.0" in capsys.readouterr().err
 
 
 def test_two_inputs_of_one_name_do_not_overwrite_each_other(tmp_path, song, capsys):

@@ -1,4 +1,6 @@
 import json
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -61,6 +63,30 @@ def test_an_unknown_version_is_refused(tmp_path, levels):
 def test_a_damaged_format_is_refused(tmp_path, levels, fields):
     save_with_format(tmp_path / "a.png", levels, fields)
     assert_refused(tmp_path / "a.png", "mel format is damaged")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("fmax", 0.0), ("fmax", 20000.0), ("fmin", 12000.0), ("range_db", 0.0), ("ref", -1.0),
+        ("ref", 1e300), ("exponent", 0.0), ("sr", 10**30), ("hop_length", 2048), ("n_fft", 3),
+        ("win_length", 4096), ("n_mels", 0), ("name", "\x1b[31m"), ("fmax", "NaN"),
+    ],
+)  # fmt: skip
+def test_a_format_out_of_its_bounds_is_refused_by_its_field(tmp_path, levels, field, value):
+    text = json.dumps(NANO.model_dump() | {field: value}).replace('"NaN"', "NaN")
+    save_with_format(tmp_path / "a.png", levels, text)
+    assert_refused(tmp_path / "a.png", field)
+
+
+@pytest.mark.parametrize("width", [40000, 1 << 20])
+def test_a_huge_image_is_refused_before_its_pixels_are_made(tmp_path, width):
+    header = struct.pack(">IIBBBBB", width, 4096, 8, 2, 0, 0, 0)
+    chunk = b"IHDR" + header
+    crc = struct.pack(">I", zlib.crc32(chunk))
+    rows = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + crc
+    (tmp_path / "a.png").write_bytes(rows + struct.pack(">I", 0) + b"IDAT" + b"\0" * 4)
+    assert_refused(tmp_path / "a.png", "at most 4096 rows and 134217728 pixels are read")
 
 
 def test_a_resized_image_is_refused(tmp_path, levels):

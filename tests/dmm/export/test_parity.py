@@ -77,7 +77,7 @@ def test_a_shard_that_is_altered_is_named(bundle):
     ("text", "message"),
     [
         ('{"version": 2}', "bundle version 2, known up to 1; update dmm"),
-        ("{", "damaged, not JSON"),
+        ("{", "damaged, not valid JSON"),
         ("[]", "all of it: Input should be"),
         ('{"version": 1}', "name: Field required"),
     ],

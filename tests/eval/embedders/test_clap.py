@@ -196,7 +196,7 @@ def test_another_feature_extractor_is_refused(tiny_clap):
     with pytest.raises(ModelError, match="frequency_min is 0; only 50"):
         load_embedder("clap", tiny_clap)
     path.write_text("{")
-    with pytest.raises(ModelError, match="is no JSON"):
+    with pytest.raises(ModelError, match="not valid JSON"):
         load_embedder("clap", tiny_clap)
     path.unlink()
     with pytest.raises(ModelError, match=r"preprocessor_config\.json: missing"):

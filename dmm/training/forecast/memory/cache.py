@@ -11,7 +11,8 @@ from importlib.metadata import version
 from typing import Any
 
 from ....checkpoints.tokenizers import cache_root
-from ....files import write_text
+from ....errors import InputError
+from ....files import read_json, write_text
 from .count_step import count_step
 from .step import CountedStep, TrainingStep
 
@@ -24,8 +25,8 @@ def counted_step(step: TrainingStep) -> CountedStep:
     """Count a step's memory, or read the result of an equal step from the cache."""
     path = cache_root() / "memory" / f"{_fingerprint(step)}.json"
     try:
-        return _read(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, KeyError):
+        return _read(read_json(path))
+    except (InputError, ValueError, TypeError, KeyError):
         counted = count_step(step)
         write_text(path, json.dumps(asdict(counted)) + "\n")
         return counted

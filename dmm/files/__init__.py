@@ -1,0 +1,48 @@
+"""All reading and writing of files: checked, whole or not at all, errors in one line."""
+
+from .hashes import sha256_file
+from .locks import folder_lock, output_lock
+from .os_errors import make_folder, os_error_line, readable_os_errors
+from .parsing import fault_line, parse_json, parse_toml, validated
+from .paths import file_in, path_inside, stays_inside
+from .reading import (
+    check_regular,
+    open_bytes,
+    read_bytes,
+    read_json,
+    read_jsonl,
+    read_text,
+    read_toml,
+)
+from .tables import read_table
+from .writing import refuse_filled, refuse_same, whole_file, whole_files, whole_folder, write_text
+
+__all__ = [
+    "check_regular",
+    "fault_line",
+    "file_in",
+    "folder_lock",
+    "make_folder",
+    "open_bytes",
+    "os_error_line",
+    "output_lock",
+    "parse_json",
+    "parse_toml",
+    "path_inside",
+    "read_bytes",
+    "read_json",
+    "read_jsonl",
+    "read_table",
+    "read_text",
+    "read_toml",
+    "readable_os_errors",
+    "refuse_filled",
+    "refuse_same",
+    "sha256_file",
+    "stays_inside",
+    "validated",
+    "whole_file",
+    "whole_files",
+    "whole_folder",
+    "write_text",
+]

@@ -1,0 +1,60 @@
+"""Errors of the operating system in one line: the file, what is wrong, the remedy."""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..errors import DmmError
+
+REASONS = {
+    errno.ENOSPC: "the disk is full; free some space and run again",
+    errno.EDQUOT: "your disk quota is used up; free some space and run again",
+    errno.EFBIG: "larger than this file system or ulimit -f allows; name another place",
+    errno.EROFS: "cannot be written (the file system is read-only); name another place",
+    errno.EACCES: "permission denied; change its permissions or name another place",
+    errno.EPERM: "the system does not permit this; change its permissions or name another place",
+    errno.ENAMETOOLONG: "the name is too long for this file system; shorten it",
+    errno.ENOTDIR: "a part of this path is a file, not a folder; correct the path",
+    errno.EISDIR: "a folder; name a file",
+    errno.ENOTEMPTY: "a folder that is not empty; name another",
+    errno.EEXIST: "exists already; name another place",
+    errno.ENOENT: "no such file or folder; check the path",
+    errno.ELOOP: "links that lead in a circle; correct the path",
+    errno.EMFILE: "too many open files; raise the limit (ulimit -n) and run again",
+    errno.ENFILE: "too many open files on this machine; close programs and run again",
+    errno.ENOMEM: "not enough memory; close programs and run again",
+    errno.EIO: "the disk reports a read or write error; check the disk",
+}
+"""What an error number means for a user, and what to do."""
+
+
+def os_error_line(error: OSError, path: Path | str | None = None) -> str:
+    """One line for any OSError: the file that it names, else ``path``; the reason; the remedy."""
+    where = path if error.filename is None else os.fsdecode(error.filename)
+    reason = REASONS.get(error.errno or 0) or error.strerror or str(error) or type(error).__name__
+    return reason if where is None else f"{where}: {reason}"
+
+
+@contextmanager
+def readable_os_errors(path: Path, part: Path | None = None) -> Iterator[None]:
+    """Raise any OSError as a DmmError of one line; one of ``part`` is reported as of ``path``."""
+    try:
+        yield
+    except (BrokenPipeError, ConnectionError, TimeoutError):
+        raise
+    except OSError as error:
+        own = error.filename is not None and Path(os.fsdecode(error.filename)) in (part, path)
+        line = os_error_line(OSError(error.errno, error.strerror) if own else error, path)
+        raise DmmError(line) from error
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder and those above it, unless it exists; DmmError in one line if it cannot."""
+    with readable_os_errors(folder):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except FileExistsError as error:
+            place = error.filename or folder
+            raise DmmError(f"{place}: a file, not a folder; name another place") from error

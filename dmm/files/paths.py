@@ -1,0 +1,42 @@
+"""Paths made of names that come from data: they never leave their folder."""
+
+from pathlib import Path, PurePosixPath
+
+from ..errors import InputError
+
+
+def is_plain_name(name: str) -> bool:
+    r"""Whether a name is that of a file in the same folder, on every system.
+
+    >>> [is_plain_name(name) for name in ("rain-1", "../rain", "a/b", "C:x", "", "..", "a\\0")]
+    [True, False, False, False, False, False, False]
+    """
+    return name not in ("", ".", "..") and not any(c in name for c in "/\\:\0")
+
+
+def file_in(folder: Path, name: str, where: object) -> Path:
+    """``folder / name``; InputError, naming ``where`` the name stands, if it would leave it."""
+    if not is_plain_name(name):
+        raise InputError(f"{where}: {name!r} is no file name; build the dataset again")
+    return folder / name
+
+
+def path_inside(name: str, root: Path) -> Path | None:
+    """Path below ``root`` for a relative path in a table; None if it would leave the folder.
+
+    >>> path_inside("../secret.mp3", Path("music")) is None
+    True
+    """
+    parts = PurePosixPath(name.replace("\\", "/")).parts
+    if not parts or parts[0] == "/" or ".." in parts or ":" in parts[0] or "\0" in name:
+        return None
+    path = root.joinpath(*parts)
+    return path if stays_inside(path, root) else None
+
+
+def stays_inside(path: Path, root: Path) -> bool:
+    """Whether a path below ``root`` stays below it when all links are followed."""
+    try:
+        return path.resolve().is_relative_to(root.resolve())
+    except (RuntimeError, OSError):  # a loop of links
+        return False

@@ -1,0 +1,100 @@
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from dmm.errors import DmmError, InputError
+from dmm.files import whole_file, whole_files, whole_folder, write_text
+from dmm.files.parts import left_behind
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_failure_leaves_every_earlier_file(tmp_path):
+    paths = [tmp_path / name for name in ("a.wav", "a.png", "a.json")]
+    for path in paths:
+        path.write_text(f"earlier {path.name}")
+    with pytest.raises(KeyboardInterrupt), whole_files(*paths) as parts:
+        parts[0].write_text("new")
+        raise KeyboardInterrupt
+    assert [path.read_text() for path in paths] == [f"earlier {path.name}" for path in paths]
+    assert len(names(tmp_path)) == 3
+
+
+def test_ctrl_c_between_two_renames_waits_for_the_last(tmp_path, monkeypatch):
+    replace, calls = os.replace, []
+
+    def interrupted(part, path):
+        calls.append(path)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        replace(part, path)
+
+    monkeypatch.setattr("os.replace", interrupted)
+    with pytest.raises(KeyboardInterrupt), whole_files(tmp_path / "a", tmp_path / "b") as parts:
+        for part in parts:
+            part.write_text("new")
+    assert names(tmp_path) == ["a", "b"]
+
+
+def test_many_threads_may_write_one_file(tmp_path):
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(10) as pool:
+        list(pool.map(lambda n: write_text(tmp_path / "a.txt", str(n) * 1000), range(10)))
+    assert names(tmp_path) == ["a.txt"] and len(set((tmp_path / "a.txt").read_text())) == 1
+
+
+def test_a_folder_replaces_the_earlier_one_only_when_complete(tmp_path):
+    with whole_folder(tmp_path / "out") as part:
+        (part / "a").write_text("1")
+    with pytest.raises(ValueError), whole_folder(tmp_path / "out") as part:
+        raise ValueError
+    assert (tmp_path / "out" / "a").read_text() == "1" and names(tmp_path) == ["out"]
+    with whole_folder(tmp_path / "out") as part:
+        (part / "b").write_text("2")
+    assert names(tmp_path) == ["out"] and names(tmp_path / "out") == ["b"]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from dmm.files import whole_file
+with whole_file(Path(sys.argv[1])) as part:
+    part.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_part_file_of_a_killed_process_is_swept_by_the_next_write(tmp_path):
+    done = subprocess.run([sys.executable, "-c", KILLED, tmp_path / "model.safetensors"])
+    assert done.returncode == -signal.SIGKILL
+    assert len(list(left_behind(tmp_path))) == 1
+    write_text(tmp_path / "other.txt", "whole")
+    assert names(tmp_path) == ["other.txt"]
+
+
+def test_part_files_of_running_processes_stay(tmp_path):
+    (tmp_path / f".a.{os.getppid()}.part.wav").write_text("half")
+    with whole_file(tmp_path / "b.txt") as part:
+        part.write_text("whole")
+        assert not list(left_behind(tmp_path))
+    assert names(tmp_path) == [f".a.{os.getppid()}.part.wav", "b.txt"]
+
+
+@pytest.mark.parametrize("path", ["a" * 300, "file/below", "folder"])
+def test_a_path_that_cannot_be_written_is_one_line(tmp_path, path):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(DmmError) as error:
+        write_text(tmp_path / path, "text")
+    assert "\n" not in str(error.value) and path.partition("/")[0][:60] in str(error.value)
+
+
+def test_a_folder_is_not_replaced_by_a_file(tmp_path):
+    with pytest.raises(InputError, match="a folder; name a file"):
+        write_text(tmp_path, "text")
