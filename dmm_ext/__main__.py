@@ -1,14 +1,27 @@
 """Start the trainer's process: ``python -m dmm_ext --config_file RUN/engine.toml``."""
 
+import os
 import signal
+import threading
+
+from dmm.training.engine_run import PARENT_PIPE
 
 
 def main() -> None:
     """Train; ctrl-C ends the process at once and silently until ``process.main`` handles it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # the engine's imports take seconds
+    if os.environ.pop(PARENT_PIPE, None):
+        threading.Thread(target=_end_with_parent, daemon=True).start()
     from .process import main
 
     main()
+
+
+def _end_with_parent() -> None:
+    """Wait until the pipe to standard input is closed; then end as after a SIGTERM."""
+    while os.read(0, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from dmm.files import write_text
+from dmm.files import read_jsonl, write_text
 
 
 class MetricsLog:
@@ -22,8 +22,8 @@ class MetricsLog:
     def truncate(self, step: int) -> None:
         """Keep only the lines up to a step; a last line without its end is dropped."""
         if self.path.is_file():
-            lines = self.path.read_text().splitlines(keepends=True)
-            kept = [line for line in lines if line.endswith("\n") and _step(line) <= step]
+            lines = read_jsonl(self.path, finite=False, skip_damaged=True)
+            kept = [json.dumps(line) + "\n" for line in lines if line.get("step", 0) <= step]
             write_text(self.path, "".join(kept))
 
     def add_loss(self, loss: float) -> None:
@@ -47,7 +47,3 @@ class MetricsLog:
         """Append the values of a step."""
         with self.path.open("a") as file:
             file.write(json.dumps({"step": step, **values}) + "\n")
-
-
-def _step(line: str) -> int:
-    return json.loads(line)["step"]

@@ -8,6 +8,7 @@ from typing import TypeVar
 from dmm.checkpoints.header import read_metadata
 from dmm.choices import DEFAULT_FORMAT
 from dmm.codec.mel import MelFormat, load_format
+from dmm.files import read_text
 from dmm.training.trainer_constants import PROMPTS_FROM_CAPTIONS
 
 T = TypeVar("T")
@@ -29,7 +30,7 @@ def preview_prompts(args: argparse.Namespace) -> list[str]:
             "with captions, or leave out preview_every_n_steps"
         )
     files = sorted(Path(args.preview_reference).glob("*.txt"))
-    found = distinct(path.read_text(encoding="utf-8") for path in files)
+    found = distinct(read_text(path) for path in files)
     if not found:
         raise SystemExit(
             f"{args.preview_reference}: no captions (*.txt) to take prompts from; set "

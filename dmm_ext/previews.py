@@ -18,7 +18,7 @@ import torch
 
 from dmm.codec.image import write_image
 from dmm.errors import DmmError
-from dmm.files import whole_folder, write_text
+from dmm.files import read_json, whole_folder, write_text
 from dmm.registry import load_embedder
 from dmm.sound.audio import write_audio
 
@@ -158,8 +158,8 @@ def scores_if_unchanged(folder: Path, inputs: dict[str, Any]) -> dict[str, float
     path = folder / FILE
     if not path.is_file():
         return None
-    record = json.loads(path.read_text(encoding="utf-8"))
-    return record["scores"] if record["drawn"] == inputs else None
+    record = read_json(path, finite=False)
+    return record.get("scores") if record.get("drawn") == inputs else None
 
 
 def weights_sha256(network: torch.nn.Module) -> str:

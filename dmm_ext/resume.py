@@ -5,7 +5,6 @@ command line are put back, group by group; values that belong to the weights (mo
 stay as loaded.
 """
 
-import json
 import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
+
+from dmm.files import read_json
 
 from .steps import FILE
 
@@ -73,7 +74,7 @@ def load_state(accelerator: Any, folder: Path) -> None:
 def read_state_record(folder: Path) -> dict[str, Any]:
     """``dmm_state.json`` of a state; empty for a stock state of sd-scripts."""
     path = folder / FILE
-    return json.loads(path.read_text()) if path.is_file() else {}
+    return read_json(path) if path.is_file() else {}
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from typing import Any
 from safetensors import SafetensorError
 
 from dmm.files import whole_file
+from dmm.files.parts import sweep
 
 from .steps import FILE
 
@@ -31,12 +32,16 @@ class RunFiles:
         self.states = folder / "state"
         self.best = folder / "best.safetensors"
 
+    @property
+    def final_lora(self) -> Path:
+        """Path of the LoRA that a finished run leaves."""
+        return self.folder / f"{self.name}.safetensors"
+
     def remove_partial(self) -> None:
         """Delete states and LoRA files that a killed process left half-written."""
         for state in self.states.glob(f"{PART}*"):
             shutil.rmtree(state)
-        for lora in self.folder.glob(".*.part.safetensors"):
-            lora.unlink()
+        sweep(self.folder)
 
     def save_state(
         self, accelerator: Any, step: int, record: dict[str, Any], extra: Callable[[Path], None]

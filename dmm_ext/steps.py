@@ -6,12 +6,13 @@ name, log line and metadata field gets the true number.
 """
 
 import argparse
-import json
 import statistics
 import time
 from pathlib import Path
 
 import torch
+
+from dmm.files import read_json
 
 FILE = "dmm_state.json"
 
@@ -51,10 +52,14 @@ class StepCounter:
         self._started = None
         self.since_resume += 1
 
-    def restore(self, folder: Path) -> None:
-        """Continue from a state's step; SystemExit if no step is left to train."""
+    def restore(self, folder: Path, has_lora: bool = True) -> None:
+        """Continue from a state's step; SystemExit if nothing is left to do.
+
+        Without the final LoRA (``has_lora``) the last step's state is enough: a run that was killed
+        before it wrote the LoRA has no step left, and ends at once.
+        """
         self.restored = step_of_state(folder)
-        if self.restored >= self.total:
+        if self.restored > self.total or (self.restored == self.total and has_lora):
             raise SystemExit(
                 f"{folder}: the state is at step {self.restored} and max_train_steps is "
                 f"{self.total}: nothing is left to train; raise max_train_steps"
@@ -70,6 +75,6 @@ class StepCounter:
 def step_of_state(folder: Path) -> int:
     """Number of optimizer steps before a saved state, ours or a stock one of sd-scripts."""
     if (folder / FILE).is_file():
-        return json.loads((folder / FILE).read_text())["step"]
+        return read_json(folder / FILE)["step"]
     scheduler = torch.load(folder / "scheduler.bin", weights_only=True)
     return int(scheduler["last_epoch"])

@@ -68,7 +68,7 @@ class TrainingRun:
     def resume(self, state: Path) -> None:
         """Continue from a loaded state: its counts, order of batches and best weights."""
         self.resumed_from = state
-        self.steps.restore(state)
+        self.steps.restore(state, self.files.final_lora.is_file())
         self.batches.position = self.steps.restored * self.batches.batches_per_step
         if self.accelerator.is_main_process:
             self.files.restore_best(state)

@@ -14,7 +14,8 @@ from jaxtyping import Float
 
 from ..codec.image import write_image
 from ..codec.mel import MelFormat, MelImage
-from ..files import write_text
+from ..errors import InputError
+from ..files import read_json, whole_files, write_text
 from ..sound.audio import write_audio
 
 RESULT = "result"
@@ -22,14 +23,22 @@ RESULT = "result"
 
 def has_clip(folder: Path, clip_id: str, settings: dict[str, Any]) -> bool:
     """Whether the clip exists with these settings; its JSON is written last, after the others."""
-    found = read_clip_json(folder, clip_id)
+    try:
+        found = read_clip_json(folder, clip_id)
+    except InputError:  # damaged
+        return False
     return found is not None and {k: v for k, v in found.items() if k != RESULT} == settings
 
 
 def read_clip_json(folder: Path, clip_id: str) -> dict[str, Any] | None:
-    """A clip's JSON file, or None if there is none."""
-    path = folder / f"{clip_id}.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    """A clip's JSON file, or None if there is none; InputError if it is damaged."""
+    path = clip_path(folder, clip_id, "json")
+    return read_json(path) if path.exists() else None
+
+
+def clip_path(folder: Path, clip_id: str, kind: str) -> Path:
+    """Path of a clip's file of one kind: png, flac or json."""
+    return folder / f"{clip_id}.{kind}"
 
 
 def without_variations(files: Sequence[Path]) -> list[Path]:
@@ -43,10 +52,10 @@ def without_variations(files: Sequence[Path]) -> list[Path]:
 
 def _is_variation(path: Path) -> bool:
     try:
-        found = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = read_json(path.with_suffix(".json"))
+    except InputError:
         return False
-    return isinstance(found, dict) and "drift" in found and "toward" not in found  # no morph
+    return "drift" in found and "toward" not in found  # no morph
 
 
 def write_clip(
@@ -57,15 +66,10 @@ def write_clip(
     fmt: MelFormat,
     facts: dict[str, Any],
 ) -> Path:
-    """Write a clip's three files and return the FLAC path; a failure removes all three."""
-    png, flac, text = (folder / f"{clip_id}.{kind}" for kind in ("png", "flac", "json"))
-    text.unlink(missing_ok=True)
-    try:
+    """Write a clip's three files and return the FLAC path; a failure writes none of them."""
+    paths = [clip_path(folder, clip_id, kind) for kind in ("png", "flac", "json")]
+    with whole_files(*paths) as (png, flac, text):
         write_image(png, image, fmt)
         write_audio(flac, audio, fmt.sr)
         write_text(text, json.dumps(facts, indent=2) + "\n")
-    except BaseException:
-        for path in (text, flac, png):
-            path.unlink(missing_ok=True)
-        raise
-    return flac
+    return paths[1]

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from ..codec.decode import decode
+from ..errors import InputError
+from ..files import folder_lock
 from ..progress import progress_bar
 from ..workers import map_in_order
 from .callbacks import Callbacks, Stopped
-from .clip_files import RESULT, has_clip, read_clip_json, write_clip
+from .clip_files import RESULT, clip_path, has_clip, read_clip_json, write_clip
 from .image_model import GeneratedImage, ImageModel
 from .ranking import Ranking
 from .requests import ClipRequest
@@ -60,8 +62,14 @@ class ClipMaker:
         if not self.ranking:
             return tuple(request for request in batch if request not in existing)
         names = {request.clip_id for request in existing}
-        complete = any(set(self._kept_with(request)) <= names for request in existing)
+        complete = any(self._kept_with(request) <= names for request in existing)
         return () if complete else batch
+
+    def conflicts(self, batch: Batch) -> list[str]:
+        """IDs of clips of a batch that exist with other settings, or damaged."""
+        existing = self._existing_clips(batch)
+        others = [request.clip_id for request in batch if request not in existing]
+        return [name for name in others if clip_path(self.out, name, "json").exists()]
 
     def sounds(self, batch: Batch) -> list[Path]:
         """FLAC files of a batch's existing clips."""
@@ -130,15 +138,28 @@ class ClipMaker:
             if has_clip(self.out, request.clip_id, self.clip_json(request, len(batch)))
         )
 
-    def _kept_with(self, request: ClipRequest) -> list[str]:
-        """IDs of the clips that were kept when this one was."""
+    def _kept_with(self, request: ClipRequest) -> set[str | None]:
+        """IDs of the clips that were kept when this one was; None among them if unknown."""
         stored = read_clip_json(self.out, request.clip_id) or {}
-        return [row["id"] for row in stored[RESULT]["ranking"]["drawn"] if row["kept"]]
+        try:
+            return {row["id"] for row in stored[RESULT]["ranking"]["drawn"] if row["kept"]}
+        except (KeyError, TypeError):  # edited by hand
+            return {None}
 
 
 def missing_clips(requests: Sequence[ClipRequest], maker: ClipMaker) -> list[ClipRequest]:
     """The requests whose clips do not exist with these settings."""
     return [request for batch in maker.batches(requests) for request in maker.missing(batch)]
+
+
+def refuse_overwriting(requests: Sequence[ClipRequest], maker: ClipMaker) -> None:
+    """InputError if clips would replace existing ones that have other settings."""
+    if found := [name for batch in maker.batches(requests) for name in maker.conflicts(batch)]:
+        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        raise InputError(
+            f"{clip_path(maker.out, found[0], 'json')}{more}: a clip made with other settings; "
+            "name another --out, or replace it with --overwrite"
+        )
 
 
 def make_clips(
@@ -151,7 +172,8 @@ def make_clips(
 
     The model is loaded only if a clip is missing. ``ray`` is a cluster's address, as
     ``dmm.workers`` takes it; its machines need the same files under the same absolute paths.
-    DmmError and interruptions leave only complete clips.
+    DmmError and interruptions leave only complete clips. InputError if another process writes to
+    the folder.
     """
     callbacks = callbacks or Callbacks()
     missing = maker.batches(missing_clips(requests, maker))
@@ -162,7 +184,8 @@ def make_clips(
             made = _on_cluster(missing, maker, callbacks, ray)
         else:
             made = _make_here(missing, maker, callbacks)
-        with progress_bar("generate", sum(map(len, missing))) as advance, suppress(Stopped):
+        bar = progress_bar("generate", sum(map(len, missing)))
+        with folder_lock(maker.out), bar as advance, suppress(Stopped):
             for batch in made:
                 advance(len(batch))
     return [sound for batch in maker.batches(requests) for sound in maker.sounds(batch)]

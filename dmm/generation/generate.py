@@ -14,7 +14,7 @@ from ..errors import PresetError
 from ..workers import has_gpus
 from .bundle_model import BundleModel
 from .callbacks import Callbacks
-from .clips import ClipMaker, make_clips, missing_clips
+from .clips import ClipMaker, make_clips, missing_clips, refuse_overwriting
 from .image_model import ImageModel
 from .init_audio import read_init_audio
 from .loading import Lora, LoraArgument, as_loras
@@ -55,6 +55,7 @@ def generate(
     offload: Offload = "none",
     ray: str | None = None,
     callbacks: Callbacks | None = None,
+    overwrite: bool = False,
     dry_run: bool = False,
 ) -> list[Path]:
     """Generate ``count`` clips of each prompt into the folder ``out``; returns their FLAC files.
@@ -65,8 +66,9 @@ def generate(
     original's; anchor, format and stereo those that they were trained with. Seeds count up from
     ``seed``, by default 0; a seed gives the same clip in any batch. ``model`` is a checkpoint, or a
     BUNDLE folder, which needs no torch; a ``LoadedModel`` or ``BundleModel`` has its own LoRAs and
-    device. ``dry_run`` only returns the files that would be generated. ValueError unless exactly
-    one of prompts, ``morph`` and ``variations`` is given; InputError, PresetError or ModelError for
+    device. A clip that exists with other settings is refused, or replaced with ``overwrite``.
+    ``dry_run`` only returns the files that would be generated. ValueError unless exactly one of
+    prompts, ``morph`` and ``variations`` is given; InputError, PresetError or ModelError for
     unusable input.
     """
     if sum(map(bool, (prompts, morph, variations))) != 1:
@@ -101,6 +103,8 @@ def generate(
         requests = clip_requests(texts, count, seed or 0)
     if dry_run:
         return [maker.out / f"{r.clip_id}.flac" for r in missing_clips(requests, maker)]
+    if not overwrite:
+        refuse_overwriting(requests, maker)
     return make_clips(requests, maker, callbacks, ray)
 
 

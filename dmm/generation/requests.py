@@ -1,10 +1,16 @@
 """Which clips to generate: prompt, seed, interpolations and file name of each."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+MAX_NAME = 60
+"""Longest name made of a text's words, in characters."""
+MAX_NAME_BYTES = 180
+"""Longest such name in bytes; file systems allow 255, with hash, seed and suffix."""
 
 
 @dataclass(frozen=True)
@@ -24,10 +30,10 @@ class ClipRequest:
     def clip_id(self) -> str:
         """File name without suffix: the given name, else words of the prompt and the seed.
 
-        >>> ClipRequest("Piano, slow!", 7).clip_id
-        'piano-slow-7'
+        >>> ClipRequest("piano, slow", 7).clip_id
+        'piano_slow-7'
         """
-        return self.name or f"{slug(self.prompt)}-{self.seed}"
+        return self.name or f"{text_id(self.prompt)}-{self.seed}"
 
     def as_json(self) -> dict[str, Any]:
         """The clip's own part of its JSON file."""
@@ -63,7 +69,7 @@ def morph_requests(first: str, last: str, count: int, seed: int) -> list[ClipReq
     """
     if count < 2:
         raise ValueError(f"a morph has 2 steps or more; got {count}")
-    name = f"{slug(f'{first} to {last}')}-{seed}"
+    name = f"{slug(f'{first} to {last}')}-{_short_hash(first, last)}-{seed}"
     return [
         ClipRequest(first, seed, (last, share), ((seed + 1, share),), f"{name}-{number:03}")
         for number, share in enumerate(np.linspace(0, 1, count).tolist())
@@ -79,11 +85,32 @@ def with_anchor(anchor: str | None, prompt: str) -> str:
     return ", ".join(filter(None, (anchor, prompt)))
 
 
+def text_id(text: str) -> str:
+    """A file name that only this text has: its words, and a hash where they say less than it does.
+
+    Spaces become ``-``, and a comma with its space ``_``.
+
+    >>> text_id("lofi piano, slow"), text_id("Lo-fi piano!")
+    ('lofi-piano_slow', 'lo-fi-piano-589b6ef7')
+    """
+    name = "_".join(slug(part) for part in text.split(", "))
+    is_exact = len(name) <= MAX_NAME and name.replace("_", ", ").replace("-", " ") == text
+    return name if is_exact else f"{slug(text)}-{_short_hash(text)}"
+
+
+def _short_hash(*texts: str) -> str:
+    joined = "\0".join(texts).encode("utf-8", "surrogatepass")
+    return hashlib.sha256(joined).hexdigest()[:8]
+
+
 def slug(text: str) -> str:
     """Words of a text as a file name of at most 60 characters, valid on every file system.
+
+    Different texts may have the same: see ``text_id``.
 
     >>> slug("Lo-fi piano, slow"), slug("!")
     ('lo-fi-piano-slow', 'clip')
     """
     words = "".join(c if c.isalnum() else " " for c in text.lower()).split()
-    return "-".join(words)[:60].strip("-") or "clip"
+    name = "-".join(words)[:MAX_NAME].encode()[:MAX_NAME_BYTES].decode(errors="ignore")
+    return name.strip("-") or "clip"

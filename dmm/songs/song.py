@@ -15,6 +15,7 @@ from jaxtyping import UInt8
 
 from ..choices import Offload, Precision, Quality
 from ..errors import ModelError
+from ..files import output_lock
 from ..generation.callbacks import Callbacks, Stopped
 from ..generation.conditioning import Conditioning, PromptEmbeddings, embed_prompts
 from ..generation.denoising import Latents
@@ -85,19 +86,20 @@ def song(
     for line in truncation_notes_of(model.path, texts):
         callbacks.on_note(line)
     layout = lay_out_song(timeline, options, settings.fmt, model.pipeline.vae_scale_factor)
-    try:
-        image, overflowed = generate_song_image(model, settings, layout, callbacks)
-    except Stopped:
-        return []
-    facts = {
-        **layout.as_json(),
-        **asdict(sampling),
-        "anchor": settings.anchor,
-        **model.identity,
-        **({"drawn_in": "fp32"} if overflowed else {}),
-    }
-    made = _song(image, settings, layout, facts)
-    return write_song(out, made, quality, loudness_lufs, model.device)
+    with output_lock(out):
+        try:
+            image, overflowed = generate_song_image(model, settings, layout, callbacks)
+        except Stopped:
+            return []
+        facts = {
+            **layout.as_json(),
+            **asdict(sampling),
+            "anchor": settings.anchor,
+            **model.identity,
+            **({"drawn_in": "fp32"} if overflowed else {}),
+        }
+        made = _song(image, settings, layout, facts)
+        return write_song(out, made, quality, loudness_lufs, model.device)
 
 
 def _song(

@@ -1,6 +1,7 @@
 """A song on disk: audio, wide mel image, cue sheet, and JSON with its seam score.
 
-The JSON is written last, so its existence shows that the other three are complete.
+All four are written beside and renamed together, the JSON last: an earlier song of the same name
+stays as it is until the new one is complete.
 """
 
 import json
@@ -16,7 +17,7 @@ from ..codec.decode import CHUNK, Quality, soft_limit, stream_decode
 from ..codec.image import write_image
 from ..codec.mel import MelFormat
 from ..errors import InputError
-from ..files import write_text
+from ..files import whole_files, write_text
 from ..progress import progress_bar
 from .mastering import Mastered, check_suffix, write_mastered
 from .mel_crossfade import to_mel
@@ -79,24 +80,20 @@ def write_song(
 ) -> list[Path]:
     """Turn the whole image into sound at once and write all four files; returns their paths.
 
-    A failure removes all four. On a CUDA device the GPU inverts songs that are no loops.
+    A failure writes none, and leaves an earlier song of that name. On a CUDA device the GPU inverts
+    songs that are no loops.
     """
-    image, cue, text = (out.with_suffix(suffix) for suffix in (".png", ".cue", ".json"))
-    text.unlink(missing_ok=True)
+    paths = [out, *(out.with_suffix(suffix) for suffix in (".png", ".cue", ".json"))]
     channels = 1 if song.image.ndim == 2 else 2
-    try:
+    with whole_files(*paths) as (sound, image, cue, text):
         with progress_bar("invert", song.image.shape[1]) as advance:
             audio = _with_progress(_audio(song, quality, device), song.fmt.hop_length, advance)
-            mastered = write_mastered(out, audio, song.fmt.sr, channels, loudness_lufs, song.loop)
+            mastered = write_mastered(sound, audio, song.fmt.sr, channels, loudness_lufs, song.loop)
         write_image(image, song.image, song.fmt)
         write_text(cue, cue_sheet(out, song.tracks))
         facts = _song_json(song, mastered) | {"quality": quality, "seams": score_seams(song)}
         write_text(text, json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
-    except BaseException:
-        for path in (text, cue, image, out):
-            path.unlink(missing_ok=True)
-        raise
-    return [out, image, cue, text]
+    return paths
 
 
 def _song_json(song: Song, mastered: Mastered) -> dict[str, Any]:

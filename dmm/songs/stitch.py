@@ -3,7 +3,6 @@
 Mel images are crossfaded on the beat; then the whole image is turned into sound at once.
 """
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -12,11 +11,13 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, UInt8
+from pydantic import BaseModel, Field
 
 from ..codec.decode import Quality
 from ..codec.image import read_image
 from ..codec.mel import MelFormat
 from ..errors import InputError
+from ..files import output_lock, read_json
 from ..generation.clip_files import without_variations
 from .mel_crossfade import (
     MelMagnitudes,
@@ -31,6 +32,17 @@ from .mel_crossfade import (
 )
 from .overlap import Overlap, choose_overlap, detect_beats
 from .song_files import Song, Span, Track, check_out, write_song
+
+
+class _Tempo(BaseModel):
+    tempo_bpm: float | None = Field(default=None, ge=1, le=1000, allow_inf_nan=False)
+
+
+class _ClipFacts(_Tempo):
+    """What a clip's JSON file may say: of a dataset's clip under ``truth``."""
+
+    prompt: str | None = None
+    truth: _Tempo | None = None
 
 
 @dataclass(frozen=True)
@@ -125,7 +137,8 @@ def stitch(
         facts=facts,
         loop=options.loop,
     )
-    return write_song(out, song, quality, loudness_lufs)
+    with output_lock(out):
+        return write_song(out, song, quality, loudness_lufs)
 
 
 def read_clips(paths: Sequence[Path], fmt: MelFormat | None = None) -> list[FinishedClip]:
@@ -166,15 +179,12 @@ def _by_name(folder: Path) -> list[Path]:
 def _read_clip(path: Path, override: MelFormat | None) -> FinishedClip:
     """A finished clip: its image, format, and facts of the JSON beside it."""
     image, fmt = read_image(path, override)
-    facts = {}
+    facts = _ClipFacts()
     beside = path.with_suffix(".json")
     if beside.is_file():
-        try:
-            facts = json.loads(beside.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise InputError(f"{beside}: not valid JSON; delete it or make it again") from error
-    truth = facts.get("truth") or facts
-    return FinishedClip(path, image, fmt, facts.get("prompt", path.stem), truth.get("tempo_bpm"))
+        facts = read_json(beside, _ClipFacts)
+    tempo_bpm = (facts.truth or facts).tempo_bpm
+    return FinishedClip(path, image, fmt, facts.prompt or path.stem, tempo_bpm)
 
 
 def lay_out_clips(clips: Sequence[FinishedClip], options: StitchOptions) -> StitchLayout:

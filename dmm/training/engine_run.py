@@ -1,26 +1,29 @@
 """Run the trainer in processes of its own; ctrl-C lets it finish its step and save a state.
 
 At the first ctrl-C the trainer finishes its step, while this process only waits. A SIGTERM is
-forwarded to the trainer.
+forwarded to the trainer. If this process is killed, the trainer notices that the pipe to its
+standard input is closed, and ends as after a SIGTERM.
 """
 
-import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ..engine import engine_environment
 from ..errors import EngineError
+from ..files import read_json
 from .runs import ENDED
 
 TRAINER = "dmm_ext"
+PARENT_PIPE = "DMM_PARENT_PIPE"
+"""Environment variable that tells the trainer to watch its standard input."""
 POLL_S = 0.05
 GRACE_S = 30.0
 """After one process has failed the others are killed: they may wait for it for ever."""
@@ -28,20 +31,34 @@ GRACE_S = 30.0
 Process = subprocess.Popen[bytes]
 
 
-def run_trainer(engine: Path, run: Path, processes: int = 1) -> dict[str, Any]:
+def run_trainer(
+    engine: Path,
+    run: Path,
+    processes: int = 1,
+    on_start: Callable[..., object] = lambda *_: None,
+) -> dict[str, Any]:
     """Train as configured in ``RUN/engine.toml``; returns ``outcome.json``.
 
-    The progress bar and messages go to standard error. EngineError if the training failed, with the
-    trainer's reason if it left one; KeyboardInterrupt if it was interrupted.
+    ``on_start`` receives the numbers of the trainer's processes. The progress bar and messages go
+    to standard error. EngineError if the training failed, with the trainer's reason if it left one;
+    KeyboardInterrupt if it was interrupted.
     """
     (run / "outcome.json").unlink(missing_ok=True)
-    environment = engine_environment(engine)
+    environment = engine_environment(engine) | {PARENT_PIPE: "1"}
     command = _trainer_command(run / "engine.toml")
     started = [
-        subprocess.Popen(command, env=environment | variables, stdout=sys.stderr)
+        subprocess.Popen(
+            command, env=environment | variables, stdin=subprocess.PIPE, stdout=sys.stderr
+        )
         for variables in _process_variables(processes)
     ]
-    code, interrupted = _wait_with_signals(started)
+    try:
+        on_start(*(process.pid for process in started))
+        code, interrupted = _wait_with_signals(started)
+    finally:
+        for process in started:
+            if process.stdin:
+                process.stdin.close()
     interrupted |= code == -signal.SIGINT
     outcome = read_outcome(run)
     if interrupted and outcome.get("status") in ENDED:  # ctrl-C came after the end
@@ -57,7 +74,7 @@ def run_trainer(engine: Path, run: Path, processes: int = 1) -> dict[str, Any]:
 def read_outcome(run: Path) -> dict[str, Any]:
     """The trainer's ``outcome.json``; empty if it wrote none."""
     path = run / "outcome.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return read_json(path, finite=False) if path.is_file() else {}
 
 
 def _trainer_command(config: Path) -> list[str]:

@@ -14,7 +14,8 @@ from typing import Any
 
 from ..engine import set_up_engine
 from ..errors import DmmError, PresetError
-from ..files import write_text
+from ..files import folder_lock, write_text
+from ..files.locks import Lock
 from .engine_run import read_outcome, run_trainer
 from .lengths import total_steps
 from .resuming import (
@@ -25,7 +26,7 @@ from .resuming import (
     state_to_resume,
 )
 from .rules.check import warnings_or_error
-from .run_inputs import read_inputs, run_record, write_engine_files
+from .run_inputs import RunInputs, read_inputs, run_record, write_engine_files
 
 
 def train(
@@ -54,48 +55,57 @@ def train(
     for warning in warnings_or_error(inputs.settings, inputs.facts):
         print(warning, file=sys.stderr)
     record = run_record(inputs, {"name": name, "processes": processes})
-    state, starting_weights = None, None
-    if resume:
-        if from_weights:
-            raise PresetError("--resume continues with the run's weights: leave out --from-weights")
-        total = total_steps(inputs.settings, inputs.facts.dataset)
-        if lora := finished_lora(out, name, total):
-            print(
-                f"{out}: has finished already; run.json and RUN.md are written again",
-                file=sys.stderr,
-            )
-            _write_record(out, finished_record(out, lora), {})
-            _write_curve_and_card(out)
-            return lora
-        state = state_to_resume(out)
-        record |= resumed_record(out, state, record, inputs.settings.stated)
-    else:
-        refuse_to_overwrite(out)
-        record["from_weights"] = str(from_weights) if from_weights else None
-        if from_weights:
-            from .starting_weights import write_starting_weights  # imports torch
+    if resume and from_weights:
+        raise PresetError("--resume continues with the run's weights: leave out --from-weights")
+    with folder_lock(out) as lock:
+        state, starting_weights = None, None
+        if resume:
+            total = total_steps(inputs.settings, inputs.facts.dataset)
+            if lora := finished_lora(out, name, total):
+                print(
+                    f"{out}: has finished already; run.json and RUN.md are written again",
+                    file=sys.stderr,
+                )
+                _write_record(out, finished_record(out, lora), {})
+                _write_curve_and_card(out)
+                return lora
+            state = state_to_resume(out)
+            record |= resumed_record(out, state, record, inputs.settings.stated)
+        else:
+            refuse_to_overwrite(out)
+            record["from_weights"] = str(from_weights) if from_weights else None
+            if from_weights:
+                starting_weights = _starting_weights(from_weights, out, inputs)
+        if inputs.settings["cache_latents_to_disk"]:
+            from .latent_cache import claim_latents  # imports torch
 
-            target = out / "state" / "start.safetensors"
-            starting_weights = write_starting_weights(
-                from_weights, target, inputs.settings, base, inputs.format_name
-            )
-    if inputs.settings["cache_latents_to_disk"]:
-        from .latent_cache import claim_latents  # imports torch
+            claim_latents(dataset, base)
+        engine = set_up_engine()
+        write_engine_files(inputs, out, name, state, starting_weights)
+        _train(engine, out, record, processes, lock)
+        _write_curve_and_card(out)
+    return out / f"{name}.safetensors"
 
-        claim_latents(dataset, base)
-    engine = set_up_engine()
-    write_engine_files(inputs, out, name, state, starting_weights)
+
+def _starting_weights(lora: Path, out: Path, inputs: RunInputs) -> Path:
+    """Weights to start from, resized to the run's rank, in the RUN folder."""
+    from .starting_weights import write_starting_weights  # imports torch
+
+    target = out / "state" / "start.safetensors"
+    return write_starting_weights(lora, target, inputs.settings, inputs.base, inputs.format_name)
+
+
+def _train(engine: Path, out: Path, record: dict[str, Any], processes: int, lock: Lock) -> None:
+    """Run the trainer, and record in ``run.json`` how it goes."""
     _write_record(out, record, {"status": "started"})
     try:
-        outcome = run_trainer(engine, out, processes)
+        outcome = run_trainer(engine, out, processes, lock.share_with)
     except BaseException as error:
         status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
         with suppress(DmmError):  # a full disk must not hide the reason
             _write_record(out, record, {"status": status} | read_outcome(out))
         raise
     _write_record(out, record, outcome)
-    _write_curve_and_card(out)
-    return out / f"{name}.safetensors"
 
 
 def _write_record(out: Path, record: dict[str, Any], outcome: dict[str, Any]) -> None:

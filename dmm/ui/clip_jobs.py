@@ -50,6 +50,7 @@ class ClipJobs:
             negative_prompt=body.negative_prompt,
             anchor=body.anchor,
             format=body.format,
+            overwrite=body.replace,
             batch_size=1 if model.device == "cpu" else 4,  # on a CPU the first clip comes sooner
         )
         missing = make(dry_run=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError
-from ..files import write_text
+from ..files import read_json, write_text
 from .stored_clips import PARTS, ClipsFolder
 
 FAVOURITES = ".favourites.json"
@@ -29,10 +29,9 @@ class KeptClips:
     def favourites(self) -> list[str]:
         """IDs of the favourites; none if the file is missing or damaged."""
         try:
-            found = json.loads((self.clips.folder / FAVOURITES).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            return read_json(self.clips.folder / FAVOURITES, list[str])
+        except InputError:
             return []
-        return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
 
     def mark(self, clip_id: str, is_favourite: bool) -> None:
         """Add a clip to the favourites, or remove it; InputError if there is no such clip."""

@@ -1,6 +1,5 @@
 """The clips of a CLIPS folder for the page: settings, coloured images, sound files."""
 
-import json
 import re
 from collections.abc import Sequence
 from contextlib import suppress
@@ -13,6 +12,7 @@ from PIL import Image
 
 from ..codec.image import read_image
 from ..errors import InputError
+from ..files import check_regular, read_json
 from ..pages import coloured_png
 
 ID = re.compile(r"\w[\w.-]*")
@@ -44,13 +44,9 @@ class ClipsFolder:
     def facts(self, clip_id: str) -> dict[str, Any]:
         """A clip's settings, ID, duration and ``made``, a number that changes with its files."""
         path, sound = self.file(clip_id, ".json"), self.file(clip_id, ".flac")
-        try:
-            facts = json.loads(path.read_text(encoding="utf-8"))
-            duration_s = soundfile.info(sound).duration
-        except (ValueError, soundfile.LibsndfileError) as error:
-            raise InputError(f"{path.with_suffix('')}: a damaged clip ({error})") from error
+        facts, length = read_json(path), duration_s(sound)
         made = path.stat().st_mtime_ns // 1_000_000
-        return {**facts, "id": clip_id, "duration_s": duration_s, "made": made}
+        return {**facts, "id": clip_id, "duration_s": length, "made": made}
 
     def coloured_image(self, clip_id: str) -> bytes:
         """The mel image in the pages' colours, as PNG; the mid channel of stereo images."""
@@ -68,3 +64,12 @@ class ClipsFolder:
         return bool(ID.fullmatch(clip_id)) and all(
             (self.folder / f"{clip_id}{suffix}").is_file() for suffix in PARTS
         )
+
+
+def duration_s(sound: Path) -> float:
+    """Length of a sound file in seconds; InputError if it is damaged."""
+    check_regular(sound)
+    try:
+        return float(soundfile.info(sound).duration)
+    except (soundfile.LibsndfileError, OSError, ValueError) as error:
+        raise InputError(f"{sound}: damaged sound ({error}); make it again") from error

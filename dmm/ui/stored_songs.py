@@ -1,10 +1,10 @@
 """Songs exported from the page's timeline, in the folder ``songs`` of a CLIPS folder."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import soundfile
 from PIL import Image
 
 from ..codec.image import read_image
@@ -15,7 +15,7 @@ from ..progress import progress_to
 from ..songs.stitch import StitchOptions, stitch
 from .jobs import Job, Jobs
 from .request_bodies import SongBody
-from .stored_clips import ID, ClipsFolder
+from .stored_clips import ID, ClipsFolder, duration_s
 
 FOLDER = "songs"
 SOUNDS = (".flac", ".wav", ".mp3")
@@ -31,17 +31,26 @@ class StoredSongs:
     jobs: Jobs
 
     def newest(self, limit: int = 20) -> list[dict[str, Any]]:
-        """The newest songs: file name, duration and ``made``, which changes with the file."""
+        """The newest songs: file name, duration and ``made``, which changes with the file.
+
+        Damaged ones are skipped.
+        """
         files = [path for path in self._folder.glob("*.*") if self._is_song(path.name)]
         files.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
-        return [
-            {
-                "name": path.name,
-                "duration_s": soundfile.info(path).duration,
-                "made": path.stat().st_mtime_ns // 1_000_000,
-            }
-            for path in files[:limit]
-        ]
+        songs = []
+        for path in files[:limit]:
+            with suppress(InputError):
+                songs.append(self.facts(path.name))
+        return songs
+
+    def facts(self, name: str) -> dict[str, Any]:
+        """A song's file name, duration and ``made``; InputError if its sound is damaged."""
+        path = self.file(name)
+        return {
+            "name": path.name,
+            "duration_s": duration_s(path),
+            "made": path.stat().st_mtime_ns // 1_000_000,
+        }
 
     def file(self, name: str) -> Path:
         """Path of a song's sound file."""

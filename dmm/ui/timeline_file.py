@@ -4,9 +4,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from ..files import write_text
+from ..errors import InputError
+from ..files import read_json, write_text
 from .request_bodies import TimelineBody
 
 FILE = ".timeline.json"
@@ -23,8 +22,8 @@ class TimelineFile:
         """The saved timeline; an empty one if there is none, or if it is damaged."""
         path = self.folder / FILE
         try:
-            return TimelineBody.model_validate_json(path.read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValidationError):
+            return read_json(path, TimelineBody)
+        except InputError:
             return TimelineBody(clips=[], overlap_s=0.5)
 
     def write(self, timeline: TimelineBody) -> None:

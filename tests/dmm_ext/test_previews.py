@@ -67,7 +67,7 @@ def test_a_preview_is_a_folder_of_images_sounds_and_scores(make):
     previews = make()
     scores = previews.preview_at(200)
     folder = previews.folder / "step-000200"
-    ids = {"piano-slow-5", "organ-6", "piano-slow-7", "organ-8"}
+    ids = {"piano_slow-5", "organ-6", "piano_slow-7", "organ-8"}
     names = {f"{clip}{suffix}" for clip in ids for suffix in (".png", ".flac")}
     assert {path.name for path in folder.iterdir()} == names | {"preview.json"}
     assert read_image(folder / "organ-6.png")[1] == load_format("nano")

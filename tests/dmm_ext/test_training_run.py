@@ -97,6 +97,20 @@ def test_ctrl_c_finishes_the_step_and_saves_a_state(whole, train_here, tmp_path)
     assert all(ours[key].equal(theirs[key]) for key in theirs)
 
 
+@pytest.mark.parametrize("averaged", [False, True])
+def test_a_run_killed_before_its_lora_is_finished_from_its_last_state(
+    train_here, tmp_path, averaged
+):
+    out, settings = tmp_path / "run", SHORT | ({"ema_decay": 0.9} if averaged else {})
+    assert train_here(out, **settings)[0] == 0
+    expected = load_file(out / "lora.safetensors")
+    (out / "lora.safetensors").unlink()
+    assert train_here(out, resume=str(out / "state/step-000004"), **settings)[0] == 0
+    assert outcome(out)["status"] == "finished"
+    found = load_file(out / "lora.safetensors")
+    assert all(found[key].equal(expected[key]) for key in expected)
+
+
 def test_a_loss_that_is_not_finite_stops_and_names_the_clip(train_here, tmp_path):
     named = []
 

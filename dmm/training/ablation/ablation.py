@@ -5,9 +5,7 @@ reached its end is kept; another is resumed from its newest state, or started ag
 interleaved, so that results can be read before the queue is done.
 """
 
-import shutil
 import sys
-import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from typing import Any
 import toml
 
 from ...errors import DmmError, InputError
+from ...files import parse_toml
 from ..runs import ENDED, RUN_FILES, newest_state, read_run, read_settings
 from .queue import QueuedRun, Resolve, Settings, Sources, queue_runs, read_sources, stated_settings
 from .table import write_table
@@ -99,7 +98,7 @@ def _train_to_the_end(queued: QueuedRun, sources: Sources, trainer: Trainer) -> 
     folder = queued.folder
     if _status_if_started(folder) in ENDED:
         return
-    resume = _has_usable_state(queued)
+    resume = newest_state(folder) is not None
     if not resume and folder.exists() and any(folder.iterdir()):
         _move_aside(folder)
     trainer(
@@ -110,18 +109,6 @@ def _train_to_the_end(queued: QueuedRun, sources: Sources, trainer: Trainer) -> 
         settings=queued.words,
         resume=resume,
     )
-
-
-def _has_usable_state(queued: QueuedRun) -> bool:
-    """Whether there is a state with steps left to train.
-
-    If a run was killed between its last state and its LoRA, that state has none left: it is
-    deleted, and the run continues from the state before.
-    """
-    last = f"step-{queued.settings.get('max_train_steps', 0):06d}"
-    if (queued.folder / "state" / last).is_dir():
-        shutil.rmtree(queued.folder / "state" / last)
-    return newest_state(queued.folder) is not None
 
 
 def _move_aside(folder: Path) -> None:
@@ -149,4 +136,4 @@ def _record_time(folder: Path) -> int | None:
 
 def _as_read(settings: Settings) -> dict[str, Any]:
     """Settings after a round trip through TOML."""
-    return tomllib.loads(toml.dumps(dict(settings)))
+    return parse_toml(toml.dumps(dict(settings)), "settings")

@@ -1,4 +1,5 @@
 import json
+from functools import partial
 
 import pytest
 import soundfile
@@ -8,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from dmm.checkpoints.pipeline import load_pipeline
 from dmm.codec.mel import load_format
-from dmm.errors import ModelError, PresetError
+from dmm.errors import InputError, ModelError, PresetError
 from dmm.generation.conditioning import embed_prompts
 from dmm.generation.generate import generate
 from dmm.generation.mel_images import generate_images
@@ -25,7 +26,7 @@ def clips(tiny_checkpoint, tmp_path_factory):
 
 
 def test_every_clip_is_image_audio_and_settings(clips):
-    ids = {"piano-slow-5", "organ-6", "piano-slow-7", "organ-8"}
+    ids = {"piano_slow-5", "organ-6", "piano_slow-7", "organ-8"}
     assert {p.stem for p in clips.iterdir()} == ids and len(list(clips.iterdir())) == 12
     facts = json.loads((clips / "organ-6.json").read_text())
     assert (facts["prompt"], facts["seed"], facts["format"]) == ("organ", 6, "nano")
@@ -128,3 +129,14 @@ def test_prompts_and_variations_together_are_refused(tiny_sd15, tmp_path):
 def _size(clip):
     with Image.open(clip.with_suffix(".png")) as picture:
         return picture.size
+
+
+def test_a_clip_with_other_settings_is_replaced_only_on_request(tiny_checkpoint, tmp_path):
+    make = partial(generate, "piano", tiny_checkpoint, tmp_path, sampler="euler")
+    (sound,) = make(steps=1)
+    before = sound.read_bytes()
+    with pytest.raises(InputError, match="--overwrite"):
+        make(steps=2)
+    assert sound.read_bytes() == before
+    make(steps=2, overwrite=True)
+    assert sound.read_bytes() != before

@@ -2,6 +2,8 @@ import json
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dmm.errors import InputError
 from dmm.generation.clips import make_clips
@@ -72,3 +74,26 @@ def test_the_original_must_exist_and_be_of_the_same_model(maker, tiny_sd15):
 def test_seeds_count_up_over_all_prompts():
     found = [(r.prompt, r.seed) for r in clip_requests(["a", "b"], 2, 5)]
     assert found == [("a", 5), ("b", 6), ("a", 7), ("b", 8)]
+
+
+@given(st.lists(st.text(max_size=8), min_size=2, max_size=2, unique=True), st.integers(0, 9))
+def test_different_prompts_never_have_the_same_file_name(prompts, seed):
+    first, second = (ClipRequest(prompt, seed).clip_id for prompt in prompts)
+    assert first != second
+
+
+@pytest.mark.parametrize(
+    "prompts",
+    [
+        ("piano!", "piano?"),
+        ("piano, slow", "piano slow"),
+        ("Piano", "piano"),
+        ("piano ", "piano"),
+        ("a" * 90, "a" * 91),
+        ("", "clip"),
+        ("piano_slow", "piano, slow"),
+    ],
+)
+def test_prompts_that_share_their_words_have_files_of_their_own(prompts):
+    first, second = (ClipRequest(prompt, 7).clip_id for prompt in prompts)
+    assert first.lower() != second.lower() and max(len(first), len(second)) < 90

@@ -142,6 +142,20 @@ def test_an_interruption_while_writing_leaves_no_files(play, monkeypatch, tmp_pa
     assert not list(tmp_path.iterdir())
 
 
+def test_an_interruption_leaves_the_earlier_song_of_that_name(play, monkeypatch, tmp_path):
+    paths = play(("a", 1.0), steps=1)
+    earlier = [path.read_bytes() for path in paths]
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dmm.songs.song_files.cue_sheet", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        play(("b", 1.0), steps=1)
+    assert [path.read_bytes() for path in paths] == earlier
+    assert len(list(tmp_path.iterdir())) == 4
+
+
 def test_overlaps_out_of_range_are_refused():
     for overlap in (0.0, 0.6):
         with pytest.raises(InputError, match="is needed"):

@@ -212,7 +212,7 @@ def test_a_state_of_the_last_step_is_no_state_to_go_on_from(run, tmp_path):
     run(trainer)
     assert trainer.calls[0] == ("base", 0, True)
     states = tmp_path / "out" / "base" / "seed-0" / "state"
-    assert [path.name for path in states.iterdir()] == ["step-000020"]
+    assert {path.name for path in states.iterdir()} == {"step-000020", "step-000040"}
 
 
 @pytest.mark.parametrize("raises", [True, False])

@@ -1,9 +1,11 @@
 """Trainer processes from outside: how they end together, and what their end is taken for."""
 
 import json
+import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 
 from dmm.errors import EngineError
@@ -71,3 +73,33 @@ def test_sigterm_reaches_the_trainer_which_is_waited_for(run):
     )
     with pytest.raises(KeyboardInterrupt):
         run(script)
+
+
+PARENT = """
+import pathlib, sys
+from dmm.training import engine_run
+run = pathlib.Path(sys.argv[1])
+engine_run._command = lambda _: [sys.executable, str(run / "trainer.py")]
+engine_run.run_trainer(run, run)
+"""
+WATCHING = """
+import os, pathlib, sys, threading, time
+from dmm_ext import __main__ as entry
+threading.Thread(target=entry._end_with_parent, daemon=True).start()
+pathlib.Path(__file__).with_name("pid").write_text(str(os.getpid()))
+time.sleep(60)
+"""
+
+
+def test_a_trainer_ends_with_the_process_that_started_it(tmp_path):
+    (tmp_path / "trainer.py").write_text(WATCHING)
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path)])
+    note, deadline = tmp_path / "pid", time.monotonic() + 200
+    while not note.is_file() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    parent.kill()
+    parent.wait()
+    trainer = int(note.read_text())
+    while psutil.pid_exists(trainer) and psutil.Process(trainer).status() != "zombie":
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

@@ -133,7 +133,7 @@ def test_clips_are_generated_joined_and_shown_after_a_reload(opened, workspace):
     page.locator("#job").wait_for(state="hidden")
     assert page.get_by_label("Seed", exact=True).input_value() == "9"
 
-    for name in ("piano-slow-7", "harp-8"):
+    for name in ("piano_slow-7", "harp-8"):
         page.get_by_role("button", name=f"Add {name} to the timeline").click()
     page.get_by_role("button", name="Export").click()
     page.locator(".song").wait_for()

@@ -1,6 +1,7 @@
 import json
 import re
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -239,3 +240,33 @@ def test_favourites_are_kept(page, workspace, put_clip):
     page.post("/api/favourite", json={"clip": "organ-1", "is_favourite": False})
     assert not page.get("/api/clips").json()["clips"][0]["is_favourite"]
     assert page.post("/api/favourite", json={"clip": "no", "is_favourite": True}).status_code == 400
+
+
+@pytest.mark.parametrize("text", [b"[1]", b"3", b"{", b"\xff\xfe", b'{"prompt": NaN}'])
+def test_the_page_opens_beside_a_damaged_clip(page, workspace, put_clip, text):
+    good, bad = (put_clip(workspace.clips.folder, name, 1) for name in ("organ", "piano"))
+    (workspace.clips.folder / f"{bad}.json").write_bytes(text)
+    assert [clip["id"] for clip in page.get("/api/state").json()["clips"]] == [good]
+
+
+def test_the_page_opens_beside_a_damaged_song(page, workspace):
+    songs = workspace.clips.folder / "songs"
+    songs.mkdir()
+    for name in ("a.flac", "a.png"):
+        (songs / name).write_bytes(b"no sound")
+    assert page.get("/api/state").json()["songs"] == []
+
+
+@pytest.mark.parametrize("text", [b"\xff", b"[]", b'{"clips": 1}', b""])
+def test_the_page_opens_beside_a_damaged_timeline(page, workspace, text):
+    (workspace.clips.folder / ".timeline.json").write_bytes(text)
+    assert page.get("/api/state").json()["timeline"]["clips"] == []
+
+
+def test_saves_of_the_timeline_at_once_all_succeed(page, workspace):
+    def save(n):
+        return page.post("/api/timeline", json={"clips": [f"c{n}"], "overlap_s": 1}).status_code
+
+    with ThreadPoolExecutor(10) as pool:
+        assert set(pool.map(save, range(10))) == {200}
+    assert [path.name for path in workspace.clips.folder.iterdir()] == [".timeline.json"]
