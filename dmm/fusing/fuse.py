@@ -41,9 +41,9 @@ def fuse(
 ) -> None:
     """Write ``base`` with the LoRAs added to ``out``; ``precision`` None keeps every tensor's own.
 
-    ModelError for a LoRA of another base or kind and for a weight that the precision cannot hold,
-    PresetError for an unknown precision, InputError if ``out`` is one of the inputs, ValueError
-    without a LoRA.
+    ModelError for a base with NaN, for a LoRA of another base or kind, and for a weight that the
+    precision cannot hold, PresetError for an unknown precision, InputError if ``out`` is one of the
+    inputs, ValueError without a LoRA.
     """
     base, loras, out = Path(base), as_loras(lora), Path(out)
     if not loras:
@@ -88,6 +88,8 @@ def _fuse_tensor(
 ) -> Tensor:
     """A base tensor with its changes, in the output's type; ModelError if it overflows."""
     tensor = source.read(name)
+    if tensor.is_floating_point() and not tensor.isfinite().all():
+        raise ModelError(f"{source.file.name}: {name} holds NaN or infinity; name another base")
     if not changes and tensor.dtype == wanted.dtype:
         return tensor
     whole = tensor.float() if changes else tensor

@@ -14,6 +14,7 @@ from ..checkpoints.architecture import Shapes, read_architecture
 from ..checkpoints.header import read_metadata
 from ..checkpoints.lora import LATENTS, clip_skip
 from ..errors import ModelError
+from ..files import parse_json
 from ..generation.loading import Lora
 from ..model_cards import sha256_of
 
@@ -104,7 +105,8 @@ def file_identity(path: Path) -> dict[str, str]:
 def _base_identity(base: Path, metadata: dict[str, str]) -> dict[str, Any]:
     """Name and SHA-256 of the base, and the origins of a base that is itself a fused file."""
     earlier = metadata.get("dmm_fused")
-    return file_identity(base) | ({"fused": json.loads(earlier)} if earlier else {})
+    origins = {"fused": parse_json(earlier, base, Any)} if earlier else {}
+    return file_identity(base) | origins
 
 
 def _generation_metadata(

@@ -65,10 +65,15 @@ def _layer_factors(lora: Path, layer: str, tensors: dict[str, Tensor]) -> Factor
         up, down = tensors[f"{layer}.lora_up.weight"], tensors[f"{layer}.lora_down.weight"]
     except KeyError as error:
         raise ModelError(f"{lora}: no tensor {error}; the file is not a whole LoRA") from error
-    rank = len(down)
-    if up.shape[1] != rank or up.shape[2:].numel() != 1:
+    rank = len(down) if down.ndim > 1 else 0
+    if not rank:
+        raise ModelError(f"{lora}: {layer} has a down of {tuple(down.shape)}: rank 1 or more")
+    if up.ndim < 2 or up.shape[1] != rank or up.shape[2:].numel() != 1:
         raise ModelError(f"{lora}: {layer} has an up of {tuple(up.shape)} for rank {rank}")
-    scale = float(tensors.get(f"{layer}.alpha", torch.tensor(rank))) / rank
+    alpha = tensors.get(f"{layer}.alpha", torch.tensor(rank))
+    if alpha.numel() != 1:
+        raise ModelError(f"{lora}: {layer} has {alpha.numel()} values of alpha; one is needed")
+    scale = float(alpha) / rank
     factors = Factors(up, down, scale)
     if not all(tensor.isfinite().all() for tensor in (up, down, torch.tensor(scale))):
         raise ModelError(f"{lora}: {layer} is not finite; take an earlier LoRA of the run")
