@@ -1,11 +1,12 @@
 """The command line ``dmm``: runs one of the commands listed here, importing only its code.
 
 Results go to standard output, progress and errors to standard error. The exit code is 0 for
-success, 1 for a failure reported in one line, 2 for wrong usage.
+success, 1 for a failure reported in one line, 2 for wrong usage, 70 for a fault of ours.
 """
 
 import difflib
 import inspect
+import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -14,6 +15,9 @@ from importlib import import_module
 import typer
 
 from .errors import DmmError
+from .files.os_errors import os_error_line
+from .option_bounds import check_options
+from .terminal import printable
 
 COMMANDS = {
     "demo": (
@@ -47,12 +51,20 @@ COMMANDS = {
 
 INTERRUPTED = 130
 """Exit code of typer after ctrl-C."""
+PIPE_CLOSED = 141
+"""Exit code when the reader of standard output has ended: 128 and SIGPIPE."""
 USAGE = "Usage: dmm COMMAND [ARGUMENTS]...   (dmm COMMAND --help explains a command)"
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one command and exit with its code."""
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    try:
+        code = run(sys.argv[1:] if arguments is None else arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has ended, as head does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = PIPE_CLOSED
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:
@@ -69,20 +81,39 @@ def run(arguments: list[str]) -> int:
     if name not in COMMANDS:
         nearest = difflib.get_close_matches(name, COMMANDS, n=1)
         hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-        print(f"{USAGE}\nerror: no command {name!r}{hint}", file=sys.stderr)
+        print(f"{USAGE}\nerror: no command {printable(repr(name))}{hint}", file=sys.stderr)
         return 2
     warnings.filterwarnings("ignore", "CUDA is not available")  # from every import of diffusers
     try:
         load(name)(arguments[1:], prog_name=f"dmm {name}")
     except DmmError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        return _failed(str(error))
+    except KeyboardInterrupt:
+        return _interrupted()
     except SystemExit as end:
         if end.code == INTERRUPTED:
-            print("interrupted; run the same command again to go on", file=sys.stderr)
-            return 1
+            return _interrupted()
         return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        return _failed(os_error_line(error))
+    except Exception as error:  # nothing expected it
+        from .crash import EXIT_CODE, report_crash
+
+        print(f"error: {printable(report_crash(error, name))}", file=sys.stderr)
+        return EXIT_CODE
     return 0
+
+
+def _failed(line: str) -> int:
+    print(f"error: {printable(line)}", file=sys.stderr)
+    return 1
+
+
+def _interrupted() -> int:
+    print("interrupted; run the same command again to go on", file=sys.stderr)
+    return 1
 
 
 def overview() -> str:
@@ -92,15 +123,15 @@ def overview() -> str:
     return "\n".join([USAGE, "", about, "", *lines])
 
 
-def load(name: str) -> typer.Typer:
-    """Import a command; a plain function becomes an application of its own."""
+def load(name: str) -> Callable[..., object]:
+    """Import a command; its numbers and outputs are checked by ``dmm.option_bounds``."""
     module, attribute = COMMANDS[name][0].split(":")
     found = getattr(import_module(module), attribute)
-    if isinstance(found, typer.Typer):
-        return found
-    app = typer.Typer(add_completion=False)
-    add_command(app, found)
-    return app
+    if not isinstance(found, typer.Typer):
+        app = typer.Typer(add_completion=False)
+        add_command(app, found)
+        found = app
+    return check_options(typer.main.get_command(found))
 
 
 def add_command(app: typer.Typer, function: Callable[..., object], name: str | None = None) -> None:

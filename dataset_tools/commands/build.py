@@ -9,11 +9,10 @@ import typer
 
 from dmm.choices import DEFAULT_FORMAT
 
-from ..augmentation.augment import AUGMENTATIONS, parse_names
+from ..augmentation.names import AUGMENTATIONS, parse_names
 from ..captions.clean import DEFAULT_ANCHOR
-from ..choices import CaptionMode, UnsureMode, VocalMode
-from ..quality import Limits
-from ..sources.catalogue import SOURCES
+from ..choices import SOURCE_NAMES, CaptionMode, UnsureMode, VocalMode
+from ..limits import Limits
 
 SOUND_CLIPS = 4
 """Test clips that tell what nano's VAE loses; more take longer and hardly change the mean."""
@@ -28,9 +27,11 @@ work_option = partial(typer.Option, rich_help_panel="Work")
 
 
 def build(
-    out: Annotated[Path, typer.Option(help="Dataset folder: new, or of a build to continue.")],
+    out: Annotated[
+        Path, typer.Option(file_okay=False, help="Dataset folder: new, or of a build to continue.")
+    ],
     source: Annotated[
-        str, typer.Option(help=f"Where the music comes from: {', '.join(SOURCES)}.")
+        str, typer.Option(help=f"Where the music comes from: {', '.join(SOURCE_NAMES)}.")
     ] = "folder",
     input: Annotated[  # noqa: A002 - the option's name
         Path | None,

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dmm.cli import add_command
+from dmm.terminal import printable
 
 from ..captions.clean import DEFAULT_ANCHOR
 from ..captions.history import History, histories, word_edits
@@ -66,14 +67,16 @@ def diff(
 
 def _print_history(history: History, console: Console) -> None:
     in_colour = console.is_terminal and console.color_system is not None
-    console.print(Text(history.raw.strip(), "bold"))
+    console.print(Text(printable(history.raw.strip()), "bold"))
     for change in history.changes:
         line = Text.assemble((f"  {change.rule}: ", "dim"))
         if in_colour:
             runs = word_edits(change.before, change.after)
-            line.append_text(Text(" ").join(Text(words, STYLES[kind]) for kind, words in runs))
+            line.append_text(
+                Text(" ").join(Text(printable(words), STYLES[kind]) for kind, words in runs)
+            )
         else:
-            line.append(change.after)
+            line.append(printable(change.after))
         console.print(line)
     console.print()
 

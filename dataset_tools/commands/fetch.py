@@ -10,7 +10,7 @@ from ..fetch import COLLECTIONS, fetch_collection, find_collection
 
 def fetch(
     name: Annotated[str, typer.Argument(help=f"Name of the collection: {', '.join(COLLECTIONS)}.")],
-    out: Annotated[Path, typer.Option(help="Folder to download to.")],
+    out: Annotated[Path, typer.Option(file_okay=False, help="Folder to download to.")],
     audio: Annotated[
         bool, typer.Option(help="Download the sound too, not only captions and licences.")
     ] = True,

@@ -9,7 +9,9 @@ import typer
 
 def fidelity(
     dataset: Annotated[Path, typer.Argument(help="Dataset folder with a test split.")],
-    out: Annotated[Path, typer.Option(help="Folder for fidelity.html and fidelity.json.")],
+    out: Annotated[
+        Path, typer.Option(file_okay=False, help="Folder for fidelity.html and fidelity.json.")
+    ],
     base: Annotated[
         Path | None,
         typer.Option(

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dmm.terminal import printable
+
 if TYPE_CHECKING:
     from ..dataset import Dataset
     from ..inspection.show import ClipDetails
@@ -19,6 +21,7 @@ def show(
     out: Annotated[
         Path | None,
         typer.Option(
+            file_okay=False,
             help="Write the image in colour and the sound to this folder.",
             show_default="not written",
         ),
@@ -26,7 +29,9 @@ def show(
     html: Annotated[
         Path | None,
         typer.Option(
-            help="Write a page with image and player to this file.", show_default="not written"
+            dir_okay=False,
+            help="Write a page with image and player to this file.",
+            show_default="not written",
         ),
     ] = None,
 ) -> None:
@@ -42,7 +47,7 @@ def show(
 
     opened = read_dataset(dataset)
     details = show_clip(opened, id)
-    print("\n".join(_lines(opened, details)))
+    print("\n".join(map(printable, _lines(opened, details))))
     if html:
         write_text(html, render_page(opened, details))
     if out:

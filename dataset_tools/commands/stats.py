@@ -11,7 +11,9 @@ def stats(
     dataset: Annotated[Path, typer.Argument(help="Dataset folder.")],
     html: Annotated[
         Path | None,
-        typer.Option(help="Also write a page to this file.", show_default="not written"),
+        typer.Option(
+            dir_okay=False, help="Also write a page to this file.", show_default="not written"
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

@@ -14,7 +14,9 @@ def ablate(
     ],
     dataset: Annotated[Path, typer.Option(help="DATASET folder with a val split.")],
     base: Annotated[Path, typer.Option(help="Checkpoint that all runs start from.")],
-    out: Annotated[Path, typer.Option(help="Folder of all runs; repeat it to continue.")],
+    out: Annotated[
+        Path, typer.Option(file_okay=False, help="Folder of all runs; repeat it to continue.")
+    ],
     seeds: Annotated[
         int, typer.Option(min=1, help="Runs of each preset, with seeds 0, 1, 2 ...")
     ] = 3,

@@ -15,7 +15,7 @@ from .options import QualityOption
 
 def encode(
     audio: Annotated[list[Path], typer.Argument(help="Audio files.")],
-    out: Annotated[Path, typer.Option(help="Folder for the images.")],
+    out: Annotated[Path, typer.Option(file_okay=False, help="Folder for the images.")],
     format: Annotated[  # noqa: A002 - the option's name
         str, typer.Option(help="Mel format; presets/formats holds them.")
     ] = DEFAULT_FORMAT,
@@ -38,7 +38,7 @@ def encode(
 
 def decode(
     images: Annotated[list[Path], typer.Argument(help="Mel images, ours or Riffusion's.")],
-    out: Annotated[Path, typer.Option(help="Folder for the audio files.")],
+    out: Annotated[Path, typer.Option(file_okay=False, help="Folder for the audio files.")],
     quality: QualityOption = "default",
     format: Annotated[  # noqa: A002 - the option's name
         str | None,

@@ -10,6 +10,7 @@ import typer
 from ..cli import run
 from ..engine import ROOT, set_up_engine
 from ..errors import DmmError, EngineError
+from ..files import read_text
 
 NANO = ROOT / "models" / "nano" / "nano.safetensors"
 SHIPPED_LORA = ROOT / "models" / "nano" / "music-box-lora.safetensors"
@@ -22,7 +23,9 @@ REG_PIECES = 320
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for all files of the demo.")] = Path("demo"),
+    out: Annotated[
+        Path, typer.Option(file_okay=False, help="Folder for all files of the demo.")
+    ] = Path("demo"),
     steps: Annotated[int, typer.Option(min=1, help="Training steps of the LoRA.")] = 250,
     pieces: Annotated[int, typer.Option(min=10, help="Pieces of music in the dataset.")] = 60,
 ) -> None:
@@ -42,8 +45,8 @@ def demo(
     lora = _train(data, out / "run", steps)
     prompts = _prompts(data)
     options = [*prompts, "--count", SEEDS, "--model", NANO, "--anchor", "mel spectrogram music"]
-    _dmm("generate", *options, "--out", before)
-    _dmm("generate", *options, "--lora", lora, "--out", after)
+    _dmm("generate", *options, "--out", before, "--overwrite")
+    _dmm("generate", *options, "--lora", lora, "--out", after, "--overwrite")
     beside = ["--baseline", before, "--train", data]
     _dmm("eval", "report", after, data, *beside, "--out", out / "report")
     fused = out / "fused.safetensors"
@@ -75,7 +78,7 @@ def _train(data: Path, out: Path, steps: int) -> Path:
 
 def _prompts(data: Path) -> list[str]:
     """Captions of every other test piece; two seeds of each show whether clips repeat."""
-    captions = [path.read_text("utf-8").strip() for path in sorted((data / "test").glob("*.txt"))]
+    captions = [read_text(path).strip() for path in sorted((data / "test").glob("*.txt"))]
     return list(dict.fromkeys(captions))[::SEEDS]
 
 

@@ -20,7 +20,7 @@ Dataset = Annotated[Path | None, typer.Option(help="DATASET folder: pictures and
 Prompts = Annotated[
     str | None, typer.Option(help="Grammar of presets/prompts, or a file with a prompt a line.")
 ]
-Out = Annotated[Path, typer.Option(help="Checkpoint to write, .safetensors.")]
+Out = Annotated[Path, typer.Option(dir_okay=False, help="Checkpoint to write, .safetensors.")]
 PresetName = Annotated[str, typer.Option(help="Of presets/distill, or a TOML file like them.")]
 Seed = Annotated[int, typer.Option(help="Decides weights, batches and noise.")]
 Precision = Annotated[str, typer.Option(help="bf16 or fp32.", rich_help_panel=MACHINE)]

@@ -14,8 +14,11 @@ import typer
 
 from ..errors import DmmError
 from ..files import sha256_file
+from ..files.parts import left_behind, size_of
 
 FREE_GB_FOR_SDXL = 20
+MOST_FOLDERS = 2000
+"""Most folders that are searched for part files."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ def check_parts() -> list[PartCheck]:
         _sound,
         _model,
         _disk,
+        _left_behind,
     )
     return [part for check in checks for part in check()]
 
@@ -150,6 +154,20 @@ def _disk() -> Iterator[PartCheck]:
         free_gb > FREE_GB_FOR_SDXL,
         f"free some space: SDXL, its dataset and its states take about {FREE_GB_FOR_SDXL} GB",
     )
+
+
+def _left_behind() -> Iterator[PartCheck]:
+    """Part files of killed commands, in this folder and two levels below."""
+    here = Path.cwd()
+    folders = [here, *(path for depth in ("*", "*/*") for path in here.glob(depth))][:MOST_FOLDERS]
+    parts = [part for folder in folders if folder.is_dir() for part in left_behind(folder)]
+    if parts:
+        size_mb = sum(map(size_of, parts)) / 1e6
+        yield PartCheck(
+            "left behind",
+            f"{len(parts)} part files of killed commands, {size_mb:.0f} MB: {_short(parts[0])}; "
+            "removed by the next command that writes there",
+        )
 
 
 def _short(path: Path) -> str:

@@ -17,7 +17,9 @@ def fuse(
         list[str],
         typer.Option(help="LoRA of that base, as FILE or FILE:RATIO; repeatable."),
     ],
-    out: Annotated[Path, typer.Option(help="Checkpoint to write, a .safetensors file.")],
+    out: Annotated[
+        Path, typer.Option(dir_okay=False, help="Checkpoint to write, a .safetensors file.")
+    ],
     precision: Annotated[
         WeightPrecision | None,
         typer.Option(help="Type of the weights written.", show_default="the base's"),
@@ -67,7 +69,7 @@ def fuse(
 def unfuse(
     base: Annotated[Path, typer.Argument(help="Checkpoint before training or fusing.")],
     fused: Annotated[Path, typer.Argument(help="Checkpoint after it, of the same sizes.")],
-    out: Annotated[Path, typer.Option(help="LoRA to write, a .safetensors file.")],
+    out: Annotated[Path, typer.Option(dir_okay=False, help="LoRA to write, a .safetensors file.")],
     rank: Annotated[
         int,
         typer.Option(

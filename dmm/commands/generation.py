@@ -27,7 +27,9 @@ SOUND, BEST = "Start from a sound", "Best of many"
 
 
 def generate(
-    out: Annotated[Path, typer.Option(help="CLIPS folder to write to, new or existing.")],
+    out: Annotated[
+        Path, typer.Option(file_okay=False, help="CLIPS folder to write to, new or existing.")
+    ],
     model: ModelOption | None = None,
     bundle: Annotated[
         Path | None, typer.Option(help="BUNDLE of dmm export, in place of --model.")
@@ -133,6 +135,14 @@ def generate(
         Path | None,
         typer.Option(help="Folder of the embedder's weights, for clap.", rich_help_panel=BEST),
     ] = None,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite",
+            help="Replace clips that exist with other settings.",
+            rich_help_panel=MACHINE,
+        ),
+    ] = False,
     format: FormatOption = None,  # noqa: A002 - the option's name
     stereo: StereoOption = None,
     device: DeviceOption = "auto",
@@ -202,5 +212,6 @@ def generate(
         precision=precision,
         offload=offload,
         ray=ray,
+        overwrite=overwrite,
     )
     print(*sounds, sep="\n")

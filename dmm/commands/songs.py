@@ -25,7 +25,9 @@ from .options import (
 )
 
 JOINTS, LENGTH = "Joints", "Length and windows"
-SoundOption = Annotated[Path, typer.Option(help="Audio file to write: .flac, .wav or .mp3.")]
+SoundOption = Annotated[
+    Path, typer.Option(dir_okay=False, help="Audio file to write: .flac, .wav or .mp3.")
+]
 
 
 def stitch(

@@ -30,7 +30,7 @@ def train(
     base: Annotated[
         Path | None, typer.Option(help="SD 1.5 or SDXL checkpoint, one .safetensors file.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="RUN folder to write.")] = None,
+    out: Annotated[Path | None, typer.Option(file_okay=False, help="RUN folder to write.")] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="key=value to change in the preset; repeatable."),
@@ -116,7 +116,7 @@ def train(
 
 def pretrain(
     dataset: Annotated[Path, typer.Argument(help="DATASET folder to train on.")],
-    out: Annotated[Path, typer.Option(help="Checkpoint to write, .safetensors.")],
+    out: Annotated[Path, typer.Option(dir_okay=False, help="Checkpoint to write, .safetensors.")],
     extra: Annotated[
         Path | None, typer.Option(help="Second DATASET folder, for the VAE only.")
     ] = None,

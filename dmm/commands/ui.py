@@ -18,7 +18,9 @@ def ui(
             help="Checkpoints, LoRAs, or folders of them.", show_default="models and runs"
         ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="CLIPS folder to show and write to.")] = Path("clips"),
+    out: Annotated[
+        Path, typer.Option(file_okay=False, help="CLIPS folder to show and write to.")
+    ] = Path("clips"),
     port: Annotated[
         int,
         typer.Option(

@@ -1,6 +1,8 @@
 import re
+import signal
 import subprocess
 import sys
+import time
 import warnings
 from importlib.metadata import version
 from pathlib import Path
@@ -60,6 +62,77 @@ def test_a_machine_without_cuda_is_not_warned_of_it(monkeypatch):
 
     monkeypatch.setattr("dmm.engine.set_up_engine", importing_diffusers)
     assert run(["setup"]) == 0  # here a warning is an error
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError(28, "No space left on device", "a.png"), "a.png: the disk is full; free some"),
+        (PermissionError(13, "Permission denied", "a"), "a: permission denied; change"),
+        (OSError(122, "Disk quota exceeded"), "your disk quota is used up; free some space"),
+        (OSError(24, "Too many open files", "a"), "a: too many open files; raise the limit"),
+    ],
+)
+def test_an_error_of_the_system_is_one_line(monkeypatch, capsys, error, line):
+    def failing():
+        raise error
+
+    monkeypatch.setattr("dmm.engine.set_up_engine", failing)
+    assert run(["setup"]) == 1
+    assert capsys.readouterr().err.startswith(f"error: {line}")
+
+
+def test_a_fault_of_ours_is_one_line_and_a_report_without_user_data(monkeypatch, capsys, tmp_path):
+    def failing():
+        raise KeyError("my secret prompt")
+
+    monkeypatch.setattr("dmm.engine.set_up_engine", failing)
+    monkeypatch.chdir(tmp_path)
+    assert run(["setup"]) == 70
+    (report,) = tmp_path.iterdir()
+    line = capsys.readouterr().err
+    assert line.startswith("error: internal fault, please report it with") and line.count("\n") == 1
+    text = report.read_text()
+    assert report.name.startswith("dmm-crash-") and str(report) in line
+    assert "dmm setup" in text and "in failing" in text and "KeyError" in text
+    assert "secret" not in text and str(Path.home()) + "/" not in text
+
+
+def test_the_traceback_is_shown_on_request(monkeypatch, capsys, tmp_path):
+    def failing():
+        raise KeyError
+
+    monkeypatch.setattr("dmm.engine.set_up_engine", failing)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DMM_TRACEBACK", "1")
+    assert run(["setup"]) == 70 and "in failing" in capsys.readouterr().err
+
+
+def test_control_characters_of_names_do_not_reach_the_terminal(capsys):
+    model = "\x1b[2J\u202emodel.safetensors"
+    assert run(["generate", "a", "--model", model, "--out", "x"]) == 1
+    shown = capsys.readouterr().err
+    assert "\x1b" not in shown and "\\x1b[2J\\u202emodel" in shown
+
+
+def dmm(*arguments, **options):
+    return subprocess.Popen([sys.executable, "-m", "dmm", *arguments], **options)
+
+
+def test_a_reader_that_ends_early_ends_the_command_quietly():
+    with dmm("--help", stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode in (0, 141)
+
+
+@pytest.mark.parametrize("after_s", [0.05, 0.2])
+def test_ctrl_c_at_the_start_is_quiet(after_s):
+    with dmm("--help", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        time.sleep(after_s)
+        process.send_signal(signal.SIGINT)
+        shown = process.stderr.read().decode()
+    assert "dmm/" not in shown  # before the first line of ours Python itself may complain
 
 
 OURS = [name for name, (target, _) in COMMANDS.items() if target.startswith("dmm.")]
