@@ -95,7 +95,8 @@ def _is_own_or_typed(headers: Mapping[str, str], path: str) -> bool:
 
 def _is_small(headers: Mapping[str, str]) -> bool:
     length = headers.get("content-length", "")
-    return length.isdecimal() and int(length) <= MAX_BODY
+    is_chunked = "transfer-encoding" in headers  # its length would be unknown, whatever is stated
+    return not is_chunked and length.isdecimal() and len(length) < 10 and int(length) <= MAX_BODY
 
 
 def _cookie(headers: Mapping[str, str], name: str) -> str:
