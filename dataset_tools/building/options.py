@@ -173,8 +173,8 @@ class BuildOptions:
 
     @cached_property
     def _resolved(self) -> dict[str, Any]:
-        values = asdict(self) | {"soundfont": self.soundfont_sha256}
-        del values["caption_embedder"]  # recorded as ``check_captions``, its command-line option
-        values |= self.classifier_and_embedder_versions
+        recorded = {"caption_embedder": "check_captions"}  # as on the command line
+        values = {recorded.get(name, name): value for name, value in asdict(self).items()}
+        values |= {"soundfont": self.soundfont_sha256} | self.classifier_and_embedder_versions
         plain: dict[str, Any] = parse_json(json.dumps(values), "options")
         return plain | {"format": load_format(self.format).model_dump()}
