@@ -34,7 +34,7 @@ class Offer:
 
 
 def find_offers(models: Iterable[Path]) -> list[Offer]:
-    """A bundle for each model, checkpoints exported first; DmmError for what is neither."""
+    """A bundle for each model, checkpoints exported first; DmmError for anything else."""
     offers: dict[str, Offer] = {}
     for model in models:
         folder = model if model.is_dir() else exported(model)
@@ -66,7 +66,7 @@ def exported(model: Path) -> Path:
 
 
 def index(offers: Iterable[Offer]) -> dict[str, Any]:
-    """What the page reads to know its offers."""
+    """The list that the page reads."""
     return {"bundles": [{"name": offer.bundle.name, "path": offer.path} for offer in offers]}
 
 

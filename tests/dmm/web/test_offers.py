@@ -40,8 +40,8 @@ def test_a_checkpoint_is_exported_once(tiny_checkpoint, tmp_path, monkeypatch):
     monkeypatch.setenv("DMM_CACHE", str(tmp_path))
     calls = []
 
-    def export(order, out):
-        calls.append((order.model, order.settings.fmt.name, len(order.prompts)))
+    def export(options, out):
+        calls.append((options.model, options.settings.fmt.name, len(options.prompts)))
         out.mkdir(parents=True)
 
     monkeypatch.setattr("dmm.export.export.export", export)

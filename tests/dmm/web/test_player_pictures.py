@@ -19,6 +19,8 @@ LARGEST = 150_000
 """Bytes of a picture in docs."""
 COLOURS = 160
 STEPS = 12
+PATIENCE_MS = 1_200_000
+"""A model larger than the tests' own may take that long for a clip."""
 
 
 @pytest.fixture(scope="module")
@@ -30,12 +32,13 @@ def bundle(toy):
 @pytest.fixture
 def opened(new_profile, open_page, serve, bundle):
     """``opened(width, scheme)``: the page in a window of that width, its model ready."""
+    expect.set_options(timeout=PATIENCE_MS)
     with serve([bundle]) as site:
 
         def opened(width, scheme):
             view = {"width": width, "height": 860}
             page = open_page(new_profile(viewport=view, color_scheme=scheme), site.entrance)
-            page.set_default_timeout(600_000)
+            page.set_default_timeout(PATIENCE_MS)
             page.click("#settings summary")
             page.fill("#steps", str(STEPS))
             page.click("#settings summary")
