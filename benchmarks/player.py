@@ -2,231 +2,150 @@
 
 Prints one Markdown row (``--header`` prints the head, too) for a bundle in headless Chromium on
 WebAssembly: seconds from the button to the whole sound, in a browser just started whose device
-holds the bundle (cold), and again (warm, median and range), each with the seconds of processor time
-that the page took; the sound's share of its own length; a step of the UNet, guided if the bundle
-is, beside the same in Python's ONNX Runtime with as many threads, in turn; the page's files,
-compressed; the renderer's memory above that of the page without a model, at its peak, as a multiple
-of the bundle and of what the page forecast, and after "Free memory" beside the page before.
-``--steps 1`` measures a model that would take minutes for a clip.
+holds the bundle (cold), and again (warm, median and range), each with the processor seconds of the
+page; the sound's share of its own length; a step of the UNet, guided if the bundle is, beside the
+same in Python's ONNX Runtime with as many threads, in turn, by the clock and in processor time; the
+page's files, compressed; the renderer's memory above that of the page without a model, at its peak,
+as a multiple of the bundle and beside what the page forecast; and after "Free memory" beside the
+page before, both after garbage collection. ``--steps 2`` measures a model that needs minutes for a
+clip.
 """
 
 import argparse
-import gzip
 import json
-import os
-import re
-import shutil
 import statistics
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import uvicorn
+import onnxruntime
+from player_page import Renderer, forecast_bytes, make, open_page, page_bytes, serving
 from playwright.sync_api import Page, sync_playwright
 from provenance import provenance
 
 from dmm.bundles.folder import read_description
 from dmm.bundles.schema import Bundle
-from dmm.serving.server import listen
-from dmm.web.offers import find_offers
-from dmm.web.page import built_page
-from dmm.web.server import create_app
 
 HEADER = (
     "| date | commit | machine | bundle | steps | cold s | warm s | sound x real time"
-    " | UNet step s, and x Python | page MB | peak x bundle | forecast x peak"
-    " | after free x before |\n|" + "---|" * 13
+    " | UNet step s, x Python | step of processor s, x Python | page MB | peak x bundle"
+    " | forecast x peak | after free x before |\n|" + "---|" * 14
 )
-ARGUMENTS = ["--no-sandbox", "--disable-quic", "--autoplay-policy=no-user-gesture-required"]
 PROMPTS = ("organ, fast, bright", "flute and nylon guitar, slow", "piano and bass, calm")
-PATIENCE_MS = 600_000
 
 
-@contextmanager
-def serving(bundle: Path) -> Iterator[tuple[str, set[str]]]:
-    """The page's address and the files of it that were requested."""
-    asked: set[str] = set()
-    with listen(0, "dmm web") as sock:
-        port = sock.getsockname()[1]
-        app = create_app(built_page(), find_offers([bundle]), port, "key")
+@dataclass
+class Measured:
+    """Seconds and bytes of one run; lists have an entry for each clip or step."""
 
-        async def noting(scope: Any, receive: Any, send: Any) -> None:
-            asked.add(scope.get("path", "").lstrip("/"))
-            await app(scope, receive, send)
-
-        server = uvicorn.Server(uvicorn.Config(noting, log_level="critical"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{port}/?token=key", asked
-        server.should_exit = True
-        thread.join()
+    page_bytes: int = 0
+    cold_s: tuple[float, float] = (0.0, 0.0)
+    """By the clock, and of the processor."""
+    warm_s: list[tuple[float, float]] = field(default_factory=list)
+    sound_s: list[float] = field(default_factory=list)
+    step_s: list[float] = field(default_factory=list)
+    step_processor_s: float = 0.0
+    python_s: list[tuple[float, float]] = field(default_factory=list)
+    before: int = 0
+    peak: int = 0
+    after: int = 0
+    forecast: float = 0.0
 
 
-class Renderer:
-    """Resident memory and processor time of the page's process."""
-
-    def __init__(self, page: Page) -> None:
-        browser = page.context.browser
-        session = (
-            browser.new_browser_cdp_session() if browser else page.context.new_cdp_session(page)
-        )
-        found = session.send("SystemInfo.getProcessInfo")["processInfo"]
-        pids = [process["id"] for process in found if process["type"] == "renderer"]
-        self.pid = max(pids, key=self._resident)  # the page's, beside the browser's own
-        self.peak, self._running = 0, True
-        threading.Thread(target=self._watch, daemon=True).start()
-
-    def memory(self) -> int:
-        """Resident bytes."""
-        return self._resident(self.pid)
-
-    def processor_s(self) -> float:
-        """Seconds of all threads so far."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def stop(self) -> None:
-        """Watch no more."""
-        self._running = False
-
-    @staticmethod
-    def _resident(pid: int) -> int:
-        try:
-            return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096
-        except OSError:
-            return 0
-
-    def _watch(self) -> None:
-        while self._running:
-            self.peak = max(self.peak, self.memory())
-            time.sleep(0.02)
-
-
-def forecast_bytes(page: Page) -> float:
-    """The memory that the page says the model needs."""
-    page.click("#model")
-    text = page.locator(".model.current .memory").inner_text()
-    page.keyboard.press("Escape")
-    number, unit = re.search(r"([\d.]+) ([kMG]B)", text).groups()  # pyright: ignore[reportOptionalMemberAccess]
-    return float(number) * {"kB": 1e3, "MB": 1e6, "GB": 1e9}[unit]
-
-
-def make(page: Page, prompt: str, seed: int) -> dict[str, list[float]]:
-    """Make a clip; the page's own marks, seconds since the button."""
-    page.fill(".prompt", prompt)
-    page.fill("#seed", str(seed))
-    page.click("#make")
-    page.wait_for_selector("#wav:enabled")
-    page.wait_for_selector("#make:not(.cancels)")
-    marks = page.evaluate(
-        "() => performance.getEntriesByType('mark').map((m) => [m.name, m.startTime / 1000])"
-    )
-    begun = next(at for name, at in marks if name == "dmm begun")
-    found: dict[str, list[float]] = {}
-    for name, at in marks:
-        found.setdefault(name.removeprefix("dmm "), []).append(at - begun)
+def measure(folder: Path, bundle: Bundle, threads: int, repeats: int, steps: int) -> Measured:
+    """Run page and Python in turn."""
+    found = Measured()
+    with (
+        serving(folder) as (address, requested),
+        tempfile.TemporaryDirectory() as profile,
+        sync_playwright() as playwright,
+    ):
+        address += f"&backend=wasm&threads={threads}"
+        page = open_page(playwright, profile, address)
+        make(page, "piano", 0, steps)  # brings model and runtime onto the device
+        found.page_bytes = page_bytes(requested)
+        page.context.close()
+        page = open_page(playwright, profile, address)
+        renderer = Renderer(page)
+        found.before, began = renderer.settled_bytes(), renderer.processor_s()
+        cold = make(page, "piano, slow", 1, steps)
+        found.cold_s = cold["made"][0], renderer.processor_s() - began
+        for number in range(repeats):
+            found.python_s += python_steps(folder, bundle, threads, 10)
+            began = renderer.processor_s()
+            run = make(page, PROMPTS[number % len(PROMPTS)], 2 + number, steps)
+            found.warm_s.append((run["made"][0], renderer.processor_s() - began))
+            found.sound_s.append(run["made"][0] - run["inverting"][0])
+            found.step_s += list(np.diff(run["denoising"]))
+        found.peak, found.forecast = renderer.peak, forecast_bytes(page)
+        found.step_processor_s = processor_step_s(page, renderer, max(2, steps))
+        page.click("#model")
+        page.click("text=Free memory")
+        found.after = renderer.settled_bytes()
+        renderer.stop()
+        page.context.close()
     return found
 
 
-def python_steps(folder: Path, bundle: Bundle, threads: int, count: int) -> list[float]:
-    """Seconds of UNet steps in Python's ONNX Runtime, after two that warm it up."""
-    import onnxruntime
+def processor_step_s(page: Page, renderer: Renderer, steps: int) -> float:
+    """Processor seconds of a UNet step: of a clip with more steps, less those of one with fewer."""
+    spent = []
+    for count in (steps, 1):
+        began = renderer.processor_s()
+        make(page, PROMPTS[0], 0, count)
+        spent.append(renderer.processor_s() - began)
+    return (spent[0] - spent[1]) / (steps - 1)
 
+
+def python_steps(
+    folder: Path, bundle: Bundle, threads: int, count: int
+) -> list[tuple[float, float]]:
+    """Seconds and processor seconds of UNet steps in Python, after two that warm it up."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     path = folder / bundle.parts["unet"].model.file
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    latent, rows = bundle.latent, 2 if bundle.sampling.guidance > 1 else 1
-    sizes = {"rows": latent.rows, "columns": latent.columns, "timesteps": 1, "batch": rows}
+    inputs = bundle.parts["unet"].inputs
+    guided = bundle.sampling.guidance > 1 and "guidance" not in inputs
+    latent = bundle.latent
+    sizes = {"rows": latent.rows, "columns": latent.columns, "timesteps": 1}
+    sizes["batch"] = 2 if guided else 1
     feeds = {
         name: np.full([sizes.get(n, n) for n in tensor.shape], 0.5, np.float32)
-        for name, tensor in bundle.parts["unet"].inputs.items()
+        for name, tensor in inputs.items()
     }
     seconds = []
     for _ in range(count + 2):
-        start = time.perf_counter()
+        start, processor_start = time.perf_counter(), time.process_time()
         session.run(None, feeds)
-        seconds.append(time.perf_counter() - start)
+        seconds.append((time.perf_counter() - start, time.process_time() - processor_start))
     return seconds[2:]
 
 
-def page_bytes(asked: set[str]) -> int:
-    """Bytes, as gzip leaves them, of the page's files that were requested."""
-    page = built_page()
-    files = {page / (name or "index.html") for name in asked if not name.startswith("bundles")}
-    return sum(len(gzip.compress(file.read_bytes(), 9)) for file in files if file.is_file())
-
-
-def cells(folder: Path, threads: int, repeats: int, steps: int | None) -> list[str]:
-    """Everything that is measured, as text."""
-    bundle = read_description(folder)
+def cells(folder: Path, bundle: Bundle, steps: int, found: Measured) -> list[str]:
+    """The row's cells behind date, commit and machine."""
     size = sum(file.bytes for part in bundle.parts.values() for file in (part.model, *part.data))
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))))
-    with (
-        serving(folder) as (address, asked),
-        tempfile.TemporaryDirectory() as profile,
-        sync_playwright() as playwright,
-    ):
-
-        def open_page() -> Page:
-            context = playwright.chromium.launch_persistent_context(
-                profile, executable_path=chromium, args=ARGUMENTS
-            )
-            context.set_default_timeout(PATIENCE_MS)
-            page = context.pages[0]
-            page.goto(f"{address}&backend=wasm&threads={threads}")
-            page.wait_for_selector("#make:enabled")
-            if steps:  # set without focus, which would load the model
-                page.locator("#steps").evaluate("(field, value) => (field.value = value)", steps)
-            return page
-
-        page = open_page()
-        make(page, "piano", 0)  # brings model and runtime onto the device
-        weight = page_bytes(asked)
-        page.context.close()
-
-        page = open_page()
-        time.sleep(2)
-        renderer = Renderer(page)
-        before, began = renderer.memory(), renderer.processor_s()
-        cold = make(page, "piano, slow", 1)
-        cold_s, warm_s = renderer.processor_s() - began, []
-        warm, unet, others = [], [], []
-        for number in range(repeats):
-            others += python_steps(folder, bundle, threads, 10 if not steps else steps)
-            began = renderer.processor_s()
-            warm.append(make(page, PROMPTS[number % len(PROMPTS)], 2 + number))
-            warm_s.append(renderer.processor_s() - began)
-            unet += list(np.diff(warm[-1]["denoising"]))
-        peak, forecast = renderer.peak, forecast_bytes(page)
-        page.click("#model")
-        page.click("text=Free memory")
-        time.sleep(3)
-        after = renderer.memory()
-        renderer.stop()
-        page.context.close()
     fmt = json.loads((folder / bundle.format.file).read_text())
     length = fmt["n_frames"] * fmt["hop_length"] / fmt["sr"]
-    sounds = [run["made"][0] - run["inverting"][0] for run in warm]
-    totals = [run["made"][0] for run in warm]
-    step, other = statistics.median(unet), statistics.median(others)
-    spread = f"{min(totals):.1f}-{max(totals):.1f}"
+    warm, warm_processor = zip(*found.warm_s, strict=True)
+    python, python_processor = map(statistics.median, zip(*found.python_s, strict=True))
+    step, peak = statistics.median(found.step_s), found.peak - found.before
     return [
         bundle.name,
-        str(steps or bundle.sampling.steps),
-        f"{cold['made'][0]:.1f} ({cold_s:.1f} of processor)",
-        f"{statistics.median(totals):.1f} ({spread}; {statistics.median(warm_s):.1f} of processor)",
-        f"{statistics.median(sounds) / length:.2f}",
-        f"{step:.3f}, {step / other:.2f} x",
-        f"{weight / 1e6:.1f}",
-        f"{(peak - before) / size:.1f} ({(peak - before) / 1e6:.0f} of {size / 1e6:.0f} MB)",
-        f"{forecast / (peak - before):.2f} ({forecast / 1e6:.0f} MB)",
-        f"{after / before:.2f} ({after / 1e6:.0f} of {before / 1e6:.0f} MB)",
+        str(steps),
+        f"{found.cold_s[0]:.1f} ({found.cold_s[1]:.1f} of processor)",
+        f"{statistics.median(warm):.1f} ({min(warm):.1f}-{max(warm):.1f};"
+        f" {statistics.median(warm_processor):.1f} of processor)",
+        f"{statistics.median(found.sound_s) / length:.2f}",
+        f"{step:.3f}, {step / python:.2f} x",
+        f"{found.step_processor_s:.3f}, {found.step_processor_s / python_processor:.2f} x",
+        f"{found.page_bytes / 1e6:.1f}",
+        f"{peak / size:.1f} ({peak / 1e6:.0f} of {size / 1e6:.0f} MB)",
+        f"{found.forecast / peak:.2f} ({found.forecast / 1e6:.0f} MB)",
+        f"{found.after / found.before:.2f}"
+        f" ({found.after / 1e6:.0f} of {found.before / 1e6:.0f} MB)",
     ]
 
 
@@ -241,9 +160,11 @@ def main() -> None:
     options = parser.parse_args()
     if options.header:
         print(HEADER)
-    found = cells(options.bundle, options.threads, options.repeats, options.steps)
+    bundle = read_description(options.bundle)
+    steps = options.steps or bundle.sampling.steps
+    found = measure(options.bundle, bundle, options.threads, options.repeats, steps)
     machine = provenance(f"{options.threads} threads")
-    print(f"| {' | '.join((*machine, *found))} |")
+    print(f"| {' | '.join((*machine, *cells(options.bundle, bundle, steps, found)))} |")
 
 
 if __name__ == "__main__":

@@ -219,6 +219,7 @@ export class Page {
   #unload(): void {
     this.maker.cancel();
     this.engine.unload();
+    this.playback.release();
     this.models.loaded = "";
     this.#fallbacks.clear();
   }

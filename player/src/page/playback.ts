@@ -129,6 +129,15 @@ export class Playback {
     playing.view.onPlaying(false);
   }
 
+  /** Close the audio devices that nothing plays on. */
+  release(): void {
+    for (const [sr, context] of this.#contexts) {
+      if (context === this.#playing?.context) continue;
+      void context.close();
+      this.#contexts.delete(sr);
+    }
+  }
+
   /** A context of the sound's own rate, so that blocks meet to the sample. */
   #context(sr: number): AudioContext {
     const known = this.#contexts.get(sr);
