@@ -1,4 +1,4 @@
-"""Networks whose layout their checkpoint's metadata tell, because no tensor name tells it.
+"""Networks whose layout is in their checkpoint's metadata, because tensor names do not show it.
 
 A student may leave the layout that sd-scripts trains: fewer groups, one ResNet a level, no middle
 block, a VAE of another kind. Such a network's tensors keep diffusers' own names behind the usual

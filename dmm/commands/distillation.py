@@ -1,4 +1,4 @@
-"""``dmm distill``: students of a model, part by part or all at once."""
+"""``dmm distill``: make small, fast students of a model, part by part or all at once."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,20 +16,20 @@ app = typer.Typer(
 
 Teacher = Annotated[Path, typer.Option(help="SD 1.5 or SDXL checkpoint to learn from.")]
 Lora = Annotated[list[str] | None, typer.Option(help="FILE or FILE:WEIGHT on it; repeatable.")]
-Dataset = Annotated[Path | None, typer.Option(help="DATASET folder: pictures and captions.")]
+Dataset = Annotated[Path | None, typer.Option(help="DATASET folder: images and captions.")]
 Prompts = Annotated[
-    str | None, typer.Option(help="Grammar of presets/prompts, or a file with a prompt a line.")
+    str | None, typer.Option(help="A grammar of presets/prompts, or a file with one prompt a line.")
 ]
 Out = Annotated[Path, typer.Option(dir_okay=False, help="Checkpoint to write, .safetensors.")]
-PresetName = Annotated[str, typer.Option(help="Of presets/distill, or a TOML file like them.")]
-Seed = Annotated[int, typer.Option(help="Decides weights, batches and noise.")]
+PresetName = Annotated[str, typer.Option(help="Preset of presets/distill, or a TOML file.")]
+Seed = Annotated[int, typer.Option(help="Seed of weights, batches and noise.")]
 Precision = Annotated[str, typer.Option(help="bf16 or fp32.", rich_help_panel=MACHINE)]
 Accumulate = Annotated[
     int,
     typer.Option(min=1, help="Micro-batches that share a batch.", rich_help_panel=MACHINE),
 ]
 Check = Annotated[
-    bool, typer.Option("--check", help="Say what it will take: steps, hours, disk, memory.")
+    bool, typer.Option("--check", help="Only forecast steps, hours, disk and memory.")
 ]
 
 
@@ -64,7 +64,7 @@ def unet(
 
 @app.command()
 def steps(
-    model: Annotated[Path, typer.Option(help="Checkpoint that is to need fewer steps.")],
+    model: Annotated[Path, typer.Option(help="Checkpoint to distil to fewer steps.")],
     out: Out,
     to: Annotated[int | None, typer.Option(min=1, help="UNet passes a clip.")] = None,
     method: Annotated[str | None, typer.Option(help="progressive, dp-dmd or consistency.")] = None,
@@ -82,7 +82,7 @@ def steps(
     offload: OffloadOption = "none",
     check: Check = False,
 ) -> None:
-    """Sampling in a few steps, as a checkpoint or as a LoRA; dmm generate then does it unasked.
+    """Sampling in a few steps, as a checkpoint or a LoRA; dmm generate then uses them by default.
 
     Example: dmm distill steps --model small.safetensors --to 4 --prompts music
     --out fast.safetensors
@@ -101,10 +101,10 @@ def steps(
 def text_encoder(
     teacher: Teacher,
     out: Out,
-    which: Annotated[int, typer.Option(min=1, max=2, help="The first or the second.")],
-    layers: Annotated[int | None, typer.Option(min=2, help="How many to keep.")] = None,
+    which: Annotated[int, typer.Option(min=1, max=2, help="First or second text encoder.")],
+    layers: Annotated[int | None, typer.Option(min=2, help="Number of layers to keep.")] = None,
     ratio: Annotated[
-        float | None, typer.Option(min=0.01, max=1, help="The same as a share.")
+        float | None, typer.Option(min=0.01, max=1, help="Number of layers as a share.")
     ] = None,
     preset: PresetName = "base",
     dataset: Dataset = None,
@@ -136,7 +136,7 @@ def text_encoder(
 @app.command()
 def decoder(
     teacher: Teacher,
-    dataset: Annotated[Path, typer.Option(help="DATASET folder whose pictures it learns from.")],
+    dataset: Annotated[Path, typer.Option(help="DATASET folder with training images.")],
     out: Out,
     preset: PresetName = "base",
     seed: Seed = 0,
@@ -146,7 +146,7 @@ def decoder(
     offload: OffloadOption = "none",
     check: Check = False,
 ) -> None:
-    """A tiny VAE for the teacher's latents, fit for half precision and small memories.
+    """A tiny VAE for the teacher's latents, for half precision and little memory.
 
     Example: dmm distill decoder --teacher mine.safetensors --dataset data --out light.safetensors
     """
@@ -161,9 +161,9 @@ def decoder(
 
 @app.command("all")
 def everything(
-    preset: Annotated[str, typer.Argument(help="Of presets/distill, or a TOML file like them.")],
+    preset: Annotated[str, typer.Argument(help="Preset of presets/distill, or a TOML file.")],
     teacher: Teacher,
-    dataset: Annotated[Path, typer.Option(help="DATASET folder: pictures and captions.")],
+    dataset: Annotated[Path, typer.Option(help="DATASET folder: images and captions.")],
     out: Annotated[Path, typer.Option(help="Folder for the student and the report.")],
     prompts: Prompts = None,
     lora: Lora = None,
@@ -173,13 +173,13 @@ def everything(
     accumulate: Accumulate = 1,
     offload: OffloadOption = "none",
     check: Check = False,
-    embedder: Annotated[str | None, typer.Option(help="Scores the report's clips.")] = None,
+    embedder: Annotated[str | None, typer.Option(help="Embedder for the report's scores.")] = None,
     weights: Annotated[Path | None, typer.Option(help="Weights of the embedder.")] = None,
     clips: Annotated[int, typer.Option(min=2, help="Prompts of the report.")] = 16,
 ) -> None:
     """UNet, steps, text encoders and decoder in this order, one checkpoint and one report.
 
-    An interrupted run goes on where it stopped.
+    Repeat an interrupted command to continue it.
 
     Example: dmm distill all unet-330m --teacher mine.safetensors --dataset data --out student
     """

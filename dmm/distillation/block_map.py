@@ -48,8 +48,8 @@ def _map_level(student: Any, teacher: Any, ours: str, theirs: str, names: Names)
         few, many = (len(getattr(x, kind, None) or ()) for x in (block, other))
         if not (few and many):
             continue
-        for number, place in enumerate(spread(few, many)):
-            name, teachers = f"{ours}.{kind}.{number}", f"{theirs}.{kind}.{place}"
+        for number, other in enumerate(spread(few, many)):
+            name, teachers = f"{ours}.{kind}.{number}", f"{theirs}.{kind}.{other}"
             names[name] = teachers
             if kind == "attentions":
                 _map_transformers(student, teacher, name, teachers, names)
@@ -62,8 +62,8 @@ def _map_transformers(student: Any, teacher: Any, ours: str, theirs: str, names:
     few, many = (len(x.get_submodule(name).transformer_blocks) for x, name in
                  ((student, ours), (teacher, theirs)))  # fmt: skip
     if few and many:
-        for number, place in enumerate(spread(few, many)):
-            block = f"{theirs}.transformer_blocks.{place}"
+        for number, other in enumerate(spread(few, many)):
+            block = f"{theirs}.transformer_blocks.{other}"
             names[f"{ours}.transformer_blocks.{number}"] = block
 
 

@@ -18,7 +18,7 @@ from .losses import errors
 def recorded(network: Any, names: Sequence[str]) -> Iterator[list[Tensor]]:
     """Record the outputs of modules within the block, as a list in the order of ``names``.
 
-    Each is (n, channels, places), for feature maps and tokens alike.
+    Each is (n, channels, positions), for feature maps and tokens alike.
     """
     outputs: dict[str, Tensor] = {}
     found: list[Tensor] = []

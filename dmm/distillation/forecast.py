@@ -26,7 +26,7 @@ from ..training.forecast.memory.network_pass import (
     training_peak_bytes,
 )
 from .decoder import tiny_layout
-from .model_cost import LATENT_SIDE, PLACES, unet_flops, unet_inputs
+from .model_cost import LATENT_SIDE, MAX_TOKENS, unet_flops, unet_inputs
 from .parts import Sources, open_teacher
 from .presets import Preset, part_of
 from .student_sizes import student_shapes
@@ -65,7 +65,7 @@ class Forecast:
     """Forecasts of all parts, and the resources of this machine."""
 
     parts: tuple[PartForecast, ...]
-    place: str
+    device: str
     free_disk: int
     room: int
     """Bytes of GPU memory, or of free main memory."""
@@ -99,7 +99,7 @@ def forecast(
     named = [part for part in parts if getattr(preset, part) is not None]
     speed = _speed(preset, sources.compute)
     found = tuple(_part(preset, part, teacher, sources, speed) for part in named)
-    folder = next(place for place in (out, *out.absolute().parents) if place.is_dir())
+    folder = next(path for path in (out, *out.absolute().parents) if path.is_dir())
     return Forecast(
         found,
         str(sources.compute.torch_device),
@@ -167,8 +167,8 @@ def _text_encoder(
     layer = _count(own.text_model.encoder.layers[0])
     weights = _count(own) - layer * (config["num_hidden_layers"] - kept)
     clips = part.steps * part.batch_size
-    work = 2 * PLACES * clips * layer * (config["num_hidden_layers"] + BACK * kept)
-    kept_numbers = 12 * PLACES * config["hidden_size"] * kept * _rows(part, sources)
+    work = 2 * MAX_TOKENS * clips * layer * (config["num_hidden_layers"] + BACK * kept)
+    kept_numbers = 12 * MAX_TOKENS * config["hidden_size"] * kept * _rows(part, sources)
     memory = FULL * (weights * TRAINED[part.optimizer] + _count(own) + kept_numbers)
     disk = weights * (SAVED[part.optimizer] * FULL + HALF)
     return PartForecast(name, part.steps, clips, weights, disk, memory, work / speed)
@@ -231,7 +231,7 @@ def _texts(teacher: Teacher, part: Any, sources: Sources) -> int:
     """Bytes of the embedding table."""
     captions = len(list((sources.dataset / "train").glob("*.txt"))) if sources.dataset else 0
     count = captions * part.variants + part.clips
-    return HALF * count * PLACES * teacher.shapes.context_dim
+    return HALF * count * MAX_TOKENS * teacher.shapes.context_dim
 
 
 def _rest(networks: dict[str, Any], *parts: str) -> int:

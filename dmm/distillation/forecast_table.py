@@ -10,13 +10,15 @@ from .forecast import Forecast
 
 def print_forecast(found: Forecast) -> None:
     """Print a table, and an error for disk or memory that is not enough."""
-    drawn = Table("part", "weights", "steps", "clips", "disk", "memory", "about", title=found.place)
+    table = Table(
+        "part", "weights", "steps", "clips", "disk", "memory", "about", title=found.device
+    )
     for part in found.parts:
-        drawn.add_row(
+        table.add_row(
             part.name, f"{part.weights / 1e6:.3g} M", f"{part.steps:,}", f"{part.clips:,}",
             readable_size(part.disk), readable_size(part.memory), readable_time(part.seconds),
         )  # fmt: skip
-    Console().print(drawn)
+    Console().print(table)
     disk, free = readable_size(found.disk), readable_size(found.free_disk)
     memory, room = readable_size(found.memory), readable_size(found.room)
     total = readable_time(sum(part.seconds for part in found.parts))

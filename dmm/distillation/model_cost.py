@@ -25,7 +25,7 @@ PARTS = {
     "vae.decoder": "VAE decoder",
 }
 TIMESTEPS = (50, 200, 350, 500, 650, 800, 950)
-PLACES = 77
+MAX_TOKENS = 77
 LATENT_SIDE = 8
 
 
@@ -54,8 +54,8 @@ def model_cost(model: Path, sampling: Sampling, rows: int, frames: int) -> Model
             network = getattr(network, step)
         if network is not None:
             counts[name] = sum(p.numel() for p in network.parameters())
-    told = takes_guidance(networks["unet"])
-    passes = sampling.steps * (2 if sampling.guidance > 1 and not told else 1)
+    reads_guidance = takes_guidance(networks["unet"])
+    passes = sampling.steps * (2 if sampling.guidance > 1 and not reads_guidance else 1)
     each = unet_flops(networks["unet"], shapes, rows, frames)
     return ModelCost(counts, model.stat().st_size, passes, passes * each)
 
@@ -82,7 +82,7 @@ def unet_inputs(
         named["added_cond_kwargs"] = {"text_embeds": pooled, "time_ids": torch.empty(clips, 6)}
     if takes_guidance(unet):
         named["timestep_cond"] = guidance_embedding(unet, 1.0, clips)
-    context = torch.empty(clips, PLACES, shapes.context_dim)
+    context = torch.empty(clips, MAX_TOKENS, shapes.context_dim)
     return (latents, torch.zeros(clips), context), named
 
 

@@ -168,9 +168,9 @@ def load_preset(name: str) -> Preset:
     except ValidationError as error:
         # a misspelt key is also one that is missing: say the former
         first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
-        place = ".".join(map(str, first["loc"]))
+        field = ".".join(map(str, first["loc"]))
         hint = _nearest(str(first["loc"][-1])) if first["type"] == "extra_forbidden" else ""
-        raise PresetError(f"{path}: {place}: {first['msg'].lower()}{hint}") from error
+        raise PresetError(f"{path}: {field}: {first['msg'].lower()}{hint}") from error
 
 
 def override(preset: Preset, part: str, **values: Any) -> Preset:
@@ -200,9 +200,9 @@ def part_of(preset: Preset, part: str) -> Any:
 
 def _find(name: str, beside: Path | None = None) -> Path:
     stem = name.removesuffix(".toml")
-    places = [Path(name)] if name.endswith(".toml") else []
-    places += [folder / f"{stem}.toml" for folder in (beside, PRESETS) if folder]
-    for path in places:
+    paths = [Path(name)] if name.endswith(".toml") else []
+    paths += [folder / f"{stem}.toml" for folder in (beside, PRESETS) if folder]
+    for path in paths:
         if path.is_file():
             return path
     raise PresetError(

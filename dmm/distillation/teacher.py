@@ -59,12 +59,12 @@ class Teacher:
 
     @cached_property
     def pipeline(self) -> Any:
-        """The diffusers pipeline, LoRAs in place, without gradients."""
+        """The diffusers pipeline, LoRAs added, without gradients."""
         with torch.device("meta"):
             weights = sum(p.numel() for p in build_unet(self.shapes).parameters())
         is_half = weights >= HALF_FROM and self.compute.precision == "bf16"
-        place, precision = str(self.compute.torch_device), "bf16" if is_half else "fp32"
-        pipeline = open_pipeline(self.checkpoint, self.loras, place, precision, self.offload)
+        device, precision = str(self.compute.torch_device), "bf16" if is_half else "fp32"
+        pipeline = open_pipeline(self.checkpoint, self.loras, device, precision, self.offload)
         for part in ("unet", "vae", *self.shapes.text_configs()):
             getattr(pipeline, part).requires_grad_(False).eval()
         use_plain_attention(pipeline.unet, self.compute.torch_device)
@@ -117,9 +117,11 @@ class Teacher:
         return self._placed_embeddings(self.embed([""]))
 
     def _predict(
-        self, noisy: Tensor, timesteps: Tensor, embeddings: PromptEmbeddings, told: float = 1.0
+        self, noisy: Tensor, timesteps: Tensor, embeddings: PromptEmbeddings, guidance: float = 1.0
     ) -> Tensor:
-        return predict(self.pipeline, noisy, timesteps, Conditioning(embeddings, embeddings, told))
+        return predict(
+            self.pipeline, noisy, timesteps, Conditioning(embeddings, embeddings, guidance)
+        )
 
     def _placed(self, tensor: Tensor) -> Tensor:
         return tensor.to(self.compute.torch_device)

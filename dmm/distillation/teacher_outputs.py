@@ -27,7 +27,7 @@ _FEATURE = "feature-{:02}"
 
 Outputs = Callable[[Tensor, Batch], tuple[Tensor, list[Tensor]]]
 """From example numbers and examples to guided predictions (n, channels, rows, frames), and to
-features of the chosen modules (n, channels, places)."""
+features of the chosen modules (n, channels, positions)."""
 
 
 class LiveOutputs:

@@ -25,7 +25,7 @@ from .presets import TextPart
 from .teacher import Teacher
 from .unet_prediction import unet_prediction
 
-PLACES = 77
+MAX_TOKENS = 77
 MOST = 20_000.0
 """Activations above this are penalised; half precision ends at 65,504."""
 MOST_WEIGHT = 1e-6
@@ -78,7 +78,7 @@ class TextReader:
     def tokens(self, texts: Sequence[str]) -> Int[Tensor, "n 77"]:
         """Token ids, padded and truncated as in the pipeline."""
         found = self.tokenizer(
-            list(texts), padding="max_length", truncation=True, max_length=PLACES
+            list(texts), padding="max_length", truncation=True, max_length=MAX_TOKENS
         )
         return torch.tensor(found.input_ids)
 
@@ -201,8 +201,8 @@ def check_half(encoder: Any, reader: TextReader, texts: Sequence[str]) -> float:
             greatest = max(greatest, float(output.abs().max()))
 
     handles = [module.register_forward_hook(look) for module in rounded.modules()]
-    place = next(rounded.parameters()).device
-    hidden, _ = reader.read(rounded, reader.tokens(texts).to(place))
+    device = next(rounded.parameters()).device
+    hidden, _ = reader.read(rounded, reader.tokens(texts).to(device))
     for handle in handles:
         handle.remove()
     if not hidden.isfinite().all() or 2 * greatest > torch.finfo(torch.float16).max:

@@ -24,17 +24,17 @@ def unet_prediction(
 
     ``guidance`` is for a UNet that reads the scale.
     """
-    place = next(unet.parameters()).device
-    named: dict[str, Any] = {"encoder_hidden_states": embeddings.tokens.to(place)}
+    device = next(unet.parameters()).device
+    named: dict[str, Any] = {"encoder_hidden_states": embeddings.tokens.to(device)}
     if embeddings.pooled is not None:
         pixels = [PIXELS * size for size in noisy.shape[2:]]
-        sizes = torch.tensor([*pixels, 0, 0, *pixels], dtype=torch.float32, device=place)
-        pooled = embeddings.pooled.to(place)
+        sizes = torch.tensor([*pixels, 0, 0, *pixels], dtype=torch.float32, device=device)
+        pooled = embeddings.pooled.to(device)
         named["added_cond_kwargs"] = {
             "text_embeds": pooled, "time_ids": sizes.expand(len(noisy), -1)
         }  # fmt: skip
     if takes_guidance(unet):
         assert guidance is not None
-        named["timestep_cond"] = guidance_embedding(unet, guidance.to(place), len(noisy))
-    found = unet(noisy.to(place), timesteps.to(place), return_dict=False, **named)[0]
+        named["timestep_cond"] = guidance_embedding(unet, guidance.to(device), len(noisy))
+    found = unet(noisy.to(device), timesteps.to(device), return_dict=False, **named)[0]
     return found.float()

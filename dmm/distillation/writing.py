@@ -92,8 +92,8 @@ def generation_metadata(settings: GenerationSettings, sampling: Sampling) -> dic
 def distilled_from(base: Path, loras: tuple[Lora, ...], **facts: Any) -> dict[str, str]:
     """Metadata about a student's origin, as JSON under ``dmm_distilled``."""
     teachers = [file_identity(lora.path) | {"weight": lora.weight} for lora in loras]
-    told = {"teacher": file_identity(base), "loras": teachers, **facts}
-    return {"dmm_distilled": json.dumps(told, sort_keys=True)}
+    origin = {"teacher": file_identity(base), "loras": teachers, **facts}
+    return {"dmm_distilled": json.dumps(origin, sort_keys=True)}
 
 
 def _metadata(

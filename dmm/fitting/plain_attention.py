@@ -20,7 +20,7 @@ class PlainAttention:
         attention_mask: None = None,
         temb: None = None,
     ) -> Tensor:
-        """Attention of tokens (n, places, width) to others, or to themselves."""
+        """Attention of tokens (n, positions, width) to others, or to themselves."""
         context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
         query, key, value = (
             _by_head(layer(taken), attn.heads)
@@ -36,11 +36,11 @@ class PlainAttention:
 
 
 def _by_head(tokens: Tensor, heads: int) -> Tensor:
-    """(n, places, heads · width) to (n · heads, places, width)."""
+    """(n, positions, heads · width) to (n · heads, positions, width)."""
     return tokens.unflatten(2, (heads, -1)).transpose(1, 2).flatten(0, 1)
 
 
-def use_plain_attention(unet: Any, place: torch.device) -> None:
-    """Let a UNet use it where it is faster, in place: on a CPU."""
-    if place.type == "cpu":
+def use_plain_attention(unet: Any, device: torch.device) -> None:
+    """Let a UNet use ``PlainAttention`` on a CPU, where it is faster; changes the UNet."""
+    if device.type == "cpu":
         unet.set_attn_processor(PlainAttention())

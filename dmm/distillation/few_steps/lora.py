@@ -1,4 +1,4 @@
-"""Training a LoRA in place of all weights, and its file for any model of the same base."""
+"""Train a LoRA instead of all weights, and write it for any model of the same base."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -42,6 +42,6 @@ def write_lora(
         tensors[f"{layer}.lora_up.weight"] = module.lora_B[ADAPTER].weight
         tensors[f"{layer}.alpha"] = torch.tensor(float(rank))
     saved = {key: tensor.detach().cpu().half().contiguous() for key, tensor in tensors.items()}
-    told = lora_metadata(teacher.checkpoint, teacher.shapes, out.stem, rank) | dict(metadata)
+    described = lora_metadata(teacher.checkpoint, teacher.shapes, out.stem, rank) | dict(metadata)
     with whole_file(out) as partial:
-        save_file(saved, partial, metadata=told)
+        save_file(saved, partial, metadata=described)

@@ -29,7 +29,7 @@ def test_tables_are_taken_over_key_by_key_and_parts_can_be_left_out(tmp_path):
         ("[unet", "not valid TOML"),
     ],
 )
-def test_what_does_not_hold_is_told_in_one_line(tmp_path, text, reason):
+def test_invalid_presets_end_in_a_one_line_error(tmp_path, text, reason):
     path = tmp_path / "mine.toml"
     path.write_text(text)
     with pytest.raises(PresetError, match=reason) as error:

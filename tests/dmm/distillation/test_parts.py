@@ -75,10 +75,10 @@ def test_a_student_keeps_all_but_its_unet_and_can_be_generated_with(
     assert run([*command, "--steps", "1"]) == 0
 
 
-def test_a_student_that_is_told_the_guidance_generates_with_any(
+def test_a_student_that_reads_the_guidance_generates_with_any(
     tiny_checkpoint, part, sources, tmp_path, capsys
 ):
-    out, clips = tmp_path / "told.safetensors", tmp_path / "clips"
+    out, clips = tmp_path / "ranged.safetensors", tmp_path / "clips"
     preset = Preset(name="test", unet=part(guidance=(2.0, 6.0)))
     distil_unet(tiny_checkpoint, (), preset, sources, out)
     assert default_sampling(out).guidance == 4
@@ -210,13 +210,15 @@ def test_all_parts_end_in_one_student_and_one_report(
         (["text-encoder", "--which", "1", "--prompts", "minimidi"], r"no \[text_encoder_1\]"),
     ],
 )
-def test_what_cannot_be_done_is_told_in_one_line(tiny_checkpoint, tmp_path, capsys, words, reason):
+def test_impossible_commands_end_in_a_one_line_error(
+    tiny_checkpoint, tmp_path, capsys, words, reason
+):
     import re
 
     out = ["--teacher", str(tiny_checkpoint), "--out", str(tmp_path / "out.safetensors")]
     assert run(["distill", *words, *out, "--device", "cpu", "--precision", "fp32"]) == 1
-    told = capsys.readouterr().err.strip().splitlines()
-    assert re.search(reason, told[-1]), told
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert re.search(reason, lines[-1]), lines
     assert not list(tmp_path.glob("*.safetensors"))
 
 

@@ -48,7 +48,7 @@ def test_a_student_that_leaves_the_layout_says_so(teacher, part):
     assert shapes.adm_channels == 128 + 6 * 8
 
 
-def test_a_student_that_is_told_the_guidance_reads_it(teacher, part):
+def test_a_student_of_a_guidance_range_reads_the_scale(teacher, part):
     unet = _unet(part(guidance=(2.0, 8.0)), teacher.shapes)
     assert unet.config.time_cond_proj_dim is not None
 

@@ -83,7 +83,7 @@ def test_shards_are_filled_where_an_interruption_left_off(tmp_path):
     assert shards.rows([4, 0, 3])["x"].flatten().tolist() == [4, 0, 3]
 
 
-def test_too_little_disk_is_told_before_the_second_file(tmp_path, monkeypatch):
+def test_too_little_disk_is_reported_before_the_second_file(tmp_path, monkeypatch):
     from collections import namedtuple
 
     usage = namedtuple("usage", "total used free")(1, 1, 10)
