@@ -14,23 +14,15 @@ from pathlib import Path
 from dmm.errors import InputError
 from dmm.files import read_toml
 
+from ..denials import Span, denied_spans, is_denied
+
 FACETS = (
     "instrument", "genre", "mood", "tempo", "production",
     "structure", "culture", "function", "abstract",
 )  # fmt: skip
 DEFAULT_LEXICON = Path(__file__).parents[2] / "presets" / "data" / "lexicon.toml"
-NEGATION_REACH = 4
-"""Most words between "no" or "without" and the term that it denies."""
-
 _WORD = re.compile(r"[^\W_]+(?:['’](?:s|t|re|ll)\b)?")
 _INSIDE_TERM = re.compile(r" ?[-‐–/&'’+]? ?")
-_CLAUSE_END = re.compile(r"[,.;:()!?]")
-_NEGATORS = frozenset(
-    "no not without never lacks lacking lack minus nor neither non isn't doesn't don't".split()
-    + "aren't hasn't haven't wasn't cannot devoid sans excluding".split()
-)
-_NO_NEGATION_BEFORE = frozenset(("only", "just", "merely", "doubt"))
-_NEGATION_ENDS = frozenset("but with just only however although though that which yet".split())
 _BPM = re.compile(r"\b(\d{2,3})\s*-?bpm\b|\b(\d{2,3}) beats (?:per|a) minute\b", re.IGNORECASE)
 
 
@@ -73,11 +65,12 @@ class Lexicon:
         matches = list(_WORD.finditer(text))
         words = [match[0].lower().replace("’", "'") for match in matches]
         spans = [match.span() for match in matches]
-        mentions = [*self._terms_in(text, words, spans), *_bpm(text)]
+        denied = denied_spans(text)
+        mentions = [*self._terms_in(text, words, spans, denied), *_bpm(text)]
         return sorted(mentions, key=lambda mention: mention.start)
 
     def _terms_in(
-        self, text: str, words: list[str], spans: list[tuple[int, int]]
+        self, text: str, words: list[str], spans: list[Span], denied: list[Span]
     ) -> Iterator[Mention]:
         i = 0
         while i < len(words):
@@ -85,7 +78,7 @@ class Lexicon:
                 term = self._terms.get(tuple(words[i : i + n]))
                 if term and _is_joined(text, spans[i : i + n]):
                     span = spans[i][0], spans[i + n - 1][1]
-                    yield Mention(*term, *span, _is_negated(text, words, spans, i, i + n))
+                    yield Mention(*term, *span, is_denied(span[0], denied))
                     i += n
                     break
             else:
@@ -131,23 +124,7 @@ def _bpm(text: str) -> Iterator[Mention]:
         yield Mention("tempo", f"{match[1] or match[2]} bpm", *match.span())
 
 
-def _is_joined(text: str, spans: Sequence[tuple[int, int]]) -> bool:
+def _is_joined(text: str, spans: Sequence[Span]) -> bool:
     """Whether only characters that a term may hold are between the words: no comma, for example."""
     return all(_INSIDE_TERM.fullmatch(text[a[1] : b[0]]) for a, b in pairwise(spans))
 
-
-def _is_negated(
-    text: str, words: list[str], spans: list[tuple[int, int]], first: int, after: int
-) -> bool:
-    """Whether words[first:after] are denied, by words before ("no X or Y") or after ("X-free")."""
-    if after < len(words) and words[after] in ("free", "less"):
-        if text[spans[after - 1][1] : spans[after][0]] == "-":
-            return True
-    for i in range(first - 1, max(-1, first - 2 - NEGATION_REACH), -1):
-        if _CLAUSE_END.search(text, spans[i][1], spans[i + 1][0]):
-            return False
-        if words[i] in _NEGATORS and (words[i] != "non" or i == first - 1):
-            return words[i + 1] not in _NO_NEGATION_BEFORE
-        if words[i] in _NEGATION_ENDS:
-            return False
-    return False

@@ -1,6 +1,9 @@
 """Whether a text mentions a voice or says that music is instrumental, read with its negations."""
 
 import re
+from collections.abc import Iterator
+
+from ..denials import denied_spans, is_denied
 
 
 def _any_of(words: str) -> str:
@@ -31,35 +34,24 @@ _NO_VOICE = re.compile(
             r"(?:sax\w*|horn|guitar|recorder|uke\w*|banjo)",
             r"\b(?:scream|growl|talk|sing|shout|whisper)ing (?:\w+ )?"
             r"(?:guitars?|synth\w*|leads?|bass\w*|solos?|organ|sax\w*|violins?|strings|winds?)\b",
+            r"\b(?:pianos?|guitars?|violins?|cellos?|flutes?|strings|sax\w*|trumpets?|harps?|bass)"
+            r"\s+(?:\w+ly\s+|that\s+)?sings?\b",
+            r"\b(?:one|you|people|listeners?|we|i|everyone|anyone)\s+(?:can|could|may|might|would"
+            r"|wants?|will)\s+(?:\w+\s+){0,2}?(?:sing|hum|chant|shout)\b(?:\s+along)?",
+            r"\b(?:easy|nice|fun|want|desire|like|hard)\s+to\s+(?:sing|hum)\b(?:\s+along)?",
         )
     ),
     re.IGNORECASE,
 )
-"""Instruments whose names hold a word for voices: "tenor saxophone", "choir pad"."""
-_NEGATOR = _any_of(
-    r"""no not without w/o sans minus zero never neither nor lack(?:s|ing)? absent absence devoid
-    free missing instead rather removed \w+n['’]t sin ning[uú]na?"""
-)
-_ENDS_NEGATION = _any_of(
-    r"""but only just with and until till behind under over when while as to for that which where
-    who then is are in on at by after before except because so yet pero con y"""
-)
-_VOICES = rf"{_VOICE}(?:[ -]+{_VOICE})*"
-_NEGATED = re.compile(
-    rf"\b(?:(?:{_NEGATOR}\s+(?:of\s+)?(?:(?!{_ENDS_NEGATION}\b)[\w'’/-]+\s+){{0,3}}?|non[ -]?)"
-    rf"{_VOICES}(?:(?:\s*,\s*{_VOICES})*,?\s+(?:or|nor)\s+(?:any\s+)?{_VOICES}|\s+and\s+{_VOICES})?"
-    rf"|{_VOICES}(?:-?less|-free|\s+removed|:\s*(?:no|none)|\s+free(?!\s+(?:of|from))"
-    r"|\s+(?:is|are)\s+(?:absent|missing|removed|not\s+(?:present|heard|used|there))))\b",
-    re.IGNORECASE,
-)
-"""A voice that is denied: with at most three words after "no", or directly before "-less"."""
+"""Instruments whose names hold a word for voices ("choir pad"), and listeners who may sing."""
 _MENTIONED = re.compile(rf"\b{_VOICE}\b", re.IGNORECASE)
 _INSTRUMENTAL = re.compile(
-    r"\b(?:karaoke|instrumental(?!ist)\w*(?![ -](?:intro|outro|break|interlude|section|part|passage"
+    r"\b(?:karaoke|(?:voice|vocal|lyric)less|vocals?\s+free(?!\s+(?:of|from))|instrumental(?!ist)\w*(?![ -](?:intro|outro|break|interlude|section|part|passage"
     r"|bridge|solo|middle|ending)))\b",
     re.IGNORECASE,
 )
 """Not "instrumental bridge" and the like: they are parts of songs that have a voice elsewhere."""
+_VOICE_FREE = re.compile(r"\bvocals?\s+free(?!\s+(?:of|from))\b", re.IGNORECASE)
 _NOT_INSTRUMENTAL = re.compile(
     r"\b(?:not|non|n['’]t|more|less|half)[ -](?:an? |fully |purely )?instrumentals?\b",
     re.IGNORECASE,
@@ -79,7 +71,7 @@ def mentions_voice(text: str) -> bool:
     >>> [mentions_voice(t) for t in ("no drums, soft vocals", "rock without vocals or rap")]
     [True, False]
     """
-    return bool(_MENTIONED.search(_NEGATED.sub(" ", _NO_VOICE.sub(" ", text))))
+    return not all(_mentions(text))
 
 
 def says_instrumental(text: str) -> bool:
@@ -90,6 +82,13 @@ def says_instrumental(text: str) -> bool:
     >>> [says_instrumental(t) for t in ("piano, voiceless", "no lyrics, but a choir of voices")]
     [True, False]
     """
-    text = _NO_VOICE.sub(" ", text)
-    found = _INSTRUMENTAL.search(_NOT_INSTRUMENTAL.sub(" ", text)) or _NEGATED.search(text)
-    return bool(found) and not mentions_voice(text)
+    denials = list(_mentions(text))
+    named = _INSTRUMENTAL.search(_NOT_INSTRUMENTAL.sub(" ", text))
+    return all(denials) and bool(denials or named)
+
+
+def _mentions(text: str) -> Iterator[bool]:
+    """For each mention of a voice, whether it is denied."""
+    text = _NO_VOICE.sub(" ", _VOICE_FREE.sub(" ", text))
+    denied = denied_spans(text)
+    return (is_denied(match.start(), denied) for match in _MENTIONED.finditer(text))

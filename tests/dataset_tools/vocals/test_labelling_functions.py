@@ -40,6 +40,8 @@ from dataset_tools.vocals.voice_mentions import mentions_voice, says_instrumenta
         "sounds like a children song if it wasn’t for the lyrics",
         "some vocals with no lyrics",
         "VOCALS: a soprano",
+        "I don't like the singer",
+        "no instruments except a voice",
     ],
 )
 def test_a_voice_is_found(text):
@@ -67,6 +69,9 @@ def test_a_voice_is_found(text):
         "A calm instrumental piece",
         "música instrumental, sin letra",
         "karaoke version",
+        "no-vocals",
+        "no guitar, drums or vocals",
+        "The voice is absent",
     ],
 )
 def test_a_denied_voice_is_none(text):
@@ -86,6 +91,9 @@ def test_a_denied_voice_is_none(text):
         "an instrumental bridge leads to the finale",
         "an evocative, single line of expressive strings",
         "French horn, in French style",
+        "one can sing to it",
+        "the piano sings over strings",
+        "a tune that is easy to sing along",
         "",
     ],
 )
