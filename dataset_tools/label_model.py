@@ -10,6 +10,7 @@ An abstention is evidence too: if no tag names a voice, a voice is a little less
 is False where a function does not apply (a track without tags); such an abstention is ignored.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +48,7 @@ def fit_label_model(
     *,
     prior: Float[np.ndarray, "functions 3 2"] | None = None,
     balance_prior: tuple[float, float] = (2.0, 2.0),
+    kinds: Sequence[int] | None = None,
     tolerance: float = 1e-6,
     max_rounds: int = 5000,
 ) -> LabelModel:
@@ -56,6 +58,9 @@ def fit_label_model(
     ``agreeing_prior(votes, applies)``. ``balance_prior`` counts imagined (false, true) items. The
     priors matter where votes are few, and decide which of the two classes is "true".
 
+    Functions with the same number in ``kinds`` share one table, and the first one's prior: the
+    captions of a track, for example, whose order means nothing.
+
     A vote never becomes evidence for its opposite: where the data suggest that, it is ignored. The
     order of the items does not matter. ValueError for votes other than -1, 0 and 1, and for counts
     of 0 or less.
@@ -64,7 +69,10 @@ def fit_label_model(
     if min(balance_prior) <= 0 or (prior <= 0).any():
         raise ValueError("imagined counts must be above 0, or a vote could be impossible")
     patterns, weights = _distinct(_patterns(votes, applies))
+    same = _same_kind(kinds, prior.shape[0])
     one_hot = (patterns[:, :, None] == np.arange(3)).astype(float)
+    if kinds is not None:
+        prior = prior[[list(kinds).index(kind) for kind in kinds]]
     table = _shares(prior)
     balance = balance_prior[1] / sum(balance_prior)
     for rounds in range(1, max_rounds + 1):
@@ -73,12 +81,19 @@ def fit_label_model(
         new_balance = (classes[:, 1].sum() + balance_prior[1]) / (
             weights.sum() + sum(balance_prior)
         )
-        new_table = _shares(np.einsum("ufv,uc->fvc", one_hot, classes) + prior)
+        counts = np.einsum("ufv,uc->fvc", one_hot, classes)
+        new_table = _shares(np.einsum("fg,gvc->fvc", same, counts) + prior)
         change = max(np.abs(new_table - table).max(initial=0), abs(new_balance - balance))
         table, balance = new_table, float(new_balance)
         if change < tolerance:
             return LabelModel(balance, table, rounds)
     return LabelModel(balance, table, max_rounds, converged=False)
+
+
+def _same_kind(kinds: Sequence[int] | None, n: int) -> Float[np.ndarray, "functions functions"]:
+    """1 where two functions share a table, 0 elsewhere."""
+    numbers = np.arange(n) if kinds is None else np.asarray(kinds)
+    return (numbers[:, None] == numbers).astype(float)
 
 
 def agreeing_prior(
@@ -129,9 +144,8 @@ def _distinct(
     """Distinct rows in a fixed order, and how often each occurs."""
     if patterns.shape[1] == 0:
         return patterns, np.ones(len(patterns), int)
-    codes = np.ravel_multi_index(tuple(patterns.T), (NOT_APPLICABLE + 1,) * patterns.shape[1])
-    _, first, counts = np.unique(codes, return_index=True, return_counts=True)
-    return patterns[first], counts
+    rows, counts = np.unique(patterns, axis=0, return_counts=True)
+    return rows, counts
 
 
 def _log_likelihood(

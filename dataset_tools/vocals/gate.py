@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 
 from ..label_model import LabelModel, fit_label_model
 from .evidence import VoiceEvidence
-from .labelling_functions import FUNCTIONS, LabellingFunction
+from .labelling_functions import LabellingFunction, functions_for
 
 BALANCE_PRIOR = (34.0, 6.0)
 """Imagined instrumental and vocal tracks. People choose the folder they train on, so a track
@@ -29,9 +29,10 @@ Place = Literal["train", "reg", "out"]
 
 @dataclass(frozen=True)
 class FunctionEstimate:
-    """How a labelling function votes and how often it is right, as learnt."""
+    """How labelling functions of one kind vote and how often they are right, as learnt."""
 
     name: str
+    """The kind: all captions together are ``caption``."""
     coverage: float
     """Share of all tracks that it votes on."""
     accuracy: float
@@ -55,16 +56,22 @@ class Verdicts:
     functions: tuple[FunctionEstimate, ...]
 
 
-def judge_tracks(
-    evidence: Sequence[VoiceEvidence], functions: Sequence[LabellingFunction] = FUNCTIONS
-) -> Verdicts:
+def judge_tracks(evidence: Sequence[VoiceEvidence]) -> Verdicts:
     """Estimate how probable a voice is in every track of a collection.
 
     A track without evidence gets the collection's share of vocal tracks. If no track has evidence,
     that is the share in ``BALANCE_PRIOR``: below ``LOW``, so that the tracks are trained on.
     """
+    functions = functions_for(evidence)
     votes, applies = vote(evidence, functions)
-    model = fit_label_model(votes, applies, prior=_expected(functions), balance_prior=BALANCE_PRIOR)
+    kinds = list(dict.fromkeys(f.kind for f in functions))
+    model = fit_label_model(
+        votes,
+        applies,
+        prior=_expected(functions),
+        balance_prior=BALANCE_PRIOR,
+        kinds=[kinds.index(f.kind) for f in functions],
+    )
     probabilities = model.probabilities(votes, applies).round(6)
     return Verdicts(
         tuple(probabilities.tolist()),
@@ -78,7 +85,7 @@ def judge_tracks(
 
 
 def vote(
-    evidence: Sequence[VoiceEvidence], functions: Sequence[LabellingFunction] = FUNCTIONS
+    evidence: Sequence[VoiceEvidence], functions: Sequence[LabellingFunction]
 ) -> tuple[Int[np.ndarray, "tracks functions"], Bool[np.ndarray, "tracks functions"]]:
     """Every function's vote on every track, and whether it applies to the track."""
     shape = len(evidence), len(functions)
@@ -142,17 +149,19 @@ def _estimates(
     probabilities: Float[np.ndarray, " tracks"],
     model: LabelModel,
 ) -> list[FunctionEstimate]:
+    """One estimate for each kind of function: the captions of a track count together."""
     right = np.where(votes > 0, probabilities[:, None], 1 - probabilities[:, None])
     rows = []
-    for i, function in enumerate(functions):
-        cast = votes[:, i] != 0
+    for kind in dict.fromkeys(f.kind for f in functions):
+        same = [i for i, f in enumerate(functions) if f.kind == kind]
+        cast = votes[:, same] != 0
         rows.append(
             FunctionEstimate(
-                function.name,
-                coverage=float(cast.mean()) if len(votes) else 0.0,
-                accuracy=float(right[cast, i].mean()) if cast.any() else float("nan"),
-                vocal=_three(model.table[i, :, 1]),
-                instrumental=_three(model.table[i, :, 0]),
+                kind,
+                coverage=float(cast.any(axis=1).mean()) if len(votes) else 0.0,
+                accuracy=float(right[:, same][cast].mean()) if cast.any() else float("nan"),
+                vocal=_three(model.table[same[0], :, 1]),
+                instrumental=_three(model.table[same[0], :, 0]),
             )
         )
     return rows

@@ -4,7 +4,7 @@ Each returns, for the evidence of a track, 1 (a voice), -1 (instrumental) or 0 (
 them decides: the label model learns how far to trust each, see ``gate.py``.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,24 +16,9 @@ HEARD_VOICE, HEARD_NONE = 0.9, 0.4
 """The classifier votes for a voice above the first probability, against one below the second."""
 
 
-def own_caption_voice(evidence: VoiceEvidence) -> int:
-    """Vote for a voice if the first caption mentions one."""
-    return int(any(map(mentions_voice, evidence.captions[:1])))
-
-
-def own_caption_instrumental(evidence: VoiceEvidence) -> int:
-    """Vote against a voice if the first caption says instrumental."""
-    return -int(any(map(says_instrumental, evidence.captions[:1])))
-
-
-def other_caption_voice(evidence: VoiceEvidence) -> int:
-    """Vote for a voice if one of the further captions mentions one."""
-    return int(any(map(mentions_voice, evidence.captions[1:])))
-
-
-def other_caption_instrumental(evidence: VoiceEvidence) -> int:
-    """Vote against a voice if one of the further captions says instrumental."""
-    return -int(any(map(says_instrumental, evidence.captions[1:])))
+def caption(text: str) -> int:
+    """Vote for a voice if the caption mentions one, against one if it says instrumental."""
+    return 1 if mentions_voice(text) else -int(says_instrumental(text))
 
 
 def tag_voice(evidence: VoiceEvidence) -> int:
@@ -92,19 +77,19 @@ class LabellingFunction:
     """Expected shares of votes -1, 0 and 1 on tracks with a voice."""
     tracks: int = 200
     """Weight of the expectation: as if the shares were observed on so many tracks of each kind."""
+    number: int | None = None
+    """Number of the caption it reads, from 1; None if it reads other evidence. The functions of
+    all captions are equally trusted, so that the order of the captions does not matter."""
+
+    @property
+    def kind(self) -> str:
+        """Its name in reports; functions of the same kind are trusted alike."""
+        return "caption" if self.number else self.vote.__name__
 
     @property
     def name(self) -> str:
-        """Its name in the manifest and in reports."""
-        return self.vote.__name__
-
-
-def _has_caption(evidence: VoiceEvidence) -> bool:
-    return bool(evidence.captions)
-
-
-def _has_more_captions(evidence: VoiceEvidence) -> bool:
-    return len(evidence.captions) > 1
+        """Its name in the manifest."""
+        return f"caption_{self.number}" if self.number else self.kind
 
 
 def _has_tags(evidence: VoiceEvidence) -> bool:
@@ -122,10 +107,6 @@ def _against(instrumental: float, vocal: float) -> tuple[Shares, Shares]:
 
 
 FUNCTIONS = (
-    LabellingFunction(own_caption_voice, _has_caption, *_for(0.03, 0.68)),
-    LabellingFunction(own_caption_instrumental, _has_caption, *_against(0.35, 0.005)),
-    LabellingFunction(other_caption_voice, _has_more_captions, *_for(0.07, 0.82)),
-    LabellingFunction(other_caption_instrumental, _has_more_captions, *_against(0.33, 0.02)),
     LabellingFunction(tag_voice, _has_tags, *_for(0.002, 0.3)),
     LabellingFunction(tag_sung_genre, _has_tags, *_for(0.005, 0.1)),
     LabellingFunction(tag_instrumental, _has_tags, *_against(0.1, 0.005)),
@@ -145,7 +126,24 @@ FUNCTIONS = (
         40,
     ),
 )
-"""All labelling functions. Expectations for captions and tags were measured on Song Describer's 706
+"""All labelling functions but those of captions. Expectations for captions and tags were measured on Song Describer's 706
 tracks (``docs/vocals.md``); those for flags, lyrics and classifiers are guesses, which weigh less
 for the classifier and the flag. They matter most where a collection is small.
 """
+
+
+def functions_for(evidence: Sequence[VoiceEvidence]) -> tuple[LabellingFunction, ...]:
+    """All labelling functions for a collection: one for each caption that a track has, and more."""
+    most = max((len(track.captions) for track in evidence), default=0)
+    return (*(_caption_function(number) for number in range(1, most + 1)), *FUNCTIONS)
+
+
+def _caption_function(number: int) -> LabellingFunction:
+    def has_caption(evidence: VoiceEvidence) -> bool:
+        return len(evidence.captions) >= number
+
+    def vote(evidence: VoiceEvidence) -> int:
+        return caption(evidence.captions[number - 1]) if has_caption(evidence) else 0
+
+    shares = (0.33, 0.63, 0.04), (0.01, 0.25, 0.74)
+    return LabellingFunction(vote, has_caption, *shares, number=number)

@@ -151,3 +151,16 @@ def test_votes_of_another_scale_are_refused():
 def test_impossible_votes_are_refused():
     with pytest.raises(ValueError, match="above 0"):
         fit_label_model(np.array([[1]]), prior=np.zeros((1, 3, 2)))
+
+
+def test_functions_of_one_kind_share_a_table_and_their_order_means_nothing(rng):
+    votes, _ = drawn(rng, 500, 0.4, [0.9, 0.7, 0.8], [0.9, 0.7, 0.8])
+    model = fit_label_model(votes, kinds=[0, 0, 1])
+    assert model.table[0] == pytest.approx(model.table[1])
+    swapped = fit_label_model(votes[:, [1, 0, 2]], kinds=[0, 0, 1])
+    assert swapped.probabilities(votes[:, [1, 0, 2]]) == pytest.approx(model.probabilities(votes))
+
+
+def test_more_functions_than_an_integer_has_bits(rng):
+    votes, true = drawn(rng, 50, 0.5, [0.8] * 40, [0.8] * 40)
+    assert ((fit_label_model(votes).probabilities(votes) > 0.5) == true).mean() > 0.95

@@ -66,15 +66,30 @@ def test_the_accuracy_of_captions_is_learnt_from_other_evidence():
         evidence.append(VoiceEvidence((caption,), has_lyrics=bool(lyrics), instrumental=not flag))
     verdicts = judge_tracks(evidence)
     own = verdicts.functions[0]
-    assert own.name == "own_caption_voice"
+    assert own.name == "caption"
     assert own.vocal[2] == pytest.approx(0.4, abs=0.06)
     assert verdicts.balance == pytest.approx(0.4, abs=0.02)
     assert own.coverage == pytest.approx(np.mean([e.captions[0] == "a singer" for e in evidence]))
 
 
+def test_the_order_of_captions_does_not_decide():
+    captions = ("calm instrumental", "a female singer", "sung by a woman", "a soft voice")
+    crowd = [SILENT] * 20 + [VoiceEvidence(("a singer",))] * 10
+    first, last = (
+        judge_tracks([VoiceEvidence(c), *crowd]).probabilities[0] for c in (captions, captions[::-1])
+    )
+    assert first == pytest.approx(last) and first > 0.8
+
+
+def test_instrumental_tracks_are_trained_on_when_the_classifier_agrees():
+    silent = [VoiceEvidence(("slow piano",), window_probabilities=(0.05,) * 10)] * 30
+    vocal = [VoiceEvidence(("a singer",), window_probabilities=(0.95,) * 10)] * 30
+    assert places([*silent, *vocal]) == ["train"] * 30 + ["reg"] * 30
+
+
 def test_votes_name_only_functions_that_apply():
     (votes,) = judge_tracks([VoiceEvidence(("a singer",))]).votes
-    assert votes == {"own_caption_voice": 1, "own_caption_instrumental": 0}
+    assert votes == {"caption_1": 1}
 
 
 def test_the_order_of_the_tracks_changes_nothing():
