@@ -28,8 +28,13 @@ _NOUNS_AFTER = re.compile(
     re.IGNORECASE,
 )
 """A denial of the nouns after it."""
-_EXCEPT = re.compile(r"\b(?:except(?:ing)?|save)(?:\s+for)?\s+|\ball\s+but\s+", re.IGNORECASE)
-"""Denies the nouns after it ("everything except drums"), unless what precedes is denied."""
+_EXCEPT = re.compile(r"\b(?:except(?:ing)?|save)(?:\s+for)?\s+", re.IGNORECASE)
+_EVERYTHING = re.compile(
+    r"\b(?:everything|every\s+instrument|all\s+(?:the\s+)?(?:other\s+)?"
+    r"(?:instruments|elements|sounds)|(?:full|whole)\s+band)\b",
+    re.IGNORECASE,
+)
+"""Before "except", so that the nouns after it are denied: "everything except drums"."""
 _VERB_AFTER = re.compile(
     r"\b(?:not|\w+n['’]t|cannot|never|no\s+longer|no\s?one|nobody)\b(?!\s+(?:only|just|merely|sure"
     r"|to\s+mention|like|love|enjoy|mind|know|understand|help\s+but|the\s+only|for)\b)",
@@ -66,7 +71,10 @@ _WISH = re.compile(
 
 _CLAUSE_WORDS = """but just only however although though which yet while whereas because since so
     then when where until if except excepting besides"""
-_ENDS_STATEMENT = re.compile(_any_of(_CLAUSE_WORDS + " with that plus pero con"), re.IGNORECASE)
+_ENDS_STATEMENT = re.compile(
+    _any_of(_CLAUSE_WORDS + " with that plus pero con as_(?:it|they|the|there|this|you|he|she)"),
+    re.IGNORECASE,
+)
 _ENDS_NOUNS = re.compile(
     _any_of(
         _CLAUSE_WORDS
@@ -87,7 +95,8 @@ _NEW_SUBJECT = re.compile(
 _AND_PHRASE = re.compile(r"\band\s+(?=\S+\s+\S)", re.IGNORECASE)
 """After "no drums", "and bass" is denied too, but not "and soft piano"."""
 _BEFORE_SUBJECT = re.compile(
-    r"[,.;:()!?]\s*|\s[-–—]\s|" + _any_of(_CLAUSE_WORDS + " with has have is are there featuring of"),
+    r"[,.;:()!?]\s*|\s[-–—]\s|"
+    + _any_of(_CLAUSE_WORDS + " with has have is are there featuring of"),
     re.IGNORECASE,
 )
 _ITEM_WORD = (
@@ -135,8 +144,7 @@ def _after(text: str) -> Iterator[Span]:
 def _exceptions(text: str) -> Iterator[Span]:
     """Scopes of "everything except drums"; "no instruments except a piano" denies no piano."""
     for match in _EXCEPT.finditer(text):
-        sentence = text[: match.start()].rpartition(".")[2]
-        if not re.search(r"\b(?:no|not|nothing|none|without|any)\b|n['’]t\b", sentence.lower()):
+        if _EVERYTHING.search(text[: match.start()].rpartition(".")[2]):
             yield match.end(), _nouns_end(text, match.end(), every=True)
 
 
@@ -170,7 +178,8 @@ def _nouns_end(text: str, start: int, every: bool) -> int:
         end = min(end, _first(text, start, _AND_PHRASE))
     if end < stop:
         return end
-    more = _MORE_ITEMS["or|nor|and" if every else "or|nor"].match(text, stop)
+    closed = re.search(r"\b(?:and|or|nor)\b", text[start:stop])
+    more = None if closed else _MORE_ITEMS["or|nor|and" if every else "or|nor"].match(text, stop)
     return more.end() if more else stop
 
 

@@ -8,6 +8,7 @@ are shuffled, dropped or warmed up; otherwise "|||" would be tokenised as words.
 ``caption_prefix = "ANCHOR,"``.
 """
 
+import html
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
@@ -26,6 +27,10 @@ _SENTENCE_END = re.compile(
 """The end of a sentence; not after some abbreviations: "Piano Sonata no. 2" is one part."""
 
 
+_TAG = re.compile(r"</?[a-zA-Z][^<>|]{0,200}>")
+"""A tag of HTML."""
+
+
 @dataclass(frozen=True)
 class Change:
     """A change that one rule made: the whole caption before and after it."""
@@ -38,13 +43,15 @@ class Change:
 Rules = Mapping[str, Callable[[str], str]]
 
 
-def clean(raw: str) -> tuple[str, list[Change]]:
+def clean(raw: str | None) -> tuple[str, list[Change]]:
     r"""Return one line of distinct parts between commas, and the change made by each rule.
 
     >>> caption, changes = clean("Slow piano.\nSlow  piano, rain | | |")
     >>> caption, [change.rule for change in changes]
     ('Slow piano, rain', ['lines', 'separator', 'spaces', 'full stop', 'repeats'])
     """
+    if raw is None:
+        raise InputError("a caption is None; write one, or leave the track out")
     return apply_rules(raw, TIDY_RULES)
 
 
@@ -56,6 +63,24 @@ def apply_rules(text: str, rules: Rules) -> tuple[str, list[Change]]:
         if text != before:
             changes.append(Change(name, before, text))
     return text, changes
+
+
+def is_read(text: str) -> bool:
+    """Whether at least half of the letters are Latin, so that the rules can read the text.
+
+    >>> is_read("Грустное пианино"), is_read("Café, 音"), is_read("120")
+    (False, True, True)
+    """
+    letters = [c for c in text if c.isalpha()]
+    latin = sum("LATIN" in unicodedata.name(c, "") for c in letters)
+    return 2 * latin >= len(letters)
+
+
+def _without_markup(text: str) -> str:
+    """Decode HTML entities and drop tags, until none is left: "R&amp;amp;B" is "R&B"."""
+    while (plain := _TAG.sub(" ", html.unescape(text))) != text:
+        text = plain
+    return text
 
 
 def _without_controls(text: str) -> str:
@@ -70,6 +95,7 @@ def _distinct_parts(text: str) -> str:
 
 
 TIDY_RULES: Rules = {
+    "markup": _without_markup,
     "unicode": lambda text: unicodedata.normalize("NFC", text),
     "lines": lambda text: ", ".join(line.strip() for line in text.splitlines() if line.strip()),
     "control characters": _without_controls,

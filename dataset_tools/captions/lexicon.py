@@ -127,4 +127,3 @@ def _bpm(text: str) -> Iterator[Mention]:
 def _is_joined(text: str, spans: Sequence[Span]) -> bool:
     """Whether only characters that a term may hold are between the words: no comma, for example."""
     return all(_INSIDE_TERM.fullmatch(text[a[1] : b[0]]) for a, b in pairwise(spans))
-

@@ -8,7 +8,7 @@ and in the order of the text. Terms of purpose, story and structure are dropped.
 import re
 from collections.abc import Iterable, Mapping
 
-from .clean import Change
+from .clean import Change, is_read
 from .lexicon import Lexicon, Mention
 from .remove_voice import VOICE_TERMS
 
@@ -26,24 +26,43 @@ MIN_ADDED = 0.8
 FALLBACK_WORDS = 20
 """Most words kept of a caption without any known term."""
 
+UNREAD = "first words, as the script is not Latin"
+"""Rule of captions that the lexicon cannot read."""
+
 _FIGURATIVE = re.compile(
     r"""\b(?:
-      (?:suitable|suited|perfect|perfectly\sfit\w*|ideal|appropriate|great|good|fits?)\s(?:for|to|in|into)
-    | (?:can|could|would|might|may)\s(?:also\s|well\s)?
-      (?:be\s(?:used|heard|played|listened|associated|featured)|come|accompany|listen|fit|imagine)
-    | (?:one|you|people)\scan
-    | remind\w*|reminiscent
+      (?:suitable|suited|perfect|perfectly\sfit\w*|ideal|appropriate|great|good|fits?|best|works?\swell)
+        \s(?:for|to|in|into|as)
+    | (?:can|could|would|might|may)\s(?:also\s|well\s|easily\s|probably\s)?
+      (?:be\s(?:used|sampled|played|playing|listened|associated|featured|enjoyed|sung|part\sof)
+        |be\s(?:heard|found)\s(?:in|at|on|during)\s(?:an?|the)\s(?!back|distance|intro|beginn|end|mid)
+        |come|accompany|listen|fit|imagine|play\sin|go\s(?:well|with)|serve|make\sfor|work
+        |hear\s(?:it|this))
+    | (?:one|you|people)\s(?:can|could|would|might|may)(?!\s(?:\w+ly\s|also\s)?hear\s(?!it|this))
+    | remind\w*|reminiscent|resembl\w+
     | (?<!genre\s)(?:sounds|feels?|seems|sounding|something)\slike
+      (?!\s(?:it|this|that|there|they)\s(?:is|are|was|were|has|have)\b)
+      (?!\s(?:it|there)['’]s\b)
+      (?!(?:\s(?!being|is|are)[^\s,;]+){1,5}?\s(?:is|are|was|were|plays?)\b)
+      (?!\s(?:an?\s)?(?:blend|mix|mixture|combination|fusion)\sof\b)
     | makes?\s(?:you|me|one|us)
     | as\sif
     | imagin\w+
-    | like\s(?:an?|the|being|i'm|you're|someone)
-    | while\s\w+ing
+    | (?<!instruments\s)(?<!instrument\s)(?<!elements\s)(?<!effects\s)(?<!genres\s)(?<!styles\s)
+      (?<!percussion\s)(?<!things\s)(?<!percussions\s)
+      like\s(?:an?|the|being|i'm|you're|someone)
+    | while\s\w+ing\s(?!an?\b|the\b)
     )\b""",
     re.IGNORECASE | re.VERBOSE,
 )
-"""Begins a phrase about what the music is for or like, which ends at the next comma."""
+"""Begins a phrase about what the music is for or like, which ends with the clause. Not "instruments
+like a harp", nor "it sounds like a harp is played"."""
 _CLAUSE_END = re.compile(r"[,;:()]|\bbut\b")
+_MORE_OF_IT = re.compile(
+    r",\s*(?![A-Z][a-z])(?:(?:and|or|an?|the|in|at|as|during|for|to|while|like|such)\b[^,;:()]*"
+    r"|[^,;:()]*\bor\b[^,;:()]*|[^,;:()]*(?=,\s*(?:and|or)\b))"
+)
+"""A further part of such a phrase: "for a calm scene, a documentary, or a relaxing cafe"."""
 
 
 def reduce(
@@ -60,9 +79,10 @@ def reduce(
     """
     terms = _sound_terms(caption, lexicon)
     chosen = _choose_terms(_likely_terms(terms, facets or {}), facets or {})
-    reduced, rule = (
-        (", ".join(chosen), "reduced") if chosen else (_first_words(caption), "first words")
-    )
+    if chosen:
+        reduced, rule = ", ".join(chosen), "reduced"
+    else:
+        reduced, rule = _first_words(caption), "first words" if is_read(caption) else UNREAD
     return reduced, [Change(rule, caption, reduced)] if reduced != caption else []
 
 
@@ -80,8 +100,11 @@ def _sound_terms(caption: str, lexicon: Lexicon) -> list[Mention]:
 
 
 def _phrase_span(caption: str, match: re.Match[str]) -> tuple[int, int]:
-    end = _CLAUSE_END.search(caption, match.end())
-    return match.start(), end.start() if end else len(caption)
+    found = _CLAUSE_END.search(caption, match.end())
+    end = found.start() if found else len(caption)
+    while more := _MORE_OF_IT.match(caption, end):
+        end = more.end()
+    return match.start(), end
 
 
 Term = tuple[str, str]
@@ -120,10 +143,12 @@ def _choose_terms(terms: list[Term], facets: Facets) -> list[str]:
 
 
 def _with_voice(instruments: list[Term]) -> list[Term]:
-    """Keep the first instruments, and a voice in any case: regularisation clips must name it."""
-    voices = [term for term in instruments if term[1] in VOICE_TERMS][:1]
+    """Keep the first instruments, and one voice in any case: regularisation clips must name it."""
+    voices = [term for term in instruments if term[1] in VOICE_TERMS]
     others = [term for term in instruments if term not in voices]
-    return sorted(voices + others[: N_INSTRUMENTS - len(voices)], key=instruments.index)
+    voices = voices[: max(1, N_INSTRUMENTS - len(others))]
+    kept = voices + others[: N_INSTRUMENTS - len(voices)]
+    return sorted(kept, key=instruments.index)
 
 
 def _terms_to_add(facets: Facets) -> list[Term]:

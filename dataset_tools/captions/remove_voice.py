@@ -5,81 +5,45 @@ Whistling is none and stays; so do "song", "ballad" and "chorus", which instrume
 
 Denials are removed as well: CLIP hardly understands "no", so "no vocals" would suggest voices. The
 word "instrumental" stays: it is true, and distinguishes the clip from vocal regularisation clips.
+
+Sentences are not parsed. A part between commas stays prose where it still ends in a noun without
+its voice; of other parts only their terms of sound stay. What a voice does ("sings sadly") goes
+with it, up to the next sound ("over a piano").
 """
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from ..denials import denied_spans, is_denied
 from .clean import Change, apply_rules
 from .lexicon import Lexicon, Mention
+from .voice_phrase import ADJECTIVES, PRONOUN, VOICE_TERMS, Phrase, find_phrase, voice_mentions
+from .voice_words import ABSENT, AND, DETERMINERS, GOES_ON, HEADS, LINKS, QUALITIES, STRONG, VERB
 
-VOICE_TERMS = frozenset(
-    "voice,choir,spoken word,vocoder,vocal samples,beatboxing,rap,opera,singer-songwriter".split(
-        ","
-    )
-)
-"""Instruments and genres of the lexicon that are voices."""
+__all__ = ["REMAINDER", "SOUND_FACETS", "VOICE_TERMS", "voice_mentions", "without_voice"]
+
 REMAINDER = "instrumental"
 """Caption of a clip whose caption was only about the voice."""
 SOUND_FACETS = ("instrument", "genre", "mood", "tempo", "production", "culture")
 
 _PART = re.compile(r"(\s*[,;:()]\s*|\s+[-–—]\s+)")
-_WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*|&")
-_PEOPLE = frozenset("male female man men woman women boy girl guy lady".split())
-_QUALITIES = _PEOPLE | frozenset(
-    """kid kids child children young old main principal lead leading backing background foreground
-    group raspy husky gruff hoarse breathy guttural nasal whiny throaty smoky shaky quivering warbly
-    croaky pitched high low monotone harmonised harmonized catchy generic good great more language
-    accent sounding pleasant slurred typical distant occasional prominent half other worldly
-    other-worldly very quite rather slightly bit kind type lots lot of english-speaking texture
-    strained passionate rapid band well processing sampled""".split()
-)
-_DETERMINERS = frozenset(
-    "a an the some his her their its this that no not any one two both only just".split()
-)
-_LINKS = frozenset(
-    """with without featuring features feature has have having and plus by over in on top along
-    accompanied as including includes contains containing using uses performed to for under behind
-    around between supplemented joined followed quickly supported supporting backed like through
-    from lacks lacking missing is are was be can could there present it which who that then also or
-    nor but joins where when while comes into starting at alongside & introduces
-    introduced punctuated based makes make adding adds driven underneath complement accompanying
-    used doesn't""".split()
-)
-"""Words that connect a voice with the words before it; they are removed with it."""
-_KEPT_LINKS = frozenset("with featuring features has over using and by".split())
-_GOES_ON = re.compile(
-    r"(with|over|accompanied|accompanying|backed|featuring|alongside|on top of|supported|joined"
-    r"|using|along with|as well as|followed|surrounded)\b",
-    re.IGNORECASE,
-)
-_AND = re.compile(r"(?:and|or|plus|&|as well as|also|but|then)\s+", re.IGNORECASE)
-_VERB = re.compile(r"(?:is|are|has|was|can|could|makes?)\b", re.IGNORECASE)
+_SEX = re.compile(r"\b(?:fe)?males?\b[\s-]*|\b(?:his|her)\s+", re.IGNORECASE)
 _SONG = re.compile(
     r"[\s/-]+(?!(?:vocal|voice|sing|lyric|verse|part|on top)\w*)[^\W_]", re.IGNORECASE
 )
 """Follows a genre that is also a voice, if only the genre is to be removed: "rap song"."""
-_HEADS = frozenset("song songs track piece music tune version".split())
-"""Nouns that may stand before a voice but do not describe it."""
-_COMPLEMENT = re.compile(
-    r"""\s*(?:
-      (?:also\s|that\s|who\s|which\s)?(?:is\s|are\s)?  # what the voice does, until something else
-      (?:singing|sings|sung|talk(?:s|ing)|speaking|telling|expressing|echoing|repeating|saying
-        |delivering|lamenting|performing|about|contain\w*|around|harmoni\w+)\b
-      (?:(?!\b(?:and|with|over|but|while|accompanied|backed|featuring|on)\b).)*
-    | (?:not\s)?in\s(?:english|french|spanish|german|italian|portuguese|japanese)\b
-    | (?:not\s)?in\san?\s\w+\slanguage\b
-    | (?:by|from|of)\s(?:an?\s|the\s)?(?:\w+\s)?
-      (?:man|woman|girl|boy|guy|male|female|artist|duo|lady)\b
-    | (?:in|to|at|towards)\s(?:the\s)?
-      (?:background|foreground|front|back|middle|end|beginning|start)\b
-    | on\stop\b(?!\sof)
-    | (?:sound|line|part|melody|texture|performance|effect|track|sample|solo|delivery|tone|style
-        |timbre|verse|licks?|arrangement|piece)s?\b
-    | \w+ly\b )""",
-    re.IGNORECASE | re.VERBOSE,
-)  # fmt: skip
+_RELATIVE = re.compile(r"\s+(?:that|which|who|where|when|while|in which|whose)\b", re.IGNORECASE)
+_ADJECTIVE = re.compile(
+    r"\b(?:with|featuring|features|and|by|has|of|over|an?|the)\s+(?:(?:an?|the)\s+)?[\w-]+(?:\s[\w-]+)?$"
+)
+_ARTICLE = re.compile(
+    r"(?:by|with|of|over|an?|the|on top of|accompanied|backed|featuring|while)\s+", re.IGNORECASE
+)
+_ONLY_LINKS = re.compile(
+    r"(?:over|with|along|and|by|the|it|an?|to|on|of|top|accompanied|\s)+", re.I
+)
+_LIST_LINKS = ("with", "featuring", "features", "has", "using", "", "by", "over", "and")
+"""Links after which a list may go on without the voice: "song with voice and piano"."""
 
 
 def without_voice(text: str, lexicon: Lexicon) -> tuple[str, list[Change]]:
@@ -91,20 +55,16 @@ def without_voice(text: str, lexicon: Lexicon) -> tuple[str, list[Change]]:
     >>> without_voice("Folk song with a raspy male voice and banjo, no drums", load_lexicon())[0]
     'Folk song with banjo, no drums'
     """
-    if not voice_mentions(text, lexicon):
+    if not (voice_mentions(text, lexicon) or PRONOUN.search(text) or _SEX.search(text)):
         return text, []
     rules = {
-        "no voice": lambda t: _by_part(t, lambda part: _cut_all(part, lexicon, negated=True)),
-        "voice": lambda t: _by_part(t, lambda part: _cut_all(part, lexicon, negated=False)),
+        "no voice": lambda t: _without_denials(t, lexicon),
+        "voice": lambda t: _without_voices(t, lexicon),
+        "people": lambda t: _by_part(t, lambda part: _SEX.sub("", part).strip()),
         "all about the voice": lambda t: _by_part(t, lambda part: _without_rest(part, lexicon)),
         "nothing but the voice": lambda t: t or REMAINDER,
     }
     return apply_rules(text, rules)
-
-
-def voice_mentions(text: str, lexicon: Lexicon) -> list[Mention]:
-    """Mentions of a voice, also denied ones."""
-    return [mention for mention in lexicon.find(text) if mention.value in VOICE_TERMS]
 
 
 def _by_part(text: str, edit: Callable[[str], str]) -> str:
@@ -114,137 +74,222 @@ def _by_part(text: str, edit: Callable[[str], str]) -> str:
     """
     pieces = _PART.split(text)
     parts = [edit(part) for part in pieces[::2]]
-    if parts == pieces[::2]:
-        return text
-    return ", ".join(part for part in parts if part)
-
-
-def _cut_all(part: str, lexicon: Lexicon, *, negated: bool) -> str:
-    """Remove the voices of a part, one after the other."""
-    while found := [m for m in voice_mentions(part, lexicon) if m.negated == negated]:
-        part = _remove_mention(part, found[0], lexicon)
-    return part
+    return text if parts == pieces[::2] else ", ".join(part for part in parts if part)
 
 
 def _without_rest(part: str, lexicon: Lexicon) -> str:
-    """If a part still mentions a singer or a voice, keep only its terms of sound."""
-    words = {word.lower() for word in _WORD.findall(part)}
-    if not (words & _PEOPLE or voice_mentions(part, lexicon)):
-        return part
-    return _sound_terms(part, lexicon)
+    """If a part still mentions a voice, keep only its terms of sound."""
+    return _sound_terms(part, lexicon) if _first_voice(part, lexicon) else part
 
 
-def _sound_terms(text: str, lexicon: Lexicon) -> str:
+def _without_denials(text: str, lexicon: Lexicon) -> str:
+    """Remove every denial of a voice, with whatever else it denies."""
+    while found := [mention for mention in voice_mentions(text, lexicon) if mention.negated]:
+        spans = [s for s in denied_spans(text) if is_denied(found[0].start, [s])]
+        start, end = min(a for a, _ in spans), max(b for _, b in spans)
+        if absent := ABSENT.match(text, end):
+            end = absent.end()
+        before, after = _without_links(text[:start], negation=True), text[end:].strip()
+        after = AND.sub("", after, count=1) if AND.match(after) else after
+        joint = " " if before and GOES_ON.match(after) else ", "
+        text = joint.join(part for part in (before, after.lstrip(" ,.;:")) if part)
+    return text
+
+
+def _without_links(before: str, *, negation: bool = False) -> str:
+    """Cut the words off that only led to what is removed: "it has", "with a", "there is no"."""
+    lead = (
+        LINKS
+        | DETERMINERS
+        | ({"doesn't", "don't", "not", "non", "isn't", "w/o"} if negation else set())
+    )
+    while found := re.search(r"(?:^|[\s,;:(])([\w'’/]+)[\s-]*$", before):
+        word = found[1].lower().replace("’", "'")
+        if word not in lead and not (negation and (word.endswith("n't") or word in _EMPTY)):
+            break
+        before = before[: found.start(1)]
+    return before.rstrip(" ,;:(-")
+
+
+_EMPTY = frozenset(
+    "lack lacks lacking devoid absence free any sin sans minus zero nor or and".split()
+)
+
+
+def _without_voices(text: str, lexicon: Lexicon) -> str:
+    """Remove the voices of all parts, and the parts that go on about one."""
+    pieces = _PART.split(text)
+    kept: list[str] = []
+    about_voice = False
+    for part in pieces[::2]:
+        if not _first_voice(part, lexicon):
+            about_voice = about_voice and _only_describes(part, lexicon)
+            if kept and not kept[-1] and GOES_ON.match(part):  # "over a piano", without its voice
+                part = _without_article(part)
+            kept += [] if about_voice else [part]
+            continue
+        rest, about_voice, leads = _part_without(part, lexicon)
+        if leads:
+            _cut_adjectives(kept, lexicon)
+        kept.append(rest)
+    return text if kept == pieces[::2] else ", ".join(part for part in kept if part)
+
+
+def _only_describes(part: str, lexicon: Lexicon) -> bool:
+    """Whether a part may go on about the voice before it: "passionate and soft"."""
+    words = part.split()
+    named = {m.facet for m in lexicon.find(part)} & {"instrument", "genre", "structure"}
+    return (
+        bool(words)
+        and part[0].islower()
+        and not named
+        and len(words) <= 6
+        and (words[0].lower() not in DETERMINERS)
+    )
+
+
+def _part_without(part: str, lexicon: Lexicon) -> tuple[str, bool, bool]:
+    """A part without voices; whether it ended in words about one; whether it began with one."""
+    about, leads = False, False
+    for turn in range(20):
+        voice = _first_voice(part, lexicon)
+        if voice is None:
+            return part, about, leads
+        if _describes_music(part, voice, lexicon):
+            part = part[: voice.start] + part[voice.end :].lstrip(" /-")
+            continue
+        phrase = find_phrase(part, voice, lexicon)
+        leads = leads or (turn == 0 and phrase.only_adjectives)
+        part, about = _cut(part, phrase, lexicon)
+        about = about or (phrase.acts and not part)
+    return _sound_terms(part, lexicon), about, leads
+
+
+def _describes_music(part: str, voice: Mention, lexicon: Lexicon) -> bool:
+    """Whether a voice is an adjective of music, so that only it goes: "rap song", "vocal house"."""
+    if voice.facet == "genre":
+        return bool(_SONG.match(part, voice.end))
+    after = re.compile(r"[\s-]+(?=\w)").match(part, voice.end)
+    return bool(after) and any(
+        m.start == after.end() and m.facet == "genre" and m.value not in VOICE_TERMS
+        for m in lexicon.find(part)
+    )
+
+
+def _first_voice(part: str, lexicon: Lexicon) -> Mention | None:
+    if found := voice_mentions(part, lexicon):
+        return found[0]
+    pronoun = PRONOUN.search(part)
+    return Mention("instrument", "voice", *pronoun.span()) if pronoun else None
+
+
+def _cut(part: str, phrase: Phrase, lexicon: Lexicon) -> tuple[str, bool]:
+    """Remove one voice; returns the rest, and whether the rest of the part was about the voice."""
+    before = part[: phrase.start].strip()
+    rest, joint, about = _after(part[phrase.end :].strip(), lexicon)
+    before = _prose(before, lexicon) if before else ""
+    if not before:
+        return _without_article(rest), about
+    if not rest:
+        return before, about
+    if joint == "on":
+        return f"{before} {rest}", about
+    if joint == "and" and phrase.link in _LIST_LINKS and not before.endswith(","):
+        return f"{before} {phrase.link or 'and'} {rest}", about
+    return f"{before}, {rest}", about
+
+
+def _without_article(text: str) -> str:
+    while stripped := _ARTICLE.match(text):
+        text = text[stripped.end() :]
+    return text
+
+
+def _after(after: str, lexicon: Lexicon) -> tuple[str, str, bool]:
+    """What stays of the words after a voice, how it is joined, and if words about it were cut.
+
+    Joined by "and" (a list goes on), "on" (a preposition begins it), or "" (a part of its own).
+    """
+    joint = ""
+    if more := AND.match(after):
+        after, joint = after[more.end() :], "and"
+    if _ONLY_LINKS.fullmatch(after):
+        return "", "", True
+    if joint and _is_noun(after, lexicon):
+        return after, joint, False
+    if STRONG.match(after) or (GOES_ON.match(after) and _instrument_soon(after, lexicon)):
+        return after, "on", False
+    sound = next(
+        (
+            m.start()
+            for m in re.finditer(r"\b\w+", after)
+            if STRONG.match(after, m.start())
+            or (GOES_ON.match(after, m.start()) and _instrument_soon(after[m.start() :], lexicon))
+        ),
+        len(after),
+    )
+    played = _sound_terms(after[:sound], lexicon, ("instrument",))
+    rest = _without_article(after[sound:])
+    return ", ".join(part for part in (played, rest) if part), "", bool(after)
+
+
+def _is_noun(text: str, lexicon: Lexicon) -> bool:
+    """Whether a text begins as another sound with its adjectives: "and a soft drum beat"."""
+    words = re.match(r"(?:[\w'’-]+\s*){1,5}", text)
+    if VERB.match(text) or not words:
+        return False
+    nouns = [m for m in lexicon.find(text) if m.facet in ("instrument", "genre", "structure")]
+    return any(m.start < words.end() and m.value not in VOICE_TERMS for m in nouns) or any(
+        word.lower() in HEADS for word in words[0].split()
+    )
+
+
+def _instrument_soon(text: str, lexicon: Lexicon) -> bool:
+    """Whether one of the next words is an instrument or the music: "with a soft piano"."""
+    near = re.match(r"(?:[\w'’-]+\s*){1,7}", text)
+    return bool(near) and any(
+        m.facet in ("instrument", "genre") and m.value not in VOICE_TERMS and m.start < near.end()
+        for m in lexicon.find(text)
+    )
+
+
+def _prose(before: str, lexicon: Lexicon) -> str:
+    """The words before a voice, if they end in a noun without it; otherwise their terms."""
+    before = _without_links(before)
+    for text in (before, _RELATIVE.split(before)[0]):
+        words = text.split()
+        if not words:
+            return ""
+        last = len(text) - len(words[-1])
+        nouns = [m for m in lexicon.find(text) if m.facet in ("instrument", "genre", "structure")]
+        if words[-1].lower() in HEADS or any(m.start <= last < m.end for m in nouns):
+            return text
+    return _sound_terms(before, lexicon)
+
+
+def _cut_adjectives(parts: list[str], lexicon: Lexicon) -> None:
+    """Cut from the last parts the adjectives of a voice after them: "with a raspy, echoing voice".
+
+    Without a link before the adjectives, they belong to the music: "slow, sad, female voice".
+    """
+    first = len(parts) - 1
+    while (
+        first > 0 and _only_describes(parts[first], lexicon) and not _ADJECTIVE.search(parts[first])
+    ):
+        first -= 1
+    if first < 0 or not (found := _ADJECTIVE.search(parts[first])):
+        return
+    last = parts[first].split()[-1].lower()
+    adjectives = [m for m in lexicon.find(parts[first]) if m.facet in ADJECTIVES]
+    if last in QUALITIES or any(m.end == len(parts[first]) for m in adjectives):
+        parts[first:] = [_prose(parts[first][: found.start()].strip(), lexicon)]
+
+
+def _sound_terms(text: str, lexicon: Lexicon, facets: tuple[str, ...] = SOUND_FACETS) -> str:
     """List the terms of sound in a text, in its own spelling."""
     terms = [
         text[mention.start : mention.end]
         for mention in lexicon.find(text)
-        if mention.facet in SOUND_FACETS
-        and mention.value not in VOICE_TERMS
-        and not mention.negated
+        if mention.facet in facets and mention.value not in VOICE_TERMS and not mention.negated
     ]
     return ", ".join(dict.fromkeys(terms))
-
-
-@dataclass(frozen=True)
-class _Phrase:
-    """Start and end of the words that belong to a voice, and the link word before them."""
-
-    start: int
-    end: int
-    link: str
-
-
-def _remove_mention(part: str, mention: Mention, lexicon: Lexicon) -> str:
-    """Remove one voice with its adjectives, its verbs, and the words that linked it to the rest."""
-    if mention.facet == "genre" and _SONG.match(part, mention.end):
-        return part[: mention.start] + part[mention.end :].lstrip()
-    phrase = _voice_phrase(part, mention, lexicon)
-    before, after = part[: phrase.start].strip(), part[phrase.end :].strip()
-    if mention.negated and re.match(r"(?:and|or|nor)\b", after):  # "no vocals or drums"
-        after = re.sub(r"^.*?(?=\b(?:but|with|just)\b|$)", "", after)
-    if not before:
-        return _own_part(after, lexicon)
-    if joint := _AND.match(after):
-        rest = after[joint.end() :]
-        if _GOES_ON.match(rest):
-            return f"{before} {rest}"
-        link = "that" if _VERB.match(rest) else phrase.link or joint[0].strip()
-        return f"{before} {link} {rest}"
-    if not after or _GOES_ON.match(after):
-        return f"{before} {after}".strip()
-    rest = _own_part(after, lexicon)
-    return f"{before}, {rest}" if rest else before
-
-
-def _own_part(after: str, lexicon: Lexicon) -> str:
-    """Turn the words after a removed voice into a part of their own.
-
-    If they only describe what the voice did, their terms of sound are kept.
-    """
-    joined = False
-    while joint := _AND.match(after) or _GOES_ON.match(after):
-        joined, after = (
-            True,
-            re.sub(r"^(?:by|with|of|a|an|the)\s+", "", after[joint.end() :].strip()),
-        )
-    starts_with_term = any(mention.start == 0 for mention in lexicon.find(after))
-    return after if joined or starts_with_term else _sound_terms(after, lexicon)
-
-
-def _voice_phrase(part: str, mention: Mention, lexicon: Lexicon) -> _Phrase:
-    """The span of a mentioned voice with its adjectives, verbs and linking words."""
-    words = [m for m in _WORD.finditer(part) if m.start() < mention.start]
-    while words and words[-1].end() > mention.start:
-        words.pop()
-    del words[_first_adjective(words, part, lexicon) :]
-    link = ""
-    while words and words[-1][0].lower() in _DETERMINERS | _LINKS | _PEOPLE:
-        if (name := words.pop()[0].lower()) in _KEPT_LINKS:
-            link = name
-    end = mention.end
-    while more := _COMPLEMENT.match(part, end):
-        end = more.end()
-    return _Phrase(words[-1].end() if words else 0, end, link)
-
-
-def _first_adjective(words: list[re.Match[str]], part: str, lexicon: Lexicon) -> int:
-    """Index of the first word before a voice that describes it.
-
-    Words about voices, moods and the like describe it. So do up to three other words after "a",
-    "with" or the beginning of the part, unless they are musical terms: "a salient voice".
-    """
-    names = [word[0].lower() for word in words]
-    adjectives, terms = _term_words(part, lexicon)
-    is_adjective = [
-        name in _QUALITIES or name.endswith("ly") or word.start() in adjectives
-        for name, word in zip(names, words, strict=True)
-    ]
-    first = len(words)
-    while first:
-        before = first - 1
-        if is_adjective[before]:
-            first = before
-        elif names[before] in ("and", "or") and before and is_adjective[before - 1]:
-            leads = names[before - 2] if before > 1 else ""
-            if names[before - 1] not in _PEOPLE and leads not in _DETERMINERS | _KEPT_LINKS:
-                break
-            first = before
-        else:
-            break
-    for i in range(first - 1, max(-1, first - 4), -1):
-        if names[i] in _DETERMINERS | _KEPT_LINKS:
-            return i + (names[i] in _KEPT_LINKS)
-        if names[i] in _LINKS | _HEADS or words[i].start() in terms:
-            return first
-    return first if first > 3 else 0
-
-
-def _term_words(part: str, lexicon: Lexicon) -> tuple[frozenset[int], frozenset[int]]:
-    """Positions of words in terms that may describe a voice ("soft", "French"), and in others."""
-    facets = ("mood", "tempo", "production", "culture")
-    starts: dict[bool, set[int]] = {True: set(), False: set()}
-    for mention in lexicon.find(part):
-        words = _WORD.finditer(part, mention.start, mention.end)
-        starts[mention.facet in facets].update(word.start() for word in words)
-    return frozenset(starts[True]), frozenset(starts[False])

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .clean import full_prompt
+from .clean import full_prompt, is_read
 from .lexicon import FACETS, load_lexicon
 from .reduce import is_known
 from .remove_voice import VOICE_TERMS
@@ -16,7 +16,8 @@ def caption_statistics(captions: Sequence[str], anchor: str) -> dict[str, Any]:
     """Count captions, words, tokens and mentioned facets; shares are 0..1 of the captions.
 
     Tokens are of "ANCHOR, caption" with start and end. ``facets`` has the share of captions with a
-    term of each facet, ``unknown`` the share without any term that ``reduce`` knows.
+    term of each facet, ``unknown`` the share without any term that ``reduce`` knows, ``unread`` the
+    number in another script than Latin.
     """
     lexicon = load_lexicon()
     words = [len(caption.split()) for caption in captions]
@@ -33,6 +34,7 @@ def caption_statistics(captions: Sequence[str], anchor: str) -> dict[str, Any]:
             facet: _share_true(any(m.facet == facet for m in found) for found in mentions)
             for facet in FACETS
         },
+        "unread": sum(not is_read(caption) for caption in captions),
         "unknown": _share_true(not is_known(caption, lexicon) for caption in captions),
     }
 

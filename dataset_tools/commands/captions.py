@@ -122,6 +122,7 @@ def _table(facts: dict[str, dict[str, Any]]) -> Table:
     row("that mention a voice", *(side["voice"] for side in sides))
     for facet in FACETS:
         row(f"with {facet}", *(f"{side['facets'][facet]:.1%}" for side in sides))
+    row("not in Latin script, unread", *(side["unread"] for side in sides))
     row("without a known term", *(f"{side['unknown']:.1%}" for side in sides))
     return table
 

@@ -126,9 +126,10 @@ FUNCTIONS = (
         40,
     ),
 )
-"""All labelling functions but those of captions. Expectations for captions and tags were measured on Song Describer's 706
-tracks (``docs/vocals.md``); those for flags, lyrics and classifiers are guesses, which weigh less
-for the classifier and the flag. They matter most where a collection is small.
+"""All labelling functions but those of captions. Expectations for captions and tags were measured
+on Song Describer's 706 tracks (``docs/vocals.md``); those for flags, lyrics and classifiers are
+guesses, which weigh less for the classifier and the flag. They matter most where a collection is
+small.
 """
 
 

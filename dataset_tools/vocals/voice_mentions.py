@@ -46,7 +46,8 @@ _NO_VOICE = re.compile(
 """Instruments whose names hold a word for voices ("choir pad"), and listeners who may sing."""
 _MENTIONED = re.compile(rf"\b{_VOICE}\b", re.IGNORECASE)
 _INSTRUMENTAL = re.compile(
-    r"\b(?:karaoke|(?:voice|vocal|lyric)less|vocals?\s+free(?!\s+(?:of|from))|instrumental(?!ist)\w*(?![ -](?:intro|outro|break|interlude|section|part|passage"
+    r"\b(?:karaoke|(?:voice|vocal|lyric)less|vocals?\s+free(?!\s+(?:of|from))"
+    r"|instrumental(?!ist)\w*(?![ -](?:intro|outro|break|interlude|section|part|passage"
     r"|bridge|solo|middle|ending)))\b",
     re.IGNORECASE,
 )

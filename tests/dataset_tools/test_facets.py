@@ -23,15 +23,15 @@ def test_agreement_is_surer_than_a_lone_mention(lexicon):
 
 
 def test_what_several_captions_omit_is_doubted(lexicon):
-    some = [Evidence(("a piano", "piano and drums", "slow piano")) for _ in range(30)]
-    lone = Evidence(("a flute", "piano and drums", "slow piano", "drums, piano"))
+    some = [VoiceEvidence(("a piano", "piano and drums", "slow piano")) for _ in range(30)]
+    lone = VoiceEvidence(("a flute", "piano and drums", "slow piano", "drums, piano"))
     found = facet_probabilities([*some, lone], lexicon)[-1]["instrument"]
     assert found["flute"] < 0.5 < 0.8 < found["drums"] < found["piano"]
 
 
 def test_the_order_of_captions_changes_nothing(lexicon):
     captions = ("a flute", "no flute, drums", "slow drums")
-    forth, back = (facet_probabilities([Evidence(c)], lexicon) for c in (captions, captions[::-1]))
+    forth, back = (facet_probabilities([VoiceEvidence(c)], lexicon) for c in (captions, captions[::-1]))
     assert forth[0]["instrument"] == pytest.approx(back[0]["instrument"])
 
 

@@ -95,7 +95,7 @@ def test_cleaning_is_one_line_free_of_the_separator_and_settles(raw):
     assert bool(changes) == (caption != raw)
 
 
-@given(st.text(alphabet="aA.!; \n\t,|\u00ad\u0301e"))
+@given(st.text(alphabet="aA.!; \n\t,|\u00ad\u0301e<>/&ltmp"))
 def test_changes_lead_from_the_raw_caption_to_the_clean_one(raw):
     caption, changes = clean(raw)
     texts = [raw, *(change.after for change in changes)]
@@ -112,6 +112,24 @@ def test_changes_lead_from_the_raw_caption_to_the_clean_one(raw):
 )
 def test_sentences_become_comma_parts_and_abbreviations_stay(raw, caption):
     assert clean(raw)[0] == caption
+
+
+@pytest.mark.parametrize(
+    ("raw", "caption"),
+    [
+        ("R&amp;B, drum &amp;amp; bass", "R&B, drum & bass"),
+        ("<p>Slow <b>piano</b></p>", "Slow piano"),
+        ("it&#39;s calm<br/>and soft", "it's calm and soft"),
+        ("quiet < loud > quiet", "quiet < loud > quiet"),
+    ],
+)
+def test_entities_are_decoded_and_tags_stripped(raw, caption):
+    assert clean(raw)[0] == caption
+
+
+def test_a_missing_caption_is_an_input_error():
+    with pytest.raises(InputError, match="caption is None"):
+        clean(None)
 
 
 def test_an_empty_anchor_or_caption_leaves_no_comma_behind():

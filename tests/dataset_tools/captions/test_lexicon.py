@@ -1,5 +1,7 @@
 """Musical terms in text, and the removal of voices from captions."""
 
+from itertools import combinations
+
 import pytest
 
 from dataset_tools.captions.lexicon import FACETS, Lexicon, load_lexicon
@@ -7,6 +9,8 @@ from dataset_tools.captions.remove_voice import VOICE_TERMS, voice_mentions, wit
 from dmm.errors import InputError
 
 LEXICON = load_lexicon()
+IDIOMS = ("drum and bass", "synth-pop", "synthwave", "deep", "synthetic", "rhythmic", "breakdown")
+"""Terms whose words name an instrument that is none here, such as "bass-heavy"."""
 
 
 def values(text, *, negated=False):
@@ -40,6 +44,41 @@ def test_terms_are_found_whatever_their_case_number_and_hyphens(text, value):
 def test_a_comma_ends_a_term_and_parts_of_words_are_none():
     assert values("electric, guitar") == ["guitar"]
     assert values("scores of rocket scientists, harpoons") == ["cinematic"]
+
+
+@pytest.mark.parametrize(
+    ("text", "terms"),
+    [
+        ("a romantic piano with guitar licks", ["piano", "guitar"]),
+        ("one drum", ["drums"]),
+        ("like a jungle or forest", []),
+        ("driving a soft top car", []),
+        ("driving rock", ["driving", "rock"]),
+        ("solemn", ["serious"]),
+        ("eastern european dance", ["eastern european", "danceable"]),
+        ("minimal lyrics", []),
+        ("minimal techno, minimal drums", ["techno", "sparse", "drums"]),
+        ("world fusion, a fusion of rock", ["world music", "rock"]),
+        ("organic sounds", []),
+        ("live the present moment", []),
+        ("young folks", []),
+        ("a song in French", []),
+        ("in French style", ["french"]),
+    ],
+)
+def test_a_word_counts_in_its_musical_sense_only(text, terms):
+    heard = ("instrument", "genre", "mood", "tempo", "production", "culture")
+    found = [m for m in LEXICON.find(text) if m.facet in heard and m.value not in VOICE_TERMS]
+    assert [m.value for m in found] == terms
+
+
+def test_no_term_of_another_facet_swallows_an_instrument():
+    named = {"guitar", "piano", "drums", "bass", "strings", "percussion", "synthesizer", "violin"}
+    for words, (facet, value) in LEXICON._terms.items():
+        if facet not in ("instrument", "function", "abstract") and value not in IDIOMS:
+            runs = combinations(range(len(words) + 1), 2)
+            inner = {LEXICON._terms.get(words[a:b], ("", ""))[1] for a, b in runs}
+            assert not inner & named or words[-1] == "basses" or words[0] == "alberti", words
 
 
 def test_positions_are_those_of_the_words():
@@ -96,6 +135,17 @@ def test_a_word_given_to_two_terms_and_an_unknown_facet_are_refused(tmp_path):
         ("an old rap song with a choir", "an old song"),
         ("slow instrumental with a tenor saxophone", "slow instrumental with a tenor saxophone"),
         ("a man and a woman singing", "instrumental"),
+        ("a male hip-hop track", "a hip-hop track"),
+        ("female led rock with an alto", "rock"),
+        ("German-language rock", "rock"),
+        ("Portuguese-spoken ska", "Portuguese-ska"),
+        ("he plays his guitar, she sings in a high register", "guitar"),
+        ("a pop track from a singer with a raspy, echoing voice over piano", "a pop track, piano"),
+        ("The male vocal is emotional, passionate and soft, over a piano", "piano"),
+        ("The singer sings with emotion and sorrow, Sad harp", "Sad harp"),
+        ("rock in which all mix with the voice and make themselves heard", "rock"),
+        ("vocals with reverb and a big piano", "reverb and a big piano"),
+        ("techno, without singing, lyrics or drums, calm", "techno, calm"),
     ],
 )
 def test_voices_go_and_the_rest_still_reads(caption, rest):

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from dataset_tools.captions.lexicon import FACETS, load_lexicon
 from dataset_tools.captions.pipeline import clean_and_reduce, prepare_caption
-from dataset_tools.captions.reduce import reduce
+from dataset_tools.captions.reduce import UNREAD, reduce
+from dataset_tools.captions.statistics import caption_statistics
 from dataset_tools.captions.tokens import MAX_TOKENS, count_tokens, fit_to_token_limit
 
 LEXICON = load_lexicon()
@@ -28,6 +29,12 @@ def reduced(caption, facets=None):
         ("happy sad calm slow jazz", "happy, slow, jazz"),
         ("drums, no piano, not sad, 96 bpm", "drums, 96 bpm"),
         ("It reminds me of jazz", "jazz"),
+        ("instruments like an electric guitar and a cello", "electric guitar, cello"),
+        ("it sounds like a harp is being played", "harp"),
+        ("it seems like there is a calm piano", "piano, calm"),
+        ("harp, it feels like a sad jazz club", "harp"),
+        ("rock, it would fit a calm scene, a documentary, or a relaxing cafe", "rock"),
+        ("perfect for dancing, piano and strings", "piano, strings"),
         ("guitar and bass guitar", "guitar, bass guitar"),
     ],
 )
@@ -41,6 +48,12 @@ def test_without_a_known_term_the_first_words_stay():
     )
     assert len(reduced("many words " * 30).split()) == 20
     assert reduced("one two, " + "many words " * 30) == "one two"
+
+
+def test_a_caption_in_another_script_is_named_as_unread():
+    caption, changes = reduce("медленная музыка " * 20, LEXICON)
+    assert caption.startswith("медленная") and changes[0].rule == UNREAD
+    assert caption_statistics(["грустно", "sad"], "")["unread"] == 1
 
 
 def test_a_doubted_term_goes_unless_it_is_all_there_is():
@@ -63,6 +76,8 @@ def test_order_of_evidence_does_not_matter():
 
 def test_a_voice_is_kept_before_other_instruments():
     assert reduced("piano, drums and bass with a singer") == "piano, voice"
+    assert reduced("a choir and a singer with harp and drums") == "choir, harp"
+    assert reduced("a choir and a singer") == "choir, voice"
 
 
 @given(st.lists(WORDS, max_size=25).map(" ".join))
