@@ -127,8 +127,8 @@ def _sources(
     tags = [tag.rpartition("---")[2].replace("_", " ") for tag in evidence.tags]
     tags = [_with_spaces(tag, lexicon) for tag in tags]
     return (
-        *(_mentions(evidence.captions[n : n + 1], lexicon) for n in range(captions)),
-        _mentions(tags, lexicon),
+        *(_votes_of_texts(evidence.captions[n : n + 1], lexicon) for n in range(captions)),
+        _votes_of_texts(tags, lexicon),
         {(facet, value): vote for facet, votes in sound.items() for value, vote in votes.items()},
     )
 

@@ -31,7 +31,9 @@ def test_what_several_captions_omit_is_doubted(lexicon):
 
 def test_the_order_of_captions_changes_nothing(lexicon):
     captions = ("a flute", "no flute, drums", "slow drums")
-    forth, back = (facet_probabilities([VoiceEvidence(c)], lexicon) for c in (captions, captions[::-1]))
+    forth, back = (
+        facet_probabilities([VoiceEvidence(c)], lexicon) for c in (captions, captions[::-1])
+    )
     assert forth[0]["instrument"] == pytest.approx(back[0]["instrument"])
 
 

@@ -24,6 +24,14 @@ OPTIONS = BuildOptions(
 )
 
 
+ESTIMATES = ("facets", "vocal_probability", "vocal_evidence")
+"""Columns that today's label model estimates anew from the same captions."""
+
+
+def without_estimates(rows):
+    return [{name: row[name] for name in row if name not in ESTIMATES} for row in rows]
+
+
 @pytest.fixture
 def older(tmp_path):
     """The unpacked dataset; its music is beside it."""
@@ -51,6 +59,7 @@ def test_an_older_build_continues_without_cutting_again(older, tree, monkeypatch
     monkeypatch.setattr(f"{built}.copies.write_track_copies", lambda job: pytest.fail(str(job)))
     build_dataset(older, OPTIONS, input=older.parent / "music", jobs=1)
     after = tree(older)
-    assert read_dataset(older).rows == rows and after.keys() == files.keys()
+    assert without_estimates(read_dataset(older).rows) == without_estimates(rows)
+    assert after.keys() == files.keys()
     changed = {name for name in files if after[name] != files[name]}
     assert changed <= {"manifest.parquet", "dataset.json"}  # may name other versions of libraries

@@ -76,7 +76,8 @@ def test_the_order_of_captions_does_not_decide():
     captions = ("calm instrumental", "a female singer", "sung by a woman", "a soft voice")
     crowd = [SILENT] * 20 + [VoiceEvidence(("a singer",))] * 10
     first, last = (
-        judge_tracks([VoiceEvidence(c), *crowd]).probabilities[0] for c in (captions, captions[::-1])
+        judge_tracks([VoiceEvidence(c), *crowd]).probabilities[0]
+        for c in (captions, captions[::-1])
     )
     assert first == pytest.approx(last) and first > 0.8
 
