@@ -72,7 +72,7 @@ def _commands(command: Any) -> Iterator[Any]:
 def _yes() -> Any:
     """The option ``--yes``, taken from a command of its own."""
 
-    def remember(context: typer.Context, value: bool) -> bool:
+    def remember(context: Any, value: bool) -> bool:
         context.meta[YES] = value
         return value
 
@@ -109,7 +109,7 @@ def _checked(callback: Callable[..., Any] | None) -> Callable[..., Any]:
     return check
 
 
-def _check_number(context: Any, parameter: Any, value: float) -> None:
+def _check_number(context: Any, parameter: Any, value: int | float) -> None:
     name = parameter.name or ""
     low, high = BOUNDS.get(name, (-MOST, MOST))
     if not (math.isfinite(value) and low <= value <= high):

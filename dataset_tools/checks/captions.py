@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from dmm.errors import InputError
-from dmm.files import read_jsonl, read_text
+from dmm.files import read_bytes, read_jsonl, read_text
 
 from ..captions.clean import SEPARATOR, full_prompt
 from ..dataset import Dataset, Row
@@ -38,7 +38,8 @@ def _wrong_file(path: Path, caption: str) -> str | None:
         return str(error).removeprefix(f"{path}: ").split("; ")[0]
     if len(text.splitlines()) > 1:
         return "more than one line: sd-scripts reads the first only"
-    return None if text.strip("\n") == caption else "not the manifest's caption"
+    same = read_bytes(path).strip(b"\n") == caption.encode()  # sd-scripts keeps a byte order mark
+    return None if same else "not the manifest's caption"
 
 
 def _wrong_words(caption: str, anchor: str) -> Iterator[str]:

@@ -5,12 +5,12 @@ from typing import Annotated, Any
 
 import typer
 
+from ..cli import add_command
 from .options import MACHINE, DeviceOption, OffloadOption
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode=None,
     help="Small, fast students of a model: its UNet, its steps, its text encoders, its decoder.",
 )
 
@@ -33,7 +33,6 @@ Check = Annotated[
 ]
 
 
-@app.command()
 def unet(
     teacher: Teacher,
     student: PresetName,
@@ -62,7 +61,6 @@ def unet(
     print(distil_unet(teacher, _loras(lora), preset, sources, out))
 
 
-@app.command()
 def steps(
     model: Annotated[Path, typer.Option(help="Checkpoint to distil to fewer steps.")],
     out: Out,
@@ -97,7 +95,6 @@ def steps(
     print(distil_steps(model, _loras(lora), found, sources, out))
 
 
-@app.command("text-encoder")
 def text_encoder(
     teacher: Teacher,
     out: Out,
@@ -133,7 +130,6 @@ def text_encoder(
     print(distil_text_encoder(teacher, _loras(lora), which, found, sources, out))
 
 
-@app.command()
 def decoder(
     teacher: Teacher,
     dataset: Annotated[Path, typer.Option(help="DATASET folder with training images.")],
@@ -159,7 +155,6 @@ def decoder(
     print(distil_decoder(teacher, (), found, sources, out))
 
 
-@app.command("all")
 def everything(
     preset: Annotated[str, typer.Argument(help="Preset of presets/distill, or a TOML file.")],
     teacher: Teacher,
@@ -195,6 +190,16 @@ def everything(
 
 
 MACHINE = ("dataset", "prompts", "seed", "device", "precision", "accumulate", "offload")
+
+
+for command, name in (
+    (unet, "unet"),
+    (steps, "steps"),
+    (text_encoder, "text-encoder"),
+    (decoder, "decoder"),
+    (everything, "all"),
+):
+    add_command(app, command, name)
 
 
 def _machine(given: dict[str, Any]) -> dict[str, Any]:

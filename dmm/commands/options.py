@@ -38,7 +38,8 @@ SamplerOption = Annotated[
     ),
 ]
 NegativePromptOption = Annotated[
-    str | None, typer.Option(help="Text to steer away from.", show_default="none")
+    str | None,
+    typer.Option(help="Text to steer away from.", show_default="none", rich_help_panel=PROMPTS),
 ]
 AnchorOption = Annotated[
     str | None,

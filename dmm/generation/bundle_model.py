@@ -54,8 +54,7 @@ class BundleModel:
         """Precision of the UNet."""
         return self.description.parts["unet"].precision
 
-    @property
-    def identity(self) -> dict[str, Any]:
+    def identify(self) -> dict[str, Any]:
         """The model's part of a clip's JSON file."""
         return {"bundle_sha256": sha256_of(self.path / FILE), "precision": self.precision}
 

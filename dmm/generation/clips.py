@@ -51,7 +51,7 @@ class ClipMaker:
             **request.as_json(),
             **asdict(self.settings.sampling),
             "anchor": self.settings.anchor,
-            **self.model.identity,
+            **self.model.identify(),
             **self.settings.as_json(),
             **({"rank": self.ranking.as_json() | {"of": candidates}} if self.ranking else {}),
         }

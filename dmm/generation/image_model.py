@@ -37,8 +37,7 @@ class ImageModel(Protocol):
         """What the UNet computes in."""
         ...
 
-    @property
-    def identity(self) -> dict[str, Any]:
+    def identify(self) -> dict[str, Any]:
         """The model's part of a clip's JSON file."""
         ...
 

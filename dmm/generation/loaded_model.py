@@ -53,8 +53,7 @@ class LoadedModel:
     def __reduce__(self) -> tuple[Any, ...]:
         return LoadedModel, (self.path, self.loras, self.device, self.precision, self.offload)
 
-    @property
-    def identity(self) -> dict[str, Any]:
+    def identify(self) -> dict[str, Any]:
         """The model's part of a clip's JSON file."""
         loras = [{"sha256": sha256_of(lora.path), "weight": lora.weight} for lora in self.loras]
         return {

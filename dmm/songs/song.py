@@ -95,7 +95,7 @@ def song(
             **layout.as_json(),
             **asdict(sampling),
             "anchor": settings.anchor,
-            **model.identity,
+            **model.identify(),
             **({"drawn_in": "fp32"} if overflowed else {}),
         }
         made = _song(image, settings, layout, facts)

@@ -135,14 +135,16 @@ def test_ctrl_c_at_the_start_is_quiet(after_s):
     assert "dmm/" not in shown  # before the first line of ours Python itself may complain
 
 
-OURS = [name for name, (target, _) in COMMANDS.items() if target.startswith("dmm.")]
+OURS = [[name] for name, (target, _) in COMMANDS.items() if target.startswith("dmm.")]
+OURS.remove(["distill"])
+OURS += [["distill", part] for part in ("unet", "steps", "text-encoder", "decoder", "all")]
 
 
-@pytest.mark.parametrize("name", OURS)
-def test_help_ends_in_an_example_of_the_command(name, capsys):
-    run([name, "--help"])
+@pytest.mark.parametrize("words", OURS, ids=" ".join)
+def test_help_ends_in_an_example_of_the_command(words, capsys):
+    run([*words, "--help"])
     *_, last = re.split(r"\n\s*\n", capsys.readouterr().out.strip())
-    assert last.strip().startswith(f"Example: dmm {name}")
+    assert last.strip().startswith(f"Example: dmm {' '.join(words)}")
 
 
 def test_generate_shows_ten_options_first(capsys):

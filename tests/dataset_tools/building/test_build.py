@@ -400,7 +400,7 @@ def test_sung_tracks_become_regularisation_that_says_so(music, build):
     sung = [r for r in rows(dataset) if r["split"] == "reg"]
     assert {r["title"] or r["track"][:4] for r in sung} and len(sung) == 2
     assert all("vocal" in r["caption"] or "choir" in r["caption"] for r in sung)
-    assert all(r["vocal_probability"] > 0.8 for r in sung)
+    assert all(r["vocal_probability"] > 0.7 for r in sung)
     learnt = json.loads((dataset / "dataset.json").read_text())["evidence_of_voices"]
     assert learnt["caption"]["coverage"] == 0.2
 

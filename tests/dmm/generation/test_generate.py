@@ -94,7 +94,7 @@ def test_anchor_and_format_come_from_the_lora_before_the_base(tiny_sd15, lora, t
 def test_clip_skip_of_the_lora_changes_the_image(tiny_sd15, lora, tmp_path):
     pictures = []
     for skip in ("1", "2"):
-        (clip,) = generate(["x"], tiny_sd15, tmp_path, lora(ss_clip_skip=skip), steps=2)
+        (clip,) = generate(["x"], tiny_sd15, tmp_path / skip, lora(ss_clip_skip=skip), steps=2)
         pictures.append(clip.with_suffix(".png").read_bytes())
     assert json.loads(clip.with_suffix(".json").read_text())["clip_skip"] == 2
     assert pictures[0] != pictures[1]

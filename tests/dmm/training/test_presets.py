@@ -96,7 +96,7 @@ def test_launcher_settings_stay_out_of_the_engines():
         ({"a": "[hubr]\nstart = 1"}, "'hubr_start'.*did you mean 'huber_start'"),
         ({"a": "[huber]\nstart = 1\nseed = 1"}, "seed stands under .huber.*above the first table"),
         ({"a": "huber_start = 1\n[huber]\nstart = 1"}, "huber_start is stated twice"),
-        ({"a": "seed = "}, "a.toml: not valid TOML"),
+        ({"a": "seed = "}, "a.toml: damaged, not valid TOML"),
         ({"a": 'seed = "many"'}, "seed = 'many': a whole number is needed"),
         ({"a": "train_batch_size = 2.5"}, "train_batch_size = 2.5: a whole number is needed"),
         ({"a": "seed = true"}, "seed = true: a whole number is needed"),
