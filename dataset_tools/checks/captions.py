@@ -32,6 +32,8 @@ def check_caption(dataset: Dataset, row: Row) -> Iterator[Finding]:
 
 def _wrong_file(path: Path, caption: str) -> str | None:
     """The fault of a caption file, if it has one."""
+    if not path.exists():
+        return "missing"
     try:
         text = read_text(path)
     except InputError as error:

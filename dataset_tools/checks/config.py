@@ -33,6 +33,9 @@ FORBIDDEN = {
 
 def check_config(dataset: Dataset) -> Iterator[Finding]:
     """Find settings that sd-scripts would refuse, and those that would spoil the training."""
+    if not (dataset.folder / FILE).exists():
+        yield Finding("config", FILE, "missing", REMEDY)
+        return
     try:
         subsets = _subsets(read_toml(dataset.folder / FILE))
     except InputError as error:

@@ -75,7 +75,7 @@ class ClipJobs:
             variations=body.clip,
             count=body.count,
             variation_strength=body.strength,
-            format=facts["format"],
+            format=facts.get("format"),
             stereo=facts.get("stereo"),
             batch_size=1 if model.device == "cpu" else 4,
         )
@@ -87,11 +87,14 @@ class ClipJobs:
         """Model and LoRAs by their hashes in a clip's JSON; InputError if one is not offered."""
         models = [model.path for model in self.library.models.values()]
         loras = [lora.path for lora in self.library.loras.values()]
-        used = tuple(
-            Lora(_by_hash(loras, lora["sha256"], "LoRA"), lora["weight"])
-            for lora in facts.get("loras", ())
-        )
-        return _by_hash(models, facts["model_sha256"], "model"), used
+        try:
+            used = tuple(
+                Lora(_by_hash(loras, lora["sha256"], "LoRA"), float(lora["weight"]))
+                for lora in facts.get("loras", ())
+            )
+            return _by_hash(models, facts["model_sha256"], "model"), used
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"its JSON does not say what made it ({error!r})") from error
 
     def _open(self, body: ClipsBody) -> LoadedModel:
         """The requested model; the loaded one if it is the same. InputError if not offered."""

@@ -13,6 +13,10 @@ OPTIONS = (
     "--overlap --json --model --dataset --base -- nan inf -1 1e999 0 x.flac . .. /dev/null "
     "/proc/self/mem { piano nano = a=b none.safetensors"
 )
+ROUTES = [
+    f"/api/{name}"
+    for name in "clips variations favourite delete restore timeline songs cancel".split()
+]
 WORDS = st.sampled_from([*OPTIONS.split(), "a" * 300, "\x1b[2J", "\0", ""]) | st.text(max_size=6)
 COMMANDS = (
     ["encode"], ["decode"], ["stitch"], ["data", "build"], ["data", "check"], ["data", "show"],
@@ -45,7 +49,7 @@ def page(tmp_path):
     return client
 
 
-@pytest.mark.parametrize("route", ["/api/clips", "/api/timeline", "/api/songs", "/api/cancel"])
+@pytest.mark.parametrize("route", ROUTES)
 def test_any_request_is_answered(page, route, count, try_inputs, hostile):
     fields = st.sampled_from(
         [
@@ -54,6 +58,9 @@ def test_any_request_is_answered(page, route, count, try_inputs, hostile):
             "seed",
             "model",
             "clips",
+            "clip",
+            "strength",
+            "is_favourite",
             "overlap_s",
             "name",
             "type",
