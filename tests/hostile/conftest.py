@@ -22,7 +22,7 @@ CPU_S, WALL_S, MEMORY_MB = 20, 300, 1500
 TRIED: dict[str, Counter] = {}
 
 
-FEW = [20, pytest.param(120, marks=pytest.mark.slow)]
+FEW = [20, pytest.param(70, marks=pytest.mark.slow)]
 """Inputs of a family in the default run, and with ``-m slow``."""
 NUMBERS = (
     st.floats()
