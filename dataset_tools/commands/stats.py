@@ -6,6 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
+ORIGINS = {"rule": "file name", "truth": "known truth"}
+"""Origins of captions that their name in the manifest does not explain."""
+
 
 def stats(
     dataset: Annotated[Path, typer.Argument(help="Dataset folder.")],
@@ -83,7 +86,8 @@ def _count_table(facts: dict[str, Any]) -> Any:
     groups = {name: facts["facets"][name] for name in facts["facets"]}
     groups |= {"caption words": facts["words"]}
     groups |= {"licence": facts["licences"], "source": facts["sources"]}
-    groups |= {"caption from": facts["caption_origins"], "refused": facts["rejected"]}
+    origins = {ORIGINS.get(name, name): n for name, n in facts["caption_origins"].items()}
+    groups |= {"caption from": origins, "refused": facts["rejected"]}
     for name, values in groups.items():
         most = [f"{escape(value)} {n}" for value, n in list(values.items())[:8]]
         more = [f"and {len(values) - 8} more"] if len(values) > 8 else []
