@@ -18,8 +18,8 @@ from .records import ClipFacts, Record
 
 VOICE_WORD = "vocals"
 """Added to captions of vocal regularisation clips that mention no voice, if words elsewhere do."""
-STATED = ("own_caption_voice", "other_caption_voice", "tag_voice", "lyrics", "instrumental_flag")
-"""Labelling functions whose vote for a voice is a person's statement, not a guess from sound."""
+GUESSES = ("heard", "tag_sung_genre")
+"""Labelling functions whose vote for a voice is a guess, not a person's statement."""
 
 
 def track_rows(
@@ -48,7 +48,9 @@ def _states_voice(track: Track, placement: Placement) -> bool:
     The classifier alone may be wrong, and a wrong word in a caption would be learnt.
     """
     votes = placement.votes.get(track.id, {})
-    return track.truth is not None or any(votes.get(name, 0) > 0 for name in STATED)
+    return track.truth is not None or any(
+        vote > 0 for name, vote in votes.items() if name not in GUESSES
+    )
 
 
 def _caption_fields(

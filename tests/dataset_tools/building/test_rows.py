@@ -20,7 +20,7 @@ def test_a_voice_that_only_the_classifier_heard_is_not_written_into_a_caption(vo
     assert caption_of(votes) == "electronic"
 
 
-@pytest.mark.parametrize("name", ["own_caption_voice", "tag_voice", "lyrics", "instrumental_flag"])
+@pytest.mark.parametrize("name", ["caption_2", "tag_voice", "lyrics", "instrumental_flag"])
 def test_a_stated_voice_is_named(name):
     assert caption_of({name: 1, "heard": -1}) == "electronic, vocals"
 
