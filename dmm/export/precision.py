@@ -7,12 +7,14 @@ from pathlib import Path
 
 from ..bundles.schema import Precision
 from .comparing import relative_error
-from .doctor import Finding, diagnose
+from .doctor import Finding, Plan, diagnose
+from .emulation import emulate_half
 from .graph import Graph
 from .half import to_half
 from .probing import probing
 from .quantize import quantize
 from .reference import Call, Clip, Ids
+from .rounding import reduce_rounding
 from .running import RunGraph, running
 
 BITS = {"int8": 8, "int4": 4}
@@ -71,7 +73,13 @@ def convert(
             if name == "vae_decoder":  # its call is a strip; whole images have larger extremes
                 for clip in clips:
                     probe({"latents": clip.latents})
-        plan = diagnose(graph, probe.activities())
+        measured = probe.activities()
+
+        def half_error(plan: Plan) -> float:
+            with running(emulate_half(plan.half()), near) as run:
+                return _largest_error(run, _spread(clips[0].calls(name, ids)))
+
+        plan = reduce_rounding(diagnose(graph, measured), measured, half_error)
         return Converted(plan.half(), plan.findings, error)
     if precision == "fp32":
         return Converted(graph)
@@ -80,6 +88,12 @@ def convert(
     if precision == "fp16":
         return Converted(to_half(graph), (), error)
     return Converted(quantize(graph, BITS[precision]), (), error)
+
+
+def _spread(calls: Iterable[Call]) -> list[Call]:
+    """The first, the middle and the last call."""
+    found = list(calls)
+    return [found[place] for place in sorted({0, len(found) // 2, len(found) - 1})]
 
 
 def _largest_error(

@@ -9,7 +9,7 @@ and of the values that a kernel holds in the node's own precision while it compu
 - a norm: the squares whose mean is its variance.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,9 +43,12 @@ def probing(graph: Graph, near: Path) -> Iterator["Probe"]:
     """Open a graph that measures while it runs; temporary files go into the folder ``near``."""
     import onnxruntime
 
-    unchanged = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    settings = {
+        "graph_optimization_level": onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
+        "execution_order": onnxruntime.ExecutionOrder.PRIORITY_BASED,  # as the nodes are listed
+    }
     nodes = [(node.name, node.op_type) for node in _measured(graph)]
-    with running(probed(graph), near, graph_optimization_level=unchanged) as run:
+    with running(probed(graph), near, **settings) as run:
         yield Probe(nodes, run)
 
 
@@ -76,14 +79,15 @@ def probed(graph: Graph) -> Graph:
     """The graph with the output ``activity``: two numbers for each float node, in order."""
     found = Graph(type(graph.model)(), graph.weights)
     found.model.CopyFrom(graph.model)
-    builder = _Builder(graph)
-    pairs = [
-        (builder.largest(list(node.output)), builder.largest(builder.inside(node)))
-        for node in _measured(graph)
-    ]
+    builder, measured = _Builder(graph), {node.name for node in _measured(graph)}
+    names: list[str] = []
+    for node in graph.nodes:  # each is measured at once, so that its values can be freed
+        builder.nodes.append(node)
+        if node.name in measured:
+            names += [builder.largest(node.output), builder.largest(builder.inside(node))]
     own = found.model.graph
+    del own.node[:]
     own.node.extend(builder.nodes)
-    names = [name for pair in pairs for name in pair]
     own.node.append(helper.make_node("Concat", names, [ACTIVITY], ACTIVITY, axis=0))
     own.initializer.extend(builder.constants)
     own.output.append(helper.make_tensor_value_info(ACTIVITY, TensorProto.FLOAT, [len(names)]))
@@ -113,7 +117,7 @@ class _Builder:
         self.nodes.append(node)
         return name
 
-    def largest(self, names: list[str]) -> str:
+    def largest(self, names: Iterable[str]) -> str:
         """The largest absolute value in any of these, (1,); 0 of none."""
         found = [
             self.add("Reshape", self.add("ReduceMax", self.add("Abs", name), keepdims=0), self._one)
@@ -123,14 +127,14 @@ class _Builder:
             return self._none
         return found[0] if len(found) == 1 else self.add("Max", *found)
 
-    def inside(self, node: NodeProto) -> list[str]:
+    def inside(self, node: NodeProto) -> Iterable[str]:
         """Names of values that the node's kernel holds before its output is ready."""
         measure = {
             "MatMul": self._product, "Gemm": self._product, "Conv": self._product,
             "MultiHeadAttention": self._attention,
             "LayerNormalization": self._squares, "InstanceNormalization": self._squares,
         }.get(node.op_type)  # fmt: skip
-        return list(measure(node)) if measure else []
+        return measure(node) if measure else ()
 
     def _product(self, node: NodeProto) -> Iterator[str]:
         """Sums over the first part, the first two, and so on."""

@@ -13,6 +13,7 @@ from dmm.export.graph import Graph, trace
 from dmm.export.half import LARGEST, to_half
 from dmm.export.parts import Part
 from dmm.export.probing import probing
+from dmm.export.rounding import LIMIT, reduce_rounding
 from dmm.export.scaling import find_streams, scale_streams
 from dmm.export.writing import write_graph
 
@@ -29,6 +30,21 @@ class Block(nn.Module):
 
     def forward(self, x):
         x = self.first(x)
+        for norm, conv in zip(self.norms, self.convs, strict=False):
+            x = x + conv(nn.functional.silu(norm(x)))
+        return self.last(nn.functional.silu(self.norms[2](x)))
+
+
+class LargeStream(Block):
+    """The same with a large constant in each channel, which every norm removes."""
+
+    def __init__(self):
+        super().__init__()
+        self.norms = nn.ModuleList(nn.GroupNorm(32, 32) for _ in range(3))
+        self.constant = nn.Parameter(torch.full((1, 32, 1, 1), 2000.0))
+
+    def forward(self, x):
+        x = self.first(x) + self.constant
         for norm, conv in zip(self.norms, self.convs, strict=False):
             x = x + conv(nn.functional.silu(norm(x)))
         return self.last(nn.functional.silu(self.norms[2](x)))
@@ -129,6 +145,22 @@ def test_a_decomposed_norm_overflows_inside_and_stays_in_fp32(rng, tmp_path, run
     assert error(run(emulate_half(plan.half()), x), expected) < 5e-3
     squares = next(finding for finding in plan.findings if finding.operator == "Mul")
     assert squares.output > LARGEST and squares.remedy == "fp32"
+
+
+def test_sums_that_round_too_much_stay_in_fp32(rng, tmp_path, run):
+    graph = trace(part(LargeStream, 4, 8, 8))
+    x = rng.normal(size=(2, 4, 8, 8)).astype(np.float32)
+    with probing(graph, tmp_path) as probe:
+        expected = probe({"x": x})[0]
+
+    def half_error(plan):
+        return error(run(emulate_half(plan.half()), x), expected)
+
+    plan = diagnose(graph, probe.activities())
+    better = reduce_rounding(plan, probe.activities(), half_error)
+    assert half_error(plan) > 0.1 and half_error(better) < LIMIT
+    added = {node.op_type for node in graph.nodes if node.name in better.keep - plan.keep}
+    assert added == {"Add"} and "rounding" in str(better.findings)
 
 
 def test_partial_sums_are_seen_where_the_sum_itself_is_small(tmp_path):
