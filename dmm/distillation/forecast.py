@@ -281,6 +281,13 @@ def _speed(preset: Preset, compute: Compute) -> float:
 
 def _room(compute: Compute) -> int:
     card = installed_gpu_bytes() if compute.torch_device.type == "cuda" else None
-    if card:
-        return card
+    return card or _available_memory()
+
+
+def _available_memory() -> int:
+    """Main memory for new processes in bytes; Linux counts its file cache as available."""
+    meminfo = Path("/proc/meminfo")
+    if meminfo.is_file():
+        fields = dict(line.split(":") for line in meminfo.read_text().splitlines())
+        return 1024 * int(fields["MemAvailable"].split()[0])
     return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
