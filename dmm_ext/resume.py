@@ -13,6 +13,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 
+from dmm.errors import DmmError
 from dmm.files import read_json
 
 from .steps import FILE
@@ -20,7 +21,8 @@ from .steps import FILE
 HYPERPARAMETERS = ("initial_lr", "weight_decay", "betas", "eps", "momentum")
 """Settings of an optimizer's parameter group that a resumed run may change."""
 UNREADABLE = (
-    OSError, RuntimeError, ValueError, KeyError, EOFError, pickle.PickleError, SafetensorError
+    DmmError, OSError, RuntimeError, ValueError, KeyError, EOFError, pickle.PickleError,
+    SafetensorError,
 )  # fmt: skip
 
 
@@ -74,7 +76,7 @@ def load_state(accelerator: Any, folder: Path) -> None:
 def read_state_record(folder: Path) -> dict[str, Any]:
     """``dmm_state.json`` of a state; empty for a stock state of sd-scripts."""
     path = folder / FILE
-    return read_json(path) if path.is_file() else {}
+    return read_json(path, finite=False) if path.is_file() else {}
 
 
 @contextmanager

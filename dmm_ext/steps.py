@@ -75,6 +75,6 @@ class StepCounter:
 def step_of_state(folder: Path) -> int:
     """Number of optimizer steps before a saved state, ours or a stock one of sd-scripts."""
     if (folder / FILE).is_file():
-        return read_json(folder / FILE)["step"]
+        return read_json(folder / FILE, finite=False)["step"]
     scheduler = torch.load(folder / "scheduler.bin", weights_only=True)
     return int(scheduler["last_epoch"])

@@ -192,7 +192,7 @@ def test_latents_older_than_their_image_or_of_no_clip_are_found(dataset):
         ("pi\u00e1no".encode("latin-1"), "not UTF-8 at byte 2"),
         (b"slow piano, take 1\nand more\n", "more than one line"),
         (b"\xef\xbb\xbfslow piano, take 1\n", "not the manifest's caption"),
-        (None, "no such file"),
+        (None, "missing"),
     ],
 )
 def test_a_caption_file_that_is_not_the_manifests_is_found(dataset, content, words):
@@ -306,7 +306,7 @@ def test_a_missing_config_and_a_subset_without_images_are_found(dataset):
     path.write_text(start)
     assert "no subset for reg/, which has images" in only(dataset)
     path.unlink()
-    assert only(dataset).startswith("config: dataset.toml: no such file") and "is_reg" in reg
+    assert only(dataset).startswith("config: dataset.toml: missing") and "is_reg" in reg
 
 
 def test_captions_that_are_not_shuffled_want_a_comma_after_the_anchor(dataset):
