@@ -253,6 +253,7 @@ ON_ONE = {
     ("nano-cpu", "more-steps"): {"no-intermediate-state"},
     ("sdxl-12gb", "no-shuffle"): {"preset-without-effect"},
     ("sd15-12gb", "no-noise-offset"): {"preset-without-effect"},
+    ("nano-cpu", "no-min-snr"): {"preset-without-effect"},
 }
 
 
