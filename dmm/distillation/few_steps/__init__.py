@@ -1,1 +1,1 @@
-"""Sampling in a few steps: three ways of teaching it, chosen by measurement (docs/log.md)."""
+"""Sampling in a few steps: three methods, progressive by default."""
