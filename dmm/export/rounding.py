@@ -1,8 +1,8 @@
 """Keep cheap nodes in fp32 where rounding makes half precision too inexact.
 
 A residual stream that is large beside what later layers read of it loses their digits at every sum,
-without any overflow. Sums and elementwise products have no weights, so keeping them in fp32 adds no bytes
-to the files.
+without any overflow. Sums and elementwise products have no weights, so keeping them in fp32 adds no
+bytes to the files.
 """
 
 from collections.abc import Callable
