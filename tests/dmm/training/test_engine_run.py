@@ -79,7 +79,7 @@ PARENT = """
 import pathlib, sys
 from dmm.training import engine_run
 run = pathlib.Path(sys.argv[1])
-engine_run._command = lambda _: [sys.executable, str(run / "trainer.py")]
+engine_run._trainer_command = lambda _: [sys.executable, str(run / "trainer.py")]
 engine_run.run_trainer(run, run)
 """
 WATCHING = """
