@@ -7,6 +7,7 @@ import soundfile
 
 from dmm.codec.image import read_image
 from dmm.codec.mel import encode
+from dmm.web.offers import default_model, exported
 
 
 def test_a_clip_equals_pythons_of_the_same_seed(page, toy, make, download, python_clip, psnr_db):
@@ -16,6 +17,21 @@ def test_a_clip_equals_pythons_of_the_same_seed(page, toy, make, download, pytho
     _, expected, fmt = python_clip(toy, "piano, slow", 3)
     assert name == "piano-slow-3.wav" and sr == fmt.sr and sound.T.shape == expected.shape
     assert psnr_db(encode(sound.T, fmt), encode(expected, fmt)) > 35
+
+
+def test_the_model_of_the_repository_sounds_as_in_python(
+    serve, context, open_page, make, download, python_clip, psnr_db
+):
+    bundle = exported(default_model())
+    with serve([bundle]) as site:
+        page = open_page(context, site.entrance)
+        page.click("#settings summary")
+        page.fill("#steps", "4")
+        make(page, "flute and piano, slow", 7)
+        wav, _ = download(page, "#wav")
+    sound, _ = soundfile.read(io.BytesIO(wav), dtype="float32", always_2d=True)
+    _, expected, fmt = python_clip(bundle, "flute and piano, slow", 7, steps=4)
+    assert psnr_db(encode(sound.T, fmt), encode(expected, fmt)) >= 35
 
 
 def test_the_picture_is_pythons_and_says_its_format(

@@ -18,7 +18,7 @@ PROMPTS = ("piano and bass, slow, calm", "organ, fast, bright", "flute and nylon
 LARGEST = 150_000
 """Bytes of a picture in docs."""
 COLOURS = 160
-STEPS = 12
+STEPS = 8
 PATIENCE_MS = 1_200_000
 """A model larger than the tests' own may take that long for a clip."""
 
@@ -31,13 +31,13 @@ def bundle(toy):
 
 @pytest.fixture
 def opened(new_profile, open_page, serve, bundle):
-    """``opened(width, scheme)``: the page in a window of that width, its model ready."""
+    """``opened(width)``: the page in a window of that width, its model ready."""
     expect.set_options(timeout=PATIENCE_MS)
     with serve([bundle]) as site:
 
-        def opened(width, scheme):
+        def opened(width):
             view = {"width": width, "height": 860}
-            page = open_page(new_profile(viewport=view, color_scheme=scheme), site.entrance)
+            page = open_page(new_profile(viewport=view), site.entrance)
             page.set_default_timeout(PATIENCE_MS)
             page.click("#settings summary")
             page.fill("#steps", str(STEPS))
@@ -60,40 +60,32 @@ def picture(tmp_path):
     return take
 
 
-def test_the_page_and_its_clips(opened, picture, make):
-    page = opened(1280, "light")
+def test_clips_a_timeline_in_the_dark_and_a_phone(opened, picture, make):
+    page = opened(1280)
     before = picture(page, "player-start")
     for seed, prompt in enumerate(PROMPTS):
         make(page, prompt, seed)
-    page.locator("#stage button.play").click()
-    expect(page.locator("#stage button.play")).to_have_attribute("aria-pressed", "true")
+    page.locator("#stage .picture").click(position={"x": 300, "y": 90})
     after = picture(page, "player")
     changed = np.abs(after - before).max(-1) > 30
     assert changed.mean() > 0.2, "a clip and three cards fill a fifth of the window"
-
-
-def test_a_timeline_in_the_dark(opened, picture, make):
-    page = opened(1280, "dark")
-    for seed, prompt in enumerate(PROMPTS):
-        make(page, prompt, seed)
-        page.click("#add")
+    for card in page.locator(".card .add").all():
+        card.click()
+    page.emulate_media(color_scheme="dark")
     assert picture(page, "player-timeline").mean() < 100
+    page.emulate_media(color_scheme="light")
+    page.set_viewport_size({"width": 390, "height": 860})
+    page.evaluate("() => scrollTo(0, 0)")
+    assert picture(page, "player-phone").shape[1] == 390
 
 
 def test_models_with_what_they_need(opened, picture):
-    page = opened(1280, "light")
+    page = opened(1280)
     page.click("#model")
     page.fill("#address", "https://127.0.0.1:9/bundle.json")
     page.click("#from-address button")
     expect(page.locator("dialog #alert")).to_contain_text("Nothing answers at this address")
     picture(page, "player-models")
-
-
-def test_a_phone(opened, picture, make):
-    page = opened(390, "light")
-    make(page, PROMPTS[0], 0)
-    page.locator("#parts").scroll_into_view_if_needed()
-    picture(page, "player-phone")
 
 
 @pytest.mark.parametrize("name", ["start", "timeline", "models", "phone", ""])
