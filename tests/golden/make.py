@@ -161,8 +161,8 @@ def samplers() -> Iterator[dict[str, Any]]:
         "lcm",
     ):
         for schedule in SCHEDULES:
-            for prediction in ("epsilon", "v_prediction"):
-                for steps in (1, 4, 25):
+            for prediction in ("epsilon", "v_prediction", "sample"):
+                for steps in (4,) if prediction == "sample" else (1, 4, 25):
                     if prediction == "epsilon" and schedule["rescale_betas_zero_snr"]:
                         continue  # nothing is left of the signal to predict the noise from
                     with suppress(IndexError):  # diffusers, where its first two timesteps are equal

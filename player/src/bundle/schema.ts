@@ -4,7 +4,7 @@ import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex } from "@noble/hashes/utils.js";
 import { UserError } from "../errors";
 import type { Schedule } from "../sampling/noise-schedule";
-import type { PredictionType } from "../sampling/sampler";
+import { PREDICTION_TYPES, type PredictionType } from "../sampling/sampler";
 import { SAMPLER_NAMES } from "../sampling/samplers";
 import type { EncoderTokens } from "../text/tokenizer";
 
@@ -124,7 +124,7 @@ function firstFault(bundle: Bundle): string | undefined {
   }
   if (!Number.isInteger(steps) || steps < 1) return `it takes ${steps} steps`;
   if (!Number.isFinite(guidance)) return `its guidance is ${guidance}`;
-  if (!["epsilon", "v_prediction"].includes(prediction_type)) {
+  if (!PREDICTION_TYPES.includes(prediction_type)) {
     return `it predicts "${prediction_type}"`;
   }
   const { channels, rows, columns, factor } = bundle.latent;

@@ -24,8 +24,7 @@ export function ddim(
       const denoised = denoise(prediction, sample, kind, alpha, sigma);
       const next = new Float32Array(sample.length);
       for (let i = 0; i < next.length; i++) {
-        const noise =
-          kind === "epsilon" ? prediction[i] : alpha * prediction[i] + sigma * sample[i];
+        const noise = sigma ? (sample[i] - alpha * denoised[i]) / sigma : prediction[i];
         next[i] = Math.sqrt(nextAlpha) * denoised[i] + Math.sqrt(1 - nextAlpha) * noise;
       }
       return { sample: next, denoised };

@@ -8,7 +8,7 @@ import {
   spacedTimesteps,
   trainSigmas,
 } from "./noise-schedule";
-import type { Sampler, SamplerOptions } from "./sampler";
+import { denoise, type Sampler, type SamplerOptions } from "./sampler";
 
 /** Smallest cumulated alpha: keeps the first sigma finite where no signal is left. */
 export const LEAST_ALPHA = 2 ** -24;
@@ -37,14 +37,12 @@ export function euler(options: SamplerOptions, karras: boolean): Sampler {
     inputScale: (step) => 1 / Math.hypot(sigmas[step], 1),
     step(step, prediction, sample) {
       const sigma = sigmas[step];
-      const square = sigma * sigma + 1;
+      const size = Math.hypot(sigma, 1);
+      // In units where the sample is signal plus sigma times noise.
+      const unit = sample.map((value) => value / size);
+      const denoised = denoise(prediction, unit, kind, 1 / size, sigma / size);
       const next = new Float32Array(sample.length);
-      const denoised = new Float32Array(sample.length);
       for (let i = 0; i < next.length; i++) {
-        denoised[i] =
-          kind === "epsilon"
-            ? sample[i] - sigma * prediction[i]
-            : (prediction[i] * -sigma) / Math.sqrt(square) + sample[i] / square;
         next[i] = sample[i] + ((sample[i] - denoised[i]) / sigma) * (sigmas[step + 1] - sigma);
       }
       return { sample: next, denoised };

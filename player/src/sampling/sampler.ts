@@ -3,7 +3,9 @@
 import type { TorchGenerator } from "../noise/torch-generator";
 import type { Schedule } from "./noise-schedule";
 
-export type PredictionType = "epsilon" | "v_prediction";
+/** The UNet predicts noise, velocity or the sample without noise. */
+export const PREDICTION_TYPES = ["epsilon", "v_prediction", "sample"] as const;
+export type PredictionType = (typeof PREDICTION_TYPES)[number];
 
 export interface SamplerOptions {
   steps: number;
@@ -38,6 +40,7 @@ export function denoise(
   alpha: number,
   sigma: number,
 ): Float32Array<ArrayBuffer> {
+  if (kind === "sample") return new Float32Array(prediction);
   const found = new Float32Array(sample.length);
   for (let i = 0; i < found.length; i++) {
     found[i] =
