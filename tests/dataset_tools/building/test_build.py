@@ -402,7 +402,7 @@ def test_sung_tracks_become_regularisation_that_says_so(music, build):
     assert all("vocal" in r["caption"] or "choir" in r["caption"] for r in sung)
     assert all(r["vocal_probability"] > 0.7 for r in sung)
     learnt = json.loads((dataset / "dataset.json").read_text())["evidence_of_voices"]
-    assert learnt["caption"]["coverage"] == 0.2
+    assert learnt["caption"]["coverage"] == 1.0  # "instrumental" is a vote too
 
 
 def test_tracks_are_brought_to_one_loudness_as_far_as_peaks_allow(music, build, tone):
