@@ -30,6 +30,8 @@ class BaseFacts:
     """The mel format that it was made for, if its metadata states one."""
     width: int | None = None
     """Channels of the UNet's first level, its narrowest layer."""
+    latents: str | None = None
+    """Identity of the VAE's latents, if its metadata state one."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,7 @@ def gather_facts(dataset: Path | None, base: Path) -> Facts:
     """
     from ..checkpoints.architecture import prediction_type, read_architecture
     from ..checkpoints.header import read_metadata
+    from ..checkpoints.lora import LATENTS
 
     shapes = read_architecture(base)
     return Facts(
@@ -112,6 +115,7 @@ def gather_facts(dataset: Path | None, base: Path) -> Facts:
             prediction_type=prediction_type(base),
             format=read_metadata(base).get("dmm_format"),
             width=shapes.model_channels,
+            latents=read_metadata(base).get(LATENTS),
         ),
         packages=frozenset(name for name in OPTIONAL_PACKAGES if find_spec(name)),
     )

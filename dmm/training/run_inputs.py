@@ -10,7 +10,6 @@ from typing import Any
 import toml
 
 from ..checkpoints.architecture import Shapes, read_architecture, refuse_custom_layout
-from ..checkpoints.header import read_metadata
 from ..checkpoints.lora import LATENTS
 from ..checkpoints.tokenizers import tokenizer_folder
 from ..engine import read_pin
@@ -132,7 +131,7 @@ def lora_metadata(inputs: RunInputs) -> list[str]:
     if huber := _huber_in_words(inputs.settings):
         values["huber"] = huber
     words = [f"dmm_{key}={value}" for key, value in values.items()]
-    latents = read_metadata(inputs.base).get(LATENTS)
+    latents = inputs.facts.base.latents if inputs.facts.base else None
     return [*words, f"{LATENTS}={latents}"] if latents else words
 
 
