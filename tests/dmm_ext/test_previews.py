@@ -90,8 +90,10 @@ def test_a_preview_is_generated_again_only_if_the_weights_have_changed(make):
 
 def test_a_killed_preview_leaves_no_partial_folder(make, monkeypatch):
     previews = make()
-    (previews.folder / ".step-000200.part").mkdir(parents=True)  # of a process that was killed
-    (previews.folder / ".step-000200.part" / "old.png").touch()
+    (previews.folder / ".step-000200.999999999.part").mkdir(
+        parents=True
+    )  # of a process that was killed
+    (previews.folder / ".step-000200.999999999.part" / "old.png").touch()
     with monkeypatch.context() as during, pytest.raises(KeyboardInterrupt):
         during.setattr(FakeGenerator, "fails", True)
         previews.preview_at(200)

@@ -1,5 +1,8 @@
 """Command lines and requests of any words: an exit code and a line, never a traceback."""
 
+from pathlib import Path
+from urllib.parse import quote
+
 import pytest
 from fastapi.testclient import TestClient
 from hypothesis import strategies as st
@@ -13,6 +16,7 @@ OPTIONS = (
     "--overlap --json --model --dataset --base -- nan inf -1 1e999 0 x.flac . .. /dev/null "
     "/proc/self/mem { piano nano = a=b none.safetensors"
 )
+NANO = Path(__file__).parents[2] / "models" / "nano"
 ROUTES = [
     f"/api/{name}"
     for name in "clips variations favourite delete restore timeline songs cancel".split()
@@ -41,7 +45,7 @@ def test_any_words_end_in_an_exit_code(
 
 @pytest.fixture
 def page(tmp_path):
-    workspace = open_workspace(find_models([]), tmp_path, "cpu")
+    workspace = open_workspace(find_models([NANO]), tmp_path, "cpu")
     home = "http://127.0.0.1:8377"
     app = create_app(workspace, 8377, "secret")
     client = TestClient(app, base_url=home, headers={"origin": home}, raise_server_exceptions=True)
@@ -83,12 +87,9 @@ def test_any_request_is_answered(page, route, count, try_inputs, hostile):
 
 def test_any_name_in_an_address_is_answered(page, count, try_inputs):
     def target(name):
+        name = quote(name, safe="/%.")
         for address in (f"/clips/{name}.png", f"/clips/{name}.flac", f"/songs/{name}"):
-            try:
-                status = page.get(address).status_code
-            except ValueError:  # no address, as the client says
-                return
-            assert status in (200, 400, 403, 404, 405)
+            assert page.get(address).status_code in (200, 400, 403, 404, 405)
 
     names = st.text(max_size=20) | st.sampled_from(
         ["../../etc/passwd", "%2e%2e%2fx", "a\0", "." * 300]
