@@ -90,7 +90,7 @@ def load_lexicon(path: Path | None = None) -> Lexicon:
     """Read a lexicon, by default the one in ``presets/data``; InputError if it is not valid."""
     path = path or DEFAULT_LEXICON
     try:
-        return Lexicon(read_toml(path))
+        return Lexicon(read_toml(path, dict[str, dict[str, list[str]]]))
     except InputError as error:
         raise InputError(f"{path} is no lexicon: {error}") from error
 
