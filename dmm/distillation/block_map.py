@@ -48,8 +48,8 @@ def _map_level(student: Any, teacher: Any, ours: str, theirs: str, names: Names)
         few, many = (len(getattr(x, kind, None) or ()) for x in (block, other))
         if not (few and many):
             continue
-        for number, other in enumerate(spread(few, many)):
-            name, teachers = f"{ours}.{kind}.{number}", f"{theirs}.{kind}.{other}"
+        for number, chosen in enumerate(spread(few, many)):
+            name, teachers = f"{ours}.{kind}.{number}", f"{theirs}.{kind}.{chosen}"
             names[name] = teachers
             if kind == "attentions":
                 _map_transformers(student, teacher, name, teachers, names)

@@ -322,12 +322,12 @@ def songs() -> dict[str, Any]:
 
 def joining() -> dict[str, Any]:
     """Two mel images and what they fade into, low rows first."""
-    from dmm.songs.mel_crossfade import crossfade, to_image, to_mel
+    from dmm.songs.mel_crossfade import mix_overlap, to_image, to_mel
 
     rng = np.random.default_rng(1)
     left, right = (rng.integers(0, 256, (SMALL.n_mels, 6)).astype(np.uint8) for _ in range(2))
     mels = [to_mel(image[::-1], SMALL) for image in (left, right)]
-    faded = to_image(crossfade(*mels), SMALL)[::-1]
+    faded = to_image(mix_overlap(*mels), SMALL)[::-1]
     return {name: x.tolist() for name, x in (("left", left), ("right", right), ("faded", faded))}
 
 

@@ -60,7 +60,7 @@ def test_a_full_disk_is_one_line_and_leaves_no_files(maker, monkeypatch):
     monkeypatch.setattr("os.replace", full)
     with pytest.raises(DmmError, match="the disk is full"):
         make_clips(WANTED[:1], maker())
-    assert not names(maker().out)
+    assert not list(maker().out.glob("*"))
 
 
 def overflowing(pipeline, noisy, timestep, conditioning):

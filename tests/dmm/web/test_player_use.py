@@ -55,6 +55,7 @@ def test_everything_can_be_done_by_keyboard(page, make):
     page.keyboard.type("piano, slow")
     page.keyboard.press("Control+Enter")
     expect(page.locator("#wav")).to_be_enabled()
+    page.wait_for_timeout(2000)  # until the clip has been played once
     slider = page.get_by_role("slider")
     slider.focus()
     page.keyboard.press("End")

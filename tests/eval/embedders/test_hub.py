@@ -17,7 +17,7 @@ class FakeHub:
         self.folder, self.files, self.has = folder, files, cached
         self.downloads = []
 
-    def __call__(self, name, allow_patterns, local_files_only=False):
+    def __call__(self, name, allow_patterns, local_files_only=False, revision=None):
         if local_files_only and not self.has:
             raise FileNotFoundError("not in the cache")
         if not local_files_only:
