@@ -58,7 +58,7 @@ def read_captions(table: Path) -> dict[str, str]:
 
 
 def read_edits(dataset: Path) -> dict[str, str]:
-    """Edited captions of a DATASET by clip id; empty if nobody edited any."""
+    """Edited captions of a DATASET by clip id; empty without edits."""
     path = dataset / FILE
     return read_captions(path) if path.is_file() else {}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from dmm.errors import InputError
-from dmm.files import read_bytes, read_jsonl, read_text
+from dmm.files import decode_text, read_bytes, read_jsonl
 
 from ..captions.clean import SEPARATOR, full_prompt
 from ..dataset import Dataset, Row
@@ -35,12 +35,13 @@ def _wrong_file(path: Path, caption: str) -> str | None:
     if not path.exists():
         return "missing"
     try:
-        text = read_text(path)
+        content = read_bytes(path)
+        text = decode_text(content, path)
     except InputError as error:
         return str(error).removeprefix(f"{path}: ").split("; ")[0]
     if len(text.splitlines()) > 1:
         return "more than one line: sd-scripts reads the first only"
-    same = read_bytes(path).strip(b"\n") == caption.encode()  # sd-scripts keeps a byte order mark
+    same = content.strip(b"\n") == caption.encode()  # sd-scripts keeps a byte order mark
     return None if same else "not the manifest's caption"
 
 

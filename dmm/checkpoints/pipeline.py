@@ -52,7 +52,7 @@ def load_pipeline(checkpoint: Path, dtype: torch.dtype = torch.float32) -> Any:
         networks = {"vae": _vae(checkpoint, shapes, folder)}
         if shapes.custom.unet:
             networks["unet"] = _custom_network("unet", build_unet(shapes), checkpoint).to(dtype)
-        with _told(checkpoint, shapes):
+        with _one_line_errors(checkpoint, shapes):
             pipeline = getattr(diffusers, shapes.pipeline).from_single_file(
                 str(checkpoint), torch_dtype=dtype, **networks, **source, **tokenizers
             )
@@ -76,7 +76,7 @@ def _vae(checkpoint: Path, shapes: Shapes, configs: str) -> Any:
         return _custom_network("vae", build_vae(shapes), checkpoint)
     from diffusers import AutoencoderKL
 
-    with _told(checkpoint, shapes):
+    with _one_line_errors(checkpoint, shapes):
         return AutoencoderKL.from_single_file(
             str(checkpoint), config=configs, local_files_only=True, subfolder="vae",
             torch_dtype=torch.float32,
@@ -90,8 +90,8 @@ def _custom_network(part: str, network: Any, checkpoint: Path) -> Any:
 
 
 @contextmanager
-def _told(checkpoint: Path, shapes: Shapes) -> Iterator[None]:
-    """What diffusers cannot load is told in one line."""
+def _one_line_errors(checkpoint: Path, shapes: Shapes) -> Iterator[None]:
+    """Raise the errors of diffusers' loader as ModelError, in one line."""
     try:
         yield
     except (KeyError, ValueError, RuntimeError, OSError) as error:

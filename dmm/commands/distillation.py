@@ -55,7 +55,8 @@ def unet(
     from ..distillation.parts import distil_unet
     from ..distillation.presets import load_preset
 
-    preset, sources = load_preset(student), _sources(**_machine(locals()))
+    preset = load_preset(student)
+    sources = _sources(dataset, prompts, seed, device, precision, accumulate, offload)
     if check:
         return _check(preset, ("unet",), teacher, _loras(lora), sources, out)
     print(distil_unet(teacher, _loras(lora), preset, sources, out))
@@ -89,7 +90,7 @@ def steps(
     from ..distillation.presets import load_preset, override
 
     found = override(load_preset(preset), "steps", to=to, method=method, rank=rank)
-    sources = _sources(**_machine(locals()))
+    sources = _sources(dataset, prompts, seed, device, precision, accumulate, offload)
     if check:
         return _check(found, ("steps",), model, _loras(lora), sources, out)
     print(distil_steps(model, _loras(lora), found, sources, out))
@@ -124,7 +125,7 @@ def text_encoder(
 
     part = f"text_encoder_{which}"
     found = override(load_preset(preset), part, layers=layers, ratio=ratio)
-    sources = _sources(**_machine(locals()))
+    sources = _sources(dataset, prompts, seed, device, precision, accumulate, offload)
     if check:
         return _check(found, (part,), teacher, _loras(lora), sources, out)
     print(distil_text_encoder(teacher, _loras(lora), which, found, sources, out))
@@ -149,7 +150,8 @@ def decoder(
     from ..distillation.parts import distil_decoder
     from ..distillation.presets import load_preset
 
-    found, sources = load_preset(preset), _sources(**_machine(locals()))
+    found = load_preset(preset)
+    sources = _sources(dataset, None, seed, device, precision, accumulate, offload)
     if check:
         return _check(found, ("decoder",), teacher, (), sources, out)
     print(distil_decoder(teacher, (), found, sources, out))
@@ -182,39 +184,22 @@ def everything(
     from ..distillation.presets import load_preset
     from ..distillation.report import ReportOptions
 
-    found, sources = load_preset(preset), _sources(**_machine(locals()))
+    found = load_preset(preset)
+    sources = _sources(dataset, prompts, seed, device, precision, accumulate, offload)
     if check:
         return _check(found, PARTS, teacher, _loras(lora), sources, out)
     options = ReportOptions(embedder, weights, clips)
     print(*distil_all(teacher, _loras(lora), found, sources, out, options), sep="\n")
 
 
-MACHINE = ("dataset", "prompts", "seed", "device", "precision", "accumulate", "offload")
-
-
-for command, name in (
-    (unet, "unet"),
-    (steps, "steps"),
-    (text_encoder, "text-encoder"),
-    (decoder, "decoder"),
-    (everything, "all"),
-):
-    add_command(app, command, name)
-
-
-def _machine(given: dict[str, Any]) -> dict[str, Any]:
-    return {name: given[name] for name in MACHINE if name in given}
-
-
 def _sources(
-    *,
     dataset: Path | None,
+    prompts: str | None,
     seed: int,
     device: str,
     precision: str,
     accumulate: int,
     offload: Any,
-    prompts: str | None = None,
 ) -> Any:
     from ..distillation.parts import Sources
     from ..fitting.compute import Compute
@@ -238,3 +223,13 @@ def _check(
     found = forecast(preset, parts, model, loras, sources, out)
     print_forecast(found)
     raise typer.Exit(0 if found.fits else 1)
+
+
+for command, name in (
+    (unet, "unet"),
+    (steps, "steps"),
+    (text_encoder, "text-encoder"),
+    (decoder, "decoder"),
+    (everything, "all"),
+):
+    add_command(app, command, name)

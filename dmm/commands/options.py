@@ -8,7 +8,7 @@ import typer
 from ..choices import DEFAULT_FORMAT, Offload, Precision, Quality
 from ..generation.sampling import Sampling
 
-PROMPTS, IMAGE, MACHINE = "Prompts", "Mel images", "Machine"
+PROMPTS, IMAGE, MACHINE, SERVER = "Prompts", "Mel images", "Machine", "Server"
 DEFAULT = Sampling()
 
 ModelOption = Annotated[
@@ -98,5 +98,19 @@ LoudnessOption = Annotated[
         max=-1,
         help="Integrated loudness in LUFS, such as -14.",
         show_default="unchanged",
+    ),
+]
+PortOption = Annotated[
+    int,
+    typer.Option(
+        min=0, max=65535, help="Port to serve on; 0 takes a free one.", rich_help_panel=SERVER
+    ),
+]
+NoOpenOption = Annotated[
+    bool,
+    typer.Option(
+        "--no-open",
+        help="Only print the address: other users can see a browser's command line.",
+        rich_help_panel=SERVER,
     ),
 ]

@@ -6,9 +6,7 @@ from typing import Annotated
 
 import typer
 
-from .options import DeviceOption
-
-SERVER = "Server"
+from .options import DeviceOption, NoOpenOption, PortOption
 
 
 def ui(
@@ -21,21 +19,9 @@ def ui(
     out: Annotated[
         Path, typer.Option(file_okay=False, help="CLIPS folder to show and write to.")
     ] = Path("clips"),
-    port: Annotated[
-        int,
-        typer.Option(
-            min=0, max=65535, help="Port to serve on; 0 takes a free one.", rich_help_panel=SERVER
-        ),
-    ] = 8377,
+    port: PortOption = 8377,
     device: DeviceOption = "auto",
-    no_open: Annotated[
-        bool,
-        typer.Option(
-            "--no-open",
-            help="Only print the address: other users can see a browser's command line.",
-            rich_help_panel=SERVER,
-        ),
-    ] = False,
+    no_open: NoOpenOption = False,
 ) -> None:
     """Open a page in the browser: generate clips, listen, join them and save the song.
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-SERVER = "Server"
+from .options import NoOpenOption, PortOption
 
 
 def web(
@@ -21,20 +21,8 @@ def web(
         Path | None,
         typer.Option(help="Write the page with its models to this folder, for any static host."),
     ] = None,
-    port: Annotated[
-        int,
-        typer.Option(
-            min=0, max=65535, help="Port to serve on; 0 takes a free one.", rich_help_panel=SERVER
-        ),
-    ] = 8378,
-    no_open: Annotated[
-        bool,
-        typer.Option(
-            "--no-open",
-            help="Only print the address: other users can see a browser's command line.",
-            rich_help_panel=SERVER,
-        ),
-    ] = False,
+    port: PortOption = 8378,
+    no_open: NoOpenOption = False,
 ) -> None:
     """Open the player: your model makes music in a browser tab, nothing leaves this machine.
 

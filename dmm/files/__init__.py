@@ -3,7 +3,7 @@
 from .hashes import sha256_file
 from .locks import folder_lock, output_lock
 from .os_errors import make_folder, os_error_line, readable_os_errors
-from .parsing import fault_line, parse_json, parse_toml, validated
+from .parsing import decode_text, fault_line, parse_json, parse_toml, validated
 from .paths import file_in, path_inside, stays_inside
 from .reading import (
     check_regular,
@@ -19,6 +19,7 @@ from .writing import refuse_filled, refuse_same, whole_file, whole_files, whole_
 
 __all__ = [
     "check_regular",
+    "decode_text",
     "fault_line",
     "file_in",
     "folder_lock",

@@ -73,6 +73,14 @@ def fault_line(error: Any) -> str:
     return f"{field + ' ' if field else ''}is {value}: {reason[:1].lower()}{reason[1:]}{more}"
 
 
+def decode_text(content: bytes, where: object, error: type[DmmError] = InputError) -> str:
+    """UTF-8 bytes as text, without a byte order mark; ``error`` names the place ``where``."""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as fault:
+        raise error(f"{where}: not UTF-8 at byte {fault.start}; save it as UTF-8") from fault
+
+
 def _parse(
     parser: Callable[[str], Any],
     text: str | bytes,
@@ -83,11 +91,9 @@ def _parse(
     error: type[DmmError],
 ) -> Any:
     try:
-        text = text.decode("utf-8-sig") if isinstance(text, bytes) else text
+        text = decode_text(text, where, error) if isinstance(text, bytes) else text
         value = parser(text)
         _check(value, text, finite)
-    except UnicodeDecodeError as fault:
-        raise error(f"{where}: not UTF-8 at byte {fault.start}; save it as UTF-8") from fault
     except RecursionError as fault:
         raise error(f"{where}: nested deeper than {MAX_DEPTH} levels; make it again") from fault
     except _Unusual as fault:

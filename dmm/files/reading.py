@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from ..errors import DmmError, InputError
 from .os_errors import os_error_line
-from .parsing import parse_json, parse_toml
+from .parsing import decode_text, parse_json, parse_toml
 
 T = TypeVar("T")
 MAX_TEXT = 64 << 20
@@ -51,10 +51,7 @@ def read_bytes(path: Path, max_bytes: int = MAX_TEXT, error: type[DmmError] = In
 
 def read_text(path: Path, max_bytes: int = MAX_TEXT, error: type[DmmError] = InputError) -> str:
     """The text of a UTF-8 file, without a byte order mark."""
-    try:
-        return read_bytes(path, max_bytes, error).decode("utf-8-sig")
-    except UnicodeDecodeError as fault:
-        raise error(f"{path}: not UTF-8 at byte {fault.start}; save it as UTF-8") from fault
+    return decode_text(read_bytes(path, max_bytes, error), path, error)
 
 
 def read_json(

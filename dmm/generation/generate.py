@@ -133,7 +133,7 @@ def _choose_model(
 def _bundle(
     path: Path, loras: tuple[Lora, ...], device: str, precision: Precision, offload: Offload
 ) -> BundleModel:
-    """A bundle, not loaded yet; PresetError for what only a checkpoint can be told."""
+    """A bundle, not loaded yet; PresetError for options that only a checkpoint takes."""
     given = {
         "--lora": bool(loras), "--precision": precision != "auto", "--offload": offload != "none"
     }  # fmt: skip
