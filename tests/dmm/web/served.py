@@ -1,5 +1,6 @@
 """The player on a server of the tests, which can fail as servers and networks do."""
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,6 +64,7 @@ class Faulty:
                 message["body"] = bytes([body[0] ^ 1]) + body[1:]
             if body and breaks:
                 await send({**message, "body": body[: len(body) // 2], "more_body": True})
+                await asyncio.sleep(2)  # a connection that closes at once may take sent bytes with it
                 raise ConnectionError("broken off")
             await send(message)
 
