@@ -36,9 +36,17 @@ def source_folder(folder: Path | None) -> Path:
         return folder
 
 
-def audio_files(root: Path) -> list[Path]:
-    """List audio files below ``root``, sorted."""
-    return files_below(root, SUFFIXES)
+def audio_files(root: Path, remedy: str) -> tuple[list[Path], list[Rejected]]:
+    """Audio files below ``root``, sorted, and refusals of folders that were not read.
+
+    InputError, with the remedy, if there is no audio file.
+    """
+    paths, unread = files_below(root, SUFFIXES), list(unread_folders(root))
+    if unread and not paths:
+        raise InputError(f"{root / unread[0].input}: {unread[0].reason}")
+    if not paths:
+        raise InputError(f"{root} holds no audio file; {remedy}")
+    return paths, unread
 
 
 def files_below(root: Path, suffixes: set[str]) -> list[Path]:

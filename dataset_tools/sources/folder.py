@@ -21,7 +21,6 @@ from .files import (
     file_sha256,
     file_stream,
     source_folder,
-    unread_folders,
 )
 from .tags import file_has_lyrics, file_title, read_tags, tag_caption
 
@@ -42,13 +41,8 @@ def tracks(request: SourceRequest) -> Iterator[Track | Rejected]:
     InputError if it is not a folder, or holds no audio file.
     """
     root = source_folder(request.input)
-    paths = audio_files(root)
-    unread = list(unread_folders(root))
-    if unread and not paths:
-        raise InputError(f"{root / unread[0].input}: {unread[0].reason}")
-    if not paths:
-        known = " ".join(sorted(SUFFIXES))
-        raise InputError(f"{root} holds no audio file; put some there ({known})")
+    known = " ".join(sorted(SUFFIXES))
+    paths, unread = audio_files(root, f"put some there ({known})")
     yield from unread
     for path in paths:
         yield _track(path, root, request.licence)

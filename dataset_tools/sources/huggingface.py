@@ -19,7 +19,7 @@ from typing import Any
 from dmm.errors import DmmError, InputError
 
 from . import Rejected, SourceRequest, Track, track_id
-from .files import audio_files, files_below
+from .files import SUFFIXES, files_below
 from .parquet import parquet_rows
 from .row_sound import SourceRow, Unusable, Values, row_sound
 from .tags import lyrics_have_words
@@ -55,7 +55,7 @@ def tracks(request: SourceRequest) -> Iterator[Track | Rejected]:
 
 def _source_rows(source: Path) -> Iterator[SourceRow]:
     """Yield the rows of Parquet files, of an AudioFolder, or of a dataset on the Hub."""
-    if source.is_file() or (source.is_dir() and not audio_files(source)):
+    if source.is_file() or (source.is_dir() and not files_below(source, SUFFIXES)):
         files = [source] if source.is_file() else files_below(source, {".parquet"})
         if not files:
             raise InputError(f"{source} holds neither sound nor Parquet files; check --input")

@@ -24,7 +24,6 @@ from .files import (
     file_sha256,
     file_stream,
     source_folder,
-    unread_folders,
 )
 from .folder import named_artist
 from .suno_clips import UUID, ClipDescription, ClipIndex
@@ -41,12 +40,7 @@ def tracks(request: SourceRequest) -> Iterator[Track | Rejected]:
     InputError if there is no audio file.
     """
     root = source_folder(request.input)
-    paths = audio_files(root)
-    unread = list(unread_folders(root))
-    if unread and not paths:
-        raise InputError(f"{root / unread[0].input}: {unread[0].reason}")
-    if not paths:
-        raise InputError(f"{root} holds no audio file; put the downloaded clips there")
+    paths, unread = audio_files(root, "put the downloaded clips there")
     index = ClipIndex(root)
     yield from unread
     yield from index.rejected

@@ -1,11 +1,14 @@
 """``dmm distill``: make small, fast students of a model, part by part or all at once."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from ..choices import Offload
 from ..cli import add_command
+from ..shared_options import with_options
 from .options import MACHINE, DeviceOption, OffloadOption
 
 app = typer.Typer(
@@ -22,29 +25,55 @@ Prompts = Annotated[
 ]
 Out = Annotated[Path, typer.Option(dir_okay=False, help="Checkpoint to write, .safetensors.")]
 PresetName = Annotated[str, typer.Option(help="Preset of presets/distill, or a TOML file.")]
-Seed = Annotated[int, typer.Option(help="Seed of weights, batches and noise.")]
-Precision = Annotated[str, typer.Option(help="bf16 or fp32.", rich_help_panel=MACHINE)]
-Accumulate = Annotated[
-    int,
-    typer.Option(min=1, help="Micro-batches that share a batch.", rich_help_panel=MACHINE),
-]
 Check = Annotated[
     bool, typer.Option("--check", help="Only forecast steps, hours, disk and memory.")
 ]
 
 
+@dataclass(frozen=True)
+class Machine:
+    """Seed and machine of a distillation."""
+
+    seed: int
+    compute: Any
+    offload: Offload
+
+    def sources(self, dataset: Path | None, prompts: str | None = None) -> Any:
+        """With what to learn from."""
+        from ..distillation.parts import Sources
+
+        return Sources(dataset, prompts, self.seed, self.compute, self.offload)
+
+
+def machine_options(
+    seed: Annotated[int, typer.Option(help="Seed of weights, batches and noise.")] = 0,
+    device: DeviceOption = "auto",
+    precision: Annotated[str, typer.Option(help="bf16 or fp32.", rich_help_panel=MACHINE)] = "bf16",
+    accumulate: Annotated[
+        int,
+        typer.Option(min=1, help="Micro-batches that share a batch.", rich_help_panel=MACHINE),
+    ] = 1,
+    offload: OffloadOption = "none",
+) -> Machine:
+    """Options of every command here."""
+    from ..fitting.compute import Compute
+
+    return Machine(seed, Compute(device, precision, accumulate=accumulate), offload)
+
+
+with_machine = with_options("machine", machine_options)
+"""Decorates a command: adds these options, and passes them as ``machine``."""
+
+
+@with_machine
 def unet(
     teacher: Teacher,
     student: PresetName,
     out: Out,
+    machine: Machine,
     dataset: Dataset = None,
     prompts: Prompts = None,
     lora: Lora = None,
-    seed: Seed = 0,
-    device: DeviceOption = "auto",
-    precision: Precision = "bf16",
-    accumulate: Accumulate = 1,
-    offload: OffloadOption = "none",
     check: Check = False,
 ) -> None:
     """A smaller UNet that predicts in one pass what the teacher predicts with guidance in two.
@@ -56,15 +85,17 @@ def unet(
     from ..distillation.presets import load_preset
 
     preset = load_preset(student)
-    sources = _sources(dataset, prompts, seed, device, precision, accumulate, offload)
+    sources = machine.sources(dataset, prompts)
     if check:
         return _check(preset, ("unet",), teacher, _loras(lora), sources, out)
     print(distil_unet(teacher, _loras(lora), preset, sources, out))
 
 
+@with_machine
 def steps(
     model: Annotated[Path, typer.Option(help="Checkpoint to distil to fewer steps.")],
     out: Out,
+    machine: Machine,
     to: Annotated[int | None, typer.Option(min=1, help="UNet passes a clip.")] = None,
     method: Annotated[str | None, typer.Option(help="progressive, dp-dmd or consistency.")] = None,
     rank: Annotated[
@@ -74,11 +105,6 @@ def steps(
     dataset: Dataset = None,
     prompts: Prompts = None,
     lora: Lora = None,
-    seed: Seed = 0,
-    device: DeviceOption = "auto",
-    precision: Precision = "bf16",
-    accumulate: Accumulate = 1,
-    offload: OffloadOption = "none",
     check: Check = False,
 ) -> None:
     """Sampling in a few steps, as a checkpoint or a LoRA; dmm generate then uses them by default.
@@ -90,16 +116,18 @@ def steps(
     from ..distillation.presets import load_preset, override
 
     found = override(load_preset(preset), "steps", to=to, method=method, rank=rank)
-    sources = _sources(dataset, prompts, seed, device, precision, accumulate, offload)
+    sources = machine.sources(dataset, prompts)
     if check:
         return _check(found, ("steps",), model, _loras(lora), sources, out)
     print(distil_steps(model, _loras(lora), found, sources, out))
 
 
+@with_machine
 def text_encoder(
     teacher: Teacher,
     out: Out,
     which: Annotated[int, typer.Option(min=1, max=2, help="First or second text encoder.")],
+    machine: Machine,
     layers: Annotated[int | None, typer.Option(min=2, help="Number of layers to keep.")] = None,
     ratio: Annotated[
         float | None, typer.Option(min=0.01, max=1, help="Number of layers as a share.")
@@ -108,11 +136,6 @@ def text_encoder(
     dataset: Dataset = None,
     prompts: Prompts = None,
     lora: Lora = None,
-    seed: Seed = 0,
-    device: DeviceOption = "auto",
-    precision: Precision = "bf16",
-    accumulate: Accumulate = 1,
-    offload: OffloadOption = "none",
     check: Check = False,
 ) -> None:
     """A text encoder of fewer layers that the teacher's UNet, and its students', can read.
@@ -125,22 +148,19 @@ def text_encoder(
 
     part = f"text_encoder_{which}"
     found = override(load_preset(preset), part, layers=layers, ratio=ratio)
-    sources = _sources(dataset, prompts, seed, device, precision, accumulate, offload)
+    sources = machine.sources(dataset, prompts)
     if check:
         return _check(found, (part,), teacher, _loras(lora), sources, out)
     print(distil_text_encoder(teacher, _loras(lora), which, found, sources, out))
 
 
+@with_machine
 def decoder(
     teacher: Teacher,
     dataset: Annotated[Path, typer.Option(help="DATASET folder with training images.")],
     out: Out,
+    machine: Machine,
     preset: PresetName = "base",
-    seed: Seed = 0,
-    device: DeviceOption = "auto",
-    precision: Precision = "bf16",
-    accumulate: Accumulate = 1,
-    offload: OffloadOption = "none",
     check: Check = False,
 ) -> None:
     """A tiny VAE for the teacher's latents, for half precision and little memory.
@@ -151,24 +171,21 @@ def decoder(
     from ..distillation.presets import load_preset
 
     found = load_preset(preset)
-    sources = _sources(dataset, None, seed, device, precision, accumulate, offload)
+    sources = machine.sources(dataset)
     if check:
         return _check(found, ("decoder",), teacher, (), sources, out)
     print(distil_decoder(teacher, (), found, sources, out))
 
 
+@with_machine
 def everything(
     preset: Annotated[str, typer.Argument(help="Preset of presets/distill, or a TOML file.")],
     teacher: Teacher,
     dataset: Annotated[Path, typer.Option(help="DATASET folder: images and captions.")],
     out: Annotated[Path, typer.Option(help="Folder for the student and the report.")],
+    machine: Machine,
     prompts: Prompts = None,
     lora: Lora = None,
-    seed: Seed = 0,
-    device: DeviceOption = "auto",
-    precision: Precision = "bf16",
-    accumulate: Accumulate = 1,
-    offload: OffloadOption = "none",
     check: Check = False,
     embedder: Annotated[str | None, typer.Option(help="Embedder for the report's scores.")] = None,
     weights: Annotated[Path | None, typer.Option(help="Weights of the embedder.")] = None,
@@ -185,27 +202,11 @@ def everything(
     from ..distillation.report import ReportOptions
 
     found = load_preset(preset)
-    sources = _sources(dataset, prompts, seed, device, precision, accumulate, offload)
+    sources = machine.sources(dataset, prompts)
     if check:
         return _check(found, PARTS, teacher, _loras(lora), sources, out)
     options = ReportOptions(embedder, weights, clips)
     print(*distil_all(teacher, _loras(lora), found, sources, out, options), sep="\n")
-
-
-def _sources(
-    dataset: Path | None,
-    prompts: str | None,
-    seed: int,
-    device: str,
-    precision: str,
-    accumulate: int,
-    offload: Any,
-) -> Any:
-    from ..distillation.parts import Sources
-    from ..fitting.compute import Compute
-
-    compute = Compute(device, precision, accumulate=accumulate)
-    return Sources(dataset, prompts, seed, compute, offload)
 
 
 def _loras(texts: list[str] | None) -> Any:

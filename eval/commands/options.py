@@ -1,10 +1,7 @@
 """Arguments, options and JSON output that the commands of ``dmm eval`` share."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import wraps
-from inspect import Parameter, signature
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +10,7 @@ import typer
 from dmm.embedders import Embedder
 from dmm.errors import InputError
 from dmm.registry import default_embedder, load_embedder
+from dmm.shared_options import with_options
 
 Clips = Annotated[
     Path, typer.Argument(help="CLIPS, a DATASET (its test split) or a folder of audio.")
@@ -130,18 +128,9 @@ def _that_knows(embedder: Embedder, real: Path | None) -> tuple[Embedder, str]:
     return load_embedder(SECOND), f" ({embedder.name} does not know this kind of music)"
 
 
-def with_shared_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Decorate a command: add the shared options, and pass them resolved as ``options``."""
-    command_parameters = [p for p in signature(command).parameters.values() if p.name != "options"]
-    shared = [p for p in signature(resolve_shared_options).parameters.values() if p.name != "real"]
+def _real_clips(given: dict[str, Any]) -> Path | None:
+    return next((given[name] for name in REAL_CLIPS if given.get(name)), None)
 
-    @wraps(command)
-    def with_options(**given: Any) -> None:
-        real = next((given[name] for name in REAL_CLIPS if given.get(name)), None)
-        options = resolve_shared_options(real, **{p.name: given.pop(p.name) for p in shared})
-        command(**given, options=options)
 
-    every = sorted([*command_parameters, *shared], key=lambda p: p.default is not Parameter.empty)
-    with_options.__signature__ = signature(command).replace(parameters=every)  # pyright: ignore
-    with_options.__annotations__ = {p.name: p.annotation for p in every}
-    return with_options
+with_shared_options = with_options("options", resolve_shared_options, real=_real_clips)
+"""Decorates a command: adds the shared options, and passes them resolved as ``options``."""
