@@ -89,10 +89,10 @@ def run(arguments: list[str]) -> int:
     except DmmError as error:
         return _failed(str(error))
     except KeyboardInterrupt:
-        return _interrupted()
+        return interrupted()
     except SystemExit as end:
         if end.code == INTERRUPTED:
-            return _interrupted()
+            return interrupted()
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except BrokenPipeError:
         raise
@@ -111,7 +111,8 @@ def _failed(line: str) -> int:
     return 1
 
 
-def _interrupted() -> int:
+def interrupted() -> int:
+    """Say how to go on after ctrl-C; returns the exit code."""
     print("interrupted; run the same command again to go on", file=sys.stderr)
     return 1
 
