@@ -12,7 +12,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from dmm.files import whole_file
+from dmm.files import follow_umask, whole_file
 from dmm.files.parts import sweep
 
 from .steps import FILE
@@ -62,6 +62,7 @@ class RunFiles:
                     shutil.copyfile(self.best, partial / self.best.name)
                 files = {path.name: path.stat().st_size for path in partial.iterdir()}
                 (partial / FILE).write_text(json.dumps({**record, "files": files}))
+                follow_umask(partial)
                 if final.exists():
                     shutil.rmtree(final)
                 partial.rename(final)

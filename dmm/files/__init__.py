@@ -5,6 +5,7 @@ from .locks import folder_lock, output_lock
 from .os_errors import make_folder, os_error_line, readable_os_errors
 from .parsing import decode_text, fault_line, parse_json, parse_toml, validated
 from .paths import file_in, path_inside, stays_inside
+from .permissions import follow_umask
 from .reading import (
     check_regular,
     open_bytes,
@@ -23,6 +24,7 @@ __all__ = [
     "fault_line",
     "file_in",
     "folder_lock",
+    "follow_umask",
     "make_folder",
     "open_bytes",
     "os_error_line",

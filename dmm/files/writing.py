@@ -8,6 +8,7 @@ from pathlib import Path
 from ..errors import InputError
 from .os_errors import make_folder, readable_os_errors
 from .parts import is_own_part, part_of, remove_part, sweep
+from .permissions import follow_umask
 
 
 @contextmanager
@@ -41,6 +42,8 @@ def whole_files(*paths: Path) -> Iterator[list[Path]]:
                 if path.is_dir():
                     raise InputError(f"{path}: a folder; name a file")
             yield parts
+            for part in parts:
+                follow_umask(part)
             _publish(parts, paths)
     finally:
         for part in parts:
@@ -78,6 +81,7 @@ def whole_folder(folder: Path) -> Iterator[Path]:
             sweep(folder.parent)
             part.mkdir()
             yield part
+            follow_umask(part)
             if folder.exists():
                 folder.rename(earlier)
             try:

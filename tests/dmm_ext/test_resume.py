@@ -1,6 +1,7 @@
 """A killed and resumed training ends in the LoRA of an uninterrupted one, bit for bit."""
 
 import json
+import os
 import shutil
 
 import pytest
@@ -39,6 +40,15 @@ def copy_with_states(whole, out, step):
         if int(state.name[5:]) > step:
             shutil.rmtree(state)
     return out / "state" / f"step-{step:06d}"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no umask")
+def test_others_may_read_loras_and_states_as_the_umask_says(whole):
+    os.umask(umask := os.umask(0))
+    written = [whole / "lora.safetensors", *(whole / "state").rglob("*.*")]
+    files = [path for path in written if path.is_file()]
+    assert len(files) > 4
+    assert {oct(path.stat().st_mode & 0o777) for path in files} == {oct(0o666 & ~umask)}
 
 
 @pytest.mark.parametrize("killed_at", [1, 3])

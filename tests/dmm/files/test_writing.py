@@ -49,6 +49,25 @@ def test_many_threads_may_write_one_file(tmp_path):
     assert names(tmp_path) == ["a.txt"] and len(set((tmp_path / "a.txt").read_text())) == 1
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no umask")
+@pytest.mark.parametrize(("umask", "expected"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
+def test_files_that_a_library_writes_for_the_owner_alone_follow_the_umask(
+    tmp_path, umask, expected
+):
+    before = os.umask(umask)
+    try:
+        with whole_file(tmp_path / "a") as part:
+            os.close(os.open(part, os.O_CREAT | os.O_WRONLY, 0o600))
+        with whole_folder(tmp_path / "out") as part:
+            (part / "deep").mkdir()
+            os.close(os.open(part / "deep" / "b", os.O_CREAT | os.O_WRONLY, 0o600))
+    finally:
+        os.umask(before)
+    files = (tmp_path / "a", tmp_path / "out" / "deep" / "b")
+    assert [file.stat().st_mode & 0o777 for file in files] == [expected] * 2
+    assert names(tmp_path) == ["a", "out"]
+
+
 def test_a_folder_replaces_the_earlier_one_only_when_complete(tmp_path):
     with whole_folder(tmp_path / "out") as part:
         (part / "a").write_text("1")
