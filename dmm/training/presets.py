@@ -12,7 +12,7 @@ differences only.
 
 import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from ..errors import PresetError
 from ..files import read_toml
 from .engine_options import Option, read_options
 from .launcher import LAUNCHER_OPTIONS, STATED_ELSEWHERE
+from .leftovers import find_leftovers
 from .values import parse_value, toml_value
 
 PRESETS = ROOT / "presets" / "train"
@@ -39,6 +40,8 @@ class PresetLayer:
 
     name: str
     values: Mapping[str, Any]
+    shipped: bool = False
+    """Whether it is one of our presets; else the user wrote it."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,8 @@ class RunSettings:
     layers: tuple[PresetLayer, ...]
     """Lowest first."""
     stated: Mapping[str, Any]
+    leftovers: Mapping[str, str] = field(default_factory=dict)
+    """Shipped settings that are left out of ``stated``, and the user's that replace them."""
 
     def __getitem__(self, key: str) -> Any:
         """The stated value or the default; KeyError for an unknown key."""
@@ -64,6 +69,11 @@ class RunSettings:
         if key not in self.stated:
             return "default"
         return next(layer.name for layer in reversed(self.layers) if key in layer.values)
+
+    def is_users(self, key: str) -> bool:
+        """Whether the user stated a setting: by ``--set``, or in a preset of their own."""
+        stating = [layer for layer in self.layers if key in layer.values]
+        return bool(stating) and not stating[-1].shipped
 
     def quote(self, *keys: str) -> str:
         """Settings as text, with values and where these are stated: ``clip_skip = 2 (--set)``."""
@@ -123,10 +133,21 @@ def resolve(
                 f"{part!r} states a difference only; put it on a preset, as in sdxl-24gb+{part}"
             )
     layers.append(PresetLayer("--set", parse_settings(settings, faults)))
-    stated: dict[str, Any] = {}
-    for layer in layers:
-        stated = {k: v for k, v in (stated | dict(layer.values)).items() if v is not None}
-    return RunSettings(preset, tuple(layers), stated)
+    leftovers = find_leftovers(
+        _merged(layer for layer in layers if layer.shipped),
+        _merged(layer for layer in layers if not layer.shipped),
+    )
+    stated = {
+        key: value
+        for key, value in _merged(layers).items()
+        if value is not None and key not in leftovers
+    }
+    return RunSettings(preset, tuple(layers), stated, leftovers)
+
+
+def _merged(layers: Iterable[PresetLayer]) -> dict[str, Any]:
+    """The settings of all layers, of which later ones win."""
+    return {key: value for layer in layers for key, value in layer.values.items()}
 
 
 def read_layers(
@@ -146,16 +167,11 @@ def read_layers(
         raise PresetError(
             f"{_name_in_messages(path)}: extends = {base!r}: the name of one preset is needed"
         )
-    values = _flatten_tables(content, _name_in_messages(path)) | _unset_keys(
-        unset, _name_in_messages(path)
-    )
+    name = _name_in_messages(path)
+    values = _flatten_tables(content, name) | _unset_keys(unset, name)
     below = read_layers(base, (*above, path), faults) if base is not None else []
-    return [
-        *below,
-        PresetLayer(
-            _name_in_messages(path), _checked_values(values, _name_in_messages(path), faults)
-        ),
-    ]
+    shipped = path.is_relative_to(PRESETS)
+    return [*below, PresetLayer(name, _checked_values(values, name, faults), shipped)]
 
 
 def find_preset(name: str, beside: Path | None = None) -> Path:

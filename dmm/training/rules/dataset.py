@@ -26,11 +26,19 @@ SMALLEST_SIDE = 512
 
 
 def overridden_by_dataset(settings: RunSettings, facts: Facts) -> str | None:
-    """Report a setting without effect, because dataset.toml states another value."""
-    if facts.dataset is None:
-        return None
-    for key, value in facts.dataset.stated.items():
-        if key in settings.stated and key != "dataset_repeats" and settings[key] != value:
+    """Report a user's setting without effect, because dataset.toml states another value."""
+    return _overridden_message(settings, facts, of_user=True)
+
+
+def preset_overridden_by_dataset(settings: RunSettings, facts: Facts) -> str | None:
+    """Report a preset's setting without effect, because dataset.toml states another value."""
+    return _overridden_message(settings, facts, of_user=False)
+
+
+def _overridden_message(settings: RunSettings, facts: Facts, of_user: bool) -> str | None:
+    for key, value in (facts.dataset.stated if facts.dataset else {}).items():
+        differs = key in settings.stated and key != "dataset_repeats" and settings[key] != value
+        if differs and settings.is_users(key) == of_user:
             remedy = (
                 f"use {LAUNCHER_SETTINGS[key]}"
                 if key in LAUNCHER_SETTINGS
@@ -286,6 +294,7 @@ ERRORS: tuple[Rule, ...] = (
     resolution_outside_bucket_limits,
 )
 WARNINGS: tuple[Rule, ...] = (
+    preset_overridden_by_dataset,
     small_images_for_a_large_base,
     bucketing_one_size,
     repeats_only_move_epochs,

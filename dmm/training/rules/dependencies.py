@@ -97,12 +97,20 @@ def dependencies() -> tuple[Dependency, ...]:
 
 
 def check_dependencies(settings: RunSettings) -> list[Finding]:
-    """Findings of all rows, on stated settings that are not unset, 0 or false."""
+    """Findings of all rows, on stated settings that are not unset, 0 or false.
+
+    Settings that a shipped preset brings are never an error.
+    """
     findings: list[Finding] = []
     reported: set[str] = set()
     for row in dependencies():
+        if row.is_met(settings):
+            continue
         idle = [k for k in row.settings if settings.states(k) and settings[k] and k not in reported]
-        if idle and not row.is_met(settings):
-            findings.append(Finding(row.rule, row.severity, row.message(settings, idle)))
-            reported.update(idle)
+        wrong = [key for key in idle if row.severity == "error" and settings.is_users(key)]
+        harmless = [key for key in idle if key not in wrong]
+        for keys, severity in ((wrong, "error"), (harmless, "warning")):
+            if keys:
+                findings.append(Finding(row.rule, severity, row.message(settings, keys)))
+        reported.update(idle)
     return findings

@@ -150,6 +150,15 @@ def preset_without_effect(settings: RunSettings, facts: Facts) -> str | None:
     return None
 
 
+def left_over_from_preset(settings: RunSettings, facts: Facts) -> str | None:
+    """Report settings of a shipped preset that the user's own settings replace."""
+    pairs = [
+        f"{key} of the preset gives way to {settings.quote(other)}"
+        for key, other in settings.leftovers.items()
+    ]
+    return f"{'; '.join(pairs)}; to keep it, remove the latter" if pairs else None
+
+
 ERRORS: tuple[Rule, ...] = (
     not_in_this_trainer,
     clip_skip_on_sdxl,
@@ -164,4 +173,5 @@ WARNINGS: tuple[Rule, ...] = (
     no_memory_saving_attention,
     fp16_vae,
     preset_without_effect,
+    left_over_from_preset,
 )

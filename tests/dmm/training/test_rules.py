@@ -58,7 +58,7 @@ FIRES = [
     ("precision-mismatch", "sdxl-24gb", ["full_fp16=true"], SDXL),
     ("precision-mismatch", "nano-cpu", ["fp8_base=true"], NANO),
     ("sd2-base", "nano-cpu", ["v2=true"], NANO),
-    ("several-attentions", "sdxl-24gb", ["xformers=true"], SDXL),
+    ("several-attentions", "sdxl-24gb", ["xformers=true", "sdpa=true"], SDXL),
     ("unknown-network-argument", "nano-cpu", ["network_args=conv_dims=8"], NANO),
     ("unknown-network-argument", "nano-cpu", ["network_args=conv_dim=x conv_alpha=1"], NANO),
     ("unknown-network-argument", "nano-cpu", ["network_args=conv_dim"], NANO),
@@ -79,7 +79,8 @@ FIRES = [
     ("missing-package", "nano-cpu", ["log_with=wandb"], replace(NANO, packages=frozenset())),
     ("no-learning-rate", "nano-cpu", ["learning_rate="], NANO),
     ("unknown-schedule", "nano-cpu", ["lr_scheduler=cosinus"], NANO),
-    ("warmup-of-a-constant-rate", "nano-cpu", ["lr_scheduler=constant"], NANO),
+    ("warmup-of-a-constant-rate", "nano-cpu", ["lr_scheduler=constant", "lr_warmup_steps=9"],
+     NANO),
     ("endless-warmup", "nano-cpu", ["max_train_steps=10"], NANO),
     ("depends-on-lr-scheduler", "nano-cpu", ["lr_scheduler_power=2"], NANO),
     ("huber-scale-without-effect", "nano-cpu", ["huber_scale=2"], NANO),
@@ -103,7 +104,8 @@ FIRES = [
     ("depends-on-gradient-weight", "nano-cpu", ["snr_gate=1"], NANO),
     ("no-timesteps-left", "nano-cpu", ["min_timestep=500", "max_timestep=500"], NANO),
     ("overridden-by-dataset", "nano-cpu", ["shuffle_caption=false"], NANO),
-    ("overridden-by-dataset", "sdxl-24gb", [], of_dataset_toml(train_batch_size=8)),
+    ("overridden-by-dataset", "sdxl-24gb", ["train_batch_size=4"],
+     of_dataset_toml(train_batch_size=8)),
     ("time-reversed", "nano-cpu", ["flip_aug=true"], Facts("sdxl")),
     ("time-reversed", "sdxl-24gb", [], of_dataset_toml(flip_aug=True)),
     ("augmentation-for-photographs", "sdxl-24gb", ["random_crop=true"], SDXL),
@@ -117,7 +119,7 @@ FIRES = [
     ("size-not-divisible", "sd15-12gb", [],
      replace(data(sizes=frozenset({(512, 480)})), architecture="sd15")),
     ("resolution-outside-bucket-limits", "sdxl-24gb+bucketing", ["max_bucket_reso=256"], SDXL),
-    ("epochs-and-steps", "sdxl-24gb", ["max_train_epochs=2"], SDXL),
+    ("epochs-and-steps", "sdxl-24gb", ["max_train_epochs=2", "max_train_steps=9"], SDXL),
     ("depends-on-validate-every-n-steps", "nano-cpu", ["early_stop_patience=3"], NANO),
     ("depends-on-validate-every-n-steps", "nano-cpu", ["max_validation_steps=3"], NANO),
     ("early-stop-without-clips", "sdxl-24gb", ["early_stop_patience=3"], NO_VAL),
@@ -127,6 +129,8 @@ FIRES = [
     ("unusable-preview-embedder", "sdxl-24gb", ["preview_embedder=clap"], SDXL),
     ("unusable-preview-embedder", "sdxl-24gb", ["preview_weights=folder"], SDXL),
     # warnings
+    ("left-over-from-preset", "nano-cpu", ["lr_scheduler=constant"], NANO),
+    ("preset-overridden-by-dataset", "sdxl-24gb", [], of_dataset_toml(train_batch_size=8)),
     ("preset-of-another-base", "sdxl-24gb", [], SD15),
     ("preset-of-another-base", "sd15-12gb", [], SDXL),
     ("small-images-for-a-large-base", "sdxl-24gb", [], replace(SDXL, dataset=NANO_DATA)),
@@ -282,6 +286,42 @@ def test_errors_stop_the_run_and_warnings_do_not():
     assert [finding.severity for finding in warnings] == ["warning"]
     with pytest.raises(PresetError, match=r"^clip_skip = 2 .clip-skip. does nothing on SDXL.*\)$"):
         warnings_or_error(resolve("sdxl-24gb+clip-skip", ["flip_aug=true"]), SDXL)
+
+
+LEFTOVERS = [
+    ("sdxl-24gb", ["validate_every_n_steps="], "max_validation_steps = 8 (sdxl-24gb) does nothing"),
+    ("sdxl-24gb", ["max_train_epochs=10"], "max_train_steps of the preset gives way to"),
+    ("sdxl-24gb", ["lr_scheduler=constant"], "lr_warmup_steps of the preset gives way to"),
+    ("sdxl-24gb", ["xformers=true"], "sdpa of the preset gives way to xformers = true (--set)"),
+    ("nano-cpu", ["huber_start="], "huber_end = 0.05 (base), huber_over = training (base) do"),
+]
+
+
+@pytest.mark.parametrize(("preset", "words", "message"), LEFTOVERS)
+def test_what_a_preset_leaves_useless_is_a_warning_and_only_the_users_own_an_error(
+    preset, words, message
+):
+    findings = check_settings(resolve(preset, words), FACTS.get(preset, SDXL))
+    assert [finding.severity for finding in findings] == ["warning"]
+    assert findings[0].message.startswith(message)
+
+
+def test_a_leftover_that_the_user_states_is_an_error_beside_the_presets_own():
+    words = ["validate_every_n_steps=", "early_stop_patience=3"]
+    found = check_settings(resolve("sdxl-24gb", words), SDXL)
+    assert [(finding.severity, finding.message.split()[0]) for finding in found] == [
+        ("error", "early_stop_patience"),
+        ("warning", "max_validation_steps"),
+    ]
+
+
+def test_a_preset_file_of_the_users_own_is_theirs_and_not_the_shipped_one(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('extends = "sdxl-24gb"\nlr_scheduler = "constant"\n')
+    settings = resolve(str(path))
+    assert settings.is_users("lr_scheduler") and not settings.is_users("lr_warmup_steps")
+    assert not settings.states("lr_warmup_steps")  # the engine refuses it with a constant rate
+    assert not any(f.severity == "error" for f in check_settings(settings, SDXL))
 
 
 def test_a_setting_is_reported_once_by_the_first_row_that_is_not_met():
