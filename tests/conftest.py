@@ -63,6 +63,25 @@ def tiny_checkpoint(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def overflowing_vae(tiny_checkpoint, tmp_path_factory) -> Path:
+    """The same checkpoint in half precision, whose VAE adds 300,000 to what passes through it.
+
+    SDXL 1.0's VAE is such a one: its weights fit half precision, what it computes does not.
+    """
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    tensors = load_file(tiny_checkpoint)
+    for half in ("encoder", "decoder"):
+        tensors[f"first_stage_model.{half}.mid.block_1.conv2.weight"] *= 1e6
+    path = tmp_path_factory.mktemp("overflowing") / "overflowing.safetensors"
+    halves = {name: tensor.to(torch.float16) for name, tensor in tensors.items()}
+    assert all(tensor.isfinite().all() for tensor in halves.values())
+    save_file(halves, path, {"modelspec.prediction_type": "v", "dmm_format": "nano"})
+    return path
+
+
+@pytest.fixture(scope="session")
 def tiny_sd15_shapes():
     """SD 1.5's architecture, narrow, in widths that are no multiples of the first."""
     from dmm.checkpoints.network_shapes import TextEncoderShapes

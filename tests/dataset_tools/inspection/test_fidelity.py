@@ -3,10 +3,13 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
+import torch
 
 from dataset_tools.commands.fidelity import fidelity
+from dataset_tools.inspection.base_vae import load_vae
 from dataset_tools.inspection.fidelity import compare, measure_fidelity, psnr_db, share_above
 from dataset_tools.inspection.fidelity_summary import expectations
+from dmm.checkpoints.pipeline import load_pipeline
 from dmm.codec.image import write_image
 from dmm.codec.mel import encode, load_format
 from dmm.errors import InputError
@@ -128,3 +131,18 @@ def test_what_a_base_loses_is_kept_for_the_check_of_a_training(dataset, tiny_che
     measure_fidelity(dataset, tiny_checkpoint, None, clips=1)
     (line,) = sound_limits(dataset, tiny_checkpoint)
     assert line.startswith("sound, at best: After the VAE") and "Loudness" in line
+
+
+def test_a_vae_that_overflows_in_half_precision_is_measured_in_full(overflowing_vae, rng):
+    vae = load_pipeline(overflowing_vae).vae
+    pixels = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    with torch.no_grad():
+        assert not vae.half().encode(pixels.half()).latent_dist.mean.isfinite().all()
+    vae = vae.double()
+    image = rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    with torch.no_grad():
+        given = torch.from_numpy(image).permute(2, 0, 1)[None] / 127.5 - 1
+        restored = vae.decode(vae.encode(given.double()).latent_dist.mean).sample
+    expected = ((restored[0].permute(1, 2, 0).numpy() + 1) * 127.5).clip(0, 255)
+    assert expected.std() > 1
+    assert np.abs(load_vae(overflowing_vae)(image) - expected).max() < 1

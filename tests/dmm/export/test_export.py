@@ -135,14 +135,16 @@ def test_mixed_takes_little_more_than_half_the_bytes_and_int8_under_a_third(trac
         assert size(graph) < most * whole
 
 
-def test_a_unet_that_overflows_in_half_precision_comes_back_finite_and_close(
-    tiny_sd15, tmp_path, random_inputs, run_graph, relative_error
+@pytest.mark.parametrize("name", ["unet", "vae_decoder"])
+def test_a_part_that_overflows_in_half_precision_comes_back_finite_and_close(
+    tiny_sd15, tmp_path, random_inputs, run_graph, relative_error, name
 ):
-    """One of its blocks adds 300,000 to what passes through it."""
+    """One of its blocks adds 300,000 to what passes through it, as one of SDXL's VAE does."""
     pipeline = load_pipeline(tiny_sd15)
+    blocks = {"unet": pipeline.unet.down_blocks[1], "vae_decoder": pipeline.vae.decoder.mid_block}
     with torch.no_grad():
-        pipeline.unet.down_blocks[1].resnets[0].conv2.weight *= 1e6
-    part = next(part for part in bundle_parts(pipeline, None) if part.name == "unet")
+        blocks[name].resnets[0].conv2.weight *= 1e6
+    part = next(part for part in bundle_parts(pipeline, None) if part.name == name)
     inputs, graph = random_inputs(part, 1, 16), trace(part)
     assert not np.isfinite(run_graph(emulate_half(to_half(graph)), inputs)[0]).all()
     with probing(graph, tmp_path) as probe:
