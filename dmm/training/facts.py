@@ -1,6 +1,7 @@
 """Facts about a DATASET, a base model and this machine, which the checks need; gathered once.
 
-Only headers and tables are read, no pixels and no tensors: a second for ten thousand clips.
+Only headers and tables are read, no pixels and no tensors: a second for ten thousand clips, and
+torch is imported to see whether there is a GPU.
 """
 
 import struct
@@ -64,6 +65,8 @@ class Facts:
     base: BaseFacts | None = None
     packages: frozenset[str] | None = None
     """The installed ones of ``OPTIONAL_PACKAGES``."""
+    device: str | None = None
+    """The device that a training here would use: ``cuda``, ``mps`` or ``cpu``."""
 
 
 OPTION_NAMES = {"batch_size": "train_batch_size", "num_repeats": "dataset_repeats"}
@@ -106,6 +109,7 @@ def gather_facts(dataset: Path | None, base: Path) -> Facts:
     from ..checkpoints.architecture import prediction_type, read_architecture
     from ..checkpoints.header import read_metadata
     from ..checkpoints.lora import LATENTS
+    from ..devices import pick_device
 
     shapes = read_architecture(base)
     return Facts(
@@ -118,6 +122,7 @@ def gather_facts(dataset: Path | None, base: Path) -> Facts:
             latents=read_metadata(base).get(LATENTS),
         ),
         packages=frozenset(name for name in OPTIONAL_PACKAGES if find_spec(name)),
+        device=pick_device("auto"),
     )
 
 

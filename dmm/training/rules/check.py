@@ -12,6 +12,7 @@ from ..presets import RunSettings
 from . import dataset as rules_dataset
 from . import engine as rules_engine
 from . import loss as rules_loss
+from . import machine as rules_machine
 from . import network as rules_network
 from . import optimizer as rules_optimizer
 from . import schedule as rules_schedule
@@ -23,6 +24,7 @@ RULE_MODULES = (
     rules_engine,
     rules_network,
     rules_optimizer,
+    rules_machine,
     rules_loss,
     rules_dataset,
     rules_schedule,

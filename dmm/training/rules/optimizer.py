@@ -62,20 +62,27 @@ def malformed_arguments(settings: RunSettings, facts: Facts) -> str | None:
     return None
 
 
+def package_of_optimizer(settings: RunSettings) -> str | None:
+    """The package that the optimizer needs beside torch and transformers, if any."""
+    packages = {name.lower(): package for name, package in OPTIMIZERS.items()}
+    return packages.get((settings["optimizer_type"] or "").lower())
+
+
 def missing_package(settings: RunSettings, facts: Facts) -> str | None:
-    """Report a setting whose package is not installed."""
+    """Report a setting whose package is not installed, but not one of CUDA without a CUDA GPU."""
     if facts.packages is None:
         return None
-    packages = {name.lower(): package for name, package in OPTIMIZERS.items()}
     wanted = {
-        "optimizer_type": packages.get((settings["optimizer_type"] or "").lower()),
+        "optimizer_type": package_of_optimizer(settings),
         "xformers": "xformers" if settings["xformers"] else None,
         "log_with": "wandb" if settings["log_with"] in ("wandb", "all") else None,
         "deepspeed": "deepspeed" if settings["deepspeed"] else None,
     }
     for key, package in wanted.items():
+        cuda = package in ("bitsandbytes", "xformers")
+        if cuda and facts.device not in (None, "cuda"):
+            continue  # the rules of machine.py report it
         if package and package not in facts.packages:
-            cuda = package in ("bitsandbytes", "xformers")
             install = "uv sync --extra cuda" if cuda else f"uv pip install {package}"
             other = ", or --set optimizer_type=AdamW" if package == "bitsandbytes" else ""
             return (

@@ -36,6 +36,7 @@ def of_dataset_toml(**stated):
     return data(stated={**DATA.stated, **stated})
 
 
+CPU = replace(SDXL, packages=frozenset(), device="cpu")
 NO_VAL, NO_REG = data(n_val=0), data(n_reg=0)
 BARE = "bare"
 """A preset that states nothing but what every training needs."""
@@ -128,7 +129,11 @@ FIRES = [
     ("unusable-preview-embedder", "sdxl-24gb", ["preview_embedder=clapp"], SDXL),
     ("unusable-preview-embedder", "sdxl-24gb", ["preview_embedder=clap"], SDXL),
     ("unusable-preview-embedder", "sdxl-24gb", ["preview_weights=folder"], SDXL),
+    ("optimizer-without-gpu", "sdxl-24gb", [], CPU),
+    ("attention-without-gpu", "nano-cpu", ["xformers=true"], replace(NANO, device="cpu")),
+    ("half-precision-on-cpu", "sdxl-24gb", ["mixed_precision=fp16"], CPU),
     # warnings
+    ("full-size-on-cpu", "sdxl-24gb", [], CPU),
     ("left-over-from-preset", "nano-cpu", ["lr_scheduler=constant"], NANO),
     ("preset-overridden-by-dataset", "sdxl-24gb", [], of_dataset_toml(train_batch_size=8)),
     ("preset-of-another-base", "sdxl-24gb", [], SD15),
@@ -169,6 +174,11 @@ FIRES = [
 ]  # fmt: skip
 
 QUIET = [
+    ("optimizer-without-gpu", "sdxl-24gb", ["optimizer_type=AdamW"], CPU),
+    ("optimizer-without-gpu", "sdxl-24gb", [], replace(SDXL, device="cuda")),
+    ("missing-package", "sdxl-24gb", ["xformers=true"], CPU),  # would not help without a GPU
+    ("half-precision-on-cpu", "sdxl-24gb", ["mixed_precision=fp16"], replace(CPU, device="mps")),
+    ("full-size-on-cpu", "nano-cpu", [], replace(NANO, device="cpu")),
     ("clip-skip-on-sdxl", "sd15-12gb+clip-skip", [], SD15),
     ("alpha-left-at-one", "nano-cpu", ["network_alpha=1"], NANO),
     ("conv-alpha-left-at-one", "nano-cpu", ["network_args=conv_dim=8 conv_alpha=1"], NANO),
@@ -304,6 +314,24 @@ def test_what_a_preset_leaves_useless_is_a_warning_and_only_the_users_own_an_err
     findings = check_settings(resolve(preset, words), FACTS.get(preset, SDXL))
     assert [finding.severity for finding in findings] == ["warning"]
     assert findings[0].message.startswith(message)
+
+
+def test_without_a_gpu_the_error_names_the_ways_out_and_how_slow_the_cpu_is():
+    with pytest.raises(PresetError) as error:
+        warnings_or_error(resolve("sdxl-24gb"), CPU)
+    assert str(error.value) == (
+        "optimizer_type = AdamW8bit (sdxl-24gb) needs a CUDA GPU, and torch sees none here; train "
+        "where there is one, or here with --set optimizer_type=AdamW (a CPU works in bf16, but "
+        "took 265 s a step on two busy cores: about 9 days for 3000 steps)"
+    )
+    words = ["optimizer_type=AdamW", "max_train_steps=10", "save_every_n_steps=5"]
+    words += ["validate_every_n_steps=", "preview_every_n_steps=", "lr_warmup_steps=1"]
+    found = check_settings(resolve("sdxl-24gb", words), CPU)
+    assert not [finding for finding in found if finding.severity == "error"]
+    assert (
+        "about 0.7 hours for 10 steps"
+        in next(f for f in found if f.rule == "full-size-on-cpu").message
+    )
 
 
 def test_a_leftover_that_the_user_states_is_an_error_beside_the_presets_own():
