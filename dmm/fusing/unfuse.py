@@ -1,7 +1,7 @@
 """Extract a LoRA from two checkpoints: the difference that was trained or fused into the second.
 
-The difference of each layer that sd-scripts trains is reduced to its largest singular values, the
-best approximation of that rank (Eckart and Young 1936). Both files are read one tensor at a time.
+The difference of each layer that sd-scripts trains is reduced to its strongest directions
+(``low_rank.py``). Both files are read one tensor at a time.
 """
 
 import math
@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from ..checkpoints.architecture import read_architecture
@@ -26,6 +25,7 @@ from ..checkpoints.tensorfile import (
 from ..errors import ModelError
 from ..files import refuse_same
 from ..progress import progress_bar
+from .low_rank import best_factors
 from .precision import dtype_of
 from .provenance import extracted_metadata
 from .weights import Factors
@@ -95,8 +95,8 @@ def extract_lora(
             if not held:
                 found.left_out.append(name)
             for layer, location in held.items():
-                delta = location.of(new).double() - location.of(old).double()
-                change = float(delta.square().sum())
+                delta = location.of(new).float() - location.of(old).float()
+                change = float(delta.square().sum(dtype=torch.float64))
                 if not math.isfinite(change):
                     raise ModelError(
                         f"{fused}: {name} is not finite there or in {base}; name other files"
@@ -114,27 +114,6 @@ def extract_lora(
     metadata = extracted_metadata(base, fused, out.stem, ranks.matrix_rank, ranks.kernel_rank)
     write_tensors(out, specs, ((name, tensors[name]) for name in specs), metadata)
     return found
-
-
-def best_factors(delta: Float[Tensor, "out ..."], rank: int) -> tuple[Factors, float]:
-    """Best factors of this rank, and the sum of squares of their product.
-
-    Singular vectors are eigenvectors of the smaller Gram matrix, which is several times faster than
-    an SVD. The Gram matrix squares the condition number: singular values below 1e-8 of the largest
-    are lost, which double precision affords. Both factors share the singular values evenly.
-    """
-    matrix = delta.double().flatten(1)
-    wide = len(matrix) <= matrix.shape[1]
-    tall = matrix.T if wide else matrix
-    values, vectors = torch.linalg.eigh(tall.T @ tall)  # ascending
-    strengths = values[-rank:].flip(0).clamp(min=0).sqrt()
-    inner = vectors[:, -rank:].flip(1)  # (smaller side, rank), orthonormal
-    outer = tall @ inner
-    balance = strengths.clamp(min=1e-6 * float(strengths[0])).sqrt()
-    up, down = (inner * balance, outer / balance) if wide else (outer / balance, inner * balance)
-    up = up.reshape(len(matrix), rank, *[1] * (delta.ndim - 2))
-    down = down.T.reshape(rank, *delta.shape[1:])
-    return Factors(up.float(), down.float(), scale=1.0), float(strengths.square().sum())
 
 
 def _layers_by_tensor(base: Path, fused: Path) -> dict[str, dict[str, LayerLocation]]:

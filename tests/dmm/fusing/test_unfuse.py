@@ -9,7 +9,7 @@ from dmm.checkpoints.header import read_metadata
 from dmm.checkpoints.lora_layers import trained_layers
 from dmm.errors import InputError, ModelError
 from dmm.fusing.fuse import fuse
-from dmm.fusing.unfuse import Ranks, best_factors, extract_lora
+from dmm.fusing.unfuse import Ranks, extract_lora
 from dmm.fusing.weights import read_factors
 from dmm.generation.loading import Lora
 
@@ -36,29 +36,6 @@ def test_unfusing_gives_back_what_was_fused(fused, tmp_path):
         assert (factors.delta(0.8) - after[layer].delta()).abs().max() < 1e-5
         assert factors.delta().abs().max() > 0.01
     assert found.energy > 0.999999 and min(layer.energy for layer in found.layers) > 0.99999
-
-
-@pytest.mark.parametrize("size", [(40, 30), (30, 40), (24, 16, 3, 3), (40, 2, 3, 3), (8, 6, 1, 1)])
-def test_the_strongest_directions_are_those_of_the_truncated_svd(size):
-    delta = torch.randn(size, generator=torch.manual_seed(0))
-    factors, kept = best_factors(delta, 5)
-    u, s, v = torch.linalg.svd(delta.double().flatten(1), full_matrices=False)
-    expected = ((u[:, :5] * s[:5]) @ v[:5]).reshape(size)
-    assert (factors.delta() - expected).abs().max() < 1e-5
-    assert kept == pytest.approx(float(s[:5].square().sum()))
-    assert factors.down.shape == (5, *size[1:]) and factors.up.shape[:2] == (size[0], 5)
-
-
-def test_the_strength_is_shared_evenly_by_both_factors():
-    factors, _ = best_factors(torch.diag(torch.tensor([4.0, 9.0, 1.0])), 2)
-    assert factors.up.norm(dim=0).tolist() == pytest.approx([3, 2])
-    assert factors.down.norm(dim=1).tolist() == pytest.approx([3, 2])
-
-
-def test_directions_that_are_not_there_stay_empty():
-    delta = torch.outer(torch.arange(5.0), torch.arange(7.0))
-    factors, kept = best_factors(delta, 4)
-    assert torch.allclose(factors.delta(), delta, atol=1e-5) and kept == pytest.approx(30 * 91)
 
 
 def test_less_rank_keeps_less_and_says_how_much(tiny_checkpoint, random_lora, tmp_path):
