@@ -85,6 +85,8 @@ interface Playing {
 export class Playback {
   #contexts = new Map<number, AudioContext>();
   #playing: Playing | undefined;
+  /** Counts calls of play and stop, so that a later one ends the wait of an earlier one. */
+  #calls = 0;
 
   isPlaying(track: Track): boolean {
     return this.#playing?.track === track;
@@ -99,7 +101,9 @@ export class Playback {
   async play(track: Track, view: PlaybackListener, from = 0): Promise<void> {
     this.stop();
     const context = this.#context(track.sr);
+    const call = this.#calls;
     await context.resume();
+    if (call !== this.#calls) return;
     const start = Math.max(0, Math.min(Math.floor(from * track.sr), track.expected - 1));
     const playing: Playing = {
       track,
@@ -119,6 +123,7 @@ export class Playback {
 
   /** Stop what plays, which stays where it is. */
   stop(): void {
+    this.#calls++;
     const playing = this.#playing;
     if (!playing) return;
     this.#playing = undefined;
