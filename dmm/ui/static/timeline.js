@@ -15,6 +15,7 @@ let dragged = null; // {id, from} where from is null for a card
 let stopPreview = null;
 let shown = null; // key of the timeline as it is shown
 let isBusy = false;
+let saved = Promise.resolve(); // settles when the latest change is saved
 
 export function setUp(state) {
   timeline.ids = state.timeline.clips;
@@ -75,7 +76,7 @@ function takeOut(place) {
 function changed(text) {
   draw();
   whisper(text);
-  trying(() => send("/api/timeline", current()));
+  saved = saved.then(() => trying(() => send("/api/timeline", current()))); // in order
 }
 
 /** Each clip with its start in seconds. */
