@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from socket import socket
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -18,6 +19,21 @@ from .offers import Offer, index
 from .page import page_headers, page_policy
 
 COMMAND = "dmm web"
+KEPT = "private, max-age=31536000, immutable"
+
+
+class PageFiles(StaticFiles):
+    """The page's files. Browsers keep those in ``assets``, whose names change with their content.
+
+    Chromium keeps the runtime's compiled code only with a file that it keeps.
+    """
+
+    def file_response(self, full_path: Any, *arguments: Any, **named: Any) -> Response:
+        """The file, or that it has not changed."""
+        response = super().file_response(full_path, *arguments, **named)
+        if Path(full_path).parent.name == "assets":
+            response.headers["cache-control"] = KEPT
+        return response
 
 
 def create_app(page: Path, offers: Sequence[Offer], port: int, token: str) -> Starlette:
@@ -37,7 +53,7 @@ def create_app(page: Path, offers: Sequence[Offer], port: int, token: str) -> St
     routes = [
         Route("/bundles/index.json", list_bundles),
         Route("/bundles/{bundle}/{file:path}", bundle_file),
-        Mount("/", StaticFiles(directory=page, html=True)),
+        Mount("/", PageFiles(directory=page, html=True)),
     ]
     guard = Middleware(
         Guard,

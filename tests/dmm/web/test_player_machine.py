@@ -44,7 +44,7 @@ def test_without_webgpu_it_runs_in_webassembly_with_threads_and_says_so(page):
 
 def test_a_static_host_is_isolated_by_the_service_worker(context, static_site, make):
     page = context.new_page()
-    page.goto(static_site)
+    page.goto(static_site, wait_until="commit")  # it loads again, perhaps before it is complete
     page.wait_for_function("() => crossOriginIsolated")
     page.wait_for_selector("#make:enabled")
     make(page)
@@ -59,12 +59,15 @@ def test_without_isolation_one_thread_does_it(new_profile, open_page, static_sit
     make(page)
 
 
-def test_after_the_first_visit_it_works_without_a_network(context, page, site, make):
+def test_after_the_first_visit_it_works_without_a_network(context, page, built, make):
     make(page, "piano")  # by then the runtime is kept, too
     page.wait_for_function("() => navigator.serviceWorker.controller !== null")
     page.reload()
     page.wait_for_selector("#make:enabled")
     make(page, "piano")
+    (runtime,) = (built / "assets").glob("ort-wasm-simd-threaded-*.wasm")
+    from_browser = page.evaluate(f"() => fetch('assets/{runtime.name}').then((r) => r.url)")
+    assert from_browser.endswith(runtime.name), "an answer of the service worker's own has no URL"
     context.set_offline(True)
     page.reload()
     page.wait_for_selector("#make:enabled")
@@ -88,6 +91,7 @@ def test_the_policy_keeps_the_page_from_asking_another_origin(page):
     note = "() => addEventListener('securitypolicyviolation', (event) => (window.seen = event))"
     page.evaluate(note)
     page.evaluate(ask)
+    page.wait_for_function("() => window.seen")  # it may follow the refusal
     assert page.evaluate("() => window.seen.effectiveDirective") == "connect-src"
 
 

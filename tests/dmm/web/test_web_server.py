@@ -37,6 +37,19 @@ def test_only_the_worker_that_fetches_models_may_ask_other_sites():
     assert not any(map(asks, ("/", "/assets/draw.worker-x.js", "/a/assets/download.worker-x.js")))
 
 
+def test_only_files_named_by_their_content_stay_in_the_browser(client, tmp_path):
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "assets" / "runtime-AbC1.wasm").write_bytes(b"1")
+
+    def kept(path):
+        return "immutable" in client.get(path).headers["cache-control"]
+
+    assert kept("/assets/runtime-AbC1.wasm")
+    assert not any(map(kept, ("/", "/assets/gone.wasm", "/bundles/index.json")))
+    stranger = TestClient(client.app, base_url=HOME).get("/assets/runtime-AbC1.wasm")
+    assert (stranger.status_code, stranger.headers["cache-control"]) == (403, "no-store")
+
+
 def test_bundles_are_listed_and_served_in_ranges(client, toy):
     (listed,) = client.get("/bundles/index.json").json()["bundles"]
     address = f"/bundles/{listed['path']}"
