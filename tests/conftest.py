@@ -18,6 +18,19 @@ CHROMIUM_ARGUMENTS = [
     "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required",
 ]  # fmt: skip
+PATIENCE_MS = 120_000
+"""Longest wait for something that takes a second on a machine with nothing else to do."""
+SLOW_TIME = """
+const play = HTMLMediaElement.prototype.play;
+HTMLMediaElement.prototype.play = function () {
+  this.playbackRate = 1 / 16;
+  return play.call(this);
+};
+const later = setTimeout;
+window.setTimeout = (call, delay, ...given) =>
+  later(call, delay < 1000 ? delay : 100 * delay, ...given);
+"""
+"""Script of every page: sounds play slowly and notes stay, since a busy machine may look late."""
 
 
 @pytest.fixture
@@ -35,16 +48,43 @@ def engine() -> Path:
 
 
 @pytest.fixture(scope="module")
-def chromium():
+def chromium_arguments():
+    """What Chromium is started with."""
+    return CHROMIUM_ARGUMENTS
+
+
+@pytest.fixture(scope="module")
+def chromium(chromium_arguments):
     """A headless Chromium; tests that need one are skipped without."""
     playwright = pytest.importorskip("playwright.sync_api")
     path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
     if path is None:
         pytest.skip("no Chromium (apt-get install chromium)")
+    playwright.expect.set_options(timeout=PATIENCE_MS)
     with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS)
+        browser = running.chromium.launch(
+            executable_path=path, args=chromium_arguments, timeout=PATIENCE_MS
+        )
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def new_profile(chromium):
+    """``new_profile(**options)``: a fresh browser profile, without animations, which cost time."""
+    profiles = []
+
+    def new_profile(**options):
+        usual = {"viewport": {"width": 1280, "height": 860}, "reduced_motion": "reduce"}
+        profile = chromium.new_context(**(usual | options))
+        profiles.append(profile)
+        profile.set_default_timeout(PATIENCE_MS)
+        profile.add_init_script(SLOW_TIME)
+        return profile
+
+    yield new_profile
+    for profile in profiles:
+        profile.close()
 
 
 @pytest.fixture(scope="session")

@@ -13,15 +13,6 @@ from served import served
 from toy_bundle import write_toy_bundle
 
 sys.path.pop(0)
-SECONDS = 120_000
-"""Milliseconds that a busy machine may take for what takes a second."""
-
-
-@pytest.fixture(scope="session", autouse=True)
-def patience():
-    """Playwright's expectations wait as long."""
-    sync_api = pytest.importorskip("playwright.sync_api")
-    sync_api.expect.set_options(timeout=SECONDS)
 
 
 @pytest.fixture(scope="session")
@@ -55,22 +46,6 @@ def site(built, toy):
     """The page and the toy bundle, served."""
     with served(built, [toy]) as found:
         yield found
-
-
-@pytest.fixture
-def new_profile(chromium):
-    """``new_profile(**options)``: a fresh browser profile; without animations, which cost time."""
-    profiles = []
-
-    def new_profile(**options):
-        usual = {"viewport": {"width": 1280, "height": 860}, "reduced_motion": "reduce"}
-        profiles.append(chromium.new_context(**(usual | options)))
-        profiles[-1].set_default_timeout(SECONDS)
-        return profiles[-1]
-
-    yield new_profile
-    for profile in profiles:
-        profile.close()
 
 
 @pytest.fixture

@@ -24,6 +24,8 @@ class Faults:
     """Answers whose first byte is another."""
     broken_off: dict[str, int] = field(default_factory=dict)
     """Answers that end in the middle."""
+    preludes: dict[str, str] = field(default_factory=dict)
+    """Scripts by a part of their names: what is put before them, however often they are fetched."""
     requests: list[tuple[str, str]] = field(default_factory=list)
     """Path and range of every request for a bundle's file."""
 
@@ -76,6 +78,30 @@ class Faulty:
             pass  # uvicorn closes the connection of an answer that is not whole
 
 
+class Prelude:
+    """ASGI middleware that puts text before the page's own scripts."""
+
+    def __init__(self, app, faults: Faults) -> None:
+        self.app, self.faults = app, faults
+
+    async def __call__(self, scope, receive, send):
+        """Answer with the script behind its prelude."""
+        path = scope.get("path", "")
+        found = [text for name, text in self.faults.preludes.items() if name in path]
+
+        async def prefixed(message):
+            if message["type"] == "http.response.start" and message["status"] != 200:
+                found.clear()
+            elif message["type"] == "http.response.start" and found:
+                headers = [each for each in message["headers"] if each[0] != b"content-length"]
+                message = {**message, "headers": headers}
+            elif found:
+                message = {**message, "body": found.pop().encode() + message.get("body", b"")}
+            await send(message)
+
+        await self.app(scope, receive, prefixed)
+
+
 def _due(faults: dict[str, int], path: str) -> bool:
     name = next((name for name, left in faults.items() if left and path.endswith(name)), None)
     if name:
@@ -89,7 +115,8 @@ def served(page: Path, bundles: list[Path]) -> Iterator[Served]:
     faults = Faults()
     with listen(0, "dmm web") as sock:
         port = sock.getsockname()[1]
-        app = Faulty(create_app(page, find_offers(bundles), port, KEY), faults)
+        app = Prelude(create_app(page, find_offers(bundles), port, KEY), faults)
+        app = Faulty(app, faults)
         server = uvicorn.Server(uvicorn.Config(app, log_level="critical"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
         thread.start()

@@ -1,7 +1,6 @@
 """The player on WebGPU, here a software graphics card that Chromium brings along."""
 
 import io
-import shutil
 
 import numpy as np
 import pytest
@@ -9,34 +8,26 @@ import soundfile
 
 from dmm.codec.mel import encode
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
-ARGUMENTS = ["--no-sandbox", "--disable-quic", "--enable-unsafe-webgpu"]
-LOSE_THE_CARD = """() => {
-  const ask = GPUAdapter.prototype.requestDevice;
-  GPUAdapter.prototype.requestDevice = async function (...given) {
-    const card = await ask.apply(this, given);
-    const submit = card.queue.submit.bind(card.queue);
-    let count = 0;
-    card.queue.submit = (...work) => {
-      if (++count === 30) card.destroy();
-      return submit(...work);
-    };
-    return card;
+LOSE_THE_CARD = """
+const ask = GPUAdapter.prototype.requestDevice;
+GPUAdapter.prototype.requestDevice = async function (...given) {
+  const card = await ask.apply(this, given);
+  const submit = card.queue.submit.bind(card.queue);
+  let count = 0;
+  card.queue.submit = (...work) => {
+    if (++count === 30) card.destroy();
+    return submit(...work);
   };
-}"""
-"""Run in a worker: its card is lost when it gets its thirtieth piece of work."""
+  return card;
+};
+"""
+"""Script of a worker: its card is lost when it gets its thirtieth piece of work."""
 
 
 @pytest.fixture(scope="module")
-def chromium():
-    """A Chromium whose WebGPU runs on the processor."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    if CHROMIUM is None:
-        pytest.skip("no Chromium (apt-get install chromium)")
-    with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
+def chromium_arguments():
+    """WebGPU on the processor."""
+    return ["--no-sandbox", "--disable-quic", "--enable-unsafe-webgpu"]
 
 
 @pytest.fixture
@@ -59,10 +50,13 @@ def test_webgpu_makes_pythons_clip(page, toy, make, download, python_clip, psnr_
     assert psnr_db(encode(found, fmt), encode(expected, fmt)) > 35
 
 
-def test_a_card_lost_in_mid_run_goes_on_in_webassembly(page, toy, make, download, python_clip):
+def test_a_card_lost_in_mid_run_goes_on_in_webassembly(
+    context, open_page, site, toy, make, download, python_clip
+):
     from playwright.sync_api import expect
 
-    page.on("worker", lambda worker: "diffusion" in worker.url and worker.evaluate(LOSE_THE_CARD))
+    site.faults.preludes["diffusion.worker"] = LOSE_THE_CARD
+    page = open_page(context, f"{site.entrance}&backend=webgpu")
     page.click("#settings summary")
     page.fill("#steps", "60")
     make(page)

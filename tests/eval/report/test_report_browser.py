@@ -6,10 +6,10 @@ from eval.report.report import write_report
 
 
 @pytest.fixture
-def page(chromium, clips, dataset, tmp_path, reader):
+def page(new_profile, clips, dataset, tmp_path, reader):
     """The opened report; no error of its script and no request but for itself is forgiven."""
     write_report(clips, dataset, tmp_path / "out", reader)
-    opened = chromium.new_page()
+    opened = new_profile().new_page()
     complaints, requests = [], []
     opened.on("pageerror", lambda error: complaints.append(error))
     opened.on("request", lambda asked: requests.append(asked.url))
