@@ -1,10 +1,18 @@
-"""Graphs and bundles of small random checkpoints, made once for all tests of a file."""
+"""Graphs and bundles of small random checkpoints, made once for all tests of a file.
+
+Tracing takes time for every layer, so most tests export a student of two levels.
+"""
+
+from dataclasses import replace
 
 import numpy as np
 import onnxruntime
 import pytest
 import torch
 
+from dmm.checkpoints.custom_layout import CustomLayout, as_json
+from dmm.checkpoints.networks import build
+from dmm.checkpoints.sdxl_layout import save_checkpoint, single_file_tensors
 from dmm.export.export import ExportOptions, export
 from dmm.export.graph import trace
 from dmm.export.precision import Precisions
@@ -12,15 +20,56 @@ from dmm.export.source import Source
 from dmm.export.writing import write_graph
 from dmm.generation.sampling import Sampling
 from dmm.generation.settings import resolve_settings
+from dmm.pretraining.nano import NANO
 
 FP32 = Precisions("fp32", "fp32", "fp32")
 QUICK = Sampling(sampler="ddim", steps=2, guidance=1.0)
+UNET = {
+    "in_channels": 8, "out_channels": 8, "block_out_channels": [32, 96], "layers_per_block": 1,
+    "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D"], "mid_block_type": None,
+    "up_block_types": ["CrossAttnUpBlock2D", "UpBlock2D"], "norm_num_groups": 8,
+    "attention_head_dim": [1, 1], "cross_attention_dim": 48, "time_embedding_dim": 32,
+    "encoder_hid_dim": 192, "encoder_hid_dim_type": "text_proj", "use_linear_projection": True,
+    "addition_embed_type": "text_time", "addition_time_embed_dim": 8,
+    "projection_class_embeddings_input_dim": 128 + 6 * 8,
+}  # fmt: skip
+VAE = {
+    "out_channels": 1, "latent_channels": 8, "encoder_block_out_channels": [8] * 4,
+    "decoder_block_out_channels": [8] * 4, "num_encoder_blocks": [1] * 4,
+    "num_decoder_blocks": [1] * 4,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="session")
-def sources(tiny_checkpoint, tiny_sd15):
-    """Both architectures, loaded."""
-    models = {"sdxl": tiny_checkpoint, "sd15": tiny_sd15}
+def write_student():
+    """``write_student(path, unet, **metadata)``: random weights; ``unet`` changes its sizes."""
+
+    def write(path, unet=None, **metadata):
+        torch.manual_seed(4)
+        custom = CustomLayout(as_json(UNET | (unet or {})), as_json(VAE))
+        text = replace(NANO.te1, num_layers=3)
+        networks = build(replace(NANO, custom=custom, te1=text))
+        last = networks["vae"].decoder.layers[-1]
+        last.weight.data *= 20  # or images would be even
+        last.bias.data += 0.4
+        said = {"modelspec.prediction_type": "v", "dmm_format": "nano", **metadata}
+        tensors = single_file_tensors(*networks.values(), custom=custom)
+        save_checkpoint(path, tensors, {**said, **custom.metadata}, torch.float32)
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def student(write_student, tmp_path_factory):
+    """A student that takes guidance as any model does."""
+    return write_student(tmp_path_factory.mktemp("student") / "student.safetensors")
+
+
+@pytest.fixture(scope="session")
+def sources(tiny_checkpoint, tiny_sd15, student):
+    """Both architectures and the student, loaded."""
+    models = {"sdxl": tiny_checkpoint, "sd15": tiny_sd15, "student": student}
     return {
         kind: Source(model, resolve_settings(model, (), QUICK)) for kind, model in models.items()
     }
@@ -28,10 +77,10 @@ def sources(tiny_checkpoint, tiny_sd15):
 
 @pytest.fixture(scope="session")
 def traced(sources):
-    """The graphs of all their parts."""
+    """The graphs of all parts of both architectures."""
     return {
-        kind: {name: trace(part) for name, part in source.parts.items()}
-        for kind, source in sources.items()
+        kind: {name: trace(part) for name, part in sources[kind].parts.items()}
+        for kind in ("sdxl", "sd15")
     }
 
 
@@ -47,10 +96,10 @@ def options():
 
 
 @pytest.fixture(scope="session")
-def exported(tiny_sd15, options, tmp_path_factory):
-    """The smaller one as an fp32 bundle."""
+def exported(student, options, tmp_path_factory):
+    """The student as an fp32 bundle."""
     folder = tmp_path_factory.mktemp("bundles") / "tiny"
-    export(options(tiny_sd15), folder)
+    export(options(student), folder)
     return folder
 
 

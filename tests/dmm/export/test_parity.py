@@ -133,10 +133,10 @@ def test_psnr_of_a_known_error():
     assert psnr_db(image, image) == 100
 
 
-def test_clips_of_both_are_scored_and_the_best_prompts_come_first(tiny_sd15, options, tmp_path):
+def test_clips_of_both_are_scored_and_the_best_prompts_come_first(student, options, tmp_path):
     prompts = ("organ, slow", "flute and drums, fast", "pad, dark")
     scorer = ClipScorer("nano-clap")
-    bundle = export(replace(options(tiny_sd15), prompts=prompts), tmp_path / "out", scorer)
+    bundle = export(replace(options(student), prompts=prompts), tmp_path / "out", scorer)
     row = bundle.parity[-1]
     assert (row.part, row.clips, row.passes) == ("clips", 3, True)
     assert row.adherence == pytest.approx(row.adherence_expected, abs=0.5) and row.fad < 0.01

@@ -30,10 +30,10 @@ QUICK = {"steps": 2, "guidance": 2.0, "sampler": "ddim"}
 
 
 @pytest.mark.parametrize("sampler", ["dpm++-2m-karras", "lcm"])
-def test_a_seed_makes_the_clip_that_the_checkpoint_makes(tiny_sd15, exported, sampler):
+def test_a_seed_makes_the_clip_that_the_checkpoint_makes(student, exported, sampler):
     request = ClipRequest("slow piano", 5, ("organ", 0.3), ((6, 0.4),))
     images = []
-    for model in (LoadedModel(tiny_sd15, device="cpu"), BundleModel(exported, "cpu")):
+    for model in (LoadedModel(student, device="cpu"), BundleModel(exported, "cpu")):
         settings = model.settings()
         sampling = settings.sampling.override(sampler, 3, 2.0, "noise")
         images += model.generate_images([request], type(settings)(settings.fmt, sampling))

@@ -4,48 +4,22 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
 from dmm.bundles.folder import read_description
-from dmm.checkpoints.custom_layout import CustomLayout, as_json
-from dmm.checkpoints.networks import build
-from dmm.checkpoints.sdxl_layout import save_checkpoint, single_file_tensors
 from dmm.export.export import ExportOptions, export
 from dmm.export.precision import Precisions
 from dmm.generation.bundle_model import BundleModel
 from dmm.generation.loaded_model import LoadedModel
 from dmm.generation.requests import ClipRequest
 from dmm.generation.settings import resolve_settings
-from dmm.pretraining.nano import NANO
-
-UNET = {
-    "in_channels": 8, "out_channels": 8, "block_out_channels": [16, 32], "layers_per_block": 1,
-    "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D"], "mid_block_type": None,
-    "up_block_types": ["CrossAttnUpBlock2D", "UpBlock2D"], "norm_num_groups": 8,
-    "attention_head_dim": [1, 1], "cross_attention_dim": 48, "time_embedding_dim": 32,
-    "encoder_hid_dim": 192, "encoder_hid_dim_type": "text_proj", "time_cond_proj_dim": 16,
-    "use_linear_projection": True, "addition_embed_type": "text_time",
-    "addition_time_embed_dim": 8, "projection_class_embeddings_input_dim": 128 + 6 * 8,
-}  # fmt: skip
-VAE = {
-    "out_channels": 1, "latent_channels": 8, "encoder_block_out_channels": [8] * 4,
-    "decoder_block_out_channels": [8] * 4, "num_encoder_blocks": [1] * 4,
-    "num_decoder_blocks": [1] * 4,
-}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def student(tmp_path_factory):
+def student(write_student, tmp_path_factory):
     """A student that reads the guidance scale, of three steps."""
-    torch.manual_seed(0)
-    custom = CustomLayout(as_json(UNET), as_json(VAE))
-    networks = build(replace(NANO, custom=custom))
-    path = tmp_path_factory.mktemp("student") / "student.safetensors"
+    path = tmp_path_factory.mktemp("guided") / "student.safetensors"
     sampling = {"dmm_sampler": "ddim-trailing", "dmm_steps": "3", "dmm_guidance": "4"}
-    metadata = {"modelspec.prediction_type": "v", "dmm_format": "nano", **sampling}
-    tensors = single_file_tensors(*networks.values(), custom=custom)
-    save_checkpoint(path, tensors, {**metadata, **custom.metadata}, torch.float32)
-    return path
+    return write_student(path, {"time_cond_proj_dim": 16}, **sampling)
 
 
 @pytest.fixture(scope="module")

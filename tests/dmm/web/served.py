@@ -66,9 +66,7 @@ class Faulty:
                 message["body"] = bytes([body[0] ^ 1]) + body[1:]
             if body and breaks:
                 await send({**message, "body": body[: len(body) // 2], "more_body": True})
-                await asyncio.sleep(
-                    2
-                )  # a connection that closes at once may take sent bytes with it
+                await asyncio.sleep(2)  # closing at once may take sent bytes with it
                 raise ConnectionError("broken off")
             await send(message)
 
