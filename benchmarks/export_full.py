@@ -6,18 +6,21 @@ standard deviation 1 / sqrt(3 fan-in), norms 1, biases 0: activations stay finit
 compares one DDIM step of a 512 x 512 image, without guidance. Then each part is opened by ONNX
 Runtime in a process of its own and run once. Prints one Markdown row a part: date, commit, machine,
 model, part, precision, GB of its files, peak GB and CPU s of opening and running (and the forecast
-for wasm); the last row is the whole export. GB are 10^9 bytes; peaks are resident memory, which
-counts pages of mapped files that the system could give back.
+for wasm); the last row is the whole export. GB are 10^9 bytes. Peaks are of resident memory, and of
+its anonymous share: the rest are pages of mapped files, which the system takes back when it needs
+memory. The bundle stays in --work, if that is given.
 """
 
 import argparse
+import os
 import resource
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +41,8 @@ from dmm.distillation.presets import load_preset
 from dmm.distillation.student_sizes import student_shapes
 
 HEADER = (
-    "| date | commit | machine | model | part | precision | files GB | peak GB (wasm forecast)"
-    " | CPU s |\n|" + "---|" * 9
+    "| date | commit | machine | model | part | precision | files GB | peak GB | anonymous GB"
+    " | wasm forecast GB | CPU s |\n|" + "---|" * 11
 )
 SDXL = shapes(320, (2, 10), 768, 1280, 49408)
 SIZES = {"batch": 1, "timesteps": 1, "rows": 64, "columns": 64}
@@ -93,7 +96,7 @@ def write_checkpoint(path: Path, model: Any) -> None:
 
 
 def run_part(folder: Path, name: str) -> None:
-    """Open one part and run it once; prints bytes at the peak and CPU seconds."""
+    """Open one part and run it once."""
     part, generator = read_description(folder).parts[name], np.random.default_rng(0)
     inputs = {}
     for key, tensor in part.inputs.items():
@@ -103,25 +106,43 @@ def run_part(folder: Path, name: str) -> None:
         inputs[key] = array.astype(tensor.dtype)
     found = open_session(folder / f"{name}.onnx", intra_op_num_threads=1).run(None, inputs)
     assert all(np.isfinite(array).all() for array in found)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, time.process_time())
 
 
-def in_own_process(*arguments: str) -> tuple[float, float]:
-    """Bytes at the peak and CPU seconds, measured by a process that runs alone."""
-    done = subprocess.run(
-        [sys.executable, __file__, *arguments], check=True, stdout=subprocess.PIPE, text=True
-    )
-    peak, seconds = done.stdout.split()[-2:]
-    return float(peak), float(seconds)
+@dataclass
+class Used:
+    """What a process took."""
+
+    peak: int = 0
+    """Largest resident bytes."""
+    anonymous: int = 0
+    """Largest bytes that are no file's."""
+    cpu_s: float = 0.0
 
 
-def export_in_own_process(model: Path, out: Path, encoders: str) -> tuple[float, float]:
-    """The same of ``dmm export``, UNet and decoder in mixed precision."""
-    options = ["--text-encoders", encoders]
-    command = [sys.executable, "-m", "dmm", "export", str(model), "--out", str(out), *options]
-    subprocess.run(command, check=True, stdout=sys.stderr)
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)  # so far this has been the only child
-    return used.ru_maxrss * 1024, used.ru_utime + used.ru_stime
+def in_own_process(*command: str) -> Used:
+    """Run a Python command in a process of its own and watch its memory."""
+    used, before = Used(), _children_s()
+    with subprocess.Popen([sys.executable, *command], stdout=sys.stderr) as process:
+        while process.poll() is None:
+            resident, of_files = _memory(process.pid)
+            used.peak = max(used.peak, resident)
+            used.anonymous = max(used.anonymous, resident - of_files)
+            time.sleep(0.05)
+    if process.returncode:
+        raise SystemExit(process.returncode)
+    used.cpu_s = _children_s() - before
+    return used
+
+
+def _memory(pid: int) -> tuple[int, int]:
+    """Resident bytes, and those of files among them."""
+    pages = [int(n) for n in Path(f"/proc/{pid}/statm").read_text().split()]
+    return pages[1] * os.sysconf("SC_PAGE_SIZE"), pages[2] * os.sysconf("SC_PAGE_SIZE")
+
+
+def _children_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def stored_bytes(part: Part) -> int:
@@ -134,33 +155,35 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", choices=["sdxl", "unet-330m"])
     parser.add_argument("--encoders", default="mixed", help="Precision of the text encoders.")
-    parser.add_argument("--work", type=Path, help="Folder for 30 GB of files; default: a new one.")
+    parser.add_argument("--work", type=Path, help="Folder for 30 GB of files, which stay there.")
     parser.add_argument("--part", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.part:
         run_part(Path(options.part[0]), options.part[1])
         return
-    with tempfile.TemporaryDirectory(dir=options.work) as work:
-        checkpoint, out = Path(work) / f"{options.model}.safetensors", Path(work) / "bundle"
+    kept = nullcontext(options.work) if options.work else tempfile.TemporaryDirectory()
+    with kept as work:
+        checkpoint, out = Path(work) / f"{options.model}.safetensors", Path(work) / options.model
         write_checkpoint(checkpoint, SDXL if options.model == "sdxl" else student())
-        whole = export_in_own_process(checkpoint, out, options.encoders)
+        encoders = ("--text-encoders", options.encoders)
+        whole = in_own_process("-m", "dmm", "export", str(checkpoint), "--out", str(out), *encoders)
         bundle = read_description(out)
         print(HEADER)
         for name, part in bundle.parts.items():
-            used = in_own_process(options.model, "--part", str(out), name)
+            used = in_own_process(__file__, options.model, "--part", str(out), name)
             wasm = part.memory.wasm_peak_bytes if part.memory else 0
-            size = stored_bytes(part)
-            print_row(options.model, name, part.precision, size, used, f" ({wasm / 1e9:.2f})")
+            cells = (name, part.precision, stored_bytes(part))
+            print_row(options.model, *cells, used, f"{wasm / 1e9:.2f}")
         size = sum(file.bytes for file in bundle.files())
         print_row(options.model, "export of all", "", size, whole)
 
 
 def print_row(
-    model: str, part: str, precision: str, size: int, used: tuple[float, float], more: str = ""
+    model: str, part: str, precision: str, size: int, used: Used, forecast: str = ""
 ) -> None:
     """One Markdown row."""
-    peak = f"{used[0] / 1e9:.2f}{more}"
-    cells = (model, part, precision, f"{size / 1e9:.3f}", peak, f"{used[1]:.0f}")
+    sizes = (f"{size / 1e9:.3f}", f"{used.peak / 1e9:.2f}", f"{used.anonymous / 1e9:.2f}")
+    cells = (model, part, precision, *sizes, forecast, f"{used.cpu_s:.0f}")
     print(f"| {' | '.join([*provenance('1 thread'), *cells])} |", flush=True)
 
 
