@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
-from dmm.sound.rhythm import TEMPI_BPM, beat_comb, beat_period, onset_strength
+from dmm.sound.rhythm import TEMPI_BPM, beat_period, fit_beat_comb, onset_strength
 
 SR, HOP, N_FFT, N_BANDS = 11025, 64, 512, 24
 """Analysis at 11,025 Hz; onsets are located to within one hop, 6 ms."""
@@ -22,7 +22,7 @@ def first_beat(audio: Float[np.ndarray, "channels samples"], sr: int) -> int:
     period = beat_period(onsets, SR / HOP)
     if period is None:
         return 0
-    first, _ = beat_comb(onsets, period, SR / HOP)
+    first, _ = fit_beat_comb(onsets, period, SR / HOP)
     return round((first + RISE_FRAMES) % period * HOP * sr / SR)
 
 

@@ -36,7 +36,7 @@ def encode(
             " (--pad to extend)"
         )
     written = []
-    for index, clip in enumerate(mel.clips(samples, fmt, pad)):
+    for index, clip in enumerate(mel.cut_clips(samples, fmt, pad)):
         written.append(Path(out) / f"{path.stem}-{index:03}.png")
         write_image(written[-1], mel.encode(clip, fmt), fmt)
     return written

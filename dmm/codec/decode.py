@@ -15,7 +15,7 @@ from jaxtyping import Complex, Float, Int, UInt8
 from .framing import BLOCK, stream_stft, without_ends
 from .mel import MelFormat, from_level, mel_filterbank
 from .mel_inverse import linear_magnitude
-from .pghi import SILENCE, first_phase
+from .pghi import SILENCE, initial_phasors
 from .phase import Frames, reach, retrieve_phase
 
 Quality = Literal["fast", "default", "best"]
@@ -74,7 +74,7 @@ def stream_decode(
         both = (_decode_mono(levels[..., i], fmt, quality, lead_in) for i in (1, 2))
         channels = map(np.concatenate, zip(*both, strict=True))
     else:
-        channels = _mid_side(levels, fmt, quality, lead_in)
+        channels = _decode_mid_side(levels, fmt, quality, lead_in)
     if loop:
         channels = without_ends(channels, lead_in * fmt.hop_length, lead_in * fmt.hop_length)
     yield from map(soft_limit, channels)
@@ -105,11 +105,11 @@ def _decode_mono(
     levels: UInt8[np.ndarray, "mels frames"], fmt: MelFormat, quality: Quality, lead_in: int
 ) -> Iterator[Float[np.ndarray, "1 _block"]]:
     """Yield the audio of one channel in blocks."""
-    frames = ((m, start) for _, m, start in _with_initial_phase(levels, fmt, lead_in))
+    frames = ((m, start) for _, m, start in _phased_blocks(levels, fmt, lead_in))
     return (sound[None] for sound in retrieve_phase(frames, fmt, ITERATIONS[quality]))
 
 
-def _mid_side(
+def _decode_mid_side(
     levels: UInt8[np.ndarray, "mels frames 3"], fmt: MelFormat, quality: Quality, lead_in: int
 ) -> Iterator[Float[np.ndarray, "2 _block"]]:
     """Left and right; the louder of mid and side is decoded first and leads the other.
@@ -117,21 +117,21 @@ def _mid_side(
     A source at one position has mid and side in phase, or in opposite phase if it is on the right.
     So the second channel starts from the phase of the first, with its sign from the balance.
     """
-    side_leads = level_power(levels[..., 1], fmt) > level_power(levels[..., 0], fmt)
+    side_leads = total_mel_power(levels[..., 1], fmt) > total_mel_power(levels[..., 0], fmt)
     lead, follow = (levels[..., i] for i in ((1, 0) if side_leads else (0, 1)))
-    blocks, same_blocks = tee(_with_initial_phase(lead, fmt, lead_in))
+    blocks, same_blocks = tee(_phased_blocks(lead, fmt, lead_in))
     frames = ((magnitude, start) for _, magnitude, start in blocks)
     leader, leader_copy = tee(retrieve_phase(frames, fmt, ITERATIONS[quality]))
     columns = (columns for columns, _, _ in same_blocks)
     spectra = stream_stft(leader_copy, fmt)
-    following = _following_frames(columns, spectra, follow, levels[..., 2], fmt)
+    following = _second_channel_frames(columns, spectra, follow, levels[..., 2], fmt)
     follower = retrieve_phase(following, fmt, ITERATIONS[quality])
     for first, second in zip(leader, follower, strict=True):
         mid, side = (second, first) if side_leads else (first, second)
         yield np.stack([mid + side, mid - side])
 
 
-def _following_frames(
+def _second_channel_frames(
     columns: Iterable[Int[np.ndarray, "_frames"]],
     spectra: Iterable[Complex[np.ndarray, "_frames bins"]],
     follow: UInt8[np.ndarray, "mels columns"],
@@ -148,14 +148,14 @@ def _following_frames(
         yield linear_magnitude(from_level(follow[:, these], fmt), fmt), start
 
 
-def level_power(levels: UInt8[np.ndarray, "mels frames"], fmt: MelFormat) -> float:
+def total_mel_power(levels: UInt8[np.ndarray, "mels frames"], fmt: MelFormat) -> float:
     """Sum of the squared mel magnitudes, computed in chunks."""
     starts = range(0, levels.shape[1], CHUNK)
     chunks = (from_level(levels[:, t : t + CHUNK], fmt) for t in starts)
     return sum(float(np.square(chunk).sum()) for chunk in chunks)
 
 
-def _with_initial_phase(
+def _phased_blocks(
     levels: UInt8[np.ndarray, "mels frames"], fmt: MelFormat, lead_in: int
 ) -> Iterator[PhasedFrames]:
     """Magnitudes and initial phases in blocks; ``lead_in`` frames extend a loop on each side."""
@@ -176,7 +176,7 @@ def _phased_chunks(
     for start in range(0, n_frames, CHUNK):
         first = max(0, start - CARRIED)
         magnitude = linear_magnitude(from_level(levels[:, first : start + CHUNK + AHEAD], fmt), fmt)
-        phasors = first_phase(magnitude, fmt.hop_length, fmt.win_length, fmt.n_fft, known=known)
+        phasors = initial_phasors(magnitude, fmt.hop_length, fmt.win_length, fmt.n_fft, known=known)
         inside = slice(start - first, start - first + CHUNK)
         known = dict(enumerate(phasors[inside][-CARRIED:]))
         yield np.arange(start, min(start + CHUNK, n_frames)), magnitude[inside], phasors[inside]
@@ -198,7 +198,9 @@ def _unrolled_loop(
     around = np.arange(n_frames - last - CARRIED, n_frames + CARRIED) % n_frames
     rims = (*range(CARRIED), *range(-CARRIED, 0))
     known = {t % len(around): phasors[around[t]] for t in rims if n_frames > last}
-    closing = first_phase(magnitude[around], fmt.hop_length, fmt.win_length, fmt.n_fft, known=known)
+    closing = initial_phasors(
+        magnitude[around], fmt.hop_length, fmt.win_length, fmt.n_fft, known=known
+    )
     phasors[-last:] = closing[CARRIED:-CARRIED]
     for t in range(-lead_in, n_frames + lead_in, BLOCK):
         columns = np.arange(t, min(t + BLOCK, n_frames + lead_in)) % n_frames

@@ -16,10 +16,10 @@ import torch
 from jaxtyping import Bool, Complex, Float, Int, UInt8
 from torch import Tensor
 
-from .decode import ITERATIONS, Quality, check_image, level_power, soft_limit
+from .decode import ITERATIONS, Quality, check_image, soft_limit, total_mel_power
 from .mel import MelFormat, from_level, mel_filterbank, window
 from .mel_inverse import FLOOR
-from .phase import overlap_weight, reach, rho_schedule
+from .phase import inverse_window_power, reach, rho_schedule
 
 BATCH_STEPS, STREAM_STEPS = 2, 4
 """ADMM steps relative to ``dmm.codec.decode``: 2 times in batches, 4 times to match its quality."""
@@ -39,9 +39,9 @@ def decode_batch(
     """
     for image in images:
         check_image(image, fmt, quality)
-    leads = [_side_leads(image[::-1], fmt) for image in images]
+    leads = [_is_side_louder(image[::-1], fmt) for image in images]
     n_steps = BATCH_STEPS * ITERATIONS[quality]
-    channels, _ = _decode(images[:, ::-1], fmt, n_steps, device, torch.tensor(leads))
+    channels, _ = _decode_with_phase(images[:, ::-1], fmt, n_steps, device, torch.tensor(leads))
     return soft_limit(channels.cpu().numpy())
 
 
@@ -60,27 +60,29 @@ def stream_decode(
     """
     check_image(image, fmt, quality)
     levels, n_frames, before = image[None, ::-1], image.shape[1], None
-    side_leads = torch.tensor([_side_leads(image[::-1], fmt)])
+    side_leads = torch.tensor([_is_side_louder(image[::-1], fmt)])
     n_steps = STREAM_STEPS * ITERATIONS[quality]
     around = reach(fmt, n_steps) * (1 if image.ndim == 2 else 2)
     for start in range(0, n_frames, CHUNK):
         stop = min(start + CHUNK, n_frames)
         first = max(0, start - around)
         window_levels = levels[:, :, first : stop + around]
-        channels, phase = _decode(window_levels, fmt, n_steps, device, side_leads, before)
+        channels, phase = _decode_with_phase(
+            window_levels, fmt, n_steps, device, side_leads, before
+        )
         inside = slice((start - first) * fmt.hop_length, (stop - first) * fmt.hop_length)
         yield soft_limit(channels[0, :, inside].cpu().numpy())
         following = max(0, stop - around)
         before = phase[:, following - 1 - first] if following else None
 
 
-def _side_leads(levels: np.ndarray, fmt: MelFormat) -> bool:
+def _is_side_louder(levels: np.ndarray, fmt: MelFormat) -> bool:
     if levels.ndim == 2 or fmt.stereo == "left-right":
         return False
-    return level_power(levels[..., 1], fmt) > level_power(levels[..., 0], fmt)
+    return total_mel_power(levels[..., 1], fmt) > total_mel_power(levels[..., 0], fmt)
 
 
-def _decode(
+def _decode_with_phase(
     levels: UInt8[np.ndarray, "batch mels frames *rgb"],
     fmt: MelFormat,
     n_steps: int,
@@ -90,7 +92,7 @@ def _decode(
 ) -> tuple[Float[Tensor, "batch channels samples"], Float[Tensor, "_rows frames bins"]]:
     """Channels, and the running phase, which continues ``before``, that of the frame before."""
     if levels.ndim == 4 and fmt.stereo == "mid-side":
-        return _decode_mid_side(levels, fmt, n_steps, device, side_leads, before)
+        return _decode_mid_side_with_phase(levels, fmt, n_steps, device, side_leads, before)
     sides = levels[..., 1:] if levels.ndim == 4 else levels[..., None]
     rows = np.moveaxis(sides, -1, 1).reshape(-1, *levels.shape[1:3])
     magnitude = _linear_magnitude(rows, fmt, device)
@@ -99,7 +101,7 @@ def _decode(
     return sound.unflatten(0, (len(levels), -1)), phase
 
 
-def _decode_mid_side(
+def _decode_mid_side_with_phase(
     levels: UInt8[np.ndarray, "batch mels frames 3"],
     fmt: MelFormat,
     n_steps: int,
@@ -160,7 +162,7 @@ def _running_phase(
     before: Float[Tensor, "batch bins"] | None,
 ) -> Float[Tensor, "batch frames bins"]:
     """Phases of all frames; each bin advances like the peak nearest to it."""
-    peak, turn = _peaks(magnitude, fmt)
+    peak, turn = _nearest_peaks_and_advances(magnitude, fmt)
     phase = torch.zeros_like(magnitude)
     running = phase[:, 0] if before is None else before
     for t in range(magnitude.shape[1]):
@@ -176,7 +178,7 @@ def _phasors(phase: Float[Tensor, "batch frames bins"]) -> Complex[Tensor, "batc
     return phasors
 
 
-def _peaks(
+def _nearest_peaks_and_advances(
     magnitude: Float[Tensor, "batch frames bins"], fmt: MelFormat
 ) -> tuple[Int[Tensor, "batch frames bins"], Float[Tensor, "batch frames bins"]]:
     """The peak nearest to each bin, and each bin's phase advance per hop if it is a peak.
@@ -205,11 +207,11 @@ def _retrieve_phase(
     """The steps of ``dmm.codec.phase``."""
     state = magnitude * start
     for rho in rho_schedule(n_steps):
-        consistent = _stft(_overlap_add(state, fmt), fmt)
+        consistent = _stft(_inverse_stft(state, fmt), fmt)
         direction = torch.sgn(2 * consistent - (1 - rho) * state)
         state = magnitude * direction + (state - consistent) / (1 + rho)
     left = (fmt.n_fft - fmt.hop_length) // 2
-    return _overlap_add(state, fmt)[:, left : left + magnitude.shape[1] * fmt.hop_length]
+    return _inverse_stft(state, fmt)[:, left : left + magnitude.shape[1] * fmt.hop_length]
 
 
 def _stft(
@@ -220,7 +222,7 @@ def _stft(
     return torch.fft.rfft(padded.unfold(-1, fmt.n_fft, fmt.hop_length) * shape)
 
 
-def _overlap_add(
+def _inverse_stft(
     spectrum: Complex[Tensor, "batch frames bins"], fmt: MelFormat
 ) -> Float[Tensor, "batch padded"]:
     """Inverse STFT: frames are cut into pieces of one hop; all frames' piece k is added at once."""
@@ -232,5 +234,5 @@ def _overlap_add(
     rows = frames.new_zeros(len(spectrum), n_frames + n_pieces - 1, hop)
     for k in range(n_pieces):
         rows[:, k : k + n_frames] += frames[:, :, k]
-    weight = torch.from_numpy(overlap_weight(fmt, n_frames)).to(spectrum.device)
+    weight = torch.from_numpy(inverse_window_power(fmt, n_frames)).to(spectrum.device)
     return rows.flatten(1)[:, : len(weight)] * weight

@@ -64,16 +64,18 @@ def with_context(
     before, after = ends or (np.zeros((1, 0)), np.zeros((1, 0)))
     held: np.ndarray | None = None
     for piece in pieces:
-        held = _last_samples(before, n, piece) if held is None else held
+        held = _last_samples_zero_padded(before, n, piece) if held is None else held
         held = np.concatenate([held, piece], axis=1)
         if held.shape[1] > 2 * n:
             yield held
             held = held[:, -2 * n :]
     if held is not None:
-        yield np.concatenate([held, _last_samples(after[:, ::-1], n, held)[:, ::-1]], axis=1)
+        yield np.concatenate(
+            [held, _last_samples_zero_padded(after[:, ::-1], n, held)[:, ::-1]], axis=1
+        )
 
 
-def _last_samples(sound: np.ndarray, n: int, like: np.ndarray) -> np.ndarray:
+def _last_samples_zero_padded(sound: np.ndarray, n: int, like: np.ndarray) -> np.ndarray:
     """The last ``n`` samples, preceded by zeros if there are fewer."""
     rim = np.zeros((len(like), n), like.dtype)
     rim[:, n - min(n, sound.shape[1]) :] = sound[:, max(0, sound.shape[1] - n) :]

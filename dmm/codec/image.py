@@ -24,7 +24,7 @@ CHUNK = "dmm"
 VERSIONS = (1,)
 """Format versions that this program decodes."""
 MODES = ("L", "RGB", "RGBA", "LA", "P")
-"""Pixels that are read; others have 1 or 16 bits."""
+"""Pillow's pixel modes that are read: 8 bits of grey, RGB or a palette."""
 MAX_PIXELS = 1 << 27
 """Most pixels of an image: 40 minutes at 512 rows, and 400 MB as RGB."""
 TOO_LARGE = f"at most {MAX_ROWS} rows and {MAX_PIXELS} pixels are read; name a mel image"
@@ -61,7 +61,7 @@ def read_image(
     RGB with three equal channels is returned as grey. InputError, in one line, for a file that is
     no image, has no known format, or has another number of rows than its format.
     """
-    levels, text, exif = _read_pixels(path)
+    levels, text, exif = _read_pixels_and_tags(path)
     fmt = fmt or _stated_format(path, text, exif)
     if len(levels) != fmt.n_mels:
         remedy = "use the image in its original size, or name its format with --format"
@@ -73,7 +73,7 @@ def read_image(
     return levels, fmt
 
 
-def _read_pixels(path: Path) -> tuple[np.ndarray, dict[str, Any], dict[int, Any]]:
+def _read_pixels_and_tags(path: Path) -> tuple[np.ndarray, dict[str, Any], dict[int, Any]]:
     """Levels, PNG text and EXIF tags of an image file; its size is checked before its pixels."""
     if check_regular(path).st_size == 0:
         raise InputError(f"{path}: empty (0 bytes); make or copy it again")
@@ -81,7 +81,7 @@ def _read_pixels(path: Path) -> tuple[np.ndarray, dict[str, Any], dict[int, Any]
         with catch_warnings(), open_bytes(path) as file:
             simplefilter("ignore", Image.DecompressionBombWarning)  # the bound is ours
             with Image.open(file, formats=("PNG", "JPEG")) as image:
-                _check_pixels(path, image)
+                _check_size_and_mode(path, image)
                 image.load()
                 exif = dict(image.getexif())
                 text = {str(name): value for name, value in image.info.items()}
@@ -96,7 +96,7 @@ def _read_pixels(path: Path) -> tuple[np.ndarray, dict[str, Any], dict[int, Any]
         raise InputError(f"{path}: {reason} image; make or copy it again") from error
 
 
-def _check_pixels(path: Path, image: Image.Image) -> None:
+def _check_size_and_mode(path: Path, image: Image.Image) -> None:
     """InputError for an image that no mel format can have, known by its header."""
     width, height = image.size
     if height > MAX_ROWS or width * height > MAX_PIXELS:
@@ -108,18 +108,18 @@ def _check_pixels(path: Path, image: Image.Image) -> None:
 def _stated_format(path: Path, text: dict[str, Any], exif: dict[int, Any]) -> MelFormat:
     """The mel format that an image states, ours or Riffusion's; InputError without one."""
     if CHUNK in text:
-        return _own_format(path, text[CHUNK])
+        return _parse_own_format(path, text[CHUNK])
     if SAMPLE_RATE not in exif:
         raise InputError(f"{path}: does not say its mel format; {NAME_RIFFUSION}")
     try:
         return riffusion_format(exif)
     except ValidationError as error:
-        raise _damaged(path, fault_line(error)) from error
+        raise _damaged_format_error(path, fault_line(error)) from error
     except (ValueError, TypeError, KeyError, ArithmeticError) as error:
-        raise _damaged(path, f"Riffusion's tags: {error}") from error
+        raise _damaged_format_error(path, f"Riffusion's tags: {error}") from error
 
 
-def _own_format(path: Path, text: object) -> MelFormat:
+def _parse_own_format(path: Path, text: object) -> MelFormat:
     try:
         fields = parse_json(str(text), CHUNK)
         version = fields.get("version")
@@ -131,11 +131,11 @@ def _own_format(path: Path, text: object) -> MelFormat:
         return parse_format(fields, CHUNK)
     except InputError as error:
         if str(error).startswith(f"{CHUNK}: "):
-            raise _damaged(path, str(error).removeprefix(f"{CHUNK}: ")) from error
+            raise _damaged_format_error(path, str(error).removeprefix(f"{CHUNK}: ")) from error
         raise
 
 
-def _damaged(path: Path, reason: str) -> InputError:
+def _damaged_format_error(path: Path, reason: str) -> InputError:
     return InputError(f"{path}: its mel format is damaged: {reason}; {NAME_RIFFUSION}")
 
 
@@ -157,7 +157,7 @@ def riffusion_format(exif: dict[int, Any]) -> MelFormat:
         sr=sr,
         hop_length=int(exif[STEP_MS] / 1000 * sr),
         win_length=win_length,
-        n_fft=_fast_length(2 * win_length),
+        n_fft=_fast_fft_length(2 * win_length),
         n_mels=int(exif[ROWS]),
         n_frames=512,
         fmin=float(exif[FMIN]),
@@ -170,6 +170,6 @@ def riffusion_format(exif: dict[int, Any]) -> MelFormat:
     )
 
 
-def _fast_length(at_least: int) -> int:
+def _fast_fft_length(at_least: int) -> int:
     """The smallest FFT length 2^a 3^b that is at least this long."""
     return min(n for a in range(24) for b in range(8) if (n := 2**a * 3**b) >= at_least)

@@ -70,7 +70,7 @@ class MelFormat(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     """Meaning of red, green, blue: mid, side, balance; or unused, left, right."""
 
     @model_validator(mode="after")
-    def _fits_together(self) -> "MelFormat":
+    def _check_fields_together(self) -> "MelFormat":
         for field, bound, of in (
             ("win_length", self.n_fft, "n_fft"),
             ("hop_length", self.win_length / 2, "win_length / 2"),
@@ -145,7 +145,7 @@ def _edges_hz(fmt: MelFormat) -> Float[np.ndarray, " edges"]:
     return 700 * (10 ** (mel_edges / 2595) - 1)
 
 
-def _row_ref(fmt: MelFormat) -> float | Float[np.ndarray, "mels 1"]:
+def _row_reference_magnitude(fmt: MelFormat) -> float | Float[np.ndarray, "mels 1"]:
     """Mean magnitude at the loud end of the scale, one per row for norm ``width``."""
     if fmt.mel_norm == "area":
         return fmt.ref
@@ -184,10 +184,12 @@ def to_level(
 ) -> UInt8[np.ndarray, "mels frames"]:
     """Convert magnitudes to image values 0..255 on the format's scale, rounded to nearest."""
     if fmt.level_scale == "power":
-        values = 255 - 255 * np.minimum(mel / _row_ref(fmt), 1) ** fmt.exponent
+        values = 255 - 255 * np.minimum(mel / _row_reference_magnitude(fmt), 1) ** fmt.exponent
     else:
         mu = 10 ** (fmt.range_db / 20)
-        values = np.log1p(mel * (mu / _row_ref(fmt))) * np.float32(255 / np.log1p(mu))
+        values = np.log1p(mel * (mu / _row_reference_magnitude(fmt))) * np.float32(
+            255 / np.log1p(mu)
+        )
     return np.rint(np.minimum(values, 255)).astype(np.uint8)
 
 
@@ -195,7 +197,7 @@ def from_level(
     image: UInt8[np.ndarray, "mels frames"], fmt: MelFormat
 ) -> Float[np.ndarray, "mels frames"]:
     """Convert image values to mel magnitudes; the inverse of ``to_level`` up to rounding."""
-    return level_table(fmt)[image] * _row_ref(fmt)
+    return level_table(fmt)[image] * _row_reference_magnitude(fmt)
 
 
 def level_table(fmt: MelFormat) -> Float[np.ndarray, " 256"]:
@@ -231,7 +233,7 @@ def encode(
     return np.stack(rows, axis=-1)[::-1]
 
 
-def clips(
+def cut_clips(
     sound: Float[np.ndarray, "channels samples"], fmt: MelFormat, pad: bool = True
 ) -> Iterator[Float[np.ndarray, "channels clip_samples"]]:
     """Yield consecutive clips of the format's length; a short last one is padded, or dropped."""

@@ -25,7 +25,7 @@ SILENCE = 1e-12
 """Magnitude that counts as 0, whatever the loudest cell."""
 
 
-def first_phase(
+def initial_phasors(
     magnitude: Float[np.ndarray, "frames bins"],
     hop_length: int,
     win_length: int,
@@ -52,14 +52,14 @@ def first_phase(
     levels[1:-1, 1:-1] = _queue_levels(magnitude, floor)
     phase, fixed = np.zeros_like(log), np.zeros(log.shape, np.bool_)
     for t, phasors in (known or {}).items():
-        phase[t + 1, 1:-1], fixed[t + 1, 1:-1] = np.angle(phasors * _half_turns(phasors)), True
+        phase[t + 1, 1:-1], fixed[t + 1, 1:-1] = np.angle(phasors * _half_turn_signs(phasors)), True
     slopes = along_time.ravel(), along_frequency.ravel()
     _integrate(*slopes, levels.ravel(), phase.ravel(), fixed.ravel(), log.shape[1])
     phasors = np.exp(np.complex64(1j) * phase[1:-1, 1:-1])
-    return phasors * _half_turns(phasors)
+    return phasors * _half_turn_signs(phasors)
 
 
-def _half_turns(phasors: Complex[np.ndarray, "*frames bins"]) -> Float[np.ndarray, " bins"]:
+def _half_turn_signs(phasors: Complex[np.ndarray, "*frames bins"]) -> Float[np.ndarray, " bins"]:
     """Signs of half a turn per bin: the window's middle is sample n_fft / 2 of its frame."""
     return np.where(np.arange(phasors.shape[-1]) % 2, np.float32(-1), np.float32(1))
 
@@ -90,17 +90,17 @@ def _integrate(along_time, along_frequency, levels, phase, fixed, stride):
             top = max(top, todo[cell])
             _push(cell, todo, stacks, below)
     slopes = along_time, along_frequency
-    _spread(slopes, todo, stacks, below, phase, stride, top)
+    _integrate_connected(slopes, todo, stacks, below, phase, stride, top)
     for seed in _loudest_first(levels):
         top = todo[seed]
         if top >= 0:
             _push(seed, todo, stacks, below)
-            _spread(slopes, todo, stacks, below, phase, stride, top)
+            _integrate_connected(slopes, todo, stacks, below, phase, stride, top)
 
 
 @njit(cache=True)
 @no_type_check
-def _spread(slopes, todo, stacks, below, phase, stride, top):
+def _integrate_connected(slopes, todo, stacks, below, phase, stride, top):
     """Integrate to all cells that are connected to those in the queue, loudest first."""
     along_time, along_frequency = slopes
     while top >= 0:

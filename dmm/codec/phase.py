@@ -67,7 +67,7 @@ def reach(fmt: MelFormat, n_iterations: int) -> int:
     return (n_iterations + 1) * -(-fmt.win_length // fmt.hop_length)
 
 
-def _in_blocks(blocks: Iterable[Frames]) -> Iterator[Frames]:
+def _blocks_of_spectra(blocks: Iterable[Frames]) -> Iterator[Frames]:
     """Split chunks into blocks of ``BLOCK`` frames: magnitudes, and complex spectra."""
     for magnitude, phasors in blocks:
         for t in range(0, len(magnitude), BLOCK):
@@ -81,15 +81,15 @@ def _retrieve(
     """Samples from the start of the first window to the end of the last one."""
     steps = [_Step(fmt, rho) for rho in rho_schedule(n_iterations)]
     held, final = _HeldFrames(fmt), _OverlapAdd(fmt)
-    for magnitude, state in _in_blocks(blocks):
+    for magnitude, state in _blocks_of_spectra(blocks):
         held.add(magnitude, state)
         n_ready = held.stop
         for step in steps:
-            n_ready = step.advance(held, n_ready)
+            n_ready = step.step_ready_frames(held, n_ready)
         yield final.add(held, n_ready)
         held.drop_before(n_ready)
     for step in steps:
-        step.advance(held, held.stop, last=True)
+        step.step_ready_frames(held, held.stop, last=True)
     yield final.add(held, held.stop, last=True)
 
 
@@ -114,13 +114,13 @@ class _HeldFrames:
         """Append frames."""
         self.magnitude = np.concatenate([self.magnitude, magnitude])
         self.state = np.concatenate([self.state, state])
-        hop, squared = self.fmt.hop_length, np.square(_support(self.fmt)[0])
+        hop, squared = self.fmt.hop_length, np.square(_unpadded_window(self.fmt)[0])
         longer = np.zeros(len(state) * hop, np.float32)
         self.power, self.weight = (np.append(x, longer) for x in (self.power, self.weight))
         changed = slice((self.stop - self.start) * hop, None)
         for t in range(len(state)):
             self.power[changed][t * hop :][: len(squared)] += squared
-        power, floor = self.power[changed], _rim_power(self.fmt)
+        power, floor = self.power[changed], _least_window_power(self.fmt)
         self.weight[changed] = np.where(power > floor, 1 / np.maximum(power, floor), 0)
         self.stop += len(state)
 
@@ -132,11 +132,11 @@ class _HeldFrames:
         self.power, self.weight = self.power[gone:], self.weight[gone:]
         self.start = frame
 
-    def rows(self, start: int, stop: int) -> slice:
+    def slice_of(self, start: int, stop: int) -> slice:
         """Slice of these frames in ``magnitude`` and ``state``."""
         return slice(start - self.start, stop - self.start)
 
-    def weigh(self, sound: Float[np.ndarray, " samples"], frame: int) -> None:
+    def divide_by_window_power(self, sound: Float[np.ndarray, " samples"], frame: int) -> None:
         """Divide samples from the start of this frame by the sum of squared windows, in place."""
         sound *= self.weight[(frame - self.start) * self.fmt.hop_length :][: len(sound)]
 
@@ -146,7 +146,7 @@ class _OverlapAdd:
 
     def __init__(self, fmt: MelFormat) -> None:
         self.fmt, self.n_added = fmt, 0
-        self.shape, self.left = _support(fmt)
+        self.shape, self.left = _unpadded_window(fmt)
         self.tail = np.zeros(fmt.win_length - fmt.hop_length, np.float32)
 
     def add(
@@ -157,12 +157,12 @@ class _OverlapAdd:
         first, n_frames = self.n_added, stop - self.n_added
         sound = np.append(self.tail, np.zeros(n_frames * hop, np.float32))
         if n_frames:
-            spectra = held.state[held.rows(first, stop)]
+            spectra = held.state[held.slice_of(first, stop)]
             frames = np.asarray(fft.irfft(spectra, n=self.fmt.n_fft, axis=-1))
             _add_frames(sound, frames[:, within], self.shape, hop)
         n_finished = len(sound) if last else n_frames * hop
         finished, self.tail, self.n_added = sound[:n_finished], sound[n_finished:], stop
-        held.weigh(finished, first)
+        held.divide_by_window_power(finished, first)
         return finished
 
 
@@ -173,12 +173,12 @@ class _Step:
         self.fmt, self.rho, self.n_stepped = fmt, np.float32(rho), 0
         self.overlap, self.sound = _OverlapAdd(fmt), np.zeros(0, np.float32)
 
-    def advance(self, held: _HeldFrames, n_ready: int, last: bool = False) -> int:
+    def step_ready_frames(self, held: _HeldFrames, n_ready: int, last: bool = False) -> int:
         """Step all frames that need only frames before ``n_ready``; returns how many are done."""
         self.sound = np.concatenate([self.sound, self.overlap.add(held, n_ready, last)])
         n = max(0, (len(self.sound) - self.fmt.win_length) // self.fmt.hop_length + 1)
         if n:
-            rows = held.rows(self.n_stepped, self.n_stepped + n)
+            rows = held.slice_of(self.n_stepped, self.n_stepped + n)
             _admm_step(held.state[rows], self._consistent(n), held.magnitude[rows], self.rho)
             self.sound = self.sound[n * self.fmt.hop_length :]
             self.n_stepped += n
@@ -193,21 +193,22 @@ class _Step:
 
 
 @lru_cache(maxsize=8)
-def _support(fmt: MelFormat) -> tuple[Float[np.ndarray, " win_length"], int]:
+def _unpadded_window(fmt: MelFormat) -> tuple[Float[np.ndarray, " win_length"], int]:
     """The window without its zero padding, and the number of zeros before it."""
     left = (fmt.n_fft - fmt.win_length) // 2
     return np.ascontiguousarray(window(fmt)[left : left + fmt.win_length]), left
 
 
 @lru_cache(maxsize=8)
-def _rim_power(fmt: MelFormat) -> np.float32:
-    shape = _support(fmt)[0].astype(np.float64)
+def _least_window_power(fmt: MelFormat) -> np.float32:
+    """Sum of squared windows below which samples are silent: ``RIM`` times its maximum."""
+    shape = _unpadded_window(fmt)[0].astype(np.float64)
     padded = np.pad(np.square(shape), (0, -len(shape) % fmt.hop_length))
     return np.float32(RIM * padded.reshape(-1, fmt.hop_length).sum(0).max())
 
 
 @lru_cache(maxsize=8)
-def overlap_weight(fmt: MelFormat, n_frames: int) -> Float[np.ndarray, " padded"]:
+def inverse_window_power(fmt: MelFormat, n_frames: int) -> Float[np.ndarray, " padded"]:
     """Inverse of the sum of squared windows; 0 at the rim, where the sum is nearly 0."""
     power = np.zeros((n_frames - 1) * fmt.hop_length + fmt.n_fft)
     squared = window(fmt).astype(np.float64) ** 2

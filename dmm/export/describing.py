@@ -22,7 +22,7 @@ from ..generation.loading import Lora
 from ..generation.settings import GenerationSettings
 from ..model_cards import card_licence, sha256_of
 from .source import Source
-from .writing import stored
+from .writing import describe_file
 
 UNKNOWN = "unknown"
 MERGES, FORMAT = "tokenizer/merges.txt", "mel.json"
@@ -87,7 +87,7 @@ def _format(folder: Path, settings: GenerationSettings) -> StoredFile:
 
 
 def _within(folder: Path, file: str) -> StoredFile:
-    return stored(folder / file).model_copy(update={"file": file})
+    return describe_file(folder / file).model_copy(update={"file": file})
 
 
 def _licences(model: Path, loras: Sequence[Lora], music: Sequence[str]) -> Licences:

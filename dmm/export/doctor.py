@@ -18,7 +18,7 @@ from onnx import NodeProto
 from .graph import Graph
 from .half import LARGEST, to_half
 from .probing import Activity
-from .scaling import NORMS, PRODUCTS, Streams, find_streams, scale_streams
+from .scaling import NORMS, PRODUCTS, Streams, find_streams, with_scaled_streams
 from .values import readers
 
 HEADROOM = 4
@@ -68,7 +68,7 @@ def diagnose(graph: Graph, activities: Sequence[Activity]) -> Plan:
     """Decide for every node by its activity in real runs."""
     streams, activity_of = find_streams(graph), {found.node: found for found in activities}
     powers = _powers(graph, activity_of, streams)
-    scaled = scale_streams(graph, streams, powers)
+    scaled = with_scaled_streams(graph, streams, powers)
     diagnosis = _Diagnosis(graph, streams, powers, activity_of)
     always = {node.name for node in graph.nodes if _is_delicate(node)}
     keep = always | diagnosis.too_large() | _unfit_weights(scaled)

@@ -32,7 +32,7 @@ from .operators import nodes_without_kernel
 from .precision import Precisions, convert, doctor_calls
 from .scoring import ClipScorer
 from .source import Source
-from .writing import stored, write_graph
+from .writing import describe_file, write_graph
 
 DOCTOR = "doctor.json"
 DOCTOR_PROMPTS = 2
@@ -122,8 +122,8 @@ def _write(
     write_text(folder / DOCTOR, json.dumps(findings, indent=1) + "\n")
     files = {
         "parts": {part.name: part.stored for part in written},
-        "reference": stored(folder / reference.FILE),
-        "doctor": stored(folder / DOCTOR),
+        "reference": describe_file(folder / reference.FILE),
+        "doctor": describe_file(folder / DOCTOR),
     }
     _save(folder, bundle.model_copy(update=files))
     return [
@@ -138,7 +138,7 @@ class _Written:
     """A part whose files are written."""
 
     name: str
-    stored: StoredPart
+    describe_file: StoredPart
     findings: tuple[Finding, ...]
     fp32_error: float | None
 

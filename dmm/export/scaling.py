@@ -6,7 +6,8 @@ input, if its epsilon is scaled too. Multiplying by a power of two changes no di
 lost except what half precision loses anyway.
 
 Values that must share a scale (a residual sum and its terms) form a stream. A stream can be scaled
-if no nonlinear function reads or makes it.
+unless it is an input or output of the graph, or an operator reads or makes it whose effect depends
+on the scale and cannot be compensated. Norms, attention, Relu and gating are no obstacle.
 """
 
 from collections.abc import Iterator, Mapping
@@ -116,7 +117,7 @@ def _is_bounded(name: str, makers: Mapping[str, NodeProto]) -> bool:
     return name in makers and makers[name].op_type in _BOUNDED
 
 
-def scale_streams(graph: Graph, streams: Streams, powers: Mapping[str, int]) -> Graph:
+def with_scaled_streams(graph: Graph, streams: Streams, powers: Mapping[str, int]) -> Graph:
     """The graph with each stream multiplied by 2^-power; its outputs stay the same."""
     found = Graph(type(graph.model)(), dict(graph.weights))
     found.model.CopyFrom(graph.model)
@@ -125,14 +126,16 @@ def scale_streams(graph: Graph, streams: Streams, powers: Mapping[str, int]) -> 
         return powers.get(streams.of(value), 0) if value in streams.parent else 0
 
     for node in found.model.graph.node:
-        _Scaling(found, node, power(node.output[0])).apply([power(name) for name in node.input])
+        _NodeScaling(found, node, power(node.output[0])).compensate(
+            [power(name) for name in node.input]
+        )
     used = {name for node in found.model.graph.node for name in node.input}
     found.weights = {name: array for name, array in found.weights.items() if name in used}
     return found
 
 
 @dataclass
-class _Scaling:
+class _NodeScaling:
     """Scales one node's weights to compensate for the scales of its inputs and output."""
 
     graph: Graph
@@ -140,27 +143,28 @@ class _Scaling:
     made: int
     """The power of its output."""
 
-    def apply(self, read: list[int]) -> None:
+    def compensate(self, input_powers: list[int]) -> None:
+        """Change the node's weights or attributes, so that its output has power ``made``."""
         node = self.node
-        if not self.made and not any(read):
+        if not self.made and not any(input_powers):
             return
         if node.op_type in PRODUCTS:
-            self._multiply(1, read[0] - self.made)
+            self._multiply(1, input_powers[0] - self.made)
             self._multiply(2, -self.made)
         elif node.op_type in NORMS:
             epsilon = attribute(node, "epsilon", 1e-5)
-            _set(node, "epsilon", epsilon * 2.0 ** (-2 * read[0]))
+            _set_attribute(node, "epsilon", epsilon * 2.0 ** (-2 * input_powers[0]))
             self._multiply(1, -self.made)
             self._multiply(2, -self.made)
         elif node.op_type == "MultiHeadAttention":
-            self._scale_scores(read[0] + read[1])
+            self._scale_scores(input_powers[0] + input_powers[1])
         elif node.op_type == "Mul":
             for place, name in enumerate(node.input):
                 if name in self.graph.weights:
-                    self._multiply(place, sum(read) - self.made)
+                    self._multiply(place, sum(input_powers) - self.made)
         elif node.op_type in ("Add", "Sub", "Gather"):
             for place in range(len(node.input)):
-                if place < 2 and not read[place]:
+                if place < 2 and not input_powers[place]:
                     self._multiply(place, -self.made)
 
     def _scale_scores(self, power: int) -> None:
@@ -169,7 +173,7 @@ class _Scaling:
         if not usual:
             width = self._width(self.node.input[0]) // attribute(self.node, "num_heads")
             usual = width**-0.5
-        _set(self.node, "scale", usual * 2.0**power)
+        _set_attribute(self.node, "scale", usual * 2.0**power)
 
     def _width(self, name: str) -> int:
         """The last axis of a value, from the weights that made it."""
@@ -206,7 +210,7 @@ def _times(array: LazyArray, factor: np.float32) -> LazyArray:
     return array.then(lambda a: a * factor)
 
 
-def _set(node: NodeProto, name: str, value: float) -> None:
+def _set_attribute(node: NodeProto, name: str, value: float) -> None:
     kept: Iterator[AttributeProto] = (a for a in node.attribute if a.name != name)
     attributes = [*kept, helper.make_attribute(name, float(value))]
     del node.attribute[:]

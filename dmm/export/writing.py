@@ -14,7 +14,7 @@ from ..files import sha256_file
 from .graph import Graph
 
 INLINE_BYTES = 2**20
-"""Smaller weights are stored in the graph's file."""
+"""If all weights together are smaller, the graph's file holds them; otherwise shards hold them all."""
 PAGE, MAPPED_BYTES = 4096, 2**20
 """Arrays of MAPPED_BYTES or more start at a multiple of PAGE, so a runtime can map them."""
 
@@ -32,19 +32,20 @@ def write_graph(graph: Graph, path: Path, shard_bytes: int) -> tuple[StoredFile,
             model.graph.initializer.append(numpy_helper.from_array(array.load(), name))
         shards = []
     else:
-        shards = list(_write_shards(graph, model, path, shard_bytes))
+        shards = list(_write_shards_and_refer(graph, model, path, shard_bytes))
     path.write_bytes(model.SerializeToString())
-    return stored(path), shards
+    return describe_file(path), shards
 
 
-def stored(path: Path) -> StoredFile:
+def describe_file(path: Path) -> StoredFile:
     """A file as ``bundle.json`` lists it, by its name alone."""
     return StoredFile(file=path.name, bytes=path.stat().st_size, sha256=sha256_file(path))
 
 
-def _write_shards(
+def _write_shards_and_refer(
     graph: Graph, model: onnx.ModelProto, path: Path, shard_bytes: int
 ) -> Iterator[StoredFile]:
+    """Write each shard, add references to its weights to the model, and yield its description."""
     for number, names in enumerate(_shares(graph, shard_bytes)):
         shard = path.with_name(f"{path.name}.data-{number:05}")
         with shard.open("wb") as file:

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ..codec.mel import MelFormat
-from ..sound.rhythm import SHARP_S, beat_comb, beat_period, mel_onsets, smooth_onsets
+from ..sound.rhythm import SHARP_S, beat_period, fit_beat_comb, mel_onsets, smooth_onsets
 from .mel_crossfade import MelMagnitudes
 
 SLACK_S = 0.25
@@ -35,7 +35,7 @@ def detect_beats(mel: MelMagnitudes, fmt: MelFormat, tempo_bpm: float | None = N
     period = 60 * rate_hz / tempo_bpm if tempo_bpm else beat_period(onsets, rate_hz)
     if period is None or len(onsets) < 2 * period:
         return Beats(onsets)
-    first, exact = beat_comb(onsets, period, rate_hz)
+    first, exact = fit_beat_comb(onsets, period, rate_hz)
     return Beats(onsets, float(first), exact)
 
 

@@ -27,8 +27,8 @@ def stream_audio(
 ) -> Iterator[Float[np.ndarray, "channels samples"]]:
     """Yield a file at ``sr`` Hz as 1 or 2 channels, in blocks of about ``block_s`` seconds.
 
-    Only a few blocks are in memory; joined, they do not depend on ``block_s``. Mono is copied to
-    both channels, stereo is averaged to mono, more channels are mixed down to stereo. InputError,
+    Only a few blocks are in memory; joined, they do not depend on ``block_s``. For one channel all
+    of the file's are averaged; for two, mono is copied, and more are mixed down. InputError,
     in one line, for a file that is missing, empty, protected, damaged, more than a second shorter
     than stated, without samples, or with samples that are not finite. It is raised when the flaw is
     reached. ValueError for another number of channels.

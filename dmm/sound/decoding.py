@@ -1,6 +1,7 @@
 """Decode an audio file in blocks; refuse files that are protected, damaged or truncated.
 
-libsndfile reads wav, flac, ogg, opus and mp3; FFmpeg (through PyAV) reads the others, such as m4a.
+libsndfile reads wav, flac, ogg, opus and mp3. FFmpeg (through PyAV) reads the others, such as m4a,
+and mp3 without a length in its header.
 """
 
 from collections.abc import Iterable, Iterator
@@ -40,7 +41,7 @@ def decode_blocks(
         file = soundfile.SoundFile(path)
     except soundfile.LibsndfileError:
         file = None
-    if file and file.format == "MP3" and not _states_its_length(path):
+    if file and file.format == "MP3" and not _mp3_states_length(path):
         file = file.close()
     if file is None:
         yield from _decode_with_ffmpeg(path, block_s)
@@ -53,9 +54,9 @@ def decode_blocks(
                 n_read += len(block)
                 yield block.T, sr
         except soundfile.LibsndfileError as error:
-            raise _broken_off(path, n_read / sr, declared_s) from error
+            raise _truncated_error(path, n_read / sr, declared_s) from error
     _check_length(path, n_read / sr, declared_s)
-    _check_bytes(path, n_read / sr)
+    _check_file_complete(path, n_read / sr)
 
 
 def _decode_with_ffmpeg(
@@ -75,19 +76,19 @@ def _decode_with_ffmpeg(
                 raise InputError(f"{path}: protected (DRM) or of unknown codec; leave it out")
             if "mp4" in container.format.name and stream.duration and stream.time_base:
                 declared_s = float(stream.duration * stream.time_base)
-            for block, sr in _gather(container.decode(stream), block_s):
+            for block, sr in _joined_frames(container.decode(stream), block_s):
                 decoded_s += block.shape[1] / sr
                 yield block, sr
     except FFmpegError as error:
         if decoded_s:
-            raise _broken_off(path, decoded_s, declared_s) from error
+            raise _truncated_error(path, decoded_s, declared_s) from error
         raise InputError(
             f"{path}: no sound file that can be read, or damaged; export it again"
         ) from error
     _check_length(path, decoded_s, declared_s)
 
 
-def _gather(
+def _joined_frames(
     frames: "Iterable[av.AudioFrame]", block_s: float
 ) -> Iterator[tuple[Float[np.ndarray, "file_channels samples"], int]]:
     """Join FFmpeg's frames of about 20 ms to blocks."""
@@ -106,7 +107,7 @@ def _gather(
             held = []
 
 
-def _states_its_length(mp3: Path) -> bool:
+def _mp3_states_length(mp3: Path) -> bool:
     """Whether there is a Xing, LAME or VBRI header; without one libsndfile stops at a guess."""
     with open_bytes(mp3) as file:
         head = file.read(10)
@@ -118,10 +119,10 @@ def _states_its_length(mp3: Path) -> bool:
 
 def _check_length(path: Path, decoded_s: float, declared_s: float | None) -> None:
     if declared_s is not None and decoded_s < declared_s - SHORTFALL_S:
-        raise _broken_off(path, decoded_s, declared_s)
+        raise _truncated_error(path, decoded_s, declared_s)
 
 
-def _check_bytes(path: Path, decoded_s: float) -> None:
+def _check_file_complete(path: Path, decoded_s: float) -> None:
     """Refuse a wav or aiff with fewer bytes than stated, and an Ogg file with a cut last page.
 
     libsndfile reads these to their last byte without an error.
@@ -136,11 +137,11 @@ def _check_bytes(path: Path, decoded_s: float) -> None:
         # All ones: written to a pipe, of unknown length.
         if declared < 0xFFFFFFFF and size:
             _check_length(path, decoded_s, decoded_s * declared / size)
-    elif head[:4] == b"OggS" and _is_cut(tail[tail.rfind(b"OggS") :]):
-        raise _broken_off(path, decoded_s, None)
+    elif head[:4] == b"OggS" and _is_page_cut(tail[tail.rfind(b"OggS") :]):
+        raise _truncated_error(path, decoded_s, None)
 
 
-def _is_cut(page: bytes) -> bool:
+def _is_page_cut(page: bytes) -> bool:
     """Whether an Ogg page has fewer bytes than its header states, unless it ends its stream."""
     if len(page) < 27 or len(page) < 27 + page[26]:
         return True
@@ -149,7 +150,7 @@ def _is_cut(page: bytes) -> bool:
     return len(page) < stated and not page[5] & END_OF_STREAM
 
 
-def _broken_off(path: Path, decoded_s: float, declared_s: float | None) -> InputError:
+def _truncated_error(path: Path, decoded_s: float, declared_s: float | None) -> InputError:
     """The error for a file that ends before its stated length."""
     of = "" if declared_s is None else f" of {declared_s:.1f}"
     return InputError(

@@ -56,7 +56,7 @@ def beat_period(onsets: Float[np.ndarray, " frames"], rate_hz: float) -> float |
     return float(lags[(share * preference).argmax()])
 
 
-def beat_comb(
+def fit_beat_comb(
     onsets: Float[np.ndarray, " frames"], period: float, rate_hz: float
 ) -> tuple[int, float]:
     """First frame and exact period of the comb with the highest mean onset strength."""

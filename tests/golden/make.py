@@ -20,7 +20,7 @@ from dmm.checkpoints.tokenizers import load_tokenizers, tokenizer_folder
 from dmm.codec.decode import decode, stream_decode
 from dmm.codec.mel import MelFormat, encode, load_format
 from dmm.codec.mel_inverse import linear_magnitude
-from dmm.codec.pghi import first_phase
+from dmm.codec.pghi import initial_phasors
 from dmm.generation.sampling import SAMPLERS, make_scheduler
 
 FOLDER = Path(__file__).parent
@@ -230,7 +230,7 @@ def arrays() -> Iterator[tuple[str, np.ndarray]]:
 
     magnitude = linear_magnitude(from_level(mel, SMALL), SMALL)
     yield "small-magnitude", magnitude
-    yield "small-phase", np.angle(first_phase(magnitude, 64, 256, 384)).astype(np.float32)
+    yield "small-phase", np.angle(initial_phasors(magnitude, 64, 256, 384)).astype(np.float32)
     yield "small-sound", decode(image, SMALL, "fast")
     yield "small-loop", np.concatenate(list(stream_decode(image, SMALL, "fast", loop=True)), axis=1)
     for name, change in VARIANTS.items():

@@ -1,4 +1,4 @@
-/** Left and right from the mel images of mid, side and their balance (`_mid_side` of dmm/codec/decode.py). */
+/** Left and right from the mel images of mid, side and their balance (`_decode_mid_side` of dmm/codec/decode.py). */
 
 import type { ColumnSource } from "./column-source";
 import type { RealFft } from "./fft";

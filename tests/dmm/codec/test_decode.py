@@ -6,7 +6,7 @@ from dmm.codec.decode import decode, soft_limit
 from dmm.codec.decode_torch import decode_batch
 from dmm.codec.mel import encode, from_level, load_format, mel_filterbank, mel_magnitude, stft
 from dmm.codec.mel_inverse import linear_magnitude
-from dmm.codec.pghi import first_phase
+from dmm.codec.pghi import initial_phasors
 
 NANO = load_format("nano")
 
@@ -125,7 +125,7 @@ def test_the_mel_inverse_reproduces_the_picture(rng):
 def test_the_first_phase_of_a_sine_advances_by_its_frequency():
     frequency_hz, fmt = 1000.0, NANO
     spectrum = stft(np.sin(2 * np.pi * frequency_hz * seconds(32)), fmt)
-    phasors = first_phase(np.abs(spectrum), fmt.hop_length, fmt.win_length, fmt.n_fft)
+    phasors = initial_phasors(np.abs(spectrum), fmt.hop_length, fmt.win_length, fmt.n_fft)
     peak = round(frequency_hz * fmt.n_fft / fmt.sr)
     turned = phasors[9:24, peak] / phasors[8:23, peak]
     expected = np.exp(2j * np.pi * frequency_hz * fmt.hop_length / fmt.sr)

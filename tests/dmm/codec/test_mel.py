@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from dmm.codec.mel import (
-    clips,
+    cut_clips,
     encode,
     format_names,
     from_level,
@@ -75,5 +75,5 @@ def test_stereo_is_mid_side_and_balance():
 
 def test_clips_cover_the_sound_and_the_last_one_is_padded():
     sound = np.ones((1, 2 * NANO.clip_samples + 5))
-    assert [c.sum() for c in clips(sound, NANO)] == [NANO.clip_samples] * 2 + [5]
-    assert len(list(clips(sound, NANO, pad=False))) == 2
+    assert [c.sum() for c in cut_clips(sound, NANO)] == [NANO.clip_samples] * 2 + [5]
+    assert len(list(cut_clips(sound, NANO, pad=False))) == 2

@@ -14,7 +14,7 @@ from dmm.export.half import LARGEST, to_half
 from dmm.export.parts import Part
 from dmm.export.probing import probing
 from dmm.export.rounding import LIMIT, reduce_rounding
-from dmm.export.scaling import find_streams, scale_streams
+from dmm.export.scaling import find_streams, with_scaled_streams
 from dmm.export.writing import write_graph
 
 
@@ -128,7 +128,7 @@ def test_scaling_a_stream_changes_no_digit_in_single_precision(overflowing, run)
     streams = find_streams(graph)
     powers = dict.fromkeys(streams.free(), 6)
     assert len(powers) >= 1
-    scaled = scale_streams(graph, streams, powers)
+    scaled = with_scaled_streams(graph, streams, powers)
     assert scaled.weights.keys() != graph.weights.keys()
     assert np.abs(run(scaled, x) - run(graph, x)).max() <= 1e-6 * np.abs(expected).max()
 

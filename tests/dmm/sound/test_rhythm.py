@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from dmm.codec.mel import load_format, mel_magnitude
-from dmm.sound.rhythm import beat_comb, beat_period, mel_onsets
+from dmm.sound.rhythm import beat_period, fit_beat_comb, mel_onsets
 
 NANO = load_format("nano")
 RATE = NANO.sr / NANO.hop_length
@@ -22,7 +22,7 @@ def test_tempo_and_first_beat_of_clicks_are_found_in_the_picture(bpm):
     onsets = mel_onsets(clicks(bpm))
     period = beat_period(onsets, RATE)
     assert period == pytest.approx(60 * RATE / bpm, abs=1)
-    first, exact = beat_comb(onsets, period, RATE)
+    first, exact = fit_beat_comb(onsets, period, RATE)
     assert exact == pytest.approx(60 * RATE / bpm, abs=0.3)
     assert first == pytest.approx(0.2 * RATE % exact, abs=2.5)
 
