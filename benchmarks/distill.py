@@ -25,14 +25,14 @@ from provenance import provenance
 from dmm.checkpoints.networks import build_unet
 from dmm.distillation.embedding_table import EmbeddingTable
 from dmm.distillation.examples import Examples
-from dmm.distillation.inheritance import inherit
+from dmm.distillation.inheritance import inherit_weights
 from dmm.distillation.noise_schedule import NoiseSchedule
 from dmm.distillation.presets import UnetPart, load_preset
 from dmm.distillation.student_sizes import student_shapes
 from dmm.distillation.teacher import Teacher
 from dmm.distillation.teacher_outputs import LiveOutputs, StoredOutputs
 from dmm.distillation.training_clips import TrainingClips
-from dmm.distillation.unet_training import STORING_BATCH, make_student, unet_loss
+from dmm.distillation.unet_training import STORING_BATCH, make_student, make_unet_loss
 from dmm.fitting.compute import Compute
 from dmm.fitting.loop import fit
 from dmm.generation.grammar import load_grammar
@@ -55,7 +55,7 @@ def plain_loop(part: UnetPart, teacher: Teacher, examples: Examples) -> Callable
     pipeline = load_pipeline(NANO)
     guide = pipeline.unet.requires_grad_(False).eval()
     unet = build_unet(student_shapes(part, teacher.shapes))
-    inherit(unet, guide)
+    inherit_weights(unet, guide)
     average = EMAModel(unet.parameters(), decay=part.ema_decay)
     optimizer = torch.optim.AdamW(unet.parameters(), lr=1e-4)
     scheduler: Any = DDPMScheduler.from_config({**SCHEDULER, "prediction_type": "v_prediction"})
@@ -96,7 +96,7 @@ def our_loop(
 ) -> Callable[[], None]:
     """``STEPS`` steps of our training, its state at the end included."""
     student = make_student(part, student_shapes(part, teacher.shapes), teacher, 0)
-    loss = unet_loss(part, student, examples, outputs, teacher)
+    loss = make_unet_loss(part, student, examples, outputs, teacher)
 
     def steps() -> None:
         state = folder / f"{time.monotonic_ns()}.pt"

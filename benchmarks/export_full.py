@@ -33,8 +33,8 @@ from torch import Tensor
 from dmm.bundles.folder import read_description
 from dmm.bundles.schema import Part
 from dmm.bundles.sessions import open_session
-from dmm.checkpoints.custom_layout import CustomLayout, as_json
-from dmm.checkpoints.networks import build
+from dmm.checkpoints.custom_layout import CustomLayout, canonical_json
+from dmm.checkpoints.networks import build_networks
 from dmm.checkpoints.sdxl_layout import single_file_tensors
 from dmm.checkpoints.tensorfile import TensorSpec, write_tensors
 from dmm.distillation.presets import load_preset
@@ -62,7 +62,7 @@ def student() -> Any:
         "num_decoder_blocks": list(decoder.blocks),
     }
     made = student_shapes(preset.unet, SDXL)
-    custom = CustomLayout(made.custom.unet, as_json(vae))
+    custom = CustomLayout(made.custom.unet, canonical_json(vae))
     return replace(made, te2=replace(SDXL.te2, num_layers=layers), custom=custom)
 
 
@@ -78,7 +78,7 @@ def random_tensor(name: str, size: tuple[int, ...], generator: torch.Generator) 
 def write_checkpoint(path: Path, model: Any) -> None:
     """A single file of these sizes, a tensor at a time."""
     with torch.device("meta"):
-        networks = build(model)
+        networks = build_networks(model)
     sizes = {
         n: tuple(t.shape)
         for n, t in single_file_tensors(*networks.values(), custom=model.custom).items()

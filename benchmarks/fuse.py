@@ -25,7 +25,7 @@ from torch import Tensor
 from dmm.checkpoints.architecture import read_architecture
 from dmm.checkpoints.lora_layers import lora_layers, trained_layers
 from dmm.checkpoints.network_shapes import TextEncoderShapes
-from dmm.checkpoints.networks import build
+from dmm.checkpoints.networks import build_networks
 from dmm.checkpoints.sdxl_layout import single_file_tensors
 from dmm.checkpoints.sdxl_shapes import SIZE_EMBEDDING, SdxlShapes
 from dmm.checkpoints.tensorfile import TensorSpec, write_tensors
@@ -147,7 +147,7 @@ def main() -> None:
                 Path(folder) / f"{f}.safetensors" for f in ("base", "lora", "fused")
             )
             with torch.device("meta"):
-                networks = build(model)
+                networks = build_networks(model)
             tensors = single_file_tensors(*networks.values())
             write_random(base, {key: tuple(tensor.shape) for key, tensor in tensors.items()})
             write_random(lora, lora_sizes(model))

@@ -60,12 +60,14 @@ def row(size: tuple[int, ...]) -> str:
     latents = torch.randn(size)
 
     def off() -> None:
-        losses.extra_loss(residual, timesteps, ALPHAS, OFF)
-        losses.weighting(size[2], timesteps, ALPHAS, OFF, spec_augment.mask(latents, 0.0)[1])
+        losses.weighted_added_losses(residual, timesteps, ALPHAS, OFF)
+        losses.main_loss_weight_map(
+            size[2], timesteps, ALPHAS, OFF, spec_augment.mask_strips(latents, 0.0)[1]
+        )
 
     def both_ways() -> None:
         residual.grad = None
-        extra = losses.extra_loss(residual, timesteps, ALPHAS, ON, threshold=limits)
+        extra = losses.weighted_added_losses(residual, timesteps, ALPHAS, ON, threshold=limits)
         assert extra is not None
         extra.mean().backward()
 
@@ -74,9 +76,9 @@ def row(size: tuple[int, ...]) -> str:
         " x ".join(map(str, size)),
         microseconds(lambda: huber.huber_threshold(HUBER, timesteps, ALPHAS, 0.5)),
         microseconds(off),
-        microseconds(lambda: losses.weighting(size[2], timesteps, ALPHAS, ON)),
+        microseconds(lambda: losses.main_loss_weight_map(size[2], timesteps, ALPHAS, ON)),
         microseconds(both_ways),
-        microseconds(lambda: spec_augment.mask(latents, 1.0)),
+        microseconds(lambda: spec_augment.mask_strips(latents, 1.0)),
     )
     return f"| {' | '.join(cells)} |"
 

@@ -38,7 +38,7 @@ from dmm.generation.settings import GenerationSettings, resolve_settings
 from dmm.songs.layout import SongLayout, SongOptions, lay_out_song
 from dmm.songs.song import generate_song_image
 from dmm.songs.song_files import Song, Span, score_seams
-from dmm.songs.stitch import FinishedClip, StitchOptions, lay_out_clips, render
+from dmm.songs.stitch import FinishedClip, StitchOptions, lay_out_clips, render_song_image
 from dmm.songs.timeline import Part, Timeline
 
 HEADER = (
@@ -119,7 +119,7 @@ def stitch(clips: Sequence[np.ndarray], fmt: MelFormat) -> tuple[np.ndarray, lis
     """Join the clips as ``dmm stitch`` does; returns the audio and its joints."""
     finished = [FinishedClip(Path(f"{n}.png"), clip, fmt, "", None) for n, clip in enumerate(clips)]
     layout = lay_out_clips(finished, StitchOptions())
-    return decode(render(finished, layout), fmt), list(layout.joints())
+    return decode(render_song_image(finished, layout), fmt), list(layout.joints())
 
 
 def random_places(layout: SongLayout, seed: int) -> list[Span]:

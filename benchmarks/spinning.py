@@ -34,9 +34,9 @@ def training() -> Callable[[], object]:
     """A step of nano's UNet on four clips, without the update."""
     import torch
 
-    from dmm.pretraining.nano import NANO, build
+    from dmm.pretraining.nano import NANO, build_four_networks
 
-    unet, *_ = build(NANO)
+    unet, *_ = build_four_networks(NANO)
     latents, context = torch.randn(4, 8, 32, 32), torch.randn(4, 77, NANO.context_dim)
     added = {"text_embeds": torch.randn(4, 128), "time_ids": torch.zeros(4, 6)}
 

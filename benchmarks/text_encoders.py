@@ -23,13 +23,13 @@ from dmm.checkpoints.pipeline import load_pipeline
 from dmm.fitting.compute import Compute
 from dmm.fitting.loop import Schedule
 from dmm.pretraining.diffusion import Tokens, train_unet, velocity_errors
-from dmm.pretraining.latents import cached_latents
+from dmm.pretraining.latents import refresh_cached_latents
 from dmm.pretraining.nano import (
     CAPTION_VARIANTS,
     NANO,
-    build,
+    build_four_networks,
     empty_tokens,
-    load_images,
+    load_images_and_captions,
     tokenize_variants,
     vary_captions,
 )
@@ -73,7 +73,9 @@ def read_clips(
 ) -> Clips:
     """Read some splits; with one variant the captions are unchanged."""
     parts = [
-        load_images(dataset, split) for split in splits if any((dataset / split).glob("*.png"))
+        load_images_and_captions(dataset, split)
+        for split in splits
+        if any((dataset / split).glob("*.png"))
     ]
     images = torch.cat([images for images, _, _ in parts])
     captions = [caption for _, captions, _ in parts for caption in captions]
@@ -81,7 +83,7 @@ def read_clips(
     wordings = [captions]
     if variants > 1:
         wordings = [vary_captions(captions, anchor, seed) for seed in range(variants)]
-    latents = cached_latents(vae, images, work / "-".join(splits), compute)
+    latents = refresh_cached_latents(vae, images, work / "-".join(splits), compute)
     return Clips(latents, tokenize_variants(wordings), wordings)
 
 
@@ -90,7 +92,7 @@ def errors_of(
 ) -> tuple[Tensor, Tensor]:
     """Train one arm; returns each unseen clip's error with its own and with another caption."""
     torch.manual_seed(options.seed)
-    unet, te1, te2, _ = build(NANO)
+    unet, te1, te2, _ = build_four_networks(NANO)
     encoders, seed = TextEncoders(te1, te2), options.seed
     if arm.is_pretrained:
         captions = [caption for wording in seen.wordings for caption in wording]

@@ -80,7 +80,7 @@ def train(config: Path) -> str:
     clock.hook(NumberedBatches, "__getitem__")
     clock.beneath(ConcatDataset, "__getitem__")
     ours = {name for name, value in vars(MelTraining).items() if callable(value)}
-    for name in ours - {"train", "load_target_model", "_resume"}:
+    for name in ours - {"train", "load_target_model", "_resume_from_state"}:
         clock.hook(MelTraining, name)
         for owner in SdxlMelTrainer.__mro__[2:]:
             if callable(vars(owner).get(name)):

@@ -68,9 +68,9 @@ class RealStep:
         from library import sdxl_original_unet
         from networks import lora
 
-        from dmm_ext.any_width import engine_sizes
+        from dmm_ext.any_width import use_checkpoint_sizes
 
-        with engine_sizes(step.shapes):
+        with use_checkpoint_sizes(step.shapes):
             self.unet = sdxl_original_unet.SdxlUNet2DConditionModel()
         self.unet.requires_grad_(False)
         self.unet.set_use_sdpa(True)

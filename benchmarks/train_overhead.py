@@ -28,7 +28,7 @@ from PIL import Image
 from provenance import provenance
 
 from dmm.checkpoints.architecture import read_architecture
-from dmm.checkpoints.tokenizers import tokenizer_folder
+from dmm.checkpoints.tokenizers import ensure_tokenizer_folder
 from dmm.engine import engine_environment, find_engine
 
 NANO = Path(__file__).parents[1] / "models" / "nano" / "nano.safetensors"
@@ -63,7 +63,7 @@ def prepare(folder: Path, steps: int, extra: dict[str, Any]) -> None:
         "pretrained_model_name_or_path": str(NANO), "dataset_config": str(folder / "dataset.toml"),
         "output_dir": str(folder / "out"), "logging_dir": str(folder / "logs"),
         "log_with": "tensorboard", "output_name": "lora", "v_parameterization": True,
-        "tokenizer_cache_dir": str(tokenizer_folder(read_architecture(NANO).vocab_size)),
+        "tokenizer_cache_dir": str(ensure_tokenizer_folder(read_architecture(NANO).vocab_size)),
         "network_module": "networks.lora", "network_dim": 16, "network_alpha": 16,
         "network_train_unet_only": True, "loss_type": "huber", "huber_schedule": "constant",
         "min_snr_gamma": 5.0, "noise_offset": 0.0357, "learning_rate": 1e-4,
@@ -92,7 +92,7 @@ def train_one(config: Path, kind: str, own: int, other: int) -> None:
 
     class Stock(sdxl_train_network.SdxlNetworkTrainer):
         def load_target_model(self, args: Any, *rest: Any) -> Any:
-            with any_width.engine_sizes(read_architecture(NANO)):  # type: ignore[arg-type]
+            with any_width.use_checkpoint_sizes(read_architecture(NANO)):  # type: ignore[arg-type]
                 return super().load_target_model(args, *rest)
 
     trainer: Any = Stock() if kind == "stock" else SdxlMelTrainer()

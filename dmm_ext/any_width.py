@@ -18,7 +18,7 @@ from .patches import replaced
 
 
 @contextmanager
-def engine_sizes(shapes: SdxlShapes) -> Iterator[None]:
+def use_checkpoint_sizes(shapes: SdxlShapes) -> Iterator[None]:
     """Within the block sd-scripts builds its four SDXL networks with these sizes."""
     unet: dict[str, Any] = {
         "IN_CHANNELS": shapes.latent_channels,
@@ -27,7 +27,9 @@ def engine_sizes(shapes: SdxlShapes) -> Iterator[None]:
         "CONTEXT_DIM": shapes.context_dim,
         "MODEL_CHANNELS": shapes.model_channels,
         "TIME_EMBED_DIM": shapes.time_embed_dim,
-        "Transformer2DModel": partial(_transformer, sdxl_original_unet.Transformer2DModel, shapes),
+        "Transformer2DModel": partial(
+            _transformer_of_depth, sdxl_original_unet.Transformer2DModel, shapes
+        ),
     }
     first = shapes.vae_channels[0]
     vae: dict[str, Any] = {
@@ -37,7 +39,7 @@ def engine_sizes(shapes: SdxlShapes) -> Iterator[None]:
         "VAE_PARAMS_Z_CHANNELS": shapes.latent_channels,
     }
     clip: dict[str, Any] = {
-        "CLIPTextConfig": partial(_text_config, sdxl_model_util.CLIPTextConfig, shapes)
+        "CLIPTextConfig": partial(_text_config_of_size, sdxl_model_util.CLIPTextConfig, shapes)
     }
     with (
         replaced(sdxl_original_unet, **unet),
@@ -47,7 +49,7 @@ def engine_sizes(shapes: SdxlShapes) -> Iterator[None]:
         yield
 
 
-def _transformer(original: Any, shapes: SdxlShapes, **settings: Any) -> Any:
+def _transformer_of_depth(original: Any, shapes: SdxlShapes, **settings: Any) -> Any:
     """Replace the depths: the engine's literals are 2 on its second level and 10 on its third."""
     depth = shapes.depths[0] if settings["num_transformer_layers"] == 2 else shapes.depths[1]
     return original(
@@ -55,7 +57,7 @@ def _transformer(original: Any, shapes: SdxlShapes, **settings: Any) -> Any:
     )
 
 
-def _text_config(original: Any, shapes: SdxlShapes, **settings: Any) -> Any:
+def _text_config_of_size(original: Any, shapes: SdxlShapes, **settings: Any) -> Any:
     """Replace the sizes of a text encoder: the one with literal width 768 is the first."""
     encoder = shapes.te1 if settings["hidden_size"] == 768 else shapes.te2
-    return original(**settings | encoder.config(hidden_act=settings["hidden_act"]))
+    return original(**settings | encoder.clip_text_config(hidden_act=settings["hidden_act"]))

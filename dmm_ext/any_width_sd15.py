@@ -18,7 +18,7 @@ from .patches import replaced
 
 
 @contextmanager
-def engine_sizes(shapes: Sd15Shapes) -> Iterator[None]:
+def use_checkpoint_sizes(shapes: Sd15Shapes) -> Iterator[None]:
     """Within the block sd-scripts builds its three SD 1.5 networks with these sizes."""
     unet: dict[str, Any] = {
         "IN_CHANNELS": shapes.latent_channels,
@@ -34,11 +34,11 @@ def engine_sizes(shapes: Sd15Shapes) -> Iterator[None]:
         "VAE_PARAMS_CH_MULT": [width // first for width in shapes.vae_channels],
         "VAE_PARAMS_NUM_RES_BLOCKS": shapes.vae_layers,
         "VAE_PARAMS_Z_CHANNELS": shapes.latent_channels,
-        "CLIPTextConfig": partial(_text_config, model_util.CLIPTextConfig, shapes),
+        "CLIPTextConfig": partial(_text_config_of_size, model_util.CLIPTextConfig, shapes),
     }
     with replaced(original_unet, **unet), replaced(model_util, **loader):
         yield
 
 
-def _text_config(original: Any, shapes: Sd15Shapes, **settings: Any) -> Any:
-    return original(**settings | shapes.te.config(hidden_act=settings["hidden_act"]))
+def _text_config_of_size(original: Any, shapes: Sd15Shapes, **settings: Any) -> Any:
+    return original(**settings | shapes.te.clip_text_config(hidden_act=settings["hidden_act"]))

@@ -30,10 +30,10 @@ class BatchNumbers(Sampler[int]):
         self.position = 0
         self.stopped = False
 
-    def epochs(self, steps: int) -> int:
+    def epochs_in_steps(self, steps: int) -> int:
         """Passes over the data within this many optimizer steps, rounded up.
 
-        >>> BatchNumbers(batches=5, batches_per_step=2).epochs(6)
+        >>> BatchNumbers(batches=5, batches_per_step=2).epochs_in_steps(6)
         3
         """
         return -(-steps * self.batches_per_step // self.batches)
@@ -58,16 +58,16 @@ class NumberedBatches(train_util.DatasetGroup):
     def __getitem__(self, number: int) -> dict[str, Any]:
         """The engine's batch, with its ``number`` and the names of its ``clips``."""
         epoch, place = divmod(number, len(self))
-        index = shuffled(len(self), self.seed, epoch)[place]
+        index = shuffled_indices(len(self), self.seed, epoch)[place]
         with seeded_random():
             for dataset in self.datasets:
                 dataset.set_current_epoch(epoch + 1)  # shuffles with a seed of its own
                 dataset.set_current_step(number // self.batches_per_step)
         with seeded_random(self.seed, number):
             batch: dict[str, Any] = super().__getitem__(index)
-        return batch | {"number": number, "clips": self._clips(index)}
+        return batch | {"number": number, "clips": self._clip_ids(index)}
 
-    def _clips(self, index: int) -> list[str]:
+    def _clip_ids(self, index: int) -> list[str]:
         """Ids of the clips in a batch."""
         for dataset in self.datasets:
             if index < len(dataset):
@@ -95,7 +95,7 @@ def number_batches(group: Any, seed: int, batches_per_step: int) -> BatchNumbers
     return BatchNumbers(len(group), batches_per_step)
 
 
-def load_in_order(accelerator: Any, numbers: BatchNumbers) -> None:
+def patch_loader_order(accelerator: Any, numbers: BatchNumbers) -> None:
     """Give the training loader our order when the engine passes it to the accelerator.
 
     Gradients are accumulated across the ends of epochs, so that every optimizer step has equally
@@ -105,12 +105,12 @@ def load_in_order(accelerator: Any, numbers: BatchNumbers) -> None:
     prepare = accelerator.prepare
 
     def prepare_in_order(*objects: Any, **named: Any) -> Any:
-        return prepare(*(_in_order(thing, numbers) for thing in objects), **named)
+        return prepare(*(_loader_in_order(thing, numbers) for thing in objects), **named)
 
     replace_method("accelerator.prepare", accelerator, prepare_in_order)
 
 
-def _in_order(thing: Any, numbers: BatchNumbers) -> Any:
+def _loader_in_order(thing: Any, numbers: BatchNumbers) -> Any:
     """A data loader of numbered batches with our order; anything else unchanged."""
     if not (isinstance(thing, DataLoader) and isinstance(thing.dataset, NumberedBatches)):
         return thing
@@ -125,7 +125,7 @@ def _in_order(thing: Any, numbers: BatchNumbers) -> Any:
     )
 
 
-def shuffled(count: int, seed: int, epoch: int) -> list[int]:
+def shuffled_indices(count: int, seed: int, epoch: int) -> list[int]:
     """The order of all batches in one epoch."""
     generator = torch.Generator().manual_seed(derive_seed(seed, "turn", epoch))
     return torch.randperm(count, generator=generator).tolist()

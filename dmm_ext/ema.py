@@ -34,17 +34,17 @@ class Ema:
         self.averages = dict(zip(self.averages, averages, strict=True))
 
     @contextmanager
-    def applied(self) -> Iterator[None]:
+    def with_averaged_weights(self) -> Iterator[None]:
         """Within the block the network has the averaged weights; after it, its own."""
         trained = {name: weight.detach().clone() for name, weight in self.weights.items()}
-        self._set(self.averages)
+        self._copy_to_network(self.averages)
         try:
             yield
         finally:
-            self._set(trained)
+            self._copy_to_network(trained)
 
     @torch.no_grad()
-    def _set(self, values: dict[str, torch.Tensor]) -> None:
+    def _copy_to_network(self, values: dict[str, torch.Tensor]) -> None:
         for name, weight in self.weights.items():
             weight.copy_(values[name])
 

@@ -21,7 +21,7 @@ class StepLosses:
         self.clips += clips
         self.losses.append(losses.detach())
 
-    def require_finite(self, accelerator: Any, step: int) -> None:
+    def require_finite_and_clear(self, accelerator: Any, step: int) -> None:
         """End the step; SystemExit, in every process, names all clips with a NaN or Inf loss."""
         finite = torch.isfinite(torch.cat(self.losses))
         clips, self.clips, self.losses = self.clips, [], []

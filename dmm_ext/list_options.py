@@ -68,7 +68,7 @@ def _merge_trainers(key: str, earlier: Option | None, added: Option) -> Option:
     return merged
 
 
-def loss_weights() -> dict[str, str]:
+def loss_weight_help() -> dict[str, str]:
     """Setting that weights each added loss, with its line of help."""
     return {name: loss.help for name, loss in LOSSES.items()}
 
@@ -77,7 +77,7 @@ def main() -> None:
     """Print the list of options, or write it to its file."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--write", action="store_true", help=f"write {PATH}")
-    text = options_text(list_options(), read_pin(), loss_weights())
+    text = options_text(list_options(), read_pin(), loss_weight_help())
     if parser.parse_args().write:
         write_text(PATH, text)
     else:

@@ -17,7 +17,7 @@ from library import train_util
 from .batches import BatchNumbers
 from .ema import Ema
 from .intervals import Intervals
-from .run_files import complete_lora
+from .run_files import whole_lora_file
 from .steps import StepCounter
 
 
@@ -35,23 +35,23 @@ class LoraFile:
         self.trainer, self.args, self.steps, self.intervals = trainer, args, steps, intervals
 
     @contextmanager
-    def averaged_weights(self) -> Iterator[None]:
+    def with_averaged_weights(self) -> Iterator[None]:
         """Within the block the network has its averaged weights, if an average is kept."""
         if self.ema is None:
             yield
         else:
-            with self.ema.applied():
+            with self.ema.with_averaged_weights():
                 yield
 
     def save(self, path: Path) -> None:
         """Write the LoRA, completely or not at all."""
         dtype = train_util.prepare_dtype(self.args)[1]
-        with self.averaged_weights(), complete_lora(path) as partial:
+        with self.with_averaged_weights(), whole_lora_file(path) as partial:
             self.trainer.save_weights(str(partial), dtype, self._metadata())
 
     def copy(self, source: Path, path: Path) -> None:
         """Copy a saved LoRA to ``path``, completely or not at all."""
-        with complete_lora(path) as partial:
+        with whole_lora_file(path) as partial:
             shutil.copyfile(source, partial)
 
     def _metadata(self) -> dict[str, str]:
@@ -69,8 +69,8 @@ class LoraFile:
         return {
             "ss_steps": str(done),
             "ss_max_train_steps": str(total),
-            "ss_epoch": str(self.batches.epochs(done)),
-            "ss_num_epochs": str(self.batches.epochs(total)),
+            "ss_epoch": str(self.batches.epochs_in_steps(done)),
+            "ss_num_epochs": str(self.batches.epochs_in_steps(total)),
             "ss_validate_every_n_steps": str(self.intervals.validate),
             "ss_validate_every_n_epochs": "None",
             "modelspec.resolution": f"{images.width}x{images.height}",

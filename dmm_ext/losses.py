@@ -33,7 +33,7 @@ Measure = Callable[[Tensor], Tensor]
 """The size of residuals, one value per clip: (batch, channels, rows, frames) to (batch,)."""
 
 
-def weighting(
+def main_loss_weight_map(
     rows: int,
     timesteps: Tensor,
     alphas_cumprod: Tensor,
@@ -57,7 +57,7 @@ def weighting(
     return product / product.mean((1, 2, 3), keepdim=True)
 
 
-def measure(loss_type: str, threshold: Tensor | None = None) -> Measure:
+def make_measure(loss_type: str, threshold: Tensor | None = None) -> Measure:
     """The engine's loss as a function of residuals: mean l2, l1, huber or smooth_l1 per clip.
 
     The last two need a ``threshold`` d (batch,): 2d(sqrt(r^2 + d^2) - d), and that over d.
@@ -127,12 +127,12 @@ LOSSES: dict[str, AddedLoss] = {
 """By setting. Options, validation and (by ``engine-options.json``) rules derive from this table."""
 
 
-def is_on(args: argparse.Namespace) -> bool:
+def has_added_losses(args: argparse.Namespace) -> bool:
     """Whether any added loss has a weight, so that the residual is needed."""
     return any(getattr(args, name) for name in LOSSES)
 
 
-def extra_loss(
+def weighted_added_losses(
     residual: Tensor,
     timesteps: Tensor,
     alphas_cumprod: Tensor,
@@ -144,14 +144,15 @@ def extra_loss(
     """Weighted sum of all added losses per clip, (batch,); None while no weight is set.
 
     ``threshold`` (batch,) is the Huber threshold of the main loss. ``weighting`` is the weight map
-    of the main loss (see ``weighting``). Its root scales the residual, so squared residuals are
-    weighted by the map and masked places are no error. PresetError for a negative weight.
+    of the main loss (see ``main_loss_weight_map``). Its root scales the residual, so squared
+    residuals are weighted by the map and masked places are no error. PresetError for a negative
+    weight.
     """
-    if not is_on(args):
+    if not has_added_losses(args):
         return None
     if weighting is not None:
         residual = residual * weighting.sqrt()
-    size = measure(args.loss_type, threshold)
+    size = make_measure(args.loss_type, threshold)
     total = residual.new_zeros(len(residual))
     for name, loss in LOSSES.items():
         weight = getattr(args, name)

@@ -9,17 +9,17 @@ from dmm.files import read_jsonl, write_text
 
 
 class MetricsLog:
-    """Writer of ``metrics.jsonl``, in which every step occurs once, also after a resume."""
+    """Writer of ``metrics.jsonl``, in which no line occurs twice, also after a resume."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._losses: list[float] = []
 
-    def start_new(self) -> None:
+    def delete_old_log(self) -> None:
         """Delete the log of a run in the same folder that left no state to resume."""
         self.path.unlink(missing_ok=True)
 
-    def truncate(self, step: int) -> None:
+    def keep_lines_up_to(self, step: int) -> None:
         """Keep only the lines up to a step; a last line without its end is dropped."""
         if self.path.is_file():
             lines = read_jsonl(self.path, finite=False, skip_damaged=True)

@@ -28,7 +28,7 @@ def loss_defaults() -> dict[str, Any]:
     return vars(parser.parse_args([]))
 
 
-def _huber(group: argparse._ArgumentGroup) -> None:
+def _add_huber_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--huber_start",
         type=float,
@@ -55,12 +55,12 @@ def _huber(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def _losses(group: argparse._ArgumentGroup) -> None:
+def _add_loss_options(group: argparse._ArgumentGroup) -> None:
     for name, loss in LOSSES.items():
         group.add_argument(f"--{name}", type=float, default=0.0, help=loss.help)
 
 
-def _mel_rows(group: argparse._ArgumentGroup) -> None:
+def _add_mel_row_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--mel_tilt",
         type=float,
@@ -74,7 +74,7 @@ def _mel_rows(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def _spec_augment(group: argparse._ArgumentGroup) -> None:
+def _add_spec_augment_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--spec_augment", type=float, default=0.0, help="share of clips that are masked; 0 is off"
     )
@@ -86,7 +86,7 @@ def _spec_augment(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def _stopping(group: argparse._ArgumentGroup) -> None:
+def _add_stopping_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--ema_decay", type=float, help="keep a moving average of the weights with this decay"
     )
@@ -103,7 +103,7 @@ def _stopping(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def _previews(group: argparse._ArgumentGroup) -> None:
+def _add_preview_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--preview_every_n_steps", type=int, help="generate and score clips every so many steps"
     )
@@ -134,7 +134,7 @@ def _previews(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def _collapse(group: argparse._ArgumentGroup) -> None:
+def _add_collapse_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--collapse_floor",
         type=float,
@@ -152,7 +152,7 @@ def _collapse(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def _identity(group: argparse._ArgumentGroup) -> None:
+def _add_identity_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--anchor", type=str, help="text before every caption")
     group.add_argument(
         "--lora_metadata",
@@ -163,14 +163,14 @@ def _identity(group: argparse._ArgumentGroup) -> None:
 
 
 GROUPS = {
-    "Huber threshold": _huber,
-    "added losses": _losses,
-    "mel rows and timesteps of the loss": _mel_rows,
-    "SpecAugment in latent space": _spec_augment,
-    "averaging and early stopping": _stopping,
-    "previews": _previews,
-    "collapse alarm": _collapse,
-    "identity": _identity,
+    "Huber threshold": _add_huber_options,
+    "added losses": _add_loss_options,
+    "mel rows and timesteps of the loss": _add_mel_row_options,
+    "SpecAugment in latent space": _add_spec_augment_options,
+    "averaging and early stopping": _add_stopping_options,
+    "previews": _add_preview_options,
+    "collapse alarm": _add_collapse_options,
+    "identity": _add_identity_options,
 }
 CHANGE_THE_LOSS = (
     "added losses",

@@ -59,8 +59,8 @@ class ImageGenerator:
         latents = []
         for start in range(0, len(texts), BATCH):
             rows = [self.texts.index(text) for text in texts[start : start + BATCH]]
-            latents += self._sample(embeddings, rows, seeds[start : start + BATCH])
-        return self._decode(latents)
+            latents += self._sample_latents(embeddings, rows, seeds[start : start + BATCH])
+        return self._decode_images(latents)
 
     def _encode_texts(self) -> list[torch.Tensor]:
         """Embeddings of all texts, on the CPU; the first row is the negative prompt's."""
@@ -68,11 +68,14 @@ class ImageGenerator:
         tokenize: Any = TokenizeStrategy.get_strategy()
         encoding: Any = TextEncodingStrategy.get_strategy()
         models = self.trainer.get_models_for_text_encoding(args, accelerator, self.text_encoders)
-        with inference([*self.text_encoders, self.engine.network]), accelerator.autocast():
+        with (
+            evaluation_without_gradients([*self.text_encoders, self.engine.network]),
+            accelerator.autocast(),
+        ):
             found = encoding.encode_tokens(tokenize, models, tokenize.tokenize(self.texts))
         return [embedding.cpu() for embedding in found]
 
-    def _sample(
+    def _sample_latents(
         self, embeddings: list[torch.Tensor], rows: list[int], seeds: Sequence[int]
     ) -> list[torch.Tensor]:
         """Denoised latents of a batch, on the CPU."""
@@ -87,7 +90,7 @@ class ImageGenerator:
         extra = step_arguments(scheduler, generators)
         chosen = [0] * len(rows) + rows if guided else rows
         on_device = [e[chosen].to(device, dtype=self.engine.weight_dtype) for e in embeddings]
-        with inference([self.unet, self.engine.network]):
+        with evaluation_without_gradients([self.unet, self.engine.network]):
             for timestep in scheduler.timesteps:
                 noisy = torch.cat([latents, latents]) if guided else latents
                 prediction = self._predict(
@@ -123,19 +126,19 @@ class ImageGenerator:
         factor = 2 ** (len(config.block_out_channels) - 1)
         return config.latent_channels, self.size[0] // factor, self.size[1] // factor
 
-    def _decode(self, latents: list[torch.Tensor]) -> list[np.ndarray]:
+    def _decode_images(self, latents: list[torch.Tensor]) -> list[np.ndarray]:
         """Decode images one at a time, because a VAE in full precision takes gigabytes for each."""
         vae, device = self.engine.vae, self.engine.accelerator.device
         home = vae.device
         try:
             vae.to(device, dtype=self.engine.vae_dtype)
-            with inference([vae]):
-                return [self._image(latent[None].to(device)) for latent in latents]
+            with evaluation_without_gradients([vae]):
+                return [self._decode_image(latent[None].to(device)) for latent in latents]
         finally:
             vae.to(home)
             clean_memory_on_device(device)
 
-    def _image(self, latent: torch.Tensor) -> np.ndarray:
+    def _decode_image(self, latent: torch.Tensor) -> np.ndarray:
         """Decode a latent to a grey mel image; ModelError for NaN or infinity."""
         scaled = (latent / self.trainer.vae_scale_factor).to(self.engine.vae_dtype)
         pixels = self.engine.vae.decode(scaled).sample[0].float()  # (3, rows, frames) in -1..1
@@ -163,7 +166,7 @@ def make_scheduler(sampling: "Sampling", v_prediction: bool) -> Any:
 
 
 @contextmanager
-def inference(modules: Iterable[torch.nn.Module]) -> Iterator[None]:
+def evaluation_without_gradients(modules: Iterable[torch.nn.Module]) -> Iterator[None]:
     """Evaluation mode without gradients; the mode of every submodule is restored."""
     modes = [(part, part.training) for module in modules for part in module.modules()]
     try:

@@ -56,11 +56,11 @@ class Previews:
         if engine.accelerator.is_main_process:
             try:
                 with preserved_random_states(engine.accelerator.device):
-                    self._load(trainer, prompts)
+                    self._load_embedder_and_generator(trainer, prompts)
             except DmmError as error:
                 raise SystemExit(str(error)) from error
 
-    def _load(self, trainer: Any, prompts: list[str]) -> None:
+    def _load_embedder_and_generator(self, trainer: Any, prompts: list[str]) -> None:
         """Load the embedder and compute the embeddings that all previews share."""
         args = self.engine.args
         self.fmt = preview_format(args)
@@ -74,14 +74,14 @@ class Previews:
         size = self.fmt.n_mels, self.fmt.n_frames
         self.generator = ImageGenerator(self.engine, trainer, self.texts, size, self.sampling)
 
-    def preview_at(self, step: int) -> dict[str, float | str]:
+    def make_preview(self, step: int) -> dict[str, float | str]:
         """Generate, decode, score and log all clips at a step; returns the scores by name.
 
         Also feeds the collapse alarm, whose warning is logged. ``preview/seconds`` is the time
         taken. DmmError, and no folder, if an image is not finite or cannot be written.
         """
         folder = self.folder / f"step-{step:06d}"
-        inputs = self._inputs()
+        inputs = self._inputs_json()
         scores = scores_if_unchanged(folder, inputs)
         if scores is None:
             device = self.engine.accelerator.device
@@ -107,7 +107,7 @@ class Previews:
         """Continue from the alarm's counts in a state."""
         self.alarm.restore(state)
 
-    def _inputs(self) -> dict[str, Any]:
+    def _inputs_json(self) -> dict[str, Any]:
         """Everything that the clips and their scores depend on."""
         seeds = [request.seed for request in self.requests]
         return {

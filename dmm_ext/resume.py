@@ -27,7 +27,7 @@ UNREADABLE = (
 
 
 @contextmanager
-def current_hyperparameters(accelerator: Any) -> Iterator[None]:
+def keep_current_hyperparameters(accelerator: Any) -> Iterator[None]:
     """Load a state within the block; after it, the hyperparameters from before are in force."""
     groups = [group for optimizer in accelerator._optimizers for group in optimizer.param_groups]
     settings = [{key: group[key] for key in HYPERPARAMETERS if key in group} for group in groups]
@@ -63,12 +63,12 @@ def _set_rates(scheduler: Any, base_lrs: list[float]) -> None:
 
 def load_state(accelerator: Any, folder: Path) -> None:
     """Load weights, optimizer, schedule and random states; SystemExit if a file is damaged."""
-    with one_line_errors(folder):
+    with one_line_reading_errors(folder):
         for name, size in read_state_record(folder).get("files", {}).items():
             found = (folder / name).stat().st_size
             if found != size:
                 raise ValueError(f"{name} has {found} bytes, of {size} that were written")
-        with current_hyperparameters(accelerator):
+        with keep_current_hyperparameters(accelerator):
             accelerator.load_state(str(folder))
     accelerator.step = 0  # micro-batches of a step are counted from 0
 
@@ -80,7 +80,7 @@ def read_state_record(folder: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def one_line_errors(folder: Path) -> Iterator[None]:
+def one_line_reading_errors(folder: Path) -> Iterator[None]:
     """Turn an error while reading a state into SystemExit with one line."""
     try:
         yield

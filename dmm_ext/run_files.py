@@ -33,11 +33,11 @@ class RunFiles:
         self.best = folder / "best.safetensors"
 
     @property
-    def final_lora(self) -> Path:
+    def final_lora_path(self) -> Path:
         """Path of the LoRA that a finished run leaves."""
         return self.folder / f"{self.name}.safetensors"
 
-    def remove_partial(self) -> None:
+    def remove_partial_files(self) -> None:
         """Delete states and LoRA files that a killed process left half-written."""
         for state in self.states.glob(f"{PART}*"):
             shutil.rmtree(state)
@@ -53,7 +53,7 @@ class RunFiles:
         """
         final = self.states / f"step-{step:06d}"
         partial = self.states / f"{PART}{final.name}"
-        with removed_on_failure(partial), one_line_errors(final, "the state"):
+        with removed_on_failure(partial), one_line_saving_errors(final, "the state"):
             accelerator.save_state(str(partial))
             accelerator.wait_for_everyone()  # each process has a file of its own
             if accelerator.is_main_process:
@@ -66,24 +66,24 @@ class RunFiles:
                 if final.exists():
                     shutil.rmtree(final)
                 partial.rename(final)
-                keep_newest(self.states, self.keep)
+                delete_all_but_newest(self.states, self.keep)
         accelerator.wait_for_everyone()
 
-    def restore_best(self, state: Path) -> None:
+    def restore_best_weights(self, state: Path) -> None:
         """Replace the best weights by those in a state; without any there, delete them."""
         self.best.unlink(missing_ok=True)
         if (state / self.best.name).is_file():
             shutil.copyfile(state / self.best.name, self.best)
 
-    def lora_of_step(self, step: int) -> Path:
+    def lora_path_of_step(self, step: int) -> Path:
         """Path of the LoRA that is saved at one step."""
         return self.folder / f"{self.name}-step{step:06d}.safetensors"
 
 
 @contextmanager
-def complete_lora(path: Path) -> Iterator[Path]:
+def whole_lora_file(path: Path) -> Iterator[Path]:
     """Yield a path beside ``path`` to write to; it takes the final name if the block succeeds."""
-    with whole_file(path) as partial, one_line_errors(path, "the LoRA"):
+    with whole_file(path) as partial, one_line_saving_errors(path, "the LoRA"):
         yield partial
 
 
@@ -98,7 +98,7 @@ def removed_on_failure(partial: Path) -> Iterator[None]:
 
 
 @contextmanager
-def one_line_errors(path: Path, what: str) -> Iterator[None]:
+def one_line_saving_errors(path: Path, what: str) -> Iterator[None]:
     """Turn an error while writing, whichever library raises it, into SystemExit with one line."""
     try:
         yield
@@ -117,7 +117,7 @@ def _save_failure_reason(error: Exception, path: Path) -> str:
     return (str(error).splitlines() or ["no reason given"])[0]
 
 
-def keep_newest(folder: Path, count: int | None) -> None:
+def delete_all_but_newest(folder: Path, count: int | None) -> None:
     """Delete all but the newest ``count`` states; None keeps all."""
     for old in sorted(folder.glob("step-*"))[: -count or None] if count else []:
         shutil.rmtree(old)

@@ -11,7 +11,7 @@ from torch import Tensor
 from dmm.errors import PresetError
 
 
-def mask(
+def mask_strips(
     latents: Tensor,
     share: float,
     time: float = 0.2,
@@ -38,8 +38,8 @@ def mask(
     batch, _, rows, frames = latents.shape
     numbers = torch.rand(5, batch, 1, generator=generator)
     chosen = numbers[0] < share  # (batch, 1)
-    columns = _strip(frames, time, numbers[1], numbers[2]) & chosen
-    lines = _strip(rows, mel, numbers[3], numbers[4]) & chosen
+    columns = _strip_mask(frames, time, numbers[1], numbers[2]) & chosen
+    lines = _strip_mask(rows, mel, numbers[3], numbers[4]) & chosen
     if not (columns.any() or lines.any()):
         return latents, None
     masked = (columns[:, None, None, :] | lines[:, None, :, None]).to(latents.device)
@@ -48,7 +48,7 @@ def mask(
     return torch.where(masked, latents.mean((2, 3), keepdim=True), latents), weights
 
 
-def _strip(size: int, largest: float, width: Tensor, start: Tensor) -> Tensor:
+def _strip_mask(size: int, largest: float, width: Tensor, start: Tensor) -> Tensor:
     """One run of true values per row of (batch, size), from uniform numbers (batch, 1) below 1."""
     most = int(size * largest)
     widths = (width * (most + 1)).long().clamp(max=most)  # float32 may round up to most + 1

@@ -16,8 +16,9 @@ STATUSES = ("finished", "stopped", "interrupted")
 class Stopping:
     """The status with which the run ends: ``finished`` unless a process requests another one.
 
-    Signals reach each process at another moment. So a request has an effect only in ``agree``,
-    which all processes call after the same step; otherwise some would wait for the others forever.
+    Signals reach each process at another moment. So a request has an effect only in
+    ``agree_on_end``, which all processes call after the same step; otherwise some would wait for
+    the others forever.
     """
 
     def __init__(self) -> None:
@@ -30,7 +31,7 @@ class Stopping:
     def catch_signals(self) -> None:
         """Handle ctrl-C and SIGTERM until ``restore_signals``."""
         for number in (signal.SIGINT, signal.SIGTERM):
-            self._handlers[number] = signal.signal(number, self._caught)
+            self._handlers[number] = signal.signal(number, self._handle_signal)
 
     def restore_signals(self) -> None:
         """Restore the handlers from before ``catch_signals``."""
@@ -54,7 +55,7 @@ class Stopping:
         if STATUSES.index(status) > STATUSES.index(self._requested[0]):
             self._requested = status, reason
 
-    def agree(self, accelerator: Any) -> bool:
+    def agree_on_end(self, accelerator: Any) -> bool:
         """Whether any process requested an end; sets ``status`` and ``reason``.
 
         All processes must call it at the same step.
@@ -68,7 +69,7 @@ class Stopping:
         self.status, self.reason = status, reason
         return status != "finished"
 
-    def _caught(self, _number: int, _frame: Any) -> None:
+    def _handle_signal(self, _number: int, _frame: Any) -> None:
         if not self._finishes_step or self._requested[0] == "interrupted":
             raise KeyboardInterrupt
         self.request("interrupted", "interrupted")

@@ -22,10 +22,10 @@ def log_preview(
         else:
             tracker.log(numbers, step=step)
         if tracker.name == "tensorboard":
-            _write_clips(tracker.writer, step, images)
+            _write_clips_to_tensorboard(tracker.writer, step, images)
 
 
-def _write_clips(writer: Any, step: int, images: Sequence[Path]) -> None:
+def _write_clips_to_tensorboard(writer: Any, step: int, images: Sequence[Path]) -> None:
     """Write images and audio to TensorBoard."""
     for path in images:
         levels, fmt = read_image(path)

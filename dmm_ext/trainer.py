@@ -16,7 +16,7 @@ from library import train_util
 from dmm.checkpoints.architecture import read_architecture
 
 from . import any_width, any_width_sd15, captions, huber, losses, patches, spec_augment
-from .batches import derive_seed, load_in_order, number_batches
+from .batches import derive_seed, number_batches, patch_loader_order
 from .engine_state import EngineState
 from .resume import load_state
 from .training_run import TrainingRun
@@ -35,8 +35,8 @@ class MelTraining:
         self.engines_threshold = train_util.get_huber_threshold_if_needed
         with patches.replaced(
             train_util,
-            get_huber_threshold_if_needed=self._threshold,
-            resume_from_local_or_hf_if_specified=self._resume,
+            get_huber_threshold_if_needed=self._huber_threshold,
+            resume_from_local_or_hf_if_specified=self._resume_from_state,
             save_state_on_train_end=lambda *_: None,
         ):
             engine.train(args)
@@ -54,7 +54,7 @@ class MelTraining:
         """Prepare batches, RUN folder and warm-up in the first hook that gets the accelerator."""
         per_step = args.gradient_accumulation_steps * accelerator.num_processes
         self.batches = number_batches(self.train_group, args.seed, per_step)
-        load_in_order(accelerator, self.batches)
+        patch_loader_order(accelerator, self.batches)
         self.training_run.prepare(accelerator, self.batches)
         self.weight_dtype = weight_dtype
         self.warmup_steps = args.lr_warmup_steps
@@ -105,7 +105,7 @@ class MelTraining:
     def shift_scale_latents(self, args: Any, latents: Any) -> Any:
         """Mask strips of some clips (SpecAugment), if it is on."""
         engine: Any = super()
-        latents, self.unmasked = spec_augment.mask(
+        latents, self.unmasked = spec_augment.mask_strips(
             engine.shift_scale_latents(args, latents),
             args.spec_augment,
             args.spec_augment_time,
@@ -123,14 +123,16 @@ class MelTraining:
             args, accelerator, noise_scheduler, latents, *rest, **named
         )
         alphas, rows = noise_scheduler.alphas_cumprod, latents.shape[-2]
-        self.weighting = losses.weighting(rows, timesteps, alphas, args, self.unmasked)
-        self.residual = predicted.float() - target.float() if losses.is_on(args) else None
+        self.weighting = losses.main_loss_weight_map(rows, timesteps, alphas, args, self.unmasked)
+        self.residual = (
+            predicted.float() - target.float() if losses.has_added_losses(args) else None
+        )
         return predicted, target, timesteps, self.weighting
 
     def post_process_loss(self, loss: Any, args: Any, timesteps: Any, noise_scheduler: Any) -> Any:
         """Add our losses, then weight by timestep as the engine does."""
         if self.residual is not None:
-            extra = losses.extra_loss(
+            extra = losses.weighted_added_losses(
                 self.residual, timesteps, noise_scheduler.alphas_cumprod, args,
                 threshold=self.threshold, weighting=self.weighting,
             )  # fmt: skip
@@ -176,19 +178,21 @@ class MelTraining:
             step = self.training_run.steps.done
             if accelerator.is_main_process:
                 self.training_run.metrics.write_step(step, logs)
-            self.log(accelerator, logs, step)
+            self.log_values(accelerator, logs, step)
             if self.training_run.leaving:
                 raise KeyboardInterrupt
 
-    def log(self, accelerator: Any, values: dict[str, Any], step: int) -> None:
+    def log_values(self, accelerator: Any, values: dict[str, Any], step: int) -> None:
         """Log values to all trackers at a true step, as each of them counts steps."""
         engine: Any = self
-        engine.accelerator_logging(accelerator, values, step, step, self.batches.epochs(step))
+        engine.accelerator_logging(
+            accelerator, values, step, step, self.batches.epochs_in_steps(step)
+        )
 
     def epoch_logging(self, *_: Any) -> None:
         """Log nothing per epoch: the engine's epochs restart after a resume."""
 
-    def _threshold(self, args: Any, timesteps: Any, noise_scheduler: Any) -> Any:
+    def _huber_threshold(self, args: Any, timesteps: Any, noise_scheduler: Any) -> Any:
         """Our Huber threshold, or the engine's where none is set."""
         alphas, progress = noise_scheduler.alphas_cumprod, self.training_run.steps.progress
         threshold = huber.huber_threshold(args, timesteps, alphas, progress)
@@ -198,7 +202,7 @@ class MelTraining:
             self.threshold = threshold
         return threshold
 
-    def _resume(self, accelerator: Any, args: Any) -> None:
+    def _resume_from_state(self, accelerator: Any, args: Any) -> None:
         if args.resume:
             load_state(accelerator, Path(args.resume))
             self.training_run.resume(Path(args.resume))
@@ -210,7 +214,7 @@ class SdxlMelTrainer(MelTraining, sdxl_train_network.SdxlNetworkTrainer):
     def load_target_model(self, args: Any, weight_dtype: Any, accelerator: Any) -> Any:
         """Load with the sizes of the checkpoint."""
         shapes: Any = read_architecture(Path(args.pretrained_model_name_or_path))
-        with any_width.engine_sizes(shapes):
+        with any_width.use_checkpoint_sizes(shapes):
             loaded = super().load_target_model(args, weight_dtype, accelerator)
         # The file holds the projection as x @ P. diffusers, which we generate with, transposes it;
         # the engine does not.
@@ -225,7 +229,7 @@ class Sd15MelTrainer(MelTraining, train_network.NetworkTrainer):
     def load_target_model(self, args: Any, weight_dtype: Any, accelerator: Any) -> Any:
         """Load with the sizes of the checkpoint."""
         shapes: Any = read_architecture(Path(args.pretrained_model_name_or_path))
-        with any_width_sd15.engine_sizes(shapes):
+        with any_width_sd15.use_checkpoint_sizes(shapes):
             return super().load_target_model(args, weight_dtype, accelerator)
 
 

@@ -17,7 +17,7 @@ from .intervals import disable_engine_intervals, is_due
 from .lora_file import LoraFile
 from .metrics_log import MetricsLog
 from .patches import replace_method
-from .resume import one_line_errors, read_state_record
+from .resume import one_line_reading_errors, read_state_record
 from .run_files import RunFiles
 from .steps import StepCounter
 from .stopping import Stopping
@@ -61,18 +61,18 @@ class TrainingRun:
         self.lora.batches = batches
         self.stopping.catch_signals()
         if accelerator.is_main_process:
-            self.files.remove_partial()
+            self.files.remove_partial_files()
             if not self.args.resume:
-                self.metrics.start_new()
+                self.metrics.delete_old_log()
 
     def resume(self, state: Path) -> None:
         """Continue from a loaded state: its counts, order of batches and best weights."""
         self.resumed_from = state
-        self.steps.restore(state, self.files.final_lora.is_file())
+        self.steps.restore(state, self.files.final_lora_path.is_file())
         self.batches.position = self.steps.restored * self.batches.batches_per_step
         if self.accelerator.is_main_process:
-            self.files.restore_best(state)
-            self.metrics.truncate(self.steps.restored)
+            self.files.restore_best_weights(state)
+            self.metrics.keep_lines_up_to(self.steps.restored)
         self.state_record = read_state_record(state)
         if self.state_record.get(FINGERPRINT, self.fingerprint) == self.fingerprint:
             saved = self.state_record.get("early_stop")
@@ -87,10 +87,10 @@ class TrainingRun:
         if self.args.ema_decay:
             self.ema = self.lora.ema = Ema(engine.network, self.args.ema_decay)
             if self.resumed_from:
-                with one_line_errors(self.resumed_from):
+                with one_line_reading_errors(self.resumed_from):
                     self.ema.load(self.resumed_from, self.steps.restored)
         if self.val_group and self.intervals.validate and not self.resumed_from:
-            self._measure_validation()
+            self._log_validation_loss()
         if self.intervals.preview:
             from .previews import Previews  # imports an embedder
 
@@ -99,7 +99,7 @@ class TrainingRun:
                 saved = self.state_record.get("collapse")
                 self.previews.restore(saved or self.previews.state())
             else:
-                self._preview()
+                self._make_preview()
         for name in CHATTY:
             logging.getLogger(name).setLevel(logging.WARNING)
         self.stopping.finish_step_on_signal()
@@ -107,30 +107,30 @@ class TrainingRun:
     def step_ended(self) -> None:
         """After an optimizer step: average, validate, preview, save and stop where due."""
         self.steps.step_ended()
-        self.losses.require_finite(self.accelerator, self.steps.done)
+        self.losses.require_finite_and_clear(self.accelerator, self.steps.done)
         if self.ema:
             self.ema.update()
         step, last, every = self.steps.done, self.steps.done >= self.steps.total, self.intervals
         if self.val_group and (is_due(step, every.validate) or (last and every.validate)):
-            self._validate()
+            self._validate_and_keep_best()
         if is_due(step, every.preview) or (last and every.preview):
-            self._preview()
-        stop = self.stopping.agree(self.accelerator)
-        self._save(is_due(step, every.save), last or stop)
+            self._make_preview()
+        stop = self.stopping.agree_on_end(self.accelerator)
+        self._save_where_due(is_due(step, every.save), last or stop)
         if stop:
-            self._stop()
+            self._end_training()
 
-    def _measure_validation(self) -> float:
+    def _log_validation_loss(self) -> float:
         """Compute and log the validation loss at this step."""
-        with self.lora.averaged_weights():
+        with self.lora.with_averaged_weights():
             loss = validation_loss(self.engine, self.trainer, self.val_group)
         if self.accelerator.is_main_process:
             self.metrics.write(self.steps.done, {"validation_loss": loss})
-            self.trainer.log(self.accelerator, {"loss/validation": loss}, self.steps.done)
+            self.trainer.log_values(self.accelerator, {"loss/validation": loss}, self.steps.done)
         return loss
 
-    def _validate(self) -> None:
-        loss = self._measure_validation()
+    def _validate_and_keep_best(self) -> None:
+        loss = self._log_validation_loss()
         is_best = self.early_stop.update(self.steps.done, loss)
         if is_best and self.accelerator.is_main_process:
             require_finite_weights(self.engine.network, self.steps.done)
@@ -142,23 +142,23 @@ class TrainingRun:
                 f"{self.early_stop.best_step} in {self.early_stop.waited} validations",
             )
 
-    def _preview(self) -> None:
+    def _make_preview(self) -> None:
         """Generate and score a preview on the main process; it may request an end."""
         if self.previews and self.accelerator.is_main_process:
-            with self.lora.averaged_weights():
-                scores = self.previews.preview_at(self.steps.done)
+            with self.lora.with_averaged_weights():
+                scores = self.previews.make_preview(self.steps.done)
             self.metrics.write(self.steps.done, scores)
             if reason := self.previews.reason_to_stop():
                 self.stopping.request("stopped", reason)
         self.accelerator.wait_for_everyone()
 
-    def _save(self, lora_due: bool, ending: bool) -> None:
+    def _save_where_due(self, lora_due: bool, ending: bool) -> None:
         """Save this step's LoRA and a state where due; after ctrl-C a state in any case."""
         args = self.args
         if lora_due or ending:
             require_finite_weights(self.engine.network, self.steps.done)
         if lora_due and self.accelerator.is_main_process:
-            self.lora.save(self.files.lora_of_step(self.steps.done))
+            self.lora.save(self.files.lora_path_of_step(self.steps.done))
         keeps_states = args.save_state or (ending and args.save_state_on_train_end)
         if (keeps_states and (lora_due or ending)) or self.stopping.status == "interrupted":
             self.files.save_state(
@@ -179,7 +179,7 @@ class TrainingRun:
         if self.ema:
             self.ema.save(folder)
 
-    def _stop(self) -> None:
+    def _end_training(self) -> None:
         """When interrupted, leave soon; otherwise let the engine end as after its last step."""
         if self.stopping.status == "interrupted":
             if not self.accelerator.is_main_process:
@@ -203,7 +203,7 @@ class TrainingRun:
             self.lora.save(Path(file))
 
     def outcome(self) -> dict[str, Any]:
-        """How the run went, for ``run.json``."""
+        """How the run went, for ``outcome.json``."""
         validated = self.early_stop.best_step > 0
         return {
             "status": self.stopping.status,

@@ -56,7 +56,7 @@ def validation_loss(engine: EngineState, trainer: Any, group: Any) -> float:
     }
     count = min(len(group), args.max_validation_steps or len(group))
     losses = torch.zeros(2, device=accelerator.device)
-    with fixed_loss(args), evaluating(engine.network), torch.random.fork_rng():
+    with fixed_loss_settings(args), evaluation_mode(engine.network), torch.random.fork_rng():
         for number in range(accelerator.process_index, count, accelerator.num_processes):
             with seeded_random("validation", number):
                 batch = send_to_device(group[number], accelerator.device)
@@ -101,7 +101,7 @@ def _process_batch_arguments(engine: EngineState) -> tuple[Any, ...]:
 
 
 @contextmanager
-def fixed_loss(args: argparse.Namespace) -> Iterator[None]:
+def fixed_loss_settings(args: argparse.Namespace) -> Iterator[None]:
     """Within the block the loss is the one that all runs are validated with."""
     fixed = {**loss_defaults(), **ENGINE_SETTINGS, "huber_c": args.huber_validation}
     timesteps = {"min_timestep": args.min_timestep, "max_timestep": args.max_timestep}
@@ -110,7 +110,7 @@ def fixed_loss(args: argparse.Namespace) -> Iterator[None]:
 
 
 @contextmanager
-def evaluating(network: Any) -> Iterator[None]:
+def evaluation_mode(network: Any) -> Iterator[None]:
     """Within the block the network is in evaluation mode: its dropouts are off."""
     was_training = network.training
     network.eval()

@@ -93,12 +93,12 @@ def tiny_checkpoint(tmp_path_factory) -> Path:
     import torch
 
     from dmm.checkpoints.sdxl_layout import save_checkpoint, single_file_tensors
-    from dmm.pretraining.nano import NANO, build
+    from dmm.pretraining.nano import NANO, build_four_networks
 
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("tiny") / "tiny.safetensors"
     metadata = {"modelspec.prediction_type": "v", "dmm_format": "nano"}
-    save_checkpoint(path, single_file_tensors(*build(NANO)), metadata, torch.float32)
+    save_checkpoint(path, single_file_tensors(*build_four_networks(NANO)), metadata, torch.float32)
     return path
 
 
@@ -142,13 +142,13 @@ def tiny_sd15(tiny_sd15_shapes, tmp_path_factory) -> Path:
     """An SD 1.5 checkpoint of a few megabytes with random weights, in full precision."""
     import torch
 
-    from dmm.checkpoints.networks import build
+    from dmm.checkpoints.networks import build_networks
     from dmm.checkpoints.sd15_layout import single_file_tensors
     from dmm.checkpoints.sdxl_layout import save_checkpoint
 
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("tiny-sd15") / "tiny-sd15.safetensors"
-    tensors = single_file_tensors(*build(tiny_sd15_shapes).values())
+    tensors = single_file_tensors(*build_networks(tiny_sd15_shapes).values())
     save_checkpoint(path, tensors, {"dmm_format": "nano"}, torch.float32)
     return path
 

@@ -65,9 +65,9 @@ def _without_last(text: str) -> str:
 @cache
 def _tokenizers() -> "tuple[Tokenizer, ...]":
     """Tokenisers of both encoders, which differ in their padding token."""
-    from dmm.checkpoints.tokenizers import SDXL_TOKENIZERS, tokenizer_folder
+    from dmm.checkpoints.tokenizers import SDXL_TOKENIZERS, ensure_tokenizer_folder
 
-    root = tokenizer_folder()
+    root = ensure_tokenizer_folder()
     return tuple(
         _tokenizer(root / name.replace("/", "_"), pad) for name, pad in SDXL_TOKENIZERS.items()
     )

@@ -40,7 +40,7 @@ class CustomLayout:
 
     @property
     def metadata(self) -> dict[str, str]:
-        """What goes into the checkpoint's metadata."""
+        """These layouts' entries in the checkpoint's metadata."""
         found = {"dmm_unet_config": self.unet, "dmm_vae_config": self.vae}
         return {key: value for key, value in found.items() if value}
 
@@ -60,7 +60,7 @@ def read_custom_layout(metadata: Mapping[str, str]) -> CustomLayout:
     return CustomLayout(*found)
 
 
-def as_json(config: Mapping[str, Any]) -> str:
+def canonical_json(config: Mapping[str, Any]) -> str:
     """Arguments as the metadata hold them: the same text for the same arguments.
 
     >>> as_json({"b": 1, "a": [2]})

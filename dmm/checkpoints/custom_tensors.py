@@ -17,7 +17,7 @@ def custom_tensors(part: str, network: nn.Module) -> dict[str, Tensor]:
     return {PREFIXES[part] + key: tensor for key, tensor in network.state_dict().items()}
 
 
-def load_custom(part: str, network: nn.Module, checkpoint: Path) -> None:
+def load_custom_tensors(part: str, network: nn.Module, checkpoint: Path) -> None:
     """Read a network's tensors from such a file; ModelError, in one line, if one is missing."""
     prefix = PREFIXES[part]
     with open_tensors(checkpoint) as file:

@@ -15,27 +15,27 @@ Header = dict[str, list[int]]
 
 def read_header(path: Path) -> Header:
     """Shapes of all tensors; ModelError for a missing, truncated or other file."""
-    with _open(path) as file:
+    with _open_verified(path) as file:
         return {key: file.get_slice(key).get_shape() for key in file.keys()}
 
 
 def read_metadata(path: Path) -> dict[str, str]:
     """Metadata of the header, empty if there is none; ModelError as in ``read_header``."""
-    with _open(path) as file:
+    with _open_verified(path) as file:
         return file.metadata() or {}
 
 
-def count(names: Iterable[str], prefix: str) -> int:
+def module_list_length(names: Iterable[str], prefix: str) -> int:
     """Number of different names that follow the prefix, up to a dot: the length of a module list.
 
-    >>> count(["down.0.weight", "down.0.bias", "down.1.weight", "up.0.weight"], "down.")
+    >>> module_list_length(["down.0.weight", "down.0.bias", "down.1.bias", "up.0.bias"], "down.")
     2
     """
     rests = (name.removeprefix(prefix) for name in names if name.startswith(prefix))
     return len({rest.split(".")[0] for rest in rests})
 
 
-def _open(path: Path) -> Any:
+def _open_verified(path: Path) -> Any:
     """Open a file; ModelError if it is incomplete or differs from the hash on its model card."""
     if path.is_dir():
         raise ModelError(f"{path}: a folder; name the one .safetensors file that holds the model")

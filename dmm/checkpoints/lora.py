@@ -28,7 +28,7 @@ def check_lora(lora: Path, base: Path) -> None:
         raise ModelError(f"{lora}: not a LoRA (no tensor of it is named so); name another file")
     shapes = read_architecture(base)
     offered, reason = lora_layers(shapes), None
-    for layer, wanted in _lora_sizes(header).items():
+    for layer, wanted in _lora_layer_sizes(header).items():
         if layer not in offered:
             reason = f"which is {shapes.name} and has no {layer}"
         elif offered[layer].size != wanted:
@@ -45,7 +45,7 @@ def check_lora(lora: Path, base: Path) -> None:
         )
 
 
-def _lora_sizes(header: Header) -> dict[str, tuple[int, ...]]:
+def _lora_layer_sizes(header: Header) -> dict[str, tuple[int, ...]]:
     """Sizes of the layers that a LoRA changes, from its two matrices."""
     down, up = ".lora_down.weight", ".lora_up.weight"
     layers = [name.removesuffix(down) for name in header if name.endswith(down)]

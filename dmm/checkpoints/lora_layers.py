@@ -33,7 +33,7 @@ class LayerLocation:
     """First row in OpenCLIP's joint matrix of q, k and v."""
     transposed: bool = False
 
-    def of(self, tensor: Tensor) -> Tensor:
+    def weight_view(self, tensor: Tensor) -> Tensor:
         """The layer's weight, as a view of the checkpoint's tensor."""
         weight = tensor.T if self.transposed else tensor
         return weight[self.first_row : self.first_row + self.size[0]]
@@ -88,7 +88,7 @@ def trained_layers(shapes: Shapes) -> dict[str, LayerLocation]:
 def _named_weights(shapes: Shapes) -> Iterator[tuple[str, str, tuple[int, ...]]]:
     """Network, diffusers' name and size of every matrix and kernel of UNet and text encoders."""
     with torch.device("meta"):
-        parts: dict[str, Any] = networks.build(shapes)
+        parts: dict[str, Any] = networks.build_networks(shapes)
     del parts["vae"]
     for part, network in parts.items():
         for key, tensor in network.named_parameters():

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .header import Header, count
+from .header import Header, module_list_length
 
 UNET = "model.diffusion_model."
 VAE = "first_stage_model."
@@ -19,7 +19,7 @@ class TextEncoderShapes:
     intermediate_size: int
     num_layers: int
 
-    def config(self, *, hidden_act: str) -> dict[str, Any]:
+    def clip_text_config(self, *, hidden_act: str) -> dict[str, Any]:
         """Arguments of transformers' CLIPTextConfig."""
         return {
             "vocab_size": self.vocab_size,
@@ -36,26 +36,28 @@ class TextEncoderShapes:
         }
 
 
-def read_clip(header: Header, prefix: str) -> TextEncoderShapes:
+def read_clip_sizes(header: Header, prefix: str) -> TextEncoderShapes:
     """Sizes of an OpenAI CLIP text encoder from a header; KeyError if a tensor is missing."""
     vocab_size, hidden_size = header[prefix + "embeddings.token_embedding.weight"]
     layers = prefix + "encoder.layers."
     intermediate_size = header[layers + "0.mlp.fc1.weight"][0]
-    return TextEncoderShapes(vocab_size, hidden_size, intermediate_size, count(header, layers))
+    return TextEncoderShapes(
+        vocab_size, hidden_size, intermediate_size, module_list_length(header, layers)
+    )
 
 
-def read_vae(header: Header) -> dict[str, Any]:
+def read_vae_sizes(header: Header) -> dict[str, Any]:
     """Fields of ``SdxlShapes`` and ``Sd15Shapes`` for the VAE; KeyError if there is none."""
     down = VAE + "encoder.down."
-    levels = range(count(header, down))
+    levels = range(module_list_length(header, down))
     return {
         "latent_channels": header[VAE + "decoder.conv_in.weight"][1],
         "vae_channels": tuple(header[f"{down}{i}.block.0.conv1.weight"][0] for i in levels),
-        "vae_layers": count(header, down + "0.block."),
+        "vae_layers": module_list_length(header, down + "0.block."),
     }
 
 
-def read_custom_vae(config: Mapping[str, Any]) -> dict[str, Any]:
+def custom_vae_sizes(config: Mapping[str, Any]) -> dict[str, Any]:
     """The same fields from the arguments of an AutoencoderTiny."""
     return {
         "latent_channels": config["latent_channels"],

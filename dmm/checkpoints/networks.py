@@ -7,7 +7,7 @@ from torch import Tensor
 from .architecture import Shapes
 
 
-def build(shapes: Shapes) -> dict[str, Any]:
+def build_networks(shapes: Shapes) -> dict[str, Any]:
     """UNet, text encoders and VAE, in this order, by a pipeline's names.
 
     Within ``torch.device("meta")`` they take no memory and have all names and sizes.
@@ -32,10 +32,10 @@ def build_vae(shapes: Shapes) -> Any:
     """A VAE of these sizes with fresh weights."""
     import diffusers
 
-    return getattr(diffusers, vae_class(shapes))(**shapes.vae_config())
+    return getattr(diffusers, vae_class_name(shapes))(**shapes.vae_config())
 
 
-def vae_class(shapes: Shapes) -> str:
+def vae_class_name(shapes: Shapes) -> str:
     """The class in diffusers of the checkpoint's VAE."""
     return "AutoencoderTiny" if shapes.custom.vae else "AutoencoderKL"
 

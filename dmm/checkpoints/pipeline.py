@@ -15,8 +15,8 @@ import torch
 
 from ..errors import ModelError
 from .architecture import Shapes, prediction_type, read_architecture
-from .custom_tensors import load_custom
-from .networks import build_unet, build_vae, vae_class
+from .custom_tensors import load_custom_tensors
+from .networks import build_unet, build_vae, vae_class_name
 from .tokenizers import load_tokenizers
 
 SCHEDULER = {
@@ -44,14 +44,16 @@ def load_pipeline(checkpoint: Path, dtype: torch.dtype = torch.float32) -> Any:
     import diffusers
 
     shapes = read_architecture(checkpoint)
-    names = (_tokenizer(name) for name in shapes.text_configs())
+    names = (_tokenizer_name(name) for name in shapes.text_configs())
     tokenizers = dict(zip(names, load_tokenizers(shapes.vocab_size), strict=False))
-    with tempfile.TemporaryDirectory() as folder, quietly():
+    with tempfile.TemporaryDirectory() as folder, without_diffusers_messages():
         write_configs(Path(folder), shapes, prediction_type(checkpoint))
         source = {"config": folder, "local_files_only": True}
-        networks = {"vae": _vae(checkpoint, shapes, folder)}
+        networks = {"vae": _load_vae_with_configs(checkpoint, shapes, folder)}
         if shapes.custom.unet:
-            networks["unet"] = _custom_network("unet", build_unet(shapes), checkpoint).to(dtype)
+            networks["unet"] = _load_custom_network("unet", build_unet(shapes), checkpoint).to(
+                dtype
+            )
         with _one_line_errors(checkpoint, shapes):
             pipeline = getattr(diffusers, shapes.pipeline).from_single_file(
                 str(checkpoint), torch_dtype=dtype, **networks, **source, **tokenizers
@@ -66,14 +68,14 @@ def load_pipeline(checkpoint: Path, dtype: torch.dtype = torch.float32) -> Any:
 def load_vae(checkpoint: Path) -> Any:
     """The VAE alone, in full precision on the CPU; ModelError as ``load_pipeline``."""
     shapes = read_architecture(checkpoint)
-    with tempfile.TemporaryDirectory() as folder, quietly():
+    with tempfile.TemporaryDirectory() as folder, without_diffusers_messages():
         write_configs(Path(folder), shapes, prediction_type(checkpoint))
-        return _vae(checkpoint, shapes, folder)
+        return _load_vae_with_configs(checkpoint, shapes, folder)
 
 
-def _vae(checkpoint: Path, shapes: Shapes, configs: str) -> Any:
+def _load_vae_with_configs(checkpoint: Path, shapes: Shapes, configs: str) -> Any:
     if shapes.custom.vae:
-        return _custom_network("vae", build_vae(shapes), checkpoint)
+        return _load_custom_network("vae", build_vae(shapes), checkpoint)
     from diffusers import AutoencoderKL
 
     with _one_line_errors(checkpoint, shapes):
@@ -83,9 +85,9 @@ def _vae(checkpoint: Path, shapes: Shapes, configs: str) -> Any:
         )  # fmt: skip
 
 
-def _custom_network(part: str, network: Any, checkpoint: Path) -> Any:
+def _load_custom_network(part: str, network: Any, checkpoint: Path) -> Any:
     """A network with a layout of its own, which diffusers' single-file loader does not know."""
-    load_custom(part, network, checkpoint)
+    load_custom_tensors(part, network, checkpoint)
     return network.eval()
 
 
@@ -100,7 +102,7 @@ def _one_line_errors(checkpoint: Path, shapes: Shapes) -> Iterator[None]:
 
 
 @contextmanager
-def quietly() -> Iterator[None]:
+def without_diffusers_messages() -> Iterator[None]:
     """Run a block without diffusers' progress bars and warnings.
 
     It warns, for example, of a LoRA without keys of the text encoders, which is valid.
@@ -122,7 +124,7 @@ def write_configs(folder: Path, shapes: Shapes, prediction: str) -> None:
     """Write the configuration files of a diffusers model folder."""
     parts = {
         "unet": {"_class_name": "UNet2DConditionModel", **shapes.unet_config()},
-        "vae": {"_class_name": vae_class(shapes), **shapes.vae_config()},
+        "vae": {"_class_name": vae_class_name(shapes), **shapes.vae_config()},
         "scheduler": {**SCHEDULER, "prediction_type": prediction},
     }
     index: dict[str, Any] = {
@@ -131,7 +133,7 @@ def write_configs(folder: Path, shapes: Shapes, prediction: str) -> None:
     for part, config in shapes.text_configs().items():
         parts[part] = {"model_type": "clip_text_model", **config}
         index[part] = ["transformers", config["architectures"][0]]
-        index[_tokenizer(part)] = ["transformers", "CLIPTokenizer"]
+        index[_tokenizer_name(part)] = ["transformers", "CLIPTokenizer"]
     for part, config in parts.items():
         name = "scheduler_config.json" if part == "scheduler" else "config.json"
         (folder / part).mkdir()
@@ -140,5 +142,5 @@ def write_configs(folder: Path, shapes: Shapes, prediction: str) -> None:
     (folder / "model_index.json").write_text(json.dumps(settings | index))
 
 
-def _tokenizer(text_encoder: str) -> str:
+def _tokenizer_name(text_encoder: str) -> str:
     return text_encoder.replace("text_encoder", "tokenizer")

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from .custom_layout import STANDARD, CustomLayout
-from .header import Header, count
+from .header import Header, module_list_length
 from .network_shapes import (
     UNET,
     TextEncoderShapes,
-    read_clip,
-    read_custom_vae,
-    read_vae,
+    custom_vae_sizes,
+    read_clip_sizes,
+    read_vae_sizes,
     vae_config,
 )
 
@@ -83,7 +83,7 @@ class Sd15Shapes:
 
     def text_configs(self) -> dict[str, dict[str, Any]]:
         """Arguments of CLIPTextConfig and the class, for a pipeline's text encoder."""
-        config = self.te.config(hidden_act="quick_gelu")
+        config = self.te.clip_text_config(hidden_act="quick_gelu")
         return {"text_encoder": {"architectures": ["CLIPTextModel"], **config}}
 
 
@@ -93,15 +93,15 @@ def sd15_shapes(header: Header, custom: CustomLayout = STANDARD) -> Sd15Shapes:
     KeyError names a missing tensor; ValueError for a standard UNet without 12 input blocks.
     """
     return Sd15Shapes(
-        **(_custom_unet(custom.unet_config) if custom.unet else _read_unet(header)),
-        te=read_clip(header, TE),
-        **(read_custom_vae(custom.vae_config) if custom.vae else read_vae(header)),
+        **(_custom_unet_sizes(custom.unet_config) if custom.unet else _read_unet_sizes(header)),
+        te=read_clip_sizes(header, TE),
+        **(custom_vae_sizes(custom.vae_config) if custom.vae else read_vae_sizes(header)),
         custom=custom,
     )
 
 
-def _read_unet(header: Header) -> dict[str, Any]:
-    if (blocks := count(header, UNET + "input_blocks.")) != 12:
+def _read_unet_sizes(header: Header) -> dict[str, Any]:
+    if (blocks := module_list_length(header, UNET + "input_blocks.")) != 12:
         raise ValueError(f"its UNet has {blocks} input blocks, not 12")
     widths = (
         header[f"{UNET}input_blocks.{block}.0.out_layers.3.weight"][0] for block in (1, 4, 7, 10)
@@ -112,7 +112,7 @@ def _read_unet(header: Header) -> dict[str, Any]:
     }
 
 
-def _custom_unet(config: dict[str, Any]) -> dict[str, Any]:
+def _custom_unet_sizes(config: dict[str, Any]) -> dict[str, Any]:
     return {
         "channels": tuple(config["block_out_channels"]),
         "time_embed_dim": config["time_embedding_dim"],

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from .custom_layout import STANDARD, CustomLayout
-from .header import Header, count
+from .header import Header, module_list_length
 from .network_shapes import (
     UNET,
     TextEncoderShapes,
-    read_clip,
-    read_custom_vae,
-    read_vae,
+    custom_vae_sizes,
+    read_clip_sizes,
+    read_vae_sizes,
     vae_config,
 )
 
@@ -91,11 +91,11 @@ class SdxlShapes:
         return {
             "text_encoder": {
                 "architectures": ["CLIPTextModel"],
-                **self.te1.config(hidden_act="quick_gelu"),
+                **self.te1.clip_text_config(hidden_act="quick_gelu"),
             },
             "text_encoder_2": {
                 "architectures": ["CLIPTextModelWithProjection"],
-                **self.te2.config(hidden_act="gelu"),
+                **self.te2.clip_text_config(hidden_act="gelu"),
             },
         }
 
@@ -107,25 +107,30 @@ def sdxl_shapes(header: Header, custom: CustomLayout = STANDARD) -> SdxlShapes:
     """
     vocab2, hidden2 = header[TE2 + "token_embedding.weight"]
     resblocks = TE2 + "transformer.resblocks."
-    te1 = read_clip(header, TE1)
+    te1 = read_clip_sizes(header, TE1)
     return SdxlShapes(
-        **(_custom_unet(custom.unet_config) if custom.unet else _read_unet(header)),
+        **(_custom_unet_sizes(custom.unet_config) if custom.unet else _read_unet_sizes(header)),
         context_dim=te1.hidden_size + hidden2,
         te1=te1,
         te2=TextEncoderShapes(
-            vocab2, hidden2, header[resblocks + "0.mlp.c_fc.weight"][0], count(header, resblocks)
+            vocab2,
+            hidden2,
+            header[resblocks + "0.mlp.c_fc.weight"][0],
+            module_list_length(header, resblocks),
         ),
-        **(read_custom_vae(custom.vae_config) if custom.vae else read_vae(header)),
+        **(custom_vae_sizes(custom.vae_config) if custom.vae else read_vae_sizes(header)),
         custom=custom,
     )
 
 
-def _read_unet(header: Header) -> dict[str, Any]:
+def _read_unet_sizes(header: Header) -> dict[str, Any]:
     depths = [
-        {count(header, f"{UNET}{block}.1.transformer_blocks.") for block in level}
+        {module_list_length(header, f"{UNET}{block}.1.transformer_blocks.") for block in level}
         for level in _LEVELS
     ]
-    if count(header, UNET + "input_blocks.") != 9 or any(len(found) > 1 for found in depths):
+    if module_list_length(header, UNET + "input_blocks.") != 9 or any(
+        len(found) > 1 for found in depths
+    ):
         raise ValueError("its UNet has blocks left out, or more of them")
     return {
         "model_channels": header[UNET + "input_blocks.0.0.weight"][0],
@@ -135,7 +140,7 @@ def _read_unet(header: Header) -> dict[str, Any]:
     }
 
 
-def _custom_unet(config: dict[str, Any]) -> dict[str, Any]:
+def _custom_unet_sizes(config: dict[str, Any]) -> dict[str, Any]:
     return {
         "model_channels": config["block_out_channels"][0],
         "time_embed_dim": config["time_embedding_dim"],

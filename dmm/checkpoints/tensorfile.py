@@ -40,7 +40,7 @@ class TensorSpec:
     """Offset in bytes from the beginning of the file."""
 
     @property
-    def size(self) -> int:
+    def byte_size(self) -> int:
         """Size in bytes."""
         return self.dtype.itemsize * torch.Size(self.shape).numel()
 
@@ -109,11 +109,11 @@ def main_dtype(file: TensorFile) -> torch.dtype:
     """The data type that takes most bytes of a file."""
     sizes: dict[torch.dtype, int] = {}
     for spec in file.specs.values():
-        sizes[spec.dtype] = sizes.get(spec.dtype, 0) + spec.size
+        sizes[spec.dtype] = sizes.get(spec.dtype, 0) + spec.byte_size
     return max(sizes, key=lambda dtype: sizes[dtype])
 
 
-def in_order(specs: Mapping[str, TensorSpec]) -> dict[str, TensorSpec]:
+def sorted_for_alignment(specs: Mapping[str, TensorSpec]) -> dict[str, TensorSpec]:
     """Sort by size of a number, largest first, so that all tensors are aligned."""
     return dict(sorted(specs.items(), key=lambda item: -item[1].dtype.itemsize))
 
@@ -126,9 +126,9 @@ def _header_bytes(specs: Mapping[str, TensorSpec], metadata: Mapping[str, str]) 
         header[name] = {
             "dtype": _NAMES[spec.dtype],
             "shape": list(spec.shape),
-            "data_offsets": [position, position + spec.size],
+            "data_offsets": [position, position + spec.byte_size],
         }
-        position += spec.size
+        position += spec.byte_size
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     return len(text).to_bytes(8, "little") + text

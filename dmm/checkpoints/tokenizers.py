@@ -36,7 +36,7 @@ def cache_root() -> Path:
     return Path(os.environ.get("DMM_CACHE") or Path.home() / ".cache" / "dmm")
 
 
-def tokenizer_folder(vocab_size: int = FULL_VOCABULARY) -> Path:
+def ensure_tokenizer_folder(vocab_size: int = FULL_VOCABULARY) -> Path:
     """Folder with both tokenisers for a vocabulary size, written on first use.
 
     It has the layout of sd-scripts' ``--tokenizer_cache_dir``: Hub names with ``_`` for ``/``.
@@ -53,7 +53,7 @@ def load_tokenizers(vocab_size: int = FULL_VOCABULARY) -> tuple[Any, Any]:
     """Load SDXL's two CLIPTokenizers for a vocabulary size."""
     from transformers import CLIPTokenizer
 
-    root = tokenizer_folder(vocab_size)
+    root = ensure_tokenizer_folder(vocab_size)
     first, second = (
         CLIPTokenizer.from_pretrained(root / name.replace("/", "_")) for name in SDXL_TOKENIZERS
     )
@@ -80,7 +80,7 @@ def truncate_prompt(prompt: str, tokenizer: Any) -> tuple[str, list[str]]:
 
 def _write_tokenizer(folder: Path, name: str, vocab_size: int, pad_token: str) -> None:
     """Write a tokeniser's files: downloaded for the full vocabulary, else cut from its merges."""
-    if vocab_size == FULL_VOCABULARY and _download(folder, name):
+    if vocab_size == FULL_VOCABULARY and _copy_from_hub(folder, name):
         return
     merges = _merge_table()[: vocab_size - 514]
     write_text(folder / "vocab.json", json.dumps(_vocabulary(merges), ensure_ascii=False))
@@ -96,7 +96,7 @@ def _write_tokenizer(folder: Path, name: str, vocab_size: int, pad_token: str) -
     write_text(folder / "tokenizer_config.json", json.dumps(settings, indent=2))
 
 
-def _download(folder: Path, name: str) -> bool:
+def _copy_from_hub(folder: Path, name: str) -> bool:
     """Copy the tokeniser from the Hub or its local cache; False if neither has it."""
     from huggingface_hub import hf_hub_download
 

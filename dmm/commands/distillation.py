@@ -39,7 +39,7 @@ class Machine:
     offload: Offload
 
     def sources(self, dataset: Path | None, prompts: str | None = None) -> Any:
-        """With what to learn from."""
+        """Training data and prompts, with this seed and machine."""
         from ..distillation.parts import Sources
 
         return Sources(dataset, prompts, self.seed, self.compute, self.offload)
@@ -87,8 +87,10 @@ def unet(
     preset = load_preset(student)
     sources = machine.sources(dataset, prompts)
     if check:
-        return _check(preset, ("unet",), teacher, _loras(lora), sources, out)
-    print(distil_unet(teacher, _loras(lora), preset, sources, out))
+        return _print_forecast_and_exit(
+            preset, ("unet",), teacher, _parse_loras(lora), sources, out
+        )
+    print(distil_unet(teacher, _parse_loras(lora), preset, sources, out))
 
 
 @with_machine
@@ -113,13 +115,13 @@ def steps(
     --out fast.safetensors
     """
     from ..distillation.few_steps.training import distil_steps
-    from ..distillation.presets import load_preset, override
+    from ..distillation.presets import load_preset, override_part
 
-    found = override(load_preset(preset), "steps", to=to, method=method, rank=rank)
+    found = override_part(load_preset(preset), "steps", to=to, method=method, rank=rank)
     sources = machine.sources(dataset, prompts)
     if check:
-        return _check(found, ("steps",), model, _loras(lora), sources, out)
-    print(distil_steps(model, _loras(lora), found, sources, out))
+        return _print_forecast_and_exit(found, ("steps",), model, _parse_loras(lora), sources, out)
+    print(distil_steps(model, _parse_loras(lora), found, sources, out))
 
 
 @with_machine
@@ -144,14 +146,14 @@ def text_encoder(
     --prompts music --out short.safetensors
     """
     from ..distillation.parts import distil_text_encoder
-    from ..distillation.presets import load_preset, override
+    from ..distillation.presets import load_preset, override_part
 
     part = f"text_encoder_{which}"
-    found = override(load_preset(preset), part, layers=layers, ratio=ratio)
+    found = override_part(load_preset(preset), part, layers=layers, ratio=ratio)
     sources = machine.sources(dataset, prompts)
     if check:
-        return _check(found, (part,), teacher, _loras(lora), sources, out)
-    print(distil_text_encoder(teacher, _loras(lora), which, found, sources, out))
+        return _print_forecast_and_exit(found, (part,), teacher, _parse_loras(lora), sources, out)
+    print(distil_text_encoder(teacher, _parse_loras(lora), which, found, sources, out))
 
 
 @with_machine
@@ -173,7 +175,7 @@ def decoder(
     found = load_preset(preset)
     sources = machine.sources(dataset)
     if check:
-        return _check(found, ("decoder",), teacher, (), sources, out)
+        return _print_forecast_and_exit(found, ("decoder",), teacher, (), sources, out)
     print(distil_decoder(teacher, (), found, sources, out))
 
 
@@ -204,18 +206,18 @@ def everything(
     found = load_preset(preset)
     sources = machine.sources(dataset, prompts)
     if check:
-        return _check(found, PARTS, teacher, _loras(lora), sources, out)
+        return _print_forecast_and_exit(found, PARTS, teacher, _parse_loras(lora), sources, out)
     options = ReportOptions(embedder, weights, clips)
-    print(*distil_all(teacher, _loras(lora), found, sources, out, options), sep="\n")
+    print(*distil_all(teacher, _parse_loras(lora), found, sources, out, options), sep="\n")
 
 
-def _loras(texts: list[str] | None) -> Any:
+def _parse_loras(texts: list[str] | None) -> Any:
     from ..generation.loading import Lora
 
     return tuple(Lora.parse(text) for text in texts or ())
 
 
-def _check(
+def _print_forecast_and_exit(
     preset: Any, parts: tuple[str, ...], model: Path, loras: Any, sources: Any, out: Path
 ) -> None:
     from ..distillation.forecast import forecast

@@ -31,7 +31,7 @@ def ui(
     """
     from ..serving.server import listen
     from ..ui.model_library import PLACES, find_models
-    from ..ui.server import COMMAND, open_workspace, serve
+    from ..ui.server import COMMAND, open_purged_workspace, serve
 
     server = listen(port, COMMAND)
     library = find_models(models or [place for place in PLACES if place.is_dir()])
@@ -41,4 +41,4 @@ def ui(
         if not no_open:
             webbrowser.open(address)
 
-    serve(open_workspace(library, out, device), server, show)
+    serve(open_purged_workspace(library, out, device), server, show)

@@ -5,20 +5,20 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..generation.loading import Lora
-from .decoder import tiny_layout
+from .decoder import layout_with_tiny_vae
 from .few_steps.training import distil_steps
 from .parts import (
     Sources,
     distil_unet,
-    is_made,
+    exists_with_origin,
     open_teacher,
-    part_origin,
-    text_encoder,
-    tiny_vae,
+    part_origin_metadata,
+    train_text_encoder_part,
+    train_tiny_vae_part,
 )
 from .presets import Preset
 from .report import ReportOptions, write_report
-from .writing import distilled_from, write_student
+from .writing import distillation_metadata, write_student
 
 PARTS = ("unet", "steps", "text_encoder_1", "text_encoder_2", "decoder")
 """All parts, in the order of distillation."""
@@ -41,8 +41,8 @@ def distil_all(
     teacher = open_teacher(checkpoint, loras, sources)
     named = [part for part in PARTS if getattr(preset, part) is not None]
     parts, student = out / "parts", out / STUDENT
-    origins = {part: part_origin(teacher, preset, part, sources) for part in named}
-    origin = distilled_from(checkpoint, teacher.loras, preset=preset.name, parts=origins)
+    origins = {part: part_origin_metadata(teacher, preset, part, sources) for part in named}
+    origin = distillation_metadata(checkpoint, teacher.loras, preset=preset.name, parts=origins)
     base, base_loras = checkpoint, teacher.loras
     if preset.unet:
         base = distil_unet(checkpoint, loras, preset, sources, parts / "unet.safetensors")
@@ -51,14 +51,18 @@ def distil_all(
     if preset.steps:
         base = distil_steps(base, base_loras, preset, sources, parts / "steps.safetensors")
         base_loras = ()
-    if not is_made(student, origin):
+    if not exists_with_origin(student, origin):
         networks, shapes = {}, open_teacher(base, (), sources).shapes
         for which in (1, 2):
             if f"text_encoder_{which}" in named:
-                networks |= text_encoder(teacher, which, preset, sources, parts / "text.state")
+                networks |= train_text_encoder_part(
+                    teacher, which, preset, sources, parts / "text.state"
+                )
         if preset.decoder:
-            networks |= tiny_vae(teacher, preset, sources, parts / "decoder.state")
-            shapes = replace(shapes, custom=tiny_layout(preset.decoder, teacher, shapes.custom))
+            networks |= train_tiny_vae_part(teacher, preset, sources, parts / "decoder.state")
+            shapes = replace(
+                shapes, custom=layout_with_tiny_vae(preset.decoder, teacher, shapes.custom)
+            )
         if sources.compute.is_main:
             write_student(student, base, base_loras, networks, shapes, origin)
     if not sources.compute.is_main:

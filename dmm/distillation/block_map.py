@@ -11,7 +11,7 @@ Names = dict[str, str]
 """Module names in diffusers, from student to teacher."""
 
 
-def spread(few: int, many: int) -> list[int]:
+def evenly_spread_indices(few: int, many: int) -> list[int]:
     """Evenly spaced indices of ``few`` items among ``many``, with the first and the last.
 
     >>> spread(2, 3), spread(1, 2), spread(4, 10), spread(3, 2)
@@ -23,9 +23,10 @@ def spread(few: int, many: int) -> list[int]:
 
 
 def map_blocks(student: Any, teacher: Any) -> Names:
-    """The teacher's module for each ResNet, attention layer and transformer block of a student.
+    """The teacher's module for each of a student's blocks, samplers, first and last layers.
 
-    Levels and kinds of blocks that the teacher lacks are left out.
+    Blocks are ResNets, attention layers and transformer blocks. Levels and kinds of blocks that the
+    teacher lacks are left out.
     """
     names: Names = {}
     levels = len(student.down_blocks), len(teacher.down_blocks)
@@ -33,41 +34,43 @@ def map_blocks(student: Any, teacher: Any) -> Names:
         up = [f"up_blocks.{count - 1 - level}" for count in levels]
         pairs = [(f"down_blocks.{level}", f"down_blocks.{level}"), (up[0], up[1])]
         for pair in pairs:
-            _map_level(student, teacher, *pair, names)
+            _add_level_to_map(student, teacher, *pair, names)
     if student.mid_block is not None and teacher.mid_block is not None:
-        _map_level(student, teacher, "mid_block", "mid_block", names)
+        _add_level_to_map(student, teacher, "mid_block", "mid_block", names)
     for name in ("conv_in", "time_embedding", "add_embedding", "conv_norm_out", "conv_out"):
         if hasattr(student, name) and hasattr(teacher, name):
             names[name] = name
     return names
 
 
-def _map_level(student: Any, teacher: Any, ours: str, theirs: str, names: Names) -> None:
+def _add_level_to_map(student: Any, teacher: Any, ours: str, theirs: str, names: Names) -> None:
     block, other = student.get_submodule(ours), teacher.get_submodule(theirs)
     for kind in ("resnets", "attentions"):
         few, many = (len(getattr(x, kind, None) or ()) for x in (block, other))
         if not (few and many):
             continue
-        for number, chosen in enumerate(spread(few, many)):
+        for number, chosen in enumerate(evenly_spread_indices(few, many)):
             name, teachers = f"{ours}.{kind}.{number}", f"{theirs}.{kind}.{chosen}"
             names[name] = teachers
             if kind == "attentions":
-                _map_transformers(student, teacher, name, teachers, names)
+                _add_transformers_to_map(student, teacher, name, teachers, names)
     for kind in ("downsamplers", "upsamplers"):
         if getattr(block, kind, None) and getattr(other, kind, None):
             names[f"{ours}.{kind}.0"] = f"{theirs}.{kind}.0"
 
 
-def _map_transformers(student: Any, teacher: Any, ours: str, theirs: str, names: Names) -> None:
+def _add_transformers_to_map(
+    student: Any, teacher: Any, ours: str, theirs: str, names: Names
+) -> None:
     few, many = (len(x.get_submodule(name).transformer_blocks) for x, name in
                  ((student, ours), (teacher, theirs)))  # fmt: skip
     if few and many:
-        for number, other in enumerate(spread(few, many)):
+        for number, other in enumerate(evenly_spread_indices(few, many)):
             block = f"{theirs}.transformer_blocks.{other}"
             names[f"{ours}.transformer_blocks.{number}"] = block
 
 
-def feature_names(names: Names, student: Any, of: str) -> Names:
+def feature_module_pairs(names: Names, student: Any, of: str) -> Names:
     """The modules whose outputs are compared: self-attention layers, or whole blocks."""
     if of == "blocks":
         blocks = [re.match(r"(?:down|up)_blocks\.\d+|mid_block", name) for name in names]
@@ -77,10 +80,10 @@ def feature_names(names: Names, student: Any, of: str) -> Names:
     else:
         found = {f"{ours}.attn1": f"{theirs}.attn1" for ours, theirs in names.items()
                  if re.search(r"transformer_blocks\.\d+$", ours)}  # fmt: skip
-    return {ours: theirs for ours, theirs in found.items() if _has(student, ours)}
+    return {ours: theirs for ours, theirs in found.items() if _has_module(student, ours)}
 
 
-def _has(network: Any, name: str) -> bool:
+def _has_module(network: Any, name: str) -> bool:
     try:
         network.get_submodule(name)
     except AttributeError:

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from ..checkpoints.custom_layout import CustomLayout, as_json
+from ..checkpoints.custom_layout import CustomLayout, canonical_json
 from ..errors import PresetError
 from ..fitting.loop import fit
 from ..fitting.state import fingerprint
@@ -40,12 +40,12 @@ def tiny_vae_config(part: DecoderPart, teacher: Teacher) -> dict[str, Any]:
     }
 
 
-def tiny_layout(part: DecoderPart, teacher: Teacher, own: CustomLayout) -> CustomLayout:
+def layout_with_tiny_vae(part: DecoderPart, teacher: Teacher, own: CustomLayout) -> CustomLayout:
     """The layout of a student with this tiny VAE."""
-    return CustomLayout(own.unet, as_json(tiny_vae_config(part, teacher)))
+    return CustomLayout(own.unet, canonical_json(tiny_vae_config(part, teacher)))
 
 
-def train_decoder(
+def train_tiny_vae(
     part: DecoderPart,
     teacher: Teacher,
     images: UInt8[Tensor, "n rows frames *rgb"],
@@ -59,7 +59,7 @@ def train_decoder(
     compute = teacher.compute
     torch.manual_seed(seed)
     vae = AutoencoderTiny(**tiny_vae_config(part, teacher))
-    rows = compute.rows(part.batch_size)
+    rows = compute.rows_per_share(part.batch_size)
     factor = images.shape[1] // latents.shape[2]
     side = min(part.crop // factor, *latents.shape[2:])
 

@@ -40,7 +40,7 @@ class EmbeddingTable:
                 )
             return rows
 
-        self._shards.fill("embed texts", make, SHARD, teacher.compute)
+        self._shards.make_missing_files("embed texts", make, SHARD, teacher.compute)
 
     def embeddings(self, numbers: Int[Tensor, " n"]) -> PromptEmbeddings:
         """Embeddings of the texts with these numbers."""

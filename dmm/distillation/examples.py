@@ -52,17 +52,17 @@ class Examples:
 
     def batch(self, numbers: Int[Tensor, " n"]) -> Batch:
         """The examples with these numbers."""
-        chosen = [self._choose(number) for number in numbers.tolist()]
+        chosen = [self._random_choices(number) for number in numbers.tolist()]
         rows, variants, timesteps, shares, noises = zip(*chosen, strict=True)
         clip, at, noise = torch.tensor(rows), torch.tensor(timesteps), torch.stack(noises)
         clean = self.clips.latents[clip].float()
         noisy = self.noise_schedule.add_noise(clean, noise, at)
-        target = self.noise_schedule.target(clean, noise, at)
+        target = self.noise_schedule.exact_prediction(clean, noise, at)
         embeddings = self.table.embeddings(self._texts[clip, torch.tensor(variants)])
         low, high = self.guidance
         return Batch(noisy, target, at, embeddings, low + (high - low) * torch.tensor(shares))
 
-    def _choose(self, number: int) -> tuple[int, int, int, float, Tensor]:
+    def _random_choices(self, number: int) -> tuple[int, int, int, float, Tensor]:
         """Clip, caption variant, timestep, position in the guidance range, and noise."""
         state = np.random.SeedSequence([self.seed, number]).generate_state(1)
         generator = torch.Generator().manual_seed(int(state[0]))

@@ -15,7 +15,7 @@ from .losses import errors
 
 
 @contextmanager
-def recorded(network: Any, names: Sequence[str]) -> Iterator[list[Tensor]]:
+def recording_outputs(network: Any, names: Sequence[str]) -> Iterator[list[Tensor]]:
     """Record the outputs of modules within the block, as a list in the order of ``names``.
 
     Each is (n, channels, positions), for feature maps and tokens alike.
@@ -53,12 +53,12 @@ class Projections(nn.Module):
         return torch.stack(found).mean(0)
 
 
-def widths_of(network: Any, names: Sequence[str]) -> list[int]:
+def output_widths(network: Any, names: Sequence[str]) -> list[int]:
     """Numbers of channels of the modules' outputs."""
-    return [_width(network.get_submodule(name)) for name in names]
+    return [_output_width(network.get_submodule(name)) for name in names]
 
 
-def _width(module: Any) -> int:
+def _output_width(module: Any) -> int:
     if hasattr(module, "to_out"):  # attention
         return module.to_out[0].out_features
     return module.resnets[-1].out_channels  # a block

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from ..checkpoints.architecture import Shapes
-from ..checkpoints.networks import build
+from ..checkpoints.networks import build_networks
 from ..fitting.compute import Compute
 from ..generation.loading import Lora
 from ..training.forecast.memory.estimate import installed_gpu_bytes
@@ -24,8 +24,8 @@ from ..training.forecast.memory.network_pass import (
     inference_peak_bytes,
     training_peak_bytes,
 )
-from .decoder import tiny_layout
-from .model_cost import LATENT_SIDE, MAX_TOKENS, unet_flops, unet_inputs
+from .decoder import layout_with_tiny_vae
+from .model_cost import LATENT_SIDE, MAX_TOKENS, empty_unet_inputs, unet_flops
 from .parts import Sources, open_teacher
 from .presets import Preset, part_of
 from .student_sizes import student_shapes
@@ -96,91 +96,109 @@ def forecast(
     """Forecast the preset's parts; errors as of the parts themselves."""
     teacher = open_teacher(model, loras, sources)
     named = [part for part in parts if getattr(preset, part) is not None]
-    speed = _speed(preset, sources.compute)
-    found = tuple(_part(preset, part, teacher, sources, speed) for part in named)
+    speed = _measured_flops_per_s(preset, sources.compute)
+    found = tuple(_part_forecast(preset, part, teacher, sources, speed) for part in named)
     folder = next(path for path in (out, *out.absolute().parents) if path.is_dir())
     return Forecast(
         found,
         str(sources.compute.torch_device),
         shutil.disk_usage(folder).free,
-        _room(sources.compute),
+        _memory_room_bytes(sources.compute),
     )
 
 
-def _part(
+def _part_forecast(
     preset: Preset, name: str, teacher: Teacher, sources: Sources, speed: float
 ) -> PartForecast:
-    make = {"unet": _unet, "steps": _steps, "decoder": _decoder}.get(name, _text_encoder)
+    make = {"unet": _unet_forecast, "steps": _steps_forecast, "decoder": _decoder_forecast}.get(
+        name, _text_encoder_forecast
+    )
     return make(preset, name, teacher, sources, speed)
 
 
-def _unet(
+def _unet_forecast(
     preset: Preset, name: str, teacher: Teacher, sources: Sources, speed: float
 ) -> PartForecast:
     part = part_of(preset, "unet")
     shapes = student_shapes(part, teacher.shapes)
-    clips, rows = part.steps * part.batch_size, _rows(part, sources)
+    clips, rows = part.steps * part.batch_size, _rows_per_micro_batch(part, sources)
     with torch.device("meta"):
-        student, own = build(shapes)["unet"], build(teacher.shapes)
+        student, own = build_networks(shapes)["unet"], build_networks(teacher.shapes)
     size = teacher.settings.fmt.n_mels, teacher.settings.fmt.n_frames
     asked = (part.store or clips) + part.clips * teacher.settings.sampling.steps
     work = 2 * asked * unet_flops(own["unet"], teacher.shapes, *size)
     work += BACK * clips * unet_flops(student, shapes, *size)
     teaching = _teacher_bytes(teacher, own)
-    learning = _count(student) * TRAINED[part.optimizer] * FULL + _step(student, shapes, rows, size)
+    learning = _parameter_count(student) * TRAINED[part.optimizer] * FULL + _step_activation_bytes(
+        student, shapes, rows, size
+    )
     memory = max(teaching, learning) if part.store else teaching + learning
     latents = teacher.shapes.latent_channels * size[0] * size[1] // LATENT_SIDE**2
-    disk = HALF * latents * (part.store + part.clips) + _texts(teacher, part, sources)
-    disk += _count(student) * (SAVED[part.optimizer] * FULL + HALF) + _rest(own, "unet")
-    return PartForecast(name, part.steps, clips, _count(student), disk, memory, work / speed)
+    disk = HALF * latents * (part.store + part.clips) + _embedding_table_bytes(
+        teacher, part, sources
+    )
+    disk += _parameter_count(student) * (
+        SAVED[part.optimizer] * FULL + HALF
+    ) + _copied_networks_bytes(own, "unet")
+    return PartForecast(
+        name, part.steps, clips, _parameter_count(student), disk, memory, work / speed
+    )
 
 
-def _steps(
+def _steps_forecast(
     preset: Preset, name: str, teacher: Teacher, sources: Sources, speed: float
 ) -> PartForecast:
     part = part_of(preset, "steps")
     shapes = student_shapes(preset.unet, teacher.shapes) if preset.unet else teacher.shapes
     with torch.device("meta"):
-        networks = build(shapes)
+        networks = build_networks(shapes)
     unet, clips = networks["unet"], part.steps * part.batch_size
     size = teacher.settings.fmt.n_mels, teacher.settings.fmt.n_frames
     each = unet_flops(unet, shapes, *size)
     passes = 1 if preset.unet or teacher.settings.sampling.guidance <= 1 else 2
     objective = passes * part.teacher_steps / part.to + part.to / 2
     copies = TRAINED[part.optimizer] * (2 if part.method == "dp-dmd" else 1) + 1
-    memory = _count(unet) * copies * FULL + _step(unet, shapes, _rows(part, sources), size)
-    disk = _count(unet) * (SAVED[part.optimizer] * FULL + HALF) + _rest(networks, "unet")
+    memory = _parameter_count(unet) * copies * FULL + _step_activation_bytes(
+        unet, shapes, _rows_per_micro_batch(part, sources), size
+    )
+    disk = _parameter_count(unet) * (SAVED[part.optimizer] * FULL + HALF) + _copied_networks_bytes(
+        networks, "unet"
+    )
     work = clips * (objective + BACK) * each
-    return PartForecast(name, part.steps, clips, _count(unet), disk, memory, work / speed)
+    return PartForecast(name, part.steps, clips, _parameter_count(unet), disk, memory, work / speed)
 
 
-def _text_encoder(
+def _text_encoder_forecast(
     preset: Preset, name: str, teacher: Teacher, sources: Sources, speed: float
 ) -> PartForecast:
     part, which = part_of(preset, name), int(name[-1])
     config = list(teacher.shapes.text_configs().values())[which - 1]
-    after = TextReader.layers_after(teacher)
+    after = TextReader.count_layers_after(teacher)
     kept = len(layers_to_keep(part, config["num_hidden_layers"], after))
     with torch.device("meta"):
-        own = list(build(teacher.shapes).values())[which]
-    layer = _count(own.text_model.encoder.layers[0])
-    weights = _count(own) - layer * (config["num_hidden_layers"] - kept)
+        own = list(build_networks(teacher.shapes).values())[which]
+    layer = _parameter_count(own.text_model.encoder.layers[0])
+    weights = _parameter_count(own) - layer * (config["num_hidden_layers"] - kept)
     clips = part.steps * part.batch_size
     work = 2 * MAX_TOKENS * clips * layer * (config["num_hidden_layers"] + BACK * kept)
-    kept_numbers = 12 * MAX_TOKENS * config["hidden_size"] * kept * _rows(part, sources)
-    memory = FULL * (weights * TRAINED[part.optimizer] + _count(own) + kept_numbers)
+    kept_numbers = (
+        12 * MAX_TOKENS * config["hidden_size"] * kept * _rows_per_micro_batch(part, sources)
+    )
+    memory = FULL * (weights * TRAINED[part.optimizer] + _parameter_count(own) + kept_numbers)
     disk = weights * (SAVED[part.optimizer] * FULL + HALF)
     return PartForecast(name, part.steps, clips, weights, disk, memory, work / speed)
 
 
-def _decoder(
+def _decoder_forecast(
     preset: Preset, name: str, teacher: Teacher, sources: Sources, speed: float
 ) -> PartForecast:
     part = part_of(preset, "decoder")
-    shapes = replace(teacher.shapes, custom=tiny_layout(part, teacher, teacher.shapes.custom))
+    shapes = replace(
+        teacher.shapes, custom=layout_with_tiny_vae(part, teacher, teacher.shapes.custom)
+    )
     with torch.device("meta"):
-        vae = build(shapes)["vae"]
-        rows, side = _rows(part, sources), part.crop
+        vae = build_networks(shapes)["vae"]
+        rows, side = _rows_per_micro_batch(part, sources), part.crop
         pixels = torch.empty(rows, 3, side, side)
         latents = torch.empty(rows, shapes.latent_channels, side // 8, side // 8)
 
@@ -192,16 +210,16 @@ def _decoder(
             forward, GpuEmulation(torch.bfloat16), known, vae.parameters(), False
         )
         work = BACK * part.steps * _flops(forward)
-    memory = _count(vae) * TRAINED[part.optimizer] * FULL + step
-    disk = _count(vae) * (SAVED[part.optimizer] * FULL + HALF)
+    memory = _parameter_count(vae) * TRAINED[part.optimizer] * FULL + step
+    disk = _parameter_count(vae) * (SAVED[part.optimizer] * FULL + HALF)
     clips = part.steps * part.batch_size
-    return PartForecast(name, part.steps, clips, _count(vae), disk, memory, work / speed)
+    return PartForecast(name, part.steps, clips, _parameter_count(vae), disk, memory, work / speed)
 
 
-def _step(unet: Any, shapes: Shapes, rows: int, size: tuple[int, int]) -> int:
+def _step_activation_bytes(unet: Any, shapes: Shapes, rows: int, size: tuple[int, int]) -> int:
     """Bytes of activations and their gradients in a training step."""
     with torch.device("meta"):
-        placed, named = unet_inputs(unet, shapes, rows, *size)
+        placed, named = empty_unet_inputs(unet, shapes, rows, *size)
         weights = list(unet.parameters())
         peak = training_peak_bytes(
             lambda: unet(*placed, **named).sample,
@@ -210,39 +228,41 @@ def _step(unet: Any, shapes: Shapes, rows: int, size: tuple[int, int]) -> int:
             weights,
             False,
         )
-    return max(0, peak - FULL * _count(unet))
+    return max(0, peak - FULL * _parameter_count(unet))
 
 
 def _teacher_bytes(teacher: Teacher, networks: dict[str, Any]) -> int:
     """Bytes of the teacher: its networks, and a guided pass for one clip."""
     unet, others = networks["unet"], [n for part, n in networks.items() if part != "unet"]
-    is_half = _count(unet) >= HALF_FROM and teacher.compute.precision == "bf16"
+    is_half = _parameter_count(unet) >= HALF_FROM and teacher.compute.precision == "bf16"
     size = HALF if is_half else FULL
     fmt = teacher.settings.fmt
     with torch.device("meta"):
-        placed, named = unet_inputs(unet, teacher.shapes, 2, fmt.n_mels, fmt.n_frames)
+        placed, named = empty_unet_inputs(unet, teacher.shapes, 2, fmt.n_mels, fmt.n_frames)
         mode, known = GpuEmulation(torch.bfloat16), list(unet.parameters())
         working = inference_peak_bytes(lambda: unet(*placed, **named), mode, known)
-    return size * (_count(unet) + sum(map(_count, others))) + working
+    return size * (_parameter_count(unet) + sum(map(_parameter_count, others))) + working
 
 
-def _texts(teacher: Teacher, part: Any, sources: Sources) -> int:
+def _embedding_table_bytes(teacher: Teacher, part: Any, sources: Sources) -> int:
     """Bytes of the embedding table."""
     captions = len(list((sources.dataset / "train").glob("*.txt"))) if sources.dataset else 0
     count = captions * part.variants + part.clips
     return HALF * count * MAX_TOKENS * teacher.shapes.context_dim
 
 
-def _rest(networks: dict[str, Any], *parts: str) -> int:
+def _copied_networks_bytes(networks: dict[str, Any], *parts: str) -> int:
     """Bytes of the networks that are copied into the checkpoint unchanged."""
-    return HALF * sum(_count(network) for part, network in networks.items() if part not in parts)
+    return HALF * sum(
+        _parameter_count(network) for part, network in networks.items() if part not in parts
+    )
 
 
-def _rows(part: Any, sources: Sources) -> int:
-    return sources.compute.rows(part.batch_size)
+def _rows_per_micro_batch(part: Any, sources: Sources) -> int:
+    return sources.compute.rows_per_share(part.batch_size)
 
 
-def _count(network: Any) -> int:
+def _parameter_count(network: Any) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
@@ -254,7 +274,7 @@ def _flops(forward: Any) -> float:
     return float(counter.get_total_flops())
 
 
-def _speed(preset: Preset, compute: Compute) -> float:
+def _measured_flops_per_s(preset: Preset, compute: Compute) -> float:
     """Floating-point operations a second of a ResNet block, forward and backward."""
     from diffusers.models.resnet import ResnetBlock2D
 
@@ -278,12 +298,12 @@ def _speed(preset: Preset, compute: Compute) -> float:
     return work / min(taken)
 
 
-def _room(compute: Compute) -> int:
+def _memory_room_bytes(compute: Compute) -> int:
     card = installed_gpu_bytes() if compute.torch_device.type == "cuda" else None
-    return card or _available_memory()
+    return card or _available_memory_bytes()
 
 
-def _available_memory() -> int:
+def _available_memory_bytes() -> int:
     """Main memory for new processes in bytes; a file cache counts as available."""
     import psutil
 

@@ -20,7 +20,7 @@ from .unet_channels import Axes, Axis, axes_of
 
 
 @torch.no_grad()
-def inherit(student: Any, teacher: Any) -> list[str]:
+def inherit_weights(student: Any, teacher: Any) -> list[str]:
     """Copy weights from the teacher's UNet, in place; returns the names of those without a source.
 
     PresetError if the student is wider than its teacher anywhere.
@@ -28,11 +28,11 @@ def inherit(student: Any, teacher: Any) -> list[str]:
     names = map_blocks(student, teacher)
     ours, theirs = axes_of(student), axes_of(teacher)
     weights = dict(teacher.named_parameters())
-    importance = _importance(weights, theirs)
+    importance = _channel_importance(weights, theirs)
     kept: dict[tuple[str, str], Tensor] = {}
     fresh = []
     for name, parameter in student.named_parameters():
-        counterpart = _counterpart(name, names)
+        counterpart = _teacher_weight_name(name, names)
         if counterpart not in weights or name not in ours or counterpart not in theirs:
             fresh.append(name)
             continue
@@ -42,13 +42,13 @@ def inherit(student: Any, teacher: Any) -> list[str]:
             fresh.append(name)
             continue
         for dim, (own, other) in enumerate(pairs):
-            index = _index(own, other, importance, kept, name)
+            index = _kept_indices(own, other, importance, kept, name)
             tensor = tensor.index_select(dim, index.to(tensor.device))
         parameter.copy_(tensor)
     return fresh
 
 
-def _counterpart(name: str, names: Mapping[str, str]) -> str | None:
+def _teacher_weight_name(name: str, names: Mapping[str, str]) -> str | None:
     """The teacher's name of a student's weight, by its longest mapped module."""
     parts = name.split(".")
     for length in range(len(parts) - 1, 0, -1):
@@ -58,7 +58,9 @@ def _counterpart(name: str, names: Mapping[str, str]) -> str | None:
     return None
 
 
-def _importance(weights: Mapping[str, Tensor], axes: Axes) -> dict[str, Float[Tensor, " channels"]]:
+def _channel_importance(
+    weights: Mapping[str, Tensor], axes: Axes
+) -> dict[str, Float[Tensor, " channels"]]:
     """Importance of each channel, by channel group."""
     found: dict[str, Tensor] = {}
     for name, own in axes.items():
@@ -73,7 +75,7 @@ def _importance(weights: Mapping[str, Tensor], axes: Axes) -> dict[str, Float[Te
     return found
 
 
-def _index(
+def _kept_indices(
     own: Axis,
     other: Axis,
     importance: Mapping[str, Tensor],
@@ -90,13 +92,13 @@ def _index(
             )
         key = ours.name, theirs.name
         if key not in kept:
-            kept[key] = ours.chosen(theirs, importance[theirs.name])
+            kept[key] = ours.kept_indices(theirs, importance[theirs.name])
         parts.append(start + kept[key])
         start += theirs.size
     return torch.cat(parts)
 
 
-def kept_share(student: Any, fresh: list[str]) -> float:
+def inherited_share(student: Any, fresh: list[str]) -> float:
     """Share of a student's weights that come from its teacher, 0..1."""
     sizes: dict[bool, int] = defaultdict(int)
     for name, parameter in student.named_parameters():

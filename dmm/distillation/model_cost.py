@@ -10,8 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..checkpoints.architecture import Shapes, read_architecture
-from ..checkpoints.networks import build
-from ..generation.denoising import guidance_embedding, takes_guidance
+from ..checkpoints.networks import build_networks
+from ..generation.denoising import guidance_embedding, takes_guidance_embedding
 from ..generation.sampling import Sampling
 from .examples import Examples
 from .noise_schedule import NoiseSchedule
@@ -46,7 +46,7 @@ def model_cost(model: Path, sampling: Sampling, rows: int, frames: int) -> Model
     """Cost of a checkpoint with this sampling, for mel images of ``rows`` times ``frames``."""
     shapes = read_architecture(model)
     with torch.device("meta"):
-        networks = build(shapes)
+        networks = build_networks(shapes)
     counts = {}
     for part, name in PARTS.items():
         network = networks.get(part.split(".")[0])
@@ -54,7 +54,7 @@ def model_cost(model: Path, sampling: Sampling, rows: int, frames: int) -> Model
             network = getattr(network, step)
         if network is not None:
             counts[name] = sum(p.numel() for p in network.parameters())
-    reads_guidance = takes_guidance(networks["unet"])
+    reads_guidance = takes_guidance_embedding(networks["unet"])
     passes = sampling.steps * (2 if sampling.guidance > 1 and not reads_guidance else 1)
     each = unet_flops(networks["unet"], shapes, rows, frames)
     return ModelCost(counts, model.stat().st_size, passes, passes * each)
@@ -65,12 +65,12 @@ def unet_flops(unet: Any, shapes: Shapes, rows: int, frames: int) -> float:
     from torch.utils.flop_counter import FlopCounterMode
 
     with torch.device("meta"), FlopCounterMode(display=False) as counter, torch.no_grad():
-        placed, named = unet_inputs(unet, shapes, 1, rows, frames)
+        placed, named = empty_unet_inputs(unet, shapes, 1, rows, frames)
         unet(*placed, **named)
     return float(counter.get_total_flops())
 
 
-def unet_inputs(
+def empty_unet_inputs(
     unet: Any, shapes: Shapes, clips: int, rows: int, frames: int
 ) -> tuple[tuple[Tensor, ...], dict[str, Any]]:
     """Empty inputs of a UNet on the current device, for mel images of this size."""
@@ -80,7 +80,7 @@ def unet_inputs(
     if hasattr(shapes, "te2"):
         pooled = torch.empty(clips, shapes.te2.hidden_size)  # type: ignore[union-attr]
         named["added_cond_kwargs"] = {"text_embeds": pooled, "time_ids": torch.empty(clips, 6)}
-    if takes_guidance(unet):
+    if takes_guidance_embedding(unet):
         named["timestep_cond"] = guidance_embedding(unet, 1.0, clips)
     context = torch.empty(clips, MAX_TOKENS, shapes.context_dim)
     return (latents, torch.zeros(clips), context), named
@@ -96,36 +96,40 @@ def errors_by_timestep(
     """
     noise_schedule, found = NoiseSchedule.of(teacher.prediction_type), {}
     batch = examples.batch(torch.arange(clips))
-    clean = examples.noise_schedule.clean(batch.target, batch.noisy, batch.timesteps)
+    clean = examples.noise_schedule.clean_latents(batch.target, batch.noisy, batch.timesteps)
     noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
     for timestep in TIMESTEPS:
         at = torch.full((clips,), timestep)
         noisy = noise_schedule.add_noise(clean, noise, at)
-        wanted = teacher.guided(noisy, at, batch.embeddings, batch.guidance)
-        own = student.guided(noisy, at, batch.embeddings, student_scale(student, batch.guidance))
+        wanted = teacher.guided_prediction(noisy, at, batch.embeddings, batch.guidance)
+        own = student.guided_prediction(
+            noisy, at, batch.embeddings, student_guidance_scale(student, batch.guidance)
+        )
         found[timestep] = float((own - wanted).square().mean() / wanted.square().mean())
     return found
 
 
-def student_scale(student: Teacher, guidance: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+def student_guidance_scale(student: Teacher, guidance: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
     """The guidance scale for a student: the teacher's if it reads one, else 1."""
-    return guidance if takes_guidance(student.pipeline.unet) else torch.ones_like(guidance)
+    return (
+        guidance if takes_guidance_embedding(student.pipeline.unet) else torch.ones_like(guidance)
+    )
 
 
-def table(rows: Sequence[tuple[str, ModelCost]]) -> list[tuple[str, ...]]:
+def cost_table_rows(rows: Sequence[tuple[str, ModelCost]]) -> list[tuple[str, ...]]:
     """Costs side by side, one row for each figure."""
     lines: list[tuple[str, ...]] = [("", *(name for name, _ in rows))]
     for part in PARTS.values():
         if any(part in weight.parameters for _, weight in rows):
             counts = (weight.parameters.get(part, 0) for _, weight in rows)
-            lines.append((f"{part}, parameters", *(_short(count) for count in counts)))
+            lines.append((f"{part}, parameters", *(_short_count(count) for count in counts)))
     lines.append(("file", *(f"{weight.file_bytes / 1e6:.3g} MB" for _, weight in rows)))
     lines.append(("UNet passes a clip", *(str(weight.passes) for _, weight in rows)))
     lines.append(("UNet work a clip", *(f"{w.flops / 1e9:.3g} GFLOP" for _, w in rows)))
     return lines
 
 
-def _short(count: int) -> str:
+def _short_count(count: int) -> str:
     """A count with three figures.
 
     >>> _short(1_234_567), _short(95_300)

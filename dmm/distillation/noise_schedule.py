@@ -35,19 +35,23 @@ class NoiseSchedule:
 
     def add_noise(self, clean: Latents, noise: Latents, timesteps: Int[Tensor, " n"]) -> Latents:
         """Latents at the noise level of each timestep; -1 adds none."""
-        signal, spread = self.levels(timesteps)
+        signal, spread = self.signal_and_noise_factors(timesteps)
         return signal.to(clean) * clean + spread.to(clean) * noise
 
-    def target(self, clean: Latents, noise: Latents, timesteps: Int[Tensor, " n"]) -> Latents:
+    def exact_prediction(
+        self, clean: Latents, noise: Latents, timesteps: Int[Tensor, " n"]
+    ) -> Latents:
         """The exact prediction: the noise, or the velocity."""
         if self.prediction_type == "epsilon":
             return noise
-        signal, spread = self.levels(timesteps)
+        signal, spread = self.signal_and_noise_factors(timesteps)
         return signal.to(clean) * noise - spread.to(clean) * clean
 
-    def clean(self, predicted: Latents, noisy: Latents, timesteps: Int[Tensor, " n"]) -> Latents:
+    def clean_latents(
+        self, predicted: Latents, noisy: Latents, timesteps: Int[Tensor, " n"]
+    ) -> Latents:
         """The clean latents that a prediction implies."""
-        signal, spread = (level.to(noisy) for level in self.levels(timesteps))
+        signal, spread = (level.to(noisy) for level in self.signal_and_noise_factors(timesteps))
         if self.prediction_type == "epsilon":
             return (noisy - spread * predicted) / signal
         return signal * noisy - spread * predicted
@@ -60,7 +64,7 @@ class NoiseSchedule:
         next_timesteps: Int[Tensor, " n"],
     ) -> Latents:
         """The same clean latents and noise at the next timesteps; -1 is without noise."""
-        signal, spread = (level.to(noisy) for level in self.levels(timesteps))
+        signal, spread = (level.to(noisy) for level in self.signal_and_noise_factors(timesteps))
         noise = (noisy - signal * clean) / spread
         return self.add_noise(clean, noise, next_timesteps)
 
@@ -68,12 +72,12 @@ class NoiseSchedule:
         self, clean: Latents, noisy: Latents, timesteps: Int[Tensor, " n"]
     ) -> Latents:
         """The prediction that implies these clean latents: the inverse of ``clean``."""
-        signal, spread = (level.to(noisy) for level in self.levels(timesteps))
+        signal, spread = (level.to(noisy) for level in self.signal_and_noise_factors(timesteps))
         if self.prediction_type == "epsilon":
             return (noisy - signal * clean) / spread
         return (signal * noisy - clean) / spread
 
-    def levels(
+    def signal_and_noise_factors(
         self, timesteps: Int[Tensor, " n"]
     ) -> tuple[Float[Tensor, "n 1 1 1"], Float[Tensor, "n 1 1 1"]]:
         """Factors of the clean latents and of the noise; 1 and 0 at timestep -1."""

@@ -19,9 +19,9 @@ from ..files import sha256_file
 from ..fitting.compute import ON_CPU, Compute
 from ..generation.loading import Lora
 from ..generation.sampling import Sampling
-from ..pretraining.latents import cached_latents
-from ..pretraining.nano import load_images
-from .decoder import tiny_layout, train_decoder
+from ..pretraining.latents import refresh_cached_latents
+from ..pretraining.nano import load_images_and_captions
+from .decoder import layout_with_tiny_vae, train_tiny_vae
 from .embedding_table import EmbeddingTable
 from .presets import Preset, UnetPart, part_of
 from .student_sizes import student_shapes
@@ -29,7 +29,7 @@ from .teacher import Teacher
 from .text_encoder import train_text_encoder
 from .training_clips import check_format, load_clips, load_texts
 from .unet_training import train_unet
-from .writing import distilled_from, generation_metadata, write_student
+from .writing import distillation_metadata, generation_metadata, write_student
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Sources:
     shared: Path | None = None
     """Folder for latents and embeddings that several parts use; None is each part's own state."""
 
-    def cache(self, state: Path) -> Path:
+    def cache_folder(self, state: Path) -> Path:
         """The folder for latents and embeddings."""
         return self.shared or state
 
@@ -54,7 +54,7 @@ class Sources:
     def identity(self) -> str:
         """A hash of everything that decides the result, apart from teacher and preset."""
         dataset = sha256_file(self.dataset / "dataset.json") if self.dataset else None
-        facts = [dataset, self.prompts, self.seed, self.compute.parts, self.compute.precision]
+        facts = [dataset, self.prompts, self.seed, self.compute.share_count, self.compute.precision]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
@@ -69,9 +69,9 @@ def distil_unet(
     part: UnetPart = part_of(preset, "unet")
     teacher = open_teacher(checkpoint, loras, sources)
     shapes, state = student_shapes(part, teacher.shapes), state_folder(out)
-    cache = sources.cache(state)
-    origin = part_origin(teacher, preset, "unet", sources)
-    if is_made(out, origin):
+    cache = sources.cache_folder(state)
+    origin = part_origin_metadata(teacher, preset, "unet", sources)
+    if exists_with_origin(out, origin):
         return out
     clips = load_clips(
         teacher, sources.dataset, sources.prompts, part.clips, part.variants, cache, sources.seed
@@ -81,7 +81,7 @@ def distil_unet(
     unet = train_unet(part, shapes, teacher, clips, table, state, sources.seed)
     scale = sum(part.guidance) / 2 if isinstance(part.guidance, tuple) else 1.0
     sampling = Sampling(part.sampler, part.sampling_steps, scale)
-    write(
+    write_in_main_process(
         teacher,
         out,
         {"unet": unet},
@@ -101,14 +101,14 @@ def distil_text_encoder(
 ) -> Path:
     """Write the teacher with a text encoder of fewer layers; errors as ``distil_unet``."""
     teacher = open_teacher(checkpoint, loras, sources)
-    origin = part_origin(teacher, preset, f"text_encoder_{which}", sources)
-    if not is_made(out, origin):
-        networks = text_encoder(teacher, which, preset, sources, state_folder(out))
-        write(teacher, out, networks, teacher.shapes, origin)
+    origin = part_origin_metadata(teacher, preset, f"text_encoder_{which}", sources)
+    if not exists_with_origin(out, origin):
+        networks = train_text_encoder_part(teacher, which, preset, sources, state_folder(out))
+        write_in_main_process(teacher, out, networks, teacher.shapes, origin)
     return out
 
 
-def text_encoder(
+def train_text_encoder_part(
     teacher: Teacher, which: int, preset: Preset, sources: Sources, state: Path
 ) -> dict[str, Any]:
     """Train a text encoder of fewer layers; the key is the pipeline's name of it."""
@@ -116,7 +116,7 @@ def text_encoder(
     texts = load_texts(teacher, sources.dataset, sources.prompts, sources.seed)
     latents = None
     if part.unet and sources.dataset:
-        latents = dataset_latents(teacher, sources.dataset, sources.cache(state))[1]
+        latents = images_and_latents(teacher, sources.dataset, sources.cache_folder(state))[1]
     encoder = train_text_encoder(part, which, teacher, texts, latents, state, sources.seed)
     return {list(teacher.shapes.text_configs())[which - 1]: encoder}
 
@@ -126,29 +126,31 @@ def distil_decoder(
 ) -> Path:
     """Write the teacher with a tiny VAE; errors as ``distil_unet``."""
     teacher = open_teacher(checkpoint, loras, sources)
-    origin = part_origin(teacher, preset, "decoder", sources)
-    if not is_made(out, origin):
-        networks = tiny_vae(teacher, preset, sources, state_folder(out))
-        own = tiny_layout(part_of(preset, "decoder"), teacher, teacher.shapes.custom)
-        write(teacher, out, networks, replace(teacher.shapes, custom=own), origin)
+    origin = part_origin_metadata(teacher, preset, "decoder", sources)
+    if not exists_with_origin(out, origin):
+        networks = train_tiny_vae_part(teacher, preset, sources, state_folder(out))
+        own = layout_with_tiny_vae(part_of(preset, "decoder"), teacher, teacher.shapes.custom)
+        write_in_main_process(teacher, out, networks, replace(teacher.shapes, custom=own), origin)
     return out
 
 
-def tiny_vae(teacher: Teacher, preset: Preset, sources: Sources, state: Path) -> dict[str, Any]:
+def train_tiny_vae_part(
+    teacher: Teacher, preset: Preset, sources: Sources, state: Path
+) -> dict[str, Any]:
     """Train a tiny VAE; the key is the pipeline's name of it."""
     if sources.dataset is None:
         raise InputError("a decoder is trained on images: name a --dataset")
-    images, latents = dataset_latents(teacher, sources.dataset, sources.cache(state))
+    images, latents = images_and_latents(teacher, sources.dataset, sources.cache_folder(state))
     part = part_of(preset, "decoder")
-    return {"vae": train_decoder(part, teacher, images, latents, state, sources.seed)}
+    return {"vae": train_tiny_vae(part, teacher, images, latents, state, sources.seed)}
 
 
-def dataset_latents(teacher: Teacher, dataset: Path, cache: Path) -> tuple[Any, Any]:
+def images_and_latents(teacher: Teacher, dataset: Path, cache: Path) -> tuple[Any, Any]:
     """Images of the train split and the teacher's latents of them."""
     check_format(teacher, dataset)
-    images, _, _ = load_images(dataset, colours=teacher.settings.stereo)
+    images, _, _ = load_images_and_captions(dataset, colours=teacher.settings.stereo)
     vae = teacher.pipeline.vae
-    return images, cached_latents(vae, images, cache / "latents", teacher.compute)
+    return images, refresh_cached_latents(vae, images, cache / "latents", teacher.compute)
 
 
 def open_teacher(checkpoint: Path, loras: Sequence[Lora], sources: Sources) -> Teacher:
@@ -164,7 +166,7 @@ def state_folder(out: Path) -> Path:
     return out.with_suffix(".state")
 
 
-def is_made(out: Path, origin: dict[str, str]) -> bool:
+def exists_with_origin(out: Path, origin: dict[str, str]) -> bool:
     """Whether the file exists with this origin; ModelError if it exists with another."""
     if not out.is_file():
         return False
@@ -174,7 +176,7 @@ def is_made(out: Path, origin: dict[str, str]) -> bool:
     raise ModelError(f"{out}: exists, with other settings; name another --out, or remove it")
 
 
-def write(
+def write_in_main_process(
     teacher: Teacher, out: Path, networks: dict[str, Any], shapes: Shapes, metadata: dict[str, str]
 ) -> None:
     """Write a student, in the main process only."""
@@ -182,10 +184,12 @@ def write(
         write_student(out, teacher.checkpoint, teacher.loras, networks, shapes, metadata)
 
 
-def part_origin(teacher: Teacher, preset: Preset, part: str, sources: Sources) -> dict[str, str]:
+def part_origin_metadata(
+    teacher: Teacher, preset: Preset, part: str, sources: Sources
+) -> dict[str, str]:
     """Metadata about a part's origin; the same command gives the same."""
     settings = hashlib.sha256(part_of(preset, part).model_dump_json().encode()).hexdigest()
-    return distilled_from(
+    return distillation_metadata(
         teacher.checkpoint, teacher.loras, preset=preset.name, part=part, settings=settings,
         sources=sources.identity,
     )  # fmt: skip

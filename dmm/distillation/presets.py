@@ -63,7 +63,7 @@ class UnetSizes(_Table):
     """Width that prompt embeddings are projected to before attention; None for no projection."""
 
 
-class Losses(_Table):
+class UnetLosses(_Table):
     """Losses of a student's UNet."""
 
     output: float = Field(default=1.0, ge=0)
@@ -85,7 +85,7 @@ class UnetPart(_Training):
     """Sizes and training of a student's UNet."""
 
     sizes: UnetSizes
-    losses: Losses = Losses()
+    losses: UnetLosses = UnetLosses()
     start: Literal["inherit", "fresh"] = "inherit"
     """Start from the teacher's blocks and channels, or from random weights."""
     guidance: float | tuple[float, float] = 5.0
@@ -162,18 +162,18 @@ def preset_names() -> list[str]:
 
 def load_preset(name: str) -> Preset:
     """Load a preset by name or from a file; PresetError if it is invalid."""
-    path = _find(name)
+    path = _find_preset_file(name)
     try:
-        return Preset(name=path.stem, **_tables(path))
+        return Preset(name=path.stem, **_merged_tables(path))
     except ValidationError as error:
         # a misspelt key is also one that is missing: say the former
         first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
         field = ".".join(map(str, first["loc"]))
-        hint = _nearest(str(first["loc"][-1])) if first["type"] == "extra_forbidden" else ""
+        hint = _did_you_mean(str(first["loc"][-1])) if first["type"] == "extra_forbidden" else ""
         raise PresetError(f"{path}: {field}: {first['msg'].lower()}{hint}") from error
 
 
-def override(preset: Preset, part: str, **values: Any) -> Preset:
+def override_part(preset: Preset, part: str, **values: Any) -> Preset:
     """The preset with other values in one part; None leaves a value unchanged.
 
     PresetError for a preset without the part, or a value out of range.
@@ -198,7 +198,7 @@ def part_of(preset: Preset, part: str) -> Any:
     return found
 
 
-def _find(name: str, beside: Path | None = None) -> Path:
+def _find_preset_file(name: str, beside: Path | None = None) -> Path:
     stem = name.removesuffix(".toml")
     paths = [Path(name)] if name.endswith(".toml") else []
     paths += [folder / f"{stem}.toml" for folder in (beside, PRESETS) if folder]
@@ -210,26 +210,30 @@ def _find(name: str, beside: Path | None = None) -> Path:
     )
 
 
-def _tables(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
+def _merged_tables(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     """A preset's tables over those of the preset that it extends."""
     if path in above:
         raise PresetError(f"{path}: extends itself")
     own = read_toml(path, error=PresetError)
     base = own.pop("extends", None)
-    below = _tables(_find(str(base), path.parent), (*above, path)) if base is not None else {}
-    return {key: value for key, value in _merged(below, own).items() if value is not False}
+    below = (
+        _merged_tables(_find_preset_file(str(base), path.parent), (*above, path))
+        if base is not None
+        else {}
+    )
+    return {key: value for key, value in _merge_tables(below, own).items() if value is not False}
 
 
-def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+def _merge_tables(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     merged = dict(below)
     for key, value in above.items():
         is_table = isinstance(value, dict) and isinstance(below.get(key), dict)
-        merged[key] = _merged(below[key], value) if is_table else value
+        merged[key] = _merge_tables(below[key], value) if is_table else value
     return merged
 
 
-def _nearest(word: str) -> str:
-    tables = (UnetPart, UnetSizes, Losses, StepsPart, TextPart, DecoderPart, Preset)
+def _did_you_mean(word: str) -> str:
+    tables = (UnetPart, UnetSizes, UnetLosses, StepsPart, TextPart, DecoderPart, Preset)
     known = {field for table in tables for field in table.model_fields}
     found = difflib.get_close_matches(word, known, n=1)
     return f"; did you mean {found[0]!r}?" if found else ""

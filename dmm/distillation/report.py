@@ -12,14 +12,14 @@ from ..errors import InputError
 from ..generation.generate import generate
 from ..generation.loading import Lora
 from ..generation.settings import resolve_settings
-from ..pretraining.nano import load_captions
+from ..pretraining.nano import load_captions_and_anchor
 from ..registry import default_embedder, load_embedder, load_report
 from .embedding_table import EmbeddingTable
 from .examples import Examples
-from .model_cost import errors_by_timestep, model_cost, table
+from .model_cost import cost_table_rows, errors_by_timestep, model_cost
 from .noise_schedule import NoiseSchedule
 from .teacher import Teacher
-from .training_clips import TrainingClips, from_dataset
+from .training_clips import TrainingClips, clips_from_dataset
 
 SEEDS = 2
 """Clips of each prompt."""
@@ -54,12 +54,12 @@ def write_report(
     """
     if dataset is None:
         raise InputError("a report needs real clips: name a --dataset")
-    texts, _ = load_captions(dataset, "test")
+    texts, _ = load_captions_and_anchor(dataset, "test")
     if not texts:
         raise InputError(f"{dataset}: its test split is empty; build it with --test 0.1")
     asked = list(dict.fromkeys(texts))[: options.prompts]
-    before = _clips(asked, teacher.checkpoint, teacher.loras, out / "clips-teacher", seed)
-    after = _clips(asked, student, (), out / "clips-student", seed)
+    before = _generate_clips(asked, teacher.checkpoint, teacher.loras, out / "clips-teacher", seed)
+    after = _generate_clips(asked, student, (), out / "clips-student", seed)
     fmt = teacher.settings.fmt
     weights = [
         (name, model_cost(model, sampling, fmt.n_mels, fmt.n_frames))
@@ -69,9 +69,9 @@ def write_report(
         )
     ]
     tables = [
-        ("Teacher and student", table(weights)),
+        ("Teacher and student", cost_table_rows(weights)),
         ("The student's error to its teacher's guided prediction, by timestep",
-         _errors(teacher, unguided, dataset, out, seed)),
+         _error_by_timestep_table(teacher, unguided, dataset, out, seed)),
     ]  # fmt: skip
     name = options.embedder or default_embedder(options.weights)
     embedder = load_embedder(name, options.weights)
@@ -79,7 +79,7 @@ def write_report(
     return out / "report" / "report.html"
 
 
-def _clips(
+def _generate_clips(
     texts: Sequence[str], model: Path, loras: tuple[Lora, ...], folder: Path, seed: int
 ) -> Path:
     """A CLIPS folder with these prompts, by the model's default sampling."""
@@ -87,11 +87,11 @@ def _clips(
     return folder
 
 
-def _errors(
+def _error_by_timestep_table(
     teacher: Teacher, unguided: Path, dataset: Path, out: Path, seed: int
 ) -> list[tuple[str, ...]]:
     state = out / "parts" / "report.state"
-    clips = from_dataset(teacher, dataset, 1, state, seed, split="test")
+    clips = clips_from_dataset(teacher, dataset, 1, state, seed, split="test")
     count = min(COMPARED, len(clips.latents))
     clips = TrainingClips(clips.latents[:count], clips.texts[:count])
     table_ = EmbeddingTable(teacher, [texts[0] for texts in clips.texts], state)

@@ -1,6 +1,6 @@
 """Rows of tensors on disk, in shards that are whole or absent, read back row by row.
 
-What a teacher says is computed once: its text embeddings, its predictions, clips that it
+A teacher's outputs are computed once: its text embeddings, its predictions, clips that it
 generates. The folder's name holds a hash of all that decides the rows.
 """
 
@@ -29,7 +29,7 @@ class Shards:
 
     def __init__(self, folder: Path, rows: int, size: int) -> None:
         self.folder, self.count, self.size = folder, rows, size
-        self._open = cache(self._mapped)
+        self._open = cache(self._map_file)
 
     @property
     def paths(self) -> list[Path]:
@@ -37,7 +37,7 @@ class Shards:
         files = -(-self.count // self.size)
         return [self.folder / f"{number:05}.safetensors" for number in range(files)]
 
-    def fill(
+    def make_missing_files(
         self,
         name: str,
         make: Callable[[range], Rows],
@@ -46,15 +46,17 @@ class Shards:
     ) -> "Shards":
         """Make the files that are missing, ``batch`` rows at a time, in half precision.
 
-        What was made before an interruption stays. In several processes the first one makes them.
+        Files made before an interruption stay. In several processes the first one makes them.
         DmmError, after the first file, if the disk has no room for the others.
         """
         with compute.main_first():
             missing = [n for n, path in enumerate(self.paths) if not path.is_file()]
             if missing:
-                with progress_bar(name, sum(len(self._numbers(n)) for n in missing)) as advance:
+                with progress_bar(
+                    name, sum(len(self._numbers_in_file(n)) for n in missing)
+                ) as advance:
                     for done, number in enumerate(missing, start=1):
-                        self._make(number, make, batch, advance)
+                        self._make_file(number, make, batch, advance)
                         self._check_room(name, len(missing) - done, self.paths[number])
         return self
 
@@ -74,17 +76,17 @@ class Shards:
                 found.setdefault(name, []).append(tensor[number % self.size])
         return {name: torch.stack(rows).float() for name, rows in found.items()}
 
-    def _mapped(self, file: int) -> Rows:
+    def _map_file(self, file: int) -> Rows:
         """A file's tensors, mapped: only rows that are read take memory."""
         return load_file(self.folder / f"{file:05}.safetensors")
 
-    def _numbers(self, file: int) -> range:
+    def _numbers_in_file(self, file: int) -> range:
         return range(file * self.size, min((file + 1) * self.size, self.count))
 
-    def _make(
+    def _make_file(
         self, file: int, make: Callable[[range], Rows], batch: int, advance: Callable[[int], Any]
     ) -> None:
-        numbers, parts = self._numbers(file), []
+        numbers, parts = self._numbers_in_file(file), []
         for start in range(0, len(numbers), batch):
             part = numbers[start : start + batch]
             parts.append({name: rows.half().cpu() for name, rows in make(part).items()})

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..checkpoints.architecture import Shapes
-from ..checkpoints.custom_layout import CustomLayout, as_json
+from ..checkpoints.custom_layout import CustomLayout, canonical_json
 from ..checkpoints.sd15_shapes import Sd15Shapes
 from ..checkpoints.sdxl_shapes import SIZE_EMBEDDING, SdxlShapes
 from ..errors import PresetError
@@ -21,7 +21,7 @@ def student_shapes(part: UnetPart, teacher: Shapes) -> Shapes:
 
     The UNet has SDXL's layout if its sizes allow it. PresetError for sizes that make no UNet.
     """
-    _check(part.sizes)
+    _check_sizes(part.sizes)
     reads_guidance = not isinstance(part.guidance, float)
     if (
         isinstance(teacher, SdxlShapes)
@@ -37,7 +37,7 @@ def student_shapes(part: UnetPart, teacher: Shapes) -> Shapes:
             custom=CustomLayout(vae=teacher.custom.vae),
         )
     config = unet_config(part.sizes, teacher, reads_guidance)
-    own = CustomLayout(as_json(config), teacher.custom.vae)
+    own = CustomLayout(canonical_json(config), teacher.custom.vae)
     if isinstance(teacher, Sd15Shapes):
         return replace(
             teacher,
@@ -107,7 +107,7 @@ def _keeps_layout(sizes: UnetSizes, teacher: SdxlShapes) -> bool:
     return sizes == usual and len(sizes.depths) == 3 and has_sizes
 
 
-def _check(sizes: UnetSizes) -> None:
+def _check_sizes(sizes: UnetSizes) -> None:
     if len(sizes.depths) != len(sizes.channels):
         raise PresetError(
             f"{len(sizes.channels)} channels and {len(sizes.depths)} depths; name one each a level"

@@ -16,10 +16,10 @@ from ..checkpoints.networks import build_unet
 from ..choices import Offload
 from ..files import sha256_file
 from ..fitting.compute import Compute
-from ..fitting.plain_attention import use_plain_attention
+from ..fitting.plain_attention import use_plain_attention_on_cpu
 from ..fitting.state import fingerprint
 from ..generation.conditioning import Conditioning, PromptEmbeddings, embed_prompts
-from ..generation.denoising import predict, takes_guidance
+from ..generation.denoising import predict, takes_guidance_embedding
 from ..generation.loading import Lora, open_pipeline
 from ..generation.settings import GenerationSettings, resolve_settings
 
@@ -67,7 +67,7 @@ class Teacher:
         pipeline = open_pipeline(self.checkpoint, self.loras, device, precision, self.offload)
         for part in ("unet", "vae", *self.shapes.text_configs()):
             getattr(pipeline, part).requires_grad_(False).eval()
-        use_plain_attention(pipeline.unet, self.compute.torch_device)
+        use_plain_attention_on_cpu(pipeline.unet, self.compute.torch_device)
         return pipeline
 
     def merged_unet(self) -> Any:
@@ -76,7 +76,7 @@ class Teacher:
             return self.pipeline.unet
         return open_pipeline(self.checkpoint, self.loras, "cpu", "fp32").unet
 
-    def release(self) -> None:
+    def release_networks(self) -> None:
         """Free the networks' memory; they are loaded again when needed."""
         self.__dict__.pop("pipeline", None)
 
@@ -87,7 +87,7 @@ class Teacher:
             return embed_prompts(self.pipeline, texts, self.settings.clip_skip)
 
     @torch.no_grad()
-    def guided(
+    def guided_prediction(
         self,
         noisy: Float[Tensor, "n channels rows frames"],
         timesteps: Int[Tensor, " n"],
@@ -95,26 +95,26 @@ class Teacher:
         guidance: Float[Tensor, " n"],
     ) -> Float[Tensor, "n channels rows frames"]:
         """Predictions with a guidance scale for each row; a scale of 1 needs half the work."""
-        inputs = self._placed(noisy), timesteps.to(self.compute.torch_device)
-        embeddings = self._placed_embeddings(embeddings)
+        inputs = self._on_device(noisy), timesteps.to(self.compute.torch_device)
+        embeddings = self._embeddings_on_device(embeddings)
         with self.compute.autocast():
-            if takes_guidance(self.pipeline.unet):
+            if takes_guidance_embedding(self.pipeline.unet):
                 assert (guidance == guidance[0]).all()
                 return self._predict(*inputs, embeddings, float(guidance[0]))
             if (guidance == 1).all():
                 return self._predict(*inputs, embeddings)
             noisy, timesteps = (torch.cat([x, x]) for x in inputs)
             both = PromptEmbeddings.concatenate(
-                [embeddings, self._empty.rows([0] * len(embeddings))]
+                [embeddings, self._empty_prompt.rows([0] * len(embeddings))]
             )
             asked, empty = self._predict(noisy, timesteps, both).chunk(2)
         scale = guidance.to(asked)[:, None, None, None]
         return empty + scale * (asked - empty)
 
     @cached_property
-    def _empty(self) -> PromptEmbeddings:
+    def _empty_prompt(self) -> PromptEmbeddings:
         """The empty prompt, which guidance moves away from."""
-        return self._placed_embeddings(self.embed([""]))
+        return self._embeddings_on_device(self.embed([""]))
 
     def _predict(
         self, noisy: Tensor, timesteps: Tensor, embeddings: PromptEmbeddings, guidance: float = 1.0
@@ -123,10 +123,10 @@ class Teacher:
             self.pipeline, noisy, timesteps, Conditioning(embeddings, embeddings, guidance)
         )
 
-    def _placed(self, tensor: Tensor) -> Tensor:
+    def _on_device(self, tensor: Tensor) -> Tensor:
         return tensor.to(self.compute.torch_device)
 
-    def _placed_embeddings(self, embeddings: PromptEmbeddings) -> PromptEmbeddings:
+    def _embeddings_on_device(self, embeddings: PromptEmbeddings) -> PromptEmbeddings:
         dtype = self.pipeline.unet.dtype
         pooled = (
             None

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from .examples import Batch, Examples
-from .features import recorded
+from .features import recording_outputs
 from .shards import Rows, Shards
 from .teacher import Teacher
 
@@ -39,9 +39,9 @@ class LiveOutputs:
     def __call__(self, _: Tensor, batch: Batch) -> tuple[Tensor, list[Tensor]]:
         """As ``Outputs``."""
         unet = self.teacher.pipeline.unet
-        watch: Any = recorded(unet, self.features) if self.features else nullcontext([])
+        watch: Any = recording_outputs(unet, self.features) if self.features else nullcontext([])
         with watch as found:
-            guided = self.teacher.guided(
+            guided = self.teacher.guided_prediction(
                 batch.noisy, batch.timesteps, batch.embeddings, batch.guidance
             )
         return guided, [feature[: len(batch)] for feature in found]  # of the rows with a prompt
@@ -73,7 +73,7 @@ class StoredOutputs:
                 "settings; remove the folder, or name another --out"
             )
         self._shards = Shards(own, count, SHARD)
-        self._shards.fill("teacher's outputs", make, batch, teacher.compute)
+        self._shards.make_missing_files("teacher's outputs", make, batch, teacher.compute)
 
     def __call__(self, numbers: Tensor, _: Batch) -> tuple[Tensor, list[Tensor]]:
         """As ``Outputs``."""

@@ -70,19 +70,21 @@ class TextReader:
         self.encoder: Any = getattr(teacher.pipeline, self.part)
 
     @staticmethod
-    def layers_after(teacher: Teacher) -> int:
+    def count_layers_after(teacher: Teacher) -> int:
         """Number of layers after the one that the UNet reads."""
         is_sdxl = isinstance(teacher.shapes, SdxlShapes)
         return 1 if is_sdxl else (teacher.settings.clip_skip or 1) - 1
 
-    def tokens(self, texts: Sequence[str]) -> Int[Tensor, "n 77"]:
+    def token_ids(self, texts: Sequence[str]) -> Int[Tensor, "n 77"]:
         """Token ids, padded and truncated as in the pipeline."""
         found = self.tokenizer(
             list(texts), padding="max_length", truncation=True, max_length=MAX_TOKENS
         )
         return torch.tensor(found.input_ids)
 
-    def read(self, encoder: Any, ids: Tensor) -> tuple[Float[Tensor, "n 77 width"], Tensor | None]:
+    def hidden_and_pooled(
+        self, encoder: Any, ids: Tensor
+    ) -> tuple[Float[Tensor, "n 77 width"], Tensor | None]:
         """Hidden states for the UNet, and the pooled vector if it uses this encoder's."""
         found = encoder(ids, output_hidden_states=True)
         if self.is_sdxl:
@@ -93,7 +95,7 @@ class TextReader:
         return encoder.text_model.final_layer_norm(hidden), None
 
 
-def shortened(encoder: Any, kept: Sequence[int]) -> Any:
+def shortened_copy(encoder: Any, kept: Sequence[int]) -> Any:
     """A trainable copy of a text encoder with only these layers."""
     student = copy.deepcopy(encoder).float().requires_grad_(True)
     layers = student.text_model.encoder.layers
@@ -121,22 +123,22 @@ def train_text_encoder(
         raise PresetError("the loss through the UNet needs clips: name a --dataset")
     compute, reader = teacher.compute, TextReader(teacher, which)
     kept = layers_to_keep(
-        part, reader.encoder.config.num_hidden_layers, TextReader.layers_after(teacher)
+        part, reader.encoder.config.num_hidden_layers, TextReader.count_layers_after(teacher)
     )
-    student = shortened(reader.encoder, kept)
-    ids = reader.tokens(texts)
-    rows = compute.rows(part.batch_size)
-    through_unet = _through_unet(teacher, reader, texts, latents) if part.unet else None
+    student = shortened_copy(reader.encoder, kept)
+    ids = reader.token_ids(texts)
+    rows = compute.rows_per_share(part.batch_size)
+    through_unet = _loss_through_unet(teacher, reader, texts, latents) if part.unet else None
 
     def loss(generator: torch.Generator) -> Tensor:
         chosen = torch.randint(len(ids), (rows,), generator=generator)
         taken = ids[chosen].to(compute.torch_device)
         with torch.no_grad():
-            hidden, pooled = reader.read(reader.encoder, taken)
-        own, own_pooled = reader.read(student, taken)
-        total = part.hidden * _relative(own, hidden) + MOST_WEIGHT * _beyond(own)
+            hidden, pooled = reader.hidden_and_pooled(reader.encoder, taken)
+        own, own_pooled = reader.hidden_and_pooled(student, taken)
+        total = part.hidden * _relative_error(own, hidden) + MOST_WEIGHT * _squared_excess(own)
         if pooled is not None and own_pooled is not None:
-            total = total + part.pooled * _relative(own_pooled, pooled)
+            total = total + part.pooled * _relative_error(own_pooled, pooled)
         if through_unet:
             total = total + part.unet * through_unet(own, own_pooled, chosen, generator)
         return total
@@ -144,20 +146,20 @@ def train_text_encoder(
     data = fingerprint(teacher.identity, *texts, part.model_dump_json(exclude={"steps"}))
     name, state = f"text encoder {which}", folder / f"text-{which}.pt"
     trained: Any = fit(name, student, loss, part.schedule(), state, seed, compute, data=data)
-    check_half(trained, reader, texts[:CHECKED])
+    check_half_precision(trained, reader, texts[:CHECKED])
     return trained
 
 
-def _relative(found: Tensor, wanted: Tensor) -> Tensor:
+def _relative_error(found: Tensor, wanted: Tensor) -> Tensor:
     """Mean squared error in units of the teacher's variance."""
     return errors(found, wanted).mean() / wanted.float().var().clamp(min=1e-6)
 
 
-def _beyond(hidden: Tensor) -> Tensor:
+def _squared_excess(hidden: Tensor) -> Tensor:
     return (hidden.abs() - MOST).clamp(min=0).square().mean()
 
 
-def _through_unet(
+def _loss_through_unet(
     teacher: Teacher, reader: TextReader, texts: Sequence[str], latents: Tensor | None
 ) -> Callable[[Tensor, Tensor | None, Tensor, torch.Generator], Tensor]:
     """A loss: the change of the UNet's prediction with the student in place of the teacher."""
@@ -184,13 +186,13 @@ def _through_unet(
             found = unet_prediction(unet, noisy, at, PromptEmbeddings(torch.cat(parts, -1), pooled))
             with torch.no_grad():
                 wanted = unet_prediction(unet, noisy, at, embeddings)
-        return _relative(found, wanted)
+        return _relative_error(found, wanted)
 
     return change
 
 
 @torch.no_grad()
-def check_half(encoder: Any, reader: TextReader, texts: Sequence[str]) -> float:
+def check_half_precision(encoder: Any, reader: TextReader, texts: Sequence[str]) -> float:
     """The greatest activation, with weights in half precision; ModelError above half its limit."""
     rounded = copy.deepcopy(encoder).half().float()
     greatest = 0.0
@@ -202,7 +204,7 @@ def check_half(encoder: Any, reader: TextReader, texts: Sequence[str]) -> float:
 
     handles = [module.register_forward_hook(look) for module in rounded.modules()]
     device = next(rounded.parameters()).device
-    hidden, _ = reader.read(rounded, reader.tokens(texts).to(device))
+    hidden, _ = reader.hidden_and_pooled(rounded, reader.token_ids(texts).to(device))
     for handle in handles:
         handle.remove()
     if not hidden.isfinite().all() or 2 * greatest > torch.finfo(torch.float16).max:

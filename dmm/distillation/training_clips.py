@@ -22,8 +22,8 @@ from ..generation.grammar import grammar_names, load_grammar
 from ..generation.mel_images import generate_latents
 from ..generation.prompts import read_prompts
 from ..generation.requests import clip_requests, with_anchor
-from ..pretraining.latents import cached_latents
-from ..pretraining.nano import load_captions, load_images, vary_captions
+from ..pretraining.latents import refresh_cached_latents
+from ..pretraining.nano import load_captions_and_anchor, load_images_and_captions, vary_captions
 from .shards import Shards
 from .teacher import Teacher
 
@@ -64,17 +64,17 @@ def load_clips(
     """
     found = []
     if dataset:
-        found.append(from_dataset(teacher, dataset, variants, folder, seed))
+        found.append(clips_from_dataset(teacher, dataset, variants, folder, seed))
     if prompts:
         texts = prompt_texts(prompts, clips, seed)
-        found.append(from_teacher(teacher, texts, clips, variants, folder, seed))
+        found.append(generate_teacher_clips(teacher, texts, clips, variants, folder, seed))
     if not found:
         raise InputError("no training data: name a --dataset, --prompts, or both")
     texts = [text for part in found for text in part.texts]
     return TrainingClips(torch.cat([part.latents for part in found]), texts)
 
 
-def from_dataset(
+def clips_from_dataset(
     teacher: Teacher,
     dataset: Path,
     variants: int,
@@ -84,8 +84,10 @@ def from_dataset(
 ) -> TrainingClips:
     """A split's latents by the teacher's VAE, with variants of its captions."""
     check_format(teacher, dataset)
-    images, captions, anchor = load_images(dataset, split, teacher.settings.stereo)
-    latents = cached_latents(teacher.pipeline.vae, images, folder / "latents", teacher.compute)
+    images, captions, anchor = load_images_and_captions(dataset, split, teacher.settings.stereo)
+    latents = refresh_cached_latents(
+        teacher.pipeline.vae, images, folder / "latents", teacher.compute
+    )
     varied = [vary_captions(captions, anchor, seed + turn) for turn in range(variants)]
     return TrainingClips(latents, [list(texts) for texts in zip(*varied, strict=True)])
 
@@ -97,7 +99,7 @@ def load_texts(
     found: list[str] = []
     if dataset:
         check_format(teacher, dataset)
-        captions, anchor = load_captions(dataset)
+        captions, anchor = load_captions_and_anchor(dataset)
         for turn in range(variants):
             found += vary_captions(captions, anchor, seed + turn)
     if prompts:
@@ -131,7 +133,7 @@ def prompt_texts(prompts: str, count: int, seed: int) -> list[str]:
     return read_prompts(Path(prompts))
 
 
-def from_teacher(
+def generate_teacher_clips(
     teacher: Teacher, texts: Sequence[str], clips: int, variants: int, folder: Path, seed: int
 ) -> TrainingClips:
     """Clips that the teacher generates with its default sampling, evenly over the prompts."""
@@ -150,7 +152,7 @@ def from_teacher(
         with teacher.compute.autocast():
             return {"latents": generate_latents(teacher.pipeline, batch, teacher.settings)}
 
-    shards.fill("generate teacher's clips", make, CLIPS_AT_ONCE, teacher.compute)
+    shards.make_missing_files("generate teacher's clips", make, CLIPS_AT_ONCE, teacher.compute)
     latents = shards.rows(range(clips))["latents"]
     asked = [
         [with_anchor(teacher.settings.anchor, request.prompt)] * variants for request in wanted

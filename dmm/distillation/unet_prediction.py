@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..generation.conditioning import PromptEmbeddings
-from ..generation.denoising import guidance_embedding, takes_guidance
+from ..generation.denoising import guidance_embedding, takes_guidance_embedding
 
 PIXELS = 8
 """Of a latent's side: the VAE's factor."""
@@ -33,7 +33,7 @@ def unet_prediction(
         named["added_cond_kwargs"] = {
             "text_embeds": pooled, "time_ids": sizes.expand(len(noisy), -1)
         }  # fmt: skip
-    if takes_guidance(unet):
+    if takes_guidance_embedding(unet):
         assert guidance is not None
         named["timestep_cond"] = guidance_embedding(unet, guidance.to(device), len(noisy))
     found = unet(noisy.to(device), timesteps.to(device), return_dict=False, **named)[0]

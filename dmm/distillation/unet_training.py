@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from ..checkpoints.architecture import Shapes
 from ..checkpoints.networks import build_unet
 from ..fitting.loop import fit
-from ..fitting.plain_attention import use_plain_attention
+from ..fitting.plain_attention import use_plain_attention_on_cpu
 from ..fitting.state import fingerprint
-from .block_map import Names, feature_names, map_blocks
+from .block_map import Names, feature_module_pairs, map_blocks
 from .embedding_table import EmbeddingTable
 from .examples import Examples
-from .features import Projections, recorded, widths_of
-from .inheritance import inherit
+from .features import Projections, output_widths, recording_outputs
+from .inheritance import inherit_weights
 from .losses import errors, timestep_weights
 from .noise_schedule import NoiseSchedule
 from .presets import UnetPart
@@ -42,8 +42,8 @@ class UNetAndProjections(nn.Module):
         """``names`` maps the student's modules whose features are trained to the teacher's."""
         super().__init__()
         self.unet, self.names = unet, names
-        theirs = widths_of(teacher, list(names.values()))
-        ours = widths_of(unet, list(names))
+        theirs = output_widths(teacher, list(names.values()))
+        ours = output_widths(unet, list(names))
         self.projections = Projections(list(zip(ours, theirs, strict=True)))
 
 
@@ -68,8 +68,8 @@ def train_unet(
     if part.store:
         assert isinstance(outputs, LiveOutputs)
         outputs = StoredOutputs(outputs, examples, part.store, STORING_BATCH, folder)
-        teacher.release()
-    loss = unet_loss(part, student, examples, outputs, teacher)
+        teacher.release_networks()
+    loss = make_unet_loss(part, student, examples, outputs, teacher)
     data = fingerprint(teacher.identity, clips.fingerprint, part.model_dump_json(exclude={"steps"}))
     trained: Any = fit(
         "UNet", student, loss, part.schedule(), folder / "unet.pt", seed, teacher.compute, data=data
@@ -82,16 +82,16 @@ def make_student(part: UnetPart, shapes: Shapes, teacher: Teacher, seed: int) ->
     torch.manual_seed(seed)
     unet = build_unet(shapes)
     if part.start == "inherit":
-        inherit(unet, teacher.merged_unet())
-    use_plain_attention(unet, teacher.compute.torch_device)
+        inherit_weights(unet, teacher.merged_unet())
+    use_plain_attention_on_cpu(unet, teacher.compute.torch_device)
     others = teacher.pipeline.unet
     names: Names = {}
     if part.losses.features:
-        names = feature_names(map_blocks(unet, others), unet, part.losses.of)
+        names = feature_module_pairs(map_blocks(unet, others), unet, part.losses.of)
     return UNetAndProjections(unet, others, names)
 
 
-def unet_loss(
+def make_unet_loss(
     part: UnetPart,
     student: UNetAndProjections,
     examples: Examples,
@@ -100,14 +100,14 @@ def unet_loss(
 ) -> Callable[[torch.Generator], Tensor]:
     """The loss of one batch: errors of predictions and of features."""
     compute, losses, noise_schedule = teacher.compute, part.losses, examples.noise_schedule
-    rows = compute.rows(part.batch_size)
+    rows = compute.rows_per_share(part.batch_size)
 
     def loss(generator: torch.Generator) -> Tensor:
         numbers = torch.randint(part.store or NUMBERS, (rows,), generator=generator)
         batch = examples.batch(numbers)
         guided, theirs = outputs(numbers, batch)
         inputs = batch.noisy, batch.timesteps, batch.embeddings, batch.guidance
-        with recorded(student.unet, list(student.names)) as ours, compute.autocast():
+        with recording_outputs(student.unet, list(student.names)) as ours, compute.autocast():
             found = unet_prediction(student.unet, *inputs)
         error = losses.output * errors(found, guided.to(found), losses.huber)
         if losses.task:

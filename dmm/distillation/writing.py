@@ -20,7 +20,7 @@ from ..checkpoints.network_shapes import UNET, VAE
 from ..checkpoints.sd15_shapes import TE, Sd15Shapes
 from ..checkpoints.sdxl_layout import clip_tensors, open_clip_tensors, unet_tensors, vae_tensors
 from ..checkpoints.sdxl_shapes import TE1, TE2
-from ..checkpoints.tensorfile import TensorSpec, in_order, open_tensors, write_tensors
+from ..checkpoints.tensorfile import TensorSpec, open_tensors, sorted_for_alignment, write_tensors
 from ..files import refuse_same
 from ..fusing.fuse import lora_changes
 from ..fusing.provenance import file_identity
@@ -48,14 +48,17 @@ def write_student(
     refuse_same(out, base, *(lora.path for lora in loras))
     new: dict[str, Tensor] = {}
     for part, network in networks.items():
-        new |= _tensors(part, network, shapes)
-    gone = tuple(_prefix(part, shapes) for part in networks)
+        new |= _single_file_tensors(part, network, shapes)
+    gone = tuple(_tensor_name_prefix(part, shapes) for part in networks)
     changes = lora_changes(base, loras)
     with open_tensors(base) as source:
         old = {name: spec for name, spec in source.specs.items() if not name.startswith(gone)}
         specs = {name: TensorSpec(dtype, tuple(tensor.shape)) for name, tensor in new.items()}
-        specs |= {name: replace(spec, dtype=_half(spec.dtype, dtype)) for name, spec in old.items()}
-        specs = in_order(specs)
+        specs |= {
+            name: replace(spec, dtype=_dtype_to_write(spec.dtype, dtype))
+            for name, spec in old.items()
+        }
+        specs = sorted_for_alignment(specs)
 
         def tensors() -> Iterator[tuple[str, Tensor]]:
             for name, spec in specs.items():
@@ -65,10 +68,12 @@ def write_student(
                 tensor = source.read(name)
                 for change in changes.get(name, []):
                     tensor = tensor.float()
-                    change.location.of(tensor).add_(change.factors.delta(change.ratio))
+                    change.location.weight_view(tensor).add_(change.factors.delta(change.ratio))
                 yield name, tensor.to(spec.dtype)
 
-        write_tensors(out, specs, tensors(), _metadata(base, shapes.custom, networks, metadata))
+        write_tensors(
+            out, specs, tensors(), _merged_metadata(base, shapes.custom, networks, metadata)
+        )
 
 
 def generation_metadata(settings: GenerationSettings, sampling: Sampling) -> dict[str, str]:
@@ -89,14 +94,14 @@ def generation_metadata(settings: GenerationSettings, sampling: Sampling) -> dic
     return found
 
 
-def distilled_from(base: Path, loras: tuple[Lora, ...], **facts: Any) -> dict[str, str]:
+def distillation_metadata(base: Path, loras: tuple[Lora, ...], **facts: Any) -> dict[str, str]:
     """Metadata about a student's origin, as JSON under ``dmm_distilled``."""
     teachers = [file_identity(lora.path) | {"weight": lora.weight} for lora in loras]
     origin = {"teacher": file_identity(base), "loras": teachers, **facts}
     return {"dmm_distilled": json.dumps(origin, sort_keys=True)}
 
 
-def _metadata(
+def _merged_metadata(
     base: Path, own: CustomLayout, networks: Networks, metadata: Mapping[str, str]
 ) -> dict[str, str]:
     stale = {"modelspec.hash_sha256", "modelspec.date", "dmm_unet_config", "dmm_vae_config"}
@@ -104,12 +109,12 @@ def _metadata(
     return {"format": "pt", **kept, **own.metadata, **metadata}
 
 
-def _prefix(part: str, shapes: Shapes) -> str:
+def _tensor_name_prefix(part: str, shapes: Shapes) -> str:
     first = TE if isinstance(shapes, Sd15Shapes) else TE1
     return {"unet": UNET, "vae": VAE, "text_encoder": first, "text_encoder_2": TE2}[part]
 
 
-def _tensors(part: str, network: nn.Module, shapes: Shapes) -> dict[str, Tensor]:
+def _single_file_tensors(part: str, network: nn.Module, shapes: Shapes) -> dict[str, Tensor]:
     """A network's tensors under their names in the checkpoint."""
     if part == "unet":
         if shapes.custom.unet:
@@ -119,8 +124,8 @@ def _tensors(part: str, network: nn.Module, shapes: Shapes) -> dict[str, Tensor]
         return custom_tensors(part, network) if shapes.custom.vae else vae_tensors(network)
     if part == "text_encoder_2":
         return open_clip_tensors(network)
-    return clip_tensors(network, _prefix(part, shapes))
+    return clip_tensors(network, _tensor_name_prefix(part, shapes))
 
 
-def _half(now: torch.dtype, wanted: torch.dtype) -> torch.dtype:
+def _dtype_to_write(now: torch.dtype, wanted: torch.dtype) -> torch.dtype:
     return wanted if now.is_floating_point else now

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..generation.denoising import takes_guidance
+from ..generation.denoising import takes_guidance_embedding
 from .attention import TOKENS
 
 MASKED_SCORE = -1e4
@@ -157,7 +157,7 @@ def _unet(pipeline: Any, is_sdxl: bool) -> Part:
         inputs["pooled"] = torch.zeros(2, pipeline.text_encoder_2.config.projection_dim)
         inputs["time_ids"] = torch.zeros(2, 6)
         axes |= {"pooled": {0: "batch"}, "time_ids": {0: "batch"}}
-    if takes_guidance(pipeline.unet):
+    if takes_guidance_embedding(pipeline.unet):
         inputs["guidance"] = torch.ones(1)
         axes["guidance"] = {0: "timesteps"}
     network = Unet(pipeline.unet, list(inputs)[3:])

@@ -9,7 +9,7 @@ import numpy as np
 from ..bundles.schema import SamplingDefaults, Schedule
 from ..checkpoints.pipeline import load_pipeline
 from ..checkpoints.tensorfile import main_dtype, open_tensors
-from ..generation.denoising import takes_guidance
+from ..generation.denoising import takes_guidance_embedding
 from ..generation.loading import Lora, open_pipeline
 from ..generation.requests import with_anchor
 from ..generation.settings import GenerationSettings
@@ -33,7 +33,7 @@ class Source:
         self.pipeline = self._load()
         found = bundle_parts(self.pipeline, settings.clip_skip)
         self.parts = {part.name: part for part in found}
-        self.takes_guidance = takes_guidance(self.pipeline.unet)
+        self.takes_guidance = takes_guidance_embedding(self.pipeline.unet)
         """Whether the UNet takes the guidance scale as an input."""
 
     def _load(self) -> Any:

@@ -14,7 +14,7 @@ from ..files import sha256_file
 from .graph import Graph
 
 INLINE_BYTES = 2**20
-"""If all weights together are smaller, the graph's file holds them; otherwise shards hold them all."""
+"""If all weights together are smaller, the graph's file holds them; otherwise all are in shards."""
 PAGE, MAPPED_BYTES = 4096, 2**20
 """Arrays of MAPPED_BYTES or more start at a multiple of PAGE, so a runtime can map them."""
 

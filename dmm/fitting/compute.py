@@ -65,15 +65,15 @@ class Compute:
         return self._processes is None or self._processes.is_main_process
 
     @property
-    def parts(self) -> int:
+    def share_count(self) -> int:
         """Number of shares of a step's batch, over all processes."""
         return self.accumulate * (self._processes.num_processes if self._processes else 1)
 
-    def rows(self, batch_size: int) -> int:
+    def rows_per_share(self, batch_size: int) -> int:
         """Clips of one share; the batch is rounded up to equal shares."""
-        return -(-batch_size // self.parts)
+        return -(-batch_size // self.share_count)
 
-    def generators(self, seed: int, step: int) -> Iterator[torch.Generator]:
+    def share_generators(self, seed: int, step: int) -> Iterator[torch.Generator]:
         """One CPU generator for each share that this process computes in a step.
 
         Shares are numbered over processes and micro-batches, so that two processes sample the same

@@ -49,7 +49,7 @@ class Schedule:
     decay: float = 1.0
     """Share of the steps after the warm-up in which the rate falls, at the end."""
 
-    def rate(self, step: int) -> float:
+    def learning_rate_at(self, step: int) -> float:
         """Learning rate at a step."""
         if step < self.warmup:
             return self.learning_rate * (step + 1) / self.warmup
@@ -77,10 +77,10 @@ def fit(
 ) -> nn.Module:
     """Minimise ``loss(generator)`` over the model's parameters; returns averaged weights.
 
-    ``loss`` samples ``compute.rows(schedule.batch_size)`` clips with the generator, moves them to
-    ``compute.torch_device`` and returns their mean loss. ``rate_factors`` maps children of the
-    model to a factor on the learning rate; others have 1. ``data`` is a fingerprint of the training
-    data. The returned model is a copy; its buffers keep their starting values.
+    ``loss`` samples ``compute.rows_per_share(schedule.batch_size)`` clips with the generator, moves
+    them to ``compute.torch_device`` and returns their mean loss. ``rate_factors`` maps children of
+    the model to a factor on the learning rate; others have 1. ``data`` is a fingerprint of the
+    training data. The returned model is a copy; its buffers keep their starting values.
 
     ``state`` is a file that is written every two minutes, and read if it exists. InputError if its
     run had another seed, schedule (``steps`` may differ), ``data``, starting weights, factors or
@@ -90,17 +90,19 @@ def fit(
     appended to a ``.jsonl`` file beside ``state``, a line each with the ``step``.
     """
     factors = rate_factors or {}
-    settings = _settings(model, schedule, seed, compute, factors, data)
+    settings = _deciding_settings(model, schedule, seed, compute, factors, data)
     compute.prepare(model)
     average = copy.deepcopy(model).requires_grad_(False)
-    optimizer = _optimizer(model, schedule, factors)
+    optimizer = _make_optimizer(model, schedule, factors)
     first = load_state(state, settings, model, average, optimizer)
     saved_at = validated_at = time.monotonic()
     validation = ""
-    with _bar(name, schedule.steps, compute) as advance:
+    with _main_process_bar(name, schedule.steps, compute) as advance:
         advance(first)
         for step in range(first, schedule.steps):
-            value = _step(model, loss, optimizer, schedule.rate(step), compute, seed, step)
+            value = _optimizer_step(
+                model, loss, optimizer, schedule.learning_rate_at(step), compute, seed, step
+            )
             if not math.isfinite(value):
                 raise DmmError(
                     f"{name}: the loss is {value} at step {step + 1}; lower the learning rate, or "
@@ -109,7 +111,9 @@ def fit(
             _update_average(average, model, min(schedule.ema_decay, (step + 1) / (step + 10)))
             is_last = step + 1 == schedule.steps
             if validate and (is_last or time.monotonic() - validated_at > VALIDATE_EVERY_S):
-                validation = _validation_note(validate(average), step + 1, state, compute)
+                validation = _log_and_describe_validation(
+                    validate(average), step + 1, state, compute
+                )
                 validated_at = time.monotonic()
             advance(note=f"loss {value:.4f}{validation}")
             is_due = is_last or time.monotonic() - saved_at > SAVE_EVERY_S
@@ -119,7 +123,9 @@ def fit(
     return average.eval()
 
 
-def _validation_note(figures: Mapping[str, float], step: int, state: Path, compute: Compute) -> str:
+def _log_and_describe_validation(
+    figures: Mapping[str, float], step: int, state: Path, compute: Compute
+) -> str:
     """Append a step's figures to the run's ``.jsonl`` file; returns the first one as text."""
     if not figures:
         return ""
@@ -132,7 +138,7 @@ def _validation_note(figures: Mapping[str, float], step: int, state: Path, compu
     return f", {name} {value:.4f}"
 
 
-def _settings(
+def _deciding_settings(
     model: nn.Module,
     schedule: Schedule,
     seed: int,
@@ -150,7 +156,7 @@ def _settings(
         "starting weights": fingerprint(model),
         "data": fingerprint(data),
         "seed": seed,
-        "shares of a batch": compute.parts,
+        "shares of a batch": compute.share_count,
         "slower": dict(rate_factors),
         **asdict(schedule),
     }
@@ -161,7 +167,7 @@ def _settings(
     return settings
 
 
-def _optimizer(
+def _make_optimizer(
     model: nn.Module, schedule: Schedule, rate_factors: Mapping[str, float]
 ) -> torch.optim.Optimizer:
     if schedule.optimizer == "muon":
@@ -181,7 +187,7 @@ def _parameter_groups(model: nn.Module, rate_factors: Mapping[str, float]) -> li
 
 
 @contextmanager
-def _bar(name: str, steps: int, compute: Compute) -> Iterator[Callable[..., None]]:
+def _main_process_bar(name: str, steps: int, compute: Compute) -> Iterator[Callable[..., None]]:
     """Progress bar in the main process; other processes show none."""
     if compute.is_main:
         with progress_bar(name, steps) as advance:
@@ -190,7 +196,7 @@ def _bar(name: str, steps: int, compute: Compute) -> Iterator[Callable[..., None
         yield lambda *_, **__: None
 
 
-def _step(
+def _optimizer_step(
     model: nn.Module,
     loss: Callable[[torch.Generator], Tensor],
     optimizer: torch.optim.Optimizer,
@@ -204,7 +210,7 @@ def _step(
         group["lr"] = rate * group["factor"]
     optimizer.zero_grad(set_to_none=True)
     total = 0.0
-    for generator in compute.generators(seed, step):
+    for generator in compute.share_generators(seed, step):
         value = loss(generator) / compute.accumulate
         value.backward()
         total += value.item()

@@ -48,7 +48,7 @@ class Muon(torch.optim.Optimizer):
             learning = [weight for weight in group["params"] if weight.grad is not None]
             kinds: dict[str, list[Tensor]] = {"muon": [], "adam": []}
             for weight in learning:
-                kinds[group.get("kind") or _kind(weight)].append(weight)
+                kinds[group.get("kind") or _optimizer_kind(weight)].append(weight)
             self._step_muon(group, kinds["muon"])
             self._step_adam(group, kinds["adam"])
 
@@ -62,7 +62,7 @@ class Muon(torch.optim.Optimizer):
             matrix = gradient.lerp(average, group["momentum"]).flatten(1)
             by_size[matrix.shape].append((weight, matrix))
         for (rows, columns), alike in by_size.items():
-            directions = orthogonal(torch.stack([matrix for _, matrix in alike]))
+            directions = orthogonalize(torch.stack([matrix for _, matrix in alike]))
             size = group["lr"] * STEP_SIZE * max(rows, columns) ** 0.5
             for (weight, _), direction in zip(alike, directions, strict=True):
                 weight.mul_(1 - group["lr"] * group["weight_decay"])
@@ -90,12 +90,12 @@ class Muon(torch.optim.Optimizer):
         torch._foreach_addcdiv_(weights, means, roots, -group["lr"] / (1 - first**taken))
 
 
-def _kind(weight: Tensor) -> str:
+def _optimizer_kind(weight: Tensor) -> str:
     return "muon" if weight.ndim > 1 else "adam"
 
 
 @torch.no_grad()
-def orthogonal(matrices: Float[Tensor, "n rows columns"]) -> Float[Tensor, "n rows columns"]:
+def orthogonalize(matrices: Float[Tensor, "n rows columns"]) -> Float[Tensor, "n rows columns"]:
     """The nearest matrices whose singular values lie about 1 (.7 to 1.2), by Newton and Schulz."""
     a, b, c = COEFFICIENTS
     x = matrices.bfloat16()

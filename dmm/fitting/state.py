@@ -72,7 +72,7 @@ def load_state(
         ) from error
     if saved != settings:
         raise InputError(
-            f"{path}: state of another run ({_differences(saved, settings)}); {remedy}"
+            f"{path}: state of another run ({_describe_differences(saved, settings)}); {remedy}"
         )
     model.load_state_dict(state["model"])
     average.load_state_dict(state["average"])
@@ -80,7 +80,7 @@ def load_state(
     return state["step"]
 
 
-def _differences(saved: dict[str, Any], wanted: dict[str, Any]) -> str:
+def _describe_differences(saved: dict[str, Any], wanted: dict[str, Any]) -> str:
     """The settings that differ, with both values unless they are hashes."""
     texts = []
     for name in sorted(saved.keys() | wanted.keys()):

@@ -14,7 +14,13 @@ from torch import Tensor
 
 from ..checkpoints.architecture import read_architecture
 from ..checkpoints.lora_layers import LayerLocation, lora_layers
-from ..checkpoints.tensorfile import TensorFile, TensorSpec, in_order, open_tensors, write_tensors
+from ..checkpoints.tensorfile import (
+    TensorFile,
+    TensorSpec,
+    open_tensors,
+    sorted_for_alignment,
+    write_tensors,
+)
 from ..errors import ModelError
 from ..files import refuse_same
 from ..generation.loading import Lora, LoraArgument, as_loras
@@ -80,7 +86,7 @@ def _output_specs(specs: dict[str, TensorSpec], dtype: torch.dtype | None) -> di
         name: replace(spec, dtype=dtype) if dtype and spec.dtype.is_floating_point else spec
         for name, spec in specs.items()
     }
-    return in_order(converted)
+    return sorted_for_alignment(converted)
 
 
 def _fuse_tensor(
@@ -94,7 +100,7 @@ def _fuse_tensor(
         return tensor
     whole = tensor.float() if changes else tensor
     for change in changes:
-        change.location.of(whole).add_(change.factors.delta(change.ratio))
+        change.location.weight_view(whole).add_(change.factors.delta(change.ratio))
     written = whole.to(wanted.dtype)
     if not written.isfinite().all() and whole.isfinite().all():
         raise ModelError(

@@ -17,9 +17,9 @@ from ..checkpoints.lora_layers import LayerLocation, trained_layers
 from ..checkpoints.tensorfile import (
     TensorFile,
     TensorSpec,
-    in_order,
     main_dtype,
     open_tensors,
+    sorted_for_alignment,
     write_tensors,
 )
 from ..errors import ModelError
@@ -95,7 +95,7 @@ def extract_lora(
             if not held:
                 found.left_out.append(name)
             for layer, location in held.items():
-                delta = location.of(new).float() - location.of(old).float()
+                delta = location.weight_view(new).float() - location.weight_view(old).float()
                 change = float(delta.square().sum(dtype=torch.float64))
                 if not math.isfinite(change):
                     raise ModelError(
@@ -110,7 +110,9 @@ def extract_lora(
                 tensors |= _lora_tensors(layer, factors, dtype)
     if not found.layers:
         raise ModelError(f"{fused}: no layer differs from {base}; there is nothing to extract")
-    specs = in_order({name: TensorSpec(t.dtype, tuple(t.shape)) for name, t in tensors.items()})
+    specs = sorted_for_alignment(
+        {name: TensorSpec(t.dtype, tuple(t.shape)) for name, t in tensors.items()}
+    )
     metadata = extracted_metadata(base, fused, out.stem, ranks.matrix_rank, ranks.kernel_rank)
     write_tensors(out, specs, ((name, tensors[name]) for name in specs), metadata)
     return found

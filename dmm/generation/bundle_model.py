@@ -110,11 +110,13 @@ class BundleModel:
             return lambda done, total: on_step(number * total + done, count * total)
 
         return [
-            GeneratedImage(self._generate(request, settings, after(number)))
+            GeneratedImage(self._generate_levels(request, settings, after(number)))
             for number, request in enumerate(batch)
         ]
 
-    def _generate(self, request: ClipRequest, settings: GenerationSettings, on_step: OnStep) -> Any:
+    def _generate_levels(
+        self, request: ClipRequest, settings: GenerationSettings, on_step: OnStep
+    ) -> Any:
         player, sampling = self.player, settings.sampling
         shape, random = player.latent_shape(), TorchRandom(request.seed)
         noise = random.randn(shape)
@@ -123,7 +125,7 @@ class BundleModel:
         latents = player.sample(
             noise,
             random,
-            self._embeddings(request, settings),
+            self._request_embeddings(request, settings),
             sampling.sampler,
             sampling.steps,
             sampling.guidance,
@@ -132,8 +134,8 @@ class BundleModel:
         )
         return player.decode(latents, settings.stereo)
 
-    def _embeddings(self, request: ClipRequest, settings: GenerationSettings) -> Embeddings:
-        texts = [settings.sampling.negative_prompt, *settings.texts(request)]
+    def _request_embeddings(self, request: ClipRequest, settings: GenerationSettings) -> Embeddings:
+        texts = [settings.sampling.negative_prompt, *settings.anchored_prompts(request)]
         _, first, *second = self.player.embed(texts)
         if request.toward_prompt:
             return first.toward(second[0], request.toward_prompt[1])

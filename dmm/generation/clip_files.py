@@ -21,7 +21,7 @@ from ..sound.audio import write_audio
 RESULT = "result"
 
 
-def has_clip(folder: Path, clip_id: str, settings: dict[str, Any]) -> bool:
+def has_clip_with_settings(folder: Path, clip_id: str, settings: dict[str, Any]) -> bool:
     """Whether the clip exists with these settings; its JSON is written last, after the others."""
     try:
         found = read_clip_json(folder, clip_id)

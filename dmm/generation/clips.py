@@ -14,7 +14,7 @@ from ..files import folder_lock
 from ..progress import progress_bar
 from ..workers import map_in_order
 from .callbacks import Callbacks, Stopped
-from .clip_files import RESULT, clip_path, has_clip, read_clip_json, write_clip
+from .clip_files import RESULT, clip_path, has_clip_with_settings, read_clip_json, write_clip
 from .image_model import GeneratedImage, ImageModel
 from .ranking import Ranking
 from .requests import ClipRequest
@@ -36,7 +36,7 @@ class ClipMaker:
     ranking: Ranking | None = None
     """Choice of the best clips of each prompt; None keeps all."""
 
-    def batches(self, requests: Sequence[ClipRequest]) -> list[Batch]:
+    def split_batches(self, requests: Sequence[ClipRequest]) -> list[Batch]:
         """The requests in batches, or by prompt if the best of each prompt are kept."""
         if not self.ranking:
             return _split_batches(tuple(requests), self.batch_size)
@@ -52,46 +52,48 @@ class ClipMaker:
             **asdict(self.settings.sampling),
             "anchor": self.settings.anchor,
             **self.model.identify(),
-            **self.settings.as_json(),
+            **self.settings.format_json(),
             **({"rank": self.ranking.as_json() | {"of": candidates}} if self.ranking else {}),
         }
 
-    def missing(self, batch: Batch) -> Batch:
+    def missing_of_batch(self, batch: Batch) -> Batch:
         """The clips of a batch that have to be generated; with a ranking, all of them or none."""
         existing = self._existing_clips(batch)
         if not self.ranking:
             return tuple(request for request in batch if request not in existing)
         names = {request.clip_id for request in existing}
-        complete = any(self._kept_with(request) <= names for request in existing)
+        complete = any(self._ids_kept_with(request) <= names for request in existing)
         return () if complete else batch
 
-    def conflicts(self, batch: Batch) -> list[str]:
+    def conflicting_ids(self, batch: Batch) -> list[str]:
         """IDs of clips of a batch that exist with other settings, or damaged."""
         existing = self._existing_clips(batch)
         others = [request.clip_id for request in batch if request not in existing]
         return [name for name in others if clip_path(self.out, name, "json").exists()]
 
-    def sounds(self, batch: Batch) -> list[Path]:
+    def existing_flac_paths(self, batch: Batch) -> list[Path]:
         """FLAC files of a batch's existing clips."""
         return [self.out / f"{request.clip_id}.flac" for request in self._existing_clips(batch)]
 
-    def make(self, batch: Batch, callbacks: Callbacks) -> Iterator[Path]:
+    def generate_and_write(self, batch: Batch, callbacks: Callbacks) -> Iterator[Path]:
         """Generate a batch and yield its FLAC files; Stopped if the caller asks for it.
 
         DmmError and interruptions leave only complete clips.
         """
         if self.ranking:
-            yield from self._make_best(batch, self.ranking, callbacks)
+            yield from self._generate_and_write_best(batch, self.ranking, callbacks)
             return
-        for request, image in zip(batch, self._generate(batch, callbacks), strict=True):
+        for request, image in zip(batch, self._generate_images(batch, callbacks), strict=True):
             audio = decode(image.levels, self.settings.fmt)
-            yield self._write(request, len(batch), image, audio, {})
+            yield self._write_with_json(request, len(batch), image, audio, {})
 
-    def _make_best(self, batch: Batch, ranking: Ranking, callbacks: Callbacks) -> Iterator[Path]:
+    def _generate_and_write_best(
+        self, batch: Batch, ranking: Ranking, callbacks: Callbacks
+    ) -> Iterator[Path]:
         """Generate all candidates of a prompt, and write those that the ranking keeps."""
         fmt = self.settings.fmt
         parts = _split_batches(batch, self.batch_size)
-        images = [image for part in parts for image in self._generate(part, callbacks)]
+        images = [image for part in parts for image in self._generate_images(part, callbacks)]
         sounds = [decode(image.levels, fmt) for image in images]
         chosen = ranking.select(batch[0].prompt, sounds, fmt.sr)
         candidates = [
@@ -102,9 +104,9 @@ class ClipMaker:
             own_rank = {"score": chosen.scores[i], "place": place + 1, "filled": i in chosen.filled}
             shared = {"least_distance": chosen.least_distance, "drawn": candidates}
             result = {"ranking": own_rank | shared}
-            yield self._write(batch[i], len(batch), images[i], sounds[i], result)
+            yield self._write_with_json(batch[i], len(batch), images[i], sounds[i], result)
 
-    def _generate(self, batch: Batch, callbacks: Callbacks) -> list[GeneratedImage]:
+    def _generate_images(self, batch: Batch, callbacks: Callbacks) -> list[GeneratedImage]:
         """Generate the images of a batch, with a note on each that overflowed."""
         callbacks.on_batch(batch)
         images = self.model.generate_images(batch, self.settings, callbacks.before_step)
@@ -114,7 +116,7 @@ class ClipMaker:
                 callbacks.on_note(f"{request.clip_id}: {reason}")
         return images
 
-    def _write(
+    def _write_with_json(
         self,
         request: ClipRequest,
         candidates: int,
@@ -135,10 +137,12 @@ class ClipMaker:
         return tuple(
             request
             for request in batch
-            if has_clip(self.out, request.clip_id, self.clip_json(request, len(batch)))
+            if has_clip_with_settings(
+                self.out, request.clip_id, self.clip_json(request, len(batch))
+            )
         )
 
-    def _kept_with(self, request: ClipRequest) -> set[str | None]:
+    def _ids_kept_with(self, request: ClipRequest) -> set[str | None]:
         """IDs of the clips that were kept when this one was; None among them if unknown."""
         stored = read_clip_json(self.out, request.clip_id) or {}
         try:
@@ -147,14 +151,20 @@ class ClipMaker:
             return {None}
 
 
-def missing_clips(requests: Sequence[ClipRequest], maker: ClipMaker) -> list[ClipRequest]:
+def missing_requests(requests: Sequence[ClipRequest], maker: ClipMaker) -> list[ClipRequest]:
     """The requests whose clips do not exist with these settings."""
-    return [request for batch in maker.batches(requests) for request in maker.missing(batch)]
+    return [
+        request
+        for batch in maker.split_batches(requests)
+        for request in maker.missing_of_batch(batch)
+    ]
 
 
 def refuse_overwriting(requests: Sequence[ClipRequest], maker: ClipMaker) -> None:
     """InputError if clips would replace existing ones that have other settings."""
-    if found := [name for batch in maker.batches(requests) for name in maker.conflicts(batch)]:
+    if found := [
+        name for batch in maker.split_batches(requests) for name in maker.conflicting_ids(batch)
+    ]:
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
         raise InputError(
             f"{clip_path(maker.out, found[0], 'json')}{more}: a clip made with other settings; "
@@ -162,7 +172,7 @@ def refuse_overwriting(requests: Sequence[ClipRequest], maker: ClipMaker) -> Non
         )
 
 
-def make_clips(
+def make_missing_clips(
     requests: Sequence[ClipRequest],
     maker: ClipMaker,
     callbacks: Callbacks | None = None,
@@ -176,30 +186,34 @@ def make_clips(
     the folder.
     """
     callbacks = callbacks or Callbacks()
-    missing = maker.batches(missing_clips(requests, maker))
+    missing = maker.split_batches(missing_requests(requests, maker))
     if missing:
         _note_truncation(missing, maker, callbacks)
         _note_unknown_prompts(missing, maker.ranking, callbacks)
         if ray:
-            made = _on_cluster(missing, maker, callbacks, ray)
+            made = _make_on_cluster(missing, maker, callbacks, ray)
         else:
             made = _make_here(missing, maker, callbacks)
         bar = progress_bar("generate", sum(map(len, missing)))
         with folder_lock(maker.out), bar as advance, suppress(Stopped):
             for batch in made:
                 advance(len(batch))
-    return [sound for batch in maker.batches(requests) for sound in maker.sounds(batch)]
+    return [
+        sound
+        for batch in maker.split_batches(requests)
+        for sound in maker.existing_flac_paths(batch)
+    ]
 
 
 def _make_here(batches: Sequence[Batch], maker: ClipMaker, callbacks: Callbacks) -> Iterator[Batch]:
     """Make batch after batch on this machine; yields each finished batch."""
     for batch in batches:
-        for sound in maker.make(batch, callbacks):
+        for sound in maker.generate_and_write(batch, callbacks):
             callbacks.on_clip(sound)
         yield batch
 
 
-def _on_cluster(
+def _make_on_cluster(
     batches: Sequence[Batch], maker: ClipMaker, callbacks: Callbacks, address: str
 ) -> Iterator[Batch]:
     """One Ray task a batch; each worker keeps its model for the next task."""
@@ -219,12 +233,14 @@ def _on_cluster(
 def _make_on_worker(maker: ClipMaker, batch: Batch) -> tuple[list[Path], list[str]]:
     """On a Ray worker: the FLAC files of a batch, and notes for the user."""
     notes: list[str] = []
-    sounds = list(_kept_by_worker(maker).make(batch, Callbacks(on_note=notes.append)))
+    sounds = list(
+        _maker_kept_by_worker(maker).generate_and_write(batch, Callbacks(on_note=notes.append))
+    )
     return sounds, notes
 
 
 @lru_cache(maxsize=1)
-def _kept_by_worker(maker: ClipMaker) -> ClipMaker:
+def _maker_kept_by_worker(maker: ClipMaker) -> ClipMaker:
     """The first maker equal to this one, with its model loaded already."""
     return maker
 
@@ -235,7 +251,12 @@ def _split_batches(requests: Batch, size: int) -> list[Batch]:
 
 def _note_truncation(batches: Sequence[Batch], maker: ClipMaker, callbacks: Callbacks) -> None:
     """Report prompts that are too long for CLIP."""
-    texts = [t for batch in batches for request in batch for t in maker.settings.texts(request)]
+    texts = [
+        t
+        for batch in batches
+        for request in batch
+        for t in maker.settings.anchored_prompts(request)
+    ]
     negative = maker.settings.sampling.negative_prompt
     for line in maker.model.truncation_notes([negative, *texts]):
         callbacks.on_note(line)

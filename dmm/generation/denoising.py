@@ -30,9 +30,9 @@ def predict(
     """
     unet, prompts = pipeline.unet, conditioning.prompts
     named: dict[str, Any] = {}
-    if takes_guidance(unet):
+    if takes_guidance_embedding(unet):
         named["timestep_cond"] = guidance_embedding(unet, conditioning.guidance, len(noisy))
-    if is_guided := rows_of_a_clip(unet, conditioning) == 2:
+    if is_guided := unet_rows_per_clip(unet, conditioning) == 2:
         noisy, prompts = noisy.repeat_interleave(2, 0), conditioning.negative.interleave(prompts)
     named["encoder_hidden_states"] = prompts.tokens
     if prompts.pooled is not None:
@@ -45,14 +45,14 @@ def predict(
     return found
 
 
-def takes_guidance(unet: Any) -> bool:
+def takes_guidance_embedding(unet: Any) -> bool:
     """Whether the UNet reads the guidance scale (Meng et al. 2023, arXiv 2210.03142)."""
     return unet.config.time_cond_proj_dim is not None
 
 
-def rows_of_a_clip(unet: Any, conditioning: Conditioning) -> int:
+def unet_rows_per_clip(unet: Any, conditioning: Conditioning) -> int:
     """Rows that the UNet computes for each clip, 1 or 2."""
-    return 2 if conditioning.is_guided and not takes_guidance(unet) else 1
+    return 2 if conditioning.is_guided and not takes_guidance_embedding(unet) else 1
 
 
 def guidance_embedding(
@@ -91,10 +91,10 @@ def sample(
     timesteps, original, mask = scheduler.timesteps, noise, None
     latents = noise * scheduler.init_noise_sigma
     if init:
-        timesteps = last_timesteps(scheduler, sampling.steps, init.strength)
-        original = init.encode(pipeline).expand_as(noise)
+        timesteps = skip_to_last_timesteps(scheduler, sampling.steps, init.strength)
+        original = init.encode_latents(pipeline).expand_as(noise)
         latents = add_noise(scheduler, original, noise, timesteps[:1])
-        mask = init.mask(noise.shape[-1]).to(noise) if init.span else None
+        mask = init.latent_column_mask(noise.shape[-1]).to(noise) if init.span else None
     extra = step_arguments(scheduler, generators)
     for done, timestep in enumerate(timesteps):
         on_step(done, len(timesteps))
@@ -107,7 +107,7 @@ def sample(
     return latents.cpu()
 
 
-def last_timesteps(scheduler: Any, steps: int, strength: float) -> torch.Tensor:
+def skip_to_last_timesteps(scheduler: Any, steps: int, strength: float) -> torch.Tensor:
     """The last share of a scheduler's timesteps; sets the scheduler to begin there."""
     skipped = (steps - max(1, round(steps * strength))) * scheduler.order
     if hasattr(scheduler, "set_begin_index"):

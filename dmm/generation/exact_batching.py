@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from .conditioning import Conditioning
-from .denoising import Latents, predict, rows_of_a_clip
+from .denoising import Latents, predict, unet_rows_per_clip
 
 
 class BatchInvariantUNet:
@@ -34,11 +34,11 @@ class BatchInvariantUNet:
         """As ``predict``."""
         key = conditioning.is_guided, *noisy.shape
         if len(noisy) == 1 or self._is_exact.get(key) is False:
-            return _one_by_one(pipeline, noisy, timestep, conditioning)
-        with self._linear_layers_by_clip(rows_of_a_clip(pipeline.unet, conditioning)):
+            return _predict_one_by_one(pipeline, noisy, timestep, conditioning)
+        with self._linear_layers_by_clip(unet_rows_per_clip(pipeline.unet, conditioning)):
             batched = predict(pipeline, noisy, timestep, conditioning)
         if key not in self._is_exact:
-            separate = _one_by_one(pipeline, noisy, timestep, conditioning)
+            separate = _predict_one_by_one(pipeline, noisy, timestep, conditioning)
             self._is_exact[key] = torch.equal(batched, separate)
             return separate
         return batched
@@ -55,7 +55,7 @@ class BatchInvariantUNet:
                 del layer.forward
 
 
-def _one_by_one(
+def _predict_one_by_one(
     pipeline: Any, noisy: Latents, timestep: torch.Tensor, conditioning: Conditioning
 ) -> Latents:
     """Predict each clip of a batch on its own."""

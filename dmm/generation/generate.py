@@ -14,7 +14,7 @@ from ..errors import PresetError
 from ..workers import has_gpus
 from .bundle_model import BundleModel
 from .callbacks import Callbacks
-from .clips import ClipMaker, make_clips, missing_clips, refuse_overwriting
+from .clips import ClipMaker, make_missing_clips, missing_requests, refuse_overwriting
 from .image_model import ImageModel
 from .init_audio import read_init_audio
 from .loading import Lora, LoraArgument, as_loras
@@ -75,10 +75,10 @@ def generate(
         raise ValueError("give prompts, or a morph of two, or the clip to make variations of")
     out = Path(out)
     if isinstance(model, str | Path):
-        model = _choose_model(Path(model), as_loras(lora), device, precision, offload, ray)
+        model = _model_from_arguments(Path(model), as_loras(lora), device, precision, offload, ray)
     original = read_original(out, variations) if variations else None
     if anchor is None and original:
-        anchor = original.anchor
+        anchor = original.anchor_text
     settings = model.settings(original and original.sampling, format, anchor, stereo)
     sampling = settings.sampling.override(sampler, steps, guidance, negative_prompt)
     settings = replace(settings, sampling=sampling)
@@ -94,21 +94,21 @@ def generate(
     ranking = Ranking(rank, keep, floor, Path(weights) if weights else None) if rank else None
     maker = ClipMaker(model, settings, out.resolve() if ray else out, batch_size, ranking)
     if original:
-        original.check_same(maker)
-        requests = original.variations(count, seed, variation_strength)
+        original.check_same_model_and_format(maker)
+        requests = original.variation_requests(count, seed, variation_strength)
     elif morph:
         requests = morph_requests(*morph, count, seed or 0)
     else:
         texts = [prompts] if isinstance(prompts, str) else prompts
         requests = clip_requests(texts, count, seed or 0)
     if dry_run:
-        return [maker.out / f"{r.clip_id}.flac" for r in missing_clips(requests, maker)]
+        return [maker.out / f"{r.clip_id}.flac" for r in missing_requests(requests, maker)]
     if not overwrite:
         refuse_overwriting(requests, maker)
-    return make_clips(requests, maker, callbacks, ray)
+    return make_missing_clips(requests, maker, callbacks, ray)
 
 
-def _choose_model(
+def _model_from_arguments(
     path: Path,
     loras: tuple[Lora, ...],
     device: str,
@@ -118,7 +118,9 @@ def _choose_model(
 ) -> ImageModel:
     """The model, not loaded yet; for a cluster with absolute paths and a device that it has."""
     if path.is_dir():
-        return _bundle(path.resolve() if ray else path, loras, device, precision, offload)
+        return _open_bundle_model(
+            path.resolve() if ray else path, loras, device, precision, offload
+        )
     from ..devices import pick_device
     from .loaded_model import LoadedModel
 
@@ -130,7 +132,7 @@ def _choose_model(
     return LoadedModel(path.resolve(), loras, device, precision, offload)
 
 
-def _bundle(
+def _open_bundle_model(
     path: Path, loras: tuple[Lora, ...], device: str, precision: Precision, offload: Offload
 ) -> BundleModel:
     """A bundle, not loaded yet; PresetError for options that only a checkpoint takes."""

@@ -56,7 +56,10 @@ class Grammar(BaseModel, frozen=True, extra="forbid"):
         size = self.size()
         if count >= size:
             return [self.prompt(number) for number in range(size)]
-        return [self.prompt(number) for number in _shuffled(size, count, random.Random(seed))]
+        return [
+            self.prompt(number)
+            for number in _random_distinct_numbers(size, count, random.Random(seed))
+        ]
 
     def _prompts_per_template(self) -> list[int]:
         """Number of different prompts that each template gives."""
@@ -108,7 +111,7 @@ def _slot_counts(template: str) -> dict[str, int]:
     return {slot: found.count(slot) for slot in found}
 
 
-def _shuffled(size: int, count: int, rng: random.Random) -> Sequence[int]:
+def _random_distinct_numbers(size: int, count: int, rng: random.Random) -> Sequence[int]:
     """The first ``count`` numbers of a shuffled range, in memory for ``count`` numbers only."""
     moved: dict[int, int] = {}
     chosen = []

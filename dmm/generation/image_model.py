@@ -1,4 +1,4 @@
-"""What generates mel images: a checkpoint in PyTorch, or a bundle in ONNX Runtime."""
+"""The interface of models for mel images: checkpoints in PyTorch and bundles in ONNX Runtime."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -29,12 +29,12 @@ class ImageModel(Protocol):
 
     @property
     def device(self) -> str:
-        """What it runs on."""
+        """The device that it runs on."""
         ...
 
     @property
     def precision(self) -> str:
-        """What the UNet computes in."""
+        """The precision that the UNet computes in."""
         ...
 
     def identify(self) -> dict[str, Any]:

@@ -4,6 +4,7 @@ Sampling starts at the step whose noise level fits ``strength``. With a mask, la
 span are reset at every step, and the final image takes those columns from the sound itself.
 """
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,7 @@ def read_init_audio(
         strength = 1.0 if mask_s else DEFAULT_STRENGTH
     if not 0 < strength <= 1:
         raise PresetError(f"--strength {strength:g}: over 0 and up to 1, which keeps nothing")
-    span, fade = _mask_columns(mask_s, fmt) if mask_s else (None, 0)
+    span, fade = _mask_columns_and_fade(mask_s, fmt) if mask_s else (None, 0)
     audio = _read_excerpt(path, fmt, 2 if stereo else 1, start_s)
     if not audio.any():
         raise InputError(f"{path}: silent from {start_s:g} s on; begin elsewhere with --init-start")
@@ -52,14 +53,20 @@ def parse_span(text: str) -> tuple[float, float]:
     >>> parse_span("1.5-3")
     (1.5, 3.0)
     """
+    invalid = PresetError(f"--mask {text}: write START-END in seconds, as 1.5-3")
     first, _, last = text.partition("-")
     try:
-        return float(first), float(last)
+        span = float(first), float(last)
     except ValueError as error:
-        raise PresetError(f"--mask {text}: write START-END in seconds, as 1.5-3") from error
+        raise invalid from error
+    if not all(map(math.isfinite, span)):
+        raise invalid
+    return span
 
 
-def _mask_columns(mask_s: tuple[float, float], fmt: MelFormat) -> tuple[tuple[int, int], int]:
+def _mask_columns_and_fade(
+    mask_s: tuple[float, float], fmt: MelFormat
+) -> tuple[tuple[int, int], int]:
     """Image columns of a span, and those of its fade."""
     first, end = (round(second * fmt.sr / fmt.hop_length) for second in mask_s)
     if not 0 <= first < end <= fmt.n_frames:

@@ -33,7 +33,7 @@ class InitImage:
             **({"mask_columns": list(self.span)} if self.span else {}),
         }
 
-    def encode(self, pipeline: Any) -> Any:
+    def encode_latents(self, pipeline: Any) -> Any:
         """The image's latents by the pipeline's VAE, a tensor (1, channels, rows, frames)."""
         import torch
 
@@ -45,7 +45,7 @@ class InitImage:
         with torch.no_grad():
             return mean_latents(vae, pixels.to(pipeline._execution_device, vae.dtype))
 
-    def mask(self, n_columns: int) -> Any:
+    def latent_column_mask(self, n_columns: int) -> Any:
         """A tensor (columns,): 1 for latent columns that the span touches, 0 for the others."""
         import torch
 
@@ -56,7 +56,7 @@ class InitImage:
         first, end = self.span[0] // factor, -(-self.span[1] // factor)
         return ((columns >= first) & (columns < end)).float()
 
-    def restore_outside(self, generated: UInt8[np.ndarray, "..."]) -> UInt8[np.ndarray, "..."]:
+    def restore_outside_span(self, generated: UInt8[np.ndarray, "..."]) -> UInt8[np.ndarray, "..."]:
         """The generated image with the sound's own columns outside the span, faded within it."""
         if not self.span:
             return generated

@@ -20,7 +20,7 @@ from .exact_batching import BatchInvariantUNet
 from .image_model import GeneratedImage
 from .loading import Lora, open_pipeline
 from .mel_images import decode_images, generate_latents
-from .prompts import truncation_notes_of
+from .prompts import truncation_notes_for_checkpoint
 from .requests import ClipRequest
 from .sampling import Sampling
 from .settings import GenerationSettings, other_format_note, resolve_settings
@@ -63,7 +63,7 @@ class LoadedModel:
         }
 
     def other_format_note(self, fmt: MelFormat) -> str | None:
-        """Note on a mel format that a LoRA, or else the model, was not trained for."""
+        """Note on a LoRA of another mel format; on the model if no LoRA states one."""
         return other_format_note(fmt, self.path, self.loras)
 
     @property
@@ -109,25 +109,25 @@ class LoadedModel:
         that overflows too.
         """
         latents = generate_latents(self.pipeline, batch, settings, on_step, self.predict)
-        overflowed = _not_finite(latents)
+        overflowed = _rows_not_finite(latents)
         if self.precision != "fp32":
             for number in overflowed:  # one by one, so that a batch changes nothing here either
                 pipeline, request = self.in_full_precision.pipeline, batch[number]
                 latents[number] = generate_latents(pipeline, [request], settings, on_step)[0]
-        if _not_finite(latents):
+        if broken := _rows_not_finite(latents):
             raise ModelError(
-                f"{batch[_not_finite(latents)[0]].clip_id}: NaN even in full precision: a LoRA has "
-                "diverged or is too strong, or the weights are damaged"
+                f"{batch[broken[0]].clip_id}: NaN even in full precision: a LoRA has diverged or "
+                "is too strong, or the weights are damaged"
             )
         images = decode_images(self.pipeline, latents, settings)
         return [GeneratedImage(x, number in overflowed) for number, x in enumerate(images)]
 
     def truncation_notes(self, texts: Iterable[str]) -> Iterator[str]:
         """One line for each distinct text that CLIP truncates, with the words cut off."""
-        return truncation_notes_of(self.path, texts)
+        return truncation_notes_for_checkpoint(self.path, texts)
 
 
-def _not_finite(latents: Latents) -> list[int]:
+def _rows_not_finite(latents: Latents) -> list[int]:
     """Indices of rows with NaN or infinity."""
     finite = torch.isfinite(latents).flatten(1).all(1)
     return (~finite).nonzero().flatten().tolist()

@@ -92,13 +92,13 @@ def open_pipeline(
 
 def _load_loras(pipeline: Any, loras: Sequence[Lora], merge: bool) -> None:
     """Load LoRAs into a pipeline; ModelError if one does not fit."""
-    from ..checkpoints.pipeline import quietly
+    from ..checkpoints.pipeline import without_diffusers_messages
 
     names = [f"lora_{number}" for number in range(len(loras))]
     for lora, name in zip(loras, names, strict=True):
         folder, file = str(lora.path.parent), lora.path.name
         try:
-            with quietly():
+            with without_diffusers_messages():
                 pipeline.load_lora_weights(
                     folder, weight_name=file, adapter_name=name, local_files_only=True
                 )

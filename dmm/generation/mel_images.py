@@ -59,12 +59,14 @@ def embed_requests(
     """Conditioning with one row a request; each distinct text is embedded once."""
     texts = [settings.sampling.negative_prompt]
     for request in batch:
-        texts += settings.texts(request)
+        texts += settings.anchored_prompts(request)
     numbers = {text: number for number, text in enumerate(dict.fromkeys(texts))}
     embedded = embed_prompts(pipeline, list(numbers), settings.clip_skip)
     prompts = []
     for request in batch:
-        first, *second = (embedded.rows([numbers[text]]) for text in settings.texts(request))
+        first, *second = (
+            embedded.rows([numbers[text]]) for text in settings.anchored_prompts(request)
+        )
         if request.toward_prompt:
             first = first.interpolate(second[0], request.toward_prompt[1])
         prompts.append(first)
@@ -88,7 +90,7 @@ def decode_images(
     """
     for latent in latents.split(1):
         image = to_mel_image(decode_latent(pipeline, latent), settings.stereo)
-        yield settings.init.restore_outside(image) if settings.init else image
+        yield settings.init.restore_outside_span(image) if settings.init else image
 
 
 @torch.no_grad()

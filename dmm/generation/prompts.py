@@ -43,7 +43,7 @@ def read_prompts(path: Path) -> list[str]:
     return found
 
 
-def truncation_notes_of(checkpoint: Path, texts: Iterable[str]) -> Iterator[str]:
+def truncation_notes_for_checkpoint(checkpoint: Path, texts: Iterable[str]) -> Iterator[str]:
     """``truncation_notes`` with the checkpoint's own tokeniser."""
     tokenizer, _ = load_tokenizers(read_architecture(checkpoint).vocab_size)
     return truncation_notes(texts, tokenizer)

@@ -1,6 +1,7 @@
-"""How clips are generated, and what LoRAs' and checkpoints' metadata say about it."""
+"""Settings of a run's clips, apart from model, prompt and seed, by option or by file metadata."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,7 +23,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class GenerationSettings:
-    """How clips are generated, apart from the model and each clip's prompt and seed."""
+    """How all clips of a run are generated, apart from model, prompt and seed."""
 
     fmt: MelFormat
     sampling: Sampling
@@ -35,18 +36,18 @@ class GenerationSettings:
     init: InitImage | None = None
     """Image to start from instead of noise alone."""
 
-    def texts(self, request: ClipRequest) -> list[str]:
+    def anchored_prompts(self, request: ClipRequest) -> list[str]:
         """The texts that the model reads for a clip: its prompt, and the one it morphs toward.
 
         >>> settings = GenerationSettings(load_format("nano"), Sampling(), "mel music")
-        >>> settings.texts(ClipRequest("slow piano", 0))
+        >>> settings.anchored_prompts(ClipRequest("slow piano", 0))
         ['mel music, slow piano']
         """
         prompts = [request.prompt, *(request.toward_prompt or ())[:1]]
         return [with_anchor(self.anchor, prompt) for prompt in prompts]
 
-    def as_json(self) -> dict[str, Any]:
-        """Format, channels and what follows of a clip's JSON file."""
+    def format_json(self) -> dict[str, Any]:
+        """Format, stereo, clip skip and init image of a clip's JSON file."""
         return {
             "format": self.fmt.name,
             "stereo": self.stereo,
@@ -75,33 +76,42 @@ def resolve_settings(
         formats = {
             path: found for path in metadata if (found := _recorded_format(metadata[path], path))
         }
-        fmt = _value_in_common(formats, "the mel format", "--format NAME", lambda fmt: fmt.name)
+        fmt = _agreed_value_or_error(
+            formats, "the mel format", "--format NAME", lambda fmt: fmt.name
+        )
         fmt = fmt or _recorded_format(base, str(model)) or load_format(DEFAULT_FORMAT)
     if anchor is None:
         anchors = {path: found for path in metadata if (found := metadata[path].get("dmm_anchor"))}
-        anchor = _value_in_common(anchors, "the anchor", '--anchor "WORDS" or --no-anchor', repr)
+        anchor = _agreed_value_or_error(
+            anchors, "the anchor", '--anchor "WORDS" or --no-anchor', repr
+        )
         anchor = anchor or base.get("dmm_anchor", "")
     if stereo is None:
         stated = {path: metadata[path].get("dmm_stereo") for path in metadata}
         stereos = {path: value == "true" for path, value in stated.items() if value}
-        found = _value_in_common(stereos, "sound in", "--stereo or --mono", _stereo_or_mono)
+        found = _agreed_value_or_error(stereos, "sound in", "--stereo or --mono", _stereo_or_mono)
         stereo = base.get("dmm_stereo") == "true" if found is None else found
     shapes = read_architecture(model)
     layers = {path: clip_skip(metadata[path], shapes) for path in metadata}
-    layer = _value_in_common(layers, "clip skip", "only one of them", lambda layer: str(layer or 1))
+    layer = _agreed_value_or_error(
+        layers, "clip skip", "only one of them", lambda layer: str(layer or 1)
+    )
     layer = layer or clip_skip(base, shapes)
     sampling = sampling or default_sampling(model, loras)
     return GenerationSettings(fmt, sampling, anchor, layer, stereo)
 
 
 def other_format_note(fmt: MelFormat, model: Path, loras: Sequence[Lora] = ()) -> str | None:
-    """Note on a mel format that a LoRA, or else the model, was not trained for."""
+    """Note on the first LoRA whose mel format is another; on the model if no LoRA states one."""
+    stated: dict[Path, MelFormat] = {}
     for path in (*(lora.path for lora in loras), model):
-        try:
-            trained = _recorded_format(read_metadata(path), str(path))
-        except PresetError:  # damaged: --format was given for this reason
-            continue
-        if trained and trained != fmt:
+        if path == model and stated:
+            break
+        with suppress(PresetError):  # damaged: --format was given for this reason
+            if trained := _recorded_format(read_metadata(path), str(path)):
+                stated[path] = trained
+    for path, trained in stated.items():
+        if trained != fmt:
             return (
                 f"{path.name} was trained for the format {trained.name}, not {fmt.name}: its clips "
                 "sound wrong in another one; leave out --format"
@@ -118,7 +128,7 @@ def default_sampling(model: Path, loras: Sequence[Lora] = ()) -> Sampling:
     for name, kind in (("sampler", str), ("steps", int), ("guidance", float)):
         stated = {str(lora.path): read_metadata(lora.path).get(f"dmm_{name}") for lora in loras}
         named = {path: value for path, value in stated.items() if value}
-        value = _value_in_common(named, name, f"--{name}", str) or read_metadata(model).get(
+        value = _agreed_value_or_error(named, name, f"--{name}", str) or read_metadata(model).get(
             f"dmm_{name}"
         )
         try:
@@ -128,7 +138,7 @@ def default_sampling(model: Path, loras: Sequence[Lora] = ()) -> Sampling:
     return Sampling(**found)
 
 
-def _value_in_common(
+def _agreed_value_or_error(
     values: Mapping[str, T], name: str, remedy: str, show: Callable[[T], str]
 ) -> T | None:
     """The value that all LoRAs share, None if there is none; PresetError if two differ."""

@@ -29,17 +29,19 @@ class OriginalClip:
         return Sampling(**{field.name: self.stored[field.name] for field in fields(Sampling)})
 
     @property
-    def anchor(self) -> str:
+    def anchor_text(self) -> str:
         """The text in front of its prompt."""
         return self.stored["anchor"]
 
-    def variations(self, count: int, seed: int | None, strength: float) -> list[ClipRequest]:
+    def variation_requests(
+        self, count: int, seed: int | None, strength: float
+    ) -> list[ClipRequest]:
         """``count`` clips near it: at strength 0 the same clip, at 1 as far as any other seed.
 
         The seeds to interpolate to count up from ``seed``, by default the one after its own.
 
         >>> original = OriginalClip("organ-7", {"prompt": "organ", "seed": 7})
-        >>> [request.clip_id for request in original.variations(2, None, 0.2)]
+        >>> [request.clip_id for request in original.variation_requests(2, None, 0.2)]
         ['organ-7-v8', 'organ-7-v9']
         """
         original_seed, toward = self.stored["seed"], self.stored.get("toward")
@@ -59,8 +61,8 @@ class OriginalClip:
             for other in free
         ]
 
-    def check_same(self, maker: ClipMaker) -> None:
-        """InputError if it was generated with another model, format or other settings."""
+    def check_same_model_and_format(self, maker: ClipMaker) -> None:
+        """InputError if its model, format, stereo, clip skip or init image was another."""
         now = maker.clip_json(ClipRequest(self.stored["prompt"], self.stored["seed"]), 1)
         may_differ = MAY_DIFFER | {field.name for field in fields(Sampling)}
         for key in sorted((now.keys() | self.stored.keys()) - may_differ):

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from ..checkpoints.pipeline import SCHEDULER
 from ..fitting.compute import ON_CPU, Compute
 from ..fitting.loop import Schedule, fit
-from ..fitting.plain_attention import use_plain_attention
+from ..fitting.plain_attention import use_plain_attention_on_cpu
 from ..fitting.state import fingerprint
 
 CAPTION_DROPOUT = 0.1
@@ -69,11 +69,11 @@ def train_unet(
     are trained at ``text_rate`` times the learning rate, or frozen if it is 0. ``validate`` is
     called with the averaged Denoiser, as by ``fit``.
     """
-    use_plain_attention(unet, compute.torch_device)
+    use_plain_attention_on_cpu(unet, compute.torch_device)
     noise_schedule, probabilities = v_schedule(), timestep_probabilities()
     encoders.requires_grad_(text_rate > 0)
     denoiser = Denoiser(unet, encoders)
-    rows = compute.rows(schedule.batch_size)
+    rows = compute.rows_per_share(schedule.batch_size)
 
     def loss(generator: torch.Generator) -> Tensor:
         chosen = torch.randint(len(latents), (rows,), generator=generator)

@@ -24,10 +24,10 @@ PIXELS_AT_ONCE = 2**20
 """Sixteen images of 256 x 256, or one of 1024 x 1024."""
 
 
-def cached_latents(
+def refresh_cached_latents(
     vae: Any, images: UInt8[Tensor, "n rows frames *rgb"], folder: Path, compute: Compute = ON_CPU
 ) -> Float[Tensor, "n channels rows/8 frames/8"]:
-    """Encode all images, reading those from ``folder`` that are cached there.
+    """Latents of all images, read from the cache in ``folder`` or encoded and added to it.
 
     Removes files in ``folder`` that belong to another encoder or to other images.
     """

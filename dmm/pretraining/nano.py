@@ -28,7 +28,7 @@ from ..fitting.loop import Schedule
 from ..progress import progress_bar
 from .caption_check import check_captions
 from .diffusion import Denoiser, Tokens, held_out_errors, train_unet
-from .latents import cached_latents, encode_latents, latents_identity
+from .latents import encode_latents, latents_identity, refresh_cached_latents
 from .text import TextEncoders, tokenize, train_text_encoders
 from .vae import train_decoder, train_vae
 
@@ -72,8 +72,8 @@ def pretrain(
     """Train all four networks on a DATASET's train split and write one checkpoint.
 
     Before, captions of MiniMIDI clips are compared with their images. While the UNet is trained,
-    its error on the val split is measured every ten minutes, and the model as it is then is written
-    to ``early.safetensors`` in the state's folder, for ``dmm bench minimidi``.
+    its error on the val split's first clips is measured every ten minutes, and the model as it is
+    then is written to ``early.safetensors`` in the state's folder, for ``dmm bench minimidi``.
 
     ``extra`` is a second DATASET for the VAE alone, so that a LoRA can later teach the UNet sounds
     that the VAE already decodes. ``start`` is a checkpoint to begin with; networks with 0 steps
@@ -83,13 +83,13 @@ def pretrain(
     """
     _check_steps(start, vae_steps, text_steps, unet_steps, decoder_only)
     torch.manual_seed(seed)
-    unet, te1, te2, vae = read_networks(start) if start else build(NANO)
-    images, captions, anchor = load_images(dataset)
-    if _read_json(dataset)["options"].get("source") == "minimidi" and compute.is_main:
-        check_captions(images, captions, MelFormat(**_read_json(dataset)["format"]))
+    unet, te1, te2, vae = read_networks(start) if start else build_four_networks(NANO)
+    images, captions, anchor = load_images_and_captions(dataset)
+    if _read_dataset_json(dataset)["options"].get("source") == "minimidi" and compute.is_main:
+        check_captions(images, captions, MelFormat(**_read_dataset_json(dataset)["format"]))
     state = out.with_suffix(".state")
     if vae_steps:
-        vae_images = torch.cat([images, load_images(extra)[0]]) if extra else images
+        vae_images = torch.cat([images, load_images_and_captions(extra)[0]]) if extra else images
         train = train_decoder if decoder_only else train_vae
         schedule = Schedule(vae_steps, 6, **VAE_SCHEDULE)
         vae = train(vae, vae_images, schedule, state / "vae.pt", seed, compute)
@@ -113,10 +113,10 @@ def pretrain(
         save_checkpoint(path, tensors, metadata, torch.float16)
 
     if unet_steps:
-        latents = cached_latents(vae, images, state / "latents", compute)
+        latents = refresh_cached_latents(vae, images, state / "latents", compute)
         schedule = Schedule(unet_steps, batch_size, warmup=100, **UNET_SCHEDULE)
         tokens, empty = tokenize_variants(variants), empty_tokens()
-        held_out = _held_out(dataset, vae)
+        held_out = _held_out_latents_and_tokens(dataset, vae)
 
         def validate(denoiser: Denoiser) -> dict[str, float]:
             if compute.is_main:
@@ -132,11 +132,11 @@ def pretrain(
     return out
 
 
-def _held_out(dataset: Path, vae: Any) -> tuple[Tensor, Tokens] | None:
+def _held_out_latents_and_tokens(dataset: Path, vae: Any) -> tuple[Tensor, Tokens] | None:
     """Latents and captions of the val split's first clips; None if it is empty."""
     if not any((dataset / "val").glob("*.png")):
         return None
-    images, captions, _ = load_images(dataset, "val")
+    images, captions, _ = load_images_and_captions(dataset, "val")
     latents = encode_latents(vae, images[:VALIDATION_CLIPS])
     return latents, tokenize(captions[:VALIDATION_CLIPS], NANO.te1.vocab_size)
 
@@ -172,20 +172,20 @@ def read_networks(checkpoint: Path) -> tuple[Any, Any, Any, Any]:
     return pipeline.unet, pipeline.text_encoder, pipeline.text_encoder_2, pipeline.vae
 
 
-def build(shapes: SdxlShapes) -> tuple[Any, Any, Any, Any]:
+def build_four_networks(shapes: SdxlShapes) -> tuple[Any, Any, Any, Any]:
     """Build UNet, both text encoders and VAE of these sizes with random weights."""
-    unet, te1, te2, vae = networks.build(shapes).values()
+    unet, te1, te2, vae = networks.build_networks(shapes).values()
     return unet, te1, te2, vae
 
 
-def load_images(
+def load_images_and_captions(
     dataset: Path, split: str = "train", colours: bool = False
 ) -> tuple[Tensor, list[str], str]:
     """Read a split: images (n, rows, frames) or (n, rows, frames, 3) uint8, captions, the anchor.
 
     Images are grey, unless ``colours`` asks for the three channels of stereo audio.
     """
-    captions, anchor = load_captions(dataset, split)
+    captions, anchor = load_captions_and_anchor(dataset, split)
     paths = sorted((dataset / split).glob("*.png"))
     images = []
     with progress_bar(f"read {split}", len(paths)) as advance:
@@ -195,22 +195,22 @@ def load_images(
     return torch.from_numpy(np.stack(images)), captions, anchor
 
 
-def load_captions(dataset: Path, split: str = "train") -> tuple[list[str], str]:
+def load_captions_and_anchor(dataset: Path, split: str = "train") -> tuple[list[str], str]:
     """A split's captions in the order of its images, and the anchor."""
-    anchor = _anchor(dataset)
+    anchor = _read_anchor(dataset)
     images = sorted((dataset / split).glob("*.png"))
     captions = [path.with_suffix(".txt").read_text(encoding="utf-8").strip() for path in images]
     return captions, anchor
 
 
-def _anchor(dataset: Path) -> str:
-    anchor = _read_json(dataset)["options"]["anchor"]
+def _read_anchor(dataset: Path) -> str:
+    anchor = _read_dataset_json(dataset)["options"]["anchor"]
     if not any((dataset / "train").glob("*.png")):
         raise InputError(f"{dataset}: the train split holds no clips; build it from more music")
     return anchor
 
 
-def _read_json(dataset: Path) -> dict[str, Any]:
+def _read_dataset_json(dataset: Path) -> dict[str, Any]:
     path = dataset / "dataset.json"
     if not path.is_file():
         raise InputError(f"{dataset}: not a dataset (no dataset.json); make one: dmm data build")

@@ -115,7 +115,7 @@ def train_text_encoders(
     targets = word_targets(captions)
     ids1, ids2 = tokenize(captions, te1.config.vocab_size)
     classifier = WordClassifier(TextEncoders(te1, te2), targets.shape[1])
-    rows = compute.rows(schedule.batch_size)
+    rows = compute.rows_per_share(schedule.batch_size)
 
     def loss(generator: torch.Generator) -> Tensor:
         chosen = torch.randint(len(captions), (rows,), generator=generator)
@@ -137,8 +137,8 @@ def scale_outputs(
 ) -> None:
     """Scale hidden states and the pooled text towards a standard deviation of 1, in place.
 
-    What is added to an encoder's hidden states is scaled, which its LayerNorms undo. So nothing but
-    the scale of the outputs changes.
+    All weights whose outputs are added to an encoder's hidden states are scaled, and its LayerNorms
+    undo that. So nothing but the scale of the outputs changes.
     """
     device = next(encoders.parameters()).device
     context, pooled = encoders(ids1.to(device), ids2.to(device))

@@ -45,19 +45,21 @@ class LatentChange:
     size: tuple[int, int] | None = None
     """Rows and frames to which latents are resized; None keeps their size."""
 
-    def apply(self, mean: Tensor, log_variance: Tensor) -> Tensor:
+    def sample_changed_latents(self, mean: Tensor, log_variance: Tensor) -> Tensor:
         """Sample latents, add noise to them and resize them."""
         spread = self.strength * mean.detach().std((0, 2, 3), keepdim=True)
         std = (log_variance.exp() + spread.square()).sqrt()
         latents = mean + std * self.noise
-        return resized(latents, self.size) if self.size else latents
+        return resize_bilinearly(latents, self.size) if self.size else latents
 
     def to(self, device: torch.device) -> "LatentChange":
         """The same change on a device."""
         return LatentChange(self.noise.to(device), self.strength.to(device), self.size)
 
 
-def sample_change(size: tuple[int, int, int, int], generator: torch.Generator) -> LatentChange:
+def random_latent_change(
+    size: tuple[int, int, int, int], generator: torch.Generator
+) -> LatentChange:
     """Sample the change for latents of this size (n, channels, rows, frames)."""
     noise = torch.randn(size, generator=generator)
     strength = LARGEST_NOISE * torch.rand(len(noise), 1, 1, 1, generator=generator).square()
@@ -70,7 +72,7 @@ def sample_change(size: tuple[int, int, int, int], generator: torch.Generator) -
     return LatentChange(noise, strength, (rows, frames))
 
 
-def resized(
+def resize_bilinearly(
     x: Float[Tensor, "n channels rows frames"], size: tuple[int, int]
 ) -> Float[Tensor, "n channels _rows _frames"]:
     """Resize bilinearly, without aliasing."""
@@ -88,7 +90,7 @@ class RoundTrip(nn.Module):
         """Reconstructed pixels, and the latent's mean and log-variance, all float32."""
         posterior = self.vae.encode(pixels).latent_dist
         mean, log_variance = posterior.mean.float(), posterior.logvar.float()
-        decoded = self.vae.decode(change.apply(mean, log_variance)).sample
+        decoded = self.vae.decode(change.sample_changed_latents(mean, log_variance)).sample
         return decoded.float(), mean, log_variance
 
 
@@ -101,8 +103,8 @@ def train_vae(
     compute: Compute = ON_CPU,
 ) -> Any:
     """Train on grey images; returns averaged weights with whitened latents at SDXL's scale."""
-    trained = _fit(vae, images, schedule, state, seed, compute)
-    whiten(trained, images[:: max(1, len(images) // 256)])
+    trained = _fit_vae(vae, images, schedule, state, seed, compute)
+    whiten_latents(trained, images[:: max(1, len(images) // 256)])
     return trained
 
 
@@ -117,10 +119,10 @@ def train_decoder(
     """Train the decoder alone, so that latents and a UNet trained on them stay valid."""
     for part in (vae.encoder, vae.quant_conv):
         part.requires_grad_(False)
-    return _fit(vae, images, schedule, state, seed, compute, decoder_only=True)
+    return _fit_vae(vae, images, schedule, state, seed, compute, decoder_only=True)
 
 
-def _fit(
+def _fit_vae(
     vae: Any,
     images: UInt8[Tensor, "n rows frames"],
     schedule: Schedule,
@@ -131,33 +133,33 @@ def _fit(
 ) -> Any:
     round_trip = RoundTrip(vae)
     factor = 2 ** (len(vae.config.block_out_channels) - 1)
-    rows = compute.rows(schedule.batch_size)
+    rows = compute.rows_per_share(schedule.batch_size)
 
     def loss(generator: torch.Generator) -> Tensor:
         seen = images[torch.randint(len(images), (rows,), generator=generator)]
         if not decoder_only:
-            seen = _half(seen, factor, generator)
+            seen = _random_half_of_frames(seen, factor, generator)
         size = (vae.config.latent_channels, *(length // factor for length in seen.shape[1:3]))
         if decoder_only:
             noise = torch.randn((rows, *size), generator=generator)
             change = LatentChange(noise, torch.zeros(rows, 1, 1, 1))
         else:
-            change = sample_change((rows, *size), generator)
+            change = random_latent_change((rows, *size), generator)
         pixels = as_pixels(seen.to(compute.torch_device))
         with compute.autocast():
             decoded, mean, log_variance = round_trip(pixels, change.to(compute.torch_device))
         if decoder_only:
             return image_loss(decoded, pixels)
         if change.size:
-            pixels = resized(pixels, (factor * change.size[0], factor * change.size[1]))
-        return image_loss(decoded, pixels) + KL_WEIGHT * _kl(mean, log_variance)
+            pixels = resize_bilinearly(pixels, (factor * change.size[0], factor * change.size[1]))
+        return image_loss(decoded, pixels) + KL_WEIGHT * _kl_divergence(mean, log_variance)
 
     data = fingerprint(images)
     trained: Any = fit("VAE", round_trip, loss, schedule, state, seed, compute, data=data)
     return trained.vae
 
 
-def _half(images: Tensor, factor: int, generator: torch.Generator) -> Tensor:
+def _random_half_of_frames(images: Tensor, factor: int, generator: torch.Generator) -> Tensor:
     """Half of the frames, at a random place: clips in a step are worth more than their length."""
     frames = max(1, images.shape[2] // factor // 2) * factor
     first = int(torch.randint(images.shape[2] - frames + 1, (), generator=generator))
@@ -173,26 +175,26 @@ def image_loss(decoded: Tensor, pixels: Tensor) -> Tensor:
     return error.abs().mean() + 4 * error.square().mean() + gradients
 
 
-def _kl(mean: Tensor, log_variance: Tensor) -> Tensor:
+def _kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
     """Mean divergence of a latent value from a unit Gaussian, in nats."""
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()
 
 
 @torch.no_grad()
-def whiten(vae: Any, images: UInt8[Tensor, "n rows frames"]) -> None:
+def whiten_latents(vae: Any, images: UInt8[Tensor, "n rows frames"]) -> None:
     """Give latent channels mean 0 and deviation 1/scaling_factor over the images, in place."""
     parts = (as_pixels(part.to(vae.device)) for part in images.split(8))
     latents = torch.cat([vae.encode(part).latent_dist.mean for part in parts])
     mean, std = latents.mean((0, 2, 3)), latents.std((0, 2, 3)) * vae.config.scaling_factor
     channels = len(mean)
-    _scale_rows(vae.quant_conv, 1 / std, -mean / std)
+    _scale_output_channels(vae.quant_conv, 1 / std, -mean / std)
     vae.quant_conv.bias[channels:] -= 2 * std.log()  # log-variances of the scaled latents
     after = vae.post_quant_conv
     after.bias += after.weight[:, :, 0, 0] @ mean
     after.weight *= std[None, :, None, None]
 
 
-def _scale_rows(conv: nn.Conv2d, scale: Tensor, shift: Tensor) -> None:
+def _scale_output_channels(conv: nn.Conv2d, scale: Tensor, shift: Tensor) -> None:
     """Map the first ``len(scale)`` output channels y to scale * y + shift, in place."""
     assert conv.bias is not None
     rows = len(scale)

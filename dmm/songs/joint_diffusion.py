@@ -72,13 +72,15 @@ class _JointPrediction:
         """As ``predict``, for one long latent."""
         numbers = range(len(self.windows.starts))
         batches = [numbers[i : i + self.batch_size] for i in numbers[:: self.batch_size]]
-        found = torch.cat([self._batch(pipeline, noisy, timestep, batch) for batch in batches])
+        found = torch.cat(
+            [self._predict_batch(pipeline, noisy, timestep, batch) for batch in batches]
+        )
         side_by_side = found.permute(1, 2, 0, 3).flatten(2)
         sources = torch.from_numpy(self.windows.sources(self.turn)).to(found.device)
         self.turn += 1
         return side_by_side[..., sources][None]
 
-    def _batch(
+    def _predict_batch(
         self, pipeline: Any, noisy: LongLatent, timestep: torch.Tensor, numbers: range
     ) -> Float[torch.Tensor, "windows channels latent_rows width"]:
         """The UNet's prediction for a batch of windows."""

@@ -48,7 +48,7 @@ Blocks = Iterable[Float[np.ndarray, "channels _samples"]]
 
 
 @dataclass(frozen=True)
-class Mastered:
+class MasteringMeasurements:
     """Measurements of the audio file written."""
 
     duration_s: float
@@ -71,7 +71,7 @@ def write_mastered(
     channels: int,
     loudness_lufs: float | None = None,
     loop: bool = False,
-) -> Mastered:
+) -> MasteringMeasurements:
     """Write .flac, .wav or .mp3 block by block; the file is complete or absent.
 
     Without ``loudness_lufs`` samples are written unchanged, clipped at full scale. With it,
@@ -82,15 +82,20 @@ def write_mastered(
     with whole_file(path) as partial:
         if loudness_lufs is None:
             meter = LoudnessMeter(sr, channels)
-            n = _write(partial, _metered(blocks, meter), sr, channels)
-            return Mastered(n / sr, meter.integrated_lufs(), 0.0)
+            n = _write_and_count_samples(partial, _metered(blocks, meter), sr, channels)
+            return MasteringMeasurements(n / sr, meter.integrated_lufs(), 0.0)
         with tempfile.TemporaryFile(dir=path.parent) as file:
             spool = _Spool(file, sr, channels, loop)
-            spool.fill(blocks)
-            gain_db, limited = spool.gain_db(loudness_lufs)
+            spool.fill_and_measure(blocks)
+            gain_db, limited = spool.gain_and_need_of_limiter(loudness_lufs)
             meter = LoudnessMeter(sr, channels)
-            n = _write(partial, _metered(spool.amplified(gain_db, limited), meter), sr, channels)
-    return Mastered(n / sr, meter.integrated_lufs(), gain_db)
+            n = _write_and_count_samples(
+                partial,
+                _metered(spool.amplified_and_limited(gain_db, limited), meter),
+                sr,
+                channels,
+            )
+    return MasteringMeasurements(n / sr, meter.integrated_lufs(), gain_db)
 
 
 def _metered(blocks: Blocks, meter: LoudnessMeter) -> Iterator[np.ndarray]:
@@ -99,24 +104,24 @@ def _metered(blocks: Blocks, meter: LoudnessMeter) -> Iterator[np.ndarray]:
         yield block
 
 
-def _write(path: Path, blocks: Blocks, sr: int, channels: int) -> int:
+def _write_and_count_samples(path: Path, blocks: Blocks, sr: int, channels: int) -> int:
     """Write and return the number of samples; OSError for a full disk, which libsndfile hides."""
     import soundfile
 
     kind, subtype = FORMATS[path.suffix.lower()]
     n_samples = 0
     with path.open("wb+", buffering=0) as file:
-        sink: Any = _Sink(file)  # soundfile's own annotation asks for a whole BinaryIO
+        sink: Any = _ErrorKeepingFile(file)  # soundfile's own annotation asks for a whole BinaryIO
         with soundfile.SoundFile(sink, "w", sr, channels, subtype, format=kind) as sound:
             for block in blocks:
                 sound.write(np.clip(block, -1, 1).T)
                 n_samples += block.shape[1]
-                sink.check()
-        sink.check()
+                sink.raise_kept_error()
+        sink.raise_kept_error()
     return n_samples
 
 
-class _Sink:
+class _ErrorKeepingFile:
     """A file that keeps write errors for later: libsndfile's C code would lose the exception.
 
     The file is unbuffered, so only ``write`` can fail.
@@ -136,7 +141,7 @@ class _Sink:
             self.error = error
         return len(data)
 
-    def check(self) -> None:
+    def raise_kept_error(self) -> None:
         """Raise the error that was kept."""
         if self.error:
             raise self.error
@@ -153,7 +158,7 @@ class _Spool:
     loudness_lufs: float = -math.inf
     true_peak: float = 0.0
 
-    def fill(self, blocks: Blocks) -> None:
+    def fill_and_measure(self, blocks: Blocks) -> None:
         """Store the audio and measure it."""
         meter = LoudnessMeter(self.sr, self.channels)
 
@@ -167,8 +172,8 @@ class _Spool:
             self.true_peak = max(self.true_peak, peak)
         self.loudness_lufs = meter.integrated_lufs()
 
-    def gain_db(self, target_lufs: float) -> tuple[float, bool]:
-        """The gain that reaches the target loudness, and whether it needs the limiter."""
+    def gain_and_need_of_limiter(self, target_lufs: float) -> tuple[float, bool]:
+        """The gain (dB) that reaches the target loudness, and whether it needs the limiter."""
         if not math.isfinite(self.loudness_lufs):
             return 0.0, False
         gain_db = target_lufs - self.loudness_lufs
@@ -177,7 +182,7 @@ class _Spool:
         before_db, before_lufs = 0.0, self.loudness_lufs
         for _ in range(MAX_CORRECTIONS):
             meter = LoudnessMeter(self.sr, self.channels)
-            for _ in _metered(self.amplified(gain_db, limited=True), meter):
+            for _ in _metered(self.amplified_and_limited(gain_db, limited=True), meter):
                 pass
             reached_lufs = meter.integrated_lufs()
             if abs(target_lufs - reached_lufs) < TOLERANCE_LU:
@@ -189,43 +194,45 @@ class _Spool:
             gain_db += (target_lufs - reached_lufs) / min(max(slope, MIN_SLOPE), 1)
         return gain_db, True
 
-    def amplified(
+    def amplified_and_limited(
         self, gain_db: float, limited: bool
     ) -> Iterator[Float[np.ndarray, "channels _samples"]]:
         """The stored audio with gain, through the limiter if needed."""
         gain = np.float32(10 ** (gain_db / 20))
-        blocks = (gain * block for block in self._blocks())
+        blocks = (gain * block for block in self._read_blocks())
         if not limited:
             return blocks
         n = limiter_context(self.sr)
-        return limit(blocks, self.sr, around=self._around(n, gain) if self.loop else None)
+        return limit_peaks(
+            blocks, self.sr, around=self._samples_around_loop(n, gain) if self.loop else None
+        )
 
-    def _blocks(self) -> Iterator[Float[np.ndarray, "channels _samples"]]:
+    def _read_blocks(self) -> Iterator[Float[np.ndarray, "channels _samples"]]:
         self.file.seek(0)
         while data := self.file.read(4 * self.channels * BLOCK_SAMPLES):
-            yield self._sound(data)
+            yield self._samples_from_bytes(data)
 
-    def _around(self, n: int, gain: np.float32) -> Ends:
+    def _samples_around_loop(self, n: int, gain: np.float32) -> Ends:
         """The samples before and after a loop: its own last and first ones."""
         self.file.seek(0)
-        head = self._sound(self.file.read(4 * self.channels * n))
+        head = self._samples_from_bytes(self.file.read(4 * self.channels * n))
         self.file.seek(-4 * self.channels * head.shape[1], os.SEEK_END)
-        return gain * self._sound(self.file.read()), gain * head
+        return gain * self._samples_from_bytes(self.file.read()), gain * head
 
-    def _sound(self, data: bytes) -> Float[np.ndarray, "channels _samples"]:
+    def _samples_from_bytes(self, data: bytes) -> Float[np.ndarray, "channels _samples"]:
         return np.frombuffer(data, np.float32).reshape(-1, self.channels).T
 
 
 def limiter_context(sr: int) -> int:
     """Samples at each side that the limiter's gain depends on."""
-    return 2 * _half(sr) + CONTEXT
+    return 2 * _look_ahead_samples(sr) + CONTEXT
 
 
-def _half(sr: int) -> int:
+def _look_ahead_samples(sr: int) -> int:
     return max(1, round(LOOK_AHEAD_S * sr))
 
 
-def limit(
+def limit_peaks(
     blocks: Blocks,
     sr: int,
     ceiling: float = 10 ** (CEILING_DBTP / 20),
@@ -239,7 +246,7 @@ def limit(
     """
     from scipy.ndimage import minimum_filter1d
 
-    half, context = _half(sr), limiter_context(sr)
+    half, context = _look_ahead_samples(sr), limiter_context(sr)
     fade = np.hanning(2 * half + 3)[1:-1]
     fade /= fade.sum()
     for wider in with_context(blocks, context, around):

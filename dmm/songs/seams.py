@@ -27,7 +27,7 @@ CONTEXT_S = 0.5
 LEAST_S = 0.06
 """Minimum width of a joint in seconds: a cut lies between two frames."""
 LEAST_PLACES, MOST_PLACES = 10, 5000
-"""Bounds on the number of other places: fewer give no usable spread, more add nothing."""
+"""Least number of other places, for a usable spread; of twice the second, only that many count."""
 LEAST_SPREAD_DB = 1e-3
 """Minimum standard deviation, for songs without any change; far below audibility."""
 
@@ -46,7 +46,7 @@ class SeamScore:
     places: int
 
     @property
-    def z(self) -> float:
+    def farthest_z(self) -> float:
         """The z-score farthest from 0."""
         return max((self.flux, self.level, self.distance), key=abs)
 
@@ -75,7 +75,7 @@ def seam_score(
     if not spans:
         raise ValueError(f"no joint with {CONTEXT_S} s on both sides")
     width = round(float(np.mean([b - a for a, b in spans])))
-    free = _free_places([*spans, *ignored], width, context, n_frames)
+    free = _starts_of_free_places([*spans, *ignored], width, context, n_frames)
     if len(free) < LEAST_PLACES:
         raise ValueError(f"{len(free)} places without a joint; {LEAST_PLACES} are needed")
     floor = max(float(power.max()), 1e-30) * 10 ** (-FLOOR_DB / 10)
@@ -87,7 +87,9 @@ def seam_score(
     return SeamScore(float(flux), float(level), float(distance), len(spans), len(free))
 
 
-def _free_places(taken: Sequence[Span], width: int, context: int, n_frames: int) -> list[int]:
+def _starts_of_free_places(
+    taken: Sequence[Span], width: int, context: int, n_frames: int
+) -> list[int]:
     """First frames of spans of that width, with context, that touch none of ``taken``."""
     is_taken = np.zeros(n_frames, bool)
     for start, stop in taken:

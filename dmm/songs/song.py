@@ -21,7 +21,7 @@ from ..generation.conditioning import Conditioning, PromptEmbeddings, embed_prom
 from ..generation.denoising import Latents
 from ..generation.loaded_model import LoadedModel
 from ..generation.loading import LoraArgument, as_loras
-from ..generation.prompts import truncation_notes_of
+from ..generation.prompts import truncation_notes_for_checkpoint
 from ..generation.requests import with_anchor
 from ..generation.sampling import make_scheduler
 from ..generation.settings import GenerationSettings, default_sampling, resolve_settings
@@ -29,7 +29,7 @@ from ..progress import progress_bar
 from .joint_diffusion import decode_windows, sample_jointly
 from .latent_windows import OVERLAP
 from .layout import SongLayout, SongOptions, lay_out_song
-from .song_files import Song, Track, check_out, write_song
+from .song_files import Song, Track, check_output_path, write_song
 from .timeline import Timeline, timeline_from_options
 
 
@@ -81,9 +81,9 @@ def song(
     settings = resolve_settings(model.path, model.loras, sampling, format, anchor, stereo)
     options = SongOptions(seed, overlap, loop, batch_size)
     callbacks, out = callbacks or Callbacks(), Path(out)
-    check_out(out)
-    texts = [sampling.negative_prompt, *_texts(settings, timeline)]
-    for line in truncation_notes_of(model.path, texts):
+    check_output_path(out)
+    texts = [sampling.negative_prompt, *_anchored_part_prompts(settings, timeline)]
+    for line in truncation_notes_for_checkpoint(model.path, texts):
         callbacks.on_note(line)
     layout = lay_out_song(timeline, options, settings.fmt, model.pipeline.vae_scale_factor)
     with output_lock(out):
@@ -98,11 +98,11 @@ def song(
             **model.identify(),
             **({"drawn_in": "fp32"} if overflowed else {}),
         }
-        made = _song(image, settings, layout, facts)
+        made = _song_of_image(image, settings, layout, facts)
         return write_song(out, made, quality, loudness_lufs, model.device)
 
 
-def _song(
+def _song_of_image(
     image: UInt8[np.ndarray, "rows frames *rgb"],
     settings: GenerationSettings,
     layout: SongLayout,
@@ -130,11 +130,11 @@ def generate_song_image(
 
     ModelError for NaN or infinity in full precision; Stopped if the callbacks stop it.
     """
-    latents = _latents(model, settings, layout, callbacks)
+    latents = _sample_latents(model, settings, layout, callbacks)
     overflowed = not _is_finite(latents) and model.precision != "fp32"
     if overflowed:
         callbacks.on_note(f"{model.precision} overflowed, so the song is generated in fp32")
-        latents = _latents(model.in_full_precision, settings, layout, callbacks)
+        latents = _sample_latents(model.in_full_precision, settings, layout, callbacks)
     if not _is_finite(latents):
         raise ModelError(
             f"{model.path}: NaN in full precision, too: a LoRA has diverged or is too strong, or "
@@ -147,7 +147,7 @@ def generate_song_image(
     return image[:, : layout.n_frames], overflowed
 
 
-def _latents(
+def _sample_latents(
     model: LoadedModel, settings: GenerationSettings, layout: SongLayout, callbacks: Callbacks
 ) -> Latents:
     """Sample the whole song's latent."""
@@ -159,7 +159,7 @@ def _latents(
         return sample_jointly(
             pipeline,
             layout.windows,
-            _conditioning(pipeline, settings, layout),
+            _window_conditioning(pipeline, settings, layout),
             sampling,
             rows=settings.fmt.n_mels // pipeline.vae_scale_factor,
             seed=layout.options.seed,
@@ -174,14 +174,16 @@ def _is_finite(latents: Latents) -> bool:
     return bool(torch.isfinite(latents).all())
 
 
-def _texts(settings: GenerationSettings, timeline: Timeline) -> list[str]:
+def _anchored_part_prompts(settings: GenerationSettings, timeline: Timeline) -> list[str]:
     return [with_anchor(settings.anchor, part.prompt) for part in timeline.part]
 
 
-def _conditioning(pipeline: Any, settings: GenerationSettings, layout: SongLayout) -> Conditioning:
+def _window_conditioning(
+    pipeline: Any, settings: GenerationSettings, layout: SongLayout
+) -> Conditioning:
     """One row a window; between two parts, a weighted mean of their prompts' embeddings."""
     sampling = settings.sampling
-    texts = [sampling.negative_prompt, *_texts(settings, layout.timeline)]
+    texts = [sampling.negative_prompt, *_anchored_part_prompts(settings, layout.timeline)]
     embedded = embed_prompts(pipeline, texts, settings.clip_skip)
     parts = embedded.rows(range(1, len(embedded)))
     shares = torch.from_numpy(layout.weights).to(embedded.tokens)

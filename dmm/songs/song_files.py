@@ -19,7 +19,7 @@ from ..codec.mel import MelFormat
 from ..errors import InputError
 from ..files import whole_files, write_text
 from ..progress import progress_bar
-from .mastering import Mastered, check_suffix, write_mastered
+from .mastering import MasteringMeasurements, check_suffix, write_mastered
 from .mel_crossfade import to_mel
 from .seams import band_power, seam_score
 
@@ -58,12 +58,12 @@ class Song:
     """Exact length of a loop; None means one hop for each image column."""
 
     @property
-    def rate_hz(self) -> float:
+    def columns_per_s(self) -> float:
         """Image columns a second."""
         return self.fmt.sr / self.fmt.hop_length
 
 
-def check_out(out: Path, inputs: Sequence[Path] = ()) -> None:
+def check_output_path(out: Path, inputs: Sequence[Path] = ()) -> None:
     """InputError for an unknown audio suffix, or if the song's image would replace an input."""
     check_suffix(out)
     image = out.with_suffix(".png").resolve()
@@ -87,7 +87,9 @@ def write_song(
     channels = 1 if song.image.ndim == 2 else 2
     with whole_files(*paths) as (sound, image, cue, text):
         with progress_bar("invert", song.image.shape[1]) as advance:
-            audio = _with_progress(_audio(song, quality, device), song.fmt.hop_length, advance)
+            audio = _with_progress(
+                _decoded_blocks(song, quality, device), song.fmt.hop_length, advance
+            )
             mastered = write_mastered(sound, audio, song.fmt.sr, channels, loudness_lufs, song.loop)
         write_image(image, song.image, song.fmt)
         write_text(cue, cue_sheet(out, song.tracks))
@@ -96,30 +98,34 @@ def write_song(
     return paths
 
 
-def _song_json(song: Song, mastered: Mastered) -> dict[str, Any]:
+def _song_json(song: Song, mastered: MasteringMeasurements) -> dict[str, Any]:
     return {
         **song.facts,
         "format": song.fmt.name,
         "loop": song.loop,
-        **{name: _finite(value) for name, value in asdict(mastered).items()},
-        "joints_s": _seconds(song.joints, song.rate_hz),
-        "changes_s": _seconds(song.changes, song.rate_hz),
+        **{name: _rounded_or_none(value) for name, value in asdict(mastered).items()},
+        "joints_s": _spans_in_seconds(song.joints, song.columns_per_s),
+        "changes_s": _spans_in_seconds(song.changes, song.columns_per_s),
     }
 
 
 def score_seams(song: Song) -> dict[str, Any]:
     """Seam scores of the image (``dmm.songs.seams``), or the reason why there are none."""
-    power = np.concatenate(list(_band_power(song)), axis=1)
+    power = np.concatenate(list(_band_power_in_chunks(song)), axis=1)
     joints, changes = song.joints, song.changes
     if song.loop:  # move the joint of end and beginning to the middle
         shift = power.shape[1] // 2
         power = np.roll(power, shift, axis=1)
-        joints, changes = (_shifted(spans, shift, power.shape[1]) for spans in (joints, changes))
+        joints, changes = (
+            _shifted_spans(spans, shift, power.shape[1]) for spans in (joints, changes)
+        )
     try:
-        score = seam_score(power, joints, song.rate_hz, changes)
+        score = seam_score(power, joints, song.columns_per_s, changes)
     except ValueError as error:
         return {"unscored": str(error)}
-    return {name: round(value, 3) for name, value in (asdict(score) | {"z": score.z}).items()}
+    return {
+        name: round(value, 3) for name, value in (asdict(score) | {"z": score.farthest_z}).items()
+    }
 
 
 def cue_sheet(sound: Path, tracks: Sequence[Track]) -> str:
@@ -138,7 +144,7 @@ def cue_sheet(sound: Path, tracks: Sequence[Track]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _audio(
+def _decoded_blocks(
     song: Song, quality: Quality, device: str
 ) -> Iterator[Float[np.ndarray, "channels _samples"]]:
     if device.startswith("cuda") and not song.loop:
@@ -164,21 +170,21 @@ def _with_progress(
         advance(block.shape[1] // hop_length)
 
 
-def _band_power(song: Song) -> Iterator[Float[np.ndarray, "bands _frames"]]:
+def _band_power_in_chunks(song: Song) -> Iterator[Float[np.ndarray, "bands _frames"]]:
     for start in range(0, song.image.shape[1], CHUNK):
         mel = to_mel(song.image[:, start : start + CHUNK], song.fmt)
         yield np.sum([band_power(channel) for channel in mel.magnitude], axis=0)
 
 
-def _seconds(spans: Sequence[Span], rate_hz: float) -> list[list[float]]:
+def _spans_in_seconds(spans: Sequence[Span], rate_hz: float) -> list[list[float]]:
     return [[round(column / rate_hz, 3) for column in span] for span in spans]
 
 
-def _shifted(spans: Sequence[Span], shift: int, n_frames: int) -> list[Span]:
+def _shifted_spans(spans: Sequence[Span], shift: int, n_frames: int) -> list[Span]:
     moved = [((start + shift) % n_frames, stop - start) for start, stop in spans]
     return [(start, start + width) for start, width in moved]
 
 
-def _finite(value: float) -> float | None:
+def _rounded_or_none(value: float) -> float | None:
     """None for infinity, which JSON lacks: the loudness of silence."""
     return round(value, 3) if np.isfinite(value) else None

@@ -31,7 +31,7 @@ from .mel_crossfade import (
     with_gains_at_ends,
 )
 from .overlap import Overlap, choose_overlap, detect_beats
-from .song_files import Song, Span, Track, check_out, write_song
+from .song_files import Song, Span, Track, check_output_path, write_song
 
 
 class _Tempo(BaseModel):
@@ -108,7 +108,7 @@ def stitch(
     """
     options = options or StitchOptions()
     clips = read_clips(paths, fmt)
-    check_out(out, [clip.path for clip in clips])
+    check_output_path(out, [clip.path for clip in clips])
     layout = lay_out_clips(clips, options)
     fmt = clips[0].fmt
     rate_hz = fmt.sr / fmt.hop_length
@@ -130,7 +130,7 @@ def stitch(
         ],
     }
     song = Song(
-        image=render(clips, layout),
+        image=render_song_image(clips, layout),
         fmt=fmt,
         tracks=tuple(Track(s, clip.title) for s, clip in zip(starts_s, clips, strict=True)),
         joints=layout.joints(),
@@ -146,7 +146,11 @@ def read_clips(paths: Sequence[Path], fmt: MelFormat | None = None) -> list[Fini
 
     ``fmt`` overrides the format that images state.
     """
-    files = [file for path in paths for file in (_by_name(path) if path.is_dir() else [path])]
+    files = [
+        file
+        for path in paths
+        for file in (_images_in_natural_order(path) if path.is_dir() else [path])
+    ]
     if len(files) < 2:
         raise InputError(f"{len(files)} clips; two or more are needed to join them")
     clips = [_read_clip(file, fmt) for file in files]
@@ -168,7 +172,7 @@ def _in_stereo(clip: FinishedClip) -> FinishedClip:
     return FinishedClip(clip.path, image, clip.fmt, clip.title, clip.tempo_bpm)
 
 
-def _by_name(folder: Path) -> list[Path]:
+def _images_in_natural_order(folder: Path) -> list[Path]:
     """Images of a folder without variations, in natural order: clip-2 before clip-10."""
     return sorted(
         without_variations([*folder.glob("*.png")]),
@@ -220,7 +224,7 @@ def lay_out_clips(clips: Sequence[FinishedClip], options: StitchOptions) -> Stit
     return StitchLayout(tuple(starts), tuple(overlaps), tuple(gains_db), n_frames)
 
 
-def render(
+def render_song_image(
     clips: Sequence[FinishedClip], layout: StitchLayout
 ) -> UInt8[np.ndarray, "rows frames *rgb"]:
     """The wide image; beside it only a few clips' magnitudes are in memory."""

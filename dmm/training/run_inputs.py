@@ -11,7 +11,7 @@ import toml
 
 from ..checkpoints.architecture import Shapes, read_architecture, refuse_custom_layout
 from ..checkpoints.lora import LATENTS
-from ..checkpoints.tokenizers import tokenizer_folder
+from ..checkpoints.tokenizers import ensure_tokenizer_folder
 from ..engine import read_pin
 from ..errors import InputError
 from ..files import read_json, read_toml, sha256_file, write_text
@@ -71,7 +71,7 @@ def write_engine_files(
         "output_dir": str(out.resolve()),
         "output_name": name,
         "logging_dir": str((out / "logs").resolve()),
-        "tokenizer_cache_dir": str(tokenizer_folder(inputs.shapes.vocab_size)),
+        "tokenizer_cache_dir": str(ensure_tokenizer_folder(inputs.shapes.vocab_size)),
         "anchor": inputs.dataset_json.get("options", {}).get("anchor", ""),
         "lora_metadata": lora_metadata(inputs),
     }

@@ -36,7 +36,7 @@ class ClipJobs:
     def start(self, body: ClipsBody) -> None:
         """Generate clips in the background; Busy, WouldReplace or another DmmError at once."""
         self.jobs.refuse_if_busy()
-        model = self._open(body)
+        model = self._requested_model(body)
         make = partial(
             generate,
             body.prompts,
@@ -58,7 +58,7 @@ class ClipJobs:
         if existing and not body.replace:
             raise WouldReplace(existing)
         job = Job("clips", max(len(missing), 1))
-        self.jobs.start(job, lambda job: _generate(job, make, len(missing)))
+        self.jobs.start(job, lambda job: _generate_with_progress(job, make, len(missing)))
 
     def start_variations(self, body: VariationsBody, facts: Mapping[str, Any]) -> None:
         """Generate variations of a clip, whose JSON is ``facts``, with the model that made it.
@@ -66,7 +66,7 @@ class ClipJobs:
         Busy at once, or InputError if the model or a LoRA is not offered here any more.
         """
         self.jobs.refuse_if_busy()
-        model = self._load(*self._made_by(facts))
+        model = self._load_or_reuse(*self._paths_by_hashes(facts))
         make = partial(
             generate,
             (),
@@ -81,22 +81,22 @@ class ClipJobs:
         )
         missing = make(dry_run=True)
         job = Job("clips", max(len(missing), 1))
-        self.jobs.start(job, lambda job: _generate(job, make, len(missing)))
+        self.jobs.start(job, lambda job: _generate_with_progress(job, make, len(missing)))
 
-    def _made_by(self, facts: Mapping[str, Any]) -> tuple[Path, tuple[Lora, ...]]:
+    def _paths_by_hashes(self, facts: Mapping[str, Any]) -> tuple[Path, tuple[Lora, ...]]:
         """Model and LoRAs by their hashes in a clip's JSON; InputError if one is not offered."""
         models = [model.path for model in self.library.models.values()]
         loras = [lora.path for lora in self.library.loras.values()]
         try:
             used = tuple(
-                Lora(_by_hash(loras, lora["sha256"], "LoRA"), float(lora["weight"]))
+                Lora(_file_with_hash(loras, lora["sha256"], "LoRA"), float(lora["weight"]))
                 for lora in facts.get("loras", ())
             )
-            return _by_hash(models, facts["model_sha256"], "model"), used
+            return _file_with_hash(models, facts["model_sha256"], "model"), used
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"its JSON does not say what made it ({error!r})") from error
 
-    def _open(self, body: ClipsBody) -> LoadedModel:
+    def _requested_model(self, body: ClipsBody) -> LoadedModel:
         """The requested model; the loaded one if it is the same. InputError if not offered."""
         model = self.library.models.get(body.model)
         if model is None:
@@ -105,9 +105,9 @@ class ClipJobs:
             if choice.name not in model.loras:
                 raise InputError(f"{choice.name}: no LoRA for {body.model}; reload the page")
         loras = tuple(Lora(self.library.loras[c.name].path, c.weight) for c in body.loras)
-        return self._load(model.path, loras)
+        return self._load_or_reuse(model.path, loras)
 
-    def _load(self, path: Path, loras: tuple[Lora, ...]) -> LoadedModel:
+    def _load_or_reuse(self, path: Path, loras: tuple[Lora, ...]) -> LoadedModel:
         """The model; the loaded one if it is the same."""
         loaded = self._model
         if loaded is None or (loaded.path, loaded.loras) != (path, loras):
@@ -116,7 +116,7 @@ class ClipJobs:
         return loaded
 
 
-def _by_hash(files: Sequence[Path], sha256: str, kind: str) -> Path:
+def _file_with_hash(files: Sequence[Path], sha256: str, kind: str) -> Path:
     """The file with this content; each is hashed once."""
     found = next((path for path in files if sha256_of(path) == sha256), None)
     if found is None:
@@ -124,7 +124,7 @@ def _by_hash(files: Sequence[Path], sha256: str, kind: str) -> Path:
     return found
 
 
-def _generate(job: Job, make: Callable[..., list[Path]], n_missing: int) -> str:
+def _generate_with_progress(job: Job, make: Callable[..., list[Path]], n_missing: int) -> str:
     finished = 0
     batch: Sequence[ClipRequest] = ()
 

@@ -67,7 +67,9 @@ class Jobs:
         with self._lock:
             self.refuse_if_busy()
             self.last = job
-            self._thread = threading.Thread(target=_run, args=(job, work), daemon=True)
+            self._thread = threading.Thread(
+                target=_run_and_record_end, args=(job, work), daemon=True
+            )
             self._thread.start()
 
     def cancel(self) -> None:
@@ -81,7 +83,7 @@ class Jobs:
             self._thread.join(timeout_s)
 
 
-def _run(job: Job, work: Callable[[Job], str]) -> None:
+def _run_and_record_end(job: Job, work: Callable[[Job], str]) -> None:
     try:
         note, state = work(job), "done"
         job.done = job.total

@@ -54,7 +54,7 @@ def find_models(places: Iterable[Path]) -> ModelLibrary:
     places = list(places)
     bases: dict[str, tuple[Path, str, str]] = {}
     loras: dict[str, LoraFile] = {}
-    for path, label, is_named in _files(places):
+    for path, label, is_named in _labelled_model_files(places):
         try:
             if any(".lora_" in name for name in read_header(path)):
                 loras[path.as_posix()] = LoraFile(path, label, *_format_and_anchor(path))
@@ -67,13 +67,15 @@ def find_models(places: Iterable[Path]) -> ModelLibrary:
         looked = ", ".join(map(str, places)) or "no folder"
         raise ModelError(f"no SD 1.5 or SDXL checkpoint in {looked}; name one or its folder")
     models = {
-        name: Model(path, label, *_format_and_anchor(path), kind, _fitting(loras, path))
+        name: Model(
+            path, label, *_format_and_anchor(path), kind, _names_of_fitting_loras(loras, path)
+        )
         for name, (path, label, kind) in bases.items()
     }
     return ModelLibrary(models, loras)
 
 
-def _files(places: Iterable[Path]) -> Iterator[tuple[Path, str, bool]]:
+def _labelled_model_files(places: Iterable[Path]) -> Iterator[tuple[Path, str, bool]]:
     """Model files, their labels, and whether each was named itself.
 
     States of training runs and hidden files are skipped.
@@ -93,11 +95,11 @@ def _format_and_anchor(path: Path) -> tuple[str, str]:
     return metadata.get("dmm_format", ""), metadata.get("dmm_anchor", "")
 
 
-def _fitting(loras: dict[str, LoraFile], model: Path) -> tuple[str, ...]:
-    return tuple(name for name, lora in loras.items() if _fits(lora.path, model))
+def _names_of_fitting_loras(loras: dict[str, LoraFile], model: Path) -> tuple[str, ...]:
+    return tuple(name for name, lora in loras.items() if _lora_fits(lora.path, model))
 
 
-def _fits(lora: Path, model: Path) -> bool:
+def _lora_fits(lora: Path, model: Path) -> bool:
     try:
         check_lora(lora, model)
     except ModelError:

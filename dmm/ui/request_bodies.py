@@ -41,7 +41,7 @@ class ClipsBody(_Body):
     """Replace clips of the same ID that have other settings."""
 
     @model_validator(mode="after")
-    def _within_reason(self) -> "ClipsBody":
+    def _check_clip_count(self) -> "ClipsBody":
         if (total := len(self.prompts) * self.count) > MOST_CLIPS:
             raise ValueError(f"{total} clips at once; {MOST_CLIPS} at most")
         return self

@@ -62,12 +62,12 @@ class Workspace:
     library: ModelLibrary
 
 
-def open_workspace(library: ModelLibrary, out: Path, device: str) -> Workspace:
-    """The workspace of the CLIPS folder ``out``."""
+def open_purged_workspace(library: ModelLibrary, out: Path, device: str) -> Workspace:
+    """The workspace of the CLIPS folder ``out``, after deleting its deleted clips for good."""
     jobs, clips = Jobs(), ClipsFolder(out)
     clip_jobs, songs = ClipJobs(library, out, device, jobs), StoredSongs(clips, jobs)
     kept = KeptClips(clips)
-    kept.purge()
+    kept.purge_deleted()
     return Workspace(clips, kept, TimelineFile(out), songs, clip_jobs, jobs, library)
 
 
@@ -78,7 +78,7 @@ def create_app(workspace: Workspace, port: int, token: str) -> FastAPI:
         Guard, port=port, token=token, command=COMMAND, page_headers=lambda _: POLICY
     )
     for kind, status in ((RequestValidationError, 422), (Busy, 409), (DmmError, 400)):
-        app.add_exception_handler(kind, _error_response(status))
+        app.add_exception_handler(kind, _error_handler(status))
     _add_reading_routes(app, workspace)
     _add_changing_routes(app, workspace)
     app.mount("/static", StaticFiles(directory=STATIC))
@@ -95,7 +95,7 @@ def _add_reading_routes(app: FastAPI, workspace: Workspace) -> None:
     @app.get("/api/state")
     def state() -> dict[str, Any]:
         return {
-            **_choices(workspace.library),
+            **_form_choices(workspace.library),
             **shown(),
             "timeline": workspace.timeline.read(),
             "job": job(),
@@ -103,13 +103,13 @@ def _add_reading_routes(app: FastAPI, workspace: Workspace) -> None:
 
     @app.get("/api/clips")
     def shown() -> dict[str, Any]:
-        favourites = workspace.kept.favourites()
+        favourites = workspace.kept.favourite_ids()
         also = [*workspace.timeline.read().clips, *favourites]
-        clips, count = workspace.clips.newest(SHOWN, also=also)
+        clips, count = workspace.clips.newest_clips_and_count(SHOWN, also=also)
         return {
             "clips": [clip | {"is_favourite": clip["id"] in favourites} for clip in clips],
             "n_clips": count,
-            "songs": workspace.songs.newest(),
+            "songs": workspace.songs.newest_songs(),
         }
 
     @app.get("/api/job")
@@ -119,22 +119,22 @@ def _add_reading_routes(app: FastAPI, workspace: Workspace) -> None:
     @app.get("/clips/{clip_id}.png")
     def image(clip_id: str) -> Response:
         return Response(
-            workspace.clips.coloured_image(clip_id), media_type="image/png", headers=IMMUTABLE
+            workspace.clips.coloured_image_png(clip_id), media_type="image/png", headers=IMMUTABLE
         )
 
     @app.get("/clips/{clip_id}.flac")
     def sound(clip_id: str) -> FileResponse:
-        return FileResponse(workspace.clips.file(clip_id, ".flac"), headers=IMMUTABLE)
+        return FileResponse(workspace.clips.file_path(clip_id, ".flac"), headers=IMMUTABLE)
 
     @app.get("/songs/{name}/picture")
     def song_image(name: str) -> Response:
         return Response(
-            workspace.songs.coloured_image(name), media_type="image/png", headers=IMMUTABLE
+            workspace.songs.coloured_image_png(name), media_type="image/png", headers=IMMUTABLE
         )
 
     @app.get("/songs/{name}")
     def song(name: str) -> FileResponse:
-        return FileResponse(workspace.songs.file(name), headers=IMMUTABLE)
+        return FileResponse(workspace.songs.sound_path(name), headers=IMMUTABLE)
 
 
 def _add_changing_routes(app: FastAPI, workspace: Workspace) -> None:
@@ -147,12 +147,12 @@ def _add_changing_routes(app: FastAPI, workspace: Workspace) -> None:
 
     @app.post("/api/variations", status_code=202)
     def vary(body: VariationsBody) -> dict[str, Any]:
-        workspace.clip_jobs.start_variations(body, workspace.clips.facts(body.clip))
+        workspace.clip_jobs.start_variations(body, workspace.clips.clip_facts(body.clip))
         return {}
 
     @app.post("/api/favourite")
     def mark(body: FavouriteBody) -> dict[str, Any]:
-        workspace.kept.mark(body.clip, body.is_favourite)
+        workspace.kept.set_favourite(body.clip, body.is_favourite)
         return {}
 
     @app.post("/api/delete")
@@ -177,15 +177,15 @@ def _add_changing_routes(app: FastAPI, workspace: Workspace) -> None:
 
     @app.post("/api/songs", status_code=202)
     def export(body: SongBody) -> dict[str, Any]:
-        workspace.songs.start(body)
+        workspace.songs.start_joining(body)
         return {}
 
 
-def _choices(library: ModelLibrary) -> dict[str, Any]:
+def _form_choices(library: ModelLibrary) -> dict[str, Any]:
     """The choices and defaults of the page's form."""
     return {
-        "models": {name: _as_json(model) for name, model in library.models.items()},
-        "loras": {name: _as_json(lora) for name, lora in library.loras.items()},
+        "models": {name: _file_as_json(model) for name, model in library.models.items()},
+        "loras": {name: _file_as_json(lora) for name, lora in library.loras.items()},
         "formats": format_names(),
         "default_format": DEFAULT_FORMAT,
         "samplers": list(SAMPLERS),
@@ -193,11 +193,11 @@ def _choices(library: ModelLibrary) -> dict[str, Any]:
     }
 
 
-def _as_json(file: Model | LoraFile) -> dict[str, Any]:
+def _file_as_json(file: Model | LoraFile) -> dict[str, Any]:
     return {**asdict(file), "path": str(file.path)}
 
 
-def _error_response(status: int) -> Callable[[Request, Any], JSONResponse]:
+def _error_handler(status: int) -> Callable[[Request, Any], JSONResponse]:
     def respond(_: Request, error: Any) -> JSONResponse:
         if isinstance(error, WouldReplace):
             return JSONResponse({"detail": str(error), "replaces": error.clip_ids}, 409)

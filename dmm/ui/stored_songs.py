@@ -30,7 +30,7 @@ class StoredSongs:
     clips: ClipsFolder
     jobs: Jobs
 
-    def newest(self, limit: int = 20) -> list[dict[str, Any]]:
+    def newest_songs(self, limit: int = 20) -> list[dict[str, Any]]:
         """The newest songs: file name, duration and ``made``, which changes with the file.
 
         Damaged ones are skipped.
@@ -40,40 +40,40 @@ class StoredSongs:
         songs = []
         for path in files[:limit]:
             with suppress(InputError):
-                songs.append(self.facts(path.name))
+                songs.append(self.song_facts(path.name))
         return songs
 
-    def facts(self, name: str) -> dict[str, Any]:
+    def song_facts(self, name: str) -> dict[str, Any]:
         """A song's file name, duration and ``made``; InputError if its sound is damaged."""
-        path = self.file(name)
+        path = self.sound_path(name)
         return {
             "name": path.name,
             "duration_s": duration_s(path),
             "made": path.stat().st_mtime_ns // 1_000_000,
         }
 
-    def file(self, name: str) -> Path:
+    def sound_path(self, name: str) -> Path:
         """Path of a song's sound file."""
         if not self._is_song(name):
             raise InputError(f"{name}: no such song in {self._folder}")
         return self._folder / name
 
-    def coloured_image(self, name: str) -> bytes:
+    def coloured_image_png(self, name: str) -> bytes:
         """The mel image in the pages' colours, as PNG, at most ``MAX_WIDTH`` columns wide."""
-        levels, _ = read_image(self.file(name).with_suffix(".png"))
+        levels, _ = read_image(self.sound_path(name).with_suffix(".png"))
         image = Image.fromarray(levels if levels.ndim == 2 else levels[..., 0])
         if image.width > MAX_WIDTH:
             image = image.resize((MAX_WIDTH, image.height), Image.Resampling.BOX)
         return coloured_png(image)
 
-    def start(self, body: SongBody) -> None:
+    def start_joining(self, body: SongBody) -> None:
         """Join the clips in the background; Busy or InputError if it cannot start."""
         if not body.clips:
             raise InputError("the timeline is empty; add clips to it")
-        images = [self.clips.file(clip_id, ".png") for clip_id in body.clips]
+        images = [self.clips.file_path(clip_id, ".png") for clip_id in body.clips]
         out = self._unused_path(slug(body.name), f".{body.type}")
         options = StitchOptions(body.overlap_s, body.align, loop=body.loop)
-        self.jobs.start(Job("song", 1), lambda job: _join(job, images, out, options))
+        self.jobs.start(Job("song", 1), lambda job: _join_clips(job, images, out, options))
 
     @property
     def _folder(self) -> Path:
@@ -97,7 +97,7 @@ class StoredSongs:
         return self._folder / f"{name}{suffix}"
 
 
-def _join(job: Job, images: list[Path], out: Path, options: StitchOptions) -> str:
+def _join_clips(job: Job, images: list[Path], out: Path, options: StitchOptions) -> str:
     def report(name: str, done: int, total: int) -> None:
         job.report(done / max(total, 1), f"{out.name}: {name}")
 

@@ -8,7 +8,7 @@ import toml
 from PIL import Image
 
 from dmm.checkpoints.architecture import read_architecture
-from dmm.checkpoints.tokenizers import tokenizer_folder
+from dmm.checkpoints.tokenizers import ensure_tokenizer_folder
 
 DEFAULTS = {
     "network_module": "networks.lora", "network_dim": 2, "network_alpha": 2,
@@ -81,7 +81,7 @@ def write_run(out: Path, data: Path, base: Path, **settings: object) -> Path:
         "dataset_config": str(out / "dataset.toml"),
         "output_dir": str(out),
         "logging_dir": str(out / "logs"),
-        "tokenizer_cache_dir": str(tokenizer_folder(read_architecture(base).vocab_size)),
+        "tokenizer_cache_dir": str(ensure_tokenizer_folder(read_architecture(base).vocab_size)),
         **settings,
     }
     write_config(out / "dataset.toml", data, batch_size=values["train_batch_size"])

@@ -16,10 +16,10 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 def test_the_engine_loads_our_widths_and_is_itself_again_afterwards(inside_engine, tiny_checkpoint):
     from library import sdxl_model_util, sdxl_original_unet
 
-    from dmm_ext.any_width import engine_sizes
+    from dmm_ext.any_width import use_checkpoint_sizes
 
     original = sdxl_original_unet.Transformer2DModel
-    with engine_sizes(NANO):
+    with use_checkpoint_sizes(NANO):
         te1, _, vae, unet, *_ = sdxl_model_util.load_models_from_sdxl_checkpoint(
             "sdxl_base_v1-0", str(tiny_checkpoint), "cpu"
         )
@@ -33,9 +33,9 @@ def test_engine_and_diffusers_agree_on_noise_and_pooled_text(inside_engine, tiny
     from library import sdxl_model_util
 
     from dmm.checkpoints.pipeline import load_pipeline
-    from dmm_ext.any_width import engine_sizes
+    from dmm_ext.any_width import use_checkpoint_sizes
 
-    with engine_sizes(NANO):
+    with use_checkpoint_sizes(NANO):
         _, te2, _, unet, *_ = sdxl_model_util.load_models_from_sdxl_checkpoint(
             "sdxl_base_v1-0", str(tiny_checkpoint), "cpu"
         )
@@ -132,7 +132,7 @@ def test_values_carry_their_true_step_in_every_tracker(inside_engine):
 
 
 def test_a_resume_puts_the_current_rate_of_each_group_in_place(inside_engine):
-    from dmm_ext.resume import current_hyperparameters
+    from dmm_ext.resume import keep_current_hyperparameters
 
     def training(unet, text, decay):
         groups = [{"params": [torch.nn.Parameter(torch.zeros(1))], "lr": lr} for lr in (unet, text)]
@@ -145,7 +145,7 @@ def test_a_resume_puts_the_current_rate_of_each_group_in_place(inside_engine):
     saved.step()
     saved_schedule.step()
     optimizer, schedule, accelerator = training(4e-3, 1e-4, 0.02)
-    with current_hyperparameters(accelerator):
+    with keep_current_hyperparameters(accelerator):
         optimizer.load_state_dict(saved.state_dict())
         schedule.load_state_dict(saved_schedule.state_dict())
     assert [group["lr"] for group in optimizer.param_groups] == [4e-3 / 2, 1e-4 / 2]
@@ -166,7 +166,7 @@ def test_clips_of_all_processes_are_named_whose_loss_is_not_finite(inside_engine
     with pytest.raises(
         SystemExit, match=r"step 7: .* not finite for b, c, from-another; everything"
     ):
-        losses.require_finite(accelerator, 7)
+        losses.require_finite_and_clear(accelerator, 7)
 
 
 def test_the_engine_still_offers_every_hook_we_override(inside_engine):

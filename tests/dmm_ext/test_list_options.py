@@ -10,13 +10,13 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 def test_the_committed_list_is_what_the_parsers_say(inside_engine):
     from dmm.engine import read_pin
     from dmm.training.engine_options import PATH, options_text
-    from dmm_ext.list_options import list_options, loss_weights
+    from dmm_ext.list_options import list_options, loss_weight_help
 
     found = json.loads(options_text(list_options(), read_pin()))
     committed = json.loads(PATH.read_text(encoding="utf-8"))
     assert found["options"] == committed["options"]
     assert found["sha256"] == committed["sha256"] and found["commit"] == committed["commit"]
-    assert committed["loss_weights"] == loss_weights()
+    assert committed["loss_weights"] == loss_weight_help()
 
 
 def test_an_option_that_two_trainers_read_differently_is_refused(inside_engine):

@@ -91,7 +91,7 @@ def test_the_measure_is_the_engines_loss(inside_engine, loss_type):
     residual, threshold = torch.randn(3, 4, 5, 6), torch.tensor([0.05, 0.15, 1.0])
     zeros = torch.zeros_like(residual)
     theirs = train_util.conditional_loss(residual, zeros, loss_type, "none", threshold)
-    ours = losses.measure(loss_type, threshold)(residual)
+    ours = losses.make_measure(loss_type, threshold)(residual)
     torch.testing.assert_close(ours, theirs.mean((1, 2, 3)))
 
 
@@ -116,13 +116,13 @@ def test_after_the_engines_min_snr_noise_and_v_weight_the_error_of_clean_latents
 
 def test_nothing_is_computed_while_all_weights_are_zero():
     args = settings(mel_tilt=1.0, snr_gate=1.0)
-    assert not losses.is_on(args)
-    assert losses.extra_loss(clips(ROWS), torch.tensor([5]), ALPHAS, args) is None
-    assert losses.weighting(16, torch.tensor([5]), ALPHAS, settings()) is None
+    assert not losses.has_added_losses(args)
+    assert losses.weighted_added_losses(clips(ROWS), torch.tensor([5]), ALPHAS, args) is None
+    assert losses.main_loss_weight_map(16, torch.tensor([5]), ALPHAS, settings()) is None
 
 
 def extra(residual, timesteps, args, **named):
-    found = losses.extra_loss(residual, timesteps, ALPHAS, args, **named)
+    found = losses.weighted_added_losses(residual, timesteps, ALPHAS, args, **named)
     assert found is not None
     return found
 
@@ -163,7 +163,7 @@ def test_masked_latents_have_no_weight_and_are_no_error():
     args = settings(mel_tilt=1.0, gradient_weight=1.0, multires_weight=1.0)
     unmasked = torch.ones(2, 1, 16, 24)
     unmasked[0, :, :, 5:11] = 0
-    weights = losses.weighting(16, torch.tensor([5, 5]), ALPHAS, args, unmasked)
+    weights = losses.main_loss_weight_map(16, torch.tensor([5, 5]), ALPHAS, args, unmasked)
     assert weights is not None and not weights[0, :, :, 5:11].any()
     assert weights.mean((1, 2, 3)).tolist() == pytest.approx([1, 1])
     torch.testing.assert_close(weights[1, 0].mean(1), losses.mel_row_weights(16, 1.0))
@@ -175,7 +175,7 @@ def test_masked_latents_have_no_weight_and_are_no_error():
 
 def test_a_closed_gate_weights_all_rows_equally():
     args = settings(mel_tilt=1.0, snr_gate=1.0)
-    weights = losses.weighting(16, torch.tensor([0, 999]), ALPHAS, args)
+    weights = losses.main_loss_weight_map(16, torch.tensor([0, 999]), ALPHAS, args)
     assert weights is not None and weights.shape == (2, 1, 16, 1)
     torch.testing.assert_close(weights[0].flatten(), losses.mel_row_weights(16, 1.0))
     assert (weights[1] == 1).all()

@@ -22,10 +22,11 @@ def case(request, inside_engine, tiny_checkpoint, tiny_sd15):
     from dmm_ext import any_width, any_width_sd15
 
     base = {"sdxl": tiny_checkpoint, "sd15": tiny_sd15}[request.param]
-    engine_sizes = {"sdxl": any_width.engine_sizes, "sd15": any_width_sd15.engine_sizes}[
-        request.param
-    ]
-    return request.param, base, lambda: engine_sizes(read_architecture(base))
+    use_sizes = {
+        "sdxl": any_width.use_checkpoint_sizes,
+        "sd15": any_width_sd15.use_checkpoint_sizes,
+    }[request.param]
+    return request.param, base, lambda: use_sizes(read_architecture(base))
 
 
 def test_fusing_equals_the_engines_merge_tensor_by_tensor(

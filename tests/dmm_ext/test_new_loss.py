@@ -34,10 +34,10 @@ def added(monkeypatch):
 @pytest.fixture
 def rewritten(added, inside_engine, tmp_path, monkeypatch):
     """The committed list of options as it is written from the parsers afterwards."""
-    from dmm_ext.list_options import list_options, loss_weights
+    from dmm_ext.list_options import list_options, loss_weight_help
 
     path = tmp_path / "engine-options.json"
-    path.write_text(options_text(list_options(), read_pin(), loss_weights()))
+    path.write_text(options_text(list_options(), read_pin(), loss_weight_help()))
     monkeypatch.setattr("dmm.training.engine_options.PATH", path)
     for cached in (read_options, known_options):
         cached.cache_clear()
@@ -56,22 +56,22 @@ def arguments(*words):
 def test_the_trainer_has_its_option_and_adds_it(added):
     residual, timesteps = torch.full((2, 4, 8, 8), 2.0), torch.tensor([5, 900])
     args = arguments(f"--{NAME}=3")
-    assert losses.is_on(args) and not losses.is_on(arguments())
-    assert losses.extra_loss(residual, timesteps, ALPHAS, args).tolist() == [48, 48]
+    assert losses.has_added_losses(args) and not losses.has_added_losses(arguments())
+    assert losses.weighted_added_losses(residual, timesteps, ALPHAS, args).tolist() == [48, 48]
     with pytest.raises(PresetError, match=f"{NAME} is -1"):
-        losses.extra_loss(residual, timesteps, ALPHAS, arguments(f"--{NAME}=-1"))
+        losses.weighted_added_losses(residual, timesteps, ALPHAS, arguments(f"--{NAME}=-1"))
 
 
 def test_validation_leaves_it_out(added, inside_engine):
-    from dmm_ext.validation import ENGINE_SETTINGS, fixed_loss
+    from dmm_ext.validation import ENGINE_SETTINGS, fixed_loss_settings
 
     args = arguments(f"--{NAME}=3", "--gradient_weight=2", "--mel_tilt=1", "--spec_augment=0.5")
     vars(args).update(
         dict.fromkeys(ENGINE_SETTINGS), huber_c=0.1, min_timestep=0, max_timestep=1000
     )
     args.loss_type = "l2"
-    with fixed_loss(args):
-        assert not losses.is_on(args) and args.mel_tilt == args.spec_augment == 0
+    with fixed_loss_settings(args):
+        assert not losses.has_added_losses(args) and args.mel_tilt == args.spec_augment == 0
     assert getattr(args, NAME) == 3 and args.spec_augment == 0.5
 
 

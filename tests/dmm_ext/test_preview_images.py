@@ -26,7 +26,7 @@ def load(inside_engine, tiny_checkpoint, tiny_sd15):
     from networks import lora
 
     from dmm.checkpoints.architecture import read_architecture
-    from dmm.checkpoints.tokenizers import tokenizer_folder
+    from dmm.checkpoints.tokenizers import ensure_tokenizer_folder
     from dmm_ext import any_width_sd15, trainer
     from dmm_ext.engine_state import EngineState
     from dmm_ext.process import setup_parser
@@ -37,7 +37,7 @@ def load(inside_engine, tiny_checkpoint, tiny_sd15):
         shapes = read_architecture(checkpoint)
         words = [
             f"--pretrained_model_name_or_path={checkpoint}", "--sdpa", "--mixed_precision=no",
-            f"--tokenizer_cache_dir={tokenizer_folder(shapes.vocab_size)}",
+            f"--tokenizer_cache_dir={ensure_tokenizer_folder(shapes.vocab_size)}",
         ]  # fmt: skip
         args = setup_parser().parse_args(words)
         args.v_parameterization = kind == "sdxl"
@@ -45,7 +45,7 @@ def load(inside_engine, tiny_checkpoint, tiny_sd15):
             state._reset_state()
         accelerator = Accelerator(cpu=True)
         engine = of_kind.__class__.__mro__[2]
-        own_sizes = any_width_sd15.engine_sizes(shapes) if kind == "sd15" else nullcontext()
+        own_sizes = any_width_sd15.use_checkpoint_sizes(shapes) if kind == "sd15" else nullcontext()
         with (
             own_sizes,
             patch.object(trainer.MelTraining, "load_target_model", engine.load_target_model),

@@ -65,7 +65,7 @@ def make(inside_engine, tmp_path, monkeypatch):
 
 def test_a_preview_is_a_folder_of_images_sounds_and_scores(make):
     previews = make()
-    scores = previews.preview_at(200)
+    scores = previews.make_preview(200)
     folder = previews.folder / "step-000200"
     ids = {"piano_slow-5", "organ-6", "piano_slow-7", "organ-8"}
     names = {f"{clip}{suffix}" for clip in ids for suffix in (".png", ".flac")}
@@ -79,12 +79,12 @@ def test_a_preview_is_a_folder_of_images_sounds_and_scores(make):
 
 def test_a_preview_is_generated_again_only_if_the_weights_have_changed(make):
     previews = make()
-    scores = previews.preview_at(200)
-    assert make().preview_at(200) == scores and FakeGenerator.calls == 1
+    scores = previews.make_preview(200)
+    assert make().make_preview(200) == scores and FakeGenerator.calls == 1
     torch.nn.init.ones_(previews.engine.network.weight)
-    make().preview_at(200)
+    make().make_preview(200)
     assert FakeGenerator.calls == 2
-    make(preview_guidance=3.0).preview_at(200)
+    make(preview_guidance=3.0).make_preview(200)
     assert FakeGenerator.calls == 3
 
 
@@ -96,9 +96,9 @@ def test_a_killed_preview_leaves_no_partial_folder(make, monkeypatch):
     (previews.folder / ".step-000200.999999999.part" / "old.png").touch()
     with monkeypatch.context() as during, pytest.raises(KeyboardInterrupt):
         during.setattr(FakeGenerator, "fails", True)
-        previews.preview_at(200)
+        previews.make_preview(200)
     assert list(previews.folder.iterdir()) == []
-    previews.preview_at(200)
+    previews.make_preview(200)
     assert not (previews.folder / "step-000200" / "old.png").exists()
 
 
@@ -112,16 +112,16 @@ def test_other_processes_prepare_nothing(make):
 
 def test_the_alarm_is_fed_and_can_end_the_run(make, caplog):
     previews = make(collapse_floor=2.0, collapse_patience=2, collapse_stop=True)
-    previews.preview_at(1)
+    previews.make_preview(1)
     state = previews.state()
     assert previews.reason_to_stop() is None
     resumed = make(collapse_floor=2.0, collapse_patience=2, collapse_stop=True)
     resumed.restore(state)
-    resumed.preview_at(2)
+    resumed.make_preview(2)
     assert resumed.reason_to_stop().startswith("mode collapse at step 2")
     assert "mode collapse" not in caplog.text
     goes_on = make(collapse_floor=2.0, collapse_patience=1)
-    goes_on.preview_at(2)
+    goes_on.make_preview(2)
     assert goes_on.reason_to_stop() is None and "mode collapse at step 2" in caplog.text
 
 
@@ -176,7 +176,7 @@ def test_tensorboard_gets_sound_image_and_scores(make, tmp_path):
 
     tracker = TensorBoardTracker("run", str(tmp_path))
     tracker.start()
-    scores = make([tracker]).preview_at(200)
+    scores = make([tracker]).make_preview(200)
     tracker.finish()
     events = EventAccumulator(str(tmp_path / "run"))
     events.Reload()
@@ -194,7 +194,7 @@ def test_wandb_gets_sound_image_and_scores_where_it_is_on(make, monkeypatch):
     fake = SimpleNamespace(Audio=lambda path: ("audio", path), Image=lambda path: ("image", path))
     monkeypatch.setitem(sys.modules, "wandb", fake)
     previews = make([tracker])
-    scores = previews.preview_at(200)
+    scores = previews.make_preview(200)
     (values,) = logged
     kind, path = values["preview/organ-6/sound"]
     assert kind == "audio" and path.endswith("organ-6.flac") and Path(path).is_file()

@@ -6,10 +6,10 @@ from safetensors.torch import load_file
 
 from dmm.checkpoints.lora import check_lora, clip_skip
 from dmm.checkpoints.network_shapes import TextEncoderShapes
-from dmm.checkpoints.networks import build
+from dmm.checkpoints.networks import build_networks
 from dmm.checkpoints.pipeline import load_pipeline
 from dmm.checkpoints.sd15_shapes import Sd15Shapes
-from dmm.checkpoints.tokenizers import tokenizer_folder
+from dmm.checkpoints.tokenizers import ensure_tokenizer_folder
 from dmm.generation.conditioning import embed_prompts
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -21,9 +21,9 @@ def loaded(inside_engine, tiny_sd15, tiny_sd15_shapes):
     """The engine's text encoder, VAE and UNet of the tiny checkpoint."""
     from library import model_util
 
-    from dmm_ext.any_width_sd15 import engine_sizes
+    from dmm_ext.any_width_sd15 import use_checkpoint_sizes
 
-    with engine_sizes(tiny_sd15_shapes):
+    with use_checkpoint_sizes(tiny_sd15_shapes):
         return model_util.load_models_from_stable_diffusion_checkpoint(False, str(tiny_sd15))
 
 
@@ -35,10 +35,10 @@ def pipeline(tiny_sd15):
 def test_the_engine_is_itself_again_afterwards(inside_engine, tiny_sd15_shapes):
     from library import model_util, original_unet
 
-    from dmm_ext.any_width_sd15 import engine_sizes
+    from dmm_ext.any_width_sd15 import use_checkpoint_sizes
 
     before = {module: dict(vars(module)) for module in (model_util, original_unet)}
-    with pytest.raises(KeyboardInterrupt), engine_sizes(tiny_sd15_shapes):
+    with pytest.raises(KeyboardInterrupt), use_checkpoint_sizes(tiny_sd15_shapes):
         assert original_unet.BLOCK_OUT_CHANNELS == tiny_sd15_shapes.channels
         raise KeyboardInterrupt
     assert all(vars(module) == names for module, names in before.items())
@@ -53,7 +53,7 @@ def test_the_engines_own_sizes_are_those_of_full_size_shapes(inside_engine):
     with torch.device("meta"):
         config = model_util.create_unet_diffusers_config(v2=False)
         theirs = original_unet.UNet2DConditionModel(**config).state_dict()
-        ours = build(shapes)["unet"].state_dict()
+        ours = build_networks(shapes)["unet"].state_dict()
     assert {k: t.shape for k, t in theirs.items()} == {k: t.shape for k, t in ours.items()}
 
 
@@ -126,7 +126,7 @@ def _engine_text(text_encoder, skip, caption, shapes):
     """What the engine's own strategies make of a caption while training."""
     from library import strategy_sd
 
-    folder = str(tokenizer_folder(shapes.vocab_size))
+    folder = str(ensure_tokenizer_folder(shapes.vocab_size))
     tokenize = strategy_sd.SdTokenizeStrategy(False, None, folder)
     encode = strategy_sd.SdTextEncodingStrategy(skip)
     with torch.no_grad():

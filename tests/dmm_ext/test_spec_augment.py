@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from dmm.errors import PresetError
-from dmm_ext.spec_augment import _strip, mask
+from dmm_ext.spec_augment import _strip_mask, mask_strips
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def generator():
 
 def test_masked_latents_have_the_clips_channel_mean_and_weight_nothing(generator):
     latents = torch.randn(32, 4, 16, 24)
-    masked, weights = mask(latents, 1.0, 0.4, 0.4, generator)
+    masked, weights = mask_strips(latents, 1.0, 0.4, 0.4, generator)
     assert weights is not None and weights.shape == (32, 1, 16, 24)
     hidden = (weights == 0).expand_as(latents)
     means = latents.mean((2, 3), keepdim=True).expand_as(latents)
@@ -23,7 +23,7 @@ def test_masked_latents_have_the_clips_channel_mean_and_weight_nothing(generator
 
 
 def test_weights_average_one_in_every_clip_and_are_equal_where_unmasked(generator):
-    _, weights = mask(torch.randn(64, 4, 16, 24), 0.5, 0.6, 0.6, generator)
+    _, weights = mask_strips(torch.randn(64, 4, 16, 24), 0.5, 0.6, 0.6, generator)
     assert weights is not None
     torch.testing.assert_close(weights.mean((1, 2, 3)), torch.ones(64))
     for clip in weights:
@@ -31,7 +31,7 @@ def test_weights_average_one_in_every_clip_and_are_equal_where_unmasked(generato
 
 
 def test_what_is_masked_is_one_strip_of_time_and_one_of_mel_no_wider_than_asked(generator):
-    _, weights = mask(torch.randn(200, 4, 20, 40), 1.0, 0.25, 0.5, generator)
+    _, weights = mask_strips(torch.randn(200, 4, 20, 40), 1.0, 0.25, 0.5, generator)
     assert weights is not None
     widest = [0, 0]
     for hidden in weights[:, 0] == 0:
@@ -46,7 +46,7 @@ def test_what_is_masked_is_one_strip_of_time_and_one_of_mel_no_wider_than_asked(
 
 def test_the_share_is_that_of_the_clips(generator):
     # A chosen clip stays whole if both widths are 0, which is once in 9 * 6.
-    _, weights = mask(torch.randn(4000, 1, 40, 25), 0.3, 0.2, 0.2, generator)
+    _, weights = mask_strips(torch.randn(4000, 1, 40, 25), 0.3, 0.2, 0.2, generator)
     assert weights is not None
     touched = (weights == 0).flatten(1).any(1).float().mean().item()
     assert touched == pytest.approx(0.3 * (1 - 1 / 54), abs=0.03)
@@ -55,7 +55,7 @@ def test_the_share_is_that_of_the_clips(generator):
 def test_every_place_is_as_likely(generator):
     numbers = torch.rand(2, 20_000, 1, generator=generator)
     width_two = torch.full_like(numbers[0], 0.99)
-    found = _strip(10, 0.2, width_two, numbers[1]).float().mean(0)
+    found = _strip_mask(10, 0.2, width_two, numbers[1]).float().mean(0)
     expected = torch.tensor([1.0] + [2.0] * 8 + [1.0]) / 9  # nine places, two columns each
     torch.testing.assert_close(found, expected, atol=0.015, rtol=0)
 
@@ -63,13 +63,13 @@ def test_every_place_is_as_likely(generator):
 def test_the_largest_random_number_stays_inside():
     last = torch.full((1, 1), 1 - 2**-24)
     for size in (2, 31, 128, 129, 4096):
-        strip = _strip(size, 0.999, last, last)
+        strip = _strip_mask(size, 0.999, last, last)
         assert strip.sum() == int(0.999 * size) and (not strip.any() or strip[0, -1])
 
 
 def test_a_share_of_zero_draws_nothing_and_changes_nothing():
     latents, before = torch.randn(2, 4, 8, 8), torch.get_rng_state()
-    same, weights = mask(latents, 0.0)
+    same, weights = mask_strips(latents, 0.0)
     assert same is latents and weights is None
     assert torch.equal(torch.get_rng_state(), before)
 
@@ -78,19 +78,19 @@ def test_a_seed_repeats_and_no_clip_depends_on_what_is_in_it():
     masks = []
     for latents in (torch.randn(4, 4, 16, 16), torch.zeros(4, 4, 16, 16)):
         torch.manual_seed(3)
-        masks.append(mask(latents, 1.0, 0.4, 0.4)[1])
+        masks.append(mask_strips(latents, 1.0, 0.4, 0.4)[1])
     assert torch.equal(*masks)
 
 
 def test_the_latents_given_stay_as_they_are(generator):
     latents = torch.randn(4, 4, 16, 16)
     copy = latents.clone()
-    masked, _ = mask(latents, 1.0, 0.4, 0.4, generator)
+    masked, _ = mask_strips(latents, 1.0, 0.4, 0.4, generator)
     assert torch.equal(latents, copy) and not torch.equal(masked, copy)
 
 
 def test_half_precision_stays_half(generator):
-    masked, weights = mask(torch.randn(4, 4, 16, 16).bfloat16(), 1.0, 0.4, 0.4, generator)
+    masked, weights = mask_strips(torch.randn(4, 4, 16, 16).bfloat16(), 1.0, 0.4, 0.4, generator)
     assert masked.dtype == torch.bfloat16 and weights is not None
     assert weights.dtype == torch.float32
 
@@ -101,4 +101,4 @@ def test_half_precision_stays_half(generator):
 )
 def test_shares_out_of_range_are_refused(shares, complaint):
     with pytest.raises(PresetError, match=complaint):
-        mask(torch.zeros(1, 4, 8, 8), *shares)
+        mask_strips(torch.zeros(1, 4, 8, 8), *shares)

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from dmm.errors import DmmError
 from dmm.files import write_text
-from dmm_ext.run_files import one_line_errors
+from dmm_ext.run_files import one_line_saving_errors
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 SHORT = {"max_train_steps": 4, "save_state": True, "save_every_n_steps": 1}
@@ -174,7 +174,7 @@ def test_a_full_disk_is_named_where_torch_does_not(tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=4096))
     with (
         pytest.raises(SystemExit, match=r"cannot be saved \(the disk is full\)"),
-        one_line_errors(tmp_path / "state" / "step-000001", "the state"),
+        one_line_saving_errors(tmp_path / "state" / "step-000001", "the state"),
     ):
         raise RuntimeError("[enforce fail at inline_container.cc:668] . unexpected pos 2 vs 1")
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from dmm.checkpoints.tokenizers import load_tokenizers, tokenizer_folder
+from dmm.checkpoints.tokenizers import ensure_tokenizer_folder, load_tokenizers
 from dmm.codec.decode import decode, stream_decode
 from dmm.codec.mel import MelFormat, encode, load_format
 from dmm.codec.mel_inverse import linear_magnitude
@@ -94,7 +94,7 @@ def texts(count: int, seed: int = 0) -> list[str]:
 def tokens(vocabulary: int, count: int) -> dict[str, Any]:
     """Merges, the two encoders' special tokens, and token numbers of texts by each of them."""
     tokenizers = load_tokenizers(vocabulary)
-    folder = next(tokenizer_folder(vocabulary).iterdir())
+    folder = next(ensure_tokenizer_folder(vocabulary).iterdir())
     encoders = [
         {
             "vocab_size": vocabulary,

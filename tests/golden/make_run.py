@@ -13,7 +13,7 @@ import torch
 from dataset_tools.building.build import build_dataset
 from dataset_tools.building.options import BuildOptions
 from dmm.checkpoints.sdxl_layout import save_checkpoint, single_file_tensors
-from dmm.pretraining.nano import NANO, build
+from dmm.pretraining.nano import NANO, build_four_networks
 from dmm.training.train import train
 
 BLOCKS = ",".join("1" if block == 5 else "0" for block in range(23))
@@ -33,7 +33,7 @@ def main() -> None:
     build_dataset(data, options, count=8, jobs=1)
     torch.manual_seed(0)
     metadata = {"modelspec.prediction_type": "v", "dmm_format": "nano"}
-    save_checkpoint(base, single_file_tensors(*build(NANO)), metadata, torch.float32)
+    save_checkpoint(base, single_file_tensors(*build_four_networks(NANO)), metadata, torch.float32)
     train("nano-cpu", data, base, folder / "run", SETTINGS)
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dmm.cli import run
 from dmm.ui.model_library import find_models
-from dmm.ui.server import create_app, open_workspace
+from dmm.ui.server import create_app, open_purged_workspace
 
 OPTIONS = (
     "--help --out --seed --count --seconds --prompt --format --set --steps --source --input --lora "
@@ -45,7 +45,7 @@ def test_any_words_end_in_an_exit_code(
 
 @pytest.fixture
 def page(tmp_path):
-    workspace = open_workspace(find_models([NANO]), tmp_path, "cpu")
+    workspace = open_purged_workspace(find_models([NANO]), tmp_path, "cpu")
     home = "http://127.0.0.1:8377"
     app = create_app(workspace, 8377, "secret")
     client = TestClient(app, base_url=home, headers={"origin": home}, raise_server_exceptions=True)

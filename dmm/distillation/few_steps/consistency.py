@@ -20,7 +20,7 @@ SIGMA_DATA, TIMESTEP_SCALING = 0.5, 10.0
 HUBER = 0.03
 
 
-def consistency(task: StepTask) -> Objective:
+def consistency_objective(task: StepTask) -> Objective:
     """Train the student to agree with itself one teacher step later."""
     assert task.latents is not None
     latents, noise_schedule = task.latents, task.noise_schedule
@@ -29,18 +29,20 @@ def consistency(task: StepTask) -> Objective:
 
     def clean(predict: Predict, noisy: Latents, at: Int[Tensor, " n"]) -> Latents:
         skip, out = boundary_factors(at)
-        found = noise_schedule.clean(predict(noisy, at), noisy, at)
+        found = noise_schedule.clean_latents(predict(noisy, at), noisy, at)
         return skip.to(noisy) * noisy + out.to(noisy) * found
 
     def loss(generator: torch.Generator) -> Tensor:
-        numbers = task.random_prompts(generator)
-        embeddings, noise = task.embed(numbers), task.noise(generator)
-        points = torch.randint(1, POINTS + 1, (task.rows,), generator=generator)
+        numbers = task.random_prompt_numbers(generator)
+        embeddings, noise = task.embed(numbers), task.random_noise(generator)
+        points = torch.randint(1, POINTS + 1, (task.rows_per_micro_batch,), generator=generator)
         at, earlier = points * gap - 1, (points - 1) * gap - 1
         noisy = noise_schedule.add_noise(latents[numbers].to(noise), noise, at)
-        student = task.by(module.student, embeddings)
+        student = task.predictions_by(module.student, embeddings)
         with torch.no_grad():
-            by_teacher = noise_schedule.clean(task.by_teacher(embeddings)(noisy, at), noisy, at)
+            by_teacher = noise_schedule.clean_latents(
+                task.predictions_by_teacher(embeddings)(noisy, at), noisy, at
+            )
             stepped = noise_schedule.ddim_step(by_teacher, noisy, at, earlier)
             is_clean = (earlier < 0).to(noisy.device)[:, None, None, None]
             target = torch.where(is_clean, stepped, clean(student, stepped, earlier.clamp(min=0)))

@@ -26,7 +26,7 @@ class StudentAndFollower(nn.Module):
         self.student, self.follower = student, copy.deepcopy(student)
 
 
-def dp_dmd(task: StepTask) -> Objective:
+def dp_dmd_objective(task: StepTask) -> Objective:
     """Train the first step, one later step and the follower on each batch."""
     schedule, part, noise_schedule = task.schedule, task.part, task.noise_schedule
     passes = max(1, part.teacher_steps // part.to)
@@ -34,8 +34,14 @@ def dp_dmd(task: StepTask) -> Objective:
     low, high = (int(share * noise_schedule.timesteps) for share in (LOW, HIGH))
 
     def loss(generator: torch.Generator) -> Tensor:
-        embeddings, noise = task.embed(task.random_prompts(generator)), task.noise(generator)
-        student, teacher = task.by(module.student, embeddings), task.by_teacher(embeddings)
+        embeddings, noise = (
+            task.embed(task.random_prompt_numbers(generator)),
+            task.random_noise(generator),
+        )
+        student, teacher = (
+            task.predictions_by(module.student, embeddings),
+            task.predictions_by_teacher(embeddings),
+        )
         first = torch.full((len(noise),), schedule.timesteps[0])
         target = schedule.teacher_target(teacher, noise, 0, passes)
         total = errors(student(noise, first), target).mean()
@@ -44,19 +50,21 @@ def dp_dmd(task: StepTask) -> Objective:
         number = int(torch.randint(1, len(schedule), (), generator=generator))
         noisy = schedule.sample_to(student, noise, number)
         at = torch.full((len(noisy),), schedule.timesteps[number])
-        clean = noise_schedule.clean(student(noisy, at), noisy, at)
+        clean = noise_schedule.clean_latents(student(noisy, at), noisy, at)
 
-        fresh = task.noise(generator)
+        fresh = task.random_noise(generator)
         when = torch.randint(low, high, (len(clean),), generator=generator)
         renoised = noise_schedule.add_noise(clean.detach(), fresh, when)
-        followed = task.by(module.follower, embeddings)(renoised, when)
+        followed = task.predictions_by(module.follower, embeddings)(renoised, when)
         with torch.no_grad():
-            real = noise_schedule.clean(teacher(renoised, when), renoised, when)
-            fake = noise_schedule.clean(followed, renoised, when)
+            real = noise_schedule.clean_latents(teacher(renoised, when), renoised, when)
+            fake = noise_schedule.clean_latents(followed, renoised, when)
             size = (clean - real).abs().mean((1, 2, 3), keepdim=True).clamp(min=1e-6)
             matched = clean - (fake - real) / size
         matching = 0.5 * errors(clean, matched).mean()
-        following = errors(followed, noise_schedule.target(clean.detach(), fresh, when)).mean()
+        following = errors(
+            followed, noise_schedule.exact_prediction(clean.detach(), fresh, when)
+        ).mean()
         return total + matching + following
 
     return Objective(module, loss, "ddim-trailing")

@@ -12,7 +12,7 @@ from ..losses import errors
 from .task import Objective, StepTask, StudentOnly
 
 
-def progressive(task: StepTask) -> Objective:
+def progressive_objective(task: StepTask) -> Objective:
     """Train one step a batch, chosen at random, on the output of the student's steps before it."""
     schedule, part = task.schedule, task.part
     passes = max(1, part.teacher_steps // part.to)
@@ -20,9 +20,12 @@ def progressive(task: StepTask) -> Objective:
 
     def loss(generator: torch.Generator) -> Tensor:
         number = int(torch.randint(len(schedule), (), generator=generator))
-        embeddings = task.embed(task.random_prompts(generator))
-        student, teacher = task.by(module.student, embeddings), task.by_teacher(embeddings)
-        noisy = schedule.sample_to(student, task.noise(generator), number)
+        embeddings = task.embed(task.random_prompt_numbers(generator))
+        student, teacher = (
+            task.predictions_by(module.student, embeddings),
+            task.predictions_by_teacher(embeddings),
+        )
+        noisy = schedule.sample_to(student, task.random_noise(generator), number)
         target = schedule.teacher_target(teacher, noisy, number, passes)
         at = torch.full((len(noisy),), schedule.timesteps[number])
         return errors(student(noisy, at), target).mean()

@@ -42,8 +42,8 @@ class FewStepSchedule:
 
     def step(self, predict: Predict, noisy: Latents, first: int, last: int) -> Latents:
         """A DDIM step from one timestep to another."""
-        at, after = _all_at(first, noisy), _all_at(last, noisy)
-        clean = self.noise_schedule.clean(predict(noisy, at), noisy, at)
+        at, after = _repeated_timestep(first, noisy), _repeated_timestep(last, noisy)
+        clean = self.noise_schedule.clean_latents(predict(noisy, at), noisy, at)
         return self.noise_schedule.ddim_step(clean, noisy, at, after)
 
     @torch.no_grad()
@@ -65,10 +65,11 @@ class FewStepSchedule:
         end = noisy
         for start, stop in pairwise(spaced_timesteps(first, last, passes)):
             end = self.step(predict, end, start, stop)
-        at, after = _all_at(first, noisy), _all_at(last, noisy)
+        at, after = _repeated_timestep(first, noisy), _repeated_timestep(last, noisy)
         schedule = self.noise_schedule
         (signal, spread), (signal_after, spread_after) = (
-            [level.to(noisy) for level in schedule.levels(timestep)] for timestep in (at, after)
+            [level.to(noisy) for level in schedule.signal_and_noise_factors(timestep)]
+            for timestep in (at, after)
         )
         share = spread_after / spread
         clean = (end - share * noisy) / (signal_after - share * signal)
@@ -84,5 +85,5 @@ def spaced_timesteps(first: int, last: int, passes: int) -> Sequence[int]:
     return [round(timestep) for timestep in np.linspace(first, last, passes + 1).tolist()]
 
 
-def _all_at(timestep: int, latents: Latents) -> Int[Tensor, " n"]:
+def _repeated_timestep(timestep: int, latents: Latents) -> Int[Tensor, " n"]:
     return torch.full((len(latents),), timestep, dtype=torch.long)

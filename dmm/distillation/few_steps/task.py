@@ -37,9 +37,9 @@ class StepTask:
     """Clips, numbered as the prompts are, for methods that need them."""
 
     @property
-    def rows(self) -> int:
+    def rows_per_micro_batch(self) -> int:
         """Clips of a micro-batch."""
-        return self.teacher.compute.rows(self.part.batch_size)
+        return self.teacher.compute.rows_per_share(self.part.batch_size)
 
     @property
     def noise_schedule(self) -> NoiseSchedule:
@@ -51,16 +51,16 @@ class StepTask:
         """The timesteps that the student is sampled at."""
         return FewStepSchedule.trailing(self.noise_schedule, self.part.to)
 
-    def random_prompts(self, generator: torch.Generator) -> Int[Tensor, " n"]:
+    def random_prompt_numbers(self, generator: torch.Generator) -> Int[Tensor, " n"]:
         """Numbers of a batch of prompts."""
-        return torch.randint(self.prompts, (self.rows,), generator=generator)
+        return torch.randint(self.prompts, (self.rows_per_micro_batch,), generator=generator)
 
-    def noise(self, generator: torch.Generator) -> Latents:
+    def random_noise(self, generator: torch.Generator) -> Latents:
         """Noise of a batch, on the training device."""
-        noise = torch.randn((self.rows, *self.shape), generator=generator)
+        noise = torch.randn((self.rows_per_micro_batch, *self.shape), generator=generator)
         return noise.to(self.teacher.compute.torch_device)
 
-    def by(self, unet: Any, embeddings: PromptEmbeddings) -> Predict:
+    def predictions_by(self, unet: Any, embeddings: PromptEmbeddings) -> Predict:
         """Predictions of a UNet in training, for these prompts."""
         scales = torch.full((len(embeddings),), self.guidance)
 
@@ -70,19 +70,19 @@ class StepTask:
 
         return predict
 
-    def by_teacher(self, embeddings: PromptEmbeddings) -> Predict:
+    def predictions_by_teacher(self, embeddings: PromptEmbeddings) -> Predict:
         """Guided predictions of the teacher, for these prompts."""
         scales = torch.full((len(embeddings),), self.guidance)
 
         def predict(noisy: Latents, timesteps: Int[Tensor, " n"]) -> Latents:
-            return self.teacher.guided(noisy, timesteps, embeddings, scales).to(noisy)
+            return self.teacher.guided_prediction(noisy, timesteps, embeddings, scales).to(noisy)
 
         return predict
 
 
 @dataclass(frozen=True)
 class Objective:
-    """What a method trains, its loss, and the sampler for the result."""
+    """The network that a method trains, its loss, and the sampler for the result."""
 
     module: nn.Module
     """The student is its child ``student``."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ...checkpoints.networks import build_unet
 from ...fitting.loop import fit
-from ...fitting.plain_attention import use_plain_attention
+from ...fitting.plain_attention import use_plain_attention_on_cpu
 from ...fitting.state import fingerprint
 from ...generation.conditioning import PromptEmbeddings
 from ...generation.loading import Lora
@@ -18,21 +18,21 @@ from ...generation.mel_images import latent_shape
 from ...generation.sampling import Sampling
 from ...generation.settings import default_sampling
 from ..embedding_table import EmbeddingTable
-from ..parts import Sources, is_made, open_teacher, part_origin, state_folder
+from ..parts import Sources, exists_with_origin, open_teacher, part_origin_metadata, state_folder
 from ..presets import Preset, StepsPart, part_of
 from ..teacher import Teacher
 from ..training_clips import load_clips, load_texts
 from ..writing import generation_metadata, write_student
-from .consistency import consistency
-from .dp_dmd import dp_dmd
+from .consistency import consistency_objective
+from .dp_dmd import dp_dmd_objective
 from .lora import add_lora, write_lora
-from .progressive import progressive
+from .progressive import progressive_objective
 from .task import Objective, StepTask
 
 METHODS: dict[str, Callable[[StepTask], Objective]] = {
-    "progressive": progressive,
-    "dp-dmd": dp_dmd,
-    "consistency": consistency,
+    "progressive": progressive_objective,
+    "dp-dmd": dp_dmd_objective,
+    "consistency": consistency_objective,
 }
 CLIPS = 2000
 """Clips that the model generates from --prompts, for methods that need latents."""
@@ -48,14 +48,14 @@ def distil_steps(
     """
     part: StepsPart = part_of(preset, "steps")
     teacher = open_teacher(model, loras, sources)
-    origin = part_origin(teacher, preset, "steps", sources)
-    if is_made(out, origin):
+    origin = part_origin_metadata(teacher, preset, "steps", sources)
+    if exists_with_origin(out, origin):
         return out
     state = state_folder(out)
     sampling = default_sampling(model, loras)
-    task = make_task(part, teacher, sources, sources.cache(state), sampling)
+    task = make_task(part, teacher, sources, sources.cache_folder(state), sampling)
     objective = METHODS[part.method](task)
-    trained: Any = _fit(objective, task, sources, state)
+    trained: Any = _fit_objective(objective, task, sources, state)
     if sources.compute.is_main:
         sampling = Sampling(objective.sampler, part.to, 1.0)
         metadata = generation_metadata(teacher.settings, sampling) | origin
@@ -85,7 +85,7 @@ def make_task(
 
     unet = build_unet(teacher.shapes)
     unet.load_state_dict(teacher.merged_unet().state_dict())
-    use_plain_attention(unet, teacher.compute.torch_device)
+    use_plain_attention_on_cpu(unet, teacher.compute.torch_device)
     torch.manual_seed(sources.seed)
     student = add_lora(unet, part.rank) if part.rank else unet
     shape = latent_shape(teacher.pipeline, fmt.n_mels, fmt.n_frames)
@@ -95,7 +95,7 @@ def make_task(
     )
 
 
-def _fit(objective: Objective, task: StepTask, sources: Sources, state: Path) -> Any:
+def _fit_objective(objective: Objective, task: StepTask, sources: Sources, state: Path) -> Any:
     part, compute = task.part, sources.compute
     settings = part.model_dump_json(exclude={"steps"})
     data = fingerprint(task.teacher.identity, task.identity, settings)

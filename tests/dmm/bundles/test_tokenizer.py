@@ -2,7 +2,7 @@ import pytest
 
 from dmm.bundles.schema import Encoder
 from dmm.bundles.tokenizer import Tokenizer
-from dmm.checkpoints.tokenizers import load_tokenizers, tokenizer_folder
+from dmm.checkpoints.tokenizers import ensure_tokenizer_folder, load_tokenizers
 from dmm.errors import InputError
 
 TEXTS = [
@@ -17,7 +17,7 @@ TEXTS = [
 def both(request, tmp_path):
     """Ours and transformers' two, of a cut vocabulary and CLIP's own."""
     size = request.param
-    merges = next(tokenizer_folder(size).glob("*/merges.txt"))
+    merges = next(ensure_tokenizer_folder(size).glob("*/merges.txt"))
     theirs = load_tokenizers(size)
     encoders = [
         Encoder(vocab_size=size, bos=size - 2, eos=size - 1, pad=t.pad_token_id) for t in theirs

@@ -5,7 +5,7 @@ from safetensors.torch import load_file, save_file
 from dmm.checkpoints import sd15_layout, sdxl_layout
 from dmm.checkpoints.architecture import prediction_type, read_architecture
 from dmm.checkpoints.network_shapes import TextEncoderShapes
-from dmm.checkpoints.networks import build
+from dmm.checkpoints.networks import build_networks
 from dmm.checkpoints.sd15_shapes import Sd15Shapes, sd15_shapes
 from dmm.checkpoints.sdxl_shapes import SdxlShapes, sdxl_shapes
 from dmm.errors import ModelError
@@ -119,7 +119,7 @@ def test_a_checkpoint_that_its_card_does_not_know_is_refused(tiny_checkpoint, tm
 )
 def test_at_full_size_the_published_models_are_met(shapes, layout, weights, names):
     with torch.device("meta"):
-        networks = build(shapes)
+        networks = build_networks(shapes)
         tensors = layout.single_file_tensors(*networks.values())
     assert sum(tensor.numel() for tensor in networks["unet"].parameters()) == weights
     assert sum(name.startswith(UNET) for name in tensors) == names

@@ -7,10 +7,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from dmm.checkpoints.architecture import read_architecture, refuse_custom_layout
-from dmm.checkpoints.custom_layout import CustomLayout, as_json
+from dmm.checkpoints.custom_layout import CustomLayout, canonical_json
 from dmm.checkpoints.custom_tensors import custom_tensors
 from dmm.checkpoints.lora_layers import lora_layers
-from dmm.checkpoints.networks import build, mean_latents
+from dmm.checkpoints.networks import build_networks, mean_latents
 from dmm.checkpoints.pipeline import load_pipeline
 from dmm.checkpoints.sdxl_layout import save_checkpoint, single_file_tensors
 from dmm.errors import ModelError
@@ -29,13 +29,13 @@ VAE = {
     "decoder_block_out_channels": [8] * 4, "num_encoder_blocks": [1] * 4,
     "num_decoder_blocks": [1] * 4,
 }  # fmt: skip
-CUSTOM = CustomLayout(as_json(UNET), as_json(VAE))
+CUSTOM = CustomLayout(canonical_json(UNET), canonical_json(VAE))
 
 
 @pytest.fixture(scope="module")
 def networks():
     torch.manual_seed(0)
-    return build(replace(NANO, custom=CUSTOM))
+    return build_networks(replace(NANO, custom=CUSTOM))
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_latents_are_at_the_unets_scale_whatever_the_vae(networks):
     pixels = torch.zeros(1, 3, 64, 64)
     tiny = networks["vae"]
     assert torch.equal(mean_latents(tiny, pixels), tiny.encoder(pixels))
-    usual = build(NANO)["vae"]
+    usual = build_networks(NANO)["vae"]
     expected = usual.encode(pixels).latent_dist.mean * usual.config.scaling_factor
     assert torch.equal(mean_latents(usual, pixels), expected)
 

@@ -3,7 +3,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from dmm.checkpoints.architecture import read_architecture
-from dmm.checkpoints.networks import build
+from dmm.checkpoints.networks import build_networks
 from dmm.checkpoints.pipeline import load_pipeline
 from dmm.errors import ModelError
 
@@ -15,7 +15,7 @@ BOTH = pytest.mark.parametrize("fixture", ["tiny_checkpoint", "tiny_sd15"])
 def test_diffusers_own_loader_finds_every_tensor_where_we_wrote_it(request, fixture):
     checkpoint = request.getfixturevalue(fixture)
     torch.manual_seed(0)
-    networks = build(read_architecture(checkpoint))
+    networks = build_networks(read_architecture(checkpoint))
     pipeline = load_pipeline(checkpoint)
     for part, ours in networks.items():
         expected, found = ours.state_dict(), getattr(pipeline, part).state_dict()

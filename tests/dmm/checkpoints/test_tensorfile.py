@@ -9,9 +9,9 @@ from dmm.checkpoints.header import read_metadata
 from dmm.checkpoints.tensorfile import (
     HASH,
     TensorSpec,
-    in_order,
     main_dtype,
     open_tensors,
+    sorted_for_alignment,
     write_tensors,
 )
 from dmm.errors import DmmError, ModelError
@@ -27,7 +27,9 @@ TENSORS = {
 
 
 def write(path, tensors, **metadata):
-    specs = in_order({name: TensorSpec(t.dtype, tuple(t.shape)) for name, t in tensors.items()})
+    specs = sorted_for_alignment(
+        {name: TensorSpec(t.dtype, tuple(t.shape)) for name, t in tensors.items()}
+    )
     write_tensors(path, specs, ((name, tensors[name]) for name in specs), metadata)
     return path
 

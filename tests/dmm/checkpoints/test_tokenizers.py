@@ -1,6 +1,6 @@
 import pytest
 
-from dmm.checkpoints.tokenizers import load_tokenizers, tokenizer_folder
+from dmm.checkpoints.tokenizers import ensure_tokenizer_folder, load_tokenizers
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +40,7 @@ def test_what_the_hub_has_is_taken_as_it_is(monkeypatch, tmp_path):
         return str(path)
 
     monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
-    root = tokenizer_folder()
+    root = ensure_tokenizer_folder()
     assert (root / "openai_clip-vit-large-patch14" / "merges.txt").read_text() == (
         "openai/clip-vit-large-patch14 merges.txt"
     )

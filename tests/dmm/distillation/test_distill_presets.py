@@ -1,6 +1,6 @@
 import pytest
 
-from dmm.distillation.presets import load_preset, override, preset_names
+from dmm.distillation.presets import load_preset, override_part, preset_names
 from dmm.errors import PresetError
 
 
@@ -43,10 +43,10 @@ def test_an_unknown_preset_names_those_there_are():
 
 
 def test_values_can_be_stated_otherwise_and_are_checked():
-    found = override(load_preset("base"), "text_encoder_2", layers=6, ratio=None)
+    found = override_part(load_preset("base"), "text_encoder_2", layers=6, ratio=None)
     assert found.text_encoder_2 is not None
     assert (found.text_encoder_2.layers, found.text_encoder_2.ratio) == (6, None)
     with pytest.raises(PresetError, match="method: input should be"):
-        override(load_preset("base"), "steps", method="magic")
+        override_part(load_preset("base"), "steps", method="magic")
     with pytest.raises(PresetError, match=r"has no \[unet\]"):
-        override(load_preset("base"), "unet", steps=3)
+        override_part(load_preset("base"), "unet", steps=3)

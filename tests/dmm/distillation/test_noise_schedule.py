@@ -18,7 +18,7 @@ def _gaussian(noise_schedule, spread):
     """The exact UNet of clips that are Gaussian noise of a known spread: in closed form."""
 
     def predict(noisy, at):
-        signal, noise = noise_schedule.levels(at)
+        signal, noise = noise_schedule.signal_and_noise_factors(at)
         share = signal * spread**2 / (signal**2 * spread**2 + noise**2)
         return noise_schedule.prediction_of(share * noisy, noisy, at)
 
@@ -30,8 +30,8 @@ def test_the_exact_prediction_gives_back_the_clean_latents(kind):
     noise_schedule, clean, noise = NoiseSchedule.of(kind), _latents(0), _latents(1)
     at = torch.tensor([10, 500, 999])
     noisy = noise_schedule.add_noise(clean, noise, at)
-    target = noise_schedule.target(clean, noise, at)
-    assert torch.allclose(noise_schedule.clean(target, noisy, at), clean, atol=1e-4)
+    target = noise_schedule.exact_prediction(clean, noise, at)
+    assert torch.allclose(noise_schedule.clean_latents(target, noisy, at), clean, atol=1e-4)
     assert torch.allclose(noise_schedule.prediction_of(clean, noisy, at), target, atol=1e-4)
 
 
@@ -76,7 +76,8 @@ def test_more_passes_come_nearer_to_the_exact_flow():
     schedule = FewStepSchedule.trailing(NoiseSchedule.of("v_prediction"), 1)
     teacher, noise = _gaussian(schedule.noise_schedule, 0.5), _latents(4)
     signal, spread = (
-        level[0].item() for level in schedule.noise_schedule.levels(torch.tensor([999]))
+        level[0].item()
+        for level in schedule.noise_schedule.signal_and_noise_factors(torch.tensor([999]))
     )
     exact = noise * 0.5 / (signal**2 * 0.25 + spread**2) ** 0.5  # the flow keeps quantiles
     off = []

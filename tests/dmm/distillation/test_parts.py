@@ -11,8 +11,8 @@ from dmm.checkpoints.header import read_metadata
 from dmm.checkpoints.network_shapes import UNET, VAE
 from dmm.checkpoints.sdxl_shapes import TE2
 from dmm.cli import run
-from dmm.distillation.parts import Sources, distil_unet, write
-from dmm.distillation.presets import Losses, Preset
+from dmm.distillation.parts import Sources, distil_unet, write_in_main_process
+from dmm.distillation.presets import Preset, UnetLosses
 from dmm.distillation.unet_training import make_student
 from dmm.errors import InputError, ModelError
 from dmm.generation.sampling import Sampling
@@ -65,7 +65,7 @@ def test_a_student_keeps_all_but_its_unet_and_can_be_generated_with(
     tiny_checkpoint, part, sources, tmp_path
 ):
     out = tmp_path / "student.safetensors"
-    preset = Preset(name="test", unet=part(losses=Losses(task=0.5, features=0.1, huber=0.1)))
+    preset = Preset(name="test", unet=part(losses=UnetLosses(task=0.5, features=0.1, huber=0.1)))
     distil_unet(tiny_checkpoint, (), preset, sources, out)
     old, new = load_file(tiny_checkpoint), load_file(out)
     kept = [name for name in old if not name.startswith(UNET)]
@@ -133,7 +133,7 @@ def test_a_state_of_other_settings_is_refused(tiny_checkpoint, part, sources, tm
     distil_unet(tiny_checkpoint, (), Preset(name="test", unet=part()), sources, out)
     out.unlink()
     with pytest.raises(InputError, match="of another run"):
-        other = Preset(name="test", unet=part(losses=Losses(huber=0.5)))
+        other = Preset(name="test", unet=part(losses=UnetLosses(huber=0.5)))
         distil_unet(tiny_checkpoint, (), other, sources, out)
 
 
@@ -151,7 +151,7 @@ def test_a_whole_student_in_sdxls_layout_is_its_teacher_again(
         "vae": teacher.pipeline.vae,
     }
     out = tmp_path / "same.safetensors"
-    write(teacher, out, networks, shapes, {})
+    write_in_main_process(teacher, out, networks, shapes, {})
     assert read_architecture(out) == teacher.shapes
     old, new = load_file(tiny_checkpoint), load_file(out)
     assert old.keys() == new.keys()

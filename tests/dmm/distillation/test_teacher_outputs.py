@@ -6,7 +6,12 @@ from dmm.distillation.examples import Examples
 from dmm.distillation.noise_schedule import NoiseSchedule
 from dmm.distillation.shards import Shards
 from dmm.distillation.teacher_outputs import LiveOutputs, StoredOutputs
-from dmm.distillation.training_clips import TrainingClips, from_dataset, load_clips, load_texts
+from dmm.distillation.training_clips import (
+    TrainingClips,
+    clips_from_dataset,
+    load_clips,
+    load_texts,
+)
 from dmm.errors import DmmError, InputError
 from dmm.generation.conditioning import Conditioning, embed_prompts
 from dmm.generation.denoising import predict
@@ -36,7 +41,9 @@ def test_an_example_is_the_same_whatever_it_stands_beside(examples):
 
 def test_the_teacher_is_guided_as_when_it_generates(teacher, examples):
     batch = examples().batch(torch.tensor([0, 1]))
-    found = teacher.guided(batch.noisy, batch.timesteps, batch.embeddings, batch.guidance)
+    found = teacher.guided_prediction(
+        batch.noisy, batch.timesteps, batch.embeddings, batch.guidance
+    )
     empty = embed_prompts(teacher.pipeline, [""]).rows([0, 0])
     asked = Conditioning(batch.embeddings, empty, 3.0)
     for row, timestep in enumerate(batch.timesteps):
@@ -75,10 +82,10 @@ def test_shards_are_filled_where_an_interruption_left_off(tmp_path):
 
     shards = Shards(tmp_path, rows=5, size=2)
     with pytest.raises(KeyboardInterrupt):
-        shards.fill("rows", make, 1)
+        shards.make_missing_files("rows", make, 1)
     assert len(list(tmp_path.iterdir())) == 2
     made[:] = ["again"]
-    shards.fill("rows", make, 1)
+    shards.make_missing_files("rows", make, 1)
     assert made == ["again", [4]]
     assert shards.rows([4, 0, 3])["x"].flatten().tolist() == [4, 0, 3]
 
@@ -90,12 +97,12 @@ def test_too_little_disk_is_reported_before_the_second_file(tmp_path, monkeypatc
     monkeypatch.setattr("dmm.distillation.shards.shutil.disk_usage", lambda _: usage)
     shards = Shards(tmp_path, rows=4, size=2)
     with pytest.raises(DmmError, match=r"the rows need .* GB more and 0\.0 GB are free"):
-        shards.fill("rows", lambda numbers: {"x": torch.zeros(len(numbers), 9)}, 2)
+        shards.make_missing_files("rows", lambda numbers: {"x": torch.zeros(len(numbers), 9)}, 2)
     assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_pictures_and_captions_come_from_one_list(teacher, data, tmp_path):
-    found = from_dataset(teacher, data, 2, tmp_path, seed=0)
+    found = clips_from_dataset(teacher, data, 2, tmp_path, seed=0)
     assert found.latents.shape == (4, 8, 32, 32)
     parts = {"mel music", "piano", "slow"}  # of the first picture's caption, with the anchor
     assert all(set(text.split(", ")) <= parts for text in found.texts[0])

@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from dmm.distillation.decoder import tiny_vae_config, train_decoder
+from dmm.distillation.decoder import tiny_vae_config, train_tiny_vae
 from dmm.distillation.presets import DecoderPart, TextPart
 from dmm.distillation.text_encoder import (
     TextReader,
-    check_half,
+    check_half_precision,
     layers_to_keep,
-    shortened,
+    shortened_copy,
     train_text_encoder,
 )
 from dmm.errors import ModelError, PresetError
@@ -43,7 +43,9 @@ def test_a_quarter_of_bigg_has_at_most_180_million_weights_beside_its_embeddings
     assert part is not None
     sizes = TextEncoderShapes(49408, 1280, 5120, len(layers_to_keep(part, 32, 1)))
     with torch.device("meta"):
-        encoder = CLIPTextModelWithProjection(CLIPTextConfig(**sizes.config(hidden_act="gelu")))
+        encoder = CLIPTextModelWithProjection(
+            CLIPTextConfig(**sizes.clip_text_config(hidden_act="gelu"))
+        )
     embeddings = encoder.text_model.embeddings
     weights = sum(p.numel() for p in encoder.parameters())
     assert weights - sum(p.numel() for p in embeddings.parameters()) <= 180e6
@@ -52,7 +54,7 @@ def test_a_quarter_of_bigg_has_at_most_180_million_weights_beside_its_embeddings
 @pytest.mark.parametrize("which", [1, 2])
 def test_a_reader_sees_what_the_unet_is_given(teacher, which):
     reader, wanted = TextReader(teacher, which), embed_prompts(teacher.pipeline, TEXTS)
-    hidden, pooled = reader.read(reader.encoder, reader.tokens(TEXTS))
+    hidden, pooled = reader.hidden_and_pooled(reader.encoder, reader.token_ids(TEXTS))
     place = slice(0, 64) if which == 1 else slice(64, None)
     assert torch.allclose(hidden, wanted.tokens[..., place], atol=1e-5)
     assert (pooled is None) == (which == 1)
@@ -63,11 +65,11 @@ def test_a_reader_sees_what_the_unet_is_given(teacher, which):
 def test_training_brings_a_short_encoder_nearer_and_leaves_its_teacher_alone(teacher, tmp_path):
     reader = TextReader(teacher, 1)
     before = [p.clone() for p in reader.encoder.parameters()]
-    ids = reader.tokens(TEXTS)
-    wanted, _ = reader.read(reader.encoder, ids)
-    start, _ = reader.read(shortened(reader.encoder, [4, 10, 11]), ids)
+    ids = reader.token_ids(TEXTS)
+    wanted, _ = reader.hidden_and_pooled(reader.encoder, ids)
+    start, _ = reader.hidden_and_pooled(shortened_copy(reader.encoder, [4, 10, 11]), ids)
     trained = train_text_encoder(_text(), 1, teacher, TEXTS, None, tmp_path, 0)
-    found, _ = reader.read(trained, ids)
+    found, _ = reader.hidden_and_pooled(trained, ids)
     assert (found - wanted).square().mean() < (start - wanted).square().mean()
     assert len(trained.text_model.encoder.layers) == 3
     assert all(map(torch.equal, before, reader.encoder.parameters()))
@@ -90,7 +92,7 @@ def test_the_text_encoder_of_sd15_is_read_with_its_clip_skip(tiny_sd15, compute)
     for skip in (None, 2):
         teacher.settings = replace(teacher.settings, clip_skip=skip)
         reader = TextReader(teacher, 1)
-        hidden, pooled = reader.read(reader.encoder, reader.tokens(TEXTS))
+        hidden, pooled = reader.hidden_and_pooled(reader.encoder, reader.token_ids(TEXTS))
         assert pooled is None
         assert torch.allclose(
             hidden, embed_prompts(teacher.pipeline, TEXTS, skip).tokens, atol=1e-5
@@ -101,12 +103,12 @@ def test_the_text_encoder_of_sd15_is_read_with_its_clip_skip(tiny_sd15, compute)
 
 def test_activations_beyond_half_precision_are_refused(teacher):
     reader = TextReader(teacher, 1)
-    assert check_half(reader.encoder, reader, TEXTS) < 1000
-    loud = shortened(reader.encoder, [0, 11])
+    assert check_half_precision(reader.encoder, reader, TEXTS) < 1000
+    loud = shortened_copy(reader.encoder, [0, 11])
     with torch.no_grad():
         loud.text_model.encoder.layers[0].mlp.fc2.bias.fill_(50_000)
     with pytest.raises(ModelError, match=r"activations reach 5.*e\+04, too close"):
-        check_half(loud, reader, TEXTS)
+        check_half_precision(loud, reader, TEXTS)
 
 
 def _decoder(**changes):
@@ -123,7 +125,7 @@ def test_a_tiny_vae_learns_pictures_and_latents(teacher, tmp_path):
 
     def error(steps):
         folder = tmp_path / str(steps)
-        vae = train_decoder(_decoder(steps=steps), teacher, images, latents, folder, 0)
+        vae = train_tiny_vae(_decoder(steps=steps), teacher, images, latents, folder, 0)
         with torch.no_grad():
             return (vae.decode(latents).sample - wanted).square().mean().item()
 

@@ -10,8 +10,8 @@ import onnxruntime
 import pytest
 import torch
 
-from dmm.checkpoints.custom_layout import CustomLayout, as_json
-from dmm.checkpoints.networks import build
+from dmm.checkpoints.custom_layout import CustomLayout, canonical_json
+from dmm.checkpoints.networks import build_networks
 from dmm.checkpoints.sdxl_layout import save_checkpoint, single_file_tensors
 from dmm.export.export import ExportOptions, export
 from dmm.export.graph import trace
@@ -46,9 +46,9 @@ def write_student():
 
     def write(path, unet=None, **metadata):
         torch.manual_seed(4)
-        custom = CustomLayout(as_json(UNET | (unet or {})), as_json(VAE))
+        custom = CustomLayout(canonical_json(UNET | (unet or {})), canonical_json(VAE))
         text = replace(NANO.te1, num_layers=3)
-        networks = build(replace(NANO, custom=custom, te1=text))
+        networks = build_networks(replace(NANO, custom=custom, te1=text))
         last = networks["vae"].decoder.layers[-1]
         last.weight.data *= 20  # or images would be even
         last.bias.data += 0.4

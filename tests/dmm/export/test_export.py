@@ -207,7 +207,7 @@ def test_a_full_disk_leaves_nothing(student, options, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(writing, "stored", full)
+    monkeypatch.setattr(writing, "describe_file", full)
     with pytest.raises(DmmError, match="the disk is full"):
         export(options(student), tmp_path / "out")
     assert not list(tmp_path.iterdir())

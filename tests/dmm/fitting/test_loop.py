@@ -34,7 +34,7 @@ def _fit(state, steps=6, calls=None, model=None, batch=BATCH, seed=0, compute=No
     def loss(generator):
         if next(budget, None) is None:
             raise KeyboardInterrupt
-        inputs, truth = _batch(generator, compute.rows(batch))
+        inputs, truth = _batch(generator, compute.rows_per_share(batch))
         return (model(inputs) - truth).square().mean()
 
     schedule = Schedule(steps, batch, 1e-2)
@@ -59,7 +59,7 @@ def test_micro_batches_train_as_the_big_batch_does(tmp_path):
     model, steps = _line(), iter(range(6))
 
     def loss(_):
-        shares = [_batch(g, BATCH // 2) for g in split.generators(0, next(steps))]
+        shares = [_batch(g, BATCH // 2) for g in split.share_generators(0, next(steps))]
         inputs, truth = (torch.cat(parts) for parts in zip(*shares, strict=True))
         return (model(inputs) - truth).square().mean()
 
@@ -124,7 +124,7 @@ def test_a_finished_run_may_get_more_steps(tmp_path):
 
 def test_a_rate_that_falls_late_is_constant_before():
     schedule = Schedule(110, 1, 1.0, warmup=10, decay=0.5)
-    rates = [schedule.rate(step) for step in (9, 30, 60, 85, 109)]
+    rates = [schedule.learning_rate_at(step) for step in (9, 30, 60, 85, 109)]
     assert rates == pytest.approx([1, 1, 1, 0.5, 0], abs=0.001)
 
 

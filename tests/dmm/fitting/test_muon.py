@@ -5,18 +5,18 @@ import torch
 from torch import nn
 
 from dmm.fitting.loop import Schedule, fit
-from dmm.fitting.muon import ADAM_SHARE, Muon, muon_groups, orthogonal
+from dmm.fitting.muon import ADAM_SHARE, Muon, muon_groups, orthogonalize
 
 
 def test_matrices_become_nearly_orthogonal():
     matrices = torch.randn(3, 24, 40, generator=torch.manual_seed(0))
-    values = torch.linalg.svdvals(orthogonal(matrices))
+    values = torch.linalg.svdvals(orthogonalize(matrices))
     assert 0.6 < values.min() < values.max() < 1.3
 
 
 def test_tall_and_wide_matrices_are_treated_alike():
     matrix = torch.randn(1, 8, 20, generator=torch.manual_seed(0))
-    assert torch.allclose(orthogonal(matrix).mT, orthogonal(matrix.mT), atol=1e-2)
+    assert torch.allclose(orthogonalize(matrix).mT, orthogonalize(matrix.mT), atol=1e-2)
 
 
 def test_a_step_is_as_long_at_every_width():

@@ -6,7 +6,7 @@ import torch
 
 from dmm.errors import DmmError, ModelError
 from dmm.generation.callbacks import Callbacks
-from dmm.generation.clips import make_clips
+from dmm.generation.clips import make_missing_clips
 from dmm.generation.generate import generate
 from dmm.generation.requests import clip_requests
 
@@ -20,7 +20,7 @@ def names(folder):
 def test_callbacks_receive_every_clip_and_step(maker):
     clips, steps = [], []
     callbacks = Callbacks(on_clip=clips.append, on_step=lambda *step: steps.append(step))
-    sounds = make_clips(WANTED, maker(batch_size=2), callbacks=callbacks)
+    sounds = make_missing_clips(WANTED, maker(batch_size=2), callbacks=callbacks)
     assert clips == sounds and steps == [(0, 2), (1, 2)] * 2
 
 
@@ -29,10 +29,10 @@ def test_a_caller_may_stop_between_steps_and_continue_later(maker):
     callbacks = Callbacks(
         on_step=lambda done, total: steps.append(done), should_stop=lambda: len(steps) == 3
     )
-    sounds = make_clips(WANTED, maker(batch_size=2), callbacks=callbacks)
+    sounds = make_missing_clips(WANTED, maker(batch_size=2), callbacks=callbacks)
     assert [sound.stem for sound in sounds] == ["piano-5", "organ-6"]
     assert len(names(maker().out)) == 6
-    assert len(make_clips(WANTED, maker(batch_size=2))) == 4
+    assert len(make_missing_clips(WANTED, maker(batch_size=2))) == 4
 
 
 @pytest.mark.parametrize("broken", ["write_image", "write_audio", "write_text"])
@@ -49,7 +49,7 @@ def test_an_interruption_leaves_only_complete_clips(maker, monkeypatch, broken):
 
     monkeypatch.setattr(clip_files, broken, interrupted)
     with pytest.raises(KeyboardInterrupt):
-        make_clips(WANTED, maker())
+        make_missing_clips(WANTED, maker())
     assert names(maker().out) == ["piano-5.flac", "piano-5.json", "piano-5.png"]
 
 
@@ -59,7 +59,7 @@ def test_a_full_disk_is_one_line_and_leaves_no_files(maker, monkeypatch):
 
     monkeypatch.setattr("os.replace", full)
     with pytest.raises(DmmError, match="the disk is full"):
-        make_clips(WANTED[:1], maker())
+        make_missing_clips(WANTED[:1], maker())
     assert not list(maker().out.glob("*"))
 
 
@@ -68,10 +68,10 @@ def overflowing(pipeline, noisy, timestep, conditioning):
 
 
 def test_a_clip_that_overflows_in_half_precision_is_generated_in_full(maker):
-    plain = make_clips(WANTED[:2], maker(precision="fp32", out=maker().out / "full"))
+    plain = make_missing_clips(WANTED[:2], maker(precision="fp32", out=maker().out / "full"))
     notes, halves = [], maker(precision="bf16")
     halves.model.__dict__["predict"] = overflowing
-    sounds = make_clips(WANTED[:2], halves, Callbacks(on_note=notes.append))
+    sounds = make_missing_clips(WANTED[:2], halves, Callbacks(on_note=notes.append))
     for sound, expected in zip(sounds, plain, strict=True):
         assert sound.with_suffix(".png").read_bytes() == expected.with_suffix(".png").read_bytes()
         facts = json.loads(sound.with_suffix(".json").read_text())
@@ -79,20 +79,20 @@ def test_a_clip_that_overflows_in_half_precision_is_generated_in_full(maker):
     assert notes == [
         f"{name}: bf16 overflowed, so it was generated in fp32" for name in ("piano-5", "organ-6")
     ]
-    assert make_clips(WANTED[:2], halves) == sounds
+    assert make_missing_clips(WANTED[:2], halves) == sounds
 
 
 def test_a_clip_that_overflows_in_full_precision_is_an_error(maker):
     broken = maker()
     broken.model.__dict__["predict"] = overflowing
     with pytest.raises(ModelError, match=r"piano-5: .*NaN"):
-        make_clips(WANTED[:1], broken)
+        make_missing_clips(WANTED[:1], broken)
 
 
 def test_a_long_prompt_is_noted_once_before_generation(maker):
     notes = []
     long = clip_requests(["violin " * 80], 3, 0)
-    make_clips(long, maker(), callbacks=Callbacks(on_note=notes.append))
+    make_missing_clips(long, maker(), callbacks=Callbacks(on_note=notes.append))
     assert len(notes) == 1 and notes[0].startswith("CLIP reads 75 tokens")
 
 

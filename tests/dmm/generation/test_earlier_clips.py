@@ -12,7 +12,7 @@ import pytest
 
 from dmm.codec.mel import load_format
 from dmm.generation.clip_files import read_clip_json
-from dmm.generation.clips import missing_clips
+from dmm.generation.clips import missing_requests
 from dmm.generation.init_audio import read_init_audio
 from dmm.generation.ranking import Ranking
 from dmm.generation.requests import ClipRequest, clip_requests
@@ -38,14 +38,14 @@ def earlier(maker):
 
 
 def test_a_clip_of_a_plain_prompt_is_not_generated_again(earlier):
-    assert missing_clips([ClipRequest("organ", 6)], earlier) == []
-    assert missing_clips([ClipRequest("organ", 9)], earlier) == [ClipRequest("organ", 9)]
+    assert missing_requests([ClipRequest("organ", 6)], earlier) == []
+    assert missing_requests([ClipRequest("organ", 9)], earlier) == [ClipRequest("organ", 9)]
 
 
 def test_a_clip_from_a_sound_is_not_generated_again(earlier):
     init = read_init_audio(EARLIER / "organ-6.flac", SHORT, False, 0.5, (0.2, 0.5))
     with_init = replace(earlier, settings=replace(earlier.settings, init=init))
-    assert missing_clips([ClipRequest("harp", 1)], with_init) == []
+    assert missing_requests([ClipRequest("harp", 1)], with_init) == []
 
 
 def test_the_best_of_two_is_not_generated_again(earlier):
@@ -53,11 +53,11 @@ def test_the_best_of_two_is_not_generated_again(earlier):
     name, version = stored["rank"]["embedder"].split()
     ranking = Ranking(name, keep=1)
     ranking.__dict__["embedder"] = SimpleNamespace(name=name, version=version)
-    assert missing_clips(clip_requests(["flute"], 2, 3), replace(earlier, ranking=ranking)) == []
+    assert missing_requests(clip_requests(["flute"], 2, 3), replace(earlier, ranking=ranking)) == []
 
 
 def test_the_page_shows_them_with_their_timeline():
-    clips, count = ClipsFolder(EARLIER).newest(10)
+    clips, count = ClipsFolder(EARLIER).newest_clips_and_count(10)
     assert {clip["id"] for clip in clips} == {"organ-6", "piano-slow-5"} and count == 2
     assert TimelineFile(EARLIER).read().clips == ["organ-6", "piano-slow-5"]
 

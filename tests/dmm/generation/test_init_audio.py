@@ -53,7 +53,9 @@ def test_outside_the_span_the_audios_own_columns_stay(tiny_checkpoint, song, sam
 def test_the_span_fades_in_and_out(song):
     init = read_init_audio(song[0], SMALL, False, 1.0, (0.3, 0.8))
     generated = np.full_like(init.levels, 255)
-    shares = (init.restore_outside(generated) - init.levels.astype(float)) / (255 - init.levels)
+    shares = (init.restore_outside_span(generated) - init.levels.astype(float)) / (
+        255 - init.levels
+    )
     assert init.fade == 2  # 40 ms of 20 ms columns
     assert shares[:, 14:18].mean(0) == pytest.approx([0, 0.25, 0.75, 1], abs=0.02)
     assert shares[:, 37:41].mean(0) == pytest.approx([1, 0.75, 0.25, 0], abs=0.02)
@@ -71,7 +73,7 @@ def test_less_strength_stays_nearer_to_the_sound(tiny_checkpoint, song):
     assert distances[0] < distances[1] < distances[2]
 
 
-@pytest.mark.parametrize("text", ["1", "a-b", "1-2-3", ""])
+@pytest.mark.parametrize("text", ["1", "a-b", "1-2-3", "", "nan-3", "1-inf"])
 def test_an_invalid_span_is_an_error(text):
     with pytest.raises(PresetError, match="START-END"):
         parse_span(text)

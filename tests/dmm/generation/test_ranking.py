@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dmm.generation.callbacks import Callbacks
-from dmm.generation.clips import make_clips
+from dmm.generation.clips import make_missing_clips
 from dmm.generation.ranking import Ranking, select
 from dmm.generation.requests import clip_requests
 
@@ -66,7 +66,7 @@ def loudness(monkeypatch):
 
 def test_of_each_prompt_the_best_clips_are_kept_and_the_others_only_listed(maker, loudness):
     wanted = clip_requests(["piano", "organ"], 3, 0)
-    sounds = make_clips(wanted, maker(ranking=loudness))
+    sounds = make_missing_clips(wanted, maker(ranking=loudness))
     out = maker().out
     assert len(sounds) == 4 and len(list(out.iterdir())) == 12
     for prompt in ("piano", "organ"):
@@ -81,7 +81,7 @@ def test_of_each_prompt_the_best_clips_are_kept_and_the_others_only_listed(maker
 
 def test_a_prompt_without_a_known_word_is_noted_before_it_is_ranked(maker, loudness):
     notes = []
-    make_clips(
+    make_missing_clips(
         clip_requests(["piano"], 2, 0), maker(ranking=loudness), Callbacks(on_note=notes.append)
     )
     assert ['knows no word of "piano": its choice (--rank) means nothing' in n for n in notes] == [
@@ -91,10 +91,10 @@ def test_a_prompt_without_a_known_word_is_noted_before_it_is_ranked(maker, loudn
 
 def test_a_ranked_prompt_is_made_again_only_if_a_kept_clip_is_missing(maker, loudness):
     wanted, ranked = clip_requests(["piano"], 3, 0), maker(ranking=loudness)
-    sounds = make_clips(wanted, ranked)
+    sounds = make_missing_clips(wanted, ranked)
     before = [path.stat().st_mtime_ns for path in sounds]
-    assert make_clips(wanted, ranked) == sounds
+    assert make_missing_clips(wanted, ranked) == sounds
     assert before == [path.stat().st_mtime_ns for path in sounds]
     sounds[1].with_suffix(".json").unlink()
-    assert make_clips(wanted, ranked) == sounds
+    assert make_missing_clips(wanted, ranked) == sounds
     assert before[0] != sounds[0].stat().st_mtime_ns

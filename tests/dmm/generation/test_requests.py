@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dmm.errors import InputError
-from dmm.generation.clips import make_clips
+from dmm.generation.clips import make_missing_clips
 from dmm.generation.requests import ClipRequest, clip_requests, morph_requests
 from dmm.generation.sampling import Sampling
 from dmm.generation.variations import read_original
@@ -18,8 +18,8 @@ def png(sound):
 
 
 def test_a_morph_begins_and_ends_with_the_prompts_own_clips(maker):
-    plain = make_clips([ClipRequest("piano", 7), ClipRequest("organ", 8)], maker())
-    first, middle, last = make_clips(morph_requests("piano", "organ", 3, 7), maker())
+    plain = make_missing_clips([ClipRequest("piano", 7), ClipRequest("organ", 8)], maker())
+    first, middle, last = make_missing_clips(morph_requests("piano", "organ", 3, 7), maker())
     assert [png(first), png(last)] == [png(clip) for clip in plain]
     assert png(middle) not in (png(first), png(last))
 
@@ -40,35 +40,37 @@ def test_interpolated_noise_keeps_its_level():
 def test_variations_are_nearer_at_less_strength(maker, tiny_checkpoint):
     from dmm.generation.mel_images import generate_latents
 
-    (sound,) = make_clips([ClipRequest("piano", 7)], maker())
+    (sound,) = make_missing_clips([ClipRequest("piano", 7)], maker())
     original, pipeline = read_original(maker().out, "piano-7"), maker().model.pipeline
     own, *others = (
-        generate_latents(pipeline, original.variations(1, None, strength), maker().settings)
+        generate_latents(pipeline, original.variation_requests(1, None, strength), maker().settings)
         for strength in (0.0, 0.1, 0.5)
     )
     near, far = ((other - own).norm() for other in others)
     assert 0 < near < far
-    (same,) = make_clips(original.variations(1, None, 0.0), maker())
+    (same,) = make_missing_clips(original.variation_requests(1, None, 0.0), maker())
     assert png(same) == png(sound) and same.stem == "piano-7-v8"
 
 
 def test_a_variation_may_have_variations(maker):
-    make_clips([ClipRequest("piano", 7)], maker())
-    (first,) = make_clips(read_original(maker().out, "piano-7").variations(1, None, 0.3), maker())
+    make_missing_clips([ClipRequest("piano", 7)], maker())
+    (first,) = make_missing_clips(
+        read_original(maker().out, "piano-7").variation_requests(1, None, 0.3), maker()
+    )
     original = read_original(maker().out, first.name)
-    (second,) = original.variations(1, None, 0.2)
+    (second,) = original.variation_requests(1, None, 0.2)
     assert second.clip_id == "piano-7-v8-v9" and second.toward_seeds == ((8, 0.3), (9, 0.2))
     assert json.loads(first.with_suffix(".json").read_text())["drift"] == [[8, 0.3]]
     assert original.sampling == Sampling("euler", steps=2)
 
 
 def test_the_original_must_exist_and_be_of_the_same_model(maker, tiny_sd15):
-    make_clips([ClipRequest("piano", 7)], maker())
+    make_missing_clips([ClipRequest("piano", 7)], maker())
     with pytest.raises(InputError, match="no clip 'organ-1'; there are: piano-7"):
         read_original(maker().out, "organ-1")
     other = maker(model=tiny_sd15)
     with pytest.raises(InputError, match="model_sha256"):
-        read_original(maker().out, "piano-7").check_same(other)
+        read_original(maker().out, "piano-7").check_same_model_and_format(other)
 
 
 def test_seeds_count_up_over_all_prompts():

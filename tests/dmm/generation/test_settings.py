@@ -5,6 +5,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from dmm.codec.mel import load_format
 from dmm.devices import pick_device, pick_precision
 from dmm.errors import ModelError, PresetError
 from dmm.generation.callbacks import Callbacks
@@ -12,7 +13,7 @@ from dmm.generation.generate import generate
 from dmm.generation.loading import Lora, open_pipeline
 from dmm.generation.mel_images import generate_images
 from dmm.generation.requests import ClipRequest
-from dmm.generation.settings import resolve_settings
+from dmm.generation.settings import other_format_note, resolve_settings
 
 LAYER = "lora_unet_input_blocks_4_1_proj_in"
 
@@ -125,3 +126,10 @@ def test_a_format_that_the_lora_was_not_trained_for_is_noted(lora, tiny_checkpoi
     given["format"] = "nano"
     generate("organ", tiny_checkpoint, tmp_path, lora(dmm_format="nano"), **given)
     assert len(notes) == 1
+
+
+def test_the_base_has_no_say_on_the_format_of_a_lora_that_states_its_own(lora, tiny_checkpoint):
+    own = lora(dmm_format="sdxl-512")  # the base was trained for nano
+    assert other_format_note(load_format("sdxl-512"), tiny_checkpoint, [own]) is None
+    note = other_format_note(load_format("sdxl-512"), tiny_checkpoint, [lora("silent")])
+    assert note and "trained for the format nano" in note

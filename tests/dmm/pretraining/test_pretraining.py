@@ -26,24 +26,30 @@ from dmm.pretraining.diffusion import (
     v_schedule,
     velocity_errors,
 )
-from dmm.pretraining.latents import cached_latents, encode_latents, latents_identity
-from dmm.pretraining.nano import NANO, build, empty_tokens, pretrain, tokenize_variants
+from dmm.pretraining.latents import encode_latents, latents_identity, refresh_cached_latents
+from dmm.pretraining.nano import (
+    NANO,
+    build_four_networks,
+    empty_tokens,
+    pretrain,
+    tokenize_variants,
+)
 from dmm.pretraining.text import TextEncoders, scale_outputs, tokenize, word_targets
 from dmm.pretraining.vae import (
     LatentChange,
     clip_psnr,
+    random_latent_change,
     reconstruction_psnr,
-    sample_change,
     train_decoder,
     train_vae,
-    whiten,
+    whiten_latents,
 )
 
 
 @pytest.fixture
 def vae():
     torch.manual_seed(0)
-    return build(NANO)[3].eval()
+    return build_four_networks(NANO)[3].eval()
 
 
 @pytest.fixture
@@ -53,7 +59,7 @@ def images():
 
 def test_whitening_keeps_the_image_and_gives_latents_unit_scale(vae, images):
     before = reconstruction_psnr(vae, images)
-    whiten(vae, images)
+    whiten_latents(vae, images)
     latents = encode_latents(vae, images)
     assert latents.mean((0, 2, 3)).abs().max() < 1e-3
     assert latents.std((0, 2, 3)).numpy() == pytest.approx(1, abs=1e-3)
@@ -82,16 +88,16 @@ def test_a_decoder_does_not_resume_the_state_of_a_whole_vae(vae, images, tmp_pat
 
 def test_latents_are_computed_once_for_each_encoder_and_image(vae, images, tmp_path, monkeypatch):
     monkeypatch.setattr("dmm.pretraining.latents.IMAGES_A_FILE", 2)
-    first = cached_latents(vae, images, tmp_path)
+    first = refresh_cached_latents(vae, images, tmp_path)
     written = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     vae.post_quant_conv.bias.data += 1  # the decoder's side
-    assert torch.equal(cached_latents(vae, images, tmp_path), first)
+    assert torch.equal(refresh_cached_latents(vae, images, tmp_path), first)
     assert written == {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     images[0] += 1
-    cached_latents(vae, images, tmp_path)
+    refresh_cached_latents(vae, images, tmp_path)
     assert len(written.keys() & set(tmp_path.iterdir())) == 1
     vae.quant_conv.bias.data += 1
-    assert not torch.equal(cached_latents(vae, images, tmp_path), first)
+    assert not torch.equal(refresh_cached_latents(vae, images, tmp_path), first)
     assert len(list(tmp_path.iterdir())) == 2
 
 
@@ -106,13 +112,13 @@ def test_noise_on_latents_has_the_stated_strength():
     mean = torch.randn(2, 8, 64, 64, generator=torch.manual_seed(0))
     noise = torch.randn(mean.shape, generator=torch.manual_seed(1))
     change = LatentChange(noise, torch.tensor([0.0, 0.5])[:, None, None, None])
-    moved = (change.apply(mean, torch.full_like(mean, -50)) - mean).std((1, 2, 3))
+    moved = (change.sample_changed_latents(mean, torch.full_like(mean, -50)) - mean).std((1, 2, 3))
     assert moved.numpy() == pytest.approx([0, 0.5], abs=0.01)
 
 
 def test_latents_are_resized_in_some_steps():
     generator = torch.Generator().manual_seed(0)
-    sizes = [sample_change((1, 8, 32, 16), generator).size for _ in range(200)]
+    sizes = [random_latent_change((1, 8, 32, 16), generator).size for _ in range(200)]
     resized = [size for size in sizes if size]
     assert 0.3 < len(resized) / 200 < 0.5
     assert {min(rows for rows, _ in resized), max(f for _, f in resized)} == {8, 16}
@@ -120,7 +126,7 @@ def test_latents_are_resized_in_some_steps():
 
 def test_scaling_a_text_encoders_outputs_changes_only_their_scale():
     torch.manual_seed(0)
-    _, te1, te2, _ = build(NANO)
+    _, te1, te2, _ = build_four_networks(NANO)
     encoders = TextEncoders(te1, te2)
     for encoder in (te1, te2):
         for module in encoder.modules():
@@ -136,7 +142,7 @@ def test_scaling_a_text_encoders_outputs_changes_only_their_scale():
 
 
 def test_predicting_nothing_errs_by_the_variance_of_v():
-    unet, te1, te2, _ = build(NANO)
+    unet, te1, te2, _ = build_four_networks(NANO)
     for parameter in unet.conv_out.parameters():
         parameter.data.zero_()
     tokens = tuple(ids[None].expand(64, -1) for ids in empty_tokens())
@@ -148,7 +154,7 @@ def test_predicting_nothing_errs_by_the_variance_of_v():
 
 @pytest.mark.parametrize("text_rate", [0.0, 0.1])
 def test_text_encoders_are_trained_with_the_unet_only_if_asked(tmp_path, text_rate):
-    unet, te1, te2, _ = build(NANO)
+    unet, te1, te2, _ = build_four_networks(NANO)
     encoders = TextEncoders(te1, te2)
     before = te2.text_projection.weight.detach().clone()
     latents, tokens = torch.randn(2, 8, 8, 8), tokenize_variants([["piano", "flute"]])
@@ -160,7 +166,7 @@ def test_text_encoders_are_trained_with_the_unet_only_if_asked(tmp_path, text_ra
 
 
 def test_the_held_out_error_is_the_mean_over_its_timesteps():
-    unet, te1, te2, _ = build(NANO)
+    unet, te1, te2, _ = build_four_networks(NANO)
     tokens = tuple(ids[None].expand(2, -1) for ids in empty_tokens())
     errors = held_out_errors(
         Denoiser(unet, TextEncoders(te1, te2)), torch.zeros(2, 8, 8, 8), tokens

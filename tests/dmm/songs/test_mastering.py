@@ -5,7 +5,7 @@ import pytest
 import soundfile
 
 from dmm.errors import DmmError, InputError
-from dmm.songs.mastering import limit, limiter_context, true_peaks, write_mastered
+from dmm.songs.mastering import limit_peaks, limiter_context, true_peaks, write_mastered
 from dmm.sound.loudness import loudness_lufs
 
 SR = 22050
@@ -45,13 +45,14 @@ def test_loudness_is_met_below_the_ceiling(tmp_path, drums, target):
 
 def test_the_limiter_leaves_quiet_audio_unchanged(rng):
     sound = np.clip(0.1 * rng.normal(size=(1, 30000)), -0.3, 0.3).astype(np.float32)
-    limited = np.concatenate(list(limit(blocks(sound), SR)), axis=1)
+    limited = np.concatenate(list(limit_peaks(blocks(sound), SR)), axis=1)
     np.testing.assert_allclose(limited, sound, rtol=1e-6)
 
 
 def test_the_limiter_does_not_depend_on_the_blocks(drums):
     one, many = (
-        np.concatenate(list(limit(blocks(3 * drums, size), SR)), axis=1) for size in (10**6, 777)
+        np.concatenate(list(limit_peaks(blocks(3 * drums, size), SR)), axis=1)
+        for size in (10**6, 777)
     )
     assert one.shape == drums.shape
     np.testing.assert_allclose(one, many, atol=1e-6)
@@ -61,7 +62,7 @@ def test_a_loop_is_limited_the_same_wherever_it_begins(drums):
     n, turned = limiter_context(SR), []
     for shift in (0, SR // 4 + 200):  # within a burst
         sound = np.roll(3 * drums, shift, axis=1)
-        limited = limit(blocks(sound), SR, around=(sound[:, -n:], sound[:, :n]))
+        limited = limit_peaks(blocks(sound), SR, around=(sound[:, -n:], sound[:, :n]))
         turned.append(np.roll(np.concatenate(list(limited), axis=1), -shift, axis=1))
     np.testing.assert_allclose(*turned, atol=1e-5)
 

@@ -14,7 +14,7 @@ from dmm.generation.callbacks import Callbacks
 from dmm.generation.loaded_model import LoadedModel
 from dmm.songs.layout import SongOptions, lay_out_song
 from dmm.songs.song import song, stretch_loop
-from dmm.songs.song_files import check_out
+from dmm.songs.song_files import check_output_path
 from dmm.songs.timeline import Part, Timeline
 
 
@@ -95,10 +95,12 @@ def test_windows_have_the_prompt_of_their_middle():
 def test_a_song_that_overflows_in_half_precision_is_generated_in_full(
     monkeypatch, play, tiny_checkpoint
 ):
-    notes, latents = [], dmm.songs.song._latents
+    notes, latents = [], dmm.songs.song._sample_latents
     answers = [torch.full((1, 8, 32, 57), torch.nan)]
     monkeypatch.setattr(
-        dmm.songs.song, "_latents", lambda *given: answers.pop() if answers else latents(*given)
+        dmm.songs.song,
+        "_sample_latents",
+        lambda *given: answers.pop() if answers else latents(*given),
     )
     half = LoadedModel(tiny_checkpoint, device="cpu", precision="bf16")
     facts = play(("a", 9.0), model=half, callbacks=Callbacks(on_note=notes.append))[-1]
@@ -108,7 +110,7 @@ def test_a_song_that_overflows_in_half_precision_is_generated_in_full(
 
 def test_nan_in_full_precision_is_an_error(monkeypatch, play, tmp_path):
     monkeypatch.setattr(
-        dmm.songs.song, "_latents", lambda *_: torch.full((1, 8, 32, 57), torch.nan)
+        dmm.songs.song, "_sample_latents", lambda *_: torch.full((1, 8, 32, 57), torch.nan)
     )
     with pytest.raises(ModelError, match="NaN in full precision"):
         play(("a", 9.0))
@@ -186,4 +188,4 @@ def test_the_command_plays_a_timeline(tiny_checkpoint, tmp_path, capsys):
 
 def test_an_unknown_audio_suffix_is_refused_before_generation(tmp_path):
     with pytest.raises(InputError, match=r"\.flac, \.wav, \.mp3"):
-        check_out(tmp_path / "x.ogg")
+        check_output_path(tmp_path / "x.ogg")

@@ -23,7 +23,7 @@ from dmm.songs.mel_crossfade import (
 )
 from dmm.songs.overlap import choose_overlap, detect_beats
 from dmm.songs.song_files import Track, cue_sheet
-from dmm.songs.stitch import StitchOptions, lay_out_clips, read_clips, render, stitch
+from dmm.songs.stitch import StitchOptions, lay_out_clips, read_clips, render_song_image, stitch
 
 NANO = load_format("nano")
 SMALL = NANO.model_copy(
@@ -123,7 +123,7 @@ def test_clips_are_unchanged_between_joints(clips):
     options = StitchOptions(match_gain=False)
     read = read_clips(clips)
     plan = lay_out_clips(read, options)
-    wide = render(read, plan)
+    wide = render_song_image(read, plan)
     (_, first), (second, _) = plan.joints()
     start = plan.starts[1]
     assert (wide[:, first:second] == read[1].image[:, first - start : second - start]).all()
@@ -192,7 +192,7 @@ def test_memory_grows_with_the_images_only(clips):
     for copies in (4, 12):
         tracemalloc.start()
         read = read_clips(clips * copies)
-        pixels.append(render(read, lay_out_clips(read, StitchOptions())).size)
+        pixels.append(render_song_image(read, lay_out_clips(read, StitchOptions())).size)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     # Bytes a pixel: the clips, the wide image, and what is known of each clip's onsets.

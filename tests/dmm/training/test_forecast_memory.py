@@ -81,7 +81,7 @@ def test_a_lora_has_the_engines_modules_and_parameters(
     shapes, conv_rank, modules, parameters, text_modules, text_parameters
 ):
     with torch.device("meta"):
-        built = networks.build(shapes)
+        built = networks.build_networks(shapes)
         unet = add_lora(built["unet"], 32, conv_rank)
         encoders = memory_counting.text_encoders(built)
         text = [lora for encoder in encoders for lora in add_lora(encoder, 32)]
@@ -112,7 +112,7 @@ def test_bytes_are_counted_until_they_are_freed():
 
 def test_a_real_step_takes_from_the_allocator_what_is_forecast():
     torch.manual_seed(0)
-    unet = networks.build(NANO)["unet"].requires_grad_(False)
+    unet = networks.build_networks(NANO)["unet"].requires_grad_(False)
     learning = torch.nn.ModuleList(add_lora(unet, STEP.rank, STEP.conv_rank))
     inputs = (torch.randn(2, 8, 32, 32, requires_grad=True), torch.zeros(2))
     context = torch.randn(2, 77, NANO.context_dim)
@@ -136,7 +136,7 @@ def test_half_precision_is_where_cudas_autocast_has_it():
     def kept(device, mode) -> int:
         with torch.device(device):
             torch.set_default_dtype(torch.bfloat16)  # fake weights cannot be cast
-            unet = networks.build(NANO)["unet"].requires_grad_(False)
+            unet = networks.build_networks(NANO)["unet"].requires_grad_(False)
             torch.set_default_dtype(torch.float32)
             learning = add_lora(unet, 16, 8)
             checkpoint_blocks(unet, ["BasicTransformerBlock"])

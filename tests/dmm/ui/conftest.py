@@ -7,7 +7,7 @@ from dmm.codec.image import write_image
 from dmm.codec.mel import load_format
 from dmm.sound.audio import write_audio
 from dmm.ui.model_library import find_models
-from dmm.ui.server import open_workspace
+from dmm.ui.server import open_purged_workspace
 
 FACTS = {"steps": 4, "guidance": 5.0, "sampler": "euler", "negative_prompt": "", "format": "nano"}
 
@@ -33,7 +33,7 @@ def put_clip():
 @pytest.fixture
 def workspace(tiny_checkpoint, tmp_path):
     """A workspace with an empty CLIPS folder and a model of random weights."""
-    workspace = open_workspace(find_models([tiny_checkpoint]), tmp_path / "clips", "cpu")
+    workspace = open_purged_workspace(find_models([tiny_checkpoint]), tmp_path / "clips", "cpu")
     (tmp_path / "clips").mkdir()
     yield workspace
     workspace.jobs.cancel()

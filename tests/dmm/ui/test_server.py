@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 
 from dmm.errors import InputError
 from dmm.serving.server import listen
-from dmm.ui.server import create_app, open_workspace
+from dmm.ui.server import create_app, open_purged_workspace
 from dmm.ui.stored_clips import ClipsFolder
 
 HOME = "http://127.0.0.1:8377"
@@ -71,7 +71,7 @@ def test_a_repeated_order_generates_nothing_and_a_changed_one_asks_first(page, w
     assert answer.status_code == 409 and answer.json()["replaces"] == ["piano-3", "piano-4"]
     page.post("/api/clips", json={**other, "replace": True})
     assert finished(page, workspace)["note"] == "2 made"
-    assert workspace.clips.facts("piano-3")["guidance"] == 2
+    assert workspace.clips.clip_facts("piano-3")["guidance"] == 2
 
 
 def test_cancelling_keeps_finished_clips(page, workspace, order, monkeypatch):
@@ -134,7 +134,7 @@ def test_no_file_outside_the_folder_is_served(page, workspace, put_clip, name):
     ):
         assert page.get(path).status_code in (400, 404, 405)
     with pytest.raises(InputError, match="no such clip"):
-        workspace.clips.file(name, ".png")
+        workspace.clips.file_path(name, ".png")
 
 
 def test_the_timeline_survives_a_restart(page, workspace, put_clip):
@@ -173,14 +173,14 @@ def test_a_damaged_clip_is_skipped(workspace, put_clip):
         put_clip(folder, "organ", seed)
     (folder / "organ-1.json").write_text("{")
     (folder / "organ-2.flac").write_bytes(b"no")
-    clips, count = ClipsFolder(folder).newest(10)
+    clips, count = ClipsFolder(folder).newest_clips_and_count(10)
     assert [clip["id"] for clip in clips] == ["organ-3"] and count == 3
 
 
 def test_the_newest_clips_and_the_requested_ones_are_listed(workspace, put_clip):
     for seed in (1, 2, 3):
         put_clip(workspace.clips.folder, "organ", seed)
-    clips, count = workspace.clips.newest(1, also=["organ-1", "gone"])
+    clips, count = workspace.clips.newest_clips_and_count(1, also=["organ-1", "gone"])
     assert [clip["id"] for clip in clips] == ["organ-3", "organ-1"] and count == 3
 
 
@@ -229,7 +229,7 @@ def test_a_deleted_clip_can_be_restored_until_the_page_is_opened_again(page, wor
     assert page.post("/api/restore", json={"clip": "organ-1"}).status_code == 200
     assert {path.name: path.read_bytes() for path in folder.glob("organ*")} == before
     page.post("/api/delete", json={"clip": "organ-1"})
-    open_workspace(workspace.library, folder, "cpu")
+    open_purged_workspace(workspace.library, folder, "cpu")
     assert page.post("/api/restore", json={"clip": "organ-1"}).status_code == 400
 
 

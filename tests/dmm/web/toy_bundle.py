@@ -8,7 +8,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from dmm.bundles.schema import FILE, Bundle
-from dmm.checkpoints.tokenizers import tokenizer_folder
+from dmm.checkpoints.tokenizers import ensure_tokenizer_folder
 from dmm.codec.mel import MelFormat
 
 FORMAT = MelFormat(
@@ -30,7 +30,7 @@ def write_toy_bundle(folder: Path, name: str = "toy", seed: int = 0, **change) -
         part: _write_part(folder, part, nodes, weights(rng), inputs, outputs)
         for part, (nodes, weights, inputs, outputs) in _NETWORKS.items()
     }
-    merges = next(tokenizer_folder(VOCABULARY).iterdir()) / "merges.txt"
+    merges = next(ensure_tokenizer_folder(VOCABULARY).iterdir()) / "merges.txt"
     (folder / "tokenizer" / "merges.txt").write_bytes(merges.read_bytes())
     (folder / "mel.json").write_text(FORMAT.model_dump_json())
     encoder = {"vocab_size": VOCABULARY, "bos": VOCABULARY - 2, "eos": VOCABULARY - 1}

@@ -28,7 +28,7 @@ TIME_IDS = 6
 def count_step(step: TrainingStep) -> CountedStep:
     """Build the step's networks and run a forward and a backward pass; seconds for SDXL."""
     with META:
-        built = networks.build(step.shapes)
+        built = networks.build_networks(step.shapes)
         base = BaseNetworks(built["unet"], text_encoders(built), built["vae"])
         trained = _prepare(base, step)
     shapes = Counter(tuple(p.shape) for lora in trained for p in lora.parameters())
