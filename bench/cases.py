@@ -9,14 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dataset_tools.sources.minimidi import (
-    BASE_STYLES,
-    HELD_OUT_STYLES,
-    Piece,
-    Prompt,
-    compose,
-    prompt,
-)
+from dataset_tools.sources.minimidi import Piece, Prompt, compose, prompt
+from dataset_tools.sources.minimidi.styles import require_style
 from dmm.errors import InputError
 from dmm.progress import progress_bar
 
@@ -43,11 +37,10 @@ def make_cases(
 
     ``style`` None means the base styles. ``unseen`` takes instrument pairs kept out of training,
     and prompts that name both instruments. A style with few prompts gives fewer cases. InputError
-    if there are none, or if the style is unknown.
+    if there are none, if the style is unknown, or if it has no such pair.
     """
-    known = (*BASE_STYLES, *HELD_OUT_STYLES)
-    if style is not None and style not in known:
-        raise InputError(f"no style {style!r}; known: {', '.join(known)}")
+    if style is not None:
+        require_style(style, unseen)
     made_cases: dict[Prompt, list[Piece]] = defaultdict(list)
     size = max(LEAST_POOL, 2 * prompts * seeds * POOL)
     pool = range(FIRST_SEED, FIRST_SEED + size)

@@ -1,8 +1,13 @@
-"""Unpack a zip file safely: no file outside the folder, no archive that would fill the disk."""
+"""Unpack a zip file safely: no file outside the folder, at most 20 times the archive's size."""
 
+import lzma
 import stat
 import zipfile
+import zlib
+from collections.abc import Iterator
+from io import BufferedIOBase
 from pathlib import Path
+from typing import IO
 
 from dmm.errors import DmmError
 from dmm.files import whole_file
@@ -11,6 +16,15 @@ from dmm.progress import progress_bar
 
 MAX_EXPANSION = 20
 """An archive may unpack to so many times its size; sound is hardly compressed."""
+DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+)
+"""Exceptions of the libraries for a damaged or encrypted archive."""
 
 
 def unpack(archive: Path, out: Path) -> None:
@@ -31,7 +45,7 @@ def unpack(archive: Path, out: Path) -> None:
                 for member, target in zip(members, targets, strict=True):
                     _write_member(opened, member, target)
                     advance()
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+    except DAMAGE as error:
         raise DmmError(f"{archive}: damaged ({error}); remove it and run again") from error
 
 
@@ -50,5 +64,14 @@ def _write_member(opened: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path
     if target.is_file() and target.stat().st_size == member.file_size:
         return
     with opened.open(member) as packed, whole_file(target) as part, part.open("wb") as out:
-        while block := packed.read(1 << 20):
+        for block in _read_blocks(packed):
             out.write(block)
+
+
+def _read_blocks(packed: BufferedIOBase | IO[bytes]) -> Iterator[bytes]:
+    """Yield a member's content; BadZipFile for the OSError by which bz2 reports a corrupt stream."""
+    try:
+        while block := packed.read(1 << 20):
+            yield block
+    except OSError as error:
+        raise zipfile.BadZipFile(str(error)) from error

@@ -17,14 +17,14 @@ import numpy as np
 from dmm.errors import InputError
 
 from . import Rejected, Sound, SourceRequest, Track, text_sha256, track_id
-from .minimidi import BASE_STYLES, HELD_OUT_STYLES, Piece, caption, compose, render, to_midi, truth
+from .minimidi import BASE_STYLES, Piece, caption, compose, render, to_midi, truth
 from .minimidi.drums import KITS
 from .minimidi.instruments import INSTRUMENTS
 from .minimidi.render import PEAK
 from .minimidi.singers import KINDS, random_voice
 from .minimidi.singing import sing
 from .minimidi.soundfont import checked_soundfont_sha256, render_soundfont
-from .minimidi.styles import STYLES, lead_accompaniment_pairs
+from .minimidi.styles import require_style, styles_with_pairs
 
 LICENCE = "CC0-1.0"
 """The pieces are the generator's work alone."""
@@ -85,13 +85,9 @@ def _required_instruments(request: SourceRequest) -> set[str]:
 
 def _styles_to_generate(request: SourceRequest) -> list[str]:
     """Styles to generate; InputError for unknown ones, and for those without an unseen pair."""
-    known = [*BASE_STYLES, *HELD_OUT_STYLES]
-    able = [style for style in known if lead_accompaniment_pairs(STYLES[style], request.unseen)]
     for style in request.styles:
-        if style not in known:
-            raise InputError(f"no style {style!r}; known: {', '.join(known)}")
-        if style not in able:
-            raise InputError(f"no unseen pair of instruments in {style!r}; in: {', '.join(able)}")
+        require_style(style, request.unseen)
+    able = styles_with_pairs(request.unseen)
     return list(request.styles) or [style for style in able if style in BASE_STYLES]
 
 

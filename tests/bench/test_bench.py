@@ -31,6 +31,11 @@ def test_an_unknown_style_lists_the_known_ones():
         make_cases(prompts=1, seeds=2, style="polka")
 
 
+def test_a_style_without_unseen_pairs_lists_those_with_some():
+    with pytest.raises(InputError, match="no unseen pair of instruments in 'tango'; in: ballad"):
+        make_cases(prompts=1, seeds=2, style="tango", unseen=True)
+
+
 def test_the_table_gives_fad_as_a_multiple_of_the_real_clips_own():
     found = Adherence(instruments=1.0, low=None, high=None, tempo=1.0, mode=1.0)
     rows = [Row("model", 4, found, 0.3, 0.5, 0.2), Row("real clips", 4, found, 0.1, 0.6, 0.3)]

@@ -189,6 +189,20 @@ def test_links_bombs_and_damage_in_archives_are_refused(tmp_path):
         unpack(packed, tmp_path)
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_corrupt_stream_in_an_archive_is_damage(tmp_path, method):
+    packed = tmp_path / "audio.zip"
+    with zipfile.ZipFile(packed, "w", method) as opened:
+        opened.writestr("a", bytes(range(256)) * 40)
+    content = bytearray(packed.read_bytes())
+    first = 30 + len("a") + 9 * (method == zipfile.ZIP_LZMA)  # after the member's header
+    content[first : first + 8] = b"\xff" * 8
+    packed.write_bytes(content)
+    with pytest.raises(DmmError, match=r"damaged .*; remove it and run again"):
+        unpack(packed, tmp_path / "out")
+    assert not list(tmp_path.glob("out/*"))
+
+
 def test_record_of_song_describer_is_whole():
     files = COLLECTIONS["sdd"].files
     assert [f.name for f in files if f.is_archive] == ["audio.zip"]

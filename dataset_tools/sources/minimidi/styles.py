@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from dmm.errors import InputError
+
 
 @dataclass(frozen=True)
 class Style:
@@ -193,3 +195,17 @@ def lead_accompaniment_pairs(style: Style, unseen: bool) -> list[tuple[str, str 
         for comp in style.accompaniments
         if (frozenset((lead, comp)) in UNSEEN_PAIRS) == unseen
     ]
+
+
+def styles_with_pairs(unseen: bool) -> list[str]:
+    """Names of the styles that have a pair of instruments to compose for."""
+    return [name for name, style in STYLES.items() if lead_accompaniment_pairs(style, unseen)]
+
+
+def require_style(name: str, unseen: bool) -> None:
+    """Raise InputError if a style is unknown, or has no pair of instruments to compose for."""
+    if name not in STYLES:
+        raise InputError(f"no style {name!r}; known: {', '.join(STYLES)}")
+    able = styles_with_pairs(unseen)
+    if name not in able:
+        raise InputError(f"no unseen pair of instruments in {name!r}; in: {', '.join(able)}")
