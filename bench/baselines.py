@@ -18,7 +18,7 @@ from dmm.progress import progress_bar
 from dmm.sound.audio import read_audio, write_audio
 
 
-def render_pieces(pieces: Sequence[Piece], out: Path, sr: int) -> list[Path]:
+def write_rendered_pieces(pieces: Sequence[Piece], out: Path, sr: int) -> list[Path]:
     """Write pieces as mono FLAC files, in order; files that exist are kept."""
     files = []
     with progress_bar(f"render {out.name}", len(pieces)) as advance:
@@ -32,7 +32,9 @@ def render_pieces(pieces: Sequence[Piece], out: Path, sr: int) -> list[Path]:
 
 
 @torch.no_grad()
-def through_vae(files: Sequence[Path], out: Path, model: Path, fmt: MelFormat) -> list[Path]:
+def write_vae_round_trips(
+    files: Sequence[Path], out: Path, model: Path, fmt: MelFormat
+) -> list[Path]:
     """Encode clips as mel images, pass them through the VAE, decode them: the best it can reach."""
     vae = load_pipeline(model).vae
     scale = vae.config.scaling_factor
@@ -51,7 +53,7 @@ def through_vae(files: Sequence[Path], out: Path, model: Path, fmt: MelFormat) -
     return restored
 
 
-def untrained_model(model: Path, out: Path) -> Path:
+def write_untrained_model(model: Path, out: Path) -> Path:
     """Write the checkpoint with random UNet weights (seed 0); text encoders and VAE are kept."""
     pipeline = load_pipeline(model)
     torch.manual_seed(0)

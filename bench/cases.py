@@ -1,7 +1,8 @@
-"""Prompts of ``dmm bench minimidi``, each with real MiniMIDI pieces that match it.
+"""Prompts of ``dmm bench minimidi``, each with two sets of MiniMIDI pieces: real and reference.
 
 Pieces with unused seeds are composed and grouped by the prompt that describes them. A prompt is
-used if enough pieces match: half of them are the real clips, the others the reference set.
+used if enough pieces match: the first ``seeds`` of them are the real clips, the next ``seeds`` the
+reference; further matches are not used.
 """
 
 from collections import defaultdict
@@ -22,7 +23,7 @@ smallest number composed in all."""
 
 
 @dataclass(frozen=True)
-class Case:
+class BenchCase:
     """A prompt with two sets of matching pieces, each as large as the number of generated clips."""
 
     prompt: Prompt
@@ -32,7 +33,7 @@ class Case:
 
 def make_cases(
     prompts: int, seeds: int, style: str | None = None, unseen: bool = False
-) -> list[Case]:
+) -> list[BenchCase]:
     """At most ``prompts`` prompts with twice ``seeds`` pieces each; equal for equal arguments.
 
     ``style`` None means the base styles. ``unseen`` takes instrument pairs kept out of training,
@@ -58,8 +59,8 @@ def make_cases(
             "(a larger pool is composed) or for fewer seeds"
         )
     order = np.random.default_rng(0).permutation(len(usable))[:prompts]
-    return [_case(usable[i], made_cases[usable[i]], seeds) for i in sorted(order)]
+    return [_case_of_pieces(usable[i], made_cases[usable[i]], seeds) for i in sorted(order)]
 
 
-def _case(request: Prompt, pieces: list[Piece], seeds: int) -> Case:
-    return Case(request, tuple(pieces[:seeds]), tuple(pieces[seeds : 2 * seeds]))
+def _case_of_pieces(request: Prompt, pieces: list[Piece], seeds: int) -> BenchCase:
+    return BenchCase(request, tuple(pieces[:seeds]), tuple(pieces[seeds : 2 * seeds]))

@@ -56,8 +56,8 @@ def minimidi(
     from eval.listening.judges import load_judges
 
     from .cases import make_cases
-    from .minimidi import EvaluatedModel, evaluate
-    from .table import as_json, markdown
+    from .minimidi import EvaluatedModel, evaluate_with_baselines
+    from .table import markdown_table, rows_as_json
 
     judges, embedder = load_judges(), load_embedder("nano-clap")
     sampling = default_sampling(model, as_loras(lora or ())).override(
@@ -77,9 +77,11 @@ def minimidi(
     }
     for title, (count, is_unseen) in groups.items():
         chosen = make_cases(count, seeds, style, is_unseen)
-        rows = evaluate(evaluated, chosen, judges, embedder, out / title.replace(" ", "-"))
-        found[title] = {"prompts": len(chosen), "rows": as_json(rows)}
-        print(f"\n{title}: {len(chosen)} prompts x {seeds} seeds\n\n{markdown(rows)}")
+        rows = evaluate_with_baselines(
+            evaluated, chosen, judges, embedder, out / title.replace(" ", "-")
+        )
+        found[title] = {"prompts": len(chosen), "rows": rows_as_json(rows)}
+        print(f"\n{title}: {len(chosen)} prompts x {seeds} seeds\n\n{markdown_table(rows)}")
     write_text(out / "bench.json", json.dumps(found, indent=2) + "\n")
 
 

@@ -23,15 +23,15 @@ from eval.listening.judges import Judges
 from eval.metrics.diversity import distance_within_each_prompt, mean_cosine_distance
 from eval.metrics.fad import frechet_distance
 
-from .baselines import render_pieces, through_vae, untrained_model
-from .cases import Case
+from .baselines import write_rendered_pieces, write_untrained_model, write_vae_round_trips
+from .cases import BenchCase
 
 UNTRAINED = Sampling(steps=2)
 """An untrained UNet makes noise at any number of steps, so few are enough."""
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """One line of the table; None where a score has no meaning."""
 
     name: str
@@ -54,24 +54,24 @@ class Evaluator:
     """The prompt of each clip."""
     reference: Float[np.ndarray, "n dim"]
 
-    def row(self, name: str, files: Sequence[Path]) -> Row:
+    def score_clips(self, name: str, files: Sequence[Path]) -> TableRow:
         """Score clips by their prompts and the reference."""
         rows = embed_files(files, self.embedder).rows
-        return Row(
+        return TableRow(
             name,
             len(files),
-            adherence(self.judges.detect(files), self.prompts),
+            adherence(self.judges.probabilities_of_files(files), self.prompts),
             frechet_distance(rows, self.reference),
             mean_cosine_distance(rows),
             float(np.mean(list(distance_within_each_prompt(rows, self.prompts).values()))),
         )
 
-    def shuffled(self, files: Sequence[Path]) -> Row:
+    def score_shuffled_prompts(self, files: Sequence[Path]) -> TableRow:
         """Score clips by other clips' prompts: adherence by chance."""
         order = np.random.default_rng(0).permutation(len(self.prompts))
         shuffled = [self.prompts[i] for i in order]
-        found = adherence(self.judges.detect(files), shuffled)
-        return Row("shuffled prompts", len(files), found)
+        found = adherence(self.judges.probabilities_of_files(files), shuffled)
+        return TableRow("shuffled prompts", len(files), found)
 
 
 @dataclass(frozen=True)
@@ -89,15 +89,15 @@ class EvaluatedModel:
         return load_format(read_metadata(self.model).get("dmm_format", "nano"))
 
 
-def evaluate(
-    evaluated: EvaluatedModel, cases: list[Case], judges: Judges, embedder: Embedder, out: Path
-) -> list[Row]:
+def evaluate_with_baselines(
+    evaluated: EvaluatedModel, cases: list[BenchCase], judges: Judges, embedder: Embedder, out: Path
+) -> list[TableRow]:
     """All rows for the prompts of ``cases``; clips below ``out`` are kept and made only once."""
     seeds, fmt = len(cases[0].real), evaluated.fmt
     turns = [(case, turn) for turn in range(seeds) for case in cases]  # the order of ``generate``
-    real = render_pieces([case.real[turn] for case, turn in turns], out / "real", fmt.sr)
+    real = write_rendered_pieces([case.real[turn] for case, turn in turns], out / "real", fmt.sr)
     others: list[Piece] = [case.reference[turn] for case, turn in turns]
-    reference = embed_files(render_pieces(others, out / "reference", fmt.sr), embedder).rows
+    reference = embed_files(write_rendered_pieces(others, out / "reference", fmt.sr), embedder).rows
     evaluator = Evaluator(judges, embedder, [case.prompt for case, _ in turns], reference)
     texts = [case.prompt.text for case in cases]
 
@@ -109,17 +109,18 @@ def evaluate(
         )  # fmt: skip
 
     ours = made("model", evaluated.model, None, evaluated.sampling)
-    rows = [evaluator.row("model", ours)]
+    rows = [evaluator.score_clips("model", ours)]
     if evaluated.lora:
         with_lora = made("lora", evaluated.model, evaluated.lora, evaluated.sampling)
-        rows.append(evaluator.row("model with LoRA", with_lora))
-    untrained = untrained_model(evaluated.model, out / "untrained.safetensors")
+        rows.append(evaluator.score_clips("model with LoRA", with_lora))
+    untrained = write_untrained_model(evaluated.model, out / "untrained.safetensors")
     return [
         *rows,
-        evaluator.row("real clips", real),
-        evaluator.row(
-            "real clips after the VAE", through_vae(real, out / "vae", evaluated.model, fmt)
+        evaluator.score_clips("real clips", real),
+        evaluator.score_clips(
+            "real clips after the VAE",
+            write_vae_round_trips(real, out / "vae", evaluated.model, fmt),
         ),
-        evaluator.shuffled(ours),
-        evaluator.row("untrained UNet", made("untrained", untrained, None, UNTRAINED)),
+        evaluator.score_shuffled_prompts(ours),
+        evaluator.score_clips("untrained UNet", made("untrained", untrained, None, UNTRAINED)),
     ]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from .minimidi import Row
+from .minimidi import TableRow
 
 HEAD = (
     "",
@@ -18,14 +18,14 @@ HEAD = (
 )
 
 
-def markdown(rows: Sequence[Row]) -> str:
+def markdown_table(rows: Sequence[TableRow]) -> str:
     """Format a Markdown table; FAD also as a multiple of the real clips' FAD (the floor)."""
     floor = next((row.fad for row in rows if row.name == "real clips"), None)
-    lines = [HEAD, ("---",) * len(HEAD), *(_cells(row, floor) for row in rows)]
+    lines = [HEAD, ("---",) * len(HEAD), *(_row_cells(row, floor) for row in rows)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def _cells(row: Row, floor: float | None) -> tuple[str, ...]:
+def _row_cells(row: TableRow, floor: float | None) -> tuple[str, ...]:
     """The cells of one model's row; ``floor`` is the FAD that real clips reach."""
     a = row.adherence
     spread = (
@@ -37,22 +37,22 @@ def _cells(row: Row, floor: float | None) -> tuple[str, ...]:
         f"{a.instruments:.1%}{spread}",
         f"{a.tempo:.0%}",
         f"{a.mode:.0%}",
-        _number(row.fad),
-        _number(row.fad / floor if row.fad is not None and floor else None),
-        _number(row.diversity),
-        _number(row.per_prompt),
+        _three_digits(row.fad),
+        _three_digits(row.fad / floor if row.fad is not None and floor else None),
+        _three_digits(row.diversity),
+        _three_digits(row.per_prompt),
     )
 
 
-def _number(value: float | None) -> str:
+def _three_digits(value: float | None) -> str:
     """Three significant digits; empty for None.
 
-    >>> _number(0.123456), _number(None)
+    >>> _three_digits(0.123456), _three_digits(None)
     ('0.123', '')
     """
     return "" if value is None else f"{value:.3g}"
 
 
-def as_json(rows: Sequence[Row]) -> list[dict[str, object]]:
+def rows_as_json(rows: Sequence[TableRow]) -> list[dict[str, object]]:
     """The rows as values that JSON can hold."""
     return [asdict(row) for row in rows]

@@ -20,16 +20,18 @@ def augment(
     return _masked(_degraded(timbre, rng), rng), _degraded(pitch, rng)
 
 
-def rotated(x: Float[Tensor, "n rows t"], turns: Int[Tensor, " n"]) -> Float[Tensor, "n rows t"]:
+def rotated_in_time(
+    x: Float[Tensor, "n rows t"], turns: Int[Tensor, " n"]
+) -> Float[Tensor, "n rows t"]:
     """Rotate spectrograms in time, by ``turns`` sixteenths of the window."""
-    return _rolled(x, turns * (x.shape[2] // 16))
+    return _rolled_per_clip(x, turns * (x.shape[2] // 16))
 
 
-def transposed(
+def transposed_up(
     pitch: Float[Tensor, "n 216 48"], semitones: Int[Tensor, " n"]
 ) -> Float[Tensor, "n 216 48"]:
     """Rotate the pitch spectrogram up by semitones."""
-    return _rolled(pitch.transpose(1, 2), semitones * PER_SEMITONE).transpose(1, 2)
+    return _rolled_per_clip(pitch.transpose(1, 2), semitones * PER_SEMITONE).transpose(1, 2)
 
 
 def _degraded(x: Float[Tensor, "n rows t"], rng: torch.Generator) -> Float[Tensor, "n rows t"]:
@@ -64,7 +66,9 @@ def _masked(x: Float[Tensor, "n rows t"], rng: torch.Generator) -> Float[Tensor,
     return x
 
 
-def _rolled(x: Float[Tensor, "n rows t"], by: Int[Tensor, " n"]) -> Float[Tensor, "n rows t"]:
+def _rolled_per_clip(
+    x: Float[Tensor, "n rows t"], by: Int[Tensor, " n"]
+) -> Float[Tensor, "n rows t"]:
     at = (torch.arange(x.shape[2]) - by[:, None]) % x.shape[2]
     return x.gather(2, at[:, None, :].expand_as(x))
 

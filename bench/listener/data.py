@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dataset_tools.sources.minimidi import Piece, caption, prompt, render
-from dataset_tools.sources.minimidi.captions import pace
+from dataset_tools.sources.minimidi.captions import tempo_word
 from dmm.codec.decode import decode
 from dmm.codec.mel import encode, load_format
 from dmm.files import parse_json, whole_file
@@ -29,7 +29,7 @@ from .pieces import MakePiece
 BLOCK = 500
 """Clips per file of the cache: the most that an interruption loses."""
 MOMENTS, BRIEF_S = 16, 0.04
-"""Sixteenths of a piece; a note shorter than 40 ms within one does not count there."""
+"""Sixteenths of a piece; a note that begins in the last 40 ms of one counts from the next on."""
 CAPTIONS = 4
 """Captions of a piece, beside its prompt."""
 
@@ -40,28 +40,28 @@ class LabelledClips:
 
     spectrograms: Spectrograms
     descriptions: list[dict[str, Any]]
-    """Labels and captions of each clip, by ``describe``."""
+    """Labels and captions of each clip, by ``labels_and_captions``."""
 
     def __len__(self) -> int:
         return len(self.descriptions)
 
 
-def describe(piece: Piece) -> dict[str, Any]:
+def labels_and_captions(piece: Piece) -> dict[str, Any]:
     """Labels of a piece by name, and captions for it."""
     wordings = [caption(replace(piece, seed=piece.seed + i * 10_000_019)) for i in range(CAPTIONS)]
     sounding = {note.instrument for note in piece.notes if note.start_s < piece.duration_s - 0.1}
     return {
         "style": piece.style,
         "instruments": [name for name in piece.instruments if name in sounding],
-        "moments": {name: moments_of(piece, name) for name in piece.instruments},
+        "moments": {name: sixteenths_played(piece, name) for name in piece.instruments},
         "drums": piece.drums if piece.drums in sounding else NO_DRUMS,
-        "tempo": pace(piece.tempo_bpm),
+        "tempo": tempo_word(piece.tempo_bpm),
         "key": f"{piece.key} {piece.mode}",
         "texts": [*wordings, prompt(piece).text],
     }
 
 
-def moments_of(piece: Piece, name: str) -> list[int]:
+def sixteenths_played(piece: Piece, name: str) -> list[int]:
     """Indices of the sixteenths of the piece in which an instrument holds a note."""
     length_s = piece.duration_s / MOMENTS
     spans = [
@@ -91,7 +91,7 @@ def target_tensors(clips: LabelledClips, labels: Labels) -> dict[str, Tensor]:
     }
 
 
-def render_audio(piece: Piece, coded: bool = False) -> Float[np.ndarray, " samples"]:
+def render_mono(piece: Piece, coded: bool = False) -> Float[np.ndarray, " samples"]:
     """Mono audio at the listener's rate; ``coded`` passes it through a nano mel image."""
     sound = render(piece, SR).mean(0, keepdims=True)
     if coded:
@@ -100,13 +100,15 @@ def render_audio(piece: Piece, coded: bool = False) -> Float[np.ndarray, " sampl
     return sound[0]
 
 
-def load_clips(folder: Path, make_piece: MakePiece, first_seed: int, clips: int) -> LabelledClips:
+def load_or_render_clips(
+    folder: Path, make_piece: MakePiece, first_seed: int, clips: int
+) -> LabelledClips:
     """Clips of consecutive seeds: read from ``folder``, or rendered and cached there."""
     blocks = []
     with progress_bar(f"render {folder.name}", clips) as advance:
         for start in range(0, clips, BLOCK):
             count = min(BLOCK, clips - start)
-            blocks.append(_cached_block(folder, make_piece, first_seed + start, count))
+            blocks.append(_load_or_render_block(folder, make_piece, first_seed + start, count))
             advance(count)
     return LabelledClips(
         Spectrograms.concatenate([block.spectrograms for block in blocks]),
@@ -114,7 +116,7 @@ def load_clips(folder: Path, make_piece: MakePiece, first_seed: int, clips: int)
     )
 
 
-def _cached_block(
+def _load_or_render_block(
     folder: Path, make_piece: MakePiece, first_seed: int, count: int
 ) -> LabelledClips:
     """Clips of ``count`` seeds from ``first_seed`` on, read from the cache or rendered into it."""
@@ -123,8 +125,8 @@ def _cached_block(
         parts, descriptions = [], []
         for seed in range(first_seed, first_seed + count):
             piece, coded = make_piece(seed)
-            parts.append(spectrograms_of(render_audio(piece, coded)))
-            descriptions.append(describe(piece))
+            parts.append(spectrograms_of(render_mono(piece, coded)))
+            descriptions.append(labels_and_captions(piece))
         made, as_json = Spectrograms.concatenate(parts), np.array(json.dumps(descriptions))
         with whole_file(path) as partial:
             np.savez(partial, timbre=made.timbre, pitch=made.pitch, facts=as_json)

@@ -1,4 +1,4 @@
-"""MiniMIDI pieces to train, validate and test nano-CLAP on, by seed.
+"""MiniMIDI pieces for nano-CLAP, by seed: each with whether its audio passes through the codec.
 
 Training seeds begin at 3,000,000, validation seeds at 4,000,000, test seeds at 5,000,000: no piece
 is in two sets, and no generator was trained on any.
@@ -33,7 +33,7 @@ def training_piece(seed: int) -> tuple[Piece, bool]:
     else:
         piece = compose(seed, style=HELD_OUT_STYLES[rng.integers(len(HELD_OUT_STYLES))])
     if rng.random() < RECAST:
-        piece = recast(piece, rng)
+        piece = with_swapped_instruments(piece, rng)
     return piece, bool(rng.random() < THROUGH_CODEC)
 
 
@@ -52,11 +52,11 @@ def held_out_piece(seed: int) -> tuple[Piece, bool]:
     return compose(seed, style=HELD_OUT_STYLES[seed % len(HELD_OUT_STYLES)]), False
 
 
-def recast_piece(seed: int) -> tuple[Piece, bool]:
+def swapped_piece(seed: int) -> tuple[Piece, bool]:
     """A piece of any style with instruments swapped at random."""
     styles = (*BASE_STYLES, *HELD_OUT_STYLES)
     piece = compose(seed, style=styles[seed % len(styles)])
-    return recast(piece, np.random.default_rng([2031, seed])), False
+    return with_swapped_instruments(piece, np.random.default_rng([2031, seed])), False
 
 
 def coded_piece(seed: int) -> tuple[Piece, bool]:
@@ -64,7 +64,7 @@ def coded_piece(seed: int) -> tuple[Piece, bool]:
     return compose(seed), True
 
 
-def recast(piece: Piece, rng: np.random.Generator) -> Piece:
+def with_swapped_instruments(piece: Piece, rng: np.random.Generator) -> Piece:
     """Swap instruments at random for ones with the range to play the same notes."""
     roles = {}
     for name in piece.instruments:

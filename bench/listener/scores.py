@@ -11,14 +11,14 @@ from torch import Tensor
 
 from eval.listening.listener import Listener, load_listener
 
-from .data import LabelledClips, load_clips, target_tensors
+from .data import LabelledClips, load_or_render_clips, target_tensors
 from .pieces import (
     TEST_SEED,
     MakePiece,
     base_piece,
     coded_piece,
     held_out_piece,
-    recast_piece,
+    swapped_piece,
     unseen_piece,
 )
 
@@ -26,7 +26,7 @@ TESTS: dict[str, MakePiece] = {
     "base": base_piece,
     "held-out": held_out_piece,
     "unseen pairs": unseen_piece,
-    "recast": recast_piece,
+    "recast": swapped_piece,
     "through the mel codec": coded_piece,
 }
 """Kinds of test pieces; each has seeds of its own."""
@@ -37,7 +37,9 @@ def score_listener(
     weights: Annotated[
         Path | None, typer.Option(help="nano-clap weights; default: the shipped ones.")
     ] = None,
-    clips: Annotated[int, typer.Option(help="Test pieces of each kind.")] = 1024,
+    clips: Annotated[
+        int, typer.Option(min=CAPTIONS_AT_ONCE, help="Test pieces of each kind.")
+    ] = 1024,
     keep: Annotated[Path, typer.Option(help="Cache of rendered clips.")] = Path("runs/listener"),
 ) -> None:
     """Score nano-CLAP and the judges on pieces they were not trained on; prints a Markdown table.
@@ -49,19 +51,21 @@ def score_listener(
     columns = {}
     for number, (name, make_piece) in enumerate(TESTS.items()):
         first_seed = TEST_SEED + 100_000 * number
-        columns[name] = scores(listener, load_clips(keep / name, make_piece, first_seed, clips))
+        columns[name] = listener_scores(
+            listener, load_or_render_clips(keep / name, make_piece, first_seed, clips)
+        )
     print(f"| | {' | '.join(columns)} |\n|---{'|---' * len(columns)}|")
     for row in next(iter(columns.values())):
         print(f"| {row} | {' | '.join(f'{column[row]:.3f}' for column in columns.values())} |")
 
 
-def scores(listener: Listener, clips: LabelledClips) -> dict[str, float]:
+def listener_scores(listener: Listener, clips: LabelledClips) -> dict[str, float]:
     """Accuracy, precision, recall and F1 by name, 0..1; higher is better.
 
     "instrument" counts pitched instruments and drum kits together. "exact set" is the share of
     clips with all instruments detected and no others.
     """
-    predicted = listener.predict(clips.spectrograms)
+    predicted = listener.window_logits(clips.spectrograms)
     truth = target_tensors(clips, listener.labels)
     kits = predicted.drums.shape[1]
     pitched, detected_pitched = truth["instruments"] > 0, predicted.instruments > 0
@@ -70,26 +74,30 @@ def scores(listener: Listener, clips: LabelledClips) -> dict[str, float]:
     mode = predicted.key.softmax(1).unflatten(1, (2, 12)).sum(2).argmax(1)
     texts = [row["texts"] for row in clips.descriptions]
     return {
-        **_precision_and_recall("instrument", playing, detected),
-        **_precision_and_recall("pitched", pitched, detected_pitched),
+        **_detection_scores("instrument", playing, detected),
+        **_detection_scores("pitched", pitched, detected_pitched),
         "exact set": _share_right((playing == detected).all(1)),
         "drums": _share_right(predicted.drums.argmax(1) == truth["drums"]),
         "tempo class": _share_right(predicted.tempo.argmax(1) == truth["tempo"]),
         "style": _share_right(predicted.style.argmax(1) == truth["style"]),
         "key": _share_right(predicted.key.argmax(1) == truth["key"]),
         "mode": _share_right(mode == truth["key"] // 12),
-        "caption among 32": retrieval(listener, predicted.embedding, [own[0] for own in texts]),
-        "prompt among 32": retrieval(listener, predicted.embedding, [own[-1] for own in texts]),
+        "caption among 32": retrieval_share(
+            listener, predicted.embedding, [own[0] for own in texts]
+        ),
+        "prompt among 32": retrieval_share(
+            listener, predicted.embedding, [own[-1] for own in texts]
+        ),
     }
 
 
-def retrieval(listener: Listener, sounds: Float[Tensor, "n dim"], texts: list[str]) -> float:
+def retrieval_share(listener: Listener, sounds: Float[Tensor, "n dim"], texts: list[str]) -> float:
     """Share of clips whose own caption is nearest among those of 32 consecutive clips.
 
     If captions of the 32 are equal, any of them is right. A remainder below 32 is not scored.
     """
     with torch.inference_mode():
-        captions = listener.embed_text(listener.tokenize(texts))
+        captions = listener.embed_tokens(listener.tokenize(texts))
     right = 0
     used = len(texts) // CAPTIONS_AT_ONCE * CAPTIONS_AT_ONCE
     for start in range(0, used, CAPTIONS_AT_ONCE):
@@ -99,9 +107,9 @@ def retrieval(listener: Listener, sounds: Float[Tensor, "n dim"], texts: list[st
     return right / used
 
 
-def set_thresholds(listener: Listener, clips: LabelledClips) -> None:
+def balance_instrument_biases(listener: Listener, clips: LabelledClips) -> None:
     """Shift the instruments' biases so that each is detected as often as it plays, in place."""
-    logits = listener.predict(clips.spectrograms).instruments.numpy()
+    logits = listener.window_logits(clips.spectrograms).instruments.numpy()
     playing = target_tensors(clips, listener.labels)["instruments"].numpy() > 0
     thresholds = [balanced_threshold(x, y) for x, y in zip(logits.T, playing.T, strict=True)]
     with torch.no_grad():
@@ -121,7 +129,7 @@ def balanced_threshold(logits: Float[np.ndarray, " n"], playing: Bool[np.ndarray
     return float((falling[count - 1] + falling[count]) / 2)
 
 
-def _precision_and_recall(
+def _detection_scores(
     name: str, playing: Bool[Tensor, "n labels"], detected: Bool[Tensor, "n labels"]
 ) -> dict[str, float]:
     """Recall, precision and F1 over all clips and labels together."""

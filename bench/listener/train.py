@@ -21,10 +21,10 @@ from dmm.fitting.loop import Schedule, fit
 from eval.listening.judges import NO_DRUMS
 from eval.listening.listener import Labels, Listener, save_listener, split_words
 
-from .augment import augment, rotated, transposed
-from .data import MOMENTS, LabelledClips, load_clips, target_tensors
+from .augment import augment, rotated_in_time, transposed_up
+from .data import MOMENTS, LabelledClips, load_or_render_clips, target_tensors
 from .pieces import TRAIN_SEED, VALIDATION_SEED, training_piece
-from .scores import set_thresholds
+from .scores import balance_instrument_biases
 
 BATCH = 64
 LEARNING_RATE = 2e-3
@@ -42,13 +42,13 @@ def train_listener(
 
     Example: dmm bench train-listener --out nano-clap.safetensors
     """
-    print(train(out, clips, steps, seed))
+    print(train_and_save(out, clips, steps, seed))
 
 
-def train(out: Path, clips: int, steps: int, seed: int) -> Path:
+def train_and_save(out: Path, clips: int, steps: int, seed: int) -> Path:
     """Render, train, set detection thresholds on validation clips, save; returns ``out``."""
     state = out.with_suffix(".state")
-    rendered = load_clips(state / "train", training_piece, TRAIN_SEED, clips)
+    rendered = load_or_render_clips(state / "train", training_piece, TRAIN_SEED, clips)
     torch.manual_seed(seed)
     listener = Listener(make_labels(rendered))
     loss = ListenerLoss(listener, rendered)
@@ -56,8 +56,8 @@ def train(out: Path, clips: int, steps: int, seed: int) -> Path:
     trained = fit("train listener", listener, loss, schedule, state / "listener.pt", seed)
     assert isinstance(trained, Listener)
     count = min(VALIDATION_CLIPS, clips)
-    validation = load_clips(state / "validation", training_piece, VALIDATION_SEED, count)
-    set_thresholds(trained, validation)
+    validation = load_or_render_clips(state / "validation", training_piece, VALIDATION_SEED, count)
+    balance_instrument_biases(trained, validation)
     save_listener(out, trained)
     return out
 
@@ -94,13 +94,13 @@ class ListenerLoss:
         timbre, pitch = (x[chosen].float() / 255 for x in (self.timbre, self.pitch))
         truth = {name: values[chosen] for name, values in self.truth.items()}
         turns = torch.randint(-MOMENTS, MOMENTS, (BATCH,), generator=rng).clamp(min=0)
-        truth["moments"] = rotated(truth["moments"].transpose(1, 2), turns).transpose(1, 2)
-        timbre, pitch = augment(rotated(timbre, turns), rotated(pitch, turns), rng)
+        truth["moments"] = rotated_in_time(truth["moments"].transpose(1, 2), turns).transpose(1, 2)
+        timbre, pitch = augment(rotated_in_time(timbre, turns), rotated_in_time(pitch, turns), rng)
         shift = torch.randint(-6, 6, (BATCH,), generator=rng)
         truth["key"] = truth["key"] // 12 * 12 + (truth["key"] + shift) % 12
         with torch.autocast("cpu", torch.bfloat16):
-            predicted = self.listener(timbre, transposed(pitch, shift))
-            captions = self.listener.embed_text(self.tokens[chosen, wording])
+            predicted = self.listener(timbre, transposed_up(pitch, shift))
+            captions = self.listener.embed_tokens(self.tokens[chosen, wording])
         loss = caption_loss(predicted.embedding, captions, self.listener.log_scale.exp())
         for name in ("drums", "tempo", "key", "style"):
             loss = loss + F.cross_entropy(getattr(predicted, name).float(), truth[name])

@@ -20,9 +20,9 @@ from dmm.files import whole_file
 from dmm.progress import progress_bar
 from eval.listening.spectrograms import SR as LISTENER_SR
 
-from ..listener.data import render_audio
+from ..listener.data import render_mono
 from ..listener.pieces import training_piece
-from .distractors import distractor, texture
+from .distractors import noise_texture, random_distractor
 from .net import SAMPLES, SR, LogMel
 
 BLOCK = 100
@@ -49,13 +49,13 @@ class VocalWindows:
         return len(self.vocal)
 
 
-def vocal_windows(folder: Path, first_seed: int, pieces: int) -> VocalWindows:
+def load_or_render_windows(folder: Path, first_seed: int, pieces: int) -> VocalWindows:
     """Windows of consecutive seeds: read from ``folder``, or rendered and cached there."""
     blocks = []
     with progress_bar(f"sing {folder.name}", pieces) as advance:
         for start in range(0, pieces, BLOCK):
             count = min(BLOCK, pieces - start)
-            blocks.append(_cached_block(folder, first_seed + start, count))
+            blocks.append(_load_or_render_block(folder, first_seed + start, count))
             advance(count)
     levels, vocal = (
         np.concatenate([getattr(block, name) for block in blocks]) for name in ("levels", "vocal")
@@ -63,24 +63,24 @@ def vocal_windows(folder: Path, first_seed: int, pieces: int) -> VocalWindows:
     return VocalWindows(levels, vocal)
 
 
-def _cached_block(folder: Path, first_seed: int, count: int) -> VocalWindows:
+def _load_or_render_block(folder: Path, first_seed: int, count: int) -> VocalWindows:
     """Windows of ``count`` seeds from ``first_seed``, read from the cache or rendered into it."""
     path = folder / f"{first_seed}-{count}.npz"
     if not path.is_file():
-        parts = [labelled_windows(seed) for seed in range(first_seed, first_seed + count)]
+        parts = [labelled_waveforms(seed) for seed in range(first_seed, first_seed + count)]
         waves = np.concatenate([waves for waves, _ in parts])
-        made = VocalWindows(mel_levels(waves), np.concatenate([vocal for _, vocal in parts]))
+        made = VocalWindows(log_mel_levels(waves), np.concatenate([vocal for _, vocal in parts]))
         with whole_file(path) as partial:
             np.savez(partial, levels=made.levels, vocal=made.vocal)
     with np.load(path) as cached:
         return VocalWindows(cached["levels"], cached["vocal"])
 
 
-def mel_levels(waves: Float[np.ndarray, "n samples"]) -> UInt8[np.ndarray, "n 64 100"]:
+def log_mel_levels(waves: Float[np.ndarray, "n samples"]) -> UInt8[np.ndarray, "n 64 100"]:
     """``LogMel`` spectrograms of windows, scaled to 0..255."""
     front = LogMel().eval()
     with torch.no_grad():
-        parts = [front.fast(part) for part in torch.from_numpy(waves).split(64)]
+        parts = [front.forward_by_fft(part) for part in torch.from_numpy(waves).split(64)]
     return (torch.cat(parts) * 255).round().byte().numpy()
 
 
@@ -100,14 +100,14 @@ class VoicedPiece:
     """Whether each 20 ms frame is voiced."""
 
 
-def labelled_windows(seed: int) -> tuple[Float[np.ndarray, "n samples"], Bool[np.ndarray, " n"]]:
+def labelled_waveforms(seed: int) -> tuple[Float[np.ndarray, "n samples"], Bool[np.ndarray, " n"]]:
     """Waveform windows of one seed's piece, and whether each is vocal."""
     rng = np.random.default_rng([2047, seed])
     made = make_voiced_piece(seed, rng)
     waves, vocal = [], []
     for mix, has_voice in ((made.vocal, True), (made.instrumental, False)):
         for start in rng.integers(0, len(mix) - SAMPLES, WINDOWS):
-            label = _has_voice(made, int(start)) if has_voice else False
+            label = _window_label(made, int(start)) if has_voice else False
             if label is not None:
                 waves.append(mix[start : start + SAMPLES])
                 vocal.append(label)
@@ -117,7 +117,7 @@ def labelled_windows(seed: int) -> tuple[Float[np.ndarray, "n samples"], Bool[np
 def make_voiced_piece(seed: int, rng: np.random.Generator) -> VoicedPiece:
     """Render a seed's piece with a voice, at -8 to +10 dB relative to the music."""
     piece, _ = training_piece(seed)
-    music, voice = _music(piece, rng), sing(piece, SR, seed).mean(0)
+    music, voice = _random_accompaniment(piece, rng), sing(piece, SR, seed).mean(0)
     if rng.random() < 0.3:
         voice, music = _repitched(voice, rng), _repitched(music, rng)
     length = min(len(voice), len(music))
@@ -130,7 +130,7 @@ def make_voiced_piece(seed: int, rng: np.random.Generator) -> VoicedPiece:
     return VoicedPiece(vocal, instrumental, voice, music, active)
 
 
-def _has_voice(piece: VoicedPiece, start: int) -> bool | None:
+def _window_label(piece: VoicedPiece, start: int) -> bool | None:
     """Whether a window of the vocal mix holds a voice; None if it is too faint or short to tell."""
     active = piece.active[start // FRAME : (start + SAMPLES) // FRAME]
     voice, music = (
@@ -143,11 +143,14 @@ def _has_voice(piece: VoicedPiece, start: int) -> bool | None:
     return False if snr_db < -35 else None
 
 
-def _music(piece: Piece, rng: np.random.Generator) -> Float[np.ndarray, " samples"]:
-    """Accompaniment: the piece, at random without its lead, with another piece and distractors."""
+def _random_accompaniment(piece: Piece, rng: np.random.Generator) -> Float[np.ndarray, " samples"]:
+    """The piece, at random without its lead, with another piece, distractors or saturation.
+
+    One in twenty is a noise texture alone.
+    """
     kind = rng.random()
     if kind < 0.05:
-        return 0.03 * texture(round(piece.duration_s * SR), SR, rng).astype(np.float32)
+        return 0.03 * noise_texture(round(piece.duration_s * SR), SR, rng).astype(np.float32)
     if rng.random() < 0.4:
         others = tuple(note for note in piece.notes if note.instrument != piece.instruments[0])
         piece = replace(piece, notes=others) if others else piece
@@ -157,7 +160,7 @@ def _music(piece: Piece, rng: np.random.Generator) -> Float[np.ndarray, " sample
         length = min(len(music), len(other))
         music = music[:length] + np.float32(rng.uniform(0.3, 1)) * other[:length]
     if rng.random() < 0.6:
-        played = distractor(piece, SR, rng)
+        played = random_distractor(piece, SR, rng)
         length = min(len(music), len(played))
         music = (
             music[:length] + np.float32(0.1 * 10 ** (rng.uniform(-12, 8) / 20)) * played[:length]
@@ -169,7 +172,7 @@ def _music(piece: Piece, rng: np.random.Generator) -> Float[np.ndarray, " sample
 
 
 def _render_mono(piece: Piece, coded: bool = False) -> Float[np.ndarray, " samples"]:
-    return np.asarray(soxr.resample(render_audio(piece, coded), LISTENER_SR, SR), np.float32)
+    return np.asarray(soxr.resample(render_mono(piece, coded), LISTENER_SR, SR), np.float32)
 
 
 def _repitched(

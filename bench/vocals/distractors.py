@@ -6,26 +6,28 @@ from scipy import signal
 from scipy.ndimage import gaussian_filter1d
 
 from dataset_tools.sources.minimidi import Piece
-from dataset_tools.sources.minimidi.kernels import oscillate
+from dataset_tools.sources.minimidi.kernels import sum_partials
 
 HOP = 64
 _SINE = np.sin(2 * np.pi * np.arange(2049) / 2048).astype(np.float32)
 
 
-def distractor(piece: Piece, sr: int, rng: np.random.Generator) -> Float[np.ndarray, " samples"]:
+def random_distractor(
+    piece: Piece, sr: int, rng: np.random.Generator
+) -> Float[np.ndarray, " samples"]:
     """A solo on the piece's lead notes, two solos at once, or a noise texture; RMS 1."""
     kind = rng.random()
     n_samples = round(piece.duration_s * sr)
     if kind < 0.6:
-        sound = solo(piece, n_samples, sr, rng)
+        sound = random_solo(piece, n_samples, sr, rng)
     elif kind < 0.7:
-        sound = np.sum([solo(piece, n_samples, sr, rng) for _ in range(2)], axis=0)
+        sound = np.sum([random_solo(piece, n_samples, sr, rng) for _ in range(2)], axis=0)
     else:
-        sound = texture(n_samples, sr, rng)
+        sound = noise_texture(n_samples, sr, rng)
     return (sound / max(float(np.sqrt(np.square(sound).mean())), 1e-9)).astype(np.float32)
 
 
-def solo(
+def random_solo(
     piece: Piece, n_samples: int, sr: int, rng: np.random.Generator
 ) -> Float[np.ndarray, " samples"]:
     """The lead's notes on a random instrument, with resonances, vibrato, glide and breath."""
@@ -36,15 +38,15 @@ def solo(
     tilt = rng.uniform(0.2, 2.2)
     partials = ratios**-tilt * np.where(ratios % 2 == 0, rng.choice((1.0, 0.6, 0.1)), 1.0)
     partials = partials * np.exp(rng.normal(0, 0.4, count))
-    gains = partials[:, None] * _resonances(ratios[:, None] * f0, time_s, rng)
+    gains = partials[:, None] * _resonance_gain(ratios[:, None] * f0, time_s, rng)
     # Soft notes have weaker overtones, as of bows, reeds and lips.
     gains = gains * level ** (1 + rng.uniform(0, 0.15) * (ratios[:, None] - 1))
     cycles = np.cumsum(np.repeat(f0, HOP)[: (len(time_s) - 1) * HOP] / sr)
     phases = rng.uniform(0, 1, count)
-    sound = oscillate(cycles, ratios, phases, gains.astype(np.float32), HOP, _SINE)[:n_samples]
+    sound = sum_partials(cycles, ratios, phases, gains.astype(np.float32), HOP, _SINE)[:n_samples]
     if rng.random() < 0.4:
         loud = np.repeat(level, HOP)[:n_samples]
-        breath = _band(n_samples, sr, float(rng.uniform(500, 5000)), 1.0, rng) * loud
+        breath = _band_noise(n_samples, sr, float(rng.uniform(500, 5000)), 1.0, rng) * loud
         sound = sound + breath * np.float32(rng.uniform(0.01, 0.3) * np.abs(sound).max())
     return sound
 
@@ -73,7 +75,7 @@ def _pitch_and_level(
     return f0, np.clip(gaussian_filter1d(level, 1.0), 1e-3, 1)
 
 
-def _resonances(
+def _resonance_gain(
     hz: Float[np.ndarray, "partials frames"],
     time_s: Float[np.ndarray, " frames"],
     rng: np.random.Generator,
@@ -93,9 +95,13 @@ def _resonances(
     return gain
 
 
-def texture(n_samples: int, sr: int, rng: np.random.Generator) -> Float[np.ndarray, " samples"]:
+def noise_texture(
+    n_samples: int, sr: int, rng: np.random.Generator
+) -> Float[np.ndarray, " samples"]:
     """Band-passed noise that swells or comes in bursts, like wind, surf, shakers or claps."""
-    noise = _band(n_samples, sr, float(np.exp(rng.uniform(np.log(200), np.log(6000)))), 1.0, rng)
+    noise = _band_noise(
+        n_samples, sr, float(np.exp(rng.uniform(np.log(200), np.log(6000)))), 1.0, rng
+    )
     time_s = np.arange(n_samples) / sr
     if rng.random() < 0.35:
         slow = gaussian_filter1d(rng.standard_normal(n_samples // 160 + 2), rng.uniform(10, 80))
@@ -113,7 +119,7 @@ def texture(n_samples: int, sr: int, rng: np.random.Generator) -> Float[np.ndarr
     return noise * level
 
 
-def _band(
+def _band_noise(
     n_samples: int, sr: int, centre_hz: float, octaves: float, rng: np.random.Generator
 ) -> Float[np.ndarray, " samples"]:
     """Noise of unit RMS in a band around ``centre_hz``."""

@@ -50,14 +50,16 @@ class LogMel(nn.Module):
         kernels = torch.cat([torch.cos(turn) * self.window, torch.sin(turn) * self.window])
         parts = F.conv1d(waves[:, None], kernels[:, None], stride=HOP)
         real, imaginary = parts.split(N_FFT // 2 + 1, dim=1)
-        return self.levels(real * real + imaginary * imaginary)
+        return self.power_to_levels(real * real + imaginary * imaginary)
 
-    def fast(self, waves: Float[Tensor, "n samples"]) -> Float[Tensor, "n 64 frames"]:
+    def forward_by_fft(self, waves: Float[Tensor, "n samples"]) -> Float[Tensor, "n 64 frames"]:
         """Log-mel spectrograms by the fast Fourier transform, for training."""
         frames = waves.unfold(1, N_FFT, HOP) * self.window
-        return self.levels(torch.fft.rfft(frames).abs().square().transpose(1, 2))
+        return self.power_to_levels(torch.fft.rfft(frames).abs().square().transpose(1, 2))
 
-    def levels(self, power: Float[Tensor, "n bins frames"]) -> Float[Tensor, "n 64 frames"]:
+    def power_to_levels(
+        self, power: Float[Tensor, "n bins frames"]
+    ) -> Float[Tensor, "n 64 frames"]:
         """Power spectra to levels in 0..1."""
         power = torch.matmul(self.filters, power)
         level_db = 10 * torch.log10(power + 1e-10)
@@ -80,7 +82,7 @@ def mel_filters() -> Float[Tensor, "64 bins"]:
 
 
 class VocalNet(nn.Module):
-    """Four convolutions, a layer over all bands, pooling over time; about 55,000 parameters."""
+    """Four convolutions, a layer over all bands, pooling over time; about 51,000 parameters."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -131,10 +133,10 @@ def export_onnx(model: WaveToProbability, path: Path) -> None:
             dynamo=False,
         )
         with partial.open("ab") as file:
-            file.write(_property("sample_rate", str(SR)))
+            file.write(_metadata_entry_bytes("sample_rate", str(SR)))
 
 
-def _property(key: str, value: str) -> bytes:
+def _metadata_entry_bytes(key: str, value: str) -> bytes:
     """Bytes that append an entry to ModelProto.metadata_props (field 14), as protobuf allows."""
     fields = [
         bytes([tag, len(text)]) + text for tag, text in ((10, key.encode()), (18, value.encode()))

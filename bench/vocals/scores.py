@@ -54,16 +54,16 @@ def score_vocals(
     print(
         "| clips | AUC |" + "".join(f" over {t} |" for t in THRESHOLDS) + "\n|---|---|" + "---|" * 3
     )
-    vocal, instrumental = (model.probabilities(part, SR) for part in minimidi_clips(clips))
+    vocal, instrumental = (model.probabilities(part, SR) for part in render_test_clips(clips))
     _print_row("MiniMIDI, no singer", instrumental, None)
     _print_row("MiniMIDI, singer", vocal, instrumental)
     if music is None:
         return
-    music_clips = folder_clips(music)
+    music_clips = read_folder_clips(music)
     alone = model.probabilities(music_clips, SR)
     _print_row(f"{music.name}, {len(music_clips)} clips", alone, None)
     if voices is not None:
-        voice_clips = folder_clips(voices)
+        voice_clips = read_folder_clips(voices)
         for snr_db in SNRS_DB:
             mixed = _mixed_probabilities(model, voice_clips, music_clips, snr_db)
             _print_row(f"with {voices.name}, {snr_db:+d} dB", mixed, alone)
@@ -79,7 +79,7 @@ def auc(vocal: Float[np.ndarray, " n"], instrumental: Float[np.ndarray, " m"]) -
     return float((more + 0.5 * same).mean())
 
 
-def minimidi_clips(
+def render_test_clips(
     count: int,
 ) -> tuple[Float[np.ndarray, "n samples"], Float[np.ndarray, "m samples"]]:
     """Clips with, and clips without a singer, of pieces that trained no classifier."""
@@ -94,7 +94,7 @@ def minimidi_clips(
     return np.array(vocal), np.array(instrumental)
 
 
-def folder_clips(folder: Path) -> Float[np.ndarray, "n samples"]:
+def read_folder_clips(folder: Path) -> Float[np.ndarray, "n samples"]:
     """Up to six evenly spaced clips of every file; nearly silent ones are skipped.
 
     InputError if there is none.

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from dmm.fitting.loop import Schedule, fit
 
-from .data import VocalWindows, vocal_windows
+from .data import VocalWindows, load_or_render_windows
 from .net import VocalNet, WaveToProbability, export_onnx
 
 TRAIN_SEED, VALIDATION_SEED, TEST_SEED = 13_000_000, 14_000_000, 15_000_000
@@ -37,22 +37,22 @@ def train_vocals(
 
     Example: dmm bench train-vocals --out nano-vocals.onnx
     """
-    print(train(out, pieces, steps, seed))
+    print(train_and_export(out, pieces, steps, seed))
 
 
-def train(out: Path, pieces: int, steps: int, seed: int) -> Path:
+def train_and_export(out: Path, pieces: int, steps: int, seed: int) -> Path:
     """Render, train, calibrate on validation pieces, export; returns ``out``."""
     state = out.with_suffix(".state")
-    windows = vocal_windows(state / "train", TRAIN_SEED, pieces)
+    windows = load_or_render_windows(state / "train", TRAIN_SEED, pieces)
     count = min(VALIDATION_PIECES, pieces)
-    validation = vocal_windows(state / "validation", VALIDATION_SEED, count)
+    validation = load_or_render_windows(state / "validation", VALIDATION_SEED, count)
     torch.manual_seed(seed)
     net = VocalNet().to(memory_format=torch.channels_last)  # pyright: ignore
     schedule = Schedule(steps, BATCH, LEARNING_RATE, warmup=30, ema_decay=0.98)
     trained = fit("train vocals", net, VocalLoss(net, windows), schedule, state / "net.pt", seed)
     assert isinstance(trained, VocalNet)
     recompute_batch_norm(trained, windows, min(40, steps))
-    scale, shift = calibration(logits(trained, validation), validation.vocal)
+    scale, shift = fit_calibration(window_logits(trained, validation), validation.vocal)
     export_onnx(WaveToProbability(trained, scale, shift), out)
     return out
 
@@ -67,12 +67,12 @@ class VocalLoss:
     def __call__(self, rng: torch.Generator) -> Tensor:
         """Binary cross-entropy; labels are smoothed to .02 and .98."""
         chosen = torch.randint(len(self.vocal), (BATCH,), generator=rng)
-        levels = augment(self.levels[chosen].float() / 255, rng)
+        levels = augment_levels(self.levels[chosen].float() / 255, rng)
         truth = self.vocal[chosen].float() * 0.96 + 0.02
         return F.binary_cross_entropy_with_logits(self.net(levels), truth)
 
 
-def augment(
+def augment_levels(
     levels: Float[Tensor, "n 64 frames"], rng: torch.Generator
 ) -> Float[Tensor, "n 64 frames"]:
     """Equalise, low-pass, add noise, shift by up to two bands, mask a band and a span of time."""
@@ -110,18 +110,18 @@ def recompute_batch_norm(net: VocalNet, windows: VocalWindows, batches: int) -> 
     rng = torch.Generator().manual_seed(0)
     for _ in range(batches):
         chosen = torch.randint(len(windows), (BATCH,), generator=rng).numpy()
-        net(augment(torch.from_numpy(windows.levels[chosen]).float() / 255, rng))
+        net(augment_levels(torch.from_numpy(windows.levels[chosen]).float() / 255, rng))
     net.eval()
 
 
 @torch.no_grad()
-def logits(net: VocalNet, windows: VocalWindows) -> Float[np.ndarray, " n"]:
+def window_logits(net: VocalNet, windows: VocalWindows) -> Float[np.ndarray, " n"]:
     """Logit of each window, before calibration."""
     parts = torch.from_numpy(windows.levels).split(128)
     return torch.cat([net(part.float() / 255) for part in parts]).double().numpy()
 
 
-def calibration(
+def fit_calibration(
     uncalibrated: Float[np.ndarray, " n"], vocal: Bool[np.ndarray, " n"]
 ) -> tuple[float, float]:
     """Scale and shift of the logits with the least log loss (Platt 1999), slightly regularised."""

@@ -1,8 +1,8 @@
 import pytest
 
 from bench.cases import make_cases
-from bench.minimidi import Row
-from bench.table import markdown
+from bench.minimidi import TableRow
+from bench.table import markdown_table
 from dataset_tools.sources.minimidi import UNSEEN_PAIRS, prompt
 from dmm.errors import InputError
 from eval.listening.adherence import Adherence
@@ -38,5 +38,8 @@ def test_a_style_without_unseen_pairs_lists_those_with_some():
 
 def test_the_table_gives_fad_as_a_multiple_of_the_real_clips_own():
     found = Adherence(instruments=1.0, low=None, high=None, tempo=1.0, mode=1.0)
-    rows = [Row("model", 4, found, 0.3, 0.5, 0.2), Row("real clips", 4, found, 0.1, 0.6, 0.3)]
-    assert markdown(rows).splitlines()[2].split(" | ")[6] == "3"
+    rows = [
+        TableRow("model", 4, found, 0.3, 0.5, 0.2),
+        TableRow("real clips", 4, found, 0.1, 0.6, 0.3),
+    ]
+    assert markdown_table(rows).splitlines()[2].split(" | ")[6] == "3"

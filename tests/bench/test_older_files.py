@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from bench.listener.data import describe, load_clips
+from bench.listener.data import labels_and_captions, load_or_render_clips
 from bench.listener.pieces import base_piece
-from bench.vocals.data import vocal_windows
+from bench.vocals.data import load_or_render_windows
 
 OLD = Path(__file__).parents[1] / "golden" / "850b165"
 
@@ -14,12 +14,12 @@ def refused(seed):
 
 
 def test_a_cached_block_of_the_listeners_clips_is_read():
-    clips = load_clips(OLD / "listener", refused, 0, 1)
+    clips = load_or_render_clips(OLD / "listener", refused, 0, 1)
     assert clips.spectrograms.timbre.shape == (1, 128, 256)
-    assert clips.descriptions[0].keys() == describe(base_piece(0)[0]).keys()
+    assert clips.descriptions[0].keys() == labels_and_captions(base_piece(0)[0]).keys()
 
 
 def test_a_cached_block_of_vocal_windows_is_read(monkeypatch):
-    monkeypatch.setattr("bench.vocals.data.labelled_windows", refused)
-    windows = vocal_windows(OLD / "vocals", 0, 1)
+    monkeypatch.setattr("bench.vocals.data.labelled_waveforms", refused)
+    windows = load_or_render_windows(OLD / "vocals", 0, 1)
     assert windows.levels.shape == (len(windows), 64, 100)

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from bench.vocals.data import labelled_windows, mel_levels
-from bench.vocals.distractors import distractor
+from bench.vocals.data import labelled_waveforms, log_mel_levels
+from bench.vocals.distractors import random_distractor
 from bench.vocals.net import SAMPLES, SR, LogMel, VocalNet, WaveToProbability, export_onnx
-from bench.vocals.train import augment, calibration, train
+from bench.vocals.train import augment_levels, fit_calibration, train_and_export
 from dataset_tools.sources.minimidi import compose
 from dataset_tools.vocals.classifier import load_classifier
 
@@ -15,7 +15,7 @@ PIECES = 1
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A classifier after one step on one piece."""
-    return train(tmp_path_factory.mktemp("train") / "tiny.onnx", PIECES, 1, 0)
+    return train_and_export(tmp_path_factory.mktemp("train") / "tiny.onnx", PIECES, 1, 0)
 
 
 def test_a_trained_file_keeps_the_classifiers_contract(trained, rng):
@@ -27,7 +27,7 @@ def test_a_trained_file_keeps_the_classifiers_contract(trained, rng):
 def test_training_again_writes_the_same_bytes(trained):
     before = trained.read_bytes()
     (trained.parent / "tiny.state" / "net.pt").unlink()
-    assert train(trained, PIECES, 1, 0).read_bytes() == before
+    assert train_and_export(trained, PIECES, 1, 0).read_bytes() == before
 
 
 def test_the_exported_file_gives_the_networks_probabilities(tmp_path, rng):
@@ -59,23 +59,23 @@ def test_a_tone_is_loudest_in_its_own_band():
 
 
 def test_windows_come_with_labels_of_both_kinds():
-    labels = np.concatenate([labelled_windows(seed)[1] for seed in range(2)])
-    waves, vocal = labelled_windows(1)
+    labels = np.concatenate([labelled_waveforms(seed)[1] for seed in range(2)])
+    waves, vocal = labelled_waveforms(1)
     assert waves.shape == (len(vocal), SAMPLES) and np.isfinite(waves).all()
     assert labels.any() and not labels.all()
-    assert mel_levels(waves).shape == (len(vocal), 64, 100)
+    assert log_mel_levels(waves).shape == (len(vocal), 64, 100)
 
 
 def test_distractors_sound_and_belong_to_their_seed():
     piece = compose(4)
     for seed in range(8):
-        first, again = (distractor(piece, SR, np.random.default_rng(seed)) for _ in range(2))
+        first, again = (random_distractor(piece, SR, np.random.default_rng(seed)) for _ in range(2))
         assert np.sqrt(np.square(first).mean()) == pytest.approx(1, abs=1e-3)
         assert first.tobytes() == again.tobytes()
 
 
 def test_augmented_spectrograms_stay_in_range():
-    levels = augment(torch.rand(4, 64, 100), torch.Generator().manual_seed(3))
+    levels = augment_levels(torch.rand(4, 64, 100), torch.Generator().manual_seed(3))
     assert levels.min() >= 0
     assert levels.amax((1, 2)).tolist() == pytest.approx([1] * 4)
 
@@ -83,4 +83,4 @@ def test_augmented_spectrograms_stay_in_range():
 def test_calibration_finds_scale_and_shift(rng):
     logits = rng.normal(size=20_000) * 2
     vocal = rng.random(20_000) < 1 / (1 + np.exp(-(0.5 * logits - 1)))
-    assert calibration(logits, vocal) == pytest.approx((0.5, -1), abs=0.06)
+    assert fit_calibration(logits, vocal) == pytest.approx((0.5, -1), abs=0.06)
