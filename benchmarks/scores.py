@@ -23,7 +23,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import numpy as np
 from provenance import provenance
 
-from eval.metrics.fad import frechet_distance, gaussian_distance, statistics
+from eval.metrics.fad import fit_gaussian, frechet_distance, gaussian_distance
 from eval.metrics.kad import kernel_distance
 
 DIM = 512
@@ -117,7 +117,7 @@ def fad_row(n: int, rounds: int, peers: Peers, folder: Path) -> list[str]:
     x64 = x.astype(np.float64)
     np.savez(grown, x=x64, y=1.3 * x64)
     truth = 0.09 * (np.square(x64 - x64.mean(0)).sum() / (n - 1) + np.square(x64.mean(0)).sum())
-    saved = statistics(x), statistics(y)
+    saved = fit_gaussian(x), fit_gaussian(y)
     ours, ours_saved, fadtk, fadtk_saved, other = (Column() for _ in range(5))
     for _ in range(rounds):
         ours.add(timed(lambda: frechet_distance(x, y)))

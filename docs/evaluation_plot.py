@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from eval.intervals import jackknife_interval
 from eval.metrics.diversity import mean_cosine_distance, participation_ratio
 from eval.metrics.fad import frechet_distance
-from eval.metrics.kad import SCALE, kernel_distance, kernel_sums
+from eval.metrics.kad import SCALE, kernel_distance, kernel_matrices
 from eval.metrics.prdc import MIN_CLIPS, precision_recall_coverage
 from eval.metrics.vendi import vendi_score
 
@@ -237,7 +237,7 @@ def _scores(name: str, x: np.ndarray, reference: np.ndarray) -> tuple[Score, Sco
         return (lambda keep: mean_cosine_distance(x[keep])), (
             lambda keep: mean_cosine_distance(x[keep])
         )
-    sums, n = kernel_sums(x, reference), len(x)
+    sums, n = kernel_matrices(x, reference), len(x)
     equal = replace(sums, xx=sums.xx + np.eye(n))
     return sums.distance, lambda keep: equal.distance(keep) - SCALE / (n - 1)
 

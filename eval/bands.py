@@ -1,4 +1,4 @@
-"""Rating bands of the first model's owner, from ``presets/eval/bands.toml``."""
+"""Rating bands: ranges of scores, by the first model's owner, from ``presets/eval/bands.toml``."""
 
 from functools import cache
 from pathlib import Path
@@ -19,12 +19,12 @@ class Band(BaseModel, frozen=True, extra="forbid"):
     """Upper bound, exclusive; None for no bound."""
     rating: str
 
-    def holds(self, value: float) -> bool:
+    def contains(self, value: float) -> bool:
         """Whether the value lies in the band."""
         return (self.low is None or self.low <= value) and (self.high is None or value < self.high)
 
 
-class Bands(BaseModel, frozen=True, extra="forbid"):
+class MetricBands(BaseModel, frozen=True, extra="forbid"):
     """Bands of one metric, and the value they were made for."""
 
     value: float
@@ -40,12 +40,12 @@ class Bands(BaseModel, frozen=True, extra="forbid"):
     bands: tuple[Band, ...]
     """Bands from low to high, perhaps with gaps."""
 
-    def rating(self, value: float) -> str | None:
+    def rating_of(self, value: float) -> str | None:
         """Rating of the value, or None in a gap between two bands."""
-        return next((band.rating for band in self.bands if band.holds(value)), None)
+        return next((band.rating for band in self.bands if band.contains(value)), None)
 
 
-class Source(BaseModel, frozen=True, extra="forbid"):
+class EmbedderAndProtocol(BaseModel, frozen=True, extra="forbid"):
     """Embedder and protocol that the bands are for."""
 
     embedder: str
@@ -54,31 +54,29 @@ class Source(BaseModel, frozen=True, extra="forbid"):
     """Known flaw of all bands."""
 
 
-class FirstModel(BaseModel, frozen=True, extra="forbid"):
+class BandsFile(BaseModel, frozen=True, extra="forbid"):
     """Content of the file; fields are named as the metrics."""
 
-    source: Source
-    clap_score: Bands
-    diversity: Bands
-    fad: Bands
-    cosine: Bands
+    source: EmbedderAndProtocol
+    clap_score: MetricBands
+    diversity: MetricBands
+    fad: MetricBands
+    cosine: MetricBands
 
 
 @cache
-def first_model() -> FirstModel:
+def read_bands_file() -> BandsFile:
     """Read and validate the file."""
-    return read_toml(PATH, FirstModel)
+    return read_toml(PATH, BandsFile)
 
 
-def bands_for(metric: str, embedder: str, protocol: str, n: int) -> Bands | None:
+def bands_for(metric: str, embedder: str, protocol: str, n: int) -> MetricBands | None:
     """Bands to show beside a score of ``n`` clips, else None.
 
     Embedder and protocol must be the first model's, and the clips enough.
     """
-    model = first_model()
+    model = read_bands_file()
     if (embedder, protocol) != (model.source.embedder, model.source.protocol):
         return None
-    bands = (
-        getattr(model, metric) if metric in FirstModel.model_fields.keys() - {"source"} else None
-    )
+    bands = getattr(model, metric) if metric in BandsFile.model_fields.keys() - {"source"} else None
     return bands if bands is not None and n >= bands.at_least else None

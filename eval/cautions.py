@@ -14,9 +14,9 @@ from jaxtyping import Float
 
 from dmm.embedders import Embedder, TextEmbedder
 
-from .clip_audio import AudioProperties, audio_properties
+from .clip_audio import AudioProperties, cached_audio_properties
 from .clips import EmbeddedClips
-from .domain import LIMIT, fit
+from .domain import LIMIT, measure_domain_fit
 from .metric_table import METRICS
 from .number_format import format_number
 
@@ -64,7 +64,7 @@ class InspectedSet:
     clips: EmbeddedClips
     properties: Sequence[AudioProperties]
 
-    def where(self, condition: Callable[[AudioProperties], bool]) -> list[Path]:
+    def files_where(self, condition: Callable[[AudioProperties], bool]) -> list[Path]:
         """Paths of the clips that meet a condition."""
         pairs = zip(self.clips.files, self.properties, strict=True)
         return [path for path, audio in pairs if condition(audio)]
@@ -81,11 +81,11 @@ class SharedProperty:
     consequence: str
     """Effect on a distance between sets that differ in this property."""
 
-    def same(self, one: AudioProperties, other: AudioProperties) -> bool:
+    def is_same(self, one: AudioProperties, other: AudioProperties) -> bool:
         """Whether two clips have equal values, within the tolerance."""
         return abs(self.value(one) - self.value(other)) <= self.tolerance
 
-    def most_frequent(self, properties: Sequence[AudioProperties]) -> AudioProperties:
+    def typical_clip(self, properties: Sequence[AudioProperties]) -> AudioProperties:
         """The first clip with the most frequent value."""
         ((most, _),) = Counter(map(self.value, properties)).most_common(1)
         return next(audio for audio in properties if self.value(audio) == most)
@@ -109,55 +109,72 @@ SHARED_PROPERTIES = (
 )
 
 
-def cautions(
+def cautions_of_files(
     clips: EmbeddedClips,
     reference: EmbeddedClips | None = None,
     train: EmbeddedClips | None = None,
 ) -> list[Caution]:
-    """All cautions about clips, their reference and the training clips."""
-    ours = inspect(clips, "clips")
-    found = [*too_few(clips), *in_training_split(clips, "clips"), *within_one_set(ours)]
+    """Cautions from the files of clips, of their reference and of the training clips."""
+    ours = inspect_set(clips, "clips")
+    found = [
+        *caution_too_few(clips),
+        *caution_training_split(clips, "clips"),
+        *cautions_of_one_set(ours),
+    ]
     if train:
-        found += in_both(clips, train, "training files, so nothing was generated", "clips")
+        found += caution_in_both_sets(
+            clips, train, "training files, so nothing was generated", "clips"
+        )
     if reference is None:
         return found
-    real = inspect(reference, "reference clips")
-    found += in_both(clips, reference, "files of the reference, so the scores flatter", "clips")
+    real = inspect_set(reference, "reference clips")
+    found += caution_in_both_sets(
+        clips, reference, "files of the reference, so the scores flatter", "clips"
+    )
     if train:
-        found += in_both(
+        found += caution_in_both_sets(
             reference, train, "training files, so copying is rewarded", "reference clips"
         )
-    found += [*in_training_split(reference, "reference clips"), *within_one_set(real)]
-    return found + [c for shared in SHARED_PROPERTIES for c in between_sets(ours, real, shared)]
+    found += [*caution_training_split(reference, "reference clips"), *cautions_of_one_set(real)]
+    return found + [
+        c for shared in SHARED_PROPERTIES for c in caution_sets_differ(ours, real, shared)
+    ]
 
 
-def within_one_set(inspected: InspectedSet) -> list[Caution]:
+def cautions_of_one_set(inspected: InspectedSet) -> list[Caution]:
     """Cautions that need no other set."""
-    odd = (c for shared in SHARED_PROPERTIES for c in unusual(inspected, shared))
-    return [*unreadable(inspected), *silent(inspected), *copies(inspected), *odd]
+    odd = (c for shared in SHARED_PROPERTIES for c in caution_unusual(inspected, shared))
+    return [
+        *caution_unreadable(inspected),
+        *caution_silent(inspected),
+        *caution_copies(inspected),
+        *odd,
+    ]
 
 
-def inspect(clips: EmbeddedClips, name: str) -> InspectedSet:
+def inspect_set(clips: EmbeddedClips, name: str) -> InspectedSet:
     """Measure the audio properties of a set's files, or read them from the cache."""
     pairs = zip(clips.files, clips.sha256, strict=True)
-    return InspectedSet(name, clips, [audio_properties(path, sha256) for path, sha256 in pairs])
+    return InspectedSet(
+        name, clips, [cached_audio_properties(path, sha256) for path, sha256 in pairs]
+    )
 
 
-def too_few(clips: EmbeddedClips) -> list[Caution]:
+def caution_too_few(clips: EmbeddedClips) -> list[Caution]:
     """Caution if there are fewer than ten clips."""
     if len(clips) >= FEW_CLIPS:
         return []
     return [Caution(f"Only {len(clips)} clips: the scores are rough below {FEW_CLIPS}")]
 
 
-def unreadable(inspected: InspectedSet) -> list[Caution]:
+def caution_unreadable(inspected: InspectedSet) -> list[Caution]:
     """Files that cannot be read and are in no score."""
     names = tuple(line.partition(": ")[0] for line in inspected.clips.skipped)
     text = f"Left out of all scores, because they cannot be read: {len(names)} {inspected.name}"
     return [Caution(text, names)] if names else []
 
 
-def prompts_without_known_words(
+def caution_unknown_prompts(
     clips: EmbeddedClips,
     prompts: Sequence[str | None],
     texts: Mapping[str, Float[np.ndarray, " dim"]],
@@ -178,12 +195,12 @@ def prompts_without_known_words(
         f"retrieval are meaningless: {len(found)} of {len(clips)} clips"
     )
     voids = ("clap_score", "retrieval") if len(found) >= VOID_SHARE * len(clips) else ()
-    return [Caution(text, _names(found), voids)] if found else []
+    return [Caution(text, _path_strings(found), voids)] if found else []
 
 
-def unknown_music(embedder: Embedder, real: EmbeddedClips) -> list[Caution]:
+def caution_unknown_music(embedder: Embedder, real: EmbeddedClips) -> list[Caution]:
     """Caution if the embedder was trained on another kind of music: then no score means much."""
-    found = fit(embedder, real.rows)
+    found = measure_domain_fit(embedder, real.rows)
     if found is None or found.is_known:
         return []
     text = (
@@ -194,12 +211,14 @@ def unknown_music(embedder: Embedder, real: EmbeddedClips) -> list[Caution]:
     return [Caution(text, voids=tuple(METRICS))]
 
 
-def silent(inspected: InspectedSet) -> list[Caution]:
+def caution_silent(inspected: InspectedSet) -> list[Caution]:
     """Clips with a peak below -60 dB."""
-    return _caution("Silent", inspected.where(lambda audio: audio.is_silent), inspected)
+    return _caution_if_any(
+        "Silent", inspected.files_where(lambda audio: audio.is_silent), inspected
+    )
 
 
-def copies(inspected: InspectedSet) -> list[Caution]:
+def caution_copies(inspected: InspectedSet) -> list[Caution]:
     """Clips with the same bytes as an earlier clip."""
     seen: set[str] = set()
     repeated = []
@@ -207,39 +226,45 @@ def copies(inspected: InspectedSet) -> list[Caution]:
         if sha256 in seen:
             repeated.append(path)
         seen.add(sha256)
-    return _caution("The same file as another", repeated, inspected)
+    return _caution_if_any("The same file as another", repeated, inspected)
 
 
-def unusual(inspected: InspectedSet, shared: SharedProperty) -> list[Caution]:
+def caution_unusual(inspected: InspectedSet, shared: SharedProperty) -> list[Caution]:
     """Clips that differ from most of their set in a property."""
-    usual = shared.most_frequent(inspected.properties)
-    odd = inspected.where(lambda audio: not shared.same(audio, usual))
-    return _caution(f"Of another {shared.name} than the usual {shared.text(usual)}", odd, inspected)
+    usual = shared.typical_clip(inspected.properties)
+    odd = inspected.files_where(lambda audio: not shared.is_same(audio, usual))
+    return _caution_if_any(
+        f"Of another {shared.name} than the usual {shared.text(usual)}", odd, inspected
+    )
 
 
-def between_sets(ours: InspectedSet, real: InspectedSet, shared: SharedProperty) -> list[Caution]:
+def caution_sets_differ(
+    ours: InspectedSet, real: InspectedSet, shared: SharedProperty
+) -> list[Caution]:
     """Caution if most clips of one set differ in a property from most clips of the other."""
-    mine, theirs = (shared.most_frequent(own.properties) for own in (ours, real))
-    if shared.same(mine, theirs):
+    mine, theirs = (shared.typical_clip(own.properties) for own in (ours, real))
+    if shared.is_same(mine, theirs):
         return []
     difference = f"Clips are of {shared.text(mine)}, reference clips of {shared.text(theirs)}"
     return [Caution(f"{difference}: part of every distance is {shared.consequence}")]
 
 
-def in_both(clips: EmbeddedClips, others: EmbeddedClips, meaning: str, name: str) -> list[Caution]:
+def caution_in_both_sets(
+    clips: EmbeddedClips, others: EmbeddedClips, meaning: str, name: str
+) -> list[Caution]:
     """Clips with the same bytes as a file of another set."""
     other_hashes = set(others.sha256)
     pairs = zip(clips.files, clips.sha256, strict=True)
     shared = [path for path, sha256 in pairs if sha256 in other_hashes]
     text = f"Also {meaning}: {len(shared)} of {len(clips)} {name}"
-    return [Caution(text, _names(shared))] if shared else []
+    return [Caution(text, _path_strings(shared))] if shared else []
 
 
-def in_training_split(clips: EmbeddedClips, name: str) -> list[Caution]:
+def caution_training_split(clips: EmbeddedClips, name: str) -> list[Caution]:
     """Clips from the training, regularisation or validation split of a dataset."""
     found = [path for path in clips.files if split_of(path) in SPLITS]
     text = f"Of a dataset's training or validation split: {len(found)} of {len(clips)} {name}"
-    return [Caution(text, _names(found))] if found else []
+    return [Caution(text, _path_strings(found))] if found else []
 
 
 def split_of(clip: Path) -> str | None:
@@ -248,10 +273,10 @@ def split_of(clip: Path) -> str | None:
     return folder.name if (folder.parent / "manifest.parquet").is_file() else None
 
 
-def _caution(fault: str, files: Sequence[Path], inspected: InspectedSet) -> list[Caution]:
+def _caution_if_any(fault: str, files: Sequence[Path], inspected: InspectedSet) -> list[Caution]:
     text = f"{fault}: {len(files)} of {len(inspected.clips)} {inspected.name}"
-    return [Caution(text, _names(files))] if files else []
+    return [Caution(text, _path_strings(files))] if files else []
 
 
-def _names(files: Iterable[Path]) -> tuple[str, ...]:
+def _path_strings(files: Iterable[Path]) -> tuple[str, ...]:
     return tuple(str(path) for path in files)

@@ -7,7 +7,7 @@ from dmm.cli import add_command
 from .commands.compare import compare_runs
 from .commands.convert import convert
 from .commands.memorize import memorize
-from .commands.reference_statistics import write_reference
+from .commands.reference_statistics import write_reference_statistics
 from .commands.report import report
 from .commands.single_metrics import clap, diversity, fad, kad, testset
 
@@ -19,6 +19,6 @@ app = typer.Typer(
 
 for command in (clap, diversity, fad, kad, testset, memorize, report):
     add_command(app, command)
-add_command(app, write_reference, "stats")
+add_command(app, write_reference_statistics, "stats")
 add_command(app, compare_runs, "compare")
 add_command(app, convert, "convert-clap")

@@ -62,13 +62,13 @@ def resample(
     return sounds if sr == to_sr else np.ascontiguousarray(soxr.resample(sounds.T, sr, to_sr).T)
 
 
-def audio_properties(path: Path, sha256: str) -> AudioProperties:
+def cached_audio_properties(path: Path, sha256: str) -> AudioProperties:
     """Measure a file, or read its properties from the cache; errors as in ``read_mono``."""
     cached = cache_root() / "sounds" / sha256[:2] / f"{content_key(path, sha256)}.json"
     try:
         return read_json(cached, AudioProperties)
     except InputError:  # not there yet, or broken
-        properties = _measure(path)
+        properties = _measure_properties(path)
         write_text(cached, json.dumps(asdict(properties)))
         return properties
 
@@ -78,7 +78,7 @@ def content_key(path: Path, sha256: str) -> str:
     return f"{sha256}-decoded{DECODED}" if path.suffix.lower() in IMAGES else sha256
 
 
-def _measure(path: Path) -> AudioProperties:
+def _measure_properties(path: Path) -> AudioProperties:
     """Sample rate, length and peak of a file or mel image."""
     if path.suffix.lower() in IMAGES:
         sound, sr = _decode_image(path)

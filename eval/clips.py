@@ -17,7 +17,7 @@ from dmm.progress import progress_bar
 from dmm.workers import map_in_order
 
 from .clip_audio import content_key
-from .embedding_cache import cache_row, cached_row, is_unit_row
+from .embedding_cache import is_unit_row, read_cached_row, write_cached_row
 from .metrics.kad import bandwidth
 
 AUDIO_SUFFIXES = {".aif", ".aiff", ".flac", ".m4a", ".mp3", ".ogg", ".opus", ".wav"}
@@ -62,9 +62,9 @@ def _is_hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)
 
 
-def original_files(folder: Path) -> list[Path]:
-    """``reference_files`` without variations of other clips, which are named on stderr."""
-    files = reference_files(folder)
+def files_without_variations(folder: Path) -> list[Path]:
+    """``test_split_or_audio`` without variations of other clips, which are named on stderr."""
+    files = test_split_or_audio(folder)
     kept = without_variations(files)
     if left_out := len(files) - len(kept):
         print(
@@ -75,7 +75,7 @@ def original_files(folder: Path) -> list[Path]:
     return kept
 
 
-def reference_files(dataset: Path) -> list[Path]:
+def test_split_or_audio(dataset: Path) -> list[Path]:
     """Audio files of a DATASET's test split, or all of another folder; InputError without any."""
     if not (dataset / "manifest.parquet").is_file():
         return audio_files(dataset)
@@ -117,7 +117,7 @@ def embed_files(
     than ``minimum`` remain.
     """
     hashes = {path: _hash_or_error(path) for path in files}
-    results = _row_of_each_path(hashes, embedder, ray)
+    results = _row_or_error_by_path(hashes, embedder, ray)
     readable = [path for path in files if not isinstance(results[path], InputError)]
     skipped = [str(x) for x in map(results.__getitem__, files) if isinstance(x, InputError)]
     for line in skipped:
@@ -134,8 +134,8 @@ def embed_files(
 
 
 def embed_reference(dataset: Path, embedder: Embedder, ray: str | None = None) -> EmbeddedClips:
-    """Embed the clips of ``reference_files``; InputError if most pairs of them are equal."""
-    real = embed_files(reference_files(dataset), embedder, ray=ray)
+    """Embed the clips of ``test_split_or_audio``; InputError if most pairs of them are equal."""
+    real = embed_files(test_split_or_audio(dataset), embedder, ray=ray)
     try:
         bandwidth(real.rows)
     except ValueError as error:
@@ -151,7 +151,7 @@ def _hash_or_error(path: Path) -> str | InputError:
         return InputError(f"{path}: cannot be read ({error.strerror})")
 
 
-def _row_of_each_path(
+def _row_or_error_by_path(
     hashes: dict[Path, str | InputError], embedder: Embedder, ray: str | None
 ) -> dict[Path, _Result]:
     """The embedding of each path, or an error that names it."""
@@ -159,7 +159,7 @@ def _row_of_each_path(
     first: dict[str, Path] = {}
     for path, key in keys.items():
         first.setdefault(key, path)
-    by_key = _cached_or_embedded(first, embedder, ray)
+    by_key = _row_or_error_by_key(first, embedder, ray)
     results: dict[Path, _Result] = {p: e for p, e in hashes.items() if isinstance(e, InputError)}
     for path, key in keys.items():
         found, embedded = by_key[key], str(first[key].absolute())
@@ -168,11 +168,11 @@ def _row_of_each_path(
     return results
 
 
-def _cached_or_embedded(
+def _row_or_error_by_key(
     by_key: dict[str, Path], embedder: Embedder, ray: str | None
 ) -> dict[str, _Result]:
     """The embedding of each key, from the cache or by the embedder, or an error."""
-    cached = {key: cached_row(key, embedder) for key in by_key}
+    cached = {key: read_cached_row(key, embedder) for key in by_key}
     found: dict[str, _Result] = {key: row for key, row in cached.items() if row is not None}
     new = [key for key in by_key if key not in found]
     groups = [new[start : start + BATCH] for start in range(0, len(new), BATCH)]
@@ -183,7 +183,7 @@ def _cached_or_embedded(
         for group, results in zip(groups, map_in_order(work, jobs, 1, ray), strict=True):
             for key, result in zip(group, results, strict=True):
                 if not isinstance(result, InputError):
-                    cache_row(key, embedder, result)
+                    write_cached_row(key, embedder, result)
                 found[key] = result
             advance(len(group))
     return found
@@ -197,10 +197,10 @@ def _rows_or_errors(embedder: Embedder, files: Sequence[Path]) -> list[_Result]:
         if len(files) == 1:
             return [error]
         return [_rows_or_errors(embedder, [path])[0] for path in files]
-    return [_checked_row(row, path, embedder.dim) for row, path in zip(rows, files, strict=True)]
+    return [_row_or_error(row, path, embedder.dim) for row, path in zip(rows, files, strict=True)]
 
 
-def _checked_row(row: np.ndarray, path: Path, dim: int) -> _Result:
+def _row_or_error(row: np.ndarray, path: Path, dim: int) -> _Result:
     """The row as float32, or an error if it is not a finite unit vector."""
     if is_unit_row(row, dim):
         return row.astype(np.float32)

@@ -28,7 +28,7 @@ MOST_CLIPS = 32
 
 
 @dataclass(frozen=True)
-class Fit:
+class DomainFit:
     """How well an embedder's training clips cover other clips."""
 
     distance: float
@@ -40,22 +40,22 @@ class Fit:
         return self.distance <= LIMIT
 
 
-def fit(embedder: Embedder, rows: Float[np.ndarray, "n dim"]) -> Fit | None:
+def measure_domain_fit(embedder: Embedder, rows: Float[np.ndarray, "n dim"]) -> DomainFit | None:
     """Compare clips with the embedder's training clips; None if those are unknown."""
-    known = _training_rows().get(embedder.identity.weights_sha256 or "")
+    known = _training_rows_by_weights().get(embedder.identity.weights_sha256 or "")
     if known is None:
         return None
-    return Fit(float(np.median(1 - (rows.astype(np.float64) @ known.T).max(1))))
+    return DomainFit(float(np.median(1 - (rows.astype(np.float64) @ known.T).max(1))))
 
 
-def fit_of_files(embedder: Embedder, files: Sequence[Path]) -> Fit | None:
-    """``fit`` for audio files, at most ``MOST_CLIPS`` of them, evenly spaced."""
+def domain_fit_of_files(embedder: Embedder, files: Sequence[Path]) -> DomainFit | None:
+    """``measure_domain_fit`` for audio files, at most ``MOST_CLIPS`` of them, evenly spaced."""
     places = np.linspace(0, len(files) - 1, min(len(files), MOST_CLIPS)).astype(int)
-    return fit(embedder, embed_files([files[i] for i in places], embedder, 1).rows)
+    return measure_domain_fit(embedder, embed_files([files[i] for i in places], embedder, 1).rows)
 
 
 @cache
-def _training_rows() -> dict[str, np.ndarray]:
+def _training_rows_by_weights() -> dict[str, np.ndarray]:
     """Rows by the hash of their embedder's weights."""
     from safetensors import safe_open
 

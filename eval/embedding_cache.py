@@ -14,18 +14,18 @@ from dmm.embedders import Embedder
 from dmm.files import whole_file
 
 
-def cached_row(key: str, embedder: Embedder) -> Float[np.ndarray, " dim"] | None:
+def read_cached_row(key: str, embedder: Embedder) -> Float[np.ndarray, " dim"] | None:
     """The cached row of a clip by its ``content_key``, or None."""
     try:
-        row = np.load(_path(key, embedder), allow_pickle=False)
+        row = np.load(_row_path(key, embedder), allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None
     return row if row.dtype == np.float32 and is_unit_row(row, embedder.dim) else None
 
 
-def cache_row(key: str, embedder: Embedder, row: Float[np.ndarray, " dim"]) -> None:
+def write_cached_row(key: str, embedder: Embedder, row: Float[np.ndarray, " dim"]) -> None:
     """Write one row, completely or not at all; DmmError if the cache cannot be written."""
-    with whole_file(_path(key, embedder)) as partial:
+    with whole_file(_row_path(key, embedder)) as partial:
         np.save(partial, row)
 
 
@@ -34,6 +34,6 @@ def is_unit_row(row: np.ndarray, dim: int) -> bool:
     return row.shape == (dim,) and bool(abs(np.linalg.norm(row) - 1) < 1e-3)
 
 
-def _path(key: str, embedder: Embedder) -> Path:
+def _row_path(key: str, embedder: Embedder) -> Path:
     folder = cache_root() / "embeddings" / f"{embedder.name}-{embedder.version}"
     return folder / key[:2] / f"{key}.npy"

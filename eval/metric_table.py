@@ -10,7 +10,7 @@ from . import metric_values
 from .metric_values import MetricValue
 from .metrics.closeness import reference_cosine
 from .metrics.diversity import mean_cosine_distance
-from .metrics.kad import kernel_sums
+from .metrics.kad import kernel_matrices
 from .sample import Sample
 from .trust import TRUST, Trust
 
@@ -41,7 +41,7 @@ class Metric:
     """Whether the value is shown in percent."""
 
 
-def _clap_of_rows(sample: Sample) -> Callable[[np.ndarray], float]:
+def _clap_score_of_rows(sample: Sample) -> Callable[[np.ndarray], float]:
     assert sample.texts is not None
     texts = np.stack([sample.texts[prompt or ""] for prompt in sample.prompts])
     cosines = (sample.rows.astype(np.float64) * texts).sum(1)
@@ -57,7 +57,7 @@ METRICS: dict[str, Metric] = {
         TRUST["clap_score"],
         "Mean cosine of each clip and its own prompt. It has no absolute scale: compare it with "
         "that of other clips' prompts, and of real clips with their captions.",
-        of_rows=_clap_of_rows,
+        of_rows=_clap_score_of_rows,
     ),
     "diversity": Metric(
         "Diversity",
@@ -81,7 +81,7 @@ METRICS: dict[str, Metric] = {
     "cosine": Metric(
         "Output to test-set cosine",
         "Cosine to the real clips",
-        metric_values.cosine,
+        metric_values.cosine_to_real,
         "real",
         TRUST["cosine"],
         "Mean similarity of a clip and a real clip. A value above that of real clips among "
@@ -96,7 +96,7 @@ METRICS: dict[str, Metric] = {
         TRUST["kad"],
         "Distance between the two sets that assumes no shape; unbiased for few clips. About 0, or "
         "slightly below, if both come from one source.",
-        of_rows=lambda s: kernel_sums(s.rows, s.real.rows).distance,
+        of_rows=lambda s: kernel_matrices(s.rows, s.real.rows).distance,
     ),
     "fad_inf": Metric(
         "Extrapolated FAD (FAD-inf)",
@@ -118,7 +118,7 @@ METRICS: dict[str, Metric] = {
     "within": Metric(
         "Variety within a prompt",
         "Variety within a prompt",
-        metric_values.within,
+        metric_values.variety_within_prompts,
         "real",
         TRUST["spread"],
         "Mean cosine distance of two clips of one prompt; near 0 if a prompt always gives the same "
@@ -127,7 +127,7 @@ METRICS: dict[str, Metric] = {
     "between": Metric(
         "Variety between prompts",
         "Variety between prompts",
-        metric_values.between,
+        metric_values.variety_between_prompts,
         "real",
         TRUST["spread"],
         "Cosine distance that different prompts add between two clips; near 0 if all prompts give "

@@ -12,11 +12,11 @@ import numpy as np
 from .intervals import jackknife_interval, real_floor
 from .metrics.closeness import reference_closeness
 from .metrics.diversity import mean_cosine_distance, participation_ratio
-from .metrics.fad import frechet_distance, gaussian_distance, statistics
+from .metrics.fad import fit_gaussian, frechet_distance, gaussian_distance
 from .metrics.fad_inf import fad_infinity
-from .metrics.kad import kernel_distance, kernel_sums, permutation_p
-from .metrics.vendi import vendi_pair
-from .sample import Sample, merge_groups
+from .metrics.kad import kernel_distance, kernel_matrices, permutation_p
+from .metrics.vendi import vendi_scores_of_both
+from .sample import Sample, numbered_groups
 
 Interval = tuple[float | None, float | None]
 
@@ -83,7 +83,7 @@ def diversity(sample: Sample) -> MetricValue:
 
 def fad(sample: Sample) -> MetricValue:
     """Fréchet distance; ``real`` is that of as many real clips to the other real clips."""
-    value = gaussian_distance(statistics(sample.rows), sample.real.gaussian)
+    value = gaussian_distance(fit_gaussian(sample.rows), sample.real.gaussian)
     return _with_real_floor(MetricValue(value, len(sample.rows)), sample, frechet_distance)
 
 
@@ -97,13 +97,13 @@ def fad_inf(sample: Sample) -> MetricValue:
 def kad(sample: Sample) -> MetricValue:
     """Kernel distance, unbiased, with the permutation test's p."""
     x, real = sample.rows, sample.real.rows
-    sums = kernel_sums(x, real)
+    sums = kernel_matrices(x, real)
     interval = jackknife_interval(sums.distance, sample.groups) or (None, None)
     score = MetricValue(sums.distance(), len(x), interval, detail={"p": permutation_p(x, real)})
     return _with_real_floor(score, sample, kernel_distance)
 
 
-def cosine(sample: Sample) -> MetricValue:
+def cosine_to_real(sample: Sample) -> MetricValue:
     """Mean cosine of a clip and a real one; the target is that of two real ones."""
     found = reference_closeness(sample.rows, sample.real.rows, sample.groups)
     interval = (found.low, found.high)
@@ -111,13 +111,13 @@ def cosine(sample: Sample) -> MetricValue:
     return _with_real_target(score, sample, lambda rows: 1 - mean_cosine_distance(rows))
 
 
-def within(sample: Sample) -> MetricValue:
+def variety_within_prompts(sample: Sample) -> MetricValue:
     """Mean cosine distance of two clips of one prompt."""
     found = sample.spread
     return MetricValue(found.within, len(sample.rows), detail={"prompts": found.n_repeated_prompts})
 
 
-def between(sample: Sample) -> MetricValue:
+def variety_between_prompts(sample: Sample) -> MetricValue:
     """Cosine distance that different prompts add between two clips."""
     found = sample.spread
     return MetricValue(found.added, len(sample.rows), detail={"total": found.across})
@@ -150,7 +150,7 @@ def coverage(sample: Sample) -> MetricValue:
 
 def vendi(sample: Sample) -> MetricValue:
     """Effective number of different clips, for equal numbers of both sets."""
-    found = vendi_pair(sample.rows, sample.real.rows)
+    found = vendi_scores_of_both(sample.rows, sample.real.rows)
     excess = found.score - found.reference_score
     return MetricValue(
         found.score, found.n, real=found.reference_score, real_n=found.n, excess=excess
@@ -187,7 +187,7 @@ def _with_real_target(
         target = metric(rows)
     except ValueError:  # fewer real clips than it needs
         return score
-    groups = merge_groups(range(len(rows))) if has_interval else []
+    groups = numbered_groups(range(len(rows))) if has_interval else []
     interval = jackknife_interval(lambda keep: metric(rows[keep]), groups)
     return replace(
         score,

@@ -22,14 +22,14 @@ class _Timeline(BaseModel):
     part: list[_Part]
 
 
-class _Drawn(BaseModel):
+class _GeneratedClips(BaseModel):
     clips: list[tuple[str, int]]
 
 
-class _Preview(BaseModel):
+class _PreviewFile(BaseModel):
     """Prompts and seeds of a training preview, in ``preview.json``."""
 
-    drawn: _Drawn
+    drawn: _GeneratedClips
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ class Origin:
 
 def read_origin(audio: Path) -> Origin:
     """Read the prompt and seed of an audio file; each is None if unknown."""
-    record, caption = read_record(audio), audio.with_suffix(".txt")
+    record, caption = read_clip_json(audio), audio.with_suffix(".txt")
     if record:
-        prompt, seed = _prompt_of(record), record.get("seed")
+        prompt, seed = _single_prompt_of(record), record.get("seed")
         return Origin(prompt, seed if isinstance(seed, int) else None)
     if caption.is_file():
         return Origin(read_text(caption).strip(), None)
@@ -52,7 +52,7 @@ def read_origin(audio: Path) -> Origin:
     return _preview_origin(audio, previews) if previews.is_file() else Origin(None, None)
 
 
-def read_record(audio: Path) -> dict[str, Any]:
+def read_clip_json(audio: Path) -> dict[str, Any]:
     """Read the record ID.json beside a clip; empty if there is none, InputError if it is broken."""
     sidecar = audio.with_suffix(".json")
     if not sidecar.is_file():
@@ -60,7 +60,7 @@ def read_record(audio: Path) -> dict[str, Any]:
     return read_json(sidecar)
 
 
-def _prompt_of(record: dict[str, Any]) -> str | None:
+def _single_prompt_of(record: dict[str, Any]) -> str | None:
     """The prompt of a clip, or of a long piece that has the same one throughout."""
     prompt = record.get("prompt")
     if "timeline" in record:
@@ -72,7 +72,7 @@ def _prompt_of(record: dict[str, Any]) -> str | None:
 
 def _preview_origin(audio: Path, previews: Path) -> Origin:
     """Look up a training preview in preview.json by the seed at the end of its file name."""
-    drawn = read_json(previews, _Preview).drawn
+    drawn = read_json(previews, _PreviewFile).drawn
     by_seed = {str(seed): Origin(prompt, seed) for prompt, seed in drawn.clips}
     return by_seed.get(audio.stem.rpartition("-")[2], Origin(None, None))
 

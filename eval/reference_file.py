@@ -16,7 +16,7 @@ from dmm.embedders import Embedder, Identity
 from dmm.errors import InputError
 from dmm.files import parse_json, validated, whole_file
 
-from .metrics.fad import Gaussian, statistics
+from .metrics.fad import Gaussian, fit_gaussian
 from .sample import Reference
 from .sets import ClipSet, short_names
 
@@ -26,7 +26,7 @@ MOST_ROWS = 5000
 
 def write_statistics(path: Path, real: ClipSet, embedder: Embedder) -> Reference:
     """Write rows, Gaussian and captions of real clips, with the embedder's identity."""
-    gaussian, step = statistics(real.rows), -(-len(real) // MOST_ROWS)
+    gaussian, step = fit_gaussian(real.rows), -(-len(real) // MOST_ROWS)
     reference = Reference(real.rows[::step], gaussian, real.prompts[::step])
     metadata = {
         "kind": KIND,
@@ -34,7 +34,7 @@ def write_statistics(path: Path, real: ClipSet, embedder: Embedder) -> Reference
         "folder": short_names([real.folder])[0],
         "n": str(gaussian.n),
         "prompts": json.dumps(reference.prompts),
-        "tracks": str(real.tracks),
+        "tracks": str(real.track_count),
         "sha256": json.dumps(real.clips.sha256),
     }
     tensors = {"rows": reference.rows, "mean": gaussian.mean, "factor": gaussian.factor}
@@ -45,7 +45,7 @@ def write_statistics(path: Path, real: ClipSet, embedder: Embedder) -> Reference
     return reference
 
 
-def statistics_embedder(path: Path) -> str | None:
+def statistics_embedder_name(path: Path) -> str | None:
     """Name of the embedder of a statistics file; None if the file is another one."""
     from safetensors import SafetensorError, safe_open
 
@@ -76,14 +76,14 @@ def read_statistics(path: Path, embedder: Embedder) -> tuple[Reference, dict[str
         raise InputError(
             f"{path}: holds no reference statistics ({error}); make them: dmm eval stats"
         ) from error
-    stated = validated(metadata, path, _Stated)
+    stated = validated(metadata, path, _StatedMetadata)
     _refuse_other_embedder(path, parse_json(stated.embedder, path), embedder)
     gaussian = Gaussian(tensors["mean"], tensors["factor"], stated.n)
     prompts = parse_json(stated.prompts, path, list[str | None])
     return Reference(tensors["rows"], gaussian, prompts, stated.tracks), metadata
 
 
-class _Stated(BaseModel):
+class _StatedMetadata(BaseModel):
     """Fields of the file's metadata that are used."""
 
     embedder: str

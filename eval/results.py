@@ -9,8 +9,8 @@ from jaxtyping import Float
 
 from dmm.embedders import Embedder, TextEmbedder
 
-from .bands import bands_for, first_model
-from .cautions import cautions, prompts_without_known_words, unknown_music
+from .bands import bands_for, read_bands_file
+from .cautions import caution_unknown_music, caution_unknown_prompts, cautions_of_files
 from .metric_table import METRICS
 from .metric_values import MetricValue
 from .sets import ClipSet, short_names
@@ -21,7 +21,7 @@ def embedder_json(embedder: Embedder) -> dict[str, Any]:
     return {**asdict(embedder.identity), "prepares": embedder.protocol}
 
 
-def set_json(sets: Mapping[str, ClipSet]) -> dict[str, Any]:
+def sets_json(sets: Mapping[str, ClipSet]) -> dict[str, Any]:
     """For each role: the folder's name, the number of scored clips, and skipped files.
 
     Folders are given by short names, not paths: a result must not depend on where it was made.
@@ -33,9 +33,9 @@ def set_json(sets: Mapping[str, ClipSet]) -> dict[str, Any]:
             "prompts": len({prompt for prompt in clip_set.prompts if prompt}),
             "n_left_out": len(clip_set.clips.skipped),
             "left_out": [
-                _without_path(x, {str(clip_set.folder): name}) for x in clip_set.clips.skipped
+                _with_short_names(x, {str(clip_set.folder): name}) for x in clip_set.clips.skipped
             ],
-            **({"tracks": clip_set.tracks} if role == "real" else {}),
+            **({"tracks": clip_set.track_count} if role == "real" else {}),
         }
         for (role, clip_set), name in zip(sets.items(), _short_folder_names(sets), strict=True)
     }
@@ -52,10 +52,10 @@ def cautions_json(
     """
     real, train = (sets[role].clips if role in sets else None for role in ("real", "train"))
     generated = sets["clips"]
-    doubts = unknown_music(embedder, real) if real else ()
-    found = [*doubts, *cautions(generated.clips, real, train)]
+    doubts = caution_unknown_music(embedder, real) if real else ()
+    found = [*doubts, *cautions_of_files(generated.clips, real, train)]
     if texts and isinstance(embedder, TextEmbedder):
-        found += prompts_without_known_words(generated.clips, generated.prompts, texts, embedder)
+        found += caution_unknown_prompts(generated.clips, generated.prompts, texts, embedder)
     names = dict(
         zip(
             (str(generated.folder) for generated in sets.values()),
@@ -66,14 +66,14 @@ def cautions_json(
     return [
         {
             "says": one.sentence,
-            "clips": [_without_path(line, names) for line in one.names],
+            "clips": [_with_short_names(line, names) for line in one.names],
             "voids": list(one.voids),
         }
         for one in found
     ]
 
 
-def _without_path(line: str, names: Mapping[str, str]) -> str:
+def _with_short_names(line: str, names: Mapping[str, str]) -> str:
     """Replace the paths of folders by their short names."""
     for path in sorted(names, key=len, reverse=True):
         line = line.replace(path, names[path])
@@ -109,8 +109,8 @@ def _band_json(name: str, score: MetricValue, embedder: Embedder) -> dict[str, A
     if bands is None or score.value is None:
         return None
     return {
-        "says": bands.rating(score.value),
+        "says": bands.rating_of(score.value),
         "first_model": bands.value,
         "of": bands.clips,
-        "caveats": [bands.caveat, first_model().source.caveat],
+        "caveats": [bands.caveat, read_bands_file().source.caveat],
     }

@@ -9,8 +9,8 @@ from jaxtyping import Float
 
 from .intervals import MIN_GROUPS
 from .metrics.clap_score import ClapScore, clap_score
-from .metrics.diversity import Spread, spread
-from .metrics.fad import Gaussian, statistics
+from .metrics.diversity import SpreadByPrompt, spread_by_prompt
+from .metrics.fad import Gaussian, fit_gaussian
 from .metrics.prdc import Prdc, precision_recall_coverage
 
 MAX_GROUPS = 200
@@ -29,15 +29,15 @@ class Reference:
     """Fitted to all clips."""
     prompts: Prompts
     """Captions, None where there are none."""
-    tracks: int | None = None
+    track_count: int | None = None
     """Tracks that the clips were cut from; None if unknown."""
 
     @classmethod
-    def of(
+    def from_rows(
         cls, rows: Rows, prompts: Prompts | None = None, tracks: int | None = None
     ) -> "Reference":
         """A reference of these rows."""
-        return cls(rows, statistics(rows), prompts or [None] * len(rows), tracks)
+        return cls(rows, fit_gaussian(rows), prompts or [None] * len(rows), tracks)
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ class Sample:
 
     @cached_property
     def groups(self) -> list[object]:
-        """Group of each clip for the jackknife, by ``interval_groups``."""
-        return interval_groups(self.prompts)[0]
+        """Group of each clip for the jackknife, by ``jackknife_groups_and_kind``."""
+        return jackknife_groups_and_kind(self.prompts)[0]
 
     @cached_property
     def clap(self) -> ClapScore:
@@ -79,10 +79,10 @@ class Sample:
         return self._clap_score(self.real.rows, self.real.prompts)
 
     @cached_property
-    def spread(self) -> Spread:
+    def spread(self) -> SpreadByPrompt:
         """Diversity within and between prompts."""
-        rows, prompts = _with_prompt(self.rows, self.prompts)
-        return spread(rows, prompts)
+        rows, prompts = _rows_with_prompt(self.rows, self.prompts)
+        return spread_by_prompt(rows, prompts)
 
     @cached_property
     def prdc(self) -> Prdc:
@@ -95,34 +95,36 @@ class Sample:
                 "this embedder knows no text: use --weights with a CLAP checkpoint, or "
                 "--embedder nano-clap for MiniMIDI"
             )
-        prompted_rows, own_prompts = _with_prompt(rows, prompts)
+        prompted_rows, own_prompts = _rows_with_prompt(rows, prompts)
         return clap_score(
             prompted_rows, np.stack([self.texts[prompt] for prompt in own_prompts]), own_prompts
         )
 
 
-def _with_prompt(rows: Rows, prompts: Prompts) -> tuple[Float[np.ndarray, "some dim"], list[str]]:
+def _rows_with_prompt(
+    rows: Rows, prompts: Prompts
+) -> tuple[Float[np.ndarray, "some dim"], list[str]]:
     known = [index for index, prompt in enumerate(prompts) if prompt]
     if not known:
         raise ValueError("no clip has a prompt: write it to ID.json or ID.txt beside ID's audio")
     return rows[known], [prompt for prompt in prompts if prompt]
 
 
-def interval_groups(prompts: Prompts) -> tuple[list[object], str]:
+def jackknife_groups_and_kind(prompts: Prompts) -> tuple[list[object], str]:
     """Group of each clip for the jackknife, and whether groups are "prompts" or "clips".
 
     Groups are prompts if all are known and there are five or more, else single clips. An interval
     over clips says nothing about other prompts. More than 200 groups are merged.
     """
     if None not in prompts and len(set(prompts)) >= MIN_GROUPS:
-        return merge_groups(prompts), "prompts"
-    return merge_groups(range(len(prompts))), "clips"
+        return numbered_groups(prompts), "prompts"
+    return numbered_groups(range(len(prompts))), "clips"
 
 
-def merge_groups(groups: Sequence[object]) -> list[object]:
+def numbered_groups(groups: Sequence[object]) -> list[object]:
     """Number the groups; more than 200 are merged with their neighbours.
 
-    >>> merge_groups(["a", "b", "a"])
+    >>> numbered_groups(["a", "b", "a"])
     [0, 1, 0]
     """
     place = {group: index for index, group in enumerate(dict.fromkeys(groups))}

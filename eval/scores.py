@@ -11,7 +11,7 @@ from .sample import Sample
 from .trust import VERDICT_TRACKS
 
 
-def score(sample: Sample, names: Iterable[str] = METRICS) -> dict[str, MetricValue]:
+def compute_scores(sample: Sample, names: Iterable[str] = METRICS) -> dict[str, MetricValue]:
     """Compute the named metrics; a value that cannot be computed is None, with the reason.
 
     Raises ValueError for rows that are not finite or not of length 1.
@@ -46,24 +46,24 @@ class Change:
     """
 
     @property
-    def sure(self) -> bool | None:
+    def is_significant(self) -> bool | None:
         """Whether the interval excludes 0; None if there is no interval."""
         return None if self.low is None or self.high is None else self.low > 0 or self.high < 0
 
 
-def compare(
+def compare_scores(
     before: Sample, after: Sample, paired: bool, names: Iterable[str] = METRICS
 ) -> dict[str, Change]:
     """Change of each metric that both samples have; with ``paired``, rows match one by one."""
-    old, new = score(before, names), score(after, names)
+    old, new = compute_scores(before, names), compute_scores(after, names)
     changes = (
-        (name, _compare_values(METRICS[name], old[name], new[name], before, after, paired))
+        (name, _change_or_none(METRICS[name], old[name], new[name], before, after, paired))
         for name in old
     )
     return {name: change for name, change in changes if change}
 
 
-def _compare_values(
+def _change_or_none(
     metric: Metric, old: MetricValue, new: MetricValue, before: Sample, after: Sample, paired: bool
 ) -> Change | None:
     if old.value is None or new.value is None:
@@ -72,13 +72,13 @@ def _compare_values(
     if paired and metric.of_rows is not None:
         old_of, new_of = metric.of_rows(before), metric.of_rows(after)
         interval = jackknife_interval(lambda keep: new_of(keep) - old_of(keep), after.groups)
-    better = _is_better(metric, old.value, new.value, _target(new, after))
+    better = _is_better(metric, old.value, new.value, _real_clips_target(new, after))
     return Change(old.value, new.value, new.value - old.value, *(interval or (None, None)), better)
 
 
-def _target(score: MetricValue, sample: Sample) -> float | None:
+def _real_clips_target(score: MetricValue, sample: Sample) -> float | None:
     """Value of the real clips, unless they are of too few tracks to be a target."""
-    tracks = sample.reference.tracks if sample.reference else None
+    tracks = sample.reference.track_count if sample.reference else None
     return None if tracks is not None and tracks < VERDICT_TRACKS else score.real
 
 

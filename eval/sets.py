@@ -15,11 +15,11 @@ from .clips import (
     clip_id,
     embed_files,
     embed_reference,
-    original_files,
-    reference_files,
+    files_without_variations,
+    test_split_or_audio,
     training_images_or_audio,
 )
-from .metrics.closeness import nearest
+from .metrics.closeness import nearest_reference_clips
 from .metrics.memorization import SAME
 from .origins import Origin, match_pairs, read_origin
 from .sample import Reference, Sample
@@ -54,7 +54,7 @@ class ClipSet:
         return [origin.prompt for origin in self.origins]
 
     @cached_property
-    def tracks(self) -> int:
+    def track_count(self) -> int:
         """Number of tracks that the clips were cut from."""
         return count_tracks(self.clips.files)
 
@@ -63,7 +63,7 @@ class ClipSet:
         """Unit rows (n, dim)."""
         return self.clips.rows
 
-    def only(self, indices: Sequence[int]) -> "ClipSet":
+    def subset(self, indices: Sequence[int]) -> "ClipSet":
         """The set with only these clips, in this order."""
         files, hashes = self.clips.files, self.clips.sha256
         some = EmbeddedClips(
@@ -81,7 +81,7 @@ def open_clips(
     """Embed a folder of clips, the test split of a DATASET, or a RUN's newest previews."""
     previews = sorted((folder / "previews").glob("step-*"))
     folder = previews[-1] if previews else folder
-    embedded = embed_files(original_files(folder), embedder, minimum, ray)
+    embedded = embed_files(files_without_variations(folder), embedder, minimum, ray)
     return ClipSet(_clips_root(folder, embedded.files[0]), embedded)
 
 
@@ -104,26 +104,26 @@ def open_held_out(
     If training clips are decoded from mel images, so are these. Otherwise the loss of the image,
     which generated clips and training clips share, would look like memorisation.
     """
-    files = reference_files(dataset)
+    files = test_split_or_audio(dataset)
     images = [path.with_suffix(IMAGE) for path in files]
     if train.clips.files[0].suffix == IMAGE and all(path.is_file() for path in images):
         files = images
     return ClipSet(_clips_root(dataset, files[0]), embed_files(files, embedder, 1, ray))
 
 
-def without_leaks(held_out: ClipSet, train: ClipSet) -> tuple[ClipSet, list[str]]:
+def split_off_leaks(held_out: ClipSet, train: ClipSet) -> tuple[ClipSet, list[str]]:
     """Held-out clips without copies of training clips, and the ids of the copies.
 
     InputError if half of the clips or more are copies: then the folders were mixed up.
     """
-    cosines = nearest(held_out.rows, train.rows).cosine
+    cosines = nearest_reference_clips(held_out.rows, train.rows).cosine
     leaked = [held_out.ids[i] for i in np.flatnonzero(cosines > SAME)]
     if 2 * len(leaked) >= len(held_out):
         raise InputError(
             f"{held_out.folder}: {len(leaked)} of {len(held_out)} clips are training clips of "
             f"{train.folder}, such as {leaked[0]}; name real clips that were not used for training"
         )
-    return held_out.only(np.flatnonzero(cosines <= SAME).tolist()), leaked
+    return held_out.subset(np.flatnonzero(cosines <= SAME).tolist()), leaked
 
 
 def refuse_swapped(clips: ClipSet, reference: ClipSet) -> None:
@@ -141,7 +141,7 @@ def sample_of(
 ) -> Sample:
     """Input of the metrics for these clips; ``texts`` are the rows of ``embed_prompts``."""
     if isinstance(reference, ClipSet):
-        reference = Reference.of(reference.rows, reference.prompts, reference.tracks)
+        reference = Reference.from_rows(reference.rows, reference.prompts, reference.track_count)
     return Sample(clips.rows, clips.prompts, reference, texts)
 
 
@@ -153,7 +153,7 @@ def embed_prompts(embedder: Embedder, *sets: ClipSet | None) -> dict[str, np.nda
     return dict(zip(prompts, embedder.embed_text(list(prompts)), strict=True)) if prompts else {}
 
 
-def pairs_of(before: ClipSet, after: ClipSet) -> list[tuple[int, int]]:
+def matched_indices(before: ClipSet, after: ClipSet) -> list[tuple[int, int]]:
     """Indices (before, after) of clips with equal prompt and seed."""
     return match_pairs(before.clips.files, after.clips.files)
 

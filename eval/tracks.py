@@ -13,11 +13,11 @@ def count_tracks(files: Sequence[Path]) -> int:
 
     A file of another folder counts as a track of its own.
     """
-    return len({_tracks(path.parents[1]).get(path.stem, str(path)) for path in files})
+    return len({_track_by_clip_id(path.parents[1]).get(path.stem, str(path)) for path in files})
 
 
 @cache
-def _tracks(dataset: Path) -> dict[str, str]:
+def _track_by_clip_id(dataset: Path) -> dict[str, str]:
     """Track by clip ID; empty if the folder has no readable manifest."""
     try:
         rows = read_table(dataset / "manifest.parquet", ["id", "track"]).to_pylist()

@@ -27,27 +27,29 @@ def compare_runs(
 
     Example: dmm eval compare clips-before/ clips-after/ --dataset data/minimidi
     """
-    from ..results import embedder_json, set_json
-    from ..scores import compare
-    from ..sets import embed_prompts, open_clips, open_reference, pairs_of, sample_of
+    from ..results import embedder_json, sets_json
+    from ..scores import compare_scores
+    from ..sets import embed_prompts, matched_indices, open_clips, open_reference, sample_of
     from .tables import print_changes
 
     a, b = (open_clips(folder, options.embedder, ray=options.ray) for folder in (run_a, run_b))
-    pairs = pairs_of(a, b)
+    pairs = matched_indices(a, b)
     if len(pairs) < 2:
         raise InputError(
             f"{run_a} and {run_b}: {len(pairs)} clips of equal prompt and seed (ID.json), and a "
             "comparison needs 2 or more; generate both with the same prompts and --seed"
         )
-    a, b = (own.only(side) for own, side in zip((a, b), zip(*pairs, strict=True), strict=True))
+    a, b = (own.subset(side) for own, side in zip((a, b), zip(*pairs, strict=True), strict=True))
     real = open_reference(dataset, options.embedder, options.ray) if dataset else None
     texts = embed_prompts(options.embedder, a, b, real)
-    changes = compare(sample_of(a, real, texts), sample_of(b, real, texts), paired=True)
+    changes = compare_scores(sample_of(a, real, texts), sample_of(b, real, texts), paired=True)
     content = {
         "embedder": embedder_json(options.embedder),
-        "sets": set_json({"A": a, "B": b} | ({"real": real} if real else {})),
+        "sets": sets_json({"A": a, "B": b} | ({"real": real} if real else {})),
         "pairs": len(pairs),
-        "moved": {name: asdict(own) | {"sure": own.sure} for name, own in changes.items()},
+        "moved": {
+            name: asdict(own) | {"sure": own.is_significant} for name, own in changes.items()
+        },
     }
     if options.as_json:
         return print_json(content)

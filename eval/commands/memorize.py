@@ -29,7 +29,7 @@ def memorize(
     Example: dmm eval memorize clips/ --train data/minimidi
     """
     from ..report.neighbours import copies_json, find_copies
-    from ..results import embedder_json, set_json
+    from ..results import embedder_json, sets_json
     from ..sets import open_clips, open_held_out, open_training
     from .tables import print_copies
 
@@ -45,7 +45,7 @@ def memorize(
     copies = find_copies(generated, trained, real)
     content = {
         "embedder": embedder_json(options.embedder),
-        "sets": set_json({"clips": generated, "train": trained, "held_out": copies.held_out}),
+        "sets": sets_json({"clips": generated, "train": trained, "held_out": copies.held_out}),
         **copies_json(generated, copies),
     }
     if options.as_json:

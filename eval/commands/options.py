@@ -97,30 +97,34 @@ def resolve_shared_options(
 ) -> SharedOptions:
     """Load the embedder that the options name, or one that knows the music of ``real``."""
     why = ""
-    name = embedder or (None if weights else _of_statistics(real)) or default_embedder(weights)
+    name = (
+        embedder
+        or (None if weights else _statistics_embedder_name(real))
+        or default_embedder(weights)
+    )
     opened = load_embedder(name, weights, protocol, precision, device)
     if embedder is None and weights is None:
-        opened, why = _that_knows(opened, real)
+        opened, why = _embedder_that_knows(opened, real)
     second = load_embedder(SECOND) if embedder is None and opened.name != SECOND else None
     return SharedOptions(opened, second, why, ray, as_json)
 
 
-def _of_statistics(real: Path | None) -> str | None:
+def _statistics_embedder_name(real: Path | None) -> str | None:
     """Embedder of a statistics file in place of real clips."""
-    from ..reference_file import statistics_embedder
+    from ..reference_file import statistics_embedder_name
 
-    return statistics_embedder(real) if real and real.is_file() else None
+    return statistics_embedder_name(real) if real and real.is_file() else None
 
 
-def _that_knows(embedder: Embedder, real: Path | None) -> tuple[Embedder, str]:
+def _embedder_that_knows(embedder: Embedder, real: Path | None) -> tuple[Embedder, str]:
     """The embedder, or mel-stats if it does not know the music; and the reason."""
-    from ..clips import reference_files
-    from ..domain import fit_of_files
+    from ..clips import test_split_or_audio
+    from ..domain import domain_fit_of_files
 
     if real is None or not real.is_dir() or embedder.name == SECOND:
         return embedder, ""
     try:
-        found = fit_of_files(embedder, reference_files(real))
+        found = domain_fit_of_files(embedder, test_split_or_audio(real))
     except InputError:  # the command itself says what is missing
         return embedder, ""
     if found is None or found.is_known:
@@ -128,9 +132,9 @@ def _that_knows(embedder: Embedder, real: Path | None) -> tuple[Embedder, str]:
     return load_embedder(SECOND), f" ({embedder.name} does not know this kind of music)"
 
 
-def _real_clips(given: dict[str, Any]) -> Path | None:
+def _path_of_real_clips(given: dict[str, Any]) -> Path | None:
     return next((given[name] for name in REAL_CLIPS if given.get(name)), None)
 
 
-with_shared_options = with_options("options", resolve_shared_options, real=_real_clips)
+with_shared_options = with_options("options", resolve_shared_options, real=_path_of_real_clips)
 """Decorates a command: adds the shared options, and passes them resolved as ``options``."""

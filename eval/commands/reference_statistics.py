@@ -9,7 +9,7 @@ from .options import Dataset, SharedOptions, print_json, with_shared_options
 
 
 @with_shared_options
-def write_reference(
+def write_reference_statistics(
     reference: Dataset,
     out: Annotated[Path, typer.Option(help="File to write, .safetensors.")],
     options: SharedOptions,
@@ -19,7 +19,7 @@ def write_reference(
     Example: dmm eval stats data/minimidi --out minimidi.safetensors
     """
     from ..reference_file import write_statistics
-    from ..results import embedder_json, set_json
+    from ..results import embedder_json, sets_json
     from ..sets import open_reference
 
     real = open_reference(reference, options.embedder, options.ray)
@@ -29,7 +29,7 @@ def write_reference(
             {
                 "file": out.name,
                 "embedder": embedder_json(options.embedder),
-                "sets": set_json({"real": real}),
+                "sets": sets_json({"real": real}),
                 "rows": len(saved.rows),
             }
         )

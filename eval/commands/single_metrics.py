@@ -69,26 +69,26 @@ def _score_and_print(
     minimum: int = 2,
 ) -> None:
     """Score and print; InputError if the first of the metrics cannot be computed."""
-    from ..results import cautions_json, embedder_json, scores_json, set_json
-    from ..sample import interval_groups
-    from ..scores import score
+    from ..results import cautions_json, embedder_json, scores_json, sets_json
+    from ..sample import jackknife_groups_and_kind
+    from ..scores import compute_scores
     from ..sets import ClipSet, embed_prompts, open_clips, refuse_swapped, sample_of
     from .tables import print_scores
 
-    real, origin = _open_real(reference, options)
+    real, origin = _open_real_or_statistics(reference, options)
     generated = open_clips(clips, options.embedder, minimum, options.ray)
     sets = {"clips": generated}
     if isinstance(real, ClipSet):
         refuse_swapped(generated, real)
         sets["real"] = real
     texts = embed_prompts(options.embedder, generated) if names[0] == "clap_score" else None
-    found = score(sample_of(generated, real, texts), names)
+    found = compute_scores(sample_of(generated, real, texts), names)
     if found[names[0]].value is None:
         raise InputError(f"{clips}: {found[names[0]].why_not}")
     content = {
         "embedder": embedder_json(options.embedder),
-        "sets": set_json(sets) | origin,
-        "interval_over": interval_groups(generated.prompts)[1],
+        "sets": sets_json(sets) | origin,
+        "interval_over": jackknife_groups_and_kind(generated.prompts)[1],
         "scores": scores_json(found, options.embedder),
         "cautions": cautions_json(sets, options.embedder, texts),
     }
@@ -97,7 +97,7 @@ def _score_and_print(
     print_scores(options, content)
 
 
-def _open_real(
+def _open_real_or_statistics(
     path: Path | None, options: SharedOptions
 ) -> tuple["ClipSet | Reference | None", dict[str, dict[str, Any]]]:
     """Real clips, or the reference of a statistics file and its JSON entry."""

@@ -24,9 +24,9 @@ def print_scores(options: SharedOptions, content: dict[str, Any]) -> None:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("")
     for name, score in content["scores"].items():
-        table.add_row(METRICS[name].title, *_cells(name, score), _notes(name, score))
+        table.add_row(METRICS[name].title, *_score_cells(name, score), _notes_text(name, score))
     print_tables(table)
-    print_origin(options, content)
+    print_sets_and_cautions(options, content)
 
 
 def print_changes(options: SharedOptions, content: dict[str, Any]) -> None:
@@ -38,10 +38,10 @@ def print_changes(options: SharedOptions, content: dict[str, Any]) -> None:
     table.add_column("B is")
     for name, change in content["moved"].items():
         numbers = (format_value(name, change[key]) for key in ("before", "after", "change"))
-        interval = _interval(name, change["low"], change["high"])
-        table.add_row(METRICS[name].title, *numbers, interval, _verdict(change))
+        interval = _interval_text(name, change["low"], change["high"])
+        table.add_row(METRICS[name].title, *numbers, interval, _verdict_words(change))
     print_tables(table)
-    print_origin(options, content)
+    print_sets_and_cautions(options, content)
 
 
 def print_copies(options: SharedOptions, content: dict[str, Any]) -> None:
@@ -65,7 +65,7 @@ def print_copies(options: SharedOptions, content: dict[str, Any]) -> None:
     )
     if content["caution"]:
         print(f"- {content['caution']}")
-    print_origin(options, content)
+    print_sets_and_cautions(options, content)
 
 
 def print_tables(*tables: Table) -> None:
@@ -77,7 +77,7 @@ def print_tables(*tables: Table) -> None:
         console.print(table)
 
 
-def print_origin(options: SharedOptions, content: dict[str, Any]) -> None:
+def print_sets_and_cautions(options: SharedOptions, content: dict[str, Any]) -> None:
     """Print the sets, the embedder and all cautions."""
     sets = "; ".join(
         f"{role.replace('_', ' ')}: {clip_set['folder']}, {clip_set['n']} clips"
@@ -89,23 +89,23 @@ def print_origin(options: SharedOptions, content: dict[str, Any]) -> None:
         print(f"- {caution['says']}")
 
 
-def _cells(name: str, score: dict[str, Any]) -> list[str]:
+def _score_cells(name: str, score: dict[str, Any]) -> list[str]:
     """Value, interval, real clips' value and excess of a score."""
     if score["value"] is None:
         return ["none", "", "", ""]
     keys = ("real", "excess")
     rest = ("" if score[key] is None else format_value(name, score[key]) for key in keys)
-    interval = _interval(name, score["low"], score["high"])
+    interval = _interval_text(name, score["low"], score["high"])
     return [format_value(name, score["value"]), interval, *rest]
 
 
-def _interval(name: str, low: float | None, high: float | None) -> str:
+def _interval_text(name: str, low: float | None, high: float | None) -> str:
     if low is None or high is None:
         return ""
     return f"{format_value(name, low)} to {format_value(name, high)}"
 
 
-def _verdict(change: dict[str, Any]) -> str:
+def _verdict_words(change: dict[str, Any]) -> str:
     """Whether a change is better, and significant, in words."""
     if change["change"] == 0:
         return "the same"
@@ -114,7 +114,7 @@ def _verdict(change: dict[str, Any]) -> str:
     return direction + doubt[change["sure"]]
 
 
-def _notes(name: str, score: dict[str, Any]) -> str:
+def _notes_text(name: str, score: dict[str, Any]) -> str:
     """Direction and details of a score, its band, and a note if it is of too few clips."""
     if score["value"] is None:
         return str(score["why_not"]).split(": ")[0]

@@ -74,23 +74,25 @@ class Clap:
         self._arguments = (identity.name, weights, config, identity.version)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _load_again, self._arguments
+        return _load_in_worker, self._arguments
 
     def embed(self, audio_files: Sequence[Path]) -> Float[np.ndarray, "n dim"]:
         """Unit rows, float32; InputError names the first file that cannot be read."""
-        return self._embed(read_mono(path, SR) for path in audio_files)
+        return self._embed_mono_sounds(read_mono(path, SR) for path in audio_files)
 
     def embed_sounds(
         self, sounds: Float[np.ndarray, "n samples"], sr: int
     ) -> Float[np.ndarray, "n dim"]:
         """Unit rows, float32, of mono sounds at ``sr`` Hz."""
-        return self._embed(resample(sounds.astype(np.float32, copy=False), sr, SR))
+        return self._embed_mono_sounds(resample(sounds.astype(np.float32, copy=False), sr, SR))
 
     def embed_text(self, texts: Sequence[str]) -> Float[np.ndarray, "n dim"]:
         """Unit rows, float32; ModelError if the checkpoint has no tokeniser."""
-        return self._rows(self.encoder.encode_text, texts)
+        return self._unit_rows(self.encoder.encode_text, texts)
 
-    def _embed(self, sounds: Iterable[Float[np.ndarray, "_"]]) -> Float[np.ndarray, "n dim"]:
+    def _embed_mono_sounds(
+        self, sounds: Iterable[Float[np.ndarray, "_"]]
+    ) -> Float[np.ndarray, "n dim"]:
         counts: list[int] = []
 
         def all_windows() -> Iterator[np.ndarray]:
@@ -101,11 +103,11 @@ class Clap:
                 counts.append(len(clip_windows))
                 yield from clip_windows
 
-        rows = self._rows(self.encoder.encode_audio, all_windows())
+        rows = self._unit_rows(self.encoder.encode_audio, all_windows())
         means = [clip_windows.mean(0) for clip_windows in np.split(rows, np.cumsum(counts)[:-1])]
-        return _unit(np.stack(means))
+        return _normalised_rows(np.stack(means))
 
-    def _rows(self, encode: Any, items: Iterable[Any]) -> Float[np.ndarray, "n dim"]:
+    def _unit_rows(self, encode: Any, items: Iterable[Any]) -> Float[np.ndarray, "n dim"]:
         """Unit rows of one network, computed in batches."""
         import torch
 
@@ -116,7 +118,7 @@ class Clap:
         cast = bf16_autocast(self.device, self.identity.precision == "bf16")
         with torch.inference_mode(), cast, exact:
             rows = [encode(batch).float().cpu() for batch in _batches(items, BATCH)]
-        return _unit(torch.cat(rows).numpy())
+        return _normalised_rows(torch.cat(rows).numpy())
 
 
 def _batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
@@ -125,11 +127,11 @@ def _batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
         yield batch
 
 
-def _unit(rows: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, "n dim"]:
+def _normalised_rows(rows: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, "n dim"]:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def _load_again(name: str, weights: Path, config: EmbedderConfig, version: str) -> Any:
+def _load_in_worker(name: str, weights: Path, config: EmbedderConfig, version: str) -> Any:
     """Load the same embedder in another process; ModelError if its weights differ."""
     loaded = load_text_embedder(name, weights, config.protocol, config.precision, config.device)
     if loaded.version != version:

@@ -47,7 +47,7 @@ class ClapSizes:
     text_inner: int
 
     @property
-    def name(self) -> str:
+    def audio_network_name(self) -> str:
         """The package's name of the audio network; ModelError if it has none."""
         if (self.width, self.depths) not in NAMES:
             raise ModelError(

@@ -20,7 +20,7 @@ from dmm.files import read_json
 from dmm.model_cards import sha256_of
 
 from .clap import CODE, MAX_TOKENS, SR, Clap
-from .hub import checkpoint_folder
+from .hub import find_or_download_checkpoint
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,7 +48,7 @@ def load_clap(weights: Path | None, config: EmbedderConfig) -> Clap:
     from dmm.devices import pick_device
 
     source = weights or DEFAULT_CHECKPOINT
-    folder = checkpoint_folder(source)
+    folder = find_or_download_checkpoint(source)
     files = sorted(folder.glob("*.safetensors"))
     if not files or not (folder / "config.json").is_file():
         raise ModelError(
@@ -65,7 +65,7 @@ def load_clap(weights: Path | None, config: EmbedderConfig) -> Clap:
     )
     identity = Identity(
         "clap",
-        _hash(files),
+        _hash_of_files(files),
         backend("transformers", "torch"),
         config.protocol,
         config.precision,
@@ -93,13 +93,13 @@ class TransformersClapEncoder:
         """(windows, dim); mel features are computed on the CPU in full precision."""
         features = self.extractor(list(batch), sampling_rate=SR, return_tensors="pt")
         mel = features["input_features"].to(self.device)
-        return projected(self.model.get_audio_features(input_features=mel))
+        return projected_rows(self.model.get_audio_features(input_features=mel))
 
     def encode_text(self, texts: list[str]) -> "Tensor":
         """(texts, dim); ModelError if the folder has no tokeniser."""
         tokens = tokenize(self._tokenizer, texts)
         ids, mask = (tokens[key].to(self.device) for key in ("input_ids", "attention_mask"))
-        return projected(self.model.get_text_features(ids, mask))
+        return projected_rows(self.model.get_text_features(ids, mask))
 
     @cached_property
     def _tokenizer(self) -> "PreTrainedTokenizerBase":
@@ -120,7 +120,7 @@ def tokenize(tokenizer: Any, texts: Sequence[str]) -> Any:
     )
 
 
-def projected(out: Any) -> "Tensor":
+def projected_rows(out: Any) -> "Tensor":
     """Projected rows of a CLAP model; transformers 5 wraps them in an output object."""
     return getattr(out, "pooler_output", out)
 
@@ -165,7 +165,7 @@ def _is_weight(key: str) -> bool:
     return not DERIVED.search(key)
 
 
-def _hash(files: Sequence[Path]) -> str:
+def _hash_of_files(files: Sequence[Path]) -> str:
     """SHA-256 of the only file, or of the joined hashes of several files."""
     hashes = [sha256_of(path) for path in files]
     return hashes[0] if len(files) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()

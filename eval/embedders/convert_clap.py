@@ -13,7 +13,7 @@ from dmm.errors import ModelError
 from dmm.files import whole_file
 
 from .clap_checkpoint import ClapSizes, read_checkpoint, sizes_of
-from .roberta import find_roberta_tokenizer, read_roberta_tokenizer
+from .roberta import find_roberta_tokenizer, load_tokenizer_from_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -53,9 +53,9 @@ def convert_clap(file: Path, out: Path) -> bool:
     source = read_checkpoint(file)
     try:
         sizes = sizes_of(source)
-        _ = sizes.name  # raises for unknown sizes
+        _ = sizes.audio_network_name  # raises for unknown sizes
         config, tensors = transformers_config(sizes), transformers_tensors(source)
-        check_complete(config, tensors)
+        complete_and_check(config, tensors)
     except ModelError as error:
         raise ModelError(f"{file}: {error}") from error
     with whole_file(out / "model.safetensors") as partial:
@@ -63,7 +63,7 @@ def convert_clap(file: Path, out: Path) -> bool:
     ClapFeatureExtractor(frequency_min=50, truncation="rand_trunc").save_pretrained(out)
     tokenizer = find_roberta_tokenizer(file.parent)
     if tokenizer:
-        read_roberta_tokenizer(tokenizer).save_pretrained(out)
+        load_tokenizer_from_folder(tokenizer).save_pretrained(out)
     config.save_pretrained(out)  # last, because without it the folder is no checkpoint
     return tokenizer is not None
 
@@ -108,14 +108,14 @@ def transformers_tensors(source: Mapping[str, "Tensor"]) -> dict[str, "Tensor"]:
     for name, tensor in source.items():
         if LEFT_OUT.search(name):
             continue
-        parts = _split_qkv(_renamed(name), tensor)
+        parts = _split_qkv(_transformers_name(name), tensor)
         if clash := parts.keys() & found.keys():
             raise ModelError(f"two tensors would be called {min(clash)}")
         found |= {key: part.detach().clone() for key, part in parts.items()}
     return found
 
 
-def check_complete(config: "ClapConfig", tensors: dict[str, "Tensor"]) -> None:
+def complete_and_check(config: "ClapConfig", tensors: dict[str, "Tensor"]) -> None:
     """Compare names and shapes with the model's; add the position counters, in place.
 
     ModelError names the first tensor that is missing, unknown or of another shape.
@@ -142,7 +142,7 @@ def check_complete(config: "ClapConfig", tensors: dict[str, "Tensor"]) -> None:
             raise ModelError(f"{name} is of shape {shapes}")
 
 
-def _renamed(name: str) -> str:
+def _transformers_name(name: str) -> str:
     for pattern, new in RENAMED:
         name = re.sub(pattern, new, name)
     return name

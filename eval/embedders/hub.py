@@ -15,7 +15,7 @@ NAME = re.compile(r"(?P<name>[\w-][\w.-]*/[\w-][\w.-]*)(@(?P<revision>[\w.-]+))?
 CHECKPOINT_FILES = ["*.safetensors", "*.json", "vocab.json", "merges.txt"]
 
 
-def checkpoint_folder(weights: Path) -> Path:
+def find_or_download_checkpoint(weights: Path) -> Path:
     """The folder itself, or the Hub's cache of a Hub name, downloaded if needed.
 
     ModelError if it is neither, or cannot be downloaded.
@@ -35,7 +35,7 @@ def checkpoint_folder(weights: Path) -> Path:
 def cached_folder(name: str, patterns: list[str]) -> Path | None:
     """Folder of a Hub name's cached files, or None; the network is not used."""
     try:
-        return _snapshot(name, allow_patterns=patterns, local_files_only=True)
+        return _fetch_snapshot(name, allow_patterns=patterns, local_files_only=True)
     except OSError:
         return None
 
@@ -53,7 +53,7 @@ def _download(name: str) -> Path:
             "DIR"
         )
     try:
-        return _snapshot(name, allow_patterns=CHECKPOINT_FILES)
+        return _fetch_snapshot(name, allow_patterns=CHECKPOINT_FILES)
     except OSError as error:
         reason = str(error).strip().partition("\n")[0]
         raise ModelError(
@@ -62,7 +62,7 @@ def _download(name: str) -> Path:
         ) from error
 
 
-def _snapshot(name: str, **options: Any) -> Path:
+def _fetch_snapshot(name: str, **options: Any) -> Path:
     """Folder with the files of ``NAME`` or ``NAME@REVISION``."""
     from huggingface_hub import snapshot_download
 

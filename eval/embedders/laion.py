@@ -26,7 +26,7 @@ from dmm.model_cards import sha256_of
 from .clap import CODE, Clap
 from .clap_checkpoint import ClapSizes, read_checkpoint, sizes_of
 from .clap_folder import tokenize
-from .roberta import load_roberta_tokenizer
+from .roberta import find_and_load_tokenizer
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -101,7 +101,7 @@ class LaionClapEncoder:
 
     @cached_property
     def _tokenizer(self) -> Any:
-        return load_roberta_tokenizer(self.weights.parent)
+        return find_and_load_tokenizer(self.weights.parent)
 
 
 def build_laion_clap(sizes: ClapSizes) -> Any:
@@ -111,7 +111,7 @@ def build_laion_clap(sizes: ClapSizes) -> Any:
     """
     import torch
 
-    name = sizes.name
+    name = sizes.audio_network_name
     with torch.random.fork_rng(devices=[]), _without_downloads(sizes), catch_warnings():
         simplefilter("ignore")  # its imports of timm and torch warn
         package = import_module("laion_clap")

@@ -39,23 +39,25 @@ class NanoClap:
 
     def embed(self, audio_files: Sequence[Path]) -> Float[np.ndarray, "n dim"]:
         """Unit rows, float32; InputError names the first file that cannot be read."""
-        return self._embed(read_all_mono(audio_files))
+        return self._embed_mono_sounds(read_all_mono(audio_files))
 
     def embed_sounds(
         self, sounds: Float[np.ndarray, "n samples"], sr: int
     ) -> Float[np.ndarray, "n dim"]:
         """Unit rows, float32, of mono sounds at ``sr`` Hz."""
-        return self._embed(resample(sounds.astype(np.float32, copy=False), sr, SR))
+        return self._embed_mono_sounds(resample(sounds.astype(np.float32, copy=False), sr, SR))
 
     def embed_text(self, texts: Sequence[str]) -> Float[np.ndarray, "n dim"]:
         """Unit rows, float32; words outside the vocabulary are ignored."""
         import torch
 
         with torch.inference_mode():
-            return self.listener.embed_text(self.listener.tokenize(texts)).numpy()
+            return self.listener.embed_tokens(self.listener.tokenize(texts)).numpy()
 
-    def _embed(self, sounds: Iterable[Float[np.ndarray, "_"]]) -> Float[np.ndarray, "n dim"]:
-        rows = self.listener.predict_clips(sounds).embedding.numpy()
+    def _embed_mono_sounds(
+        self, sounds: Iterable[Float[np.ndarray, "_"]]
+    ) -> Float[np.ndarray, "n dim"]:
+        rows = self.listener.clip_probabilities(sounds).embedding.numpy()
         return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 

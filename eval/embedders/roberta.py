@@ -15,10 +15,10 @@ FILES = ["tokenizer.json", "vocab.json", "merges.txt"]
 def find_roberta_tokenizer(beside: Path) -> Path | None:
     """A folder with the tokeniser's files: ``beside`` or its roberta-base/, or the Hub's cache."""
     places = [beside, beside / "roberta-base", *(cached_folder(name, FILES) for name in HUB_NAMES)]
-    return next((place for place in places if place and _is_tokenizer(place)), None)
+    return next((place for place in places if place and _holds_tokenizer(place)), None)
 
 
-def load_roberta_tokenizer(beside: Path) -> Any:
+def find_and_load_tokenizer(beside: Path) -> Any:
     """Load the tokeniser; ModelError if it is missing. The network is not used."""
     folder = find_roberta_tokenizer(beside)
     if folder is None:
@@ -27,16 +27,16 @@ def load_roberta_tokenizer(beside: Path) -> Any:
             "vocab.json and merges.txt there, or run `hf download roberta-base vocab.json "
             "merges.txt` where there is a network"
         )
-    return read_roberta_tokenizer(folder)
+    return load_tokenizer_from_folder(folder)
 
 
-def read_roberta_tokenizer(folder: Path) -> Any:
+def load_tokenizer_from_folder(folder: Path) -> Any:
     """Load the tokeniser from a folder with its files."""
     from transformers import RobertaTokenizerFast
 
     return RobertaTokenizerFast.from_pretrained(folder, local_files_only=True)
 
 
-def _is_tokenizer(folder: Path) -> bool:
+def _holds_tokenizer(folder: Path) -> bool:
     whole, vocabulary, merges = (folder / name for name in FILES)
     return whole.is_file() or (vocabulary.is_file() and merges.is_file())

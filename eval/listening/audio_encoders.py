@@ -63,10 +63,10 @@ class RhythmEncoder(nn.Module):
 
     def forward(self, timbre: Float[Tensor, "n 128 256"]) -> Float[Tensor, "n 128"]:
         """128 features of each window."""
-        return F.relu(self.out(pulse(timbre).flatten(1)))
+        return F.relu(self.out(onset_autocorrelation(timbre).flatten(1)))
 
 
-def pulse(timbre: Float[Tensor, "n 128 256"]) -> Float[Tensor, "n 8 100"]:
+def onset_autocorrelation(timbre: Float[Tensor, "n 128 256"]) -> Float[Tensor, "n 8 100"]:
     """Autocorrelation of level rises in 8 bands at lags of 1..100 frames, relative to lag 0."""
     bands = timbre.float().unflatten(1, (RHYTHM_BANDS, -1)).mean(2)
     onsets = F.relu(bands.diff(dim=2))

@@ -47,7 +47,7 @@ class AttributeProbabilities:
         }
 
     @property
-    def instruments_and_kit(self) -> frozenset[str]:
+    def detected_instruments_and_kit(self) -> frozenset[str]:
         """Names of the detected pitched instruments, and of the drum kit if there is one."""
         kit = most_probable_label(self.drums)
         pitched = {name for name, p in self.instruments.items() if p >= DETECTION_THRESHOLD}
@@ -71,11 +71,11 @@ class Judges:
         self.version = version
         """First 16 digits of the weights' SHA-256."""
 
-    def detect(self, files: Sequence[Path]) -> list[AttributeProbabilities]:
+    def probabilities_of_files(self, files: Sequence[Path]) -> list[AttributeProbabilities]:
         """Probabilities for each file, in order; InputError names the first unreadable file."""
-        return self.detect_audio(read_all_mono(files))
+        return self.probabilities_of_audio(read_all_mono(files))
 
-    def detect_audio(
+    def probabilities_of_audio(
         self, clips: Iterable[Float[np.ndarray, "_"]], sr: int = SR
     ) -> list[AttributeProbabilities]:
         """Probabilities for each mono clip: means over its windows of 5.12 s."""
@@ -83,18 +83,18 @@ class Judges:
 
         if sr != SR:
             clips = (soxr.resample(clip, sr, SR) for clip in clips)
-        labels, found = self.listener.labels, self.listener.predict_clips(clips)
+        labels, found = self.listener.labels, self.listener.clip_probabilities(clips)
         columns = (
-            _rows_by_label(labels.instruments, found.instruments),
-            _rows_by_label(labels.drums, found.drums),
-            _rows_by_label(labels.tempos, found.tempo),
-            _rows_by_label(labels.keys, found.key),
-            _rows_by_label(labels.styles, found.style),
+            _rows_as_dicts(labels.instruments, found.instruments),
+            _rows_as_dicts(labels.drums, found.drums),
+            _rows_as_dicts(labels.tempos, found.tempo),
+            _rows_as_dicts(labels.keys, found.key),
+            _rows_as_dicts(labels.styles, found.style),
         )
         return [AttributeProbabilities(*row) for row in zip(*columns, strict=True)]
 
 
-def _rows_by_label(labels: tuple[str, ...], rows: "Tensor") -> list[dict[str, float]]:
+def _rows_as_dicts(labels: tuple[str, ...], rows: "Tensor") -> list[dict[str, float]]:
     """Each row of probabilities as a mapping from its label."""
     return [dict(zip(labels, row, strict=True)) for row in rows.tolist()]
 

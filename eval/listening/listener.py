@@ -113,17 +113,19 @@ class Listener(nn.Module):
             embedding=F.normalize(self.project(with_key).float(), dim=1),
         )
 
-    def predict_clips(self, clips: Iterable[Float[np.ndarray, "_"]]) -> Predictions:
+    def clip_probabilities(self, clips: Iterable[Float[np.ndarray, "_"]]) -> Predictions:
         """Probabilities and embeddings of mono clips at ``spectrograms.SR``, of any length.
 
         Each is the mean over the clip's windows, so an embedding may be shorter than 1.
         """
         spectrograms = [spectrograms_of(clip) for clip in clips]
-        windows = probabilities(self.predict(Spectrograms.concatenate(spectrograms)))
+        windows = logits_to_probabilities(
+            self.window_logits(Spectrograms.concatenate(spectrograms))
+        )
         counts = [len(clip_windows) for clip_windows in spectrograms]
         return Predictions(*(torch.stack([w.mean(0) for w in x.split(counts)]) for x in windows))
 
-    def predict(self, windows: Spectrograms) -> Predictions:
+    def window_logits(self, windows: Spectrograms) -> Predictions:
         """Logits and embeddings of any number of windows, without gradients."""
         parts = []
         with torch.inference_mode():
@@ -133,7 +135,7 @@ class Listener(nn.Module):
                 parts.append(self(timbre, torch.from_numpy(windows.pitch[rows]) / 255))
         return Predictions(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
-    def embed_text(self, tokens: Int[Tensor, "n words"]) -> Float[Tensor, "n 128"]:
+    def embed_tokens(self, tokens: Int[Tensor, "n words"]) -> Float[Tensor, "n 128"]:
         """Unit rows for token ids of ``tokenize``."""
         return F.normalize(self.reader(tokens).float(), dim=1)
 
@@ -145,7 +147,7 @@ class Listener(nn.Module):
         return nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=PAD)
 
 
-def probabilities(answers: Predictions) -> Predictions:
+def logits_to_probabilities(answers: Predictions) -> Predictions:
     """Logits to probabilities: sigmoid for instruments, softmax for the other attributes."""
     classes = {
         name: getattr(answers, name).softmax(1) for name in ("drums", "tempo", "key", "style")
@@ -192,11 +194,11 @@ def load_listener(path: Path | None = None) -> tuple[Listener, str]:
     path = path / SHIPPED.name if path.is_dir() else path
     verify_against_card(path)
     sha256 = sha256_of(path)
-    return _load(path, sha256), sha256
+    return _load_once(path, sha256), sha256
 
 
 @cache
-def _load(path: Path, sha256: str) -> Listener:
+def _load_once(path: Path, sha256: str) -> Listener:
     """Load a file once per process and hash."""
     from safetensors import SafetensorError, safe_open
 

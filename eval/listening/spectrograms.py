@@ -75,10 +75,12 @@ def _spectrogram_pair(
     window: Float[np.ndarray, " samples"],
 ) -> tuple[UInt8[np.ndarray, "128 256"], UInt8[np.ndarray, "216 48"]]:
     pitch = _pitch_filterbank() @ np.abs(stft(window, PITCH_STFT)).T
-    return _levels(mel_magnitude(window, TIMBRE)), _levels(pitch)
+    return _as_8_bit_levels(mel_magnitude(window, TIMBRE)), _as_8_bit_levels(pitch)
 
 
-def _levels(magnitude: Float[np.ndarray, "rows frames"]) -> UInt8[np.ndarray, "rows frames"]:
+def _as_8_bit_levels(
+    magnitude: Float[np.ndarray, "rows frames"],
+) -> UInt8[np.ndarray, "rows frames"]:
     peak = magnitude.max()
     if peak < SILENCE:
         return np.zeros(magnitude.shape, np.uint8)

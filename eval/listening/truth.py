@@ -27,14 +27,14 @@ def read_truths(dataset: Path) -> dict[str, Truth]:
     Captions that are shared by clips of different truth are left out.
     """
     found: dict[str, set[Truth]] = {}
-    for caption, known in _captions_and_truths(dataset / "manifest.parquet"):
+    for caption, known in _caption_and_truth_json(dataset / "manifest.parquet"):
         if caption and known:
-            facts: _Facts = parse_json(known, caption, _Facts)
+            facts: _TruthFacts = parse_json(known, caption, _TruthFacts)
             found.setdefault(caption, set()).add(_truth_of_facts(facts))
     return {caption: truths.pop() for caption, truths in found.items() if len(truths) == 1}
 
 
-class _Facts(BaseModel):
+class _TruthFacts(BaseModel):
     """What the manifest's column ``truth`` says of a clip, as far as it is used here."""
 
     tempo_bpm: float
@@ -42,13 +42,13 @@ class _Facts(BaseModel):
     mode: str
 
 
-def _truth_of_facts(facts: _Facts) -> Truth:
+def _truth_of_facts(facts: _TruthFacts) -> Truth:
     bpm = facts.tempo_bpm
     pace = "slow" if bpm < SLOW_BELOW_BPM else "fast" if bpm >= FAST_FROM_BPM else "medium tempo"
     return Truth(facts.instruments, pace, facts.mode)
 
 
-def _captions_and_truths(manifest: Path) -> list[tuple[str | None, str | None]]:
+def _caption_and_truth_json(manifest: Path) -> list[tuple[str | None, str | None]]:
     try:
         rows = read_table(manifest, ["caption", "truth", "augmentation"]).to_pylist()
     except InputError:  # no DATASET, or one whose check finds what is wrong

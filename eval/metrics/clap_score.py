@@ -54,7 +54,7 @@ def clap_score(
     """
     if len(audio) < 1:
         raise ValueError("a CLAP score needs 1 or more clips; got 0")
-    index, first = _distinct(prompts)
+    index, first = _number_prompts(prompts)
     if not np.allclose(text, text[first][index], atol=1e-5):
         raise ValueError("two clips of one prompt have different rows of text")
     cosines = audio.astype(np.float64) @ text[first].astype(np.float64).T  # (n, prompts)
@@ -79,7 +79,7 @@ def clap_score(
     )
 
 
-def _distinct(prompts: Sequence[Hashable]) -> tuple[Int[np.ndarray, " n"], list[int]]:
+def _number_prompts(prompts: Sequence[Hashable]) -> tuple[Int[np.ndarray, " n"], list[int]]:
     """Index of each clip's prompt, and the first row of each prompt."""
     numbers: dict[Hashable, int] = {}
     first: list[int] = []

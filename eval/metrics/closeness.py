@@ -10,7 +10,7 @@ from ..intervals import prompt_bootstrap
 
 
 @dataclass(frozen=True)
-class Nearest:
+class NearestClips:
     """The nearest reference row of each clip, and the cosine to it."""
 
     index: Int[np.ndarray, " n"]
@@ -62,8 +62,10 @@ def reference_cosine(x: Float[np.ndarray, "n dim"], reference: Float[np.ndarray,
     return float(cosines_to_reference(x, reference).mean())
 
 
-def nearest(x: Float[np.ndarray, "n dim"], reference: Float[np.ndarray, "m dim"]) -> Nearest:
+def nearest_reference_clips(
+    x: Float[np.ndarray, "n dim"], reference: Float[np.ndarray, "m dim"]
+) -> NearestClips:
     """The reference clip of highest cosine for each clip."""
     cosines = x.astype(np.float64) @ reference.astype(np.float64).T
     index = cosines.argmax(1)
-    return Nearest(index, cosines[np.arange(len(x)), index])
+    return NearestClips(index, cosines[np.arange(len(x)), index])

@@ -23,7 +23,7 @@ def mean_cosine_distance(x: Float[np.ndarray, "n dim"]) -> float:
 
 
 @dataclass(frozen=True)
-class Spread:
+class SpreadByPrompt:
     """Diversity split by prompt: mean cosine distances with ``across = within + added``."""
 
     across: float
@@ -37,7 +37,9 @@ class Spread:
     """Number of prompts with two or more clips; ``within`` is the mean over these."""
 
 
-def spread(rows: Float[np.ndarray, "n dim"], prompts: Sequence[Hashable]) -> Spread:
+def spread_by_prompt(
+    rows: Float[np.ndarray, "n dim"], prompts: Sequence[Hashable]
+) -> SpreadByPrompt:
     """Split the diversity of unit rows by prompt; every prompt has the same weight.
 
     Expected values do not depend on the number of clips per prompt, unlike that of
@@ -45,11 +47,13 @@ def spread(rows: Float[np.ndarray, "n dim"], prompts: Sequence[Hashable]) -> Spr
     two clips.
     """
     distances = list(distance_within_each_prompt(rows, prompts).values())
-    centres = np.array([rows[group].mean(0, dtype=np.float64) for group in _by_prompt(prompts)])
+    centres = np.array(
+        [rows[group].mean(0, dtype=np.float64) for group in _row_indices_by_prompt(prompts)]
+    )
     if len(centres) < 2:
         raise ValueError("variety between prompts needs clips of 2 or more prompts; got 1")
     within, across = float(np.mean(distances)), _mean_pair_distance(centres)
-    return Spread(across, within, across - within, len(distances))
+    return SpreadByPrompt(across, within, across - within, len(distances))
 
 
 def distance_within_each_prompt(
@@ -59,13 +63,13 @@ def distance_within_each_prompt(
 
     Raises ValueError if no prompt has two.
     """
-    groups = [group for group in _by_prompt(prompts) if len(group) > 1]
+    groups = [group for group in _row_indices_by_prompt(prompts) if len(group) > 1]
     if not groups:
         raise ValueError("variety within a prompt needs 2 or more seeds of it; got 1 of each")
     return {prompts[group[0]]: mean_cosine_distance(rows[group]) for group in groups}
 
 
-def _by_prompt(prompts: Sequence[Hashable]) -> list[list[int]]:
+def _row_indices_by_prompt(prompts: Sequence[Hashable]) -> list[list[int]]:
     """Row indices of each prompt, in the order of first appearance."""
     groups: dict[Hashable, list[int]] = {}
     for row, prompt in enumerate(prompts):

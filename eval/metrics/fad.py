@@ -39,20 +39,20 @@ def frechet_distance(x: Float[np.ndarray, "n dim"], y: Float[np.ndarray, "m dim"
     if min(len(x), len(y)) > x.shape[1]:
         means = x.mean(0, dtype=np.float64), y.mean(0, dtype=np.float64)
         covariances = _covariance(x, means[0]), _covariance(y, means[1])
-        cross = _root_trace(*covariances)
+        cross = _trace_of_root_product(*covariances)
         if cross is not None:
             spread = sum(np.trace(covariance) for covariance in covariances)
             return _squared_distance(means[0] - means[1], spread, cross)
-        return gaussian_distance(statistics(x), statistics(y))
-    return gaussian_distance(_gaussian_of_rows(x), _gaussian_of_rows(y))
+        return gaussian_distance(fit_gaussian(x), fit_gaussian(y))
+    return gaussian_distance(_gaussian_with_raw_factor(x), _gaussian_with_raw_factor(y))
 
 
-def statistics(rows: Float[np.ndarray, "n dim"]) -> Gaussian:
+def fit_gaussian(rows: Float[np.ndarray, "n dim"]) -> Gaussian:
     """Fit a Gaussian with a factor of at most ``dim`` rows; ValueError below two embeddings."""
     n, dim = rows.shape
     if n < 2:
         raise ValueError(f"a covariance needs 2 or more embeddings; got {n}")
-    raw = _gaussian_of_rows(rows)
+    raw = _gaussian_with_raw_factor(rows)
     return raw if n <= dim else Gaussian(raw.mean, np.linalg.qr(raw.factor).R, n)
 
 
@@ -60,7 +60,7 @@ def gaussian_distance(p: Gaussian, q: Gaussian) -> float:
     """``frechet_distance`` of the two sets that the Gaussians were fitted to."""
     a, b = p.factor, q.factor
     many = min(p.n, q.n) > len(p.mean)
-    cross = _root_trace(a.T @ a, b.T @ b) if many else None
+    cross = _trace_of_root_product(a.T @ a, b.T @ b) if many else None
     if cross is None:
         cross = float(np.linalg.svd(a @ b.T, compute_uv=False).sum())
     return _squared_distance(p.mean - q.mean, np.square(a).sum() + np.square(b).sum(), cross)
@@ -73,7 +73,9 @@ def _squared_distance(shift: Float[np.ndarray, " dim"], spread: float, cross: fl
     return max(0.0, distance)
 
 
-def _root_trace(s: Float[np.ndarray, "dim dim"], t: Float[np.ndarray, "dim dim"]) -> float | None:
+def _trace_of_root_product(
+    s: Float[np.ndarray, "dim dim"], t: Float[np.ndarray, "dim dim"]
+) -> float | None:
     """Trace of sqrt(S T): sum of the roots of the eigenvalues of T S, by the Cholesky factor of S.
 
     None if S is singular up to rounding: roots of rounded zeros would lose eight digits. The
@@ -89,7 +91,7 @@ def _root_trace(s: Float[np.ndarray, "dim dim"], t: Float[np.ndarray, "dim dim"]
     return float(np.sqrt(values.clip(0)).sum())
 
 
-def _gaussian_of_rows(rows: Float[np.ndarray, "n dim"]) -> Gaussian:
+def _gaussian_with_raw_factor(rows: Float[np.ndarray, "n dim"]) -> Gaussian:
     """Gaussian whose factor has one row per embedding."""
     mean = rows.mean(0, dtype=np.float64)
     return Gaussian(mean, (rows - mean) / np.sqrt(len(rows) - 1), len(rows))

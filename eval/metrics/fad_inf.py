@@ -57,7 +57,7 @@ def fad_infinity(
     sizes, distances = _fad_by_size(x, reference)
     slope, value = _fit_line(sizes, distances)
     r2 = float(np.corrcoef(1 / sizes, distances)[0, 1] ** 2)
-    half = _half_width(x, reference, value)
+    half = _jackknife_half_width(x, reference, value)
     return FadInfinity(value, value - half, value + half, slope, r2, tuple(sizes.tolist()))
 
 
@@ -76,7 +76,7 @@ def _fit_line(sizes: np.ndarray, distances: Float[np.ndarray, " sizes"]) -> tupl
     return slope, intercept
 
 
-def _half_width(
+def _jackknife_half_width(
     x: Float[np.ndarray, "n dim"], y: Float[np.ndarray, "m dim"], value: float
 ) -> float:
     """Half width of a jackknife-t interval that leaves out a tenth of both sets at a time."""

@@ -17,7 +17,7 @@ EQUAL = 1e-6
 
 
 @dataclass(frozen=True)
-class KernelSums:
+class KernelMatrices:
     """Gaussian kernels within and between two sets, so that rows can be left out cheaply."""
 
     xx: Float[np.ndarray, "n n"]
@@ -41,16 +41,16 @@ def kernel_distance(x: Float[np.ndarray, "n dim"], y: Float[np.ndarray, "m dim"]
     Lower is closer; about 0 for two samples of one source, possibly below 0 by chance. Raises
     ValueError below two rows, or if more than half of the distances within ``y`` are 0.
     """
-    return kernel_sums(x, y).distance()
+    return kernel_matrices(x, y).distance()
 
 
-def kernel_sums(x: Float[np.ndarray, "n dim"], y: Float[np.ndarray, "m dim"]) -> KernelSums:
+def kernel_matrices(x: Float[np.ndarray, "n dim"], y: Float[np.ndarray, "m dim"]) -> KernelMatrices:
     """Kernels for ``kernel_distance``; memory grows with the square of the larger set."""
     gamma, pairs = _kernel_gamma(x, y), pair_distances(y)
     xx = np.exp(-gamma * squared_distances(x, x))
     np.fill_diagonal(xx, 0)
     yy_mean = float(np.exp(-gamma * pairs).mean())
-    return KernelSums(xx, np.exp(-gamma * squared_distances(x, y)), yy_mean)
+    return KernelMatrices(xx, np.exp(-gamma * squared_distances(x, y)), yy_mean)
 
 
 def permutation_p(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from .closeness import nearest
+from .closeness import nearest_reference_clips
 
 SAME = 1 - 1e-6
 """Cosine above which two unit float32 rows count as equal: the rest is rounding."""
@@ -46,7 +46,7 @@ def find_memorised(
             f"needs training and held-out clips; got {len(train)} training and {len(held_out)} "
             "held-out ones"
         )
-    real, ours = nearest(held_out, train), nearest(x, train)
+    real, ours = nearest_reference_clips(held_out, train), nearest_reference_clips(x, train)
     if leaked := np.flatnonzero(real.cosine > SAME).tolist():
         raise ValueError(
             f"{len(leaked)} held-out clips are training clips too, as row {leaked[0]} is training "

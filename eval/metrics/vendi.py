@@ -13,7 +13,7 @@ DRAWS = 20
 
 
 @dataclass(frozen=True)
-class Vendi:
+class VendiScores:
     """Vendi scores, 1..n, of two sets of clips for equal numbers of both."""
 
     score: float
@@ -41,9 +41,9 @@ def vendi_score(x: Float[np.ndarray, "n dim"]) -> float:
     return float(np.exp(-(values * np.log(values)).sum()))
 
 
-def vendi_pair(
+def vendi_scores_of_both(
     x: Float[np.ndarray, "n dim"], reference: Float[np.ndarray, "m dim"], seed: int = 0
-) -> Vendi:
+) -> VendiScores:
     """Scores of both sets; the larger one's is a mean over random subsets of the smaller size.
 
     Raises ValueError below two clips in either.
@@ -52,10 +52,14 @@ def vendi_pair(
     if n < 2:
         raise ValueError(f"variety needs 2 or more clips; got {len(x)} and {len(reference)}")
     rng = np.random.default_rng(seed)
-    return Vendi(_mean_score(x, n, rng), _mean_score(reference, n, rng), n)
+    return VendiScores(
+        _mean_score_of_subsets(x, n, rng), _mean_score_of_subsets(reference, n, rng), n
+    )
 
 
-def _mean_score(rows: Float[np.ndarray, "n dim"], n: int, rng: np.random.Generator) -> float:
+def _mean_score_of_subsets(
+    rows: Float[np.ndarray, "n dim"], n: int, rng: np.random.Generator
+) -> float:
     if len(rows) == n:
         return vendi_score(rows)
     subsets = (rows[rng.choice(len(rows), n, replace=False)] for _ in range(DRAWS))

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from ..metrics.closeness import cosines_to_reference, nearest
+from ..metrics.closeness import cosines_to_reference, nearest_reference_clips
 from ..metrics.diversity import mean_cosine_distance
 from ..sample import Sample
 from ..sets import ClipSet
@@ -15,7 +15,7 @@ Row = dict[str, Any]
 
 def clip_rows(own: ClipSet, sample: Sample, reference: ClipSet) -> list[Row]:
     """Id, prompt, seed; cosine to the own prompt, mean and highest cosine to the real clips."""
-    near = nearest(own.rows, reference.rows)
+    near = nearest_reference_clips(own.rows, reference.rows)
     return [
         {
             "id": clip,
@@ -29,7 +29,7 @@ def clip_rows(own: ClipSet, sample: Sample, reference: ClipSet) -> list[Row]:
         for clip, origin, similarity, cosine, index, nearest_cosine in zip(
             own.ids,
             own.origins,
-            own_similarities(sample),
+            own_prompt_cosines(sample),
             cosines_to_reference(own.rows, reference.rows),
             near.index,
             near.cosine,
@@ -38,7 +38,7 @@ def clip_rows(own: ClipSet, sample: Sample, reference: ClipSet) -> list[Row]:
     ]
 
 
-def own_similarities(sample: Sample) -> list[float | None]:
+def own_prompt_cosines(sample: Sample) -> list[float | None]:
     """Cosine of each clip to its own prompt, None if unknown."""
     texts = sample.texts or {}
     return [
@@ -49,7 +49,7 @@ def own_similarities(sample: Sample) -> list[float | None]:
 
 def prompt_rows(sample: Sample) -> list[Row]:
     """Mean similarity and diversity of each prompt's clips, in order of first appearance."""
-    own = np.array([np.nan if x is None else x for x in own_similarities(sample)])
+    own = np.array([np.nan if x is None else x for x in own_prompt_cosines(sample)])
     kept: dict[str, list[int]] = {}
     for index, prompt in enumerate(sample.prompts):
         if prompt:

@@ -14,7 +14,7 @@ def headline(report: dict[str, Any]) -> str:
     """One sentence: how many main scores improved, or why that cannot be said."""
     sets, name = report["sets"], report["embedder"]["name"]
     real = sets["real"]
-    lacking = _lacking(report)
+    lacking = _missing_for_verdict(report)
     if not report["baseline"]:
         tracks = f"{real['tracks']} track{'s' if real['tracks'] != 1 else ''}"
         few = f": too few for a verdict ({'; '.join(lacking)})" if lacking else ""
@@ -22,20 +22,20 @@ def headline(report: dict[str, Any]) -> str:
         return f"{clips} by {name}{few}"
     if lacking:
         return f"Not enough to say by {name}: {'; '.join(lacking)}"
-    moved = {name: _judged(report["baseline"]["moved"], report["void"])}
+    moved = {name: _judged_main_changes(report["baseline"]["moved"], report["void"])}
     if second := report["second"]:
-        moved[second["embedder"]["name"]] = _judged(second["moved"], ())
+        moved[second["embedder"]["name"]] = _judged_main_changes(second["moved"], ())
     what = f" main scores of {sets['clips']['n']} clips moved the right way"
     counts = ", ".join(
-        f"{_share(own)}{'' if i else what} by {by}{_doubt(own)}"
+        f"{_improved_of_all(own)}{'' if i else what} by {by}{_insignificant_note(own)}"
         for i, (by, own) in enumerate(moved.items())
     )
-    conflicts = _conflicts(*moved.values())
+    conflicts = _contradicting_scores(*moved.values())
     disagree = f"{' and '.join(moved)} disagree on {' and '.join(conflicts)}: "
     return f"{disagree if conflicts else ''}{counts}"
 
 
-def _lacking(report: dict[str, Any]) -> list[str]:
+def _missing_for_verdict(report: dict[str, Any]) -> list[str]:
     """What a verdict on the clips would need and does not have."""
     n, tracks = report["sets"]["clips"]["n"], report["sets"]["real"]["tracks"]
     lacking = []
@@ -49,7 +49,7 @@ def _lacking(report: dict[str, Any]) -> list[str]:
     return lacking
 
 
-def _judged(moved: Moved, void: Any) -> Moved:
+def _judged_main_changes(moved: Moved, void: Any) -> Moved:
     """Changes of the main scores that are better or worse."""
     return {
         name: moved[name]
@@ -58,16 +58,16 @@ def _judged(moved: Moved, void: Any) -> Moved:
     }
 
 
-def _share(moved: Moved) -> str:
+def _improved_of_all(moved: Moved) -> str:
     return f"{sum(change['better'] for change in moved.values())} of {len(moved)}"
 
 
-def _doubt(moved: Moved) -> str:
+def _insignificant_note(moved: Moved) -> str:
     unsure = sum(change["better"] and change["sure"] is False for change in moved.values())
     return f" ({unsure} not significantly)" if unsure else ""
 
 
-def _conflicts(first: Moved, second: Moved | None = None) -> list[str]:
+def _contradicting_scores(first: Moved, second: Moved | None = None) -> list[str]:
     """Main scores that improved by one embedder and became worse by the other.
 
     A change that is not significant contradicts nothing.

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..origins import read_record
+from ..origins import read_clip_json
 from ..sets import ClipSet
 
 GENERATED = ("clips", "before")
@@ -13,7 +13,7 @@ SCORES = ("z", "flux", "level", "distance", "joints", "places")
 def joint_rows(sets: dict[str, ClipSet]) -> list[dict[str, Any]]:
     """One row per long piece among the generated clips; ``why_not`` if it has no score."""
     found = (
-        (role, clip, read_record(path).get("seams"))
+        (role, clip, read_clip_json(path).get("seams"))
         for role in GENERATED
         if role in sets
         for clip, path in zip(sets[role].ids, sets[role].clips.files, strict=True)

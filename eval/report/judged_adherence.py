@@ -42,11 +42,11 @@ def judge_sets(sets: dict[str, ClipSet], dataset: Path) -> dict[str, Any] | None
     results: dict[str, Any] = {"judges": judges.version, "sets": {}, "clips": {}}
     for role, clip_set in sets.items():
         if known_prompts[role]:
-            judged = clip_set.only(known_prompts[role])
+            judged = clip_set.subset(known_prompts[role])
             requested = [
                 _only_known_instruments(truths[prompt or ""], judges) for prompt in judged.prompts
             ]
-            detected = judges.detect(judged.clips.files)
+            detected = judges.probabilities_of_files(judged.clips.files)
             results["sets"][role] = {"n": len(judged), **asdict(adherence(detected, requested))}
             results["clips"][role] = {
                 clip: _clip_json(attributes, wanted)

@@ -30,17 +30,17 @@ class Media:
     picture: str
 
     @property
-    def size(self) -> int:
+    def size_bytes(self) -> int:
         """Bytes that both take in the page."""
         return len(self.audio) + len(self.picture)
 
 
-def media(path: Path) -> Media:
+def clip_media(path: Path) -> Media:
     """Audio and mel image of an audio file, or of a mel image, which is decoded."""
-    sound, sr = _read_sound(path)
+    sound, sr = _read_excerpt(path)
     return Media(
-        data_uri("audio/mpeg", _mp3(sound, sr)),
-        data_uri("image/webp", _webp(mel_image(path))),
+        data_uri("audio/mpeg", _mp3_bytes(sound, sr)),
+        data_uri("image/webp", _webp_bytes(mel_image(path))),
     )
 
 
@@ -56,7 +56,7 @@ def mel_image(path: Path) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(encode(np.pad(sound, ((0, 0), (0, short))), fmt)))
 
 
-def _read_sound(path: Path) -> tuple[Float[np.ndarray, "channels samples"], int]:
+def _read_excerpt(path: Path) -> tuple[Float[np.ndarray, "channels samples"], int]:
     if path.suffix.lower() == ".png":
         levels, fmt = read_image(path)
         sound, sr = decode(levels, fmt), fmt.sr
@@ -65,7 +65,7 @@ def _read_sound(path: Path) -> tuple[Float[np.ndarray, "channels samples"], int]
     return sound[:, : int(PLAYED_S * sr)], sr
 
 
-def _mp3(sound: Float[np.ndarray, "channels samples"], sr: int) -> bytes:
+def _mp3_bytes(sound: Float[np.ndarray, "channels samples"], sr: int) -> bytes:
     """Encode both channels, or one if they are equal."""
     import soundfile
 
@@ -84,7 +84,7 @@ def _mp3(sound: Float[np.ndarray, "channels samples"], sr: int) -> bytes:
     return buffer.getvalue()
 
 
-def _webp(levels: Image.Image) -> bytes:
+def _webp_bytes(levels: Image.Image) -> bytes:
     """Scale to the page's size and colour; a sixth of the size of a PNG."""
     small = np.asarray(levels.resize(PICTURE_SIZE, Image.Resampling.BOX))
     stops, colours = np.linspace(0, 255, len(COLOUR_MAP)), np.array(COLOUR_MAP)

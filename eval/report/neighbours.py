@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from ..metrics.closeness import nearest
+from ..metrics.closeness import nearest_reference_clips
 from ..metrics.image_correlation import image_correlation
 from ..metrics.memorization import MemorisedClips, find_memorised
-from ..sets import ClipSet, without_leaks
+from ..sets import ClipSet, split_off_leaks
 from ..trust import TRUST
 from .media import mel_image
 
@@ -17,7 +17,7 @@ COMPARED = 6
 
 
 @dataclass(frozen=True)
-class Copies:
+class CopySearch:
     """Memorisation of one set of clips, with the sets it was compared with."""
 
     found: MemorisedClips
@@ -27,20 +27,20 @@ class Copies:
     """Ids of held-out clips that are training clips too, and are therefore skipped."""
 
 
-def find_copies(own: ClipSet, train: ClipSet, held_out: ClipSet) -> Copies:
+def find_copies(own: ClipSet, train: ClipSet, held_out: ClipSet) -> CopySearch:
     """Find possible copies; InputError if half of the held-out clips or more are training clips."""
-    kept, leaked = without_leaks(held_out, train)
-    return Copies(find_memorised(own.rows, train.rows, kept.rows), train, kept, leaked)
+    kept, leaked = split_off_leaks(held_out, train)
+    return CopySearch(find_memorised(own.rows, train.rows, kept.rows), train, kept, leaked)
 
 
-def copies_json(own: ClipSet, copies: Copies) -> dict[str, Any]:
+def copies_json(own: ClipSet, copies: CopySearch) -> dict[str, Any]:
     """The entry of report.json on memorisation; ``clips`` are sorted, nearest first.
 
     ``likeness`` is the correlation of mel images, for the nearest pairs. ``real_likeness`` is that
     of the held-out pair that sets the threshold.
     """
     found = copies.found
-    real = nearest(copies.held_out.rows, copies.train.rows)
+    real = nearest_reference_clips(copies.held_out.rows, copies.train.rows)
     nearest_real = int(real.cosine.argmax())
     flagged = set(found.flagged.tolist())
     order = np.argsort(-found.cosine, kind="stable").tolist()
@@ -51,7 +51,7 @@ def copies_json(own: ClipSet, copies: Copies) -> dict[str, Any]:
         "caution": TRUST["memorised"].caution(len(copies.held_out)),
         "leaked": copies.leaked,
         "threshold": found.threshold,
-        "real_likeness": _correlation(
+        "real_likeness": _image_correlation_of_pair(
             copies.held_out, nearest_real, copies.train, int(real.index[nearest_real])
         ),
         "flagged": len(flagged),
@@ -62,7 +62,7 @@ def copies_json(own: ClipSet, copies: Copies) -> dict[str, Any]:
                 "nearest": copies.train.ids[found.nearest[i]],
                 "cosine": float(found.cosine[i]),
                 "flagged": i in flagged,
-                "likeness": _correlation(own, i, copies.train, int(found.nearest[i]))
+                "likeness": _image_correlation_of_pair(own, i, copies.train, int(found.nearest[i]))
                 if i in compared
                 else None,
             }
@@ -72,6 +72,6 @@ def copies_json(own: ClipSet, copies: Copies) -> dict[str, Any]:
     }
 
 
-def _correlation(own: ClipSet, clip: int, train: ClipSet, nearest_clip: int) -> float:
+def _image_correlation_of_pair(own: ClipSet, clip: int, train: ClipSet, nearest_clip: int) -> float:
     pair = (own.clips.files[clip], train.clips.files[nearest_clip])
     return image_correlation(*(mel_image(path) for path in pair))

@@ -7,20 +7,20 @@ import numpy as np
 from ..metrics.closeness import cosines_to_reference
 from ..sample import Sample
 from ..sets import ClipSet
-from .clip_rows import own_similarities
+from .clip_rows import own_prompt_cosines
 
 SHOWN = 3
 """Clips of each kind."""
 
 
-def outliers(own: ClipSet, sample: Sample, reference: ClipSet) -> dict[str, Any]:
+def outliers_json(own: ClipSet, sample: Sample, reference: ClipSet) -> dict[str, Any]:
     """Clips least like the real ones, least like their prompt, and most like another clip.
 
     ``real_least`` is the lowest mean cosine of a real clip to the other real ones. Clips below it
     are marked ``beyond``.
     """
     cosines = cosines_to_reference(own.rows, reference.rows)
-    real = _cosines_to_others(reference.rows)
+    real = _mean_cosines_to_others(reference.rows)
     least = float(real.min())
     return {
         "real_least": least,
@@ -28,22 +28,22 @@ def outliers(own: ClipSet, sample: Sample, reference: ClipSet) -> dict[str, Any]
             {"ids": [own.ids[i]], "cosine": float(cosines[i]), "beyond": bool(cosines[i] < least)}
             for i in np.argsort(cosines, kind="stable")[:SHOWN]
         ],
-        "off_prompt": _off_prompt(own, sample),
-        "twins": _twins(own),
+        "off_prompt": _least_like_prompt(own, sample),
+        "twins": _most_alike_pairs(own),
     }
 
 
-def _cosines_to_others(rows: np.ndarray) -> np.ndarray:
+def _mean_cosines_to_others(rows: np.ndarray) -> np.ndarray:
     n = len(rows)
     return (cosines_to_reference(rows, rows) * n - 1) / (n - 1)
 
 
-def _off_prompt(own: ClipSet, sample: Sample) -> list[dict[str, Any]]:
-    known = [(x, i) for i, x in enumerate(own_similarities(sample)) if x is not None]
+def _least_like_prompt(own: ClipSet, sample: Sample) -> list[dict[str, Any]]:
+    known = [(x, i) for i, x in enumerate(own_prompt_cosines(sample)) if x is not None]
     return [{"ids": [own.ids[i]], "similarity": x} for x, i in sorted(known)[:SHOWN]]
 
 
-def _twins(own: ClipSet) -> list[dict[str, Any]]:
+def _most_alike_pairs(own: ClipSet) -> list[dict[str, Any]]:
     """Pairs of clips with the highest cosine; each clip is in at most one pair."""
     rows = own.rows.astype(np.float64)
     cosines = np.triu(rows @ rows.T, 1) - 2 * np.tri(len(rows))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..sets import ClipSet
-from .media import Media, media
+from .media import Media, clip_media
 
 
 @dataclass(frozen=True)
@@ -31,27 +31,27 @@ class Players:
     store: dict[str, Media] = field(default_factory=dict)
     is_full: bool = False
 
-    def player(self, role: str, clip: str) -> Player | None:
+    def add_clip(self, role: str, clip: str) -> Player | None:
         """Add a clip; None if the page is full. The first clip is always added."""
         own = self.sets[role]
         index = own.ids.index(clip)
         key = f"{role}/{clip}"
         if key not in self.store:
-            content = None if self.is_full else media(own.clips.files[index])
-            if content is None or (content.size > self.budget and self.store):
+            content = None if self.is_full else clip_media(own.clips.files[index])
+            if content is None or (content.size_bytes > self.budget and self.store):
                 self.is_full = True
                 return None
-            self.budget -= content.size
+            self.budget -= content.size_bytes
             self.store[key] = content
         origin = own.origins[index]
         return Player(key, role, clip, origin.prompt, origin.seed)
 
-    def row(self, wanted: Sequence[tuple[str, str]]) -> list[Player]:
+    def add_row(self, wanted: Sequence[tuple[str, str]]) -> list[Player]:
         """Players of clips that belong together, by role and id; empty if one does not fit."""
-        found = [self.player(role, clip) for role, clip in wanted]
+        found = [self.add_clip(role, clip) for role, clip in wanted]
         return [one for one in found if one] if all(found) else []
 
-    def json(self) -> dict[str, Any]:
+    def data_uris(self) -> dict[str, Any]:
         """Data URIs of audio and image, by key."""
         return {key: {"audio": m.audio, "picture": m.picture} for key, m in self.store.items()}
 

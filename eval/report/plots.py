@@ -38,7 +38,7 @@ class Axis:
 
 
 @dataclass(frozen=True)
-class Line:
+class NumberLine:
     """Positions on a metric's number line; None for parts that do not exist."""
 
     value: float
@@ -50,7 +50,7 @@ class Line:
     axis: Axis
 
 
-def number_line(score: dict[str, Any], before: dict[str, Any] | None) -> Line | None:
+def number_line(score: dict[str, Any], before: dict[str, Any] | None) -> NumberLine | None:
     """Number line of a score, its baseline and the real clips' score; None without a value."""
     if score["value"] is None:
         return None
@@ -62,7 +62,7 @@ def number_line(score: dict[str, Any], before: dict[str, Any] | None) -> Line | 
     def at(value: float | None) -> float | None:
         return None if value is None else axis.at(value)
 
-    return Line(
+    return NumberLine(
         axis.at(score["value"]),
         axis.span(score["low"], score["high"]),
         at(old),
@@ -73,7 +73,7 @@ def number_line(score: dict[str, Any], before: dict[str, Any] | None) -> Line | 
     )
 
 
-def map_places(points: Sequence[dict[str, Any]]) -> list[tuple[float, float]]:
+def map_positions(points: Sequence[dict[str, Any]]) -> list[tuple[float, float]]:
     """Position of each point from the left and from the bottom, with the same scale for both."""
     sides = [Axis.of([point["place"][k] for point in points]) for k in (0, 1)]
     middle = [(side.least + side.most) / 2 for side in sides]
@@ -85,7 +85,7 @@ def map_places(points: Sequence[dict[str, Any]]) -> list[tuple[float, float]]:
 
 
 @dataclass(frozen=True)
-class Scatter:
+class PromptScatter:
     """Positions of prompts: variety from left to right, similarity upward."""
 
     places: dict[str, dict[int, tuple[float, float]]]
@@ -98,7 +98,7 @@ class Scatter:
 
 def prompt_scatter(
     rows: dict[str, list[dict[str, Any]]], alike_below: float | None
-) -> Scatter | None:
+) -> PromptScatter | None:
     """Positions of prompts that have both numbers; None if no prompt of "clips" has."""
     both = {
         role: {r["number"]: r for r in own if None not in (r["diversity"], r["similarity"])}
@@ -113,4 +113,6 @@ def prompt_scatter(
         role: {n: (across.at(row["diversity"]), up.at(row["similarity"])) for n, row in own.items()}
         for role, own in both.items()
     }
-    return Scatter(places, None if alike_below is None else across.at(alike_below), across, up)
+    return PromptScatter(
+        places, None if alike_below is None else across.at(alike_below), across, up
+    )

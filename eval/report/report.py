@@ -13,17 +13,17 @@ from dmm.embedders import Embedder
 from dmm.files import write_text
 
 from ..metric_table import HEADLINE, METRICS
-from ..results import cautions_json, embedder_json, scores_json, set_json
-from ..sample import Sample, interval_groups
-from ..scores import compare, score
+from ..results import cautions_json, embedder_json, scores_json, sets_json
+from ..sample import Sample, jackknife_groups_and_kind
+from ..scores import compare_scores, compute_scores
 from ..sets import (
     ClipSet,
     embed_prompts,
+    matched_indices,
     open_clips,
     open_held_out,
     open_reference,
     open_training,
-    pairs_of,
     refuse_swapped,
     sample_of,
 )
@@ -33,10 +33,10 @@ from .clip_rows import clip_rows, median_nearest_distance, prompt_rows
 from .headline import headline
 from .joints import joint_rows
 from .judged_adherence import judge_sets
-from .neighbours import Copies, copies_json, find_copies
-from .outliers import outliers
+from .neighbours import CopySearch, copies_json, find_copies
+from .outliers import outliers_json
 from .page import render_page
-from .sentences import sentence
+from .sentences import metric_sentence
 
 Table = tuple[str, Sequence[Sequence[str]]]
 """A heading, and rows of a table under it, the first of which is its head."""
@@ -45,7 +45,7 @@ SCHEMA = 2
 
 
 @dataclass(frozen=True)
-class Report:
+class ReportSets:
     """The embedded clip sets of a report."""
 
     embedder: Embedder
@@ -53,9 +53,9 @@ class Report:
     clips: ClipSet
     reference: ClipSet
     baseline: ClipSet | None
-    copies: Copies | None
+    copies: CopySearch | None
     texts: dict[str, np.ndarray] | None
-    second: "Report | None" = None
+    second: "ReportSets | None" = None
     """The same clips by another embedder, for scores that should agree."""
 
     @cached_property
@@ -64,14 +64,14 @@ class Report:
         return sample_of(self.clips, self.reference, self.texts)
 
     @cached_property
-    def before(self) -> Sample | None:
+    def baseline_sample(self) -> Sample | None:
         """Input of the metrics for the baseline."""
         return sample_of(self.baseline, self.reference, self.texts) if self.baseline else None
 
     @cached_property
     def pairs(self) -> list[tuple[int, int]]:
         """Indices (baseline, clips) of clips with equal prompt and seed."""
-        return pairs_of(self.baseline, self.clips) if self.baseline else []
+        return matched_indices(self.baseline, self.clips) if self.baseline else []
 
     @property
     def sets(self) -> dict[str, ClipSet]:
@@ -100,10 +100,10 @@ def write_report(
     in full. The scores of a ``second`` embedder stand beside the first one's. Equal input gives
     equal bytes.
     """
-    found = open_report(clips, dataset, embedder, baseline, train, ray)
+    found = embed_report_sets(clips, dataset, embedder, baseline, train, ray)
     if second:
-        found = replace(found, second=open_report(clips, dataset, second, baseline, ray=ray))
-    content = build_report(found) | {"tables": [[title, rows] for title, rows in tables]}
+        found = replace(found, second=embed_report_sets(clips, dataset, second, baseline, ray=ray))
+    content = report_json(found) | {"tables": [[title, rows] for title, rows in tables]}
     write_text(out / "report.json", json.dumps(content, indent=2, allow_nan=False) + "\n")
     write_text(
         out / "report.html", render_page(content, found.sets, found.copies, found.pairs, shown)
@@ -111,14 +111,14 @@ def write_report(
     return content
 
 
-def open_report(
+def embed_report_sets(
     clips: Path,
     dataset: Path,
     embedder: Embedder,
     baseline: Path | None = None,
     train: Path | None = None,
     ray: str | None = None,
-) -> Report:
+) -> ReportSets:
     """Embed all folders; InputError names one that cannot be used."""
     real = open_reference(dataset, embedder, ray)
     ours = open_clips(clips, embedder, ray=ray)
@@ -129,79 +129,81 @@ def open_report(
         trained = open_training(train, embedder, ray)
         copies = find_copies(ours, trained, open_held_out(dataset, trained, embedder, ray))
     texts = embed_prompts(embedder, ours, real, before)
-    return Report(embedder, dataset, ours, real, before, copies, texts)
+    return ReportSets(embedder, dataset, ours, real, before, copies, texts)
 
 
-def build_report(report: Report) -> dict[str, Any]:
+def report_json(report: ReportSets) -> dict[str, Any]:
     """Content of report.json: finite numbers, null for values that cannot be computed."""
     clips, reference, sample = report.clips, report.reference, report.sample
     content: dict[str, Any] = {
         "schema": SCHEMA,
         "embedder": embedder_json(report.embedder),
-        "sets": set_json(_all_sets(report)),
-        "interval_over": interval_groups(sample.prompts)[1],
-        "scores": scores_json(score(sample), report.embedder),
+        "sets": sets_json(_sets_with_training(report)),
+        "interval_over": jackknife_groups_and_kind(sample.prompts)[1],
+        "scores": scores_json(compute_scores(sample), report.embedder),
         "baseline": _baseline_json(report),
-        "second": _second_json(report.second) if report.second else None,
+        "second": _second_embedder_json(report.second) if report.second else None,
         "prompts": {"rows": prompt_rows(sample), "alike_below": median_nearest_distance(reference)},
         "clips": clip_rows(clips, sample, reference),
         "map": clip_map(report.sets),
-        "outliers": outliers(clips, sample, reference),
+        "outliers": outliers_json(clips, sample, reference),
         "copies": copies_json(clips, report.copies) if report.copies else None,
         "joints": joint_rows(report.sets),
         "judged": judge_sets(report.sets, report.dataset),
-        "cautions": cautions_json(_all_sets(report), report.embedder, report.texts),
+        "cautions": cautions_json(_sets_with_training(report), report.embedder, report.texts),
     }
     content["void"] = sorted({name for own in content["cautions"] for name in own["voids"]})
     content["summary"] = {
         "headline": headline(content),
-        "scores": {name: sentence(name, content) for name in content["scores"]},
+        "scores": {name: metric_sentence(name, content) for name in content["scores"]},
         "second": _second_sentences(content["second"]),
     }
     return content
 
 
-def _all_sets(report: Report) -> dict[str, ClipSet]:
+def _sets_with_training(report: ReportSets) -> dict[str, ClipSet]:
     if not report.copies:
         return report.sets
     return report.sets | {"train": report.copies.train, "held_out": report.copies.held_out}
 
 
-def _baseline_json(report: Report) -> dict[str, Any] | None:
+def _baseline_json(report: ReportSets) -> dict[str, Any] | None:
     """Scores of the baseline, and their changes."""
-    own, before = report.baseline, report.before
+    own, before = report.baseline, report.baseline_sample
     if own is None or before is None:
         return None
     return {
-        "scores": scores_json(score(before), report.embedder),
+        "scores": scores_json(compute_scores(before), report.embedder),
         "pairs": len(report.pairs),
-        "moved": _moved_json(report, own, before),
+        "moved": _changes_json(report, own, before),
         "prompts": prompt_rows(before),
         "clips": clip_rows(own, before, report.reference),
     }
 
 
-def _moved_json(
-    report: Report, own: ClipSet, before: Sample, names: Sequence[str] = tuple(METRICS)
+def _changes_json(
+    report: ReportSets, own: ClipSet, before: Sample, names: Sequence[str] = tuple(METRICS)
 ) -> dict[str, Any]:
     """Changes since the baseline ``own``; over pairs if there are two or more."""
     after, pairs = report.sample, report.pairs
     paired = len(pairs) >= 2
     if paired:
         old, new = (list(side) for side in zip(*pairs, strict=True))
-        before = sample_of(own.only(old), after.reference, report.texts)
-        after = sample_of(report.clips.only(new), after.reference, report.texts)
-    changes = compare(before, after, paired, names)
-    return {name: asdict(change) | {"sure": change.sure} for name, change in changes.items()}
+        before = sample_of(own.subset(old), after.reference, report.texts)
+        after = sample_of(report.clips.subset(new), after.reference, report.texts)
+    changes = compare_scores(before, after, paired, names)
+    return {
+        name: asdict(change) | {"sure": change.is_significant} for name, change in changes.items()
+    }
 
 
-def _second_json(report: Report) -> dict[str, Any]:
+def _second_embedder_json(report: ReportSets) -> dict[str, Any]:
     """Main scores of the second embedder, and their changes."""
-    own, before = report.baseline, report.before
+    own, before = report.baseline, report.baseline_sample
     return {
         "embedder": embedder_json(report.embedder),
-        "scores": scores_json(score(report.sample, HEADLINE), report.embedder),
-        "moved": _moved_json(report, own, before, HEADLINE) if own and before else {},
+        "scores": scores_json(compute_scores(report.sample, HEADLINE), report.embedder),
+        "moved": _changes_json(report, own, before, HEADLINE) if own and before else {},
     }
 
 
@@ -212,4 +214,4 @@ def _second_sentences(second: dict[str, Any] | None) -> list[str]:
     beside = {**second, "baseline": {"moved": second["moved"]}, "void": ()}
     by = second["embedder"]["name"]
     known = [name for name, score in second["scores"].items() if score["value"] is not None]
-    return [f"By {by}: {sentence(name, beside)}" for name in known]
+    return [f"By {by}: {metric_sentence(name, beside)}" for name in known]

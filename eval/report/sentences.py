@@ -24,17 +24,16 @@ DETAILS = {
 """Texts for the further numbers of a metric, by ``MetricValue.detail``."""
 
 
-def sentence(name: str, report: dict[str, Any]) -> str:
+def metric_sentence(name: str, report: dict[str, Any]) -> str:
     """One sentence on a metric: value or change, interval, and the real clips' value."""
     score, metric = report["scores"][name], METRICS[name]
     if score["value"] is None:
         return f"{metric.short} cannot be computed: {score['why_not']}."
-    real = _real(name, score)
+    real = _real_clips_clause(name, score)
     change = (report["baseline"] or {"moved": {}})["moved"].get(name)
     if not change:
-        return (
-            f"{metric.short} is {format_value(name, score['value'])}{_interval(name, score)}{real}."
-        )
+        value = format_value(name, score["value"])
+        return f"{metric.short} is {value}{_interval_clause(name, score)}{real}."
     before, after = (format_value(name, change[key]) for key in ("before", "after"))
     if change["change"] == 0:
         return f"{metric.short} stayed at {after}{real}."
@@ -42,9 +41,8 @@ def sentence(name: str, report: dict[str, Any]) -> str:
     way = {True: ", the right way", False: ", the wrong way", None: ""}[change["better"]]
     if name in report["void"]:
         way = ", which means nothing here"
-    return (
-        f"{metric.short} {verb} from {before} to {after}{way}{_significance(name, change)}{real}."
-    )
+    clause = _significance_clause(name, change)
+    return f"{metric.short} {verb} from {before} to {after}{way}{clause}{real}."
 
 
 def format_value(name: str, value: int | float) -> str:
@@ -52,14 +50,14 @@ def format_value(name: str, value: int | float) -> str:
     return format_percent(value) if METRICS[name].is_share else format_number(value)
 
 
-def _interval(name: str, score: dict[str, Any]) -> str:
+def _interval_clause(name: str, score: dict[str, Any]) -> str:
     if score["low"] is None:
         return ""
     low, high = (format_value(name, score[key]) for key in ("low", "high"))
     return f" (95 % interval {low} to {high})"
 
 
-def _significance(name: str, change: dict[str, Any]) -> str:
+def _significance_clause(name: str, change: dict[str, Any]) -> str:
     if change["low"] is None:
         return " (no interval can be given)"
     low, high = (format_value(name, change[key]) for key in ("low", "high"))
@@ -67,7 +65,7 @@ def _significance(name: str, change: dict[str, Any]) -> str:
     return f" ({interval})" if change["sure"] else f", but not significantly ({interval})"
 
 
-def _real(name: str, score: dict[str, Any]) -> str:
+def _real_clips_clause(name: str, score: dict[str, Any]) -> str:
     if score["real"] is None:
         return ""
     real = format_value(name, score["real"])

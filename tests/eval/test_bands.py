@@ -3,15 +3,15 @@ import itertools
 import numpy as np
 import pytest
 
-from eval.bands import FirstModel, bands_for, first_model
+from eval.bands import BandsFile, bands_for, read_bands_file
 from eval.metrics.fad import frechet_distance
 
-METRICS = sorted(FirstModel.model_fields.keys() - {"source"})
+METRICS = sorted(BandsFile.model_fields.keys() - {"source"})
 
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_bands_ascend_without_overlap_from_end_to_end(metric):
-    bands = getattr(first_model(), metric).bands
+    bands = getattr(read_bands_file(), metric).bands
     assert bands[0].low is None and bands[-1].high is None
     for lower, upper in itertools.pairwise(bands):
         assert lower.high <= upper.low
@@ -22,13 +22,13 @@ def test_bands_ascend_without_overlap_from_end_to_end(metric):
     [("clap_score", "decent"), ("diversity", "healthy"), ("fad", "good"), ("cosine", "good")],
 )
 def test_the_first_models_scores_have_its_owners_ratings(metric, rating):
-    bands = getattr(first_model(), metric)
-    assert bands.rating(bands.value) == rating
+    bands = getattr(read_bands_file(), metric)
+    assert bands.rating_of(bands.value) == rating
 
 
 def test_a_band_includes_its_lower_bound_and_gaps_have_no_rating():
-    assert first_model().clap_score.rating(0.2) == "weak"
-    assert first_model().fad.rating(0.35) is None
+    assert read_bands_file().clap_score.rating(0.2) == "weak"
+    assert read_bands_file().fad.rating(0.35) is None
 
 
 @pytest.mark.parametrize(
@@ -56,5 +56,5 @@ def test_the_bands_of_fad_call_real_music_good_or_memorised_by_number_alone(rng)
         x = rng.normal(size=(n, 512)) * scale + np.eye(512)[0]
         return x / np.linalg.norm(x, axis=1, keepdims=True)  # diversity about .3
 
-    words = [first_model().fad.rating(frechet_distance(real(n), real(500))) for n in (5, 100)]
+    words = [read_bands_file().fad.rating(frechet_distance(real(n), real(500))) for n in (5, 100)]
     assert words == ["good", "often memorising"]

@@ -5,7 +5,7 @@ import pytest
 import soundfile
 
 from dmm.registry import load_embedder, load_text_embedder
-from eval.cautions import Caution, cautions, prompts_without_known_words, split_of
+from eval.cautions import Caution, caution_unknown_prompts, cautions_of_files, split_of
 from eval.clips import audio_files, embed_files
 
 
@@ -16,7 +16,9 @@ def found(clips, dataset):
     def ask(train=None, reference=dataset / "test"):
         sets = [embed_files(audio_files(folder), load_embedder("mel-stats"), 1)
                 for folder in (clips, reference, *([train] if train else []))]  # fmt: skip
-        return {f.text: [name.rpartition("/")[2] for name in f.names] for f in cautions(*sets)}
+        return {
+            f.text: [name.rpartition("/")[2] for name in f.names] for f in cautions_of_files(*sets)
+        }
 
     return ask
 
@@ -101,7 +103,7 @@ def test_prompts_of_unknown_words_are_reported_by_the_shipped_embedder(clips):
     prompts = ["piano, slow", "warzone2100", None, "warzone2100", "flute", "xyzzy quux"]
     embedder, words = load_text_embedder("nano-clap"), ["piano", *filter(None, prompts)]
     texts = dict(zip(words, embedder.embed_text(words), strict=True))
-    (caution,) = prompts_without_known_words(own, prompts, texts, embedder)
+    (caution,) = caution_unknown_prompts(own, prompts, texts, embedder)
     assert "knows no word of their prompts" in caution.text
     assert [name[-6:-5] for name in caution.names] == ["1", "3", "5"]
-    assert prompts_without_known_words(own, ["piano"] * 6, texts, embedder) == []
+    assert caution_unknown_prompts(own, ["piano"] * 6, texts, embedder) == []

@@ -9,11 +9,11 @@ from dmm.codec.image import write_image
 from dmm.codec.mel import encode, load_format
 from dmm.errors import InputError
 from dmm.files import sha256_file
-from eval.clip_audio import audio_properties, read_mono
+from eval.clip_audio import cached_audio_properties, read_mono
 
 
 def properties(path):
-    return audio_properties(path, sha256_file(path))
+    return cached_audio_properties(path, sha256_file(path))
 
 
 def test_properties_are_the_files_own_before_resampling(tmp_path):

@@ -4,7 +4,7 @@ import pytest
 from eval.intervals import jackknife_interval
 from eval.metrics.diversity import mean_cosine_distance
 from eval.metrics.fad import frechet_distance
-from eval.metrics.kad import kernel_distance, kernel_sums
+from eval.metrics.kad import kernel_distance, kernel_matrices
 
 SPREAD = np.arange(1.0, 33.0) ** -0.5
 
@@ -36,7 +36,7 @@ def test_a_bootstrap_of_clips_misses_the_kernel_distance_and_the_jackknife_does_
     truth = kernel_distance(drawn(rng, 4000, 0.05), y)
     for _ in range(30):
         x = drawn(rng, 10, 0.05)
-        left_out = jackknife_interval(kernel_sums(x, y).distance, range(10))
+        left_out = jackknife_interval(kernel_matrices(x, y).distance, range(10))
         repeated = bootstrap(lambda rows: kernel_distance(rows, y), x, rng)
         held.append([low <= truth <= high for low, high in (left_out, repeated)])
     jackknife, boot = np.mean(held, axis=0)

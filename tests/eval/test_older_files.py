@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dmm.registry import load_embedder
-from eval.clip_audio import audio_properties
+from eval.clip_audio import cached_audio_properties
 from eval.clips import embed_files
 from eval.embedders.nano_clap import load_nano_clap
 from eval.listening.judges import load_judges, most_probable_label
@@ -33,7 +33,7 @@ def test_embeddings_and_properties_are_taken_from_the_cache(tmp_path):
     np.save(row, -kept)  # shows that it is read, not computed
     found = embed_files([TONE], load_embedder("nano-clap"), minimum=1)
     assert found.rows[0] == pytest.approx(-kept)
-    assert audio_properties(TONE, found.sha256[0]).samples == 22050 // 4
+    assert cached_audio_properties(TONE, found.sha256[0]).samples == 22050 // 4
     assert len([*(tmp_path / "cache").rglob("*.*")]) == 2
 
 
@@ -42,6 +42,6 @@ def test_the_shipped_weights_give_the_same_embeddings_and_attributes():
     assert nano.version == EXPECTED["version"]
     assert nano.embed([TONE])[0] == pytest.approx(EXPECTED["audio"], abs=1e-4)
     assert nano.embed_text(["piano, slow"])[0] == pytest.approx(EXPECTED["text"], abs=1e-4)
-    (detected,) = load_judges().detect([TONE])
+    (detected,) = load_judges().probabilities_of_files([TONE])
     assert detected.instruments == pytest.approx(EXPECTED["instruments"], abs=1e-3)
     assert most_probable_label(detected.key) == EXPECTED["key"]

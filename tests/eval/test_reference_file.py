@@ -8,7 +8,7 @@ from dmm.errors import InputError
 from dmm.registry import load_embedder
 from eval.reference_file import read_statistics, write_statistics
 from eval.sample import Sample
-from eval.scores import score
+from eval.scores import compute_scores
 from eval.sets import open_clips, open_reference, sample_of
 
 
@@ -23,7 +23,7 @@ def test_a_score_from_the_file_equals_that_from_the_folder(clips, dataset, embed
     kept, described = read_statistics(tmp_path / "real.safetensors", embedder)
     assert described["folder"] == "test"
     names = ("fad", "kad", "cosine", "vendi")
-    from_folder, from_file = (score(sample_of(ours, x, None), names) for x in (real, kept))
+    from_folder, from_file = (compute_scores(sample_of(ours, x, None), names) for x in (real, kept))
     for name in names:
         assert from_file[name].value == pytest.approx(from_folder[name].value, abs=1e-12)
         assert from_file[name].excess == pytest.approx(from_folder[name].excess, abs=1e-12)
@@ -37,8 +37,8 @@ def test_the_gaussian_is_fitted_to_all_of_very_many_clips(
     write_statistics(tmp_path / "real.safetensors", real, embedder)
     kept, _ = read_statistics(tmp_path / "real.safetensors", embedder)
     assert (len(kept.rows), kept.gaussian.n) == (4, 8)
-    few = score(Sample(ours.rows, ours.prompts, kept), ["fad"])["fad"].value
-    assert few == pytest.approx(score(sample_of(ours, real, None), ["fad"])["fad"].value)
+    few = compute_scores(Sample(ours.rows, ours.prompts, kept), ["fad"])["fad"].value
+    assert few == pytest.approx(compute_scores(sample_of(ours, real, None), ["fad"])["fad"].value)
 
 
 def test_a_file_of_another_embedder_is_refused_in_one_line(dataset, embedder, tmp_path):

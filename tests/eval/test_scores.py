@@ -6,9 +6,9 @@ from eval.metric_table import HEADLINE, METRICS
 from eval.metric_values import fad
 from eval.metrics.clap_score import clap_score
 from eval.metrics.fad import frechet_distance
-from eval.metrics.kad import kernel_distance, kernel_sums
-from eval.sample import MAX_GROUPS, Reference, Sample, interval_groups
-from eval.scores import compare, score
+from eval.metrics.kad import kernel_distance, kernel_matrices
+from eval.sample import MAX_GROUPS, Reference, Sample, jackknife_groups_and_kind
+from eval.scores import compare_scores, compute_scores
 
 ALONE = ("kad", "cosine", "diversity", "fad")
 
@@ -20,7 +20,7 @@ def source(rng, n, shift=0.0, spread=1.0):
 
 
 def sample(rows, reference, prompts=None, texts=None):
-    return Sample(rows, prompts or [None] * len(rows), Reference.of(reference), texts)
+    return Sample(rows, prompts or [None] * len(rows), Reference.from_rows(reference), texts)
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_intervals_of_kernel_distance_hold_the_truth_with_grouped_clips(rng):
         prompts = source(rng, 8, shift=0.3)
         x = prompts.repeat(3, axis=0) + 0.1 * rng.normal(size=(24, 6))
         values.append(kernel_distance(x, reference))
-        spans.append(jackknife_interval(kernel_sums(x, reference).distance, groups))
+        spans.append(jackknife_interval(kernel_matrices(x, reference).distance, groups))
     held = [low <= np.mean(values) <= high for low, high in spans]
     assert np.mean(held) > 0.85
 
@@ -70,31 +70,34 @@ def test_a_reference_of_three_has_no_floor(rng):
 def test_every_distance_sees_clips_move_toward_the_reference(rng):
     reference, near = source(rng, 60), source(rng, 20, shift=0.1)
     far = source(rng, 20, shift=4, spread=0.3)
-    changes = compare(sample(far, reference), sample(near, reference), True, ALONE)
+    changes = compare_scores(sample(far, reference), sample(near, reference), True, ALONE)
     assert all(change.better for change in changes.values())
-    assert all(change.sure for name, change in changes.items() if name != "fad")
-    assert changes["fad"].sure is None
+    assert all(change.is_significant for name, change in changes.items() if name != "fad")
+    assert changes["fad"].is_significant is None
 
 
 def test_no_change_is_not_significant(rng):
     x = sample(source(rng, 10), source(rng, 20))
-    assert not any(change.sure or change.better for change in compare(x, x, True, ALONE).values())
+    assert not any(
+        change.is_significant or change.better
+        for change in compare_scores(x, x, True, ALONE).values()
+    )
 
 
 def test_variety_without_a_target_is_neither_better_nor_worse(prompted):
-    changes = compare(prompted, prompted, True, ["within"])
+    changes = compare_scores(prompted, prompted, True, ["within"])
     assert changes["within"].better is None
 
 
 def test_each_value_lies_in_its_interval(prompted):
-    for found in score(prompted).values():
+    for found in compute_scores(prompted).values():
         low, high = found.interval
         assert low is None or high is None or low <= found.value <= high
 
 
 def test_a_paired_change_of_similarity_is_the_mean_of_the_clips_changes(prompted, rng):
     worse = Sample(source(rng, 12, shift=3), prompted.prompts, prompted.reference, prompted.texts)
-    change = compare(prompted, worse, True, ["clap_score"])["clap_score"]
+    change = compare_scores(prompted, worse, True, ["clap_score"])["clap_score"]
     text = np.stack([prompted.texts[prompt] for prompt in prompted.prompts])
     changes = ((worse.rows - prompted.rows) * text).sum(1)
     assert change.change == pytest.approx(changes.mean())
@@ -107,7 +110,7 @@ def test_similarity_is_the_clap_score_of_the_clips_that_have_a_prompt(prompted):
     )
     text = np.stack([prompted.texts[prompt] for prompt in prompted.prompts[1:]])
     expected = clap_score(prompted.rows[1:], text, prompted.prompts[1:])
-    found = score(one_less, ["clap_score"])["clap_score"]
+    found = compute_scores(one_less, ["clap_score"])["clap_score"]
     assert (found.value, found.n) == (expected.mean, 11)
 
 
@@ -121,7 +124,7 @@ def test_similarity_is_the_clap_score_of_the_clips_that_have_a_prompt(prompted):
     ],
 )
 def test_a_value_that_cannot_be_computed_has_a_reason(rng, name, why):
-    found = score(sample(source(rng, 10), source(rng, 20), texts={}), [name])[name]
+    found = compute_scores(sample(source(rng, 10), source(rng, 20), texts={}), [name])[name]
     assert found.value is None
     assert why in found.why_not
 
@@ -135,13 +138,13 @@ def test_the_owners_four_come_first():
     [(["a", "b", "c", "d", "e"], "prompts"), (["a"] * 5, "clips"), ([None] * 9, "clips")],
 )
 def test_intervals_are_over_prompts_where_there_are_enough(prompts, over):
-    groups, said = interval_groups(prompts)
+    groups, said = jackknife_groups_and_kind(prompts)
     assert said == over
     assert len(set(groups)) == len(prompts)
 
 
 def test_neighbours_of_very_many_clips_share_a_group():
-    groups, _ = interval_groups([None] * 1000)
+    groups, _ = jackknife_groups_and_kind([None] * 1000)
     assert len(set(groups)) == MAX_GROUPS
     assert groups == sorted(groups)
 
@@ -150,6 +153,6 @@ def test_embeddings_that_are_not_unit_rows_are_named_before_anything_is_scored(r
     good, bad = source(rng, 8), source(rng, 8)
     bad[5, 0] = np.nan
     with pytest.raises(ValueError, match="1 of 8 clips: embedding not finite, first row 5"):
-        score(Sample(bad, [None] * 8))
+        compute_scores(Sample(bad, [None] * 8))
     with pytest.raises(ValueError, match=r"8 of 8 reference clips: .* not of length 1"):
-        score(sample(good, 3 * good))
+        compute_scores(sample(good, 3 * good))

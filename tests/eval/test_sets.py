@@ -16,7 +16,7 @@ from eval.sets import (
     open_training,
     refuse_swapped,
     short_names,
-    without_leaks,
+    split_off_leaks,
 )
 
 
@@ -50,7 +50,7 @@ def test_held_out_clips_that_were_trained_on_are_skipped_and_named(
     train = write_clips(tmp_path / "train", [tone(hz) for hz in (500, 600)], prompt=None)
     shutil.copy(dataset / "test" / "clip-3.flac", train / "copy.flac")
     trained = open_training(train, embedder)
-    kept, leaked = without_leaks(open_held_out(dataset, trained, embedder), trained)
+    kept, leaked = split_off_leaks(open_held_out(dataset, trained, embedder), trained)
     assert leaked == ["clip-3"]
     assert len(kept) == 7
 
@@ -58,7 +58,7 @@ def test_held_out_clips_that_were_trained_on_are_skipped_and_named(
 def test_training_clips_in_place_of_held_out_ones_are_refused(dataset, embedder):
     trained = open_training(dataset / "test", embedder)
     with pytest.raises(InputError, match=r"8 of 8 clips are training clips .* such as clip-0"):
-        without_leaks(open_reference(dataset, embedder), trained)
+        split_off_leaks(open_reference(dataset, embedder), trained)
 
 
 def test_held_out_clips_go_through_the_image_if_training_clips_do(dataset, embedder, tone):

@@ -12,7 +12,7 @@ from dmm.errors import DmmError, InputError, ModelError
 from dmm.registry import load_embedder, load_text_embedder
 from dmm.sound.audio import read_audio
 from eval.embedders import clap as clap_module
-from eval.embedders.clap_folder import projected
+from eval.embedders.clap_folder import projected_rows
 
 
 def respoil(folder, change):
@@ -95,7 +95,7 @@ def test_the_legacy_protocol_is_what_the_feature_extractor_does_by_itself(tiny_c
     sound = np.round(rng.uniform(-1, 1, 245_760) * 32767).astype(np.float32) / 32767
     features = clap.encoder.extractor(sound, sampling_rate=48000, return_tensors="pt")
     with torch.inference_mode():
-        row = projected(clap.encoder.model.get_audio_features(features["input_features"]))
+        row = projected_rows(clap.encoder.model.get_audio_features(features["input_features"]))
     assert clap.embed_sounds(sound[None], 48000) == pytest.approx(row.numpy(), abs=1e-4)
 
 
@@ -183,8 +183,8 @@ def test_vectors_of_either_transformers_are_found():
     import torch
 
     rows = torch.ones(1, 2)
-    assert projected(rows) is rows  # 4.57
-    assert projected(types.SimpleNamespace(pooler_output=rows)) is rows  # 5
+    assert projected_rows(rows) is rows  # 4.57
+    assert projected_rows(types.SimpleNamespace(pooler_output=rows)) is rows  # 5
 
 
 # What is refused

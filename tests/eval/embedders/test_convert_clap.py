@@ -16,7 +16,7 @@ from eval.embedders import clap_checkpoint
 from eval.embedders.clap_checkpoint import read_checkpoint, sizes_of
 from eval.embedders.convert_clap import (
     LEFT_OUT,
-    check_complete,
+    complete_and_check,
     transformers_config,
     transformers_tensors,
 )
@@ -136,7 +136,7 @@ def test_every_tensor_goes_to_one_place_and_every_place_is_filled(tensors):
     assert sum(x.double().sum() for x in made.values()) == pytest.approx(
         float(sum(x.double().sum() for x in used))
     )
-    check_complete(transformers_config(sizes_of(tensors)), made)  # names and shapes, both ways
+    complete_and_check(transformers_config(sizes_of(tensors)), made)  # names and shapes, both ways
 
 
 AUDIO, BLOCK = "audio_model.audio_encoder.", "audio_model.audio_encoder.layers.0.blocks.0."
@@ -191,7 +191,7 @@ def test_what_does_not_fit_is_named(tensors, spoil, message):
     sizes = sizes_of(tensors)
     spoil(tensors)
     with pytest.raises(ModelError, match=message):
-        check_complete(transformers_config(sizes), transformers_tensors(tensors))
+        complete_and_check(transformers_config(sizes), transformers_tensors(tensors))
 
 
 def test_the_folder_is_one_that_clap_loads(checkpoint, known_size, tmp_path):

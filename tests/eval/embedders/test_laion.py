@@ -10,7 +10,7 @@ from dmm.registry import load_embedder, load_text_embedder
 from eval.embedders import laion
 from eval.embedders.clap_checkpoint import ClapSizes
 from eval.embedders.convert_clap import convert_clap
-from eval.embedders.roberta import load_roberta_tokenizer
+from eval.embedders.roberta import find_and_load_tokenizer
 
 SIZES = ClapSizes(96, (2, 2, 6, 2), (4, 8, 16, 32), 512, 300, 90, 768, 1, 64)
 """HTSAT-tiny, the smallest audio network there is, beside a RoBERTa of one small layer."""
@@ -95,8 +95,8 @@ def test_it_needs_a_file_and_full_precision(tmp_path):
 
 def test_the_tokeniser_is_found_beside_the_checkpoint_or_below_it(tmp_path, no_network):
     with pytest.raises(ModelError, match=r"no RoBERTa tokeniser.*hf download roberta-base"):
-        load_roberta_tokenizer(tmp_path)
+        find_and_load_tokenizer(tmp_path)
     (tmp_path / "roberta-base").mkdir()
     learnt_tokenizer(tmp_path / "roberta-base")
-    ids = load_roberta_tokenizer(tmp_path)("piano")["input_ids"]
+    ids = find_and_load_tokenizer(tmp_path)("piano")["input_ids"]
     assert (ids[0], ids[-1]) == (0, 2)  # as CLAP was trained: <s> ... </s>

@@ -28,14 +28,14 @@ def sounds(pieces):
 
 @pytest.fixture(scope="module")
 def detected(sounds):
-    return load_judges().detect_audio(sounds)
+    return load_judges().probabilities_of_audio(sounds)
 
 
 def test_the_instruments_of_fresh_pieces_are_detected_and_no_others(pieces, detected):
     own = [{*piece.instruments, piece.drums} - {None} for piece in pieces]
-    right = sum(len(a & b.instruments_and_kit) for a, b in zip(own, detected, strict=True))
+    right = sum(len(a & b.detected_instruments_and_kit) for a, b in zip(own, detected, strict=True))
     assert right >= 0.85 * sum(map(len, own))
-    assert right >= 0.85 * sum(len(found.instruments_and_kit) for found in detected)
+    assert right >= 0.85 * sum(len(found.detected_instruments_and_kit) for found in detected)
 
 
 def test_style_and_drums_of_fresh_pieces_are_detected(pieces, detected):
@@ -72,24 +72,24 @@ def test_a_kit_is_listed_only_if_there_are_drums():
     with_kit = AttributeProbabilities(
         {"piano": DETECTION_THRESHOLD}, {"no drums": 0.3, "kit": 0.7}, {}, {}, {}
     )
-    assert without_kit.instruments_and_kit == {"piano"}
-    assert with_kit.instruments_and_kit == {"piano", "kit"}
+    assert without_kit.detected_instruments_and_kit == {"piano"}
+    assert with_kit.detected_instruments_and_kit == {"piano", "kit"}
 
 
 def test_files_arrays_and_other_rates_give_the_same_attributes(sounds, tmp_path):
     judges = load_judges()
     soundfile.write(tmp_path / "a.wav", sounds[0], SR, subtype="FLOAT")
-    (file,) = judges.detect([tmp_path / "a.wav"])
-    (array,) = judges.detect_audio([sounds[0]])
+    (file,) = judges.probabilities_of_files([tmp_path / "a.wav"])
+    (array,) = judges.probabilities_of_audio([sounds[0]])
     assert file == array
     doubled = np.interp(np.arange(2 * len(sounds[0])) / 2, np.arange(len(sounds[0])), sounds[0])
-    (other,) = judges.detect_audio([doubled.astype(np.float32)], 2 * SR)
+    (other,) = judges.probabilities_of_audio([doubled.astype(np.float32)], 2 * SR)
     assert most_probable_label(other.style) == most_probable_label(array.style)
 
 
 def test_a_long_sound_is_the_mean_of_its_windows(sounds):
     judges = load_judges()
-    apart = judges.detect_audio(sounds[:2])
-    (together,) = judges.detect_audio([np.concatenate(sounds[:2])])
+    apart = judges.probabilities_of_audio(sounds[:2])
+    (together,) = judges.probabilities_of_audio([np.concatenate(sounds[:2])])
     for name, p in together.instruments.items():
         assert p == pytest.approx(np.mean([h.instruments[name] for h in apart]), abs=1e-3)

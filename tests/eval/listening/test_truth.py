@@ -4,8 +4,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dataset_tools.sources.minimidi import compose, truth
-from dataset_tools.sources.minimidi.captions import pace
+from dataset_tools.sources.minimidi import compose, piece_facts
+from dataset_tools.sources.minimidi.captions import tempo_word
 from eval.listening.judges import AttributeProbabilities
 from eval.listening.truth import Truth, read_truths
 from eval.report.judged_adherence import chance_adherence
@@ -20,13 +20,13 @@ def write_manifest(dataset, rows):
 @pytest.mark.parametrize("seed", range(6))
 def test_a_pieces_truth_is_read_back_with_its_pace(tmp_path, seed):
     piece = compose(seed)
-    write_manifest(tmp_path, [("words", json.dumps(truth(piece)), None)])
-    expected = Truth(tuple(piece.instruments), pace(piece.tempo_bpm), piece.mode)
+    write_manifest(tmp_path, [("words", json.dumps(piece_facts(piece)), None)])
+    expected = Truth(tuple(piece.instruments), tempo_word(piece.tempo_bpm), piece.mode)
     assert read_truths(tmp_path) == {"words": expected}
 
 
 def test_captions_of_two_pieces_and_of_augmented_copies_have_no_truth(tmp_path):
-    one, two = (json.dumps(truth(compose(seed))) for seed in (0, 1))
+    one, two = (json.dumps(piece_facts(compose(seed))) for seed in (0, 1))
     rows = [("shared", one, None), ("shared", two, None), ("copy", one, "{}"), ("none", None, None)]
     write_manifest(tmp_path, rows)
     assert read_truths(tmp_path) == {}

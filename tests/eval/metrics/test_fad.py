@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from scipy import linalg
 from scipy.stats import special_ortho_group
 
-from eval.metrics.fad import frechet_distance, gaussian_distance, statistics
+from eval.metrics.fad import fit_gaussian, frechet_distance, gaussian_distance
 
 
 def unit(rng, n, dim, shift=0.0):
@@ -77,10 +77,10 @@ def test_many_clips_in_few_directions_lose_no_digits(rng):
 def test_saved_statistics_give_the_distance_of_the_clips(rng):
     few, some, many = (unit(rng, n, 16, shift=n / 200) for n in (9, 40, 100))
     for x, y in [(few, many), (some, many), (many, few)]:
-        saved = gaussian_distance(statistics(x), statistics(y))
+        saved = gaussian_distance(fit_gaussian(x), fit_gaussian(y))
         assert saved == pytest.approx(frechet_distance(x, y), abs=1e-12)
-    assert statistics(many).factor.shape == (16, 16)
-    assert statistics(many).n == 100
+    assert fit_gaussian(many).factor.shape == (16, 16)
+    assert fit_gaussian(many).n == 100
 
 
 @pytest.mark.parametrize("n", [10, 100])

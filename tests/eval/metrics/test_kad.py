@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from eval.metrics.distances import pair_distances
-from eval.metrics.kad import bandwidth, kernel_distance, kernel_sums, permutation_p
+from eval.metrics.kad import bandwidth, kernel_distance, kernel_matrices, permutation_p
 
 
 def by_definition(x, y):
@@ -43,7 +43,7 @@ def test_the_ruler_comes_from_the_reference_alone(rng):
 def test_leaving_a_row_out_equals_never_having_had_it(rng):
     x, y = rng.normal(size=(6, 3)), rng.normal(size=(9, 3))
     keep = np.array([0, 1, 3, 4, 5])
-    assert kernel_sums(x, y).distance(keep) == pytest.approx(kernel_distance(x[keep], y))
+    assert kernel_matrices(x, y).distance(keep) == pytest.approx(kernel_distance(x[keep], y))
 
 
 def test_one_clip_and_equal_references_are_refused(rng):
@@ -57,7 +57,7 @@ def test_one_clip_and_equal_references_are_refused(rng):
 def test_the_ruler_does_not_move_with_the_set_measured(rng):
     y = rng.normal(size=(60, 8))
     tight = 0.4 * rng.normal(size=(30, 8))
-    assert kernel_sums(tight, y).yy_mean == kernel_sums(y, y).yy_mean
+    assert kernel_matrices(tight, y).yy_mean == kernel_matrices(y, y).yy_mean
 
 
 def test_pair_distances_agree_with_plain_differences(rng):

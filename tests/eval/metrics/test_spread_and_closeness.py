@@ -3,7 +3,7 @@ import pytest
 
 from eval.metrics.closeness import (
     cosines_to_reference,
-    nearest,
+    nearest_reference_clips,
     reference_closeness,
     reference_cosine,
 )
@@ -11,7 +11,7 @@ from eval.metrics.diversity import (
     distance_within_each_prompt,
     mean_cosine_distance,
     participation_ratio,
-    spread,
+    spread_by_prompt,
 )
 
 
@@ -44,7 +44,7 @@ def test_diversity_is_unbiased_in_the_number_of_clips(rng):
 
 def test_variety_within_a_prompt_ignores_what_differs_between_prompts():
     rows = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
-    collapsed, deaf = spread(rows, "aabb"), spread(rows, "abab")
+    collapsed, deaf = spread_by_prompt(rows, "aabb"), spread_by_prompt(rows, "abab")
     assert (collapsed.within, collapsed.added, collapsed.n_repeated_prompts) == (0, 1, 2)
     assert (deaf.within, deaf.added) == (1, -0.5)
     assert distance_within_each_prompt(rows, ["a", "a", "b", "c"]) == {"a": 0}
@@ -56,7 +56,7 @@ def test_variety_adds_up_and_does_not_depend_on_the_clips_a_prompt(rng):
     def drawn(seeds):
         rows = centres.repeat(seeds, 0) + 0.5 * rng.normal(size=(6 * seeds, 3))
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-        return spread(rows, np.arange(6).repeat(seeds).tolist())
+        return spread_by_prompt(rows, np.arange(6).repeat(seeds).tolist())
 
     few, many = [drawn(2) for _ in range(400)], drawn(400)
     for part in ("across", "within", "added"):
@@ -68,14 +68,14 @@ def test_variety_adds_up_and_does_not_depend_on_the_clips_a_prompt(rng):
 def test_one_seed_a_prompt_and_one_prompt_are_refused(rng):
     x = random_unit_rows(rng, 4, 3)
     with pytest.raises(ValueError, match="2 or more seeds"):
-        spread(x, "abcd")
+        spread_by_prompt(x, "abcd")
     with pytest.raises(ValueError, match="2 or more prompts"):
-        spread(x, "aaaa")
+        spread_by_prompt(x, "aaaa")
 
 
 def test_participation_ratio_counts_directions_without_bias_from_few_clips(rng):
-    spread = np.diag([2.0, 1.0, 1.0, 0.0])
-    parts = [participation_ratio(rng.normal(size=(40, 4)) @ spread) for _ in range(60)]
+    spread_by_prompt = np.diag([2.0, 1.0, 1.0, 0.0])
+    parts = [participation_ratio(rng.normal(size=(40, 4)) @ spread_by_prompt) for _ in range(60)]
     assert np.mean(parts) == pytest.approx((4 + 1 + 1) ** 2 / (16 + 1 + 1), rel=0.1)
 
 
@@ -109,7 +109,7 @@ def test_mean_cosine_is_the_mean_over_all_pairs(rng):
 
 def test_nearest_finds_a_copy(rng):
     reference = random_unit_rows(rng, 9, 4)
-    found = nearest(reference[[7, 2]], reference)
+    found = nearest_reference_clips(reference[[7, 2]], reference)
     assert found.index.tolist() == [7, 2]
     assert found.cosine == pytest.approx([1, 1])
 

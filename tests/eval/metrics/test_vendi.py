@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from eval.metrics.vendi import vendi_pair, vendi_score
+from eval.metrics.vendi import vendi_score, vendi_scores_of_both
 
 
 def unit(rng, n, dim):
@@ -27,11 +27,11 @@ def test_grows_with_the_number_of_clips_of_one_source(rng):
 
 
 def test_a_pair_is_compared_at_the_smaller_number(rng):
-    found = vendi_pair(unit(rng, 10, 20), unit(rng, 400, 20), seed=0)
+    found = vendi_scores_of_both(unit(rng, 10, 20), unit(rng, 400, 20), seed=0)
     assert found.n == 10
     assert found.score == pytest.approx(found.reference_score, rel=0.1)
 
 
 def test_a_lone_clip_is_refused():
     with pytest.raises(ValueError, match="got 1 and 3"):
-        vendi_pair(np.eye(3)[:1], np.eye(3))
+        vendi_scores_of_both(np.eye(3)[:1], np.eye(3))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from eval.report.clip_map import principal_plane
-from eval.report.plots import MARGIN, Axis, map_places, prompt_scatter
+from eval.report.plots import MARGIN, Axis, map_positions, prompt_scatter
 
 
 def test_the_plane_is_that_of_the_widest_spread(rng):
@@ -28,7 +28,7 @@ def test_two_equal_clips_still_have_a_plane():
 
 
 def test_distances_on_the_map_are_true_in_both_directions():
-    places = map_places([{"place": p} for p in ([0.0, 0.0], [1.0, 0.0], [0.0, 1.0])])
+    places = map_positions([{"place": p} for p in ([0.0, 0.0], [1.0, 0.0], [0.0, 1.0])])
     (x0, y0), (x1, _), (_, y2) = places
     assert (x1 - x0) * 1.6 == pytest.approx(y2 - y0, rel=1e-3)
     assert all(MARGIN <= value <= 100 - MARGIN for place in places for value in place)

@@ -15,7 +15,7 @@ from eval.report.headline import headline
 from eval.report.media import Media
 from eval.report.page import TEMPLATE
 from eval.report.report import write_report
-from eval.report.sentences import sentence
+from eval.report.sentences import metric_sentence
 
 TEMPLATES = sorted(TEMPLATE.parent.glob("*.jinja"))
 
@@ -24,7 +24,9 @@ TEMPLATES = sorted(TEMPLATE.parent.glob("*.jinja"))
 def no_sounds(request, monkeypatch):
     """Pages are not about encoders, unless a test asks for ``sounds``."""
     if "sounds" not in request.fixturenames:
-        monkeypatch.setattr("eval.report.players.media", lambda path: Media("data:a,", "data:p,"))
+        monkeypatch.setattr(
+            "eval.report.players.clip_media", lambda path: Media("data:a,", "data:p,")
+        )
 
 
 @pytest.fixture
@@ -152,7 +154,7 @@ def test_baseline_is_matched_by_prompt_and_seed_and_changes_are_reported(report,
     assert made["baseline"]["pairs"] == 6
     assert made["baseline"]["moved"]["kad"]["better"]
     assert headline(made) == "Not enough to say by reader: 6 clips, and 30 are needed"
-    assert re.match(r"KAD fell from [\d.]+ to .*the right way", sentence("kad", made))
+    assert re.match(r"KAD fell from [\d.]+ to .*the right way", metric_sentence("kad", made))
     assert "Before and after" in page_of()
 
 
@@ -167,7 +169,7 @@ def test_a_baseline_without_partners_is_still_compared(report, before):
 def test_the_same_clips_as_baseline_have_no_change(clips, report):
     made = report(baseline=clips)
     assert not any(own["better"] for own in made["baseline"]["moved"].values())
-    assert "stayed at" in sentence("fad", made)
+    assert "stayed at" in metric_sentence("fad", made)
 
 
 def test_clips_of_one_prompt_that_are_all_alike_are_marked(
