@@ -16,41 +16,41 @@ def source_tracks(name: str, request: SourceRequest) -> Found:
     return SOURCES[name](request)
 
 
-def _folder(request: SourceRequest) -> Found:
+def _folder_tracks(request: SourceRequest) -> Found:
     from .folder import tracks
 
     return tracks(request)
 
 
-def _minimidi(request: SourceRequest) -> Found:
+def _minimidi_tracks(request: SourceRequest) -> Found:
     from .minimidi_clips import tracks
 
     return tracks(request)
 
 
-def _sdd(request: SourceRequest) -> Found:
+def _sdd_tracks(request: SourceRequest) -> Found:
     from .sdd import tracks
 
     return tracks(request)
 
 
-def _suno(request: SourceRequest) -> Found:
+def _suno_tracks(request: SourceRequest) -> Found:
     from .suno import tracks
 
     return tracks(request)
 
 
-def _huggingface(request: SourceRequest) -> Found:
+def _huggingface_tracks(request: SourceRequest) -> Found:
     from .huggingface import tracks
 
     return tracks(request)
 
 
 SOURCES: dict[str, Callable[[SourceRequest], Found]] = {
-    "folder": _folder,
-    "minimidi": _minimidi,
-    "sdd": _sdd,
-    "suno": _suno,
-    "huggingface": _huggingface,
+    "folder": _folder_tracks,
+    "minimidi": _minimidi_tracks,
+    "sdd": _sdd_tracks,
+    "suno": _suno_tracks,
+    "huggingface": _huggingface_tracks,
 }
 """Name, as for ``--source``, to the generator of its tracks."""

@@ -28,7 +28,7 @@ SUFFIXES = {
 """Suffixes of files that may hold sound; reading them shows whether they do."""
 
 
-def source_folder(folder: Path | None) -> Path:
+def checked_folder(folder: Path | None) -> Path:
     """Return the folder; InputError if it is no folder that can be read."""
     if folder is None or not folder.is_dir():
         raise InputError(f"{folder} is not a folder; name one that holds audio files (--input DIR)")
@@ -36,12 +36,12 @@ def source_folder(folder: Path | None) -> Path:
         return folder
 
 
-def audio_files(root: Path, remedy: str) -> tuple[list[Path], list[Rejected]]:
+def audio_files_and_refusals(root: Path, remedy: str) -> tuple[list[Path], list[Rejected]]:
     """Audio files below ``root``, sorted, and refusals of folders that were not read.
 
     InputError, with the remedy, if there is no audio file.
     """
-    paths, unread = files_below(root, SUFFIXES), list(unread_folders(root))
+    paths, unread = files_below(root, SUFFIXES), list(refusals_of_folders(root))
     if unread and not paths:
         raise InputError(f"{root / unread[0].input}: {unread[0].reason}")
     if not paths:
@@ -52,32 +52,32 @@ def audio_files(root: Path, remedy: str) -> tuple[list[Path], list[Rejected]]:
 def files_below(root: Path, suffixes: set[str]) -> list[Path]:
     """List files with these suffixes, sorted, without hidden ones and those of built datasets.
 
-    Links to folders are not followed, so there are no endless loops: see ``unread_folders``.
+    Links to folders are not followed, so there are no endless loops: see ``refusals_of_folders``.
     """
     found: list[Path] = []
-    for folder, names, _ in _walk(root):
+    for folder, names, _ in _visible_folders(root):
         found += [folder / name for name in names if Path(name).suffix.lower() in suffixes]
     return sorted(found, key=lambda path: path.relative_to(root).as_posix())
 
 
-def unread_folders(root: Path) -> Iterator[Rejected]:
+def refusals_of_folders(root: Path) -> Iterator[Rejected]:
     """Yield a refusal for every folder that cannot be read, or is a link and not followed."""
     unreadable: list[OSError] = []
-    for _ in _walk(root, unreadable.append):
+    for _ in _visible_folders(root, unreadable.append):
         pass
     for error in unreadable:
         yield Rejected(
             display_path(Path(error.filename), root),
             f"unreadable folder: {error.strerror}; change its permissions",
         )
-    links = [folder / name for folder, _, names in _walk(root) for name in names]
+    links = [folder / name for folder, _, names in _visible_folders(root) for name in names]
     for link in sorted(path for path in links if path.is_symlink()):
         yield Rejected(
             display_path(link, root), f"link: {_link_fault(link, root)}; copy the folder here"
         )
 
 
-def _walk(
+def _visible_folders(
     root: Path, onerror: Callable[[OSError], object] | None = None
 ) -> Iterator[tuple[Path, list[str], list[str]]]:
     """Yield (folder, file names, folder names), without hidden ones and built datasets."""
@@ -94,7 +94,7 @@ def display_path(path: Path, root: Path) -> str:
     return os.fsencode(path.relative_to(root).as_posix()).decode("utf-8", "replace")
 
 
-def file_sha256(path: Path, root: Path) -> str:
+def checked_file_sha256(path: Path, root: Path) -> str:
     """Hash an audio file; InputError, beginning with its kind, if the file must not be read."""
     try:
         str(path.relative_to(root)).encode()
@@ -108,7 +108,7 @@ def file_sha256(path: Path, root: Path) -> str:
             raise InputError("not a file: a folder, device or pipe; leave it out")
         if found.st_size == 0:
             raise InputError("empty file: 0 bytes")
-        if _is_protected(path):
+        if _is_encrypted(path):
             raise InputError("protected: encrypted by its shop (DRM); leave it out")
         return sha256_file(path)
     except OSError as error:
@@ -126,7 +126,7 @@ def _link_fault(link: Path, root: Path) -> str:
     return "leads to a folder, which is not followed"
 
 
-def _is_protected(path: Path) -> bool:
+def _is_encrypted(path: Path) -> bool:
     """Whether the file is encrypted MP4 sound, as its sample entry says; nothing is decoded."""
     try:
         file = mutagen.File(path)  # pyright: ignore[reportPrivateImportUsage]
@@ -135,7 +135,7 @@ def _is_protected(path: Path) -> bool:
     return getattr(getattr(file, "info", None), "codec", None) in PROTECTED
 
 
-def file_stream(path: Path) -> Stream:
+def make_file_stream(path: Path) -> Stream:
     """Make a ``Track.stream`` that reads a file."""
     return partial(stream_file, path)
 

@@ -16,13 +16,13 @@ from dmm.files.paths import stays_inside
 from . import CaptionOrigin, Rejected, SourceRequest, Track, track_id
 from .files import (
     SUFFIXES,
-    audio_files,
+    audio_files_and_refusals,
+    checked_file_sha256,
+    checked_folder,
     display_path,
-    file_sha256,
-    file_stream,
-    source_folder,
+    make_file_stream,
 )
-from .tags import file_has_lyrics, file_title, read_tags, tag_caption
+from .tags import caption_from_tags, file_has_lyrics, read_tags, title_from_tags
 
 NAMELESS = {
     "music", "audio", "sound", "sounds", "songs", "tracks", "untitled", "media",
@@ -40,21 +40,21 @@ def tracks(request: SourceRequest) -> Iterator[Track | Rejected]:
 
     InputError if it is not a folder, or holds no audio file.
     """
-    root = source_folder(request.input)
+    root = checked_folder(request.input)
     known = " ".join(sorted(SUFFIXES))
-    paths, unread = audio_files(root, f"put some there ({known})")
+    paths, unread = audio_files_and_refusals(root, f"put some there ({known})")
     yield from unread
     for path in paths:
-        yield _track(path, root, request.licence)
+        yield _track_or_refusal(path, root, request.licence)
 
 
-def _track(path: Path, root: Path, licence: str | None) -> Track | Rejected:
+def _track_or_refusal(path: Path, root: Path, licence: str | None) -> Track | Rejected:
     """A track of an audio file, with caption and licence, or the reason to refuse it."""
     name = display_path(path, root)
     try:
-        sha256 = file_sha256(path, root)
+        sha256 = checked_file_sha256(path, root)
         tags = read_tags(path)
-        caption, origin = _caption(path, root, tags)
+        caption, origin = _caption_and_origin(path, root, tags)
     except OSError as error:
         return Rejected(name, f"unreadable: {error.strerror}")
     except InputError as error:
@@ -67,21 +67,23 @@ def _track(path: Path, root: Path, licence: str | None) -> Track | Rejected:
         caption=caption,
         caption_origin=origin,
         sha256=sha256,
-        stream=file_stream(path),
-        title=file_title(tags, path.stem),
-        artist=named_artist(first.get("artist")),
+        stream=make_file_stream(path),
+        title=title_from_tags(tags, path.stem),
+        artist=artist_unless_placeholder(first.get("artist")),
         album=first.get("album"),
         licence=first.get("licence", licence),
         has_lyrics=file_has_lyrics(path),
     )
 
 
-def named_artist(artist: str | None) -> str | None:
+def artist_unless_placeholder(artist: str | None) -> str | None:
     """Return the artist; None for names such as "various artists"."""
     return artist if artist and artist.lower() not in NO_ARTIST else None
 
 
-def _caption(path: Path, root: Path, tags: dict[str, list[str]]) -> tuple[str, CaptionOrigin]:
+def _caption_and_origin(
+    path: Path, root: Path, tags: dict[str, list[str]]
+) -> tuple[str, CaptionOrigin]:
     """Caption and its origin; InputError for a ``NAME.txt`` that cannot be read."""
     sidecar = path.with_suffix(".txt")
     if stays_inside(sidecar, root) and sidecar.exists():
@@ -92,17 +94,17 @@ def _caption(path: Path, root: Path, tags: dict[str, list[str]]) -> tuple[str, C
             raise InputError(f"unreadable caption: {sidecar.name}: {reason}") from error
         if text:
             return text, "sidecar"
-    if text := tag_caption(tags):
+    if text := caption_from_tags(tags):
         return text, "tags"
-    if title := file_title(tags, path.stem):
+    if title := title_from_tags(tags, path.stem):
         return title, "title"
-    return name_caption(display_path(path, root)), "rule"
+    return caption_from_path(display_path(path, root)), "rule"
 
 
-def name_caption(name: str) -> str:
+def caption_from_path(name: str) -> str:
     """Caption made of a file's path, folders first; "music" if it has no words.
 
-    >>> name_caption("lo-fi_beats/music/03 - RainyNight_v2.mp3")
+    >>> caption_from_path("lo-fi_beats/music/03 - RainyNight_v2.mp3")
     'lo fi beats, rainy night'
     """
     parts = [_name_words(part) for part in Path(name).with_suffix("").parts]

@@ -21,7 +21,7 @@ from dmm.errors import DmmError, InputError
 from . import Rejected, SourceRequest, Track, track_id
 from .files import SUFFIXES, files_below
 from .parquet import parquet_rows
-from .row_sound import SourceRow, Unusable, Values, row_sound
+from .row_sound import SourceRow, UnusableRow, Values, find_row_sound
 from .tags import lyrics_have_words
 
 CAPTIONS = ("text", "caption", "captions", "description", "descriptions", "main_caption")
@@ -42,8 +42,8 @@ def tracks(request: SourceRequest) -> Iterator[Track | Rejected]:
     found: dict[str, Track] = {}
     for row in _source_rows(request.input):
         try:
-            track = _track(row, request)
-        except Unusable as error:
+            track = _track_of_row(row, request)
+        except UnusableRow as error:
             yield Rejected(row.name, str(error))
             continue
         first = found.setdefault(track.sha256, track)
@@ -86,10 +86,10 @@ def _stream_rows(source: Path) -> Iterator[SourceRow]:
             f"{source}: no such folder, and not readable from the Hub ({reason})"
         ) from error
     for split in sorted(splits):
-        yield from _split_rows(split, splits[split])
+        yield from _rows_of_split(split, splits[split])
 
 
-def _split_rows(split: str, data: Any) -> Iterator[SourceRow]:
+def _rows_of_split(split: str, data: Any) -> Iterator[SourceRow]:
     """Yield the rows of one split, with the names of its classes."""
     import datasets
 
@@ -120,11 +120,11 @@ def _without_decoding(data: Any, column: str) -> Any:
     return undecoded
 
 
-def _track(row: SourceRow, request: SourceRequest) -> Track:
+def _track_of_row(row: SourceRow, request: SourceRequest) -> Track:
     """The track of a row; Unusable if it has no caption or no sound."""
     captions = _row_captions(row.values, request.caption_column)
-    column = _audio_column(row.values)
-    name, sha256, stream = row_sound(row, column, request.input)
+    column = _audio_column_name(row.values)
+    name, sha256, stream = find_row_sound(row, column, request.input)
     values = row.values
     return Track(
         id=track_id(Path(name).stem, sha256),
@@ -134,17 +134,17 @@ def _track(row: SourceRow, request: SourceRequest) -> Track:
         caption_origin="table",
         sha256=sha256,
         stream=stream,
-        title=_first_value(values, ("title",)),
-        artist=_first_value(values, ("artist", "artist_name", "artist_id")),
-        album=_first_value(values, ("album", "album_id")),
-        licence=_first_value(values, LICENCES) or request.licence,
+        title=_first_nonempty_text(values, ("title",)),
+        artist=_first_nonempty_text(values, ("artist", "artist_name", "artist_id")),
+        album=_first_nonempty_text(values, ("album", "album_id")),
+        licence=_first_nonempty_text(values, LICENCES) or request.licence,
         more_captions=captions[1:],
         tags=tuple(_list_of_words(values.get("tags"))),
         has_lyrics=lyrics_have_words(values["lyrics"])
         if isinstance(values.get("lyrics"), str)
         else None,
         instrumental=flag if isinstance(flag := values.get("instrumental"), bool) else None,
-        url=_first_value(values, ("url", "track_url")),
+        url=_first_nonempty_text(values, ("url", "track_url")),
     )
 
 
@@ -158,22 +158,22 @@ def _row_captions(values: Values, wanted: str | None) -> tuple[str, ...]:
     texts = found if isinstance(found, list) else [found]
     captions = tuple(t.strip() for t in texts if isinstance(t, str) and t.strip())
     if not captions:
-        raise Unusable(f"no caption: column {column!r} is empty")
+        raise UnusableRow(f"no caption: column {column!r} is empty")
     return captions
 
 
-def _audio_column(values: Values) -> str:
+def _audio_column_name(values: Values) -> str:
     """Name of the column with sound; Unusable for a row that has none, InputError without one."""
     held = [name for name, value in values.items() if isinstance(value, dict) and "bytes" in value]
     found = held or [name for name in AUDIO if isinstance(values.get(name), (str, bytes))]
     if not found and any(value is None for value in values.values()):
-        raise Unusable("no sound: this row has none")
+        raise UnusableRow("no sound: this row has none")
     if not found:
         raise InputError(f"no column of sound among {', '.join(values)}; name it 'audio'")
     return found[0]
 
 
-def _first_value(values: Values, names: tuple[str, ...]) -> str | None:
+def _first_nonempty_text(values: Values, names: tuple[str, ...]) -> str | None:
     found = [values[name] for name in names if isinstance(values.get(name), (str, int))]
     return next((word for value in found if (word := str(value).strip())), None)
 

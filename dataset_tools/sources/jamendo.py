@@ -24,7 +24,7 @@ LICENCE_WORDS = re.compile(r"licen[cs]e|creativecommons|artlibre", re.IGNORECASE
 
 
 @dataclass(frozen=True)
-class Names:
+class TrackNames:
     """Title, artist, album and web page of a track."""
 
     title: str
@@ -35,30 +35,30 @@ class Names:
 
 def read_tags(path: Path) -> dict[int, tuple[str, ...]]:
     """Map tracks to their tags, such as ``instrument---voice``; InputError for a wrong table."""
-    rows = {track: cells[5:] for track, cells in _rows(path).items()}
+    rows = {track: cells[5:] for track, cells in _cells_by_track(path).items()}
     if not rows:
         raise InputError(f"{path}: no line begins with track_NUMBER; give MTG-Jamendo's .tsv")
     return {track: tuple(tag for tag in tags if tag.strip()) for track, tags in rows.items()}
 
 
-def read_names(path: Path) -> dict[int, Names]:
+def read_names(path: Path) -> dict[int, TrackNames]:
     """Map tracks to their names; an artist listed under several names gets the first one."""
-    rows = {track: cells for track, cells in _rows(path).items() if len(cells) >= 8}
+    rows = {track: cells for track, cells in _cells_by_track(path).items() if len(cells) >= 8}
     artists: dict[str, str] = {}
     for cells in rows.values():
         artists.setdefault(cells[1], cells[4])
     return {
-        track: Names(title=cells[3], artist=artists[cells[1]], album=cells[5], url=cells[7])
+        track: TrackNames(title=cells[3], artist=artists[cells[1]], album=cells[5], url=cells[7])
         for track, cells in rows.items()
     }
 
 
-def _rows(path: Path) -> dict[int, list[str]]:
+def _cells_by_track(path: Path) -> dict[int, list[str]]:
     lines = [line.split("\t") for line in read_text(path).splitlines()]
     return {int(found[1]): cells for cells in lines if (found := TRACK.fullmatch(cells[0].strip()))}
 
 
-def read_licences(path: Path) -> tuple[dict[int, str], dict[int, str]]:
+def read_licences_and_pages(path: Path) -> tuple[dict[int, str], dict[int, str]]:
     """Map tracks to the links of their licences, and to their web pages.
 
     A line that begins with a track's path or ``track_NUMBER`` begins the entry of a track, which

@@ -17,13 +17,13 @@ import numpy as np
 from dmm.errors import InputError
 
 from . import Rejected, Sound, SourceRequest, Track, text_sha256, track_id
-from .minimidi import BASE_STYLES, Piece, caption, compose, render, to_midi, truth
+from .minimidi import BASE_STYLES, Piece, caption, compose, piece_facts, render, to_pretty_midi
 from .minimidi.drums import KITS
 from .minimidi.instruments import INSTRUMENTS
 from .minimidi.render import PEAK
 from .minimidi.singers import KINDS, random_voice
 from .minimidi.singing import sing
-from .minimidi.soundfont import checked_soundfont_sha256, render_soundfont
+from .minimidi.soundfont import checked_soundfont_sha256, render_by_soundfont
 from .minimidi.styles import require_style, styles_with_pairs
 
 LICENCE = "CC0-1.0"
@@ -60,9 +60,9 @@ def tracks(request: SourceRequest) -> Iterator[Track | Rejected]:
         style, seed = styles[tried % len(styles)], request.seed + tried
         compose_again = partial(compose, seed, style, request.duration_s, request.unseen)
         tried += 1
-        if not required or required <= _instruments_of(compose_again()):
+        if not required or required <= _instruments_and_kit(compose_again()):
             found += 1
-            yield _track(compose_again, request, sha256)
+            yield _track_of_piece(compose_again, request, sha256)
         elif tried > MAX_TRIES * (found + 1):
             raise InputError(
                 f"{found} of the first {tried} pieces play {' and '.join(sorted(required))} "
@@ -70,7 +70,7 @@ def tracks(request: SourceRequest) -> Iterator[Track | Rejected]:
             )
 
 
-def _instruments_of(piece: Piece) -> set[str]:
+def _instruments_and_kit(piece: Piece) -> set[str]:
     """Names of all instruments of a piece, with its drum kit or "no drums"."""
     return {*piece.instruments, piece.drums or "no drums"}
 
@@ -91,12 +91,12 @@ def _styles_to_generate(request: SourceRequest) -> list[str]:
     return list(request.styles) or [style for style in able if style in BASE_STYLES]
 
 
-def _track(
+def _track_of_piece(
     compose_again: Callable[[], Piece], request: SourceRequest, soundfont_sha256: str | None
 ) -> Track:
     """Make the track of a piece; it composes the piece again when its audio is read."""
     piece = compose_again()
-    words, facts = caption(piece), truth(piece)
+    words, facts = caption(piece), piece_facts(piece)
     is_vocal = has_singer(piece.seed, request.vocals)
     if is_vocal:
         words = _caption_with_voice(words, piece.seed)
@@ -114,7 +114,7 @@ def _track(
         caption=words,
         caption_origin="truth",
         sha256=sha256,
-        stream=partial(_render, compose_again, request.soundfont, is_vocal),
+        stream=partial(_render_blocks, compose_again, request.soundfont, is_vocal),
         licence=LICENCE,
         truth=facts,
         midi=partial(_midi_bytes, compose_again),
@@ -137,7 +137,7 @@ def _caption_with_voice(caption_text: str, seed: int) -> str:
     return ", ".join(parts)
 
 
-def _render(
+def _render_blocks(
     compose_again: Callable[[], Piece],
     soundfont: Path | None,
     is_vocal: bool,
@@ -146,7 +146,7 @@ def _render(
 ) -> list[Sound]:
     """Render the piece and its voice as one block of ``channels`` (1: mean of both, 2)."""
     piece = compose_again()
-    sound = render_soundfont(piece, soundfont, sr) if soundfont else render(piece, sr)
+    sound = render_by_soundfont(piece, soundfont, sr) if soundfont else render(piece, sr)
     if is_vocal:
         sound = sound + sing(piece, sr, piece.seed)
         sound *= np.float32(min(1.0, PEAK / np.abs(sound).max()))
@@ -156,5 +156,5 @@ def _render(
 def _midi_bytes(compose_again: Callable[[], Piece]) -> bytes:
     """The piece as a MIDI file."""
     file = io.BytesIO()
-    to_midi(compose_again()).write(file)
+    to_pretty_midi(compose_again()).write(file)
     return file.getvalue()

@@ -33,7 +33,7 @@ def parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         raise InputError(f"{path}: no Parquet file that can be read; get it again") from error
 
 
-def parquet_bytes(path: Path, row: int, column: str) -> bytes:
+def parquet_sound_bytes(path: Path, row: int, column: str) -> bytes:
     """Read the sound in one row, from its row group alone; InputError if there is no such row."""
     import pyarrow.parquet as pq
 
@@ -50,24 +50,24 @@ def parquet_bytes(path: Path, row: int, column: str) -> bytes:
     raise InputError(f"{path.name}: changed since it was listed; build again")
 
 
-class _Feature(BaseModel):
+class _ClassFeature(BaseModel):
     names: list[str] = []
 
 
-class _Info(BaseModel):
-    features: dict[str, _Feature] = {}
+class _DatasetInfo(BaseModel):
+    features: dict[str, _ClassFeature] = {}
 
 
-class _Huggingface(BaseModel):
+class _HuggingfaceMetadata(BaseModel):
     """The part of the ``datasets`` library's metadata that names classes."""
 
-    info: _Info = _Info()
+    info: _DatasetInfo = _DatasetInfo()
 
 
 def _class_names(metadata: dict[bytes, bytes]) -> dict[str, list[str]]:
     """Names of the classes, from the metadata that the ``datasets`` library adds to the schema."""
     try:
-        known = parse_json(metadata.get(b"huggingface", b"{}"), "features", _Huggingface)
+        known = parse_json(metadata.get(b"huggingface", b"{}"), "features", _HuggingfaceMetadata)
     except InputError:
         return {}
     return {name: kind.names for name, kind in known.info.features.items() if kind.names}

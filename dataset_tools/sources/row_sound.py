@@ -15,8 +15,8 @@ from dmm.files import whole_file
 from dmm.files.paths import stays_inside
 
 from . import Stream
-from .files import file_sha256, file_stream, stream_file
-from .parquet import parquet_bytes
+from .files import checked_file_sha256, make_file_stream, stream_file
+from .parquet import parquet_sound_bytes
 
 Values = dict[str, Any]
 
@@ -34,28 +34,28 @@ class SourceRow:
     """Number of the row in that file."""
 
 
-class Unusable(Exception):
+class UnusableRow(Exception):
     """A row cannot be used; the message is the reason and begins with its kind."""
 
 
-def row_sound(row: SourceRow, column: str, root: Path | None) -> tuple[str, str, Stream]:
+def find_row_sound(row: SourceRow, column: str, root: Path | None) -> tuple[str, str, Stream]:
     """Name of a row's sound, SHA-256 of its bytes, and a function to read it; or Unusable."""
     data, name = _data_and_name(row.values[column])
     title = Path(name).name if name else row.name
     if data is None and name is None:
-        raise Unusable("no sound: neither bytes nor path")
-    if data is None and (path := _local_file(name or "", row, root)):
+        raise UnusableRow("no sound: neither bytes nor path")
+    if data is None and (path := _local_path(name or "", row, root)):
         try:
-            return title, file_sha256(path, _row_folder(row, root)), file_stream(path)
+            return title, checked_file_sha256(path, _row_folder(row, root)), make_file_stream(path)
         except InputError as error:
-            raise Unusable(str(error)) from error
+            raise UnusableRow(str(error)) from error
     data = _download(name or "") if data is None else data
     if not data:
-        raise Unusable("empty file: 0 bytes")
+        raise UnusableRow("empty file: 0 bytes")
     sha256 = hashlib.sha256(data).hexdigest()
     if row.parquet:
         return title, sha256, partial(stream_row, row.parquet, row.number, column)
-    return title, sha256, file_stream(_store_in_cache(data, sha256))
+    return title, sha256, make_file_stream(_store_in_cache(data, sha256))
 
 
 def _data_and_name(value: Any) -> tuple[bytes | None, str | None]:
@@ -70,16 +70,16 @@ def _row_folder(row: SourceRow, root: Path | None) -> Path:
     return folder
 
 
-def _local_file(name: str, row: SourceRow, root: Path | None) -> Path | None:
+def _local_path(name: str, row: SourceRow, root: Path | None) -> Path | None:
     """Path of the file that a row names; None for an address; Unusable if missing or outside."""
     if "://" in name:
         return None
     folder = _row_folder(row, root)
     path = folder / name
     if not stays_inside(path, folder):
-        raise Unusable("path leaves the folder: sound must lie below the dataset")
+        raise UnusableRow("path leaves the folder: sound must lie below the dataset")
     if not path.exists():
-        raise Unusable(f"no audio: expected {name}")
+        raise UnusableRow(f"no audio: expected {name}")
     return path
 
 
@@ -109,5 +109,5 @@ def stream_row(path: Path, row: int, column: str, sr: int, channels: int) -> Ite
     """Yield the sound in a row of a Parquet file in blocks, by way of a temporary file."""
     with tempfile.TemporaryDirectory(prefix="dmm-") as folder:
         sound = Path(folder, "sound")
-        sound.write_bytes(parquet_bytes(path, row, column))
+        sound.write_bytes(parquet_sound_bytes(path, row, column))
         yield from stream_file(sound, sr, channels)

@@ -26,8 +26,8 @@ from dmm.files import read_text
 from dmm.files.paths import path_inside
 
 from . import Rejected, SourceRequest, Track, track_id
-from .files import SUFFIXES, display_path, file_sha256, file_stream, source_folder
-from .jamendo import Names, read_licences, read_names, read_tags
+from .files import SUFFIXES, checked_file_sha256, checked_folder, display_path, make_file_stream
+from .jamendo import TrackNames, read_licences_and_pages, read_names, read_tags
 
 COLUMNS = (
     "caption_id", "track_id", "caption", "is_valid_subset", "familiarity", "artist_id", "album_id",
@@ -45,7 +45,7 @@ class TrackTables:
     """Tags, names, licences and web pages from the files beside the captions, by track number."""
 
     tags: dict[int, tuple[str, ...]] = field(default_factory=dict)
-    names: dict[int, Names] = field(default_factory=dict)
+    names: dict[int, TrackNames] = field(default_factory=dict)
     licences: dict[int, str] = field(default_factory=dict)
     pages: dict[int, str] = field(default_factory=dict)
 
@@ -56,18 +56,20 @@ def tracks(request: SourceRequest) -> Iterator[Track | Rejected]:
     A track's first caption is ``Track.caption``, the others are ``more_captions``. InputError if
     there is no table, or a column is missing.
     """
-    root = source_folder(request.input)
-    tables = _track_tables(root, request.tags)
-    rows, rejected = _usable_rows(_read_table(_caption_table(root)), valid_only=request.valid_only)
+    root = checked_folder(request.input)
+    tables = _read_track_tables(root, request.tags)
+    rows, rejected = _separate_usable_rows(
+        _read_table(_caption_table_path(root)), valid_only=request.valid_only
+    )
     yield from rejected
     by_track: dict[int, list[Row]] = {}
     for row in rows:
         by_track.setdefault(int(row["track_id"]), []).append(row)
     for number, track_rows in by_track.items():
-        yield _track(root, number, track_rows, tables, request.licence)
+        yield _track_or_refusal(root, number, track_rows, tables, request.licence)
 
 
-def _caption_table(root: Path) -> Path:
+def _caption_table_path(root: Path) -> Path:
     """Path of the table of captions: by its own name, or the only CSV file."""
     found = [root / TABLE] if (root / TABLE).is_file() else sorted(root.glob("*.csv"))
     if len(found) != 1:
@@ -96,7 +98,9 @@ def _missing_column_message(name: str, spare: Sequence[str]) -> str:
     return f"no column {name!r}" + (f" (nearest: {nearest[0]!r}; rename it)" if nearest else "")
 
 
-def _usable_rows(cells: list[list[str]], *, valid_only: bool) -> tuple[list[Row], list[Rejected]]:
+def _separate_usable_rows(
+    cells: list[list[str]], *, valid_only: bool
+) -> tuple[list[Row], list[Rejected]]:
     """Separate usable rows from refused ones; of equal caption ids the first is used."""
     rows: list[Row] = []
     rejected: list[Rejected] = []
@@ -130,16 +134,16 @@ def _row_refusal(row: Row, seen: set[str], paths: dict[int, str]) -> str | None:
     return None
 
 
-def _track(
+def _track_or_refusal(
     root: Path, number: int, rows: list[Row], tables: TrackTables, licence: str | None
 ) -> Track | Rejected:
     """The track of a number with all its captions, or the reason to refuse it."""
     first, *others = rows
-    path = _find_audio(root, first["path"])
+    path = _audio_path_or_reason(root, first["path"])
     if isinstance(path, str):
         return Rejected(first["path"], path)
     try:
-        sha256 = file_sha256(path, root)
+        sha256 = checked_file_sha256(path, root)
     except InputError as error:
         return Rejected(display_path(path, root), str(error))
     names = tables.names.get(number)
@@ -150,7 +154,7 @@ def _track(
         caption=first["caption"].strip(),
         caption_origin="table",
         sha256=sha256,
-        stream=file_stream(path),
+        stream=make_file_stream(path),
         title=names.title if names else None,
         artist=names.artist if names else first["artist_id"] or None,
         album=names.album if names else first["album_id"] or None,
@@ -161,7 +165,7 @@ def _track(
     )
 
 
-def _find_audio(root: Path, name: str) -> Path | str:
+def _audio_path_or_reason(root: Path, name: str) -> Path | str:
     """Path of the sound for a path such as ``34/1004034.mp3``, or the reason why there is none."""
     name = name.replace("\\", "/")
     if path_inside(name, root) is None:
@@ -178,7 +182,7 @@ def _find_audio(root: Path, name: str) -> Path | str:
     return f"no audio: expected audio/{stems[0]}.mp3"
 
 
-def _track_tables(root: Path, tags: Path | None) -> TrackTables:
+def _read_track_tables(root: Path, tags: Path | None) -> TrackTables:
     """Read the files beside the captions, all of which are optional, and ``tags``, which is not."""
     tables = TrackTables()
     if tags := tags or next(iter(sorted(root.glob("*mtg-jamendo.tsv"))), None):
@@ -186,5 +190,5 @@ def _track_tables(root: Path, tags: Path | None) -> TrackTables:
     if (names := root / "audio_metadata.tsv").is_file():
         tables.names = read_names(names)
     if (licences := root / "audio_licenses.txt").is_file():
-        tables.licences, tables.pages = read_licences(licences)
+        tables.licences, tables.pages = read_licences_and_pages(licences)
     return tables

@@ -19,15 +19,15 @@ from dmm.errors import InputError
 
 from . import Rejected, SourceRequest, Track, track_id
 from .files import (
-    audio_files,
+    audio_files_and_refusals,
+    checked_file_sha256,
+    checked_folder,
     display_path,
-    file_sha256,
-    file_stream,
-    source_folder,
+    make_file_stream,
 )
-from .folder import named_artist
+from .folder import artist_unless_placeholder
 from .suno_clips import UUID, ClipDescription, ClipIndex
-from .tags import file_has_lyrics, read_tags, tag_caption
+from .tags import caption_from_tags, file_has_lyrics, read_tags
 
 SONG = "https://suno.com/song/"
 FALLBACK_CAPTION = "music"
@@ -39,26 +39,28 @@ def tracks(request: SourceRequest) -> Iterator[Track | Rejected]:
 
     InputError if there is no audio file.
     """
-    root = source_folder(request.input)
-    paths, unread = audio_files(root, "put the downloaded clips there")
+    root = checked_folder(request.input)
+    paths, unread = audio_files_and_refusals(root, "put the downloaded clips there")
     index = ClipIndex(root)
     yield from unread
     yield from index.rejected
     for path in paths:
-        yield _track(path, root, index, request.licence)
+        yield _track_or_refusal(path, root, index, request.licence)
 
 
-def _track(path: Path, root: Path, index: ClipIndex, licence: str | None) -> Track | Rejected:
+def _track_or_refusal(
+    path: Path, root: Path, index: ClipIndex, licence: str | None
+) -> Track | Rejected:
     """The track of a downloaded clip, or the reason to refuse it."""
     name = display_path(path, root)
     if path.with_suffix(".json") in index.broken:
         return Rejected(name, f"sidecar not JSON: {path.stem}.json; mend or remove it")
     try:
-        sha256 = file_sha256(path, root)
+        sha256 = checked_file_sha256(path, root)
     except InputError as error:
         return Rejected(name, str(error))
     tags = read_tags(path)
-    uuid = _uuid(path, tags)
+    uuid = _find_uuid(path, tags)
     clip = index.find(path, uuid) or ClipDescription(id=uuid)
     lyrics = [known for known in (clip.has_lyrics, file_has_lyrics(path)) if known is not None]
     style = clip.style or _style_from_tags(tags)
@@ -73,9 +75,9 @@ def _track(path: Path, root: Path, index: ClipIndex, licence: str | None) -> Tra
         if caption
         else "rule",
         sha256=sha256,
-        stream=file_stream(path),
+        stream=make_file_stream(path),
         title=clip.title or _first_tag(tags, "title"),
-        artist=clip.artist or named_artist(_first_tag(tags, "artist")),
+        artist=clip.artist or artist_unless_placeholder(_first_tag(tags, "artist")),
         album=_first_tag(tags, "album"),
         licence=_first_tag(tags, "licence") or licence,
         tags=tuple(
@@ -87,7 +89,7 @@ def _track(path: Path, root: Path, index: ClipIndex, licence: str | None) -> Tra
     )
 
 
-def _uuid(path: Path, tags: dict[str, list[str]]) -> str | None:
+def _find_uuid(path: Path, tags: dict[str, list[str]]) -> str | None:
     """The clip's id, from the tags (a download has it in a comment) or from the file's name."""
     texts = [
         text for key in ("suno_id", "url", "comment", "description") for text in tags.get(key, ())
@@ -100,7 +102,7 @@ def _style_from_tags(tags: dict[str, list[str]]) -> str:
     """Join the tags about the sound; free text of several lines is skipped, as it may be lyrics."""
     sounds = {key: tags[key] for key in ("genre", "mood", "instrument", "bpm") if key in tags}
     sounds["description"] = [text for text in tags.get("description", ()) if "\n" not in text]
-    return tag_caption(sounds) or ""
+    return caption_from_tags(sounds) or ""
 
 
 def _first_tag(tags: dict[str, list[str]], name: str) -> str | None:

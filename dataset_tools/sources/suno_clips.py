@@ -57,7 +57,7 @@ class ClipIndex:
         self._by_id: dict[str, ClipDescription] = {}
         self._by_title: dict[str, list[ClipDescription]] = {}
         for path in files_below(root, {".json"}):
-            self._add(path, root)
+            self._add_file(path, root)
 
     def find(self, path: Path, uuid: str | None) -> ClipDescription | None:
         """Description of the clip in a sound file; None if there is none.
@@ -74,7 +74,7 @@ class ClipIndex:
             titled = [clip for clip in titled if clip.id is None]
         return titled[0] if len(titled) == 1 else None
 
-    def _add(self, path: Path, root: Path) -> None:
+    def _add_file(self, path: Path, root: Path) -> None:
         """Read the clips that a JSON file describes; a file that is no JSON is rejected."""
         try:
             if not stays_inside(path, root):
@@ -85,7 +85,7 @@ class ClipIndex:
             reason = str(error).removeprefix(f"{path}: ")
             self.rejected.append(Rejected(display_path(path, root), f"sidecar not JSON: {reason}"))
             return
-        clips = [read_clip(values) for values in _clip_objects(content)]
+        clips = [clip_description(values) for values in _clip_objects(content)]
         if len(clips) == 1:
             self._by_path[path] = clips[0]
         for clip in clips:
@@ -96,7 +96,7 @@ class ClipIndex:
                 titled.append(clip)
 
 
-def read_clip(values: dict[str, Any]) -> ClipDescription:
+def clip_description(values: dict[str, Any]) -> ClipDescription:
     """Read the description of a clip from its JSON object."""
     metadata = values.get("metadata")
     fields = values | (metadata if isinstance(metadata, dict) else {})
@@ -108,7 +108,7 @@ def read_clip(values: dict[str, Any]) -> ClipDescription:
         style=_first_text(fields, STYLES),
         user_text=_user_text(fields, lyrics),
         has_lyrics=any(lyrics_have_words(text) for text in lyrics) if lyrics else None,
-        instrumental=_instrumental(fields),
+        instrumental=_instrumental_flag(fields),
     )
 
 
@@ -132,7 +132,7 @@ def _user_text(fields: dict[str, Any], lyrics: list[str]) -> str:
     return "" if text in (" ".join(sung.split()) for sung in lyrics) else text
 
 
-def _instrumental(fields: dict[str, Any]) -> bool | None:
+def _instrumental_flag(fields: dict[str, Any]) -> bool | None:
     """The flag for instrumental music, or the opposite of ``has_vocal``; None without both."""
     flags = [fields[key] for key in INSTRUMENTAL if isinstance(fields.get(key), bool)]
     if not flags and isinstance(fields.get("has_vocal"), bool):

@@ -45,17 +45,20 @@ def read_tags(path: Path) -> dict[str, list[str]]:
     Empty for an unreadable file. Lyrics and tags without a common name are left out.
     """
     tags: dict[str, list[str]] = {}
-    for key, value in _file_tags(path):
-        name = _common_name(key, value)
+    for key, value in _container_tags(path):
+        name = _common_tag_name(key, value)
         if name:
-            tags.setdefault(name, []).extend(_texts(value))
+            tags.setdefault(name, []).extend(_tag_texts(value))
     return {name: kept for name, found in tags.items() if (kept := _distinct_nonempty(found))}
 
 
 def file_has_lyrics(path: Path) -> bool | None:
     """Whether a file's tags hold lyrics with words; None if it has no tag for lyrics."""
     lyrics_texts = [
-        text for key, value in _file_tags(path) if LYRICS.search(key) for text in _texts(value)
+        text
+        for key, value in _container_tags(path)
+        if LYRICS.search(key)
+        for text in _tag_texts(value)
     ]
     return any(lyrics_have_words(text) for text in lyrics_texts) if lyrics_texts else None
 
@@ -71,7 +74,7 @@ def lyrics_have_words(lyrics: str) -> bool:
     return any(re.search(r"[^\W\d_]", line) for line in words - NO_LYRICS_LINES)
 
 
-def _file_tags(path: Path) -> list[tuple[str, Any]]:
+def _container_tags(path: Path) -> list[tuple[str, Any]]:
     """(key, value) pairs as the container has them, sorted by key."""
     try:
         file: Any = mutagen.File(path)  # pyright: ignore[reportPrivateImportUsage]
@@ -81,7 +84,7 @@ def _file_tags(path: Path) -> list[tuple[str, Any]]:
     return sorted(dict((getattr(file, "tags", None) or {}).items()).items())
 
 
-def _common_name(key: str, value: Any) -> str | None:
+def _common_tag_name(key: str, value: Any) -> str | None:
     """The common name of a container's key; None if it is not used."""
     if key.startswith("TXXX:"):
         return FREE_NAMES.get(value.desc.lower())
@@ -94,7 +97,7 @@ def _common_name(key: str, value: Any) -> str | None:
     return ID3_NAMES.get(key[:4]) or MP4_NAMES.get(key) or FREE_NAMES.get(key.lower())
 
 
-def _texts(value: Any) -> list[str]:
+def _tag_texts(value: Any) -> list[str]:
     """Values of a tag as texts: of an ID3 frame, or of an MP4 or Vorbis list."""
     content = getattr(value, "genres", None) or getattr(value, "text", None)
     content = content or getattr(value, "url", None) or value
@@ -107,10 +110,10 @@ def _distinct_nonempty(texts: list[str]) -> list[str]:
     return list(dict.fromkeys(stripped for text in texts if (stripped := text.strip())))
 
 
-def file_title(tags: dict[str, list[str]], stem: str) -> str | None:
+def title_from_tags(tags: dict[str, list[str]], stem: str) -> str | None:
     """The title in a file's tags; of several, the one most like the file's name.
 
-    >>> file_title({"title": ["Living Caves", "Crossroads", "Icy Lands"]}, "hr3-icyland")
+    >>> title_from_tags({"title": ["Living Caves", "Crossroads", "Icy Lands"]}, "hr3-icyland")
     'Icy Lands'
     """
     titles = tags.get("title", [])
@@ -118,22 +121,22 @@ def file_title(tags: dict[str, list[str]], stem: str) -> str | None:
     return titles[likeness.index(max(likeness))] if titles else None
 
 
-def tag_caption(tags: dict[str, list[str]]) -> str | None:
+def caption_from_tags(tags: dict[str, list[str]]) -> str | None:
     """Join genre, mood, instruments, tempo, description and comment; None without any of them.
 
-    >>> tag_caption({"genre": ["Orchestral"], "mood": ["Epic"], "bpm": ["120.4"], "title": ["X"]})
+    >>> caption_from_tags({"genre": ["Orchestral"], "mood": ["Epic"], "bpm": ["120.4"]})
     'orchestral, epic, 120 bpm'
     """
     words = [
-        w for name in ("genre", "mood", "instrument") for w in _lowercase_words(tags.get(name, []))
+        w for name in ("genre", "mood", "instrument") for w in _lowercase_parts(tags.get(name, []))
     ]
     words = [w for w in words if w not in MEANINGLESS_WORDS] + _tempo_words(tags.get("bpm", []))
-    words += [text for text in tags.get("description", []) if _describes(text)]
-    words += [text for text in tags.get("comment", []) if _describes(text)]
+    words += [text for text in tags.get("description", []) if _describes_sound(text)]
+    words += [text for text in tags.get("comment", []) if _describes_sound(text)]
     return ", ".join(dict.fromkeys(words)) or None
 
 
-def _lowercase_words(values: list[str]) -> list[str]:
+def _lowercase_parts(values: list[str]) -> list[str]:
     return [w.strip().lower() for v in values for w in re.split(r"[/;,|]", v) if w.strip()]
 
 
@@ -142,7 +145,7 @@ def _tempo_words(values: list[str]) -> list[str]:
     return [f"{bpm} bpm" for n in numbers if n and 20 <= (bpm := round(float(n[0]))) <= 400][:1]
 
 
-def _describes(comment: str) -> bool:
+def _describes_sound(comment: str) -> bool:
     """Whether a comment may describe the sound: short, mostly letters, nothing about origin."""
     letters = sum(character.isalpha() for character in comment)
     return (

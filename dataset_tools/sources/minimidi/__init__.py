@@ -2,8 +2,8 @@
 
 from .captions import Prompt, caption, prompt
 from .compose import compose
-from .midi import to_midi
-from .piece import Note, Piece, truth
+from .midi import to_pretty_midi
+from .piece import Note, Piece, piece_facts
 from .render import render
 from .styles import BASE_STYLES, HELD_OUT_STYLES, UNSEEN_PAIRS
 
@@ -16,8 +16,8 @@ __all__ = [
     "Prompt",
     "caption",
     "compose",
+    "piece_facts",
     "prompt",
     "render",
-    "to_midi",
-    "truth",
+    "to_pretty_midi",
 ]

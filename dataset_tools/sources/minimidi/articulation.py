@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.ndimage import gaussian_filter1d
 
-from .phonation import Gestures, phonate
+from .phonation import VoiceCurves, phonate
 from .phonemes import CONSONANTS, UPPER_HZ, VOWELS, Consonant
 from .singers import Voice
 from .vocal_line import SungSyllable
@@ -21,14 +21,14 @@ def render_singer(
     """Sound of one voice, without reverberation; its level is arbitrary."""
     hop = sr // FRAMES_PER_S
     time_s = np.arange(n_samples // hop + 2) * (hop / sr)
-    midi = _pitch(syllables, voice, time_s, rng)
+    midi = _pitch_curve(syllables, voice, time_s, rng)
     f0 = 440 * 2 ** ((midi - 69) / 12)
-    gestures = _gestures(syllables, voice, time_s, f0)
+    gestures = _voice_curves(syllables, voice, time_s, f0)
     noise = rng.standard_normal(n_samples).astype(np.float32)
     return phonate(gestures, noise, sr, hop, voice.open_quotient, voice.tilt_hz, voice.jitter)
 
 
-def _pitch(
+def _pitch_curve(
     syllables: list[SungSyllable],
     voice: Voice,
     time_s: Float[np.ndarray, " frames"],
@@ -53,21 +53,21 @@ def _pitch(
     return midi + depth * np.sin(2 * np.pi * np.cumsum(rate) / FRAMES_PER_S)
 
 
-def _gestures(
+def _voice_curves(
     syllables: list[SungSyllable],
     voice: Voice,
     time_s: Float[np.ndarray, " frames"],
     f0: Float[np.ndarray, " frames"],
-) -> Gestures:
+) -> VoiceCurves:
     """Levels and formants at every frame, linear between the syllables' control points."""
-    neutral = _formants(VOWELS["uh"], voice)
+    neutral = _formants_of_voice(VOWELS["uh"], voice)
     points: list[tuple[float, ...]] = [(0.0, 0.0, 0.0, 0.0, 4000.0, *neutral)]
     for i, sung in enumerate(syllables):
         before_s = syllables[i - 1].end_s if i else -1.0
         if sung.start_s - before_s > PAUSE_S and sung.start_s > 0.5:
-            points += _inhalation(sung.start_s - 0.1, neutral)
+            points += _inhalation_points(sung.start_s - 0.1, neutral)
         following = syllables[i + 1] if i + 1 < len(syllables) else None
-        points += _articulated(sung, following, voice, points[-1][0])
+        points += _syllable_points(sung, following, voice, points[-1][0])
     table = np.array(points)
     at_s = np.maximum.accumulate(table[:, 0])
     voicing, breath, hiss, hiss_hz, *formants = (
@@ -75,10 +75,10 @@ def _gestures(
     )
     formants = np.stack(formants)
     formants[0] = np.maximum(formants[0], 1.03 * f0)  # singers open the mouth for high notes
-    return Gestures(f0, voicing, breath + voice.breath * voicing, hiss, hiss_hz, formants)
+    return VoiceCurves(f0, voicing, breath + voice.breath * voicing, hiss, hiss_hz, formants)
 
 
-def _inhalation(end_s: float, formants: tuple[float, ...]) -> list[tuple[float, ...]]:
+def _inhalation_points(end_s: float, formants: tuple[float, ...]) -> list[tuple[float, ...]]:
     """Curve points of the noise of a breath that ends at ``end_s``."""
     return [
         (end_s - 0.2, 0.0, 0.0, 0.0, 2500.0, *formants),
@@ -87,11 +87,11 @@ def _inhalation(end_s: float, formants: tuple[float, ...]) -> list[tuple[float, 
     ]
 
 
-def _articulated(
+def _syllable_points(
     sung: SungSyllable, following: SungSyllable | None, voice: Voice, after_s: float
 ) -> list[tuple[float, ...]]:
     """Control points (time, voicing, breath, hiss, hiss Hz, formants) of one syllable."""
-    first, second = (_formants(VOWELS[name], voice) for name in sung.syllable.vowels)
+    first, second = (_formants_of_voice(VOWELS[name], voice) for name in sung.syllable.vowels)
     onset, coda = (CONSONANTS.get(name) for name in (sung.syllable.onset, sung.syllable.coda))
     is_joined = following is not None and following.start_s - sung.end_s < 0.06
     end_s = sung.end_s
@@ -100,7 +100,7 @@ def _articulated(
     level, points = sung.level, []
     if onset:
         start_s = max(sung.start_s - onset.length_s, after_s)
-        points += _consonant(onset, start_s, sung.start_s, level, first, voice)
+        points += _consonant_points(onset, start_s, sung.start_s, level, first, voice)
     elif sung.start_s - after_s > 0.03:
         points.append((sung.start_s - 0.02, 0.0, 0.0, 0.0, 4000.0, *first))
     length_s = end_s - sung.start_s
@@ -111,13 +111,13 @@ def _articulated(
     points.append((end_s - 0.25 * length_s, level, 0.0, 0.0, 4000.0, *second))
     points.append((end_s - 0.01, 0.75 * level, 0.0, 0.0, 4000.0, *second))
     if coda and length_s > 0.18:
-        points += _consonant(coda, end_s, end_s + coda.length_s, 0.7 * level, second, voice)
+        points += _consonant_points(coda, end_s, end_s + coda.length_s, 0.7 * level, second, voice)
     if not is_joined:
         points.append((points[-1][0] + 0.06, 0.0, 0.0, 0.0, 4000.0, *second))
     return points
 
 
-def _consonant(
+def _consonant_points(
     consonant: Consonant,
     start_s: float,
     end_s: float,
@@ -125,8 +125,8 @@ def _consonant(
     vowel: tuple[float, ...],
     voice: Voice,
 ) -> list[tuple[float, ...]]:
-    """Curve points of a consonant before its vowel."""
-    formants = _formants(consonant.place, voice) if consonant.place else vowel
+    """Curve points of a consonant before or after its vowel."""
+    formants = _formants_of_voice(consonant.place, voice) if consonant.place else vowel
     hiss_hz = consonant.hiss_hz * (0.5 + 0.5 * voice.tract)
     span_s = end_s - start_s
     sound = (level * consonant.voicing, level * consonant.breath, level * consonant.hiss, hiss_hz)
@@ -142,5 +142,5 @@ def _consonant(
     ]
 
 
-def _formants(lowest: tuple[float, float, float], voice: Voice) -> tuple[float, ...]:
+def _formants_of_voice(lowest: tuple[float, float, float], voice: Voice) -> tuple[float, ...]:
     return tuple(hz * voice.tract for hz in (*lowest, *UPPER_HZ))

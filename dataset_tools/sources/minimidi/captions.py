@@ -87,7 +87,7 @@ def caption(piece: Piece) -> str:
         moods=(", " if "{moods} " not in template else " ").join(say(mood) for mood in moods),
         mood=say(piece.moods[0]),
         style=piece.style,
-        pace=say(pace(piece.tempo_bpm)),
+        pace=say(tempo_word(piece.tempo_bpm)),
         bpm=piece.tempo_bpm,
         key=piece.key,
         mode=say(piece.mode),
@@ -98,7 +98,7 @@ def caption(piece: Piece) -> str:
 def prompt(piece: Piece) -> Prompt:
     """Prompt for the piece's first one or two instruments, its first mood, its pace and mode."""
     instruments = piece.instruments[: 1 + piece.seed % 2]
-    speed = pace(piece.tempo_bpm)
+    speed = tempo_word(piece.tempo_bpm)
     words = (join_names(instruments), piece.moods[0], speed, piece.mode)
     return Prompt(", ".join(words), instruments, speed, piece.mode)
 
@@ -112,6 +112,6 @@ def join_names(names: tuple[str, ...]) -> str:
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
-def pace(tempo_bpm: int) -> str:
+def tempo_word(tempo_bpm: int) -> str:
     """Tempo as a word: slow below 84 BPM, fast from 116 BPM, otherwise medium tempo."""
     return "slow" if tempo_bpm < 84 else "fast" if tempo_bpm >= 116 else "medium tempo"

@@ -10,7 +10,7 @@ import numpy as np
 from .accompaniment import bass_line, chord_notes, drum_notes
 from .harmony import KEYS, PROGRESSIONS, Scale
 from .instruments import INSTRUMENTS
-from .melody import Event, MelodyRhythm, melody
+from .melody import BeatNote, RhythmSettings, compose_melody
 from .piece import Note, Piece
 from .styles import BASE_STYLES, STYLES, Style, lead_accompaniment_pairs
 
@@ -56,11 +56,11 @@ def compose(
     pairs = lead_accompaniment_pairs(chosen, unseen)
     if not pairs:
         raise ValueError(f"no {'test' if unseen else 'training'} pair of instruments in {style}")
-    arrangement = _arrange(rng, chosen, pairs)
+    arrangement = _choose_arrangement(rng, chosen, pairs)
     scale = Scale(arrangement.tonic, arrangement.mode)
     n_bars = ceil(duration_s * arrangement.tempo_bpm / 60 / arrangement.beats)
-    chords = _chords(rng, scale, n_bars, arrangement, chosen.sevenths)
-    lines = _compose_lines(rng, arrangement, chosen, scale, chords)
+    chords = _chord_per_bar(rng, scale, n_bars, arrangement, chosen.sevenths)
+    lines = _compose_parts(rng, arrangement, chosen, scale, chords)
     pitched = tuple(
         dict.fromkeys(
             name for name in (arrangement.lead, arrangement.comp, arrangement.bass) if name
@@ -74,18 +74,18 @@ def compose(
         beats_per_bar=arrangement.beats,
         key=KEYS[arrangement.tonic],
         mode=arrangement.mode,
-        moods=_moods(arrangement, chosen),
-        density=_density(arrangement, chosen),
+        moods=_mood_words(arrangement, chosen),
+        density=_density_word(arrangement, chosen),
         instruments=pitched,
         drums=arrangement.kit,
         notes=_timed_notes(rng, lines, arrangement, chosen, duration_s),
     )
 
 
-def _arrange(
+def _choose_arrangement(
     rng: np.random.Generator, style: Style, pairs: Sequence[tuple[str, str | None]]
 ) -> Arrangement:
-    """Choose tempo, key, instruments and patterns of a piece."""
+    """Choose tempo, metre, key, instruments, register, loudness, activity and first bar."""
 
     def choose(options: Sequence[Choice]) -> Choice:
         return options[int(rng.integers(len(options)))]
@@ -108,34 +108,34 @@ def _arrange(
     )
 
 
-def _chords(
+def _chord_per_bar(
     rng: np.random.Generator, scale: Scale, n_bars: int, arrangement: Arrangement, sevenths: bool
 ) -> list[tuple[int, ...]]:
     """One chord for each bar: the mood's progression, from the bar at which the piece begins."""
-    options = PROGRESSIONS[_valence(arrangement)]
+    options = PROGRESSIONS[_valence_word(arrangement)]
     roots = options[rng.integers(len(options))]
     first = arrangement.phrase_bar
-    return [scale.chord(roots[bar % 4], sevenths) for bar in range(first, first + n_bars)]
+    return [scale.chord_classes(roots[bar % 4], sevenths) for bar in range(first, first + n_bars)]
 
 
-def _compose_lines(
+def _compose_parts(
     rng: np.random.Generator,
     arrangement: Arrangement,
     style: Style,
     scale: Scale,
     chords: list[tuple[int, ...]],
-) -> list[tuple[str, float, list[Event]]]:
+) -> list[tuple[str, float, list[BeatNote]]]:
     """(instrument, loudness, events) of every part."""
     lead = INSTRUMENTS[arrangement.lead]
     middle = min(max(71 + arrangement.lift, lead.low + 8), lead.high - 8)
     register = (max(middle - 9, lead.low), min(middle + 9, lead.high))
-    rhythm = MelodyRhythm(
+    rhythm = RhythmSettings(
         arrangement.beats,
         style.melody_positions_per_beat,
         arrangement.activity,
         arrangement.phrase_bar,
     )
-    tune = melody(rng, scale, chords, register, rhythm)
+    tune = compose_melody(rng, scale, chords, register, rhythm)
     lines = [(arrangement.lead, 1.0, tune)]
     if arrangement.comp:
         pattern = style.accompaniment_patterns[rng.integers(len(style.accompaniment_patterns))]
@@ -160,7 +160,7 @@ def _compose_lines(
 
 def _timed_notes(
     rng: np.random.Generator,
-    lines: list[tuple[str, float, list[Event]]],
+    lines: list[tuple[str, float, list[BeatNote]]],
     arrangement: Arrangement,
     style: Style,
     duration_s: float,
@@ -171,8 +171,8 @@ def _timed_notes(
     for name, loudness, events in lines:
         for event in events:
             late_s = style.timing_error_s * float(np.clip(rng.standard_normal(), -2, 2))
-            start_s = max(0.0, _swung(event.beat, style.swing) * beat_s + late_s)
-            end_s = _swung(event.beat + event.length, style.swing) * beat_s
+            start_s = max(0.0, _swung_beat(event.beat, style.swing) * beat_s + late_s)
+            end_s = _swung_beat(event.beat + event.length, style.swing) * beat_s
             touch = (
                 arrangement.force * loudness * (0.75 + 0.4 * event.accent)
                 + 0.03 * rng.standard_normal()
@@ -186,15 +186,15 @@ def _timed_notes(
     return tuple(sorted(notes, key=lambda note: (note.start_s, note.instrument, note.pitch)))
 
 
-def _swung(beat: float, swing: float) -> float:
+def _swung_beat(beat: float, swing: float) -> float:
     """Delay the second eighth of each beat; at swing 1 the beat divides 2 : 1."""
     whole, part = divmod(beat, 1)
     half = 0.5 + swing / 6
     return whole + (part * 2 * half if part < 0.5 else half + (part - 0.5) * 2 * (1 - half))
 
 
-def _density(arrangement: Arrangement, style: Style) -> str:
-    """Word for how many notes play: sparse to dense."""
+def _density_word(arrangement: Arrangement, style: Style) -> str:
+    """Word for how many notes play: sparse, medium or busy."""
     low, high = style.weak_beat_probability
     place = (arrangement.activity - low) / (high - low)
     players = sum(
@@ -205,7 +205,7 @@ def _density(arrangement: Arrangement, style: Style) -> str:
     ]
 
 
-def _valence(arrangement: Arrangement) -> str:
+def _valence_word(arrangement: Arrangement) -> str:
     """Word for the mood of the mode and the chords."""
     return {
         ("major", True): "happy", ("major", False): "warm",
@@ -213,13 +213,13 @@ def _valence(arrangement: Arrangement) -> str:
     }[arrangement.mode, arrangement.lift > 0]  # fmt: skip
 
 
-def _moods(arrangement: Arrangement, style: Style) -> tuple[str, ...]:
+def _mood_words(arrangement: Arrangement, style: Style) -> tuple[str, ...]:
     """Two or three words for what can be heard: mode and register, loudness and tempo, density."""
-    valence = _valence(arrangement)
+    valence = _valence_word(arrangement)
     fast, loud = arrangement.tempo_bpm >= 100, arrangement.force > 1
     arousal = {
         (True, True): "energetic", (True, False): "playful",
         (False, True): "dramatic", (False, False): "mellow",
     }[fast, loud]  # fmt: skip
-    density = _density(arrangement, style)
+    density = _density_word(arrangement, style)
     return (valence, arousal) if density == "medium" else (valence, arousal, density)

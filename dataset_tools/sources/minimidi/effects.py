@@ -8,14 +8,14 @@ WOW_HZ = 0.9
 CRACKLES_PER_S = 9.0
 
 
-def chorus(
+def chorus_copy(
     sound: Float[np.ndarray, "2 samples"], sr: int, level: float
 ) -> Float[np.ndarray, "2 samples"]:
     """A copy delayed by 16 ms ± 3 ms, in opposite phase on the two channels."""
     time_s = np.arange(sound.shape[1]) / sr
     swing = np.sin(2 * np.pi * CHORUS_HZ * time_s)
     delays_s = CHORUS_DELAY_S + CHORUS_SWING_S * np.stack([swing, -swing])
-    return level * _read_at(sound, (time_s - delays_s) * sr)
+    return level * _interpolate_at(sound, (time_s - delays_s) * sr)
 
 
 def tape_wow(
@@ -25,7 +25,7 @@ def tape_wow(
     phase = np.random.default_rng([2028, seed]).uniform(0, 2 * np.pi)
     time_s = np.arange(sound.shape[1]) / sr
     lag_s = depth / (2 * np.pi * WOW_HZ) * (1 + np.sin(2 * np.pi * WOW_HZ * time_s + phase))
-    return _read_at(sound, np.broadcast_to((time_s - lag_s) * sr, sound.shape))
+    return _interpolate_at(sound, np.broadcast_to((time_s - lag_s) * sr, sound.shape))
 
 
 def record_noise(n_samples: int, sr: int, seed: int) -> Float[np.ndarray, " samples"]:
@@ -38,7 +38,7 @@ def record_noise(n_samples: int, sr: int, seed: int) -> Float[np.ndarray, " samp
     return noise.astype(np.float32)
 
 
-def _read_at(
+def _interpolate_at(
     sound: Float[np.ndarray, "2 samples"], places: Float[np.ndarray, "2 samples"]
 ) -> Float[np.ndarray, "2 samples"]:
     """Read both channels at fractional positions, linearly interpolated; silence before 0."""

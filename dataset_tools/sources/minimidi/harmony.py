@@ -32,42 +32,44 @@ class Scale:
         octave, step = divmod(degree, 7)
         return self.tonic + 12 * octave + SCALES[self.mode][step]
 
-    def chord(self, root: int, sevenths: bool) -> tuple[int, ...]:
+    def chord_classes(self, root: int, sevenths: bool) -> tuple[int, ...]:
         """Pitch classes of the triad or seventh chord on a degree, root first.
 
         In minor the dominant is the major chord of the harmonic scale.
 
-        >>> Scale(0, "major").chord(4, sevenths=False), Scale(9, "minor").chord(4, sevenths=False)
-        ((7, 11, 2), (4, 8, 11))
+        >>> [Scale(0, "major").chord_classes(4, False), Scale(9, "minor").chord_classes(4, False)]
+        [(7, 11, 2), (4, 8, 11)]
         """
         tones = [self.pitch(root + 2 * i) % 12 for i in range(4 if sevenths else 3)]
         if root == DOMINANT:
-            tones[1] = self.leading_tone
+            tones[1] = self.leading_tone_class
         return tuple(tones)
 
     @property
-    def leading_tone(self) -> int:
+    def leading_tone_class(self) -> int:
         """Pitch class a semitone below the tonic."""
         return (self.tonic - 1) % 12
 
-    def pitch_over(self, chord: tuple[int, ...], degree: int) -> int:
+    def pitch_adapted_to_chord(self, chord: tuple[int, ...], degree: int) -> int:
         """Pitch of a degree over a chord: in minor, with the raised seventh if the chord has it.
 
-        >>> Scale(9, "minor").pitch_over((4, 8, 11), 7 * 5 + 6)
+        >>> Scale(9, "minor").pitch_adapted_to_chord((4, 8, 11), 7 * 5 + 6)
         80
         """
-        raised = self.mode == "minor" and degree % 7 == 6 and self.leading_tone in chord
+        raised = self.mode == "minor" and degree % 7 == 6 and self.leading_tone_class in chord
         return self.pitch(degree) + raised
 
-    def degrees(self, low: int, high: int) -> list[int]:
+    def degrees_between(self, low: int, high: int) -> list[int]:
         """All degrees whose pitch lies in low..high."""
         return [d for d in range(0, 77) if low <= self.pitch(d) <= high]
 
 
-def voicing(chord: tuple[int, ...], centre: int, before: tuple[int, ...]) -> tuple[int, ...]:
+def close_voicing(chord: tuple[int, ...], centre: int, before: tuple[int, ...]) -> tuple[int, ...]:
     """Chord in close position that moves least from ``before``, or if empty, near ``centre``."""
     choices = [
-        _stack(chord, i, floor) for i in range(len(chord)) for floor in range(centre - 11, centre)
+        _stack_chord(chord, i, floor)
+        for i in range(len(chord))
+        for floor in range(centre - 11, centre)
     ]
 
     def cost(pitches: tuple[int, ...]) -> float:
@@ -78,7 +80,7 @@ def voicing(chord: tuple[int, ...], centre: int, before: tuple[int, ...]) -> tup
     return min(choices, key=cost)
 
 
-def _stack(chord: tuple[int, ...], inversion: int, floor: int) -> tuple[int, ...]:
+def _stack_chord(chord: tuple[int, ...], inversion: int, floor: int) -> tuple[int, ...]:
     """Chord tones upward from the lowest ``chord[inversion]`` at or above ``floor``."""
     turned = chord[inversion:] + chord[:inversion]
     pitches = [floor + (turned[0] - floor) % 12]
@@ -87,7 +89,7 @@ def _stack(chord: tuple[int, ...], inversion: int, floor: int) -> tuple[int, ...
     return tuple(pitches)
 
 
-def nearest(pitch_class: int, target: int, low: int, high: int) -> int:
+def nearest_pitch(pitch_class: int, target: int, low: int, high: int) -> int:
     """Pitch of a class nearest ``target`` inside low..high (at least an octave wide)."""
     choices = [p for p in range(low, high + 1) if p % 12 == pitch_class]
     return min(choices, key=lambda p: abs(p - target))

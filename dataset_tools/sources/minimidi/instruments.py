@@ -13,13 +13,13 @@ def harmonics(count: int, tilt: float, even: float = 1.0) -> tuple[tuple[float, 
     return tuple((float(n), n**-tilt * (even if n % 2 == 0 else 1.0)) for n in range(1, count + 1))
 
 
-def pulse(count: int, duty: float) -> tuple[tuple[float, float], ...]:
+def pulse_partials(count: int, duty: float) -> tuple[tuple[float, float], ...]:
     """(ratio, amplitude) of a pulse wave; every (1/duty)-th harmonic is missing."""
     return tuple((float(n), abs(sin(pi * n * duty)) / n) for n in range(1, count + 1))
 
 
 @dataclass(frozen=True)
-class Sweep:
+class FilterSweep:
     """A low-pass filter whose cutoff glides while the note sounds."""
 
     start_hz: float
@@ -43,13 +43,13 @@ class Instrument:
     """(frequency ratio, amplitude)."""
     attack_s: float = 0.005
     decay_s: float = 0.5
-    """Time constant of the fundamental's decay towards ``sustain``."""
+    """Time constant of the decay to ``sustain``; a partial's is divided by 1 + damping * kHz."""
     sustain: float = 0.0
     """Level held after the decay, 0..1; 0 for a struck or plucked instrument."""
     release_s: float = 0.08
     """Time constant of the decay after the key is released."""
     damping: float = 0.0
-    """How much faster high partials decay, per kHz."""
+    """How much faster partials decay, per kHz of their frequency, the fundamental too."""
     bloom_s: float = 0.0
     """How much later high partials rise, seconds per kHz."""
     stiffness: float = 0.0
@@ -63,11 +63,11 @@ class Instrument:
     detune_cents: tuple[float, ...] = (0.0,)
     """Each entry adds a copy of the spectrum."""
     noise: float = 0.0
-    """Level of breath or hammer noise relative to the tone."""
+    """Level of noise relative to the tone; with ``noise_decay_s`` it starts ten times as loud."""
     noise_hz: float = 2000.0
     noise_decay_s: float = 0.0
     """Time constant of the noise's decay; 0: the noise lasts as long as the tone."""
-    sweep: Sweep | None = None
+    sweep: FilterSweep | None = None
     gain: float = 1.0
     pan: float = 0.0
     """-1 left .. 1 right."""
@@ -126,7 +126,7 @@ _ALL = (
     ),
     Instrument(
         "synth bass", 38, 28, 52, harmonics(40, 0.9), attack_s=0.004, decay_s=0.6, sustain=0.55,
-        release_s=0.03, sweep=Sweep(2600.0, 380.0, 0.09, 1.5), gain=1.15,
+        release_s=0.03, sweep=FilterSweep(2600.0, 380.0, 0.09, 1.5), gain=1.15,
     ),
     Instrument(
         "strings", 48, 43, 88, harmonics(28, 1.0), attack_s=0.11, decay_s=1.0, sustain=1.0,
@@ -161,8 +161,8 @@ _ALL = (
         noise=0.1, noise_hz=6500.0, noise_decay_s=0.004, release_s=0.5, pan=0.1,
     ),
     Instrument(
-        "pulse lead", 80, 48, 91, pulse(64, 0.25), attack_s=0.001, decay_s=0.12, sustain=0.6,
-        release_s=0.006, vibrato_hz=7.0, vibrato_cents=16.0,
+        "pulse lead", 80, 48, 91, pulse_partials(64, 0.25), attack_s=0.001, decay_s=0.12,
+        sustain=0.6, release_s=0.006, vibrato_hz=7.0, vibrato_cents=16.0,
     ),
     Instrument(
         "chip bass", 87, 28, 55, harmonics(31, 1.6, even=0.0), attack_s=0.001, decay_s=1.0,
@@ -170,7 +170,7 @@ _ALL = (
     ),
     Instrument(
         "dub chord", 90, 48, 84, harmonics(32, 0.9), attack_s=0.003, decay_s=0.22,
-        detune_cents=(-8.0, 7.0), release_s=0.12, sweep=Sweep(3200.0, 450.0, 0.07, 2.5),
+        detune_cents=(-8.0, 7.0), release_s=0.12, sweep=FilterSweep(3200.0, 450.0, 0.07, 2.5),
     ),
     Instrument(
         "saxophone", 65, 48, 84, harmonics(22, 0.6, even=0.8), attack_s=0.035, bloom_s=0.02,
@@ -178,14 +178,14 @@ _ALL = (
         noise_hz=3000.0, release_s=0.07, pan=-0.1,
     ),
     Instrument(
-        "accordion", 21, 48, 88, pulse(40, 0.12), attack_s=0.03, decay_s=1.0, sustain=1.0,
+        "accordion", 21, 48, 88, pulse_partials(40, 0.12), attack_s=0.03, decay_s=1.0, sustain=1.0,
         cutoff_hz=3400.0, detune_cents=(-13.0, 0.0, 13.0), tremolo_hz=5.6, tremolo_depth=0.12,
         release_s=0.03, pan=0.15,
     ),
     Instrument(
         "analog lead", 84, 48, 86, harmonics(50, 0.8), attack_s=0.02, decay_s=0.8, sustain=0.85,
         detune_cents=(-17.0, 0.0, 15.0), vibrato_hz=5.8, vibrato_cents=14.0, release_s=0.18,
-        sweep=Sweep(700.0, 4200.0, 0.3, 3.5),
+        sweep=FilterSweep(700.0, 4200.0, 0.3, 3.5),
     ),
 )  # fmt: skip
 

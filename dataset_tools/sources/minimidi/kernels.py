@@ -14,7 +14,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @compiled
-def oscillate(cycles, ratios, phases, envelopes, hop, sine):
+def sum_partials(cycles, ratios, phases, envelopes, hop, sine):
     """Sum partials; ``envelopes`` is interpolated linearly between blocks of ``hop`` samples."""
     out = np.zeros(len(cycles), np.float32)
     for p in range(len(ratios)):

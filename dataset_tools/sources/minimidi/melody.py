@@ -8,7 +8,7 @@ from .harmony import Scale
 
 
 @dataclass(frozen=True)
-class Event:
+class BeatNote:
     """A note, timed in beats."""
 
     beat: float
@@ -19,7 +19,7 @@ class Event:
 
 
 @dataclass(frozen=True)
-class MelodyRhythm:
+class RhythmSettings:
     """Settings of a melody's rhythm."""
 
     beats: int
@@ -32,8 +32,8 @@ class MelodyRhythm:
     """Bar of the phrase (0..3) at which the melody begins."""
 
 
-def rhythm(
-    rng: np.random.Generator, settings: MelodyRhythm, last: bool
+def bar_rhythm(
+    rng: np.random.Generator, settings: RhythmSettings, last: bool
 ) -> list[tuple[float, float]]:
     """(beat, length) of the notes in a bar; the last bar of a phrase ends with a rest."""
     middle = settings.beats // 2
@@ -48,41 +48,43 @@ def rhythm(
     return [(start, end - start) for start, end in zip(onsets, ends, strict=True)]
 
 
-def melody(
+def compose_melody(
     rng: np.random.Generator,
     scale: Scale,
     chords: list[tuple[int, ...]],
     register: tuple[int, int],
-    settings: MelodyRhythm,
-) -> list[Event]:
+    settings: RhythmSettings,
+) -> list[BeatNote]:
     """Melody over the chords, one for each bar, in phrases of four bars with rhythms a b a c."""
-    opening, answer, closing = (rhythm(rng, settings, last) for last in (False, False, True))
+    opening, answer, closing = (bar_rhythm(rng, settings, last) for last in (False, False, True))
     phrase = (opening, answer, opening, closing)
     contour = rng.choice((-2, -1, -1, 0, 1, 1, 2, 3), settings.beats * settings.per_beat)
-    degrees = scale.degrees(*register)
+    degrees = scale.degrees_between(*register)
     at = len(degrees) // 2
     events = []
     for bar, chord in enumerate(chords):
         place = (bar + settings.phrase_bar) % 4
         steps = contour if place in (0, 2) else rng.choice((-2, -1, -1, 1, 1, 2), len(contour))
         for (beat, length), step in zip(phrase[place], steps, strict=False):
-            at = _reflect(at + int(step), len(degrees))
+            at = _reflected_index(at + int(step), len(degrees))
             strong = beat in (0, settings.beats // 2) or length >= 1.5
             if strong:
-                at = _snap(at, degrees, scale, chord)
+                at = _nearest_chord_degree(at, degrees, scale, chord)
             accent = 0.85 if beat == 0 else 0.7 if strong else 0.55
-            pitch = scale.pitch_over(chord, degrees[at])
-            events.append(Event(bar * settings.beats + beat, length, pitch, accent))
+            pitch = scale.pitch_adapted_to_chord(chord, degrees[at])
+            events.append(BeatNote(bar * settings.beats + beat, length, pitch, accent))
     return events
 
 
-def _reflect(at: int, size: int) -> int:
+def _reflected_index(at: int, size: int) -> int:
     return max(-at, 0) if at < 0 else min(at, 2 * (size - 1) - at)
 
 
-def _snap(at: int, degrees: list[int], scale: Scale, chord: tuple[int, ...]) -> int:
+def _nearest_chord_degree(at: int, degrees: list[int], scale: Scale, chord: tuple[int, ...]) -> int:
     """Index of the nearest degree that belongs to the chord."""
     fitting = [
-        i for i, degree in enumerate(degrees) if scale.pitch_over(chord, degree) % 12 in chord
+        i
+        for i, degree in enumerate(degrees)
+        if scale.pitch_adapted_to_chord(chord, degree) % 12 in chord
     ]
     return min(fitting, key=lambda i: abs(i - at))

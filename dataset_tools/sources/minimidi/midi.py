@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from pretty_midi import PrettyMIDI
 
 
-def to_midi(piece: Piece) -> "PrettyMIDI":
+def to_pretty_midi(piece: Piece) -> "PrettyMIDI":
     """MIDI with a track for each instrument and its General MIDI program; drums are last."""
     import pretty_midi
 

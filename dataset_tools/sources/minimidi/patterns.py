@@ -6,31 +6,31 @@ from .drums import CLAP, CLOSED_HAT, KICK, OPEN_HAT, RIDE, RIM, SHAKER, SNARE
 Strike = tuple[float, float, tuple[int, ...] | None]
 
 
-def _steps(voices: tuple[int, ...], step: float, length: float) -> tuple[Strike, ...]:
+def _arpeggio_strikes(voices: tuple[int, ...], step: float, length: float) -> tuple[Strike, ...]:
     return tuple((i * step, length, (voice,)) for i, voice in enumerate(voices))
 
 
-def _chords(beats: tuple[float, ...], length: float) -> tuple[Strike, ...]:
+def _chord_strikes(beats: tuple[float, ...], length: float) -> tuple[Strike, ...]:
     return tuple((beat, length, None) for beat in beats)
 
 
 COMP: dict[str, tuple[Strike, ...]] = {
-    "block": _chords((0.0,), 3.9),
-    "halves": _chords((0.0, 2.0), 1.9),
-    "quarters": _chords((0.0, 1.0, 2.0, 3.0), 0.85),
-    "offbeats": _chords((0.5, 1.5, 2.5, 3.5), 0.3),
-    "stabs": _chords((0.0, 1.5, 2.5), 0.25),
-    "charleston": _chords((0.0, 1.5), 0.6),
-    "strum": (*_chords((0.0, 2.0), 0.95), *_chords((1.0, 1.5, 2.5, 3.0, 3.5), 0.45)),
+    "block": _chord_strikes((0.0,), 3.9),
+    "halves": _chord_strikes((0.0, 2.0), 1.9),
+    "quarters": _chord_strikes((0.0, 1.0, 2.0, 3.0), 0.85),
+    "offbeats": _chord_strikes((0.5, 1.5, 2.5, 3.5), 0.3),
+    "stabs": _chord_strikes((0.0, 1.5, 2.5), 0.25),
+    "charleston": _chord_strikes((0.0, 1.5), 0.6),
+    "strum": (*_chord_strikes((0.0, 2.0), 0.95), *_chord_strikes((1.0, 1.5, 2.5, 3.0, 3.5), 0.45)),
     "oompah": ((0.0, 0.9, (0,)), *((beat, 0.6, (1, 2)) for beat in (1.0, 2.0, 3.0))),
-    "arpeggio": _steps((0, 1, 2, 3, 2, 1, 2, 1), 0.5, 0.9),
-    "broken": _steps((0, 2, 1, 2, 0, 2, 1, 2), 0.5, 0.7),
-    "ostinato": _steps((0, 2, 2, 1, 2, 2, 1, 2), 0.5, 0.4),
-    "arpeggio 16": _steps((0, 1, 2, 3) * 4, 0.25, 0.22),
-    "dub stabs": _chords((0.75, 2.75), 0.2),
-    "bossa": _chords((0.0, 1.5, 3.0), 0.7) + _chords((1.0, 2.5), 0.35),
-    "tango": _chords((0.0, 1.0, 2.0, 3.0), 0.3) + _chords((3.5,), 0.2),
-    "chip arpeggio": _steps((0, 1, 2) * 11, 0.125, 0.12)[:32],
+    "arpeggio": _arpeggio_strikes((0, 1, 2, 3, 2, 1, 2, 1), 0.5, 0.9),
+    "broken": _arpeggio_strikes((0, 2, 1, 2, 0, 2, 1, 2), 0.5, 0.7),
+    "ostinato": _arpeggio_strikes((0, 2, 2, 1, 2, 2, 1, 2), 0.5, 0.4),
+    "arpeggio 16": _arpeggio_strikes((0, 1, 2, 3) * 4, 0.25, 0.22),
+    "dub stabs": _chord_strikes((0.75, 2.75), 0.2),
+    "bossa": _chord_strikes((0.0, 1.5, 3.0), 0.7) + _chord_strikes((1.0, 2.5), 0.35),
+    "tango": _chord_strikes((0.0, 1.0, 2.0, 3.0), 0.3) + _chord_strikes((3.5,), 0.2),
+    "chip arpeggio": _arpeggio_strikes((0, 1, 2) * 11, 0.125, 0.12)[:32],
 }
 
 # (beat, length, what): r root, f fifth, o octave up, t third, a approach to the next root

@@ -16,7 +16,7 @@ HISS_WIDTH_HZ = 1800.0
 
 
 @dataclass(frozen=True)
-class Gestures:
+class VoiceCurves:
     """Pitch, levels and formants of a voice, frame by frame."""
 
     f0: Float[np.ndarray, " frames"]
@@ -33,7 +33,7 @@ class Gestures:
 
 
 def phonate(
-    gestures: Gestures,
+    gestures: VoiceCurves,
     noise: Float[np.ndarray, " samples"],
     sr: int,
     hop: int,
@@ -60,11 +60,11 @@ def phonate(
     a[5] = (1 - radius[5]) * np.abs(1 - radius[5] * np.exp(-2j * angle[5]))
     decay = float(np.exp(-2 * np.pi * tilt_hz / sr))
     loudness = float(np.sqrt(sr / 16_000))  # noise of equal RMS is spread over a wider band
-    return _phonate(tracks, a, b, c, noise, sr, hop, open_quotient, decay, jitter, loudness)
+    return _phonate_samples(tracks, a, b, c, noise, sr, hop, open_quotient, decay, jitter, loudness)
 
 
 @compiled
-def _phonate(tracks, a, b, c, noise, sr, hop, open_quotient, decay, jitter, loudness):
+def _phonate_samples(tracks, a, b, c, noise, sr, hop, open_quotient, decay, jitter, loudness):
     """The compiled loop of ``phonate``: one sample at a time through source and resonators."""
     n_samples = len(noise)
     out = np.zeros(n_samples, np.float32)

@@ -1,4 +1,4 @@
-"""Sounds of a voice: vowels as formants, consonants as gestures, and random syllables of both."""
+"""Sounds of a voice: vowels as formants, consonants as noise, and random syllables."""
 
 from dataclasses import dataclass
 
@@ -24,7 +24,7 @@ DIPHTHONGS = (("a", "I"), ("a", "U"), ("e", "I"), ("o", "U"), ("o", "I"))
 
 @dataclass(frozen=True)
 class Consonant:
-    """A gesture before or after a vowel."""
+    """Length, levels and formants of a consonant before or after a vowel."""
 
     length_s: float
     voicing: float = 0.0
@@ -74,7 +74,7 @@ class Syllable:
     coda: str
 
 
-def syllable(rng: np.random.Generator, wordless: bool = False) -> Syllable:
+def random_syllable(rng: np.random.Generator, wordless: bool = False) -> Syllable:
     """Random syllable, half of them with a diphthong or coda; ``wordless``: a single vowel."""
     names = tuple(VOWELS)
     vowel = names[int(rng.integers(len(names)))]

@@ -50,8 +50,8 @@ class Piece:
         ]
 
 
-def truth(piece: Piece) -> dict[str, object]:
-    """All facts about the piece as JSON values; notes are 5-tuples in the order of ``Note``."""
+def piece_facts(piece: Piece) -> dict[str, object]:
+    """Facts about the piece as JSON values; notes are 5-tuples in the order of ``Note``."""
     notes = [(n.instrument, n.pitch, n.start_s, n.duration_s, n.velocity) for n in piece.notes]
     return {
         "seed": piece.seed,

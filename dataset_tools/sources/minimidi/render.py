@@ -7,7 +7,7 @@ from jaxtyping import Float
 from scipy import fft
 
 from .drums import KITS, drum_hit, drum_pan
-from .effects import chorus, record_noise, tape_wow
+from .effects import chorus_copy, record_noise, tape_wow
 from .instruments import INSTRUMENTS
 from .kernels import add_note
 from .piece import Note, Piece
@@ -36,8 +36,8 @@ def add_effects_and_level(
     """Apply the effects of the piece's style to dry sound, and set its level."""
     style = STYLES[piece.style]
     if style.chorus:
-        dry = dry + chorus(dry, sr, style.chorus)
-    mix = _add_effects(dry, sr, style, 60 / piece.tempo_bpm)
+        dry = dry + chorus_copy(dry, sr, style.chorus)
+    mix = _add_echo_room_lowpass(dry, sr, style, 60 / piece.tempo_bpm)
     if style.tape:
         mix = tape_wow(mix, sr, style.tape, piece.seed)
     rms = np.sqrt(np.mean(np.square(mix)))
@@ -55,7 +55,7 @@ def _mix_notes(piece: Piece, n_samples: int, sr: int) -> Float[np.ndarray, "2 sa
         start = round(note.start_s * sr)
         if start >= n_samples:
             continue
-        wave, place, release_s = _note_audio(note, sr)
+        wave, place, release_s = _note_wave_pan_release(note, sr)
         level = (note.velocity / 100) ** 1.5
         angle = (place + 1) * np.pi / 4
         held = int(note.duration_s * sr)
@@ -64,7 +64,9 @@ def _mix_notes(piece: Piece, n_samples: int, sr: int) -> Float[np.ndarray, "2 sa
     return out
 
 
-def _note_audio(note: Note, sr: int) -> tuple[Float[np.ndarray, " samples"], float, float]:
+def _note_wave_pan_release(
+    note: Note, sr: int
+) -> tuple[Float[np.ndarray, " samples"], float, float]:
     """Waveform, pan and release time constant (s) of a note or a drum hit."""
     if note.instrument in KITS:
         return drum_hit(note.instrument, note.pitch, sr), drum_pan(note.pitch), 1.0
@@ -73,7 +75,7 @@ def _note_audio(note: Note, sr: int) -> tuple[Float[np.ndarray, " samples"], flo
     return wave, instrument.pan, instrument.release_s
 
 
-def _add_effects(
+def _add_echo_room_lowpass(
     dry: Float[np.ndarray, "2 samples"], sr: int, style: Style, beat_s: float
 ) -> Float[np.ndarray, "2 samples"]:
     """Echo, reverberation and low-pass in one pass through the frequency domain."""
@@ -82,13 +84,13 @@ def _add_effects(
     n_fft = int(fft.next_fast_len(n_samples + int(tail_s * sr), real=True) or 0)
     spectrum = np.asarray(fft.rfft(dry, n_fft))
     if style.echo_beats:
-        spectrum = spectrum * _echo(sr, n_fft, style.echo_beats * beat_s)
-    wet = spectrum.sum(0) * _room(sr, n_fft) * np.float32(style.reverb)
-    coloured = (spectrum + wet) * _lowpass(sr, n_fft, style.lowpass_hz)
+        spectrum = spectrum * _echo_spectrum(sr, n_fft, style.echo_beats * beat_s)
+    wet = spectrum.sum(0) * _room_spectrum(sr, n_fft) * np.float32(style.reverb)
+    coloured = (spectrum + wet) * _lowpass_gain(sr, n_fft, style.lowpass_hz)
     return np.asarray(fft.irfft(coloured, n_fft))[:, :n_samples]
 
 
-def _echo(sr: int, n_fft: int, delay_s: float) -> np.ndarray:
+def _echo_spectrum(sr: int, n_fft: int, delay_s: float) -> np.ndarray:
     """Spectrum (bins) of an impulse and its echoes, as many as fit before they wrap round."""
     turn = np.exp(-2j * np.pi * fft.rfftfreq(n_fft, 1 / sr) * delay_s)
     repeats = range(int(TAIL_S / delay_s) + 1)
@@ -96,7 +98,7 @@ def _echo(sr: int, n_fft: int, delay_s: float) -> np.ndarray:
 
 
 @lru_cache(maxsize=4)
-def _room(sr: int, n_fft: int) -> np.ndarray:
+def _room_spectrum(sr: int, n_fft: int) -> np.ndarray:
     """Spectrum (2, bins) of a room: decaying noise of unit energy in each channel."""
     rng = np.random.default_rng(20)
     time_s = np.arange(int(TAIL_S * sr)) / sr
@@ -107,6 +109,6 @@ def _room(sr: int, n_fft: int) -> np.ndarray:
 
 
 @lru_cache(maxsize=16)
-def _lowpass(sr: int, n_fft: int, cutoff_hz: float) -> np.ndarray:
+def _lowpass_gain(sr: int, n_fft: int, cutoff_hz: float) -> np.ndarray:
     freqs_hz = fft.rfftfreq(n_fft, 1 / sr)
     return (1 / np.sqrt(1 + (freqs_hz / cutoff_hz) ** 6)).astype(np.float32)

@@ -65,7 +65,7 @@ def random_voice(seed: int, kind: str | None = None) -> Voice:
     )
 
 
-def ensemble(voice: Voice, seed: int) -> list[tuple[Voice, float]]:
+def singers_with_pan(voice: Voice, seed: int) -> list[tuple[Voice, float]]:
     """(voice, pan) of all singers: one, or a choir of four to six."""
     rng = np.random.default_rng([2042, seed])
     if voice.kind != "choir":

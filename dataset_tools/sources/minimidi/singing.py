@@ -10,7 +10,7 @@ from scipy import signal
 
 from .articulation import render_singer
 from .piece import Piece
-from .singers import Voice, ensemble, random_voice
+from .singers import Voice, random_voice, singers_with_pan
 from .vocal_line import vocal_line
 
 VOICE_RMS = 0.1
@@ -29,20 +29,20 @@ def sing(
     voice = voice or random_voice(seed)
     n_samples = round(piece.duration_s * sr)
     out = np.zeros((2, n_samples), np.float32)
-    for part, (singer, pan) in enumerate(ensemble(voice, seed)):
+    for part, (singer, pan) in enumerate(singers_with_pan(voice, seed)):
         syllables = vocal_line(piece, singer, seed)
         rng = np.random.default_rng([2041, seed, part])
         angle = (pan + 1) * np.pi / 4
         mono = render_singer(syllables, singer, n_samples, sr, rng)
         out += np.outer((np.cos(angle), np.sin(angle)), mono).astype(np.float32)
-    out = _in_room(out, sr, voice.room)
+    out = _with_reverberation(out, sr, voice.room)
     power = np.square(out).mean(0)
     audible = power > 1e-4 * power.max()
     rms = np.sqrt(power[audible].mean()) if audible.any() else 1.0
     return out * np.float32(VOICE_RMS * 10 ** (voice.gain_db / 20) / max(rms, 1e-9))
 
 
-def _in_room(
+def _with_reverberation(
     dry: Float[np.ndarray, "2 samples"], sr: int, level: float
 ) -> Float[np.ndarray, "2 samples"]:
     """Add reverberation of half a second; ``level`` is its RMS relative to the dry sound's."""

@@ -54,7 +54,7 @@ def checked_soundfont_sha256(path: Path) -> str:
     return sha256_file(path)
 
 
-def render_soundfont(piece: Piece, soundfont: Path, sr: int) -> Float[np.ndarray, "2 samples"]:
+def render_by_soundfont(piece: Piece, soundfont: Path, sr: int) -> Float[np.ndarray, "2 samples"]:
     """Render to float32 stereo of round(duration_s * sr) samples, with a peak of at most 0.99.
 
     FluidSynth starts notes at multiples of 64 samples, so they are up to 3 ms late at 22,050 Hz.
@@ -85,7 +85,7 @@ def _without_stderr() -> Iterator[None]:
 
 
 @cache
-def _fluidsynth() -> Any:
+def _import_fluidsynth() -> Any:
     """Import pyfluidsynth and switch off its library's log; InputError if either is missing."""
     try:
         library = importlib.import_module("fluidsynth")
@@ -99,13 +99,15 @@ def _fluidsynth() -> Any:
             "--soundfont needs the library libfluidsynth; apt install libfluidsynth3, "
             "dnf install fluidsynth-libs, brew install fluid-synth or choco install fluidsynth"
         ) from error
-    silence = _c_function("fluid_set_log_function", ("level", ctypes.c_int), "function", "data")
+    silence = _bind_c_function(
+        "fluid_set_log_function", ("level", ctypes.c_int), "function", "data"
+    )
     for level in range(5):
         silence(level, None, None)
     return library
 
 
-def _c_function(name: str, *parameters: str | tuple[str, Any]) -> Any:
+def _bind_c_function(name: str, *parameters: str | tuple[str, Any]) -> Any:
     """Bind a libfluidsynth function that pyfluidsynth lacks; untyped parameters are pointers."""
     typed = [p if isinstance(p, tuple) else (p, ctypes.c_void_p) for p in parameters]
     return importlib.import_module("fluidsynth").cfunc(
@@ -115,7 +117,7 @@ def _c_function(name: str, *parameters: str | tuple[str, Any]) -> Any:
 
 def _open_synth(soundfont: Path, sr: int) -> tuple[Any, int]:
     """A new synthesiser and its number for the SoundFont; InputError for a damaged file."""
-    synth = _fluidsynth().Synth(GAIN, float(sr), channels=16, **SETTINGS)
+    synth = _import_fluidsynth().Synth(GAIN, float(sr), channels=16, **SETTINGS)
     font = synth.sfload(str(soundfont))
     if font < 0:
         synth.delete()
@@ -156,15 +158,15 @@ def _play_notes(
     latest: dict[tuple[int, int], Note] = {}
     at = 0
     for sample, pressed, note in _key_events(piece, sr):
-        _render_samples(synth, out, at, sample)
+        _render_into(synth, out, at, sample)
         at = max(at, sample)
         key = (channels[note.instrument], note.pitch)
         if pressed:
-            synth.noteon(*key, _velocity(note))
+            synth.noteon(*key, _soundfont_velocity(note))
             latest[key] = note
         elif latest[key] is note:
             synth.noteoff(*key)
-    _render_samples(synth, out, at, out.shape[1])
+    _render_into(synth, out, at, out.shape[1])
     return out
 
 
@@ -175,7 +177,7 @@ def _key_events(piece: Piece, sr: int) -> list[tuple[int, bool, Note]]:
     return sorted(presses + releases, key=lambda key: key[:2])
 
 
-def _velocity(note: Note) -> int:
+def _soundfont_velocity(note: Note) -> int:
     """MIDI velocity at which a SoundFont is as loud as ``render`` at the note's velocity.
 
     A SoundFont's level grows with the square of the velocity, that of ``render`` with its power of
@@ -184,7 +186,7 @@ def _velocity(note: Note) -> int:
     return round(127 * (note.velocity / 127) ** 0.75)
 
 
-def _render_samples(synth: Any, out: Float[np.ndarray, "2 samples"], start: int, stop: int) -> None:
+def _render_into(synth: Any, out: Float[np.ndarray, "2 samples"], start: int, stop: int) -> None:
     """Render the synthesiser's next samples into ``out`` from ``start`` to ``stop`` or its end.
 
     pyfluidsynth's own ``get_samples`` clips at 16 bits and dithers by libc's ``rand``. Other
@@ -194,7 +196,7 @@ def _render_samples(synth: Any, out: Float[np.ndarray, "2 samples"], start: int,
     if count > 0:
         left, right = (side.ctypes.data for side in out)
         number = ctypes.c_int
-        write = _c_function(
+        write = _bind_c_function(
             "fluid_synth_write_float", "synth", ("count", number),
             "left", ("left_start", number), ("left_step", number),
             "right", ("right_start", number), ("right_step", number),

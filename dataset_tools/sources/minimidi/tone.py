@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy import signal
 
-from .instruments import INSTRUMENTS, Instrument, Sweep
-from .kernels import oscillate
+from .instruments import INSTRUMENTS, FilterSweep, Instrument
+from .kernels import sum_partials
 
 MAX_LENGTH_S = 5.2
 """Longest held note in seconds: a little more than a clip of 5.12 s."""
@@ -30,10 +30,10 @@ def held_note(name: str, pitch: int, sr: int, soft: bool = False) -> Float[np.nd
     """
     instrument = INSTRUMENTS[name]
     rng = np.random.default_rng([zlib.crc32(name.encode()), pitch])
-    audio = _tonal(instrument, pitch, sr, rng, SOFT_TILT * soft)
+    audio = _sum_of_partials(instrument, pitch, sr, rng, SOFT_TILT * soft)
     audio *= instrument.gain * 0.1 / max(loudest_rms(audio, sr), 1e-9)
     if instrument.noise:
-        audio += _noise(instrument, len(audio), sr, rng)
+        audio += _instrument_noise(instrument, len(audio), sr, rng)
     audio.flags.writeable = False
     return audio
 
@@ -45,23 +45,25 @@ def loudest_rms(audio: Float[np.ndarray, " samples"], sr: int) -> float:
     return float(np.sqrt(np.square(blocks).mean(1).max()))
 
 
-def _tonal(
+def _sum_of_partials(
     instrument: Instrument, pitch: int, sr: int, rng: np.random.Generator, tilt: float
 ) -> Float[np.ndarray, " samples"]:
     """All partials of a note, without noise; amplitudes fall by the factor ``ratio ** -tilt``."""
     length_s = MAX_LENGTH_S if instrument.sustain else min(MAX_LENGTH_S, 7 * instrument.decay_s)
     n_blocks = int(length_s * sr) // HOP
     f0 = 440 * 2 ** ((pitch - 69) / 12)
-    ratios, amplitudes = _spectrum(instrument, f0, sr)
+    ratios, amplitudes = _partial_ratios_and_amplitudes(instrument, f0, sr)
     amplitudes = amplitudes * np.maximum(ratios, 1) ** -tilt
     time_s = np.arange(n_blocks + 1) * (HOP / sr)
-    envelopes = _envelopes(instrument, ratios * f0, time_s) * amplitudes[:, None]
-    cycles = np.cumsum(f0 / sr * _vibrato(instrument, np.arange(n_blocks * HOP) / sr))
+    envelopes = _partial_envelopes(instrument, ratios * f0, time_s) * amplitudes[:, None]
+    cycles = np.cumsum(f0 / sr * _vibrato_factor(instrument, np.arange(n_blocks * HOP) / sr))
     phases = rng.uniform(0, 1, len(ratios))
-    return oscillate(cycles, ratios, phases, envelopes.astype(np.float32), HOP, _SINE)
+    return sum_partials(cycles, ratios, phases, envelopes.astype(np.float32), HOP, _SINE)
 
 
-def _spectrum(instrument: Instrument, f0: float, sr: int) -> tuple[np.ndarray, np.ndarray]:
+def _partial_ratios_and_amplitudes(
+    instrument: Instrument, f0: float, sr: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Frequency ratios and amplitudes of all audible partials, with those of detuned copies."""
     ratio, amplitude = np.array(instrument.partials).T
     ratio = ratio * np.sqrt(1 + instrument.stiffness * ratio**2)
@@ -73,7 +75,7 @@ def _spectrum(instrument: Instrument, f0: float, sr: int) -> tuple[np.ndarray, n
     return ratios[audible], amplitudes[audible]
 
 
-def _envelopes(
+def _partial_envelopes(
     instrument: Instrument,
     freqs_hz: Float[np.ndarray, " partials"],
     time_s: Float[np.ndarray, " blocks"],
@@ -93,7 +95,9 @@ def _envelopes(
 
 
 def _filter_sweep_gain(
-    sweep: Sweep, freqs_hz: Float[np.ndarray, " partials"], time_s: Float[np.ndarray, " blocks"]
+    sweep: FilterSweep,
+    freqs_hz: Float[np.ndarray, " partials"],
+    time_s: Float[np.ndarray, " blocks"],
 ) -> Float[np.ndarray, "partials blocks"]:
     """Gain of a resonant low-pass whose cutoff glides exponentially from start to end."""
     glide = np.exp(-time_s / sweep.time_s)
@@ -103,7 +107,7 @@ def _filter_sweep_gain(
     return (1 + peak) / np.sqrt(1 + x**6)
 
 
-def _vibrato(
+def _vibrato_factor(
     instrument: Instrument, time_s: Float[np.ndarray, " samples"]
 ) -> Float[np.ndarray, " samples"]:
     """Frequency factor around 1 for every sample; the vibrato grows over the first 0.3 s."""
@@ -111,12 +115,13 @@ def _vibrato(
     return 2 ** (depth * np.sin(2 * np.pi * instrument.vibrato_hz * time_s) / 1200)
 
 
-def _noise(
+def _instrument_noise(
     instrument: Instrument, n_samples: int, sr: int, rng: np.random.Generator
 ) -> Float[np.ndarray, " samples"]:
     """Breath or hammer noise: a band of an octave around ``noise_hz``.
 
-    Its RMS, before its envelope, is ``instrument.noise`` times that of the note.
+    Its RMS, before its envelope, is ``instrument.noise`` times that of the note, ten times as much
+    for noise that decays.
     """
     high_hz = min(instrument.noise_hz * 1.4, 0.45 * sr)
     sos = signal.butter(2, [instrument.noise_hz * 0.7, high_hz], "bandpass", fs=sr, output="sos")

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .phonemes import Syllable, syllable
+from .phonemes import Syllable, random_syllable
 from .piece import Note, Piece
 from .singers import Voice
 
@@ -28,13 +28,13 @@ class SungSyllable:
 def vocal_line(piece: Piece, voice: Voice, seed: int) -> list[SungSyllable]:
     """Syllables of a voice over a piece; all singers of a choir have the same ones."""
     rng = np.random.default_rng([2043, seed])
-    notes = _lead(piece)
+    notes = _lead_notes(piece)
     if voice.kind == "spoken word" or not notes:
-        return _speech(piece.duration_s, voice, rng)
-    return _rap(notes, voice, rng) if voice.kind == "rap" else _song(notes, voice, rng)
+        return _spoken_line(piece.duration_s, voice, rng)
+    return _rapped_line(notes, voice, rng) if voice.kind == "rap" else _sung_line(notes, voice, rng)
 
 
-def _lead(piece: Piece) -> list[Note]:
+def _lead_notes(piece: Piece) -> list[Note]:
     """Notes of the lead, one at a time; the highest of those that begin together."""
     notes: list[Note] = []
     for note in piece.notes:
@@ -47,7 +47,7 @@ def _lead(piece: Piece) -> list[Note]:
     return notes
 
 
-def _song(notes: list[Note], voice: Voice, rng: np.random.Generator) -> list[SungSyllable]:
+def _sung_line(notes: list[Note], voice: Voice, rng: np.random.Generator) -> list[SungSyllable]:
     """A syllable for each note; short notes and some others continue the syllable before."""
     middle = float(np.mean([note.pitch for note in notes]))
     shift = 12 * round((voice.centre - middle) / 12)
@@ -64,12 +64,12 @@ def _song(notes: list[Note], voice: Voice, rng: np.random.Generator) -> list[Sun
             line.append(replace(before, end_s=end_s, pitches=(*before.pitches, sung)))
         else:
             level = (note.velocity / 100) ** 0.8
-            chosen = syllable(rng, voice.wordless)
+            chosen = random_syllable(rng, voice.wordless)
             line.append(SungSyllable(chosen, note.start_s, end_s, (sung,), level))
     return line
 
 
-def _rap(notes: list[Note], voice: Voice, rng: np.random.Generator) -> list[SungSyllable]:
+def _rapped_line(notes: list[Note], voice: Voice, rng: np.random.Generator) -> list[SungSyllable]:
     """One to five quick syllables for each note of the lead, with high accents and falling ends."""
     line = []
     for note in notes:
@@ -79,12 +79,14 @@ def _rap(notes: list[Note], voice: Voice, rng: np.random.Generator) -> list[Sung
             start_s = note.start_s + i * length_s / count
             accent = 3.0 if i == 0 else 0.0
             pitch = voice.centre + accent + float(rng.normal(0, 1.5)) - 2.0 * i / count
-            chosen, end_s = syllable(rng), start_s + length_s / count
-            line.append(SungSyllable(chosen, start_s, end_s, _falling(start_s, end_s, pitch), 1.0))
+            chosen, end_s = random_syllable(rng), start_s + length_s / count
+            line.append(
+                SungSyllable(chosen, start_s, end_s, _falling_pitches(start_s, end_s, pitch), 1.0)
+            )
     return line
 
 
-def _speech(duration_s: float, voice: Voice, rng: np.random.Generator) -> list[SungSyllable]:
+def _spoken_line(duration_s: float, voice: Voice, rng: np.random.Generator) -> list[SungSyllable]:
     """Phrases of three to nine syllables that fall from high to low, with pauses in between."""
     line, now_s = [], float(rng.uniform(0.05, 0.3))
     while now_s < duration_s:
@@ -94,12 +96,14 @@ def _speech(duration_s: float, voice: Voice, rng: np.random.Generator) -> list[S
             pitch = voice.centre + 3.0 - 6.0 * i / count + float(rng.normal(0, 1.8))
             level = float(rng.uniform(0.6, 1.1))
             line.append(
-                SungSyllable(syllable(rng), now_s, end_s, _falling(now_s, end_s, pitch), level)
+                SungSyllable(
+                    random_syllable(rng), now_s, end_s, _falling_pitches(now_s, end_s, pitch), level
+                )
             )
             now_s = end_s
         now_s += float(rng.uniform(0.15, 0.7))
     return line
 
 
-def _falling(start_s: float, end_s: float, pitch: float) -> tuple[tuple[float, float], ...]:
+def _falling_pitches(start_s: float, end_s: float, pitch: float) -> tuple[tuple[float, float], ...]:
     return ((start_s, pitch), ((start_s + end_s) / 2, pitch - 1.2))

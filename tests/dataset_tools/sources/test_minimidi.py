@@ -16,12 +16,12 @@ from dataset_tools.sources.minimidi import (
     Note,
     caption,
     compose,
+    piece_facts,
     prompt,
-    to_midi,
-    truth,
+    to_pretty_midi,
 )
 from dataset_tools.sources.minimidi.accompaniment import drum_notes
-from dataset_tools.sources.minimidi.captions import SYNONYMS, pace
+from dataset_tools.sources.minimidi.captions import SYNONYMS, tempo_word
 from dataset_tools.sources.minimidi.drums import KITS
 from dataset_tools.sources.minimidi.harmony import KEYS, SCALES
 from dataset_tools.sources.minimidi.instruments import INSTRUMENTS
@@ -49,7 +49,7 @@ def true(piece):
     drums = piece.drums or "no drums"
     return {
         piece.style, *piece.instruments, drums, *piece.moods, piece.key, piece.mode,
-        pace(piece.tempo_bpm), f"{piece.tempo_bpm} bpm",
+        tempo_word(piece.tempo_bpm), f"{piece.tempo_bpm} bpm",
     }  # fmt: skip
 
 
@@ -172,7 +172,7 @@ def test_drums_fill_the_last_bar_of_every_phrase():
 
 def test_the_truth_survives_json_and_holds_everything():
     piece = compose(11)
-    known = json.loads(json.dumps(truth(piece)))
+    known = json.loads(json.dumps(piece_facts(piece)))
     assert [Note(*row) for row in known["notes"]] == list(piece.notes)
     assert known["beat_times_s"][1] == pytest.approx(60 / piece.tempo_bpm)
     names = "seed style tempo_bpm beats_per_bar key mode density drums"
@@ -184,7 +184,7 @@ def test_the_truth_survives_json_and_holds_everything():
 def test_midi_keeps_programs_tempo_notes_and_times():
     piece = compose(5, "pop")
     file = io.BytesIO()
-    to_midi(piece).write(file)
+    to_pretty_midi(piece).write(file)
     midi = pretty_midi.PrettyMIDI(io.BytesIO(file.getvalue()))
     programs = [track.program for track in midi.instruments if not track.is_drum]
     assert programs == [INSTRUMENTS[name].program for name in piece.instruments]

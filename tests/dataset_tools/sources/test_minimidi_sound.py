@@ -11,7 +11,7 @@ from dataset_tools.sources.minimidi import BASE_STYLES, HELD_OUT_STYLES, Note, c
 from dataset_tools.sources.minimidi.effects import (
     CHORUS_DELAY_S,
     CHORUS_SWING_S,
-    chorus,
+    chorus_copy,
     record_noise,
     tape_wow,
 )
@@ -116,7 +116,7 @@ def test_every_timbre_is_nearest_to_itself_at_neighbouring_pitches():
 def test_chorus_copies_lie_on_either_side_of_its_delay():
     pulses = np.zeros((2, SR), np.float32)
     pulses[:, [2000, 10_000]] = 1
-    copies = chorus(pulses, SR, 0.5)
+    copies = chorus_copy(pulses, SR, 0.5)
     lags_s = (np.abs(copies[:, 2000:9000]).argmax(1)) / SR
     assert lags_s[0] != lags_s[1] and lags_s.mean() == pytest.approx(CHORUS_DELAY_S, abs=1e-4)
     assert np.abs(lags_s - CHORUS_DELAY_S).max() <= CHORUS_SWING_S + 1e-4

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from dataset_tools.sources import Rejected, SourceRequest, Track
-from dataset_tools.sources.jamendo import read_licences
+from dataset_tools.sources.jamendo import read_licences_and_pages
 from dataset_tools.sources.sdd import COLUMNS, tracks
 from dmm.errors import InputError
 
@@ -121,7 +121,7 @@ def test_licences_may_also_be_in_one_line(tmp_path):
     path.write_text(
         "track_0000007 http://jamendo.com/track/7 licence: http://artlibre.org/licence/lal/\n"
     )
-    assert read_licences(path) == (
+    assert read_licences_and_pages(path) == (
         {7: "http://artlibre.org/licence/lal/"},
         {7: "http://jamendo.com/track/7"},
     )

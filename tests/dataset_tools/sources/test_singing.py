@@ -8,7 +8,7 @@ import pytest
 from dataset_tools.sources import SourceRequest, Track
 from dataset_tools.sources.catalogue import source_tracks
 from dataset_tools.sources.minimidi import Note, compose, render
-from dataset_tools.sources.minimidi.phonation import Gestures, phonate
+from dataset_tools.sources.minimidi.phonation import VoiceCurves, phonate
 from dataset_tools.sources.minimidi.phonemes import UPPER_HZ, VOWELS
 from dataset_tools.sources.minimidi.singers import KINDS, random_voice
 from dataset_tools.sources.minimidi.singing import sing
@@ -25,7 +25,7 @@ def held(f0, vowel, seconds=1.0, voicing=1.0):
     frames = int(seconds * SR) // hop + 2
     formants = np.tile(np.array([*VOWELS[vowel], *UPPER_HZ])[:, None], frames)
     flat = np.ones(frames)
-    gestures = Gestures(f0 * flat, voicing * flat, 0 * flat, 0 * flat, 4000 * flat, formants)
+    gestures = VoiceCurves(f0 * flat, voicing * flat, 0 * flat, 0 * flat, 4000 * flat, formants)
     noise = np.random.default_rng(0).standard_normal(int(seconds * SR)).astype(np.float32)
     return phonate(gestures, noise, SR, hop, 0.6, 4000.0, 0.0)
 

@@ -16,7 +16,7 @@ from dataset_tools.sources import SourceRequest
 from dataset_tools.sources.catalogue import source_tracks
 from dataset_tools.sources.minimidi import Note, compose
 from dataset_tools.sources.minimidi import soundfont as module
-from dataset_tools.sources.minimidi.soundfont import checked_soundfont_sha256, render_soundfont
+from dataset_tools.sources.minimidi.soundfont import checked_soundfont_sha256, render_by_soundfont
 from dmm.errors import InputError
 
 SR = 22_050
@@ -78,37 +78,39 @@ def solo(name, *notes):
 
 @pytest.mark.parametrize("style", ["pop", "lo-fi", "synthwave"])
 def test_sound_has_exact_length_level_and_bytes(font, style):
-    audio = render_soundfont(compose(3, style), font, SR)
+    audio = render_by_soundfont(compose(3, style), font, SR)
     assert audio.shape == (2, round(5.12 * SR)) and audio.dtype == np.float32
     assert -23 < 10 * np.log10(np.square(audio).mean()) < -17
     assert np.abs(audio).max() <= 0.99
-    assert audio.tobytes() == render_soundfont(compose(3, style), font, SR).tobytes()
+    assert audio.tobytes() == render_by_soundfont(compose(3, style), font, SR).tobytes()
 
 
 def test_a_note_sounds_at_its_pitch_while_its_key_is_held(font):
-    audio = np.abs(render_soundfont(solo("flute", (81, 1.0, 2.0)), font, SR)).max(0)
+    audio = np.abs(render_by_soundfont(solo("flute", (81, 1.0, 2.0)), font, SR)).max(0)
     sounding = np.flatnonzero(audio > 0.1 * audio.max()) / SR
     assert sounding[0] == pytest.approx(1.0, abs=0.005)
     assert sounding[-1] == pytest.approx(3.0, abs=0.02)
-    side = render_soundfont(solo("flute", (81, 1.0, 2.0)), font, SR)[0, round(1.5 * SR) :][:SR]
+    side = render_by_soundfont(solo("flute", (81, 1.0, 2.0)), font, SR)[0, round(1.5 * SR) :][:SR]
     assert np.abs(np.fft.rfft(side)).argmax() == 880
 
 
 def test_a_key_struck_while_held_sounds_until_the_later_note_ends(font):
-    audio = render_soundfont(solo("organ", (60, 0.5, 1.0), (60, 1.0, 3.0)), font, SR)
+    audio = render_by_soundfont(solo("organ", (60, 0.5, 1.0), (60, 1.0, 3.0)), font, SR)
     assert np.abs(audio[:, round(3.5 * SR) : round(3.9 * SR)]).max() > 0.01
 
 
 def test_instruments_are_panned_as_by_the_synthesiser(font):
-    left, right = np.square(render_soundfont(solo("steel guitar", (60, 0.0, 4.0)), font, SR)).sum(1)
+    left, right = np.square(
+        render_by_soundfont(solo("steel guitar", (60, 0.0, 4.0)), font, SR)
+    ).sum(1)
     assert left > 1.5 * right
 
 
 def test_an_instrument_that_the_file_lacks_is_refused_by_name(font):
     font.write_bytes(sf2([(0, 0), (128, 0)]))
-    render_soundfont(solo("piano", (60, 0.0, 1.0)), font, SR)
+    render_by_soundfont(solo("piano", (60, 0.0, 1.0)), font, SR)
     with pytest.raises(InputError, match=r"sine\.sf2 has no flute \(program 73\)"):
-        render_soundfont(solo("flute", (72, 0.0, 1.0)), font, SR)
+        render_by_soundfont(solo("flute", (72, 0.0, 1.0)), font, SR)
 
 
 def test_dataset_depends_on_the_content_of_the_soundfont_not_on_its_name(font, tmp_path, tree):
@@ -159,18 +161,18 @@ def test_missing_files_and_other_files_are_named(tmp_path):
     other.write_bytes(b"ID3" + bytes(40))
     for path, words in ((tmp_path / "none.sf2", "no SoundFont at"), (other, "is no SoundFont")):
         with pytest.raises(InputError, match=words):
-            BuildOptions("minimidi", soundfont=path).resolved()
+            BuildOptions("minimidi", soundfont=path).resolved_json()
 
 
 @pytest.fixture
 def no_library(tmp_path, monkeypatch):
     """The head of a SoundFont, and whatever ``fluidsynth`` was imported forgotten."""
-    module._fluidsynth.cache_clear()
+    module._import_fluidsynth.cache_clear()
     monkeypatch.delitem(sys.modules, "fluidsynth", raising=False)
     path = tmp_path / "some.sf2"
     path.write_bytes(b"RIFF\0\0\0\0sfbk")
     yield path
-    module._fluidsynth.cache_clear()
+    module._import_fluidsynth.cache_clear()
 
 
 def test_without_pyfluidsynth_the_extra_is_named(no_library, monkeypatch):

@@ -9,7 +9,7 @@ import pytest
 
 from dataset_tools.sources import Rejected, SourceRequest, Track
 from dataset_tools.sources.suno import tracks
-from dataset_tools.sources.suno_clips import read_clip
+from dataset_tools.sources.suno_clips import clip_description
 
 UUID = "6c8a40fd-32bf-4c7b-ab59-23579ff95828"
 CANARY = "zanzibarian"
@@ -151,12 +151,12 @@ def test_a_title_of_two_clips_names_neither(music):
     ],
 )
 def test_flag_is_what_was_claimed(values, claim):
-    assert read_clip(clip(**values)).instrumental is claim
-    assert read_clip(CLIP | values).instrumental is claim
+    assert clip_description(clip(**values)).instrumental is claim
+    assert clip_description(CLIP | values).instrumental is claim
 
 
 def test_description_that_is_the_lyrics_is_left_out():
-    assert read_clip(clip(prompt=LYRICS, gpt_description_prompt=LYRICS)).user_text == ""
+    assert clip_description(clip(prompt=LYRICS, gpt_description_prompt=LYRICS)).user_text == ""
 
 
 def test_broken_json_refuses_its_own_sound_only(music):
