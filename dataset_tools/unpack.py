@@ -38,18 +38,18 @@ def unpack(archive: Path, out: Path) -> None:
             members = [
                 m for m in opened.infolist() if not m.is_dir() and "__MACOSX" not in m.filename
             ]
-            targets = [_target_inside(member, archive, out) for member in members]
+            targets = [_checked_target(member, archive, out) for member in members]
             if sum(m.file_size for m in members) > MAX_EXPANSION * archive.stat().st_size + 10**6:
                 raise DmmError(f"{archive.name}: unpacks to far too much; nothing was unpacked")
             with progress_bar(f"unpacking {archive.name}", len(members)) as advance:
                 for member, target in zip(members, targets, strict=True):
-                    _write_member(opened, member, target)
+                    _write_unless_there(opened, member, target)
                     advance()
     except DAMAGE as error:
         raise DmmError(f"{archive}: damaged ({error}); remove it and run again") from error
 
 
-def _target_inside(member: zipfile.ZipInfo, archive: Path, out: Path) -> Path:
+def _checked_target(member: zipfile.ZipInfo, archive: Path, out: Path) -> Path:
     """Path of an archive's member; DmmError if it leaves the folder."""
     target = path_inside(member.filename, out)
     if target is None or stat.S_ISLNK(member.external_attr >> 16):
@@ -59,7 +59,7 @@ def _target_inside(member: zipfile.ZipInfo, archive: Path, out: Path) -> Path:
     return target
 
 
-def _write_member(opened: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
+def _write_unless_there(opened: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
     """Unpack a member, unless a file of its size is there."""
     if target.is_file() and target.stat().st_size == member.file_size:
         return
@@ -69,7 +69,7 @@ def _write_member(opened: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path
 
 
 def _read_blocks(packed: BufferedIOBase | IO[bytes]) -> Iterator[bytes]:
-    """Yield a member's content; BadZipFile for the OSError by which bz2 reports a corrupt stream."""
+    """Yield a member's content; BadZipFile for bz2's OSError on a corrupt stream."""
     try:
         while block := packed.read(1 << 20):
             yield block

@@ -25,7 +25,7 @@ class Window:
     """The clip, followed by up to ``more_samples`` of the track."""
 
 
-def windows(
+def cut_windows(
     blocks: Iterable[np.ndarray], clip_samples: int, hop_samples: int, more_samples: int = 0
 ) -> Iterator[Window]:
     """Cut blocks of a track into windows that begin every ``hop_samples``.
@@ -34,7 +34,7 @@ def windows(
     window is new; otherwise it is dropped. A track shorter than one clip has no window.
 
     >>> blocks = [np.arange(20.0)[None], np.arange(20.0, 25.0)[None]]
-    >>> [window.start for window in windows(blocks, clip_samples=10, hop_samples=10)]
+    >>> [window.start for window in cut_windows(blocks, clip_samples=10, hop_samples=10)]
     [0, 10, 15]
     """
     buffer, buffer_start, index = None, 0, 0
@@ -66,7 +66,7 @@ def _windows_at_the_end(
         yield Window(index, end - clip_samples, buffer[:, -clip_samples:])
 
 
-def checked_blocks(
+def checked_and_padded(
     blocks: Iterable[np.ndarray], clip_samples: int, sr: int, *, pad: bool
 ) -> Iterator[np.ndarray]:
     """Yield the blocks of a track; with ``pad``, a track shorter than one clip gets silence added.
@@ -91,7 +91,7 @@ def checked_blocks(
         yield np.zeros((channels, clip_samples - n_samples), np.float32)
 
 
-def level_db(audio: Sound) -> float:
+def rms_db(audio: Sound) -> float:
     """RMS of all channels together, in dB of full scale; -inf for digital silence."""
     mean_square = float(np.mean(np.square(audio, dtype=np.float64)))
     return 10 * float(np.log10(mean_square)) if mean_square > 0 else -np.inf

@@ -47,14 +47,16 @@ def augment(
         segment, clip_samples + fade, clip_samples, names, seed_text, parameters
     )
     if "mixup" in names and partner is not None:
-        sound = mix(sound, partner, sr, _generator(seed_text, "mixup"), parameters)
+        sound = mix(sound, partner, sr, _generator_for(seed_text, "mixup"), parameters)
     clip = sound[:, :clip_samples]
     if fade:
-        clip, parameters["roll_s"] = _roll(sound, clip_samples, sr, _generator(seed_text, "roll"))
+        clip, parameters["roll_s"] = _roll_to_beat(
+            sound, clip_samples, sr, _generator_for(seed_text, "roll")
+        )
     return _apply_gain(clip, names, seed_text, parameters), parameters
 
 
-def _generator(seed_text: str, name: str) -> np.random.Generator:
+def _generator_for(seed_text: str, name: str) -> np.random.Generator:
     """A generator for each augmentation, so that leaving one out does not change the others."""
     digest = hashlib.sha256(f"{name} {seed_text}".encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:8]))
@@ -68,15 +70,18 @@ def _stretch_and_shift(
     seed_text: str,
     parameters: dict[str, Any],
 ) -> Float[np.ndarray, "channels wanted"]:
-    """Change tempo and pitch at once, by random amounts; returns ``wanted`` samples."""
+    """Change tempo and pitch at once, by random amounts; returns ``wanted`` samples.
+
+    Adds the amounts to ``parameters``.
+    """
     tempo, semitones = 1.0, 0
     if "tempo" in names:
         slow, fast = TEMPO
         fastest = min(fast, segment.shape[1] / clip_samples)
-        tempo = _generator(seed_text, "tempo").uniform(slow, fastest)
+        tempo = _generator_for(seed_text, "tempo").uniform(slow, fastest)
         tempo = parameters["tempo"] = math.floor(1000 * tempo) / 1000
     if "pitch" in names:
-        semitones = int(_generator(seed_text, "pitch").choice(SEMITONES))
+        semitones = int(_generator_for(seed_text, "pitch").choice(SEMITONES))
         parameters["pitch_semitones"] = semitones
     sound = segment
     if tempo != 1 or semitones:
@@ -86,7 +91,7 @@ def _stretch_and_shift(
     return np.pad(sound, ((0, 0), (0, short)), mode="reflect")[:, :wanted]
 
 
-def _roll(
+def _roll_to_beat(
     sound: Float[np.ndarray, "channels samples"],
     clip_samples: int,
     sr: int,
@@ -110,13 +115,14 @@ def _apply_gain(
 ) -> Float[np.ndarray, "channels samples"]:
     """Apply a random gain, limited by full scale.
 
-    Without the augmentation ``gain``, only clips that exceed full scale are attenuated.
+    Without the augmentation ``gain``, only clips that exceed full scale are attenuated. Adds the
+    gain to ``parameters``.
     """
     peak = float(np.abs(clip).max(initial=0))
     headroom_db = -20 * math.log10(peak) if peak > 0 else math.inf
     softest, loudest = GAIN_DB
     if "gain" in names:
-        random_db = float(_generator(seed_text, "gain").uniform(softest, loudest))
+        random_db = float(_generator_for(seed_text, "gain").uniform(softest, loudest))
         gain_db = parameters["gain_db"] = round(min(random_db, headroom_db) - 0.005, 2)
     elif headroom_db < 0:
         gain_db = parameters["gain_db"] = round(headroom_db - 0.005, 2)
@@ -132,7 +138,7 @@ def spec_augment(
 
     Park et al. 2019, "SpecAugment", without the time warp; ``tempo`` is similar to that.
     """
-    generator = _generator(seed_text, "spec")
+    generator = _generator_for(seed_text, "spec")
     masked, masks = image.copy(), {}
     for axis, name in enumerate(("rows", "frames")):
         masks[name] = []

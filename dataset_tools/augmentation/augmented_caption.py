@@ -32,19 +32,19 @@ def augmented_caption(caption: str, parameters: dict[str, Any]) -> str:
     >>> augmented_caption("solo flute", {"mixup": {"ratio": 0.6, "caption": "bass, 90 bpm"}})
     'flute, bass'
     """
-    updated = _with_tempo(caption, parameters.get("tempo", 1.0))
-    updated = _with_key(updated, parameters.get("pitch_semitones", 0))
+    updated = _with_changed_tempo(caption, parameters.get("tempo", 1.0))
+    updated = _with_transposed_keys(updated, parameters.get("pitch_semitones", 0))
     partner = (parameters.get("mixup") or {}).get("caption")
-    return updated if partner is None else _with_partner(updated, partner)
+    return updated if partner is None else _with_partner_instruments(updated, partner)
 
 
-def _with_tempo(caption: str, tempo: float) -> str:
+def _with_changed_tempo(caption: str, tempo: float) -> str:
     if tempo == 1:
         return caption
     return BPM.sub(lambda found: f"{float(found[1]) * tempo:.0f}", caption)
 
 
-def _with_key(caption: str, semitones: int) -> str:
+def _with_transposed_keys(caption: str, semitones: int) -> str:
     if not semitones:
         return caption
     return KEY.sub(lambda found: _transposed_key(found, semitones), caption)
@@ -63,7 +63,7 @@ def _transposed_key(found: re.Match[str], semitones: int) -> str:
     return f"{name}{found['gap']}{found['mode']}"
 
 
-def _with_partner(caption: str, partner: str) -> str:
+def _with_partner_instruments(caption: str, partner: str) -> str:
     """Add the instruments of the partner's caption, and drop statements that they make untrue."""
     find = load_lexicon().find
     instruments = [m.value for m in find(partner) if m.facet == "instrument" and not m.negated]

@@ -42,15 +42,15 @@ def mix(
     and nothing is added.
     """
     ratio = round(float(generator.uniform(*RATIO)), 3)
-    curve = onsets(clip, sr)
-    period, other = pulse_s(curve), pulse_s(onsets(partner, sr))
-    rate = nearest_rate(other, period) if period and other else None
+    curve = onset_curve(clip, sr)
+    period, other = beat_period_s(curve), beat_period_s(onset_curve(partner, sr))
+    rate = nearest_tempo_factor(other, period) if period and other else None
     if rate is None:
         return clip
     n_samples, fade = clip.shape[1], round(FADE_S * sr)
     needed = partner[:, : math.ceil((n_samples + fade) * rate)]
     follower = cut_to_loop(_tiled(change_tempo(needed, rate), n_samples + fade), n_samples)
-    lag = best_lag(curve, onsets(follower, sr))
+    lag = best_lag_frames(curve, onset_curve(follower, sr))
     follower = np.roll(follower, round(lag * HOP_S * sr), axis=1)
     level = _rms(clip) / max(_rms(follower), 1e-9)
     parameters["mixup"] = {
@@ -61,7 +61,9 @@ def mix(
     return (ratio * clip + (1 - ratio) * level * follower).astype(np.float32)
 
 
-def onsets(audio: Float[np.ndarray, "channels samples"], sr: int) -> Float[np.ndarray, " frames"]:
+def onset_curve(
+    audio: Float[np.ndarray, "channels samples"], sr: int
+) -> Float[np.ndarray, " frames"]:
     """Onset curve: rise of the spectral levels summed over frequency, every 10 ms, mean removed."""
     from scipy import fft
 
@@ -74,7 +76,7 @@ def onsets(audio: Float[np.ndarray, "channels samples"], sr: int) -> Float[np.nd
     return rise - rise.mean()
 
 
-def pulse_s(curve: Float[np.ndarray, " frames"]) -> float | None:
+def beat_period_s(curve: Float[np.ndarray, " frames"]) -> float | None:
     """Seconds between beats, by autocorrelation of the onset curve; None without a steady beat."""
     from scipy import signal
 
@@ -91,14 +93,16 @@ def pulse_s(curve: Float[np.ndarray, " frames"]) -> float | None:
     return float((best + (0.5 * (window[0] - window[2]) / bend if bend < 0 else 0)) * HOP_S)
 
 
-def nearest_rate(period: float, target: float) -> float | None:
+def nearest_tempo_factor(period: float, target: float) -> float | None:
     """Tempo factor that brings ``period`` to ``target``, half or twice that; None if beyond 6 %."""
     rates = [period / target * octave for octave in (0.5, 1.0, 2.0)]
     rate = min(rates, key=lambda r: abs(np.log(r)))
     return float(rate) if abs(rate - 1) <= MAX_STRETCH else None
 
 
-def best_lag(lead: Float[np.ndarray, " frames"], follower: Float[np.ndarray, " frames"]) -> int:
+def best_lag_frames(
+    lead: Float[np.ndarray, " frames"], follower: Float[np.ndarray, " frames"]
+) -> int:
     """Frames by which to rotate ``follower`` so that its onsets coincide with those of ``lead``."""
     spectra = np.fft.rfft(lead) * np.fft.rfft(follower, len(lead)).conj()
     lag = int(np.fft.irfft(spectra, len(lead)).argmax())

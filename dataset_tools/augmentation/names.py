@@ -15,10 +15,10 @@ AUGMENTATIONS = {
 """Name: what it does, for the command line."""
 
 
-def parse_names(text: str) -> tuple[str, ...]:
+def parse_augmentations(text: str) -> tuple[str, ...]:
     """Parse a comma-separated list of augmentations; InputError lists the known ones.
 
-    >>> parse_names("gain, roll")
+    >>> parse_augmentations("gain, roll")
     ('gain', 'roll')
     """
     names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))

@@ -46,31 +46,31 @@ def change_tempo(
     starts = np.round(np.arange(n_samples // HOP + 2) * HOP * tempo_factor).astype(int) + HOP
     margin = (N_FFT // 2 + HOP, max(0, int(starts[-1]) + N_FFT - HOP - audio.shape[1]))
     padded = np.pad(audio.astype(np.float32, copy=False), ((0, 0), margin))
-    now = np.stack([_spectra(channel, starts) for channel in padded])
-    one_hop_earlier = _spectra(padded.sum(0), starts - HOP)
-    rotations = _rotations(now.sum(0), one_hop_earlier)
+    now = np.stack([_spectra_at(channel, starts) for channel in padded])
+    one_hop_earlier = _spectra_at(padded.sum(0), starts - HOP)
+    rotations = _phase_rotations(now.sum(0), one_hop_earlier)
     return np.stack([_overlap_add(channel * rotations) for channel in now])[
         :, N_FFT // 2 : N_FFT // 2 + n_samples
     ]
 
 
-def _window() -> Float[np.ndarray, " n_fft"]:
+def _hann_window() -> Float[np.ndarray, " n_fft"]:
     from scipy import signal
 
     return np.asarray(signal.get_window("hann", N_FFT), np.float32)
 
 
-def _spectra(
+def _spectra_at(
     audio: Float[np.ndarray, " samples"], starts: Int[np.ndarray, " frames"]
 ) -> Complex[np.ndarray, "frames bins"]:
     """Spectra of windowed frames that begin at ``starts``."""
     from scipy import fft
 
     frames = np.lib.stride_tricks.sliding_window_view(audio, N_FFT)[starts]
-    return np.asarray(fft.rfft(frames * _window(), axis=1))
+    return np.asarray(fft.rfft(frames * _hann_window(), axis=1))
 
 
-def _rotations(
+def _phase_rotations(
     now: Complex[np.ndarray, "frames bins"], one_hop_earlier: Complex[np.ndarray, "frames bins"]
 ) -> Complex[np.ndarray, "frames bins"]:
     """Complex factors of magnitude 1 that continue each frame's phases from the previous frame.
@@ -81,26 +81,26 @@ def _rotations(
     """
     rotations = np.ones_like(now)
     levels = np.abs(now)
-    steps = _unit(now[:-1]) * _unit(one_hop_earlier[1:]).conj()
+    steps = _unit_magnitude(now[:-1]) * _unit_magnitude(one_hop_earlier[1:]).conj()
     for t in range(1, len(now)):
-        peaks = _peaks(levels[t])
+        peaks = _peak_bins(levels[t])
         if not len(peaks):
             rotations[t] = rotations[t - 1]
             continue
         # Every bin belongs to its nearest peak.
         owner = np.repeat(peaks, np.diff([0, *((peaks[1:] + peaks[:-1]) // 2 + 1), now.shape[1]]))
-        rotations[t] = _unit(rotations[t - 1, owner] * steps[t - 1, owner])
+        rotations[t] = _unit_magnitude(rotations[t - 1, owner] * steps[t - 1, owner])
     return rotations
 
 
-def _unit(z: Complex[np.ndarray, "..."]) -> Complex[np.ndarray, "..."]:
+def _unit_magnitude(z: Complex[np.ndarray, "..."]) -> Complex[np.ndarray, "..."]:
     """Divide by the magnitude; 1 where that is below ``TINY``."""
     size = np.abs(z)
     tiny = size < TINY
     return np.where(tiny, 1, z / np.where(tiny, 1, size)).astype(z.dtype)
 
 
-def _peaks(levels: Float[np.ndarray, " bins"]) -> Int[np.ndarray, " peaks"]:
+def _peak_bins(levels: Float[np.ndarray, " bins"]) -> Int[np.ndarray, " peaks"]:
     """Bins louder than their two left neighbours, and at least as loud as their two right ones."""
     left = np.maximum(levels[:-4], levels[1:-3])
     right = np.maximum(levels[3:-1], levels[4:])
@@ -115,7 +115,7 @@ def _overlap_add(spectra: Complex[np.ndarray, "frames bins"]) -> Float[np.ndarra
     """
     from scipy import fft
 
-    window = _window()
+    window = _hann_window()
     frames = np.asarray(fft.irfft(spectra, N_FFT, axis=1)) * window
     n_frames, overlap = len(frames), N_FFT // HOP
     out = np.zeros((n_frames + overlap - 1, HOP), np.float32)

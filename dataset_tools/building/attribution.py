@@ -27,7 +27,7 @@ leave them out: `dmm data build --licence` names the licence of tracks that bear
 """
 
 
-def attribution(rows: Sequence[Row]) -> str:
+def attribution_markdown(rows: Sequence[Row]) -> str:
     """Compose Markdown that names every track once, grouped by licence.
 
     Tracks without a licence come first, with a warning, then licences that forbid commercial use or
@@ -37,63 +37,69 @@ def attribution(rows: Sequence[Row]) -> str:
     for row in rows:
         groups[(row["licence"] or "").strip() or None].setdefault(row["track"], row)
     parts = [HEAD]
-    for licence in sorted(groups, key=_order):
+    for licence in sorted(groups, key=_sort_key):
         tracks = groups[licence].values()
-        parts.append(f"{_heading(licence, len(tracks))}\n{_lines(tracks)}")
+        parts.append(f"{_licence_heading(licence, len(tracks))}\n{_track_lines(tracks)}")
     return "\n".join(parts)
 
 
-def restrictions(licence: str) -> list[str]:
+def forbidden_uses(licence: str) -> list[str]:
     """Uses that a licence forbids, as far as its name or address shows.
 
-    >>> restrictions("https://creativecommons.org/licenses/by-nc-nd/4.0/")
+    >>> forbidden_uses("https://creativecommons.org/licenses/by-nc-nd/4.0/")
     ['no commercial use', 'no derivatives']
     """
     return [words for words, pattern in RESTRICTIONS.items() if pattern.search(licence)]
 
 
-def _order(licence: str | None) -> tuple[int, str, str]:
+def _sort_key(licence: str | None) -> tuple[int, str, str]:
     if licence is None:
         return 0, "", ""
-    return (1 if restrictions(licence) else 2), licence.casefold(), licence
+    return (1 if forbidden_uses(licence) else 2), licence.casefold(), licence
 
 
-def _heading(licence: str | None, n: int) -> str:
+def _licence_heading(licence: str | None, n: int) -> str:
     """Heading of the tracks of one licence, with what it forbids."""
     if licence is None:
         return UNKNOWN.format(n=n)
-    forbidden = restrictions(licence)
+    forbidden = forbidden_uses(licence)
     flag = f"\n**Limited:** {' and '.join(forbidden)}.\n" if forbidden else ""
-    return f"## {_link(licence)} ({n})\n{flag}"
+    return f"## {_link_or_text(licence)} ({n})\n{flag}"
 
 
-def _lines(tracks: Iterable[Row]) -> str:
+def _track_lines(tracks: Iterable[Row]) -> str:
     """One line per track, sorted by artist and title."""
 
     def name(row: Row) -> tuple[str, ...]:
         artist, title = row["artist"] or "", row["title"] or ""
         return artist.casefold(), title.casefold(), row["track"]
 
-    return "".join(f"- {_line(row)}\n" for row in sorted(tracks, key=name))
+    return "".join(f"- {_track_line(row)}\n" for row in sorted(tracks, key=name))
 
 
-def _line(row: Row) -> str:
+def _track_line(row: Row) -> str:
     """Title, artist, source, address and licence of a track."""
-    title = f"“{_escape(row['title'])}”" if row["title"] else f"untitled ({_escape(row['track'])})"
+    title = (
+        f"“{_escape_markdown(row['title'])}”"
+        if row["title"]
+        else f"untitled ({_escape_markdown(row['track'])})"
+    )
     parts = [
-        f"{title} by {_escape(row['artist'])}" if row["artist"] else f"{title}, artist unknown",
-        f"source {_escape(row['source'])}",
-        *([_link(row["url"])] if row["url"] else []),
-        _escape(row["licence"] or "licence unknown"),
+        f"{title} by {_escape_markdown(row['artist'])}"
+        if row["artist"]
+        else f"{title}, artist unknown",
+        f"source {_escape_markdown(row['source'])}",
+        *([_link_or_text(row["url"])] if row["url"] else []),
+        _escape_markdown(row["licence"] or "licence unknown"),
     ]
     return " · ".join(parts)
 
 
-def _link(text: str) -> str:
+def _link_or_text(text: str) -> str:
     """Format a web address as a link, anything else as plain text."""
     text = " ".join(text.split())
-    return f"<{text}>" if re.fullmatch(r"https?://[^\s<>]+", text) else _escape(text)
+    return f"<{text}>" if re.fullmatch(r"https?://[^\s<>]+", text) else _escape_markdown(text)
 
 
-def _escape(text: str) -> str:
+def _escape_markdown(text: str) -> str:
     return MARKDOWN_CHARACTERS.sub(r"\\\1", " ".join(text.split()))

@@ -10,13 +10,13 @@ from ..vocals.classifier import VocalClassifier, load_classifier
 
 
 @cache
-def vocal_classifier(name: str) -> VocalClassifier | None:
+def load_vocal_classifier(name: str) -> VocalClassifier | None:
     """Load the named classifier, once a process; None for ``none``."""
     return load_classifier(name)
 
 
 @cache
-def caption_embedder(name: str) -> TextEmbedder:
+def load_caption_embedder(name: str) -> TextEmbedder:
     """Load the embedder ``nano-clap`` or ``clap:FOLDER``, once a process.
 
     InputError if it does not embed text.
@@ -27,7 +27,7 @@ def caption_embedder(name: str) -> TextEmbedder:
 
 def classifier_version(name: str) -> str | None:
     """Name of the classifier and hash of its weights; None for ``none``."""
-    classifier = vocal_classifier(name)
+    classifier = load_vocal_classifier(name)
     return f"{classifier.name} {classifier.version}" if classifier else None
 
 
@@ -35,5 +35,5 @@ def embedder_version(name: str | None) -> str | None:
     """Name of the embedder and hash of its weights; None for None."""
     if name is None:
         return None
-    embedder = caption_embedder(name)
+    embedder = load_caption_embedder(name)
     return f"{embedder.name} {embedder.version}"

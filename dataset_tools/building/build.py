@@ -30,24 +30,24 @@ from ..layout import SPLITS
 from ..leaks import find_leaks
 from ..sources import Rejected, Track
 from . import tables
-from .attribution import attribution
+from .attribution import attribution_markdown
 from .copies import write_copies
 from .cut import CutJob, cut_track
 from .decide import Facets, Placement, place_tracks, split_tracks
 from .listing import list_tracks, source_requests
 from .options import BuildOptions
-from .output_folder import claim_folder, remove_strays
+from .output_folder import prepare_folder, remove_strays
 from .records import (
-    Record,
+    TrackRecord,
     can_relocate,
     read_arrays,
-    read_record,
+    read_valid_record,
     record_key,
     relocate_clips,
-    remove_records,
+    remove_other_records,
 )
 from .rows import track_rows
-from .track_facets import text_facets, weigh_facets
+from .track_facets import facets_with_sound, text_facets
 
 
 def build_dataset(
@@ -71,14 +71,14 @@ def build_dataset(
     build. Refused inputs are listed on stderr and in ``rejected.jsonl``. InputError if no
     clip is left.
     """
-    with folder_lock(out), _progress() as progress:
-        claim_folder(out, options, force=force)
+    with folder_lock(out), _make_progress() as progress:
+        prepare_folder(out, options, force=force)
         workers = Workers(jobs or os.cpu_count() or 1, ray, progress)
         requests = source_requests(options, input, reg_input, tags, count)
         tracks, rejected = list_tracks(requests, progress)
         _print_refusals(rejected, progress.console)
-        records, placement, facets = _cut_all(out.resolve(), tracks, options, workers)
-        remove_records(out, keep=records)
+        records, placement, facets = _cut_and_place_tracks(out.resolve(), tracks, options, workers)
+        remove_other_records(out, keep=records)
         rows = [
             row
             for track in tracks
@@ -88,25 +88,25 @@ def build_dataset(
         _print_refusals(
             [r for r in placement.rejected.values() if r.start_s is None], progress.console
         )
-        rows = with_edits(rows, read_edits(out), _anchors(options))
+        rows = with_edits(rows, read_edits(out), _anchor_by_split(options))
         pulses = {clip.id: clip.pulse_s for r in records.values() for clip in r.clips}
         by_id = {track.id: track for track in tracks}
         rows += write_copies(out.resolve(), rows, by_id, pulses, options, workers)
         rejected += [r for track in tracks for r in records[track.id].rejected]
         rejected += placement.rejected.values()
-        return _write_descriptions(out, options, rows, rejected, placement)
+        return _finish_dataset(out, options, rows, rejected, placement)
 
 
-def _cut_all(
+def _cut_and_place_tracks(
     out: Path, tracks: Sequence[Track], options: BuildOptions, workers: Workers
-) -> tuple[dict[str, Record], Placement, Facets]:
+) -> tuple[dict[str, TrackRecord], Placement, Facets]:
     """Cut the tracks without a valid record, place all tracks, and move their clips.
 
     The split of a track is known only once all are cut, because tracks without clips and vocal
     tracks are not counted. Most tracks then only move; the few that cannot are cut again.
     """
     facets = text_facets(tracks)
-    records = _read_records(out, tracks, options)
+    records = _read_valid_records(out, tracks, options)
     _print_refusals([r for record in records.values() for r in record.rejected], workers.console)
     (out / "dataset.json").unlink(missing_ok=True)
     with_sound = [t for t in tracks if t.id not in records or records[t.id].clips]
@@ -118,23 +118,29 @@ def _cut_all(
         )
         usable = [track for track in tracks if records[track.id].clips]
         placement = place_tracks(
-            usable, records, _fingerprints(out, usable, records), options, facets
+            usable, records, _read_fingerprints(out, usable, records), options, facets
         )
         to_cut = {
             track.id: placement.places[track.id]
             for track in usable
-            if not can_relocate(records[track.id], *placement.of(records[track.id], track))
+            if not can_relocate(
+                records[track.id], *placement.place_and_left_out(records[track.id], track)
+            )
         }
         if not to_cut:
             break
     for track in usable:
         record = records[track.id]
-        records[track.id] = relocate_clips(out, track.id, record, *placement.of(record, track))
-    return records, placement, weigh_facets(out, usable, facets, options)
+        records[track.id] = relocate_clips(
+            out, track.id, record, *placement.place_and_left_out(record, track)
+        )
+    return records, placement, facets_with_sound(out, usable, facets, options)
 
 
-def _read_records(out: Path, tracks: Sequence[Track], options: BuildOptions) -> dict[str, Record]:
-    found = {t.id: read_record(out, t, record_key(t, options)) for t in tracks}
+def _read_valid_records(
+    out: Path, tracks: Sequence[Track], options: BuildOptions
+) -> dict[str, TrackRecord]:
+    found = {t.id: read_valid_record(out, t, record_key(t, options)) for t in tracks}
     return {track: record for track, record in found.items() if record}
 
 
@@ -143,7 +149,7 @@ def _cut_tracks(
     out: Path,
     options: BuildOptions,
     workers: Workers,
-    records: dict[str, Record],
+    records: dict[str, TrackRecord],
 ) -> None:
     """Cut tracks in parallel and add their records to ``records``."""
     jobs = [CutJob(track, place, options, out) for track, place in places]
@@ -154,8 +160,8 @@ def _cut_tracks(
         records[job.track.id] = record
 
 
-def _fingerprints(
-    out: Path, tracks: Sequence[Track], records: Mapping[str, Record]
+def _read_fingerprints(
+    out: Path, tracks: Sequence[Track], records: Mapping[str, TrackRecord]
 ) -> dict[str, np.ndarray]:
     """Read the clips' fingerprints, by clip id."""
     return {
@@ -167,7 +173,7 @@ def _fingerprints(
     }
 
 
-def _write_descriptions(
+def _finish_dataset(
     out: Path,
     options: BuildOptions,
     rows: Sequence[Row],
@@ -176,30 +182,30 @@ def _write_descriptions(
 ) -> dict[str, Any]:
     """Write the files that describe the dataset, ``dataset.json`` last; returns its content.
 
-    Files that belong to no clip are removed. DmmError, and no ``dataset.json``, if clips leak
-    between training and test.
+    Files of clips that the dataset does not have are removed. InputError if no clip is left,
+    DmmError if clips leak between training and test; then there is no ``dataset.json``.
     """
     tables.write_rejected(out, rejected)
     if not rows:
-        raise InputError(_nothing_left(out, rejected))
+        raise InputError(_nothing_left_message(out, rejected))
     if found := find_leaks(rows, placement.grouping):
         raise DmmError(f"{out}: not finished, because test clips leak into training: {found[0]}")
     remove_strays(out, keep={f"{row['split']}/{row['id']}" for row in rows})
     tables.write_captions(out, rows)
     tables.write_manifest(out, rows)
-    tables.write_metadata(out, rows, _anchors(options))
+    tables.write_metadata(out, rows, _anchor_by_split(options))
     tables.write_kohya_config(out, rows, options)
-    write_text(out / "ATTRIBUTION.md", attribution(rows))
+    write_text(out / "ATTRIBUTION.md", attribution_markdown(rows))
     summary = _dataset_json(options, rows, len(rejected), placement)
     write_text(out / "dataset.json", json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
     return summary
 
 
-def _anchors(options: BuildOptions) -> dict[str, str]:
+def _anchor_by_split(options: BuildOptions) -> dict[str, str]:
     return {split: options.anchor_for_split(split) for split in SPLITS}
 
 
-def _nothing_left(out: Path, rejected: Sequence[Rejected]) -> str:
+def _nothing_left_message(out: Path, rejected: Sequence[Rejected]) -> str:
     reasons = Counter(r.reason for r in rejected)
     most = f"; most often: {reasons.most_common(1)[0][0]}" if reasons else ""
     return f"no clip could be made for {out}{most} (all {len(rejected)} refusals: rejected.jsonl)"
@@ -209,7 +215,7 @@ def _dataset_json(
     options: BuildOptions, rows: Sequence[Row], n_rejected: int, placement: Placement
 ) -> dict[str, Any]:
     """The content of ``dataset.json``."""
-    resolved = options.resolved()
+    resolved = options.resolved_json()
     return {
         "format": resolved.pop("format"),
         "sources": [resolved.pop("source")],
@@ -224,7 +230,7 @@ def _dataset_json(
     }
 
 
-def _progress() -> Progress:
+def _make_progress() -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     return Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True))
 

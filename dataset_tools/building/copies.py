@@ -20,7 +20,7 @@ from dmm.workers import Workers
 
 from ..augmentation.augment import augment, spec_augment
 from ..augmentation.augmented_caption import augmented_caption
-from ..augmentation.mixup import nearest_rate
+from ..augmentation.mixup import nearest_tempo_factor
 from ..captions.clean import full_prompt
 from ..captions.tokens import count_tokens, fit_to_token_limit
 from ..dataset import Row
@@ -49,7 +49,7 @@ class CopyJob:
     """The dataset folder."""
 
     @property
-    def key(self) -> str:
+    def content_key(self) -> str:
         """Hash of everything that decides the images, captions and measurements of the copies."""
         clips = [*self.rows, *(partner and partner[1] for partner in self.partners)]
         facts = [row and (row["id"], row["track_sha256"], row["caption"]) for row in clips]
@@ -69,12 +69,12 @@ def write_copies(
     Unchanged copies of an earlier build are kept. Without ``options.augment`` there are no copies.
     ``pulses``: clip id to seconds per beat, None without a steady beat.
     """
-    jobs = list(_jobs(folder, rows, tracks, pulses, options)) if options.augment else []
+    jobs = list(_copy_jobs(folder, rows, tracks, pulses, options)) if options.augment else []
     record_paths = {copies_record_path(folder, job.track.id) for job in jobs}
     for path in (folder / BUILD_FOLDER).glob("copies-*.json"):
         if path not in record_paths:
             path.unlink()
-    done = {job.track.id: _finished_copies(job) for job in jobs}
+    done = {job.track.id: _unchanged_copies(job) for job in jobs}
     todo = [job for job in jobs if done[job.track.id] is None]
     task = workers.progress.add_task("augmenting", total=len(todo), visible=bool(todo))
     for job, made in zip(todo, workers.map(write_track_copies, todo), strict=True):
@@ -83,7 +83,7 @@ def write_copies(
     return [row for job in jobs for row in done[job.track.id] or ()]
 
 
-def _jobs(
+def _copy_jobs(
     folder: Path,
     rows: Sequence[Row],
     tracks: Mapping[str, Track],
@@ -92,20 +92,20 @@ def _jobs(
 ) -> Iterator[CopyJob]:
     """Yield the job of each track that has training clips."""
     training = [row for row in rows if row["split"] == "train"]
-    partner_of = _partners(training, tracks, pulses) if "mixup" in options.augment else {}
+    partner_of = _mixup_partners(training, tracks, pulses) if "mixup" in options.augment else {}
     for track, group in groupby(training, key=lambda row: row["track"]):
         clips = tuple(group)
         partners = tuple(partner_of.get(row["id"]) for row in clips) if partner_of else ()
         yield CopyJob(tracks[track], clips, partners, options, folder)
 
 
-def _partners(
+def _mixup_partners(
     training: Sequence[Row], tracks: Mapping[str, Track], pulses: Mapping[str, float | None]
 ) -> dict[str, tuple[Track, Row]]:
     """Clip id to the clip that is mixed into its copies; clips without a fitting one are missing.
 
-    The partner is the next clip of another track whose tempo ``nearest_rate`` accepts, in the order
-    of the ids' hashes: partners are spread evenly, and an additional clip changes few pairs.
+    The partner is the next clip of another track whose tempo ``nearest_tempo_factor`` accepts, in
+    the order of the ids' hashes: partners are spread evenly, and one more clip changes few pairs.
     """
     hashed = sorted(training, key=lambda row: text_sha256(row["id"]))
     steady = [(row, pulse) for row in hashed if (pulse := pulses[row["id"]])]
@@ -113,7 +113,10 @@ def _partners(
     for n, (row, pulse) in enumerate(steady):
         others = (steady[(n + k) % len(steady)] for k in range(1, len(steady)))
         for other, other_pulse in others:
-            if other["track"] != row["track"] and nearest_rate(other_pulse, pulse) is not None:
+            if (
+                other["track"] != row["track"]
+                and nearest_tempo_factor(other_pulse, pulse) is not None
+            ):
                 partner_of[row["id"]] = tracks[other["track"]], other
                 break
     return partner_of
@@ -130,7 +133,8 @@ def write_track_copies(job: CopyJob) -> list[Row]:
             made += _write_clip_copies(job, row, window.sound, partner)
     made.sort(key=lambda row: row["id"])
     write_text(
-        copies_record_path(job.folder, job.track.id), json.dumps([job.key, made], indent=1) + "\n"
+        copies_record_path(job.folder, job.track.id),
+        json.dumps([job.content_key, made], indent=1) + "\n",
     )
     return made
 
@@ -141,7 +145,7 @@ def _write_clip_copies(
     """Write the copies of one clip, and yield the row of each."""
     fmt, names = load_format(job.options.format), job.options.augment
     loud = amplified(sound, row["gain_db"])
-    mixed = _partner_sound(*partner, job.options) if partner else None
+    mixed = _read_partner_sound(*partner, job.options) if partner else None
     for name in (copy_id(row["id"], n) for n in range(1, job.options.copies + 1)):
         seed_text = f"{job.options.seed} {name}"
         clip, parameters = augment(loud, fmt.sr, fmt.clip_samples, names, seed_text, mixed)
@@ -159,7 +163,7 @@ def _write_clip_copies(
         yield _copy_row(job, row, name, parameters) | measured
 
 
-def _partner_sound(track: Track, row: Row, options: BuildOptions) -> Sound:
+def _read_partner_sound(track: Track, row: Row, options: BuildOptions) -> Sound:
     number = window_number(row["id"])
     sounds = (w.sound for w in track_windows(track, options, SPARE_S) if w.index == number)
     return amplified(next(sounds), row["gain_db"])
@@ -190,7 +194,7 @@ def copies_record_path(folder: Path, track: str) -> Path:
     return folder / BUILD_FOLDER / f"copies-{track}.json"
 
 
-def _finished_copies(job: CopyJob) -> list[Row] | None:
+def _unchanged_copies(job: CopyJob) -> list[Row] | None:
     """Rows of the track's copies; None if they are missing, damaged, or would now be different."""
     path = copies_record_path(job.folder, job.track.id)
     if not path.is_file():
@@ -200,7 +204,7 @@ def _finished_copies(job: CopyJob) -> list[Row] | None:
     except InputError:  # damaged: the copies are made again
         return None
     images = {job.folder / "train" / f"{row['id']}.png": row["sha256"] for row in rows}
-    unchanged = key == job.key and all(
+    unchanged = key == job.content_key and all(
         image.is_file() and sha256_file(image) == sha256 for image, sha256 in images.items()
     )
     return [_with_parent_as_it_is_now(job, row) for row in rows] if unchanged else None

@@ -13,16 +13,16 @@ from dmm.errors import InputError
 from dmm.files import sha256_file, whole_file
 from dmm.sound.audio import write_audio
 
-from ..augmentation.mixup import onsets, pulse_s
+from ..augmentation.mixup import beat_period_s, onset_curve
 from ..beats import first_beat
 from ..fingerprint import audio_fingerprint
 from ..quality import Quality, gain_to_loudness, measure_quality, reason_to_refuse
 from ..sources import Rejected, Sound, Track
-from ..windows import LOOK_AHEAD_S, Window, checked_blocks, evenly_spread, level_db, windows
-from .audio_models import caption_embedder, vocal_classifier
+from ..windows import LOOK_AHEAD_S, Window, checked_and_padded, cut_windows, evenly_spread, rms_db
+from .audio_models import load_caption_embedder, load_vocal_classifier
 from .clip_ids import clip_id
 from .options import BuildOptions
-from .records import ClipFacts, Record, record_key, write_arrays, write_record
+from .records import ClipFacts, TrackRecord, record_key, write_arrays, write_record
 
 SILENCE_DB = -60.0
 """Windows with a lower RMS, in dB of full scale, are refused."""
@@ -46,7 +46,7 @@ class CutJob:
 
 
 @dataclass(frozen=True)
-class Survey:
+class TrackSurvey:
     """Facts about a whole track that are needed before its first clip can be written."""
 
     gain_db: float = 0.0
@@ -54,33 +54,33 @@ class Survey:
     """Numbers of the windows to keep; None for all."""
 
 
-def cut_track(job: CutJob) -> Record:
+def cut_track(job: CutJob) -> TrackRecord:
     """Write a track's clips and its record.
 
     ``Record.rejected`` has the refused windows. If the track becomes unreadable midway, it has no
     clips; the files written until then stay until ``remove_strays``.
     """
-    cut = _Clips(job)
+    cut = _ClipWriter(job)
     rejected: list[Rejected] = []
     try:
         survey = _survey_track(job)
         for window in track_windows(job.track, job.options):
             if survey.chosen is not None and window.index not in survey.chosen:
                 continue
-            if reason := cut.add(window, survey.gain_db):
+            if reason := cut.add_or_refuse(window, survey.gain_db):
                 where = round(window.start / job.fmt.sr, 3)
                 rejected.append(Rejected(job.track.input, reason, where))
     except InputError as error:
         rejected.append(Rejected(job.track.input, str(error)))
-        cut = _Clips(job)
+        cut = _ClipWriter(job)
     arrays = write_arrays(job.folder, job.track.id, cut.prints, cut.embeddings)
     key = record_key(job.track, job.options)
-    record = Record(key, job.place, cut.clips, rejected, cut.files, [], arrays)
+    record = TrackRecord(key, job.place, cut.clips, rejected, cut.files, [], arrays)
     write_record(job.folder, job.track.id, record)
     return record
 
 
-class _Clips:
+class _ClipWriter:
     """The clips of a track whose files have been written so far."""
 
     def __init__(self, job: CutJob):
@@ -90,7 +90,7 @@ class _Clips:
         self.prints: list[np.ndarray] = []
         self.embeddings: list[np.ndarray] = []
 
-    def add(self, window: Window, gain_db: float) -> str | None:
+    def add_or_refuse(self, window: Window, gain_db: float) -> str | None:
         """Measure and write a clip; returns the reason if it is refused."""
         job, sr = self.job, self.job.fmt.sr
         clip = amplified(window.sound, gain_db)
@@ -103,7 +103,7 @@ class _Clips:
         mono = clip.mean(0, keepdims=True)
         self.prints.append(audio_fingerprint(mono, sr))
         if embedder := job.options.caption_embedder:
-            self.embeddings.append(caption_embedder(embedder).embed_sounds(mono, sr)[0])
+            self.embeddings.append(load_caption_embedder(embedder).embed_sounds(mono, sr)[0])
         self.clips.append(
             ClipFacts(
                 id=name,
@@ -112,7 +112,9 @@ class _Clips:
                 quality=with_none_for_infinity(quality),
                 vocal_window=_vocal_probability(job, mono),
                 sha256=written[f"{name}.png"],
-                pulse_s=pulse_s(onsets(clip, sr)) if "mixup" in job.options.augment else None,
+                pulse_s=beat_period_s(onset_curve(clip, sr))
+                if "mixup" in job.options.augment
+                else None,
             )
         )
         return None
@@ -125,13 +127,13 @@ def track_windows(track: Track, options: BuildOptions, spare_s: float = 0.0) -> 
     track is long enough. InputError if the track cannot be used.
     """
     fmt = load_format(options.format)
-    blocks = checked_blocks(
+    blocks = checked_and_padded(
         track.stream(fmt.sr, 2 if options.stereo else 1), fmt.clip_samples, fmt.sr, pad=options.pad
     )
     hop = fmt.clip_samples if options.hop_s is None else round(options.hop_s * fmt.sr)
     spare = round(spare_s * fmt.sr)
     more = round(LOOK_AHEAD_S * fmt.sr) if options.beats else 0
-    for window in windows(blocks, fmt.clip_samples, hop, more + spare):
+    for window in cut_windows(blocks, fmt.clip_samples, hop, more + spare):
         offset = first_beat(window.sound, fmt.sr) if options.beats else 0
         fits = offset + fmt.clip_samples <= window.sound.shape[1]
         first = offset if fits else 0
@@ -139,25 +141,25 @@ def track_windows(track: Track, options: BuildOptions, spare_s: float = 0.0) -> 
         yield replace(window, start=window.start + first, sound=sound)
 
 
-def _survey_track(job: CutJob) -> Survey:
+def _survey_track(job: CutJob) -> TrackSurvey:
     """Read the whole track once, if its loudness or a choice of windows is needed."""
     options = job.options
     if options.max_clips_per_track is None and options.loudness_lufs is None:
-        return Survey()
+        return TrackSurvey()
     audible: list[int] = []
     qualities: list[Quality] = []
     for window in track_windows(job.track, options):
-        if level_db(window.sound) >= SILENCE_DB:
+        if rms_db(window.sound) >= SILENCE_DB:
             audible.append(window.index)
             if options.loudness_lufs is not None:
                 qualities.append(measure_quality(window.sound, job.fmt.sr))
-    return Survey(
-        gain_db=_gain_db(qualities, options.loudness_lufs),
+    return TrackSurvey(
+        gain_db=_track_gain_db(qualities, options.loudness_lufs),
         chosen=frozenset(evenly_spread(audible, options.max_clips_per_track)),
     )
 
 
-def _gain_db(qualities: list[Quality], target_lufs: float | None) -> float:
+def _track_gain_db(qualities: list[Quality], target_lufs: float | None) -> float:
     """Gain of a whole track, whose loudness is the energy mean of its audible windows."""
     loud = [q.loudness_lufs for q in qualities if isfinite(q.loudness_lufs)]
     if target_lufs is None or not loud:
@@ -172,7 +174,7 @@ def amplified(sound: Sound, gain_db: float) -> Sound:
 
 
 def _reason_to_refuse(clip: Sound, quality: Quality, options: BuildOptions) -> str | None:
-    if (level := level_db(clip)) < SILENCE_DB:
+    if (level := rms_db(clip)) < SILENCE_DB:
         return f"silent: {level:.1f} dBFS RMS, below {SILENCE_DB:.0f}"
     return reason_to_refuse(quality, options.quality_limits)
 
@@ -184,7 +186,7 @@ def with_none_for_infinity(quality: Quality) -> dict[str, float | None]:
 
 def _vocal_probability(job: CutJob, mono: Sound) -> float | None:
     """The classifier's probability of a voice; None without one, or if the truth is known."""
-    classifier = None if job.track.truth else vocal_classifier(job.options.vocal_classifier)
+    classifier = None if job.track.truth else load_vocal_classifier(job.options.vocal_classifier)
     if classifier is None:
         return None
     return round(float(classifier.probabilities(mono, job.fmt.sr)[0]), 4)

@@ -15,7 +15,7 @@ from ..splits import Split, assign_splits, rare_combinations
 from ..vocals.evidence import VoiceEvidence
 from ..vocals.gate import HIGH, judge_tracks, place_track, vocal_windows
 from .options import BuildOptions
-from .records import Record
+from .records import TrackRecord
 
 COMBO_SIZE = 3
 """Number of a track's most probable instruments that make up its combination."""
@@ -38,7 +38,7 @@ class Placement:
     evidence_quality: dict[str, dict[str, float]] = field(default_factory=dict)
     """Labelling function to its learnt ``coverage`` and ``accuracy``, 0 to 1."""
 
-    def of(self, record: Record, track: Track) -> tuple[str, list[str]]:
+    def place_and_left_out(self, record: TrackRecord, track: Track) -> tuple[str, list[str]]:
         """Place of a track, and the ids of its clips that are left out."""
         left_out = [clip.id for clip in record.clips if clip.id in self.rejected]
         return self.places[track.id], left_out
@@ -48,7 +48,7 @@ Facets = Mapping[str, dict[str, dict[str, float]]]
 """Track id to facet ("instrument") to value ("piano") to probability."""
 
 
-def evidence_of(track: Track, record: Record | None = None) -> VoiceEvidence:
+def voice_evidence(track: Track, record: TrackRecord | None = None) -> VoiceEvidence:
     """Collect the evidence for or against a voice in a track; with its record, from sound too."""
     clips = record.clips if record else []
     probabilities = tuple(c.vocal_window for c in clips if c.vocal_window is not None)
@@ -86,7 +86,7 @@ def _instrument_combination(track: Track, facets: dict[str, dict[str, float]]) -
 
 def place_tracks(
     tracks: Sequence[Track],
-    records: Mapping[str, Record],
+    records: Mapping[str, TrackRecord],
     prints: Mapping[str, np.ndarray],
     options: BuildOptions,
     facets: Facets,
@@ -94,11 +94,13 @@ def place_tracks(
     """Decide for tracks that have been cut; ``prints`` are their clips' fingerprints by clip id."""
     placement = Placement({}, "")
     _judge_voices(placement, tracks, records)
-    clips = {track.id: _clips_to_train(placement, track, records, options) for track in tracks}
+    clips = {
+        track.id: _count_clips_to_train(placement, track, records, options) for track in tracks
+    }
     splits, grouping = split_tracks(tracks, options, facets, clips)
     placement = replace(placement, grouping=grouping)
     for track in tracks:
-        _place_by_voice(placement, track, splits[track.id], options)
+        _set_place(placement, track, splits[track.id], options)
         if options.vocals == "gate" and placement.places[track.id] not in ("reg", LEFT_OUT):
             _refuse_vocal_windows(placement, track, records[track.id])
     if not options.duplicates:
@@ -107,7 +109,7 @@ def place_tracks(
 
 
 def _judge_voices(
-    placement: Placement, tracks: Sequence[Track], records: Mapping[str, Record]
+    placement: Placement, tracks: Sequence[Track], records: Mapping[str, TrackRecord]
 ) -> None:
     """Set the probability of a voice: from the truth if it is known, otherwise from evidence."""
     for track in tracks:
@@ -116,7 +118,7 @@ def _judge_voices(
     unknown = [track for track in tracks if track.truth is None]
     if not unknown:
         return
-    verdicts = judge_tracks([evidence_of(track, records[track.id]) for track in unknown])
+    verdicts = judge_tracks([voice_evidence(track, records[track.id]) for track in unknown])
     placement.evidence_quality.update(
         (f.name, {"coverage": round(f.coverage, 4), "accuracy": round(f.accuracy, 4)})
         for f in verdicts.functions
@@ -129,7 +131,7 @@ def _judge_voices(
         placement.votes[track.id] = dict(votes)
 
 
-def _wanted(placement: Placement, track: Track, options: BuildOptions) -> str:
+def _wanted_place(placement: Placement, track: Track, options: BuildOptions) -> str:
     """Where a track belongs by its voices: ``train``, ``reg`` or ``LEFT_OUT``."""
     if track.is_reg:
         return "reg"
@@ -137,23 +139,21 @@ def _wanted(placement: Placement, track: Track, options: BuildOptions) -> str:
     return place_track(probability, options.unsure) if options.vocals == "gate" else "train"
 
 
-def _clips_to_train(
-    placement: Placement, track: Track, records: Mapping[str, Record], options: BuildOptions
+def _count_clips_to_train(
+    placement: Placement, track: Track, records: Mapping[str, TrackRecord], options: BuildOptions
 ) -> int:
     """Number of the track's clips; 0 if it is not trained on."""
-    trained = _wanted(placement, track, options) == "train"
+    trained = _wanted_place(placement, track, options) == "train"
     return len(records[track.id].clips) if trained else 0
 
 
-def _place_by_voice(
-    placement: Placement, track: Track, split: Split, options: BuildOptions
-) -> None:
+def _set_place(placement: Placement, track: Track, split: Split, options: BuildOptions) -> None:
     """Set a track's place: instrumental ones keep their split, vocal ones become regularisation.
 
     Vocal tracks of a group that is kept for validation or testing are left out.
     """
     probability = placement.vocal[track.id]
-    wanted = _wanted(placement, track, options)
+    wanted = _wanted_place(placement, track, options)
     placement.places[track.id] = split if wanted == "train" else wanted
     why = None
     if wanted == LEFT_OUT:
@@ -166,7 +166,7 @@ def _place_by_voice(
         placement.rejected[track.id] = Rejected(track.input, why)
 
 
-def _refuse_vocal_windows(placement: Placement, track: Track, record: Record) -> None:
+def _refuse_vocal_windows(placement: Placement, track: Track, record: TrackRecord) -> None:
     """Leave out the clips of an instrumental track that hold a voice."""
     clips = [clip for clip in record.clips if clip.vocal_window is not None]
     probabilities = [clip.vocal_window for clip in clips if clip.vocal_window is not None]
@@ -180,7 +180,7 @@ def _refuse_vocal_windows(placement: Placement, track: Track, record: Record) ->
 def _refuse_duplicates(
     placement: Placement,
     tracks: Sequence[Track],
-    records: Mapping[str, Record],
+    records: Mapping[str, TrackRecord],
     prints: Mapping[str, np.ndarray],
 ) -> None:
     """Refuse clips that sound like a clip of another track; repeats within a track are kept."""
@@ -193,7 +193,7 @@ def _refuse_duplicates(
     groups = {clip_id: track.id for clip_id, (track, _) in used.items()}
     for found in find_duplicates({clip_id: prints[clip_id] for clip_id in used}, groups):
         track, clip = used[found.id]
-        first, first_clip = used[found.of]
+        first, first_clip = used[found.place_and_left_out]
         reason = (
             f"near-duplicate: {found.similarity:.0%} like {first.input} "
             f"at {first_clip.start_s:.2f} s (--duplicates keeps it)"

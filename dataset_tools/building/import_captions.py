@@ -28,11 +28,11 @@ def import_captions(folder: Path, table: Path) -> int:
     edits = {clip: caption for clip, caption in wanted.items() if caption != now[clip]}
     if edits:
         write_edits(folder, read_edits(folder) | edits)
-        _write(dataset, edits | _of_copies(dataset, edits))
+        _write_captions_everywhere(dataset, edits | _captions_of_copies(dataset, edits))
     return len(edits)
 
 
-def _of_copies(dataset: Dataset, edits: Mapping[str, str]) -> dict[str, str]:
+def _captions_of_copies(dataset: Dataset, edits: Mapping[str, str]) -> dict[str, str]:
     """Captions of augmented copies of edited clips, unless they were edited themselves."""
     return {
         row["id"]: augmented_caption(
@@ -43,7 +43,7 @@ def _of_copies(dataset: Dataset, edits: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _write(dataset: Dataset, edits: Mapping[str, str]) -> None:
+def _write_captions_everywhere(dataset: Dataset, edits: Mapping[str, str]) -> None:
     """Write everything that holds captions; ``dataset.json`` last, as a build does."""
     folder, built = dataset.folder, dict[str, Any](dataset.built)
     anchors = {split: dataset.anchor_for_split(split) for split in SPLITS}

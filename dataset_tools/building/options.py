@@ -11,7 +11,7 @@ from dmm.codec.mel import load_format
 from dmm.errors import InputError
 from dmm.files import parse_json
 
-from ..augmentation.names import parse_names
+from ..augmentation.names import parse_augmentations
 from ..captions.clean import DEFAULT_ANCHOR, check_anchor
 from ..choices import CaptionMode, UnsureMode, VocalMode
 from ..limits import Limits
@@ -130,7 +130,7 @@ class BuildOptions:
             if (value := getattr(self, name)) not in known:
                 words = ", ".join(str(word) for word in known if word)
                 raise InputError(f"no {name} {value!r}; known: {words}")
-        parse_names(",".join(self.augment))
+        parse_augmentations(",".join(self.augment))
 
     @property
     def reduces_to_descriptors(self) -> bool:
@@ -167,12 +167,12 @@ class BuildOptions:
             "check_captions": embedder_version(self.caption_embedder),
         }
 
-    def resolved(self) -> dict[str, Any]:
+    def resolved_json(self) -> dict[str, Any]:
         """All options as JSON values: the mel format in full, the SoundFont as its hash."""
-        return dict(self._resolved)
+        return dict(self._cached_json)
 
     @cached_property
-    def _resolved(self) -> dict[str, Any]:
+    def _cached_json(self) -> dict[str, Any]:
         recorded = {"caption_embedder": "check_captions"}  # as on the command line
         values = {recorded.get(name, name): value for name, value in asdict(self).items()}
         values |= {"soundfont": self.soundfont_sha256} | self.classifier_and_embedder_versions

@@ -22,7 +22,7 @@ CLIP_FILES = re.compile(CLIP_ID + r"(_.+\.npz|\.png|\.txt|\.flac|\.mid)")
 """Names of a clip's files, and of the latents that sd-scripts caches beside them."""
 
 
-def claim_folder(out: Path, options: BuildOptions, *, force: bool) -> None:
+def prepare_folder(out: Path, options: BuildOptions, *, force: bool) -> None:
     """Prepare ``out`` for a build with these options, and record them there.
 
     ``force`` discards the dataset of an earlier build. InputError if ``out`` holds a dataset built
@@ -34,15 +34,15 @@ def claim_folder(out: Path, options: BuildOptions, *, force: bool) -> None:
         if not recorded.exists():
             raise InputError(f"{out} holds files but no dataset; name another folder (--out)")
         if not force:
-            _refuse_changes(out, read_json(recorded), options.resolved())
+            _refuse_changed_options(out, read_json(recorded), options.resolved_json())
     if force:
-        discard(out)
-    write_text(recorded, json.dumps(options.resolved(), indent=1) + "\n")
+        discard_earlier_build(out)
+    write_text(recorded, json.dumps(options.resolved_json(), indent=1) + "\n")
 
 
-def _refuse_changes(out: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
+def _refuse_changed_options(out: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
     """InputError names the first option that differs from the earlier build's."""
-    old = BuildOptions().resolved() | old  # some options did not exist when it was built
+    old = BuildOptions().resolved_json() | old  # some options did not exist when it was built
     changed = [name for name in new if old[name] != new[name]]
     if changed:
         name = changed[0]
@@ -55,7 +55,7 @@ def _refuse_changes(out: Path, old: dict[str, Any], new: dict[str, Any]) -> None
         )
 
 
-def discard(out: Path) -> None:
+def discard_earlier_build(out: Path) -> None:
     """Remove the clips and records of earlier builds from ``out``; other files stay."""
     remove_strays(out, keep=set())
     (out / "dataset.json").unlink(missing_ok=True)

@@ -42,7 +42,7 @@ class ClipFacts:
 
 
 @dataclass(frozen=True)
-class Record:
+class TrackRecord:
     """A track that was cut: its clips, its refused windows, and the files written."""
 
     key: str
@@ -63,7 +63,7 @@ def record_key(track: Track, options: BuildOptions) -> str:
     """Hash the track and the options; tracks whose key has changed are cut again."""
     facts = {name: value for name, value in vars(track).items() if name not in NOT_IN_KEY}
     measured = ["pulse_s"] if "mixup" in options.augment else []  # older records lack it
-    return text_sha256(json.dumps([facts, options.resolved(), *measured], sort_keys=True))
+    return text_sha256(json.dumps([facts, options.resolved_json(), *measured], sort_keys=True))
 
 
 def record_path(folder: Path, track: str) -> Path:
@@ -76,18 +76,18 @@ def arrays_path(folder: Path, track: str) -> Path:
     return record_path(folder, track).with_suffix(".npz")
 
 
-def write_record(folder: Path, track: str, record: Record) -> None:
+def write_record(folder: Path, track: str, record: TrackRecord) -> None:
     """Write the record; the files it lists must exist already."""
     write_text(record_path(folder, track), json.dumps(asdict(record), indent=1) + "\n")
 
 
-def read_record(folder: Path, track: Track, key: str) -> Record | None:
+def read_valid_record(folder: Path, track: Track, key: str) -> TrackRecord | None:
     """Read a track's record; None if its key or any file it lists has changed."""
     path = record_path(folder, track.id)
     if not path.exists():
         return None
     try:
-        record = read_json(path, Record)
+        record = read_json(path, TrackRecord)
     except InputError:  # damaged: the track is cut again
         return None
     paths = {folder / record.place / name: sha256 for name, sha256 in record.files.items()}
@@ -99,7 +99,7 @@ def read_record(folder: Path, track: Track, key: str) -> Record | None:
     return record if unchanged else None
 
 
-def remove_records(folder: Path, keep: Collection[str]) -> None:
+def remove_other_records(folder: Path, keep: Collection[str]) -> None:
     """Remove the records of all tracks but those in ``keep``."""
     names = {record_path(folder, track).stem for track in keep}
     for path in (folder / BUILD_FOLDER).glob("track-*"):
@@ -107,7 +107,7 @@ def remove_records(folder: Path, keep: Collection[str]) -> None:
             path.unlink()
 
 
-def can_relocate(record: Record, place: str, left_out: Collection[str]) -> bool:
+def can_relocate(record: TrackRecord, place: str, left_out: Collection[str]) -> bool:
     """Whether ``relocate_clips`` is enough; otherwise the track must be cut again."""
     if place == LEFT_OUT or not record.clips:
         return True
@@ -120,8 +120,8 @@ def can_relocate(record: Record, place: str, left_out: Collection[str]) -> bool:
 
 
 def relocate_clips(
-    folder: Path, track: str, record: Record, place: str, left_out: Collection[str]
-) -> Record:
+    folder: Path, track: str, record: TrackRecord, place: str, left_out: Collection[str]
+) -> TrackRecord:
     """Move a track's files to the folder of a split; returns the new record.
 
     Files of the clips in ``left_out`` are removed, all files if ``place`` is ``LEFT_OUT``.

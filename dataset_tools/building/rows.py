@@ -14,7 +14,7 @@ from ..sources import Track
 from .clip_ids import window_number
 from .decide import Facets, Placement
 from .options import BuildOptions
-from .records import ClipFacts, Record
+from .records import ClipFacts, TrackRecord
 
 VOICE_WORD = "vocals"
 """Added to captions of vocal regularisation clips that mention no voice, if words elsewhere do."""
@@ -23,12 +23,12 @@ GUESSES = ("heard", "tag_sung_genre")
 
 
 def track_rows(
-    track: Track, record: Record, placement: Placement, facets: Facets, options: BuildOptions
+    track: Track, record: TrackRecord, placement: Placement, facets: Facets, options: BuildOptions
 ) -> Iterator[Row]:
     """Yield a row for every clip of a track that is kept; the track's captions alternate."""
     captions = (track.caption, *track.more_captions)
     is_vocal = placement.places[track.id] == "reg" and placement.vocal[track.id] > 0.5
-    is_stated = is_vocal and _states_voice(track, placement)
+    is_stated = is_vocal and _voice_is_stated(track, placement)
     fields = [
         _caption_fields(c, facets[track.id], options, is_vocal=is_vocal, names_voice=is_stated)
         for c in captions
@@ -36,13 +36,13 @@ def track_rows(
     for clip in record.clips:
         if clip.id not in record.left_out:
             number = window_number(clip.id) % len(captions)
-            yield _row(track, record.place, clip, placement, facets) | {
+            yield _row_without_caption(track, record.place, clip, placement, facets) | {
                 "caption_raw": captions[number],
                 **fields[number],
             }
 
 
-def _states_voice(track: Track, placement: Placement) -> bool:
+def _voice_is_stated(track: Track, placement: Placement) -> bool:
     """Whether truth, captions, tags, lyrics or a flag say that the track has a voice.
 
     The classifier alone may be wrong, and a wrong word in a caption would be learnt.
@@ -78,7 +78,9 @@ def _caption_fields(
     }
 
 
-def _row(track: Track, place: str, clip: ClipFacts, placement: Placement, facets: Facets) -> Row:
+def _row_without_caption(
+    track: Track, place: str, clip: ClipFacts, placement: Placement, facets: Facets
+) -> Row:
     """The columns of a clip's row that do not concern its caption."""
     return {
         "id": clip.id,

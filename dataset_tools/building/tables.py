@@ -42,8 +42,8 @@ def write_metadata(
 ) -> None:
     """Write each split's ``metadata.jsonl``, for ``load_dataset("imagefolder", data_dir=...)``.
 
-    The library ignores a single file above the splits without a warning (datasets 5.2): images
-    would load without captions.
+    That of a split without clips is removed. The library ignores a single file above the splits
+    without a warning (datasets 5.2): images would load without captions.
     """
     for split in SPLITS:
         clips = [row for row in rows if row["split"] == split]
@@ -67,10 +67,10 @@ def _write_jsonl(path: Path, values: list[dict[str, Any]]) -> None:
 def write_kohya_config(folder: Path, rows: Sequence[dict[str, Any]], options: BuildOptions) -> None:
     """Write ``dataset.toml``, with a regularisation subset if the dataset has such clips."""
     n_train, n_reg = (sum(row["split"] == place for row in rows) for place in ("train", "reg"))
-    write_text(folder / "dataset.toml", kohya_config(options, n_train, n_reg))
+    write_text(folder / "dataset.toml", kohya_config_toml(options, n_train, n_reg))
 
 
-def kohya_config(options: BuildOptions, n_train: int, n_reg: int) -> str:
+def kohya_config_toml(options: BuildOptions, n_train: int, n_reg: int) -> str:
     """Compose ``dataset.toml``, without batch size and validation, which the trainer sets.
 
     sd-scripts uses one regularisation clip for every training clip, and repeats or ignores some to

@@ -9,8 +9,8 @@ from ..captions.facets import facet_probabilities
 from ..captions.lexicon import load_lexicon
 from ..similarity import votes_by_similarity
 from ..sources import Track
-from .audio_models import caption_embedder
-from .decide import Facets, evidence_of
+from .audio_models import load_caption_embedder
+from .decide import Facets, voice_evidence
 from .options import BuildOptions
 from .records import read_arrays
 
@@ -22,25 +22,25 @@ MIN_UNMENTIONED = 0.05
 
 def text_facets(tracks: Sequence[Track]) -> dict[str, dict[str, dict[str, float]]]:
     """Estimate facets from captions and tags alone."""
-    found = facet_probabilities([evidence_of(track) for track in tracks], load_lexicon())
+    found = facet_probabilities([voice_evidence(track) for track in tracks], load_lexicon())
     return {track.id: facets for track, facets in zip(tracks, found, strict=True)}
 
 
-def weigh_facets(
+def facets_with_sound(
     folder: Path, tracks: Sequence[Track], facets: Facets, options: BuildOptions
 ) -> Facets:
     """Estimate facets again with the votes of an embedder; unchanged if the options name none."""
     if options.caption_embedder is None or not tracks:
         return facets
     rows = np.stack([read_arrays(folder, track.id)["embeddings"].mean(0) for track in tracks])
-    embedder, lexicon = caption_embedder(options.caption_embedder), load_lexicon()
+    embedder, lexicon = load_caption_embedder(options.caption_embedder), load_lexicon()
     terms = [(facet, value) for facet in AUDIBLE_FACETS for value in lexicon.values(facet)]
     votes = votes_by_similarity(embedder, rows, [value for _, value in terms])
     from_sound: list[dict[str, dict[str, int]]] = [{} for _ in tracks]
     for n, k in zip(*np.nonzero(votes), strict=True):
         facet, value = terms[k]
         from_sound[n].setdefault(facet, {})[value] = int(votes[n, k])
-    found = facet_probabilities([evidence_of(t) for t in tracks], lexicon, from_sound)
+    found = facet_probabilities([voice_evidence(t) for t in tracks], lexicon, from_sound)
     return {
         track.id: _without_unlikely(now, facets[track.id])
         for track, now in zip(tracks, found, strict=True)

@@ -21,16 +21,16 @@ REWORD = "correct the caption at its source and build again"
 def check_caption(dataset: Dataset, row: Row) -> Iterator[Finding]:
     """Find faults of a clip's caption, and of its caption file."""
     where = f"{row['split']}/{row['id']}.txt"
-    if wrong := _wrong_file(dataset.folder / where, row["caption"]):
+    if wrong := _caption_file_fault(dataset.folder / where, row["caption"]):
         yield Finding("caption file", where, wrong, REBUILD)
-    for what in _wrong_words(row["caption"], dataset.anchor_for_split(row["split"])):
+    for what in _caption_faults(row["caption"], dataset.anchor_for_split(row["split"])):
         yield Finding("caption", where, what, REWORD)
     if row["tokens"] is not None and row["tokens"] > MAX_TOKENS:
         what = f"{row['tokens']} tokens with its anchor; a text encoder reads {MAX_TOKENS}"
         yield Finding("tokens", where, what, "shorten the anchor, or build with --captions reduce")
 
 
-def _wrong_file(path: Path, caption: str) -> str | None:
+def _caption_file_fault(path: Path, caption: str) -> str | None:
     """The fault of a caption file, if it has one."""
     if not path.exists():
         return "missing"
@@ -45,7 +45,7 @@ def _wrong_file(path: Path, caption: str) -> str | None:
     return None if same else "not the manifest's caption"
 
 
-def _wrong_words(caption: str, anchor: str) -> Iterator[str]:
+def _caption_faults(caption: str, anchor: str) -> Iterator[str]:
     """Yield the faults of a caption's text."""
     if not caption.strip():
         yield "empty caption"
@@ -69,23 +69,23 @@ def check_metadata(dataset: Dataset, rows: Sequence[Row]) -> Iterator[Finding]:
             if row["split"] == split
         }
         path = dataset.folder / split / "metadata.jsonl"
-        if wrong := _wrong_metadata(path, expected):
+        if wrong := _metadata_fault(path, expected):
             yield Finding("metadata", f"{split}/metadata.jsonl", wrong, REBUILD)
 
 
-class _Line(BaseModel):
+class _MetadataLine(BaseModel):
     """A line of ``metadata.jsonl``."""
 
     file_name: str
     text: str
 
 
-def _wrong_metadata(path: Path, expected: dict[str, str]) -> str | None:
+def _metadata_fault(path: Path, expected: dict[str, str]) -> str | None:
     """The fault of a ``metadata.jsonl``, if it has one."""
     if not path.is_file():
         return "missing: images would load without their captions" if expected else None
     try:
-        lines = read_jsonl(path, _Line)
+        lines = read_jsonl(path, _MetadataLine)
     except InputError:
         return "damaged: a line is no JSON object with file_name and text"
     texts = {line.file_name: line.text for line in lines}

@@ -37,18 +37,18 @@ def check_config(dataset: Dataset) -> Iterator[Finding]:
         yield Finding("config", FILE, "missing", REMEDY)
         return
     try:
-        subsets = _subsets(read_toml(dataset.folder / FILE))
+        subsets = _inherited_subsets(read_toml(dataset.folder / FILE))
     except InputError as error:
         reason = str(error).removeprefix(f"{dataset.folder / FILE}: ")
         yield Finding("config", FILE, reason.split("; ")[0], REMEDY)
     except (TypeError, AttributeError, ValueError):
         yield Finding("config", FILE, "not laid out as sd-scripts wants it", REMEDY)
     else:
-        for what in [*_wrong_folders(dataset, subsets), *_wrong_values(dataset, subsets)]:
+        for what in [*_folder_faults(dataset, subsets), *_value_faults(dataset, subsets)]:
             yield Finding("config", FILE, what, REMEDY)
 
 
-def _subsets(config: dict[str, Any]) -> list[dict[str, Any]]:
+def _inherited_subsets(config: dict[str, Any]) -> list[dict[str, Any]]:
     """All subsets, each with the values that it inherits."""
     return [
         config.get("general", {})
@@ -59,7 +59,7 @@ def _subsets(config: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _wrong_folders(dataset: Dataset, subsets: list[dict[str, Any]]) -> Iterator[str]:
+def _folder_faults(dataset: Dataset, subsets: list[dict[str, Any]]) -> Iterator[str]:
     """Yield the faults of the folders that ``dataset.toml`` trains on."""
     folder, named = dataset.folder, [str(subset.get("image_dir", "")) for subset in subsets]
     n_train, n_reg = (len(list((folder / name).glob("*.png"))) for name in ("train", "reg"))
@@ -80,7 +80,7 @@ def _wrong_folders(dataset: Dataset, subsets: list[dict[str, Any]]) -> Iterator[
         yield "a subset for reg/, which has no images"
 
 
-def _wrong_values(dataset: Dataset, subsets: list[dict[str, Any]]) -> Iterator[str]:
+def _value_faults(dataset: Dataset, subsets: list[dict[str, Any]]) -> Iterator[str]:
     """Yield the options of ``dataset.toml`` that do not fit the dataset."""
     fmt = dataset.fmt
     for subset in subsets:
@@ -95,11 +95,11 @@ def _wrong_values(dataset: Dataset, subsets: list[dict[str, Any]]) -> Iterator[s
         for option, why in FORBIDDEN.items():
             if subset.get(option):
                 yield f"{option} of {name!r}: {why}"
-        if wrong := _wrong_prefix(subset, dataset.anchor_for_split(name)):
+        if wrong := _prefix_fault(subset, dataset.anchor_for_split(name)):
             yield f"{wrong} (subset {name!r})"
 
 
-def _wrong_prefix(subset: dict[str, Any], anchor: str) -> str | None:
+def _prefix_fault(subset: dict[str, Any], anchor: str) -> str | None:
     """Compare prefix, separator and shuffling with the anchor, and with each other."""
     prefix, separator = subset.get("caption_prefix"), subset.get("keep_tokens_separator")
     parts_move = any(

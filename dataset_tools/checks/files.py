@@ -29,15 +29,15 @@ def check_clip_files(dataset: Dataset, row: Row) -> Iterator[Finding]:
     channels = 2 if dataset.built["options"].get("stereo") else 1
     place = f"{row['split']}/{row['id']}"
     path = dataset.folder / f"{place}.png"
-    if wrong := _wrong_image(path, row, dataset.fmt, channels):
+    if wrong := _image_fault(path, row, dataset.fmt, channels):
         yield Finding("image", f"{place}.png", wrong, REBUILD)
     if row["split"] == "test":
         path = path.with_suffix(".flac")
-        if wrong := _wrong_sound(path, dataset.fmt, channels):
+        if wrong := _sound_fault(path, dataset.fmt, channels):
             yield Finding("sound", f"{place}.flac", wrong, REBUILD)
 
 
-def _wrong_image(path: Path, row: Row, fmt: MelFormat, channels: int) -> str | None:
+def _image_fault(path: Path, row: Row, fmt: MelFormat, channels: int) -> str | None:
     """First fault of a PNG: its header, format note or SHA-256; pixels are not decoded."""
     try:
         content = read_bytes(path)
@@ -54,14 +54,14 @@ def _wrong_image(path: Path, row: Row, fmt: MelFormat, channels: int) -> str | N
         return f"{size[0]} x {size[1]} pixels; the format has {fmt.n_frames} x {fmt.n_mels}"
     if mode != expected:
         return f"pixels of mode {mode}; the dataset's are {expected}"
-    if wrong := _wrong_format(text, fmt):
+    if wrong := _format_fault(text, fmt):
         return wrong
     if hashlib.sha256(content).hexdigest() != row["sha256"]:
         return "changed since it was built: its SHA-256 is not the manifest's"
     return None
 
 
-def _wrong_format(text: str | None, fmt: MelFormat) -> str | None:
+def _format_fault(text: str | None, fmt: MelFormat) -> str | None:
     """The fault of an image's recorded mel format, if it has one."""
     if text is None:
         return "does not say its mel format"
@@ -75,7 +75,7 @@ def _wrong_format(text: str | None, fmt: MelFormat) -> str | None:
     return None
 
 
-def _wrong_sound(path: Path, fmt: MelFormat, channels: int) -> str | None:
+def _sound_fault(path: Path, fmt: MelFormat, channels: int) -> str | None:
     """Fault of a sound file's length, sampling rate or channels; the samples are not compared."""
     import soundfile
 

@@ -28,7 +28,7 @@ def check_manifest(built: dict[str, Any], rows: Sequence[Row]) -> Iterator[Findi
     yield from _wrong_clip_counts(built, rows)
     yield from _conflicting_ids(rows)
     yield from _invalid_values(rows)
-    yield from _wrong_copies(rows)
+    yield from _misplaced_copies(rows)
 
 
 def _missing_values(rows: Sequence[Row]) -> Iterator[Finding]:
@@ -87,15 +87,15 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _wrong_copies(rows: Sequence[Row]) -> Iterator[Finding]:
+def _misplaced_copies(rows: Sequence[Row]) -> Iterator[Finding]:
     """Find augmented clips outside ``train``, and those not made from a clip of ``train``."""
     split_of = {row["id"]: row["split"] for row in rows}
     for row in rows:
-        if wrong := _wrong_augmentation(row, split_of):
+        if wrong := _copy_fault(row, split_of):
             yield Finding("augmentation", f"{row['split']}/{row['id']}", wrong, REBUILD)
 
 
-def _wrong_augmentation(row: Row, split_of: dict[str, str]) -> str | None:
+def _copy_fault(row: Row, split_of: dict[str, str]) -> str | None:
     """The fault in a row's split and parent, if it has one."""
     parent = row["parent"]
     if row["augmentation"] is not None and row["split"] != "train":

@@ -9,7 +9,7 @@ import typer
 
 from dmm.choices import DEFAULT_FORMAT
 
-from ..augmentation.names import AUGMENTATIONS, parse_names
+from ..augmentation.names import AUGMENTATIONS, parse_augmentations
 from ..captions.clean import DEFAULT_ANCHOR
 from ..choices import SOURCE_NAMES, CaptionMode, UnsureMode, VocalMode
 from ..limits import Limits
@@ -287,7 +287,7 @@ def build(
         source=source, format=format, hop_s=hop, beats=beats, stereo=stereo, pad=pad,
         max_clips_per_track=max_clips_per_track, loudness_lufs=loudness, max_clipped=max_clipped,
         max_silence=max_silence, min_bandwidth_hz=min_bandwidth, duplicates=duplicates,
-        augment=parse_names(augment), copies=copies, anchor=anchor, class_words=class_words,
+        augment=parse_augmentations(augment), copies=copies, anchor=anchor, class_words=class_words,
         captions=captions, valid_only=valid_only, caption_column=caption_column,
         caption_embedder=check_captions, vocals=vocals, unsure=unsure,
         vocal_classifier=vocal_classifier, seed=seed, val=val, test=test,
@@ -312,11 +312,11 @@ def _report_sound(out: Path, format_name: str) -> None:
     """Print what nano's VAE loses of test clips, for datasets of its format."""
     from dmm.engine import ROOT
 
-    from ..inspection.fidelity import measure_fidelity
+    from ..inspection.fidelity import write_fidelity_report
     from ..inspection.fidelity_summary import vae_sentences
 
     nano = ROOT / "models" / "nano" / "nano.safetensors"
     if format_name != "nano" or not nano.is_file() or not any((out / "test").glob("*.flac")):
         return
-    for line in vae_sentences(measure_fidelity(out, nano, None, SOUND_CLIPS)):
+    for line in vae_sentences(write_fidelity_report(out, nano, None, SOUND_CLIPS)):
         print(f"sound, at best: {line}", file=sys.stderr)

@@ -21,8 +21,8 @@ def check(
 ) -> None:
     """Check a dataset: files, captions, splits, leaks, and settings that sd-scripts misreads.
 
-    Prints one line for each fault; without any, a warning for what will train or score badly. The
-    exit code is 1 if there is any fault.
+    Prints a line for each fault, at most 20 of a kind; without any, a warning for what will train
+    or score badly. The exit code is 1 if there is any fault.
 
     Example: dmm data check data/mine
     """
@@ -37,14 +37,14 @@ def check(
         both = [*findings, *(Finding("warning", dataset.name, line, "") for line in warnings)]
         print(json.dumps([asdict(one) for one in both], indent=1, ensure_ascii=False))
     else:
-        print("\n".join(_lines(findings)) or f"{dataset}: no fault found")
+        print("\n".join(_finding_lines(findings)) or f"{dataset}: no fault found")
         for line in warnings:
             print(f"warning: {line}")
     if findings:
         raise typer.Exit(1)
 
 
-def _lines(findings: Sequence[Finding]) -> list[str]:
+def _finding_lines(findings: Sequence[Finding]) -> list[str]:
     """Findings by kind, at most ``SHOWN`` of each."""
     lines = []
     for kind, group in groupby(sorted(findings, key=lambda f: f.kind), key=lambda f: f.kind):

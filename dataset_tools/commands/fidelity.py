@@ -30,9 +30,9 @@ def fidelity(
 
     Example: dmm data fidelity data/mine --base models/nano/nano.safetensors --out fidelity
     """
-    from ..inspection.fidelity import measure_fidelity
+    from ..inspection.fidelity import write_fidelity_report
 
-    report = measure_fidelity(dataset, base, out, clips, seed)
+    report = write_fidelity_report(dataset, base, out, clips, seed)
     if as_json:
         print(json.dumps(report, indent=1, ensure_ascii=False))
     else:

@@ -10,7 +10,6 @@ from dmm.terminal import printable
 
 if TYPE_CHECKING:
     from ..dataset import Dataset
-    from ..inspection.show import ClipDetails
 
 
 def show(
@@ -42,11 +41,11 @@ def show(
     from dmm.files import write_text
 
     from ..dataset import read_dataset
-    from ..inspection.show import show_clip
+    from ..inspection.show import collect_clip_record
     from ..inspection.show_page import render_page
 
     opened = read_dataset(dataset)
-    details = show_clip(opened, id)
+    details = collect_clip_record(opened, id)
     print("\n".join(map(printable, _lines(opened, details))))
     if html:
         write_text(html, render_page(opened, details))
@@ -54,24 +53,26 @@ def show(
         _write(opened, details, out)
 
 
-def _write(dataset: "Dataset", details: "ClipDetails", out: Path) -> None:
+def _write(dataset: "Dataset", details: "ClipRecord", out: Path) -> None:
     """Write the clip's image in colour and its sound."""
     from dmm.files import whole_file
     from dmm.sound.audio import write_audio
 
-    from ..inspection.show import clip_sound, image_in_colour
+    from ..inspection.show import coloured_png_of, original_or_decoded_sound
 
     name = details.row["id"]
     with whole_file(out / f"{name}.png") as partial:
-        partial.write_bytes(image_in_colour(dataset.folder / f"{details.path}.png"))
-    write_audio(out / f"{name}.flac", clip_sound(dataset, details)[0], dataset.fmt.sr)
+        partial.write_bytes(coloured_png_of(dataset.folder / f"{details.relative_stem}.png"))
+    write_audio(
+        out / f"{name}.flac", original_or_decoded_sound(dataset, details)[0], dataset.fmt.sr
+    )
 
 
-def _lines(dataset: "Dataset", details: "ClipDetails") -> Iterator[str]:
+def _lines(dataset: "Dataset", details: "ClipRecord") -> Iterator[str]:
     """Yield the lines that describe a clip."""
     from ..inspection.show import word_changes
     from ..inspection.show_page import UNITS, VOTES
-    from ..inspection.stats_page import number
+    from ..inspection.stats_page import format_number
 
     row = details.row
     start_s, end_s = row["start_s"], row["start_s"] + dataset.fmt.clip_duration_s
@@ -94,6 +95,6 @@ def _lines(dataset: "Dataset", details: "ClipDetails") -> Iterator[str]:
     yield "sound"
     for name, value in details.quality.items():
         title, unit = UNITS[name]
-        yield f"  {title:<14}{number(value)} {unit}".rstrip()
+        yield f"  {title:<14}{format_number(value)} {unit}".rstrip()
     if details.augmentation is not None:
         yield f"augmentation: {row['augmentation']}"

@@ -64,7 +64,7 @@ def _measure_table(facts: dict[str, Any]) -> Any:
     from rich.table import Table
 
     from ..inspection.stats import MEASURES
-    from ..inspection.stats_page import number
+    from ..inspection.stats_page import format_number
 
     table = Table("\nclips", box=None)
     for name in ("\n5 %", "\nmedian", "\n95 %", "\nmaximum"):
@@ -72,7 +72,7 @@ def _measure_table(facts: dict[str, Any]) -> Any:
     for name, found in facts["measures"].items():
         title, unit, _ = MEASURES[name]
         if found:
-            values = (number(found[key]) for key in ("p5", "p50", "p95", "max"))
+            values = (format_number(found[key]) for key in ("p5", "p50", "p95", "max"))
             table.add_row(f"{title}, {unit}", *values)
     return table
 

@@ -10,7 +10,7 @@ MelImage = UInt8[np.ndarray, "rows frames *colours"]
 Vae = Callable[[MelImage], MelImage]
 
 
-def load_vae(base: Path) -> Vae:
+def load_vae_round_trip(base: Path) -> Vae:
     """Load only the VAE of an SD 1.5 or SDXL checkpoint, in 32 bits on the CPU.
 
     ModelError if the file is no such checkpoint.

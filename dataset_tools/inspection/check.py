@@ -42,7 +42,7 @@ def check_dataset(folder: Path, advance: Callable[[int], None] | None = None) ->
     faults = list(check_manifest(built, rows))
     if any(finding.kind == "manifest" for finding in faults):
         return faults
-    return faults + list(_check_all(Dataset(folder, built, fmt, rows), advance))
+    return faults + list(_findings_of_all_checks(Dataset(folder, built, fmt, rows), advance))
 
 
 def dataset_warnings(folder: Path) -> list[str]:
@@ -62,7 +62,9 @@ def count_clips(folder: Path) -> int:
         return 0
 
 
-def _check_all(dataset: Dataset, advance: Callable[[int], None] | None) -> Iterator[Finding]:
+def _findings_of_all_checks(
+    dataset: Dataset, advance: Callable[[int], None] | None
+) -> Iterator[Finding]:
     """Yield the findings of all checks; ``advance`` is called after each clip."""
     yield from check_config(dataset)
     yield from find_leaks(dataset.rows, dataset.built.get("splits_grouped_by", "artist"))

@@ -27,9 +27,9 @@ from dmm.training.sound_limits import write_sound_limits
 
 from ..dataset import read_built
 from ..sources import Sound
-from .base_vae import MelImage, Vae, load_vae
+from .base_vae import MelImage, Vae, load_vae_round_trip
 from .fidelity_page import ClipStages, render_page
-from .fidelity_summary import expectations, vae_sentences
+from .fidelity_summary import expectation_sentences, vae_sentences
 
 SCHEMA = 1
 """Version of fidelity.json; increased when a key changes its meaning."""
@@ -37,7 +37,7 @@ N_FFT, CEILING_HZ, FLOOR_DB = 2048, 10_000, -80
 
 
 @dataclass(frozen=True)
-class Loss:
+class RestorationLoss:
     """Differences between a restored clip and the original."""
 
     spectral_convergence: float
@@ -53,7 +53,7 @@ class Loss:
     """PSNR of the image after the VAE; None without a VAE."""
 
 
-def measure_fidelity(
+def write_fidelity_report(
     dataset: Path, base: Path | None, out: Path | None, clips: int = 12, seed: int = 0
 ) -> dict[str, Any]:
     """Write ``fidelity.json`` and ``fidelity.html`` into ``out``; returns the JSON's content.
@@ -69,15 +69,15 @@ def measure_fidelity(
         raise InputError(
             f"{dataset}: no test clips with their sound in test/; build it with --test 0.1 or more"
         )
-    chosen = sorted(found, key=lambda path: _seeded_order(seed, path.stem))[:clips]
-    vae = load_vae(base) if base else None
+    chosen = sorted(found, key=lambda path: _seeded_sort_key(seed, path.stem))[:clips]
+    vae = load_vae_round_trip(base) if base else None
     measured = []
     with progress_bar("fidelity", len(chosen)) as advance:
         for path in chosen:
-            measured.append(restore_clip(path, fmt, channels, vae))
+            measured.append(measure_clip(path, fmt, channels, vae))
             advance()
     report = _report_json(dataset, base, fmt, seed, len(found), measured)
-    report["expect"] = expectations(report)
+    report["expect"] = expectation_sentences(report)
     if base:
         write_sound_limits(dataset, base, len(measured), vae_sentences(report))
     if out is None:
@@ -87,11 +87,11 @@ def measure_fidelity(
     return report
 
 
-def _seeded_order(seed: int, clip_id: str) -> str:
+def _seeded_sort_key(seed: int, clip_id: str) -> str:
     return hashlib.sha256(f"{seed} {clip_id}".encode()).hexdigest()
 
 
-def restore_clip(path: Path, fmt: MelFormat, channels: int, vae: Vae | None) -> ClipStages:
+def measure_clip(path: Path, fmt: MelFormat, channels: int, vae: Vae | None) -> ClipStages:
     """Restore one clip from its image, and from the image after the VAE; measure the losses.
 
     ``path`` is the clip's sound; its caption is in ``ID.txt`` beside it. InputError if the sound is
@@ -106,30 +106,30 @@ def restore_clip(path: Path, fmt: MelFormat, channels: int, vae: Vae | None) -> 
     losses = {}
     sounds["image"] = decode(image, fmt)
     images["image"] = encode(sounds["image"], fmt)
-    losses["image"] = asdict(compare(original, sounds["image"], fmt.sr))
+    losses["image"] = asdict(measure_loss(original, sounds["image"], fmt.sr))
     if vae is not None:
         images["vae"] = vae(image)
         sounds["vae"] = decode(images["vae"], fmt)
         psnr = {"image_psnr_db": psnr_db(image, images["vae"])}
-        losses["vae"] = asdict(compare(original, sounds["vae"], fmt.sr)) | psnr
+        losses["vae"] = asdict(measure_loss(original, sounds["vae"], fmt.sr)) | psnr
     text = path.with_suffix(".txt")
     caption = read_text(text).strip() if text.is_file() else path.stem
-    above = share_above(original, fmt.sr, fmt.fmax)
+    above = energy_share_above(original, fmt.sr, fmt.fmax)
     return ClipStages(path.stem, caption, above, losses, sounds, images)
 
 
-def compare(original: Sound, restored: Sound, sr: int) -> Loss:
+def measure_loss(original: Sound, restored: Sound, sr: int) -> RestorationLoss:
     """Measure the loss over all channels together, with the metrics of benchmarks/codec.py.
 
     Not defined for silence.
     """
-    x, y = magnitudes(original), magnitudes(restored)
+    x, y = stft_magnitudes(original), stft_magnitudes(restored)
     gain = (x * y).sum() / max((y * y).sum(), 1e-20)
     floor = x.max() * 10 ** (FLOOR_DB / 20)
     levels = [20 * np.log10(np.maximum(z, floor)) for z in (x, gain * y)]
     top = int(CEILING_HZ / sr * N_FFT) + 1
     change_lu = loudness_lufs(restored, sr) - loudness_lufs(original, sr)
-    return Loss(
+    return RestorationLoss(
         float(np.linalg.norm(x - gain * y) / np.linalg.norm(x)),
         float(np.abs(levels[0] - levels[1])[:top].mean()),
         float(change_lu) if isfinite(change_lu) else None,
@@ -137,7 +137,7 @@ def compare(original: Sound, restored: Sound, sr: int) -> Loss:
     )
 
 
-def magnitudes(sound: Sound) -> Float[np.ndarray, "bins frames"]:
+def stft_magnitudes(sound: Sound) -> Float[np.ndarray, "bins frames"]:
     """STFT magnitudes with a Hann window, a quarter of it as hop; channels are concatenated."""
     from scipy import signal
 
@@ -155,9 +155,9 @@ def centroid_hz(magnitude: Float[np.ndarray, "bins frames"], sr: int) -> float:
     )
 
 
-def share_above(sound: Sound, sr: int, hz: float) -> float:
+def energy_share_above(sound: Sound, sr: int, hz: float) -> float:
     """Share of the energy above a frequency, 0..1."""
-    power = np.square(magnitudes(sound), dtype=np.float64).sum(1)
+    power = np.square(stft_magnitudes(sound), dtype=np.float64).sum(1)
     above = np.arange(len(power)) * sr / N_FFT > hz
     return float(power[above].sum() / max(power.sum(), 1e-20))
 
@@ -187,7 +187,7 @@ def _report_json(
         "seed": seed,
         "n": len(measured),
         "test_clips": n_test,
-        "energy_above_fmax": _statistics([clip.above for clip in measured]),
+        "energy_above_fmax": _summary_statistics([clip.above for clip in measured]),
         "stages": {stage: dict(_stage_statistics(stage, measured)) for stage in measured[0].losses},
         "clips": [
             {"id": c.id, "caption": c.caption, "energy_above_fmax": c.above, **c.losses}
@@ -200,13 +200,13 @@ def _stage_statistics(
     stage: str, measured: list[ClipStages]
 ) -> Iterator[tuple[str, dict[str, float]]]:
     """Yield the statistics of each loss after a stage."""
-    for name in Loss.__annotations__:
+    for name in RestorationLoss.__annotations__:
         values = [clip.losses[stage][name] for clip in measured]
         if known := [value for value in values if value is not None]:
-            yield name, _statistics(known)
+            yield name, _summary_statistics(known)
 
 
-def _statistics(values: list[float]) -> dict[str, float]:
+def _summary_statistics(values: list[float]) -> dict[str, float]:
     """Mean, standard deviation between clips (0 for a single one), minimum and maximum."""
     deviation = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
     mean, least, most = (float(f(values)) for f in (np.mean, np.min, np.max))

@@ -55,37 +55,39 @@ def render_page(report: dict[str, Any], clips: list[ClipStages], fmt: MelFormat)
     """Render the page with sound and images inside; texts from files are escaped."""
     return template(TEMPLATE).render(
         report=report,
-        rows=list(_rows(clips, fmt)),
+        rows=list(_clips_with_players(clips, fmt)),
         stages=STAGES,
         titles=TITLES,
     )
 
 
-def _rows(clips: list[ClipStages], fmt: MelFormat) -> Iterator[tuple[ClipStages, list[Player]]]:
+def _clips_with_players(
+    clips: list[ClipStages], fmt: MelFormat
+) -> Iterator[tuple[ClipStages, list[Player]]]:
     """Yield clips with their players, at least one, up to ``PAGE_BYTES``."""
     left = PAGE_BYTES
     for shown, clip in enumerate(clips):
-        players = _players(clip, fmt)
+        players = _stage_players(clip, fmt)
         left -= sum(len(player.audio) + len(player.image) for player in players)
         if left < 0 and shown:
             return
         yield clip, players
 
 
-def _players(clip: ClipStages, fmt: MelFormat) -> list[Player]:
+def _stage_players(clip: ClipStages, fmt: MelFormat) -> list[Player]:
     """A player with image and losses for each stage of a clip."""
     return [
         Player(
             stage,
             data_uri("audio/flac", audio_bytes(sound, fmt.sr)),
-            data_uri("image/png", _png(clip.images[stage], fmt)),
+            data_uri("image/png", _page_png(clip.images[stage], fmt)),
             clip.losses.get(stage, {}),
         )
         for stage, sound in clip.sounds.items()
     ]
 
 
-def _png(image: UInt8[np.ndarray, "rows frames *colours"], fmt: MelFormat) -> bytes:
+def _page_png(image: UInt8[np.ndarray, "rows frames *colours"], fmt: MelFormat) -> bytes:
     """PNG of an image at the page's size; grey ones are coloured."""
     scaled = Image.fromarray(np.ascontiguousarray(image))
     scaled = scaled.resize(IMAGE_SIZE, Image.Resampling.BOX)

@@ -11,7 +11,7 @@ AUDIBLE_CENTROID = 0.05
 """Smallest relative change of the spectral centroid that a listener may notice."""
 
 
-def expectations(report: dict[str, Any]) -> list[str]:
+def expectation_sentences(report: dict[str, Any]) -> list[str]:
     """Sentences on what to expect of the sound at best."""
     stages, top_khz = report["stages"], report["format"]["fmax"] / 1000
     image = stages["image"]
@@ -19,7 +19,7 @@ def expectations(report: dict[str, Any]) -> list[str]:
     sentences = [
         f"The mel image alone: {_error_sentence(image)}. {_loudness_sentence(image)} "
         "Images hold no phases; decoding estimates them, so attacks and low notes soften a little.",
-        f"Images hold nothing above {top_khz:g} kHz: {_percent(above)} of these clips' "
+        f"Images hold nothing above {top_khz:g} kHz: {_percent_text(above)} of these clips' "
         "energy (measured in the clips as stored, at the format's own sampling rate).",
     ]
     own, name = report["base_format"], report["format"]["name"]
@@ -42,7 +42,9 @@ def expectations(report: dict[str, Any]) -> list[str]:
 def vae_sentences(report: dict[str, Any]) -> list[str]:
     """The sentences on the base's VAE, and on a format that the base was not made for."""
     return [
-        line for line in expectations(report) if line.startswith(("After the VAE", "This base"))
+        line
+        for line in expectation_sentences(report)
+        if line.startswith(("After the VAE", "This base"))
     ]
 
 
@@ -88,5 +90,5 @@ def _timbre_sentence(stage: dict[str, Any]) -> str:
     return f"It sounds {word}: the spectral centroid moves by {100 * (ratio - 1):+.0f} %."
 
 
-def _percent(value: float) -> str:
+def _percent_text(value: float) -> str:
     return f"{value:.2g} %" if value >= 0.01 else "less than 0.01 %"

@@ -1,4 +1,4 @@
-"""Collect everything about one clip: image, sound, caption with its changes, and measurements."""
+"""Collect what a manifest says about one clip; read its sound and its coloured image."""
 
 import difflib
 import re
@@ -22,7 +22,7 @@ QUALITY = ("loudness_lufs", "peak_db", "gain_db", "clipped", "dc", "silence", "b
 
 
 @dataclass(frozen=True)
-class ClipDetails:
+class ClipRecord:
     """A clip's row, with its JSON columns parsed, its prompt, and the other clips of its track."""
 
     row: Row
@@ -36,7 +36,7 @@ class ClipDetails:
     """The other clips of its track, in order of time."""
 
     @property
-    def path(self) -> str:
+    def relative_stem(self) -> str:
         """Path of its files below the dataset, without a suffix."""
         return f"{self.row['split']}/{self.row['id']}"
 
@@ -47,7 +47,7 @@ class ClipDetails:
 
 
 def find_clip(rows: Sequence[Row], wanted: str) -> Row:
-    """Find a clip by its id or a unique prefix of it; InputError names similar ids otherwise."""
+    """Find a clip by its whole id or a prefix that no other has; InputError names similar ids."""
     matches = [row for row in rows if row["id"].startswith(wanted)]
     exact = [row for row in matches if row["id"] == wanted]
     if len(exact or matches) == 1:
@@ -61,8 +61,8 @@ def find_clip(rows: Sequence[Row], wanted: str) -> Row:
     raise InputError(f"no clip {wanted!r}; the nearest: {', '.join(nearest)}")
 
 
-def show_clip(dataset: Dataset, wanted: str) -> ClipDetails:
-    """Collect everything about a clip; InputError if no id, or several, begin with ``wanted``."""
+def collect_clip_record(dataset: Dataset, wanted: str) -> ClipRecord:
+    """Collect a clip's row, prompt and relatives; ``wanted`` and errors are as in ``find_clip``."""
     from ..captions.clean import full_prompt
 
     row = find_clip(dataset.rows, wanted)
@@ -71,7 +71,7 @@ def show_clip(dataset: Dataset, wanted: str) -> ClipDetails:
         for other in dataset.rows
         if other["track"] == row["track"] and other["id"] != row["id"]
     ]
-    return ClipDetails(
+    return ClipRecord(
         row=row,
         prompt=full_prompt(dataset.anchor_for_split(row["split"]), row["caption"]),
         facets=parse_json(row["facets"] or "{}", "facets"),
@@ -95,8 +95,8 @@ def word_changes(before: str, after: str) -> list[tuple[str, str]]:
     return pieces
 
 
-def clip_sound(
-    dataset: Dataset, details: ClipDetails
+def original_or_decoded_sound(
+    dataset: Dataset, details: ClipRecord
 ) -> tuple[Float[np.ndarray, "channels samples"], bool]:
     """Sound of a clip at the format's rate, and whether it is the original.
 
@@ -105,15 +105,15 @@ def clip_sound(
     from dmm.codec.decode import decode
     from dmm.sound.audio import read_audio
 
-    flac = dataset.folder / f"{details.path}.flac"
+    flac = dataset.folder / f"{details.relative_stem}.flac"
     if flac.is_file():
         channels = 2 if dataset.built["options"].get("stereo") else 1
         return read_audio(flac, dataset.fmt.sr, channels), True
-    image, fmt = read_image(dataset.folder / f"{details.path}.png")
+    image, fmt = read_image(dataset.folder / f"{details.relative_stem}.png")
     return decode(image, fmt), False
 
 
-def image_in_colour(path: Path) -> bytes:
+def coloured_png_of(path: Path) -> bytes:
     """PNG of a mel image: grey ones are coloured, stereo ones stay as they are."""
     image, fmt = read_image(path)
     return coloured_png(Image.fromarray(image), dark_is_loud=fmt.level_scale == "power")

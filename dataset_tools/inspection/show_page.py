@@ -9,8 +9,8 @@ from dmm.pages import data_uri, template
 from dmm.sound.audio import audio_bytes
 
 from ..dataset import Dataset
-from .show import ClipDetails, clip_sound, image_in_colour, word_changes
-from .stats_page import number
+from .show import ClipRecord, coloured_png_of, original_or_decoded_sound, word_changes
+from .stats_page import format_number
 
 TEMPLATE = Path(__file__).with_name("show.html.jinja")
 TICKS_HZ = (100, 500, 1000, 2000, 4000, 8000, 16000)
@@ -26,14 +26,16 @@ UNITS = {
 VOTES = {1: "vocal", -1: "instrumental", 0: "no opinion"}
 
 
-def render_page(dataset: Dataset, details: ClipDetails) -> str:
+def render_page(dataset: Dataset, details: ClipRecord) -> str:
     """Render a clip's page with image and sound inside; texts from files are escaped."""
-    sound, is_original = clip_sound(dataset, details)
-    return template(TEMPLATE, number=number).render(
+    sound, is_original = original_or_decoded_sound(dataset, details)
+    return template(TEMPLATE, number=format_number).render(
         details=details,
         row=details.row,
         fmt=dataset.fmt,
-        picture=data_uri("image/png", image_in_colour(dataset.folder / f"{details.path}.png")),
+        picture=data_uri(
+            "image/png", coloured_png_of(dataset.folder / f"{details.relative_stem}.png")
+        ),
         audio=data_uri("audio/flac", audio_bytes(sound, dataset.fmt.sr)),
         is_original=is_original,
         ticks=frequency_ticks(dataset.fmt),

@@ -36,13 +36,13 @@ MEASURES: dict[str, tuple[str, str, tuple[float, float] | None]] = {
 def dataset_statistics(folder: Path) -> dict[str, Any]:
     """Statistics of a dataset as JSON values; InputError if ``folder`` is no complete dataset.
 
-    Hours are those of the clips, so overlapping windows are counted twice. ``facets`` and
-    ``evidence`` count tracks, ``rejected`` counts refusals by the first words of their reason; all
-    other counts are of clips.
+    Hours are those of the clips, so overlapping windows are counted twice. ``tracks_of``,
+    ``facets`` and ``evidence`` count tracks, ``artists_of`` artists, and ``rejected`` refusals by
+    the first words of their reason; all other counts are of clips.
     """
     dataset = read_dataset(folder)
     rows, hours = dataset.rows, dataset.fmt.clip_duration_s / 3600
-    clips = _by_split(rows, len)
+    clips = _measure_by_split(rows, len)
     return {
         "name": folder.resolve().name,
         "format": dataset.fmt.name,
@@ -52,22 +52,22 @@ def dataset_statistics(folder: Path) -> dict[str, Any]:
         "tracks": dataset.built["tracks"],
         "clips": clips,
         "hours": {split: round(n * hours, 4) for split, n in clips.items()},
-        "tracks_of": _by_split(rows, _count_distinct("track")),
-        "artists_of": _by_split(rows, _count_distinct("artist")),
+        "tracks_of": _measure_by_split(rows, _distinct_counter("track")),
+        "artists_of": _measure_by_split(rows, _distinct_counter("artist")),
         "augmented": sum(row["augmentation"] is not None for row in rows),
-        "facets": count_facets(rows),
-        "measures": {name: distribution(rows, name) for name in MEASURES},
-        "evidence": _votes_on_voices(rows),
-        "words": caption_words(rows),
-        "caption_origins": _count(row["caption_origin"] for row in rows),
-        "sources": _count(row["source"] for row in rows),
-        "licences": _count(row["licence"] or "unknown" for row in rows),
+        "facets": count_tracks_by_facet(rows),
+        "measures": {name: column_distribution(rows, name) for name in MEASURES},
+        "evidence": _count_voice_votes(rows),
+        "words": count_caption_words(rows),
+        "caption_origins": _sorted_counts(row["caption_origin"] for row in rows),
+        "sources": _sorted_counts(row["source"] for row in rows),
+        "licences": _sorted_counts(row["licence"] or "unknown" for row in rows),
         "rejected": _refusal_counts(dataset),
         "content_sha256": dataset.built["content_sha256"],
     }
 
 
-def distribution(rows: Sequence[Row], name: str) -> dict[str, Any] | None:
+def column_distribution(rows: Sequence[Row], name: str) -> dict[str, Any] | None:
     """Percentiles and histogram by split of a manifest column; None if no clip has a value.
 
     There is one more of the ``edges`` than of the counts; ``missing`` counts clips without a value.
@@ -114,7 +114,7 @@ Facets = dict[str, dict[str, float]]
 """Facet to its values, and the probability of each."""
 
 
-def count_facets(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
+def count_tracks_by_facet(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
     """For every facet, count the tracks that likely have each value; the most common come first."""
     counted: dict[str, Counter[str]] = defaultdict(Counter)
     first = {row["track"]: row["facets"] for row in reversed(rows)}
@@ -123,27 +123,27 @@ def count_facets(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
         for facet, values in found.items():
             counted[facet].update(value for value, p in values.items() if p >= LIKELY)
     order = sorted(counted, key=lambda f: (FACETS.index(f) if f in FACETS else len(FACETS), f))
-    return {facet: _count(counted[facet].elements()) for facet in order if counted[facet]}
+    return {facet: _sorted_counts(counted[facet].elements()) for facet in order if counted[facet]}
 
 
-def caption_words(rows: Sequence[Row]) -> dict[str, int]:
+def count_caption_words(rows: Sequence[Row]) -> dict[str, int]:
     """Count the clips whose caption has each word, for the most common ones."""
     counted: Counter[str] = Counter()
     for row in rows:
         counted.update(set(WORD.findall(row["caption"].lower())))
-    return dict(list(_count(counted.elements()).items())[:MOST_WORDS])
+    return dict(list(_sorted_counts(counted.elements()).items())[:MOST_WORDS])
 
 
 Vote = Literal[-1, 0, 1]
 
 
-class _Refusal(BaseModel):
+class _RefusalLine(BaseModel):
     """A line of ``rejected.jsonl``, as far as it is counted."""
 
     reason: str
 
 
-def _votes_on_voices(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
+def _count_voice_votes(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
     """For every labelling function, count the tracks by its vote."""
     words = {1: "vocal", -1: "instrumental", 0: "no opinion"}
     counted: dict[str, Counter[str]] = defaultdict(Counter)
@@ -157,19 +157,19 @@ def _votes_on_voices(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
 
 
 def _refusal_counts(dataset: Dataset) -> dict[str, int]:
-    lines = read_jsonl(dataset.folder / "rejected.jsonl", _Refusal)
-    return _count(line.reason.split(":")[0] for line in lines)
+    lines = read_jsonl(dataset.folder / "rejected.jsonl", _RefusalLine)
+    return _sorted_counts(line.reason.split(":")[0] for line in lines)
 
 
-def _by_split(rows: Sequence[Row], measure: Callable[[list[Row]], int]) -> dict[str, int]:
+def _measure_by_split(rows: Sequence[Row], measure: Callable[[list[Row]], int]) -> dict[str, int]:
     groups = {split: [row for row in rows if row["split"] == split] for split in SPLITS}
     return {split: measure(group) for split, group in groups.items() if group}
 
 
-def _count_distinct(name: str) -> Callable[[list[Row]], int]:
+def _distinct_counter(name: str) -> Callable[[list[Row]], int]:
     return lambda rows: len({row[name] for row in rows if row[name] is not None})
 
 
-def _count(values: Iterable[str]) -> dict[str, int]:
+def _sorted_counts(values: Iterable[str]) -> dict[str, int]:
     """Count values; the most common come first, equally common ones by name."""
     return dict(sorted(Counter(values).items(), key=lambda item: (-item[1], item[0])))

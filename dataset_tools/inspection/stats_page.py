@@ -29,7 +29,7 @@ class Bar:
     """Bin, count and split, shown under the mouse pointer."""
 
 
-def bars(distribution: dict[str, Any]) -> list[Bar]:
+def histogram_bars(distribution: dict[str, Any]) -> list[Bar]:
     """Stack the counts of the splits, the first at the bottom; the highest bin has full height."""
     counts, edges = distribution["counts"], distribution["edges"]
     n_bins = len(edges) - 1
@@ -41,7 +41,7 @@ def bars(distribution: dict[str, Any]) -> list[Bar]:
             height = counts[split][i] / most * HEIGHT
             top -= height
             if height:
-                span = f"{number(edges[i])} to {number(edges[i + 1])}"
+                span = f"{format_number(edges[i])} to {format_number(edges[i + 1])}"
                 label = f"{span}: {counts[split][i]} {split}"
                 x, width = i * WIDTH / n_bins, WIDTH / n_bins - GAP
                 stacked.append(
@@ -50,10 +50,10 @@ def bars(distribution: dict[str, Any]) -> list[Bar]:
     return stacked
 
 
-def number(value: float) -> str:
+def format_number(value: float) -> str:
     """Format a number with about three digits.
 
-    >>> [number(x) for x in (16000.0, -14.26, 0.0312, 0.0)]
+    >>> [format_number(x) for x in (16000.0, -14.26, 0.0312, 0.0)]
     ['16,000', '-14.3', '0.031', '0']
     """
     if abs(value) >= 100 or value == int(value):
@@ -61,10 +61,10 @@ def number(value: float) -> str:
     return f"{value:.1f}" if abs(value) >= 1 else f"{value:.2g}"
 
 
-def duration(hours: float) -> str:
+def format_hours(hours: float) -> str:
     """Format hours in the largest unit of which there is at least one.
 
-    >>> [duration(h) for h in (12.34, 0.5, 0.002)]
+    >>> [format_hours(h) for h in (12.34, 0.5, 0.002)]
     ['12.3 h', '30 min', '7 s']
     """
     if hours >= 1:
@@ -74,6 +74,6 @@ def duration(hours: float) -> str:
 
 def render_page(facts: dict[str, Any]) -> str:
     """Render the page of ``stats.dataset_statistics``; texts from files are escaped."""
-    return template(TEMPLATE, number=number, duration=duration, bars=bars).render(
-        facts=facts, measures=MEASURES, splits=SPLITS, top=TOP, size=(WIDTH, HEIGHT)
-    )
+    return template(
+        TEMPLATE, number=format_number, duration=format_hours, bars=histogram_bars
+    ).render(facts=facts, measures=MEASURES, splits=SPLITS, top=TOP, size=(WIDTH, HEIGHT))

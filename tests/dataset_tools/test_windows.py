@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataset_tools.windows import checked_blocks, evenly_spread, level_db, windows
+from dataset_tools.windows import checked_and_padded, cut_windows, evenly_spread, rms_db
 from dmm.errors import InputError
 
 
@@ -20,7 +20,7 @@ def blocks_of(n, sizes):
 
 
 def cut(n, clip, hop, sizes, more=0):
-    return list(windows(blocks_of(n, sizes), clip, hop, more))
+    return list(cut_windows(blocks_of(n, sizes), clip, hop, more))
 
 
 SIZES = st.lists(st.integers(1, 300), min_size=1, max_size=4)
@@ -59,21 +59,21 @@ def test_how_a_track_arrives_makes_no_difference(n, sizes):
 
 def test_memory_does_not_grow_with_the_track():
     held = (np.zeros((1, 1000), np.float32) for _ in range(1000))
-    for window in windows(held, 500, 500, 100):
+    for window in cut_windows(held, 500, 500, 100):
         assert window.sound.base is None or window.sound.base.size < 5000
 
 
 def test_level_of_a_sine_is_three_db_below_its_peak():
     sine = np.sin(2 * np.pi * np.arange(44100) / 100)[None].astype(np.float32)
-    assert level_db(0.1 * sine) == pytest.approx(-20 - 3.01, abs=0.01)
-    assert level_db(0 * sine) == -np.inf
+    assert rms_db(0.1 * sine) == pytest.approx(-20 - 3.01, abs=0.01)
+    assert rms_db(0 * sine) == -np.inf
 
 
 def test_short_track_is_refused_with_both_lengths_or_padded_at_its_end():
     audio = [np.ones((2, 9), np.float32), np.ones((2, 5), np.float32)]
     with pytest.raises(InputError, match=r"too short: 1\.4 s; the format needs 5 s \(--pad"):
-        list(checked_blocks(audio, 50, 10, pad=False))
-    padded = np.concatenate(list(checked_blocks(audio, 50, 10, pad=True)), axis=1)
+        list(checked_and_padded(audio, 50, 10, pad=False))
+    padded = np.concatenate(list(checked_and_padded(audio, 50, 10, pad=True)), axis=1)
     assert padded[0].tolist() == [1] * 14 + [0] * 36
 
 

@@ -8,8 +8,8 @@ from dataset_tools.augmentation.augment import (
     spec_augment,
 )
 from dataset_tools.augmentation.augmented_caption import augmented_caption
-from dataset_tools.augmentation.mixup import onsets, pulse_s
-from dataset_tools.augmentation.names import AUGMENTATIONS, parse_names
+from dataset_tools.augmentation.mixup import beat_period_s, onset_curve
+from dataset_tools.augmentation.names import AUGMENTATIONS, parse_augmentations
 from dataset_tools.augmentation.stretch import change_tempo, change_tempo_and_pitch
 from dmm.errors import InputError
 
@@ -134,7 +134,7 @@ def test_a_mixed_in_clip_falls_on_the_beats_at_the_tempo_of_the_first():
     clip, parameters = augment(lead, SR, CLIP, ("mixup",), "x", partner)
     assert parameters["mixup"]["partner_tempo"] == pytest.approx(1.04, abs=0.01)
     assert 0.5 <= parameters["mixup"]["ratio"] <= 0.7
-    curve = onsets(clip, SR)
+    curve = onset_curve(clip, SR)
     on = [curve[round(100 * s) - 3 : round(100 * s) + 4].max() for s in np.arange(0.6, 4.5, 0.5)]
     between = [curve[round(100 * s) : round(100 * s) + 20].max() for s in np.arange(0.7, 4.4, 0.5)]
     assert min(on) > 2 * max(between)
@@ -147,11 +147,11 @@ def test_clips_of_different_tempo_are_not_mixed():
 
 @pytest.mark.parametrize("bpm", [75, 100, 120, 150])
 def test_the_pulse_of_clicks_is_their_period(bpm):
-    assert pulse_s(onsets(clicks(60 / bpm), SR)) == pytest.approx(60 / bpm, rel=0.01)
+    assert beat_period_s(onset_curve(clicks(60 / bpm), SR)) == pytest.approx(60 / bpm, rel=0.01)
 
 
 def test_a_steady_tone_has_no_pulse():
-    assert pulse_s(onsets(sine(300)[:, SR:], SR)) is None
+    assert beat_period_s(onset_curve(sine(300)[:, SR:], SR)) is None
 
 
 @pytest.mark.parametrize("shape", [(256, 256), (512, 512, 3)])
@@ -168,8 +168,10 @@ def test_masks_are_recorded_and_nothing_else_changes(shape):
 
 def test_an_unknown_name_is_refused_with_those_there_are():
     with pytest.raises(InputError, match="no augmentation 'reverb'; known: gain, roll"):
-        parse_names("gain,reverb")
-    assert parse_names("") == () and parse_names(",".join(AUGMENTATIONS)) == tuple(AUGMENTATIONS)
+        parse_augmentations("gain,reverb")
+    assert parse_augmentations("") == () and parse_augmentations(",".join(AUGMENTATIONS)) == tuple(
+        AUGMENTATIONS
+    )
 
 
 @pytest.mark.parametrize(

@@ -157,9 +157,9 @@ def test_removed_track_takes_its_clips_and_cached_latents_along(album, build, tr
 
 def test_resolved_options_are_a_copy():
     options = BuildOptions(vocal_classifier="none")
-    before = dict(options.resolved())
-    options.resolved().pop("format")
-    assert options.resolved() == before
+    before = dict(options.resolved_json())
+    options.resolved_json().pop("format")
+    assert options.resolved_json() == before
 
 
 def test_changed_options_are_refused_by_name_until_forced(album, build, tree):

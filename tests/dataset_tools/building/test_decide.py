@@ -7,9 +7,9 @@ from dataset_tools.building.decide import place_tracks
 from dataset_tools.building.options import BuildOptions
 from dataset_tools.building.records import (
     ClipFacts,
-    Record,
+    TrackRecord,
     can_relocate,
-    read_record,
+    read_valid_record,
     relocate_clips,
     write_record,
 )
@@ -28,7 +28,7 @@ def record(track, scores=(0.1, 0.1), place="train"):
     clips = [
         ClipFacts(f"{track.id}-{i:04d}", 5.0 * i, 0.0, QUIET, p, "") for i, p in enumerate(scores)
     ]
-    return Record("key", place, clips, [], {}, [], None)
+    return TrackRecord("key", place, clips, [], {}, [], None)
 
 
 def placed(tracks, scores=None, prints=None, **options):
@@ -111,10 +111,10 @@ def test_a_track_that_moved_is_read_back_from_where_it_is(tmp_path):
     for name in files:
         (tmp_path / "train" / name).write_text("x")
         files[name] = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"
-    before = Record("key", "train", record(one).clips, [], files, [], None)
+    before = TrackRecord("key", "train", record(one).clips, [], files, [], None)
     write_record(tmp_path, one.id, before)
     after = relocate_clips(tmp_path, one.id, before, "reg", ["t1-0001"])
-    assert read_record(tmp_path, one, "key") == after
+    assert read_valid_record(tmp_path, one, "key") == after
     assert [p.name for p in tmp_path.glob("*/*.png")] == ["t1-0000.png"]
     assert relocate_clips(tmp_path, one.id, after, "out", []).files == {}
     assert not list(tmp_path.glob("*/*.png"))

@@ -9,7 +9,7 @@ from dataset_tools.building.build import build_dataset
 from dataset_tools.building.options import BuildOptions
 from dataset_tools.dataset import read_dataset
 from dataset_tools.inspection.check import check_dataset
-from dataset_tools.inspection.show import show_clip
+from dataset_tools.inspection.show import collect_clip_record
 from dataset_tools.inspection.stats import dataset_statistics
 
 OLDER = Path(__file__).parents[2] / "golden" / "850b165" / "dataset.zip"
@@ -47,7 +47,7 @@ def test_an_older_dataset_has_no_faults(older):
 def test_an_older_dataset_is_described(older):
     facts = dataset_statistics(older)
     assert facts["clips"] == {"train": 2, "reg": 1, "test": 1} and facts["augmented"] == 1
-    shown = show_clip(read_dataset(older), "song2")
+    shown = collect_clip_record(read_dataset(older), "song2")
     assert shown.prompt == "a song, folk song with male vocals, guitar"
     assert shown.evidence["own_caption_voice"] == 1
 

@@ -2,14 +2,14 @@ import pytest
 
 from dataset_tools.building.decide import Placement
 from dataset_tools.building.options import BuildOptions
-from dataset_tools.building.records import ClipFacts, Record
+from dataset_tools.building.records import ClipFacts, TrackRecord
 from dataset_tools.building.rows import track_rows
 from dataset_tools.sources import Track
 
 
 def caption_of(votes, vocal=0.9, truth=None):
     track = Track("t", "folder", "t.ogg", "electronic", "tags", "0" * 64, len, truth=truth)
-    record = Record("", "reg", [ClipFacts("t-0000", 0.0, 0.0, {}, 0.9, "")], [], {}, [], None)
+    record = TrackRecord("", "reg", [ClipFacts("t-0000", 0.0, 0.0, {}, 0.9, "")], [], {}, [], None)
     placement = Placement({"t": "reg"}, "track", vocal={"t": vocal}, votes={"t": votes})
     (row,) = track_rows(track, record, placement, {"t": {}}, BuildOptions())
     return row["caption"]

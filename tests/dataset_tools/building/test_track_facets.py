@@ -34,7 +34,7 @@ class Ear:
 @pytest.fixture
 def pianos(tmp_path, monkeypatch):
     """Thirty tracks, one in six a piano by its sound, all said to be one; and the two options."""
-    monkeypatch.setattr(track_facets, "caption_embedder", lambda name: Ear())
+    monkeypatch.setattr(track_facets, "load_caption_embedder", lambda name: Ear())
     monkeypatch.setattr("dataset_tools.building.options.embedder_version", lambda name: name)
     tracks = [
         Track(f"t{n}", "folder", f"{n}.wav", "piano, calm", "sidecar", f"{n:064d}", len)
@@ -51,18 +51,18 @@ def test_without_an_embedder_only_words_count(pianos):
     tracks, out, _ = pianos
     text = track_facets.text_facets(tracks)
     plain = BuildOptions(vocal_classifier="none")
-    assert track_facets.weigh_facets(out, tracks, text, plain) == text
+    assert track_facets.facets_with_sound(out, tracks, text, plain) == text
     assert all(facets["instrument"].keys() == {"piano"} for facets in text.values())
 
 
 def test_a_value_that_the_sound_denies_becomes_improbable(pianos):
     tracks, out, checked = pianos
-    found = track_facets.weigh_facets(out, tracks, track_facets.text_facets(tracks), checked)
+    found = track_facets.facets_with_sound(out, tracks, track_facets.text_facets(tracks), checked)
     piano = np.array([found[t.id]["instrument"]["piano"] for t in tracks])
     assert piano[::6].min() > max(np.delete(piano, np.s_[::6]))
 
 
 def test_values_that_only_the_embedder_denies_are_dropped(pianos):
     tracks, out, checked = pianos
-    found = track_facets.weigh_facets(out, tracks, track_facets.text_facets(tracks), checked)
+    found = track_facets.facets_with_sound(out, tracks, track_facets.text_facets(tracks), checked)
     assert {v for facets in found.values() for v in facets["instrument"]} <= {"piano", "violin"}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from dataset_tools.captions.clean import caption_prefix, check_anchor, clean, full_prompt
 from dataset_tools.sources import Rejected, SourceRequest, track_id
 from dataset_tools.sources.folder import tracks
-from dataset_tools.sources.tags import read_tags, tag_caption
+from dataset_tools.sources.tags import caption_from_tags, read_tags
 from dmm.errors import InputError
 
 
@@ -64,21 +64,21 @@ def test_tags_of_mp3_m4a_and_wav_are_read(music):
     riff.add_tags()
     riff.tags.add(mutagen.id3.TXXX(desc="mood", text="Dark"))
     riff.save()
-    assert tag_caption(read_tags(mp3)) == "rock, 98 bpm"
-    assert tag_caption(read_tags(m4a)) == "ambient, calm, 70 bpm"
-    assert tag_caption(read_tags(wav)) == "dark"
+    assert caption_from_tags(read_tags(mp3)) == "rock, 98 bpm"
+    assert caption_from_tags(read_tags(m4a)) == "ambient, calm, 70 bpm"
+    assert caption_from_tags(read_tags(wav)) == "dark"
 
 
 @pytest.mark.parametrize(
     "comment", ["Visit https://x.example", "00000A2B 0000", "Encoded by me", "(c) copyright 2010"]
 )
 def test_comments_about_the_file_are_no_caption(comment):
-    assert tag_caption({"comment": [comment], "title": ["Sunrise"]}) is None
+    assert caption_from_tags({"comment": [comment], "title": ["Sunrise"]}) is None
 
 
 def test_a_genre_that_describes_no_sound_is_no_caption():
-    assert tag_caption({"genre": ["Jazz/Funk"], "title": ["Sunrise"]}) == "jazz, funk"
-    assert tag_caption({"genre": ["Other", "Game"]}) is None
+    assert caption_from_tags({"genre": ["Jazz/Funk"], "title": ["Sunrise"]}) == "jazz, funk"
+    assert caption_from_tags({"genre": ["Other", "Game"]}) is None
 
 
 def test_hidden_files_are_left_out_and_the_order_is_by_path(music):

@@ -75,7 +75,7 @@ def write_all(folder, rows, options=OPTIONS):
     )
     tables.write_kohya_config(folder, rows, options)
     tables.write_rejected(folder, [])
-    resolved = options.resolved()
+    resolved = options.resolved_json()
     built = {
         "format": resolved.pop("format"),
         "options": resolved,

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from dataset_tools.building.attribution import attribution, restrictions
+from dataset_tools.building.attribution import attribution_markdown, forbidden_uses
 
 
 def headings(text):
@@ -14,7 +14,7 @@ def headings(text):
 
 def test_unknown_licences_come_first_with_a_warning_then_limited_ones(row):
     licences = ("CC BY 4.0", None, "CC BY-NC-SA 3.0", "CC0", " ")
-    text = attribution([row(n, "train", licence=name) for n, name in enumerate(licences)])
+    text = attribution_markdown([row(n, "train", licence=name) for n, name in enumerate(licences)])
     assert headings(text) == [
         "Unknown licence (2)", r"CC BY\-NC\-SA 3.0 (1)", "CC BY 4.0 (1)", "CC0 (1)",
     ]  # fmt: skip
@@ -23,7 +23,7 @@ def test_unknown_licences_come_first_with_a_warning_then_limited_ones(row):
 
 def test_a_track_has_one_line_however_many_its_clips(row):
     clips = [row(1, "train", id=f"x-{n}") for n in range(5)]
-    text = attribution([*clips, row(2, "test")])
+    text = attribution_markdown([*clips, row(2, "test")])
     assert [line for line in text.splitlines() if line.startswith("- ")] == [
         "- “Song 1” by Artist 1 · source folder · <https://example.org/1> · CC BY 4.0",
         "- “Song 2” by Artist 2 · source folder · <https://example.org/2> · CC BY 4.0",
@@ -32,7 +32,7 @@ def test_a_track_has_one_line_however_many_its_clips(row):
 
 def test_the_order_of_tracks_does_not_matter(row):
     rows = [row(n, "train", licence=f"CC {n % 3}") for n in range(30)]
-    assert attribution(random.Random(0).sample(rows, 30)) == attribution(rows)
+    assert attribution_markdown(random.Random(0).sample(rows, 30)) == attribution_markdown(rows)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,9 @@ def test_the_order_of_tracks_does_not_matter(row):
     ["*bold*", "[a](http://evil)", "<script>", "a\n\n# head", "`code`", r"back\slash", "a|b"],
 )
 def test_markdown_in_titles_is_escaped(row, title):
-    text = attribution([row(1, "train", title=title, artist=title, url=f"javascript:{title}")])
+    text = attribution_markdown(
+        [row(1, "train", title=title, artist=title, url=f"javascript:{title}")]
+    )
     line = next(line for line in text.splitlines() if line.startswith("- "))
     assert not re.search(r"(?<!\\)[*\[\]<`|#]", line)
     assert "".join(line.split("”")[0][3:].replace("\\", "")) == " ".join(
@@ -49,7 +51,7 @@ def test_markdown_in_titles_is_escaped(row, title):
 
 
 def test_nameless_tracks_are_named_by_their_id(row):
-    text = attribution([row(1, "train", title=None, artist=None, url=None)])
+    text = attribution_markdown([row(1, "train", title=None, artist=None, url=None)])
     assert r"untitled (song\-1\-0000000001), artist unknown · source folder · CC BY 4.0" in text
 
 
@@ -65,4 +67,4 @@ def test_nameless_tracks_are_named_by_their_id(row):
     ],
 )
 def test_restrictions_are_read_from_names_and_addresses(licence, forbidden):
-    assert restrictions(licence) == forbidden
+    assert forbidden_uses(licence) == forbidden

@@ -6,9 +6,14 @@ import pytest
 import torch
 
 from dataset_tools.commands.fidelity import fidelity
-from dataset_tools.inspection.base_vae import load_vae
-from dataset_tools.inspection.fidelity import compare, measure_fidelity, psnr_db, share_above
-from dataset_tools.inspection.fidelity_summary import expectations
+from dataset_tools.inspection.base_vae import load_vae_round_trip
+from dataset_tools.inspection.fidelity import (
+    energy_share_above,
+    measure_loss,
+    psnr_db,
+    write_fidelity_report,
+)
+from dataset_tools.inspection.fidelity_summary import expectation_sentences
 from dmm.checkpoints.pipeline import load_pipeline
 from dmm.codec.image import write_image
 from dmm.codec.mel import encode, load_format
@@ -39,14 +44,14 @@ def dataset(tmp_path):
 
 
 def test_a_sound_compared_with_itself_has_lost_nothing():
-    same = asdict(compare(tone(440), tone(440), FMT.sr))
+    same = asdict(measure_loss(tone(440), tone(440), FMT.sr))
     assert same.pop("image_psnr_db") is None
     assert same.pop("centroid_ratio") == pytest.approx(1)
     assert list(same.values()) == pytest.approx([0, 0, 0], abs=1e-6)
 
 
 def test_gain_is_reported_as_loudness_alone():
-    softer = compare(tone(440), tone(440, level=0.15), FMT.sr)
+    softer = measure_loss(tone(440), tone(440, level=0.15), FMT.sr)
     assert softer.loudness_lu == pytest.approx(-20 * np.log10(2), abs=1e-3)
     assert softer.spectral_convergence == pytest.approx(0, abs=1e-5)
     assert softer.log_spectral_db == pytest.approx(0, abs=1e-3)
@@ -54,14 +59,14 @@ def test_gain_is_reported_as_loudness_alone():
 
 def test_losing_one_of_two_equal_tones_is_half_the_energy():
     both = tone(400) + tone(4000)
-    lost = compare(both, tone(400), FMT.sr)
+    lost = measure_loss(both, tone(400), FMT.sr)
     assert lost.spectral_convergence == pytest.approx(np.sqrt(0.5), abs=0.02)
     assert lost.centroid_ratio < 0.5
 
 
 def test_the_share_above_a_frequency_is_that_of_the_tones_there():
     both = tone(400, level=0.3) + tone(9000, level=0.1)
-    assert share_above(both, FMT.sr, 5000.0) == pytest.approx(0.1, abs=0.005)
+    assert energy_share_above(both, FMT.sr, 5000.0) == pytest.approx(0.1, abs=0.005)
 
 
 def test_psnr_of_a_uniform_error_is_its_closed_form():
@@ -71,7 +76,7 @@ def test_psnr_of_a_uniform_error_is_its_closed_form():
 
 
 def test_the_report_gives_the_image_alone_without_a_base(dataset, tmp_path):
-    report = measure_fidelity(dataset, None, tmp_path / "out", clips=2)
+    report = write_fidelity_report(dataset, None, tmp_path / "out", clips=2)
     assert report == json.loads((tmp_path / "out" / "fidelity.json").read_text("utf-8"))
     assert (report["n"], report["test_clips"], list(report["stages"])) == (2, 3, ["image"])
     image = report["stages"]["image"]
@@ -80,7 +85,7 @@ def test_the_report_gives_the_image_alone_without_a_base(dataset, tmp_path):
 
 
 def test_the_page_plays_each_stage_and_escapes_text_from_files(dataset, tmp_path):
-    measure_fidelity(dataset, None, tmp_path / "out")
+    write_fidelity_report(dataset, None, tmp_path / "out")
     page = (tmp_path / "out" / "fidelity.html").read_text("utf-8")
     assert page.count("<audio") == 6 and "after the VAE:" not in page
     assert "tone 1 &lt;i&gt;" in page and "data &lt;b&gt;" in page and "<i>" not in page
@@ -99,7 +104,7 @@ def test_a_base_adds_its_vae(dataset, tmp_path, tiny_checkpoint, capsys):
 
 def test_the_same_seed_takes_the_same_clips(dataset, tmp_path):
     first, again = (
-        measure_fidelity(dataset, None, tmp_path / name, clips=1, seed=4) for name in "ab"
+        write_fidelity_report(dataset, None, tmp_path / name, clips=1, seed=4) for name in "ab"
     )
     assert first == again
 
@@ -108,12 +113,12 @@ def test_a_dataset_without_test_clips_says_how_to_get_them(dataset, tmp_path):
     for path in (dataset / "test").glob("*.flac"):
         path.unlink()
     with pytest.raises(InputError, match=r"no test clips with their sound .* --test 0\.1"):
-        measure_fidelity(dataset, None, tmp_path / "out")
+        write_fidelity_report(dataset, None, tmp_path / "out")
 
 
 def test_a_folder_that_is_no_dataset_is_refused(tmp_path):
     with pytest.raises(InputError, match="no finished dataset"):
-        measure_fidelity(tmp_path, None, tmp_path / "out")
+        write_fidelity_report(tmp_path, None, tmp_path / "out")
 
 
 def test_a_base_of_another_format_is_reported():
@@ -122,13 +127,13 @@ def test_a_base_of_another_format_is_reported():
     stage |= {"centroid_ratio": {"mean": 1.0}, "image_psnr_db": {"mean": 40.0}}
     report = {"format": {"name": "sdxl-512", "fmax": 20000.0}, "base_format": "nano"}
     report |= {"stages": {"image": stage, "vae": stage}, "energy_above_fmax": {"mean": 0.0}}
-    assert any("made for pictures of format 'nano'" in s for s in expectations(report))
+    assert any("made for pictures of format 'nano'" in s for s in expectation_sentences(report))
 
 
 def test_what_a_base_loses_is_kept_for_the_check_of_a_training(dataset, tiny_checkpoint):
     (line,) = sound_limits(dataset, tiny_checkpoint)
     assert "not measured with this base" in line and "dmm data fidelity" in line
-    measure_fidelity(dataset, tiny_checkpoint, None, clips=1)
+    write_fidelity_report(dataset, tiny_checkpoint, None, clips=1)
     (line,) = sound_limits(dataset, tiny_checkpoint)
     assert line.startswith("sound, at best: After the VAE") and "Loudness" in line
 
@@ -145,4 +150,4 @@ def test_a_vae_that_overflows_in_half_precision_is_measured_in_full(overflowing_
         restored = vae.decode(vae.encode(given.double()).latent_dist.mean).sample
     expected = ((restored[0].permute(1, 2, 0).numpy() + 1) * 127.5).clip(0, 255)
     assert expected.std() > 1
-    assert np.abs(load_vae(overflowing_vae)(image) - expected).max() < 1
+    assert np.abs(load_vae_round_trip(overflowing_vae)(image) - expected).max() < 1

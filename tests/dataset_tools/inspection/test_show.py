@@ -11,7 +11,12 @@ from typer.testing import CliRunner
 
 from dataset_tools.commands.show import show
 from dataset_tools.dataset import read_dataset
-from dataset_tools.inspection.show import clip_sound, find_clip, show_clip, word_changes
+from dataset_tools.inspection.show import (
+    collect_clip_record,
+    find_clip,
+    original_or_decoded_sound,
+    word_changes,
+)
 from dataset_tools.inspection.show_page import frequency_ticks, render_page
 from dmm.codec.mel import load_format, mel_magnitude
 from dmm.errors import InputError
@@ -40,17 +45,19 @@ def test_an_id_that_begins_another_is_still_found(row):
 
 
 def test_facets_votes_prompt_and_relatives_are_opened(good):
-    shown = show_clip(read_dataset(good[0]), "song-4")
+    shown = collect_clip_record(read_dataset(good[0]), "song-4")
     assert shown.facets["instrument"]["piano"] == 0.9 and shown.evidence["own caption"] == 1
     assert shown.prompt == "a song, slow piano, take 4" and shown.relatives == []
-    first = show_clip(read_dataset(good[0]), "song-1-0000000001-0000")
+    first = collect_clip_record(read_dataset(good[0]), "song-1-0000000001-0000")
     assert [other["id"] for other in first.relatives] == ["song-1-0000000001-a1-0000"]
 
 
 def test_a_test_clip_has_its_own_sound_and_another_that_of_its_image(good):
     dataset = read_dataset(good[0])
-    original, is_original = clip_sound(dataset, show_clip(dataset, "song-7"))
-    decoded, is_decoded = clip_sound(dataset, show_clip(dataset, "song-6"))
+    original, is_original = original_or_decoded_sound(
+        dataset, collect_clip_record(dataset, "song-7")
+    )
+    decoded, is_decoded = original_or_decoded_sound(dataset, collect_clip_record(dataset, "song-6"))
     assert (is_original, is_decoded) == (True, False) and original.shape == decoded.shape
     loudest = [
         mel_magnitude(sound[0], dataset.fmt).sum(1).argmax() for sound in (original, decoded)
@@ -66,7 +73,7 @@ def test_ticks_lie_within_the_picture_high_ones_on_top():
 
 def test_the_page_embeds_image_and_sound_and_escapes_text(rewrite):
     dataset = read_dataset(rewrite(6, title="<script>alert(1)</script>"))
-    page = render_page(dataset, show_clip(dataset, "song-7"))
+    page = render_page(dataset, collect_clip_record(dataset, "song-7"))
     assert "<script>alert" not in page and "&lt;script&gt;alert" in page
     assert not re.search(r"(src|href)=\"(?!data:)", page)
     flac = re.search(r"data:audio/flac;base64,([^\"]+)", page)

@@ -8,8 +8,12 @@ import typer
 from typer.testing import CliRunner
 
 from dataset_tools.commands.stats import stats
-from dataset_tools.inspection.stats import count_facets, dataset_statistics, distribution
-from dataset_tools.inspection.stats_page import HEIGHT, WIDTH, bars, render_page
+from dataset_tools.inspection.stats import (
+    column_distribution,
+    count_tracks_by_facet,
+    dataset_statistics,
+)
+from dataset_tools.inspection.stats_page import HEIGHT, WIDTH, histogram_bars, render_page
 from dmm.errors import InputError
 
 app = typer.Typer()
@@ -41,13 +45,16 @@ def test_refusals_are_counted_by_kind(dataset):
 def test_facets_count_each_track_once_and_only_likely_values(row):
     rows = [row(1, "train", id=f"a-{n}") for n in range(5)] + [row(2, "test")]
     rows.append(row(3, "train", facets=json.dumps({"instrument": {"oud": 0.5}})))
-    assert count_facets(rows) == {"instrument": {"piano": 2, "oud": 1}, "tempo": {"slow": 2}}
+    assert count_tracks_by_facet(rows) == {
+        "instrument": {"piano": 2, "oud": 1},
+        "tempo": {"slow": 2},
+    }
 
 
 def test_a_histogram_holds_every_value_once(row, rng):
     values = rng.normal(-14, 3, 500)
     rows = [row(n, "train" if n % 3 else "val", loudness_lufs=v) for n, v in enumerate(values)]
-    found = distribution([*rows, row(0, "val", loudness_lufs=None)], "loudness_lufs")
+    found = column_distribution([*rows, row(0, "val", loudness_lufs=None)], "loudness_lufs")
     assert (
         found and found["missing"] == 1 and found["p50"] == pytest.approx(np.median(values), 1e-3)
     )
@@ -57,17 +64,17 @@ def test_a_histogram_holds_every_value_once(row, rng):
 @pytest.mark.parametrize(("least", "most"), [(12, 12), (3, 9), (5, 77), (1, 500)])
 def test_bins_of_whole_numbers_hold_equally_many_of_them(row, least, most):
     rows = [row(n, "train", tokens=n) for n in range(least, most + 1)]
-    found = distribution(rows, "tokens")
+    found = column_distribution(rows, "tokens")
     assert found and sum(found["counts"]["train"]) == len(rows)
     assert len(set(found["counts"]["train"][:-1]) - {0}) <= 1
 
 
 def test_a_column_without_values_has_no_distribution(row):
-    assert distribution([row(1, "train", silence=None)], "silence") is None
+    assert column_distribution([row(1, "train", silence=None)], "silence") is None
 
 
 def test_bars_start_at_the_bottom_and_the_highest_has_full_height():
-    drawn = bars({"edges": [0.0, 1.0, 2.0], "counts": {"train": [3, 1], "test": [1, 1]}})
+    drawn = histogram_bars({"edges": [0.0, 1.0, 2.0], "counts": {"train": [3, 1], "test": [1, 1]}})
     first = [bar for bar in drawn if bar.x == 0]
     assert [(b.split, b.height) for b in first] == [("train", 60.0), ("test", 20.0)]
     assert first[0].y + first[0].height == HEIGHT and first[1].y == 0
