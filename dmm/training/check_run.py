@@ -55,7 +55,7 @@ def check_run(
     space is that of ``out``, or else of the current folder. Inputs that cannot be read are findings
     too. EngineError if the timed steps fail.
     """
-    if faults := find_faults(preset, dataset, base, settings):
+    if faults := find_unreadable_inputs(preset, dataset, base, settings):
         return CheckReport(tuple(faults), None)
     inputs = read_inputs(preset, dataset, base, settings)
     findings = check_settings(inputs.settings, inputs.facts)
@@ -68,8 +68,10 @@ def check_run(
     return CheckReport(tuple(ordered), found, tuple(sound_limits(dataset, base)))
 
 
-def find_faults(preset: str, dataset: Path, base: Path, settings: Sequence[str]) -> list[Finding]:
-    """All faults of inputs that cannot be read; and then the errors of the settings that can."""
+def find_unreadable_inputs(
+    preset: str, dataset: Path, base: Path, settings: Sequence[str]
+) -> list[Finding]:
+    """Find inputs that cannot be read; if there are any, the errors of the settings follow."""
     faults: list[str] = []
 
     def attempt(read: Callable[[], Read]) -> Read | None:

@@ -106,7 +106,8 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
 def detectable_effect(n: int) -> float:
     """Smallest true difference that ``n`` pairs detect, in sds of the paired differences.
 
-    The noncentrality at which the two-sided paired t test at 5 % rejects 80 % of the time.
+    The effect at which the two-sided paired t test at 5 % rejects 80 % of the time; the test's
+    noncentrality (of its F) is ``n * effect**2``.
     ValueError below two pairs.
     """
     if n < 2:

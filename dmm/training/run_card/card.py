@@ -1,7 +1,8 @@
 """``RUN.md``: a model card of a training run, with metadata for the Hugging Face Hub.
 
-Everything on it comes from the RUN folder; unknown facts are left out. Absolute paths are cut to
-file names, so that publishing the card reveals nothing about the machine.
+Everything on it comes from the RUN folder. An unknown base, dataset or preset is called unknown,
+licences "not recorded"; other unknown facts are left out. Absolute paths are cut to file names, so
+that publishing the card reveals no folders of the machine; it does show the device and its memory.
 """
 
 import json
@@ -16,7 +17,7 @@ from ...files import sha256_file, write_text
 from ..runs import ENDED, Run, read_run
 from .licences import UNKNOWN, licence_conditions, lora_licence
 from .markdown import block, code, escape, plain, table
-from .paths import file_names, without_folders
+from .paths import cut_absolute_paths, last_part
 from .results import previews_section, scores_section
 from .usage import usage_section
 
@@ -74,7 +75,7 @@ def _front_matter(run: Run, metadata: dict[str, str]) -> str:
 def _title_section(run: Run) -> str:
     """Title, base, dataset and preset, and a note on a run that did not finish."""
     record = run.record
-    base, dataset, preset = (file_names(record.get(key)) for key in ("base", "dataset", "preset"))
+    base, dataset, preset = (last_part(record.get(key)) for key in ("base", "dataset", "preset"))
     lines = [
         f"# {escape(run.lora_name)}",
         f"A LoRA for {escape(base)} that generates mel-spectrogram images of music, trained on the "
@@ -121,16 +122,16 @@ def _training_section(run: Run, lora: Path) -> str:
     record = run.record
     seconds, memory = record.get("seconds_per_step"), record.get("peak_memory_mb")
     facts = {
-        "preset": file_names(record.get("preset")),
+        "preset": last_part(record.get("preset")),
         "seed": record.get("seed"),
         "processes": record.get("processes"),
         "steps": record.get("step"),
         "seconds per step (median)": f"{seconds:.3g}" if seconds else None,
         "peak memory": f"{memory:.0f} MB" if memory else None,
         "device": record.get("device"),
-        "base": file_names(record.get("base")),
+        "base": last_part(record.get("base")),
         "base sha256": record.get("base_sha256"),
-        "dataset": file_names(record.get("dataset")),
+        "dataset": last_part(record.get("dataset")),
         "dataset.json sha256": record.get("dataset_sha256"),
         "sd-scripts commit": record.get("engine_commit"),
         **(record.get("versions") or {}),
@@ -165,4 +166,4 @@ def _shown_value(value: Any) -> str:
     """A setting as JSON with its paths cut, or a dash if it was unset."""
     if value is None:
         return "-"
-    return escape(json.dumps(without_folders(value), ensure_ascii=False))
+    return escape(json.dumps(cut_absolute_paths(value), ensure_ascii=False))
