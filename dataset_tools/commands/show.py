@@ -10,6 +10,7 @@ from dmm.terminal import printable
 
 if TYPE_CHECKING:
     from ..dataset import Dataset
+    from ..inspection.show import ClipRecord
 
 
 def show(
