@@ -159,7 +159,7 @@ def _resumes_section(run: Run) -> str:
 def _settings_section(run: Run) -> str:
     if not run.preset:
         return ""
-    return f"## Settings\n\n{block(toml.dumps(without_folders(run.preset)), 'toml')}"
+    return f"## Settings\n\n{block(toml.dumps(cut_absolute_paths(run.preset)), 'toml')}"
 
 
 def _shown_value(value: Any) -> str:
