@@ -27,8 +27,8 @@ def test_the_first_models_scores_have_its_owners_ratings(metric, rating):
 
 
 def test_a_band_includes_its_lower_bound_and_gaps_have_no_rating():
-    assert read_bands_file().clap_score.rating(0.2) == "weak"
-    assert read_bands_file().fad.rating(0.35) is None
+    assert read_bands_file().clap_score.rating_of(0.2) == "weak"
+    assert read_bands_file().fad.rating_of(0.35) is None
 
 
 @pytest.mark.parametrize(
@@ -56,5 +56,5 @@ def test_the_bands_of_fad_call_real_music_good_or_memorised_by_number_alone(rng)
         x = rng.normal(size=(n, 512)) * scale + np.eye(512)[0]
         return x / np.linalg.norm(x, axis=1, keepdims=True)  # diversity about .3
 
-    words = [read_bands_file().fad.rating(frechet_distance(real(n), real(500))) for n in (5, 100)]
+    words = [read_bands_file().fad.rating_of(frechet_distance(real(n), real(500))) for n in (5, 100)]
     assert words == ["good", "often memorising"]
