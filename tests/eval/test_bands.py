@@ -56,5 +56,7 @@ def test_the_bands_of_fad_call_real_music_good_or_memorised_by_number_alone(rng)
         x = rng.normal(size=(n, 512)) * scale + np.eye(512)[0]
         return x / np.linalg.norm(x, axis=1, keepdims=True)  # diversity about .3
 
-    words = [read_bands_file().fad.rating_of(frechet_distance(real(n), real(500))) for n in (5, 100)]
+    words = [
+        read_bands_file().fad.rating_of(frechet_distance(real(n), real(500))) for n in (5, 100)
+    ]
     assert words == ["good", "often memorising"]
