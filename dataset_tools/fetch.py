@@ -9,7 +9,6 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from dmm.errors import DmmError, InputError
 from dmm.files import open_bytes, read_json, write_text
 from dmm.progress import progress_bar
 
+from .public_collections import Collection, RemoteFile
 from .unpack import unpack
 
 MEGABYTE = 10**6
@@ -26,53 +26,6 @@ RECEIPT = "fetched.json"
 """Lists the files that are complete: their page, licence and checksums."""
 TEMPORARY = {408, 425, 429, 500, 502, 503, 504}
 """HTTP codes of temporary failures, after which the download is tried again."""
-
-
-@dataclass(frozen=True)
-class RemoteFile:
-    """A file to download; archives are unpacked and then removed."""
-
-    name: str
-    size: int
-    md5: str
-
-    @property
-    def is_archive(self) -> bool:
-        """Whether the file is unpacked."""
-        return self.name.endswith(".zip")
-
-
-@dataclass(frozen=True)
-class Collection:
-    """A public collection of music: its files and where to download them."""
-
-    page: str
-    """Address of its web page."""
-    licence: str
-    files: tuple[RemoteFile, ...]
-    address: str
-    """Address of a file, with ``NAME`` in place of its name."""
-
-
-COLLECTIONS = {
-    "sdd": Collection(
-        page="https://zenodo.org/records/10072001",
-        licence="captions CC BY-SA 4.0; each track its own, in audio_licenses.txt",
-        files=(
-            RemoteFile("song_describer.csv", 186_208, "e90e9459c22bfbe69f5462dc1434d573"),
-            RemoteFile("audio_metadata.tsv", 97_667, "fa5d126659b08680719d189387d61e39"),
-            RemoteFile("audio_licenses.txt", 162_171, "cda13a080c03e14b8319430e1486ae6e"),
-            RemoteFile(
-                "song_describer_14_04_23.mtg-jamendo.tsv", 108_663,
-                "3532f2df8b4c21a7ea85d9121eae244a",
-            ),
-            RemoteFile("audio.zip", 3_318_019_617, "2126b8facfe9468cf806c6154e09bbe5"),
-        ),
-        address="https://zenodo.org/records/10072001/files/NAME?download=1",
-    ),
-}  # fmt: skip
-"""Sizes and checksums as the page states them for version 1.0.0 of 2023-11-16, copied from another
-source on 2026-07-27. Those of the table were compared with the file itself."""
 
 
 def fetch_collection(
@@ -225,10 +178,3 @@ def _unreachable_message(collection: Collection, out: Path, reason: str) -> str:
         f"{collection.page} cannot be reached ({reason}); run again later, or download {names} "
         f"there with a browser, put them into {out} and run this again to check and unpack them"
     )
-
-
-def find_collection(name: str) -> Collection:
-    """Return the named collection; InputError lists the known names if it is unknown."""
-    if name not in COLLECTIONS:
-        raise InputError(f"no collection {name!r}; known: {', '.join(COLLECTIONS)}")
-    return COLLECTIONS[name]

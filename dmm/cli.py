@@ -11,6 +11,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from importlib import import_module
+from typing import Any
 
 import typer
 
@@ -53,6 +54,8 @@ INTERRUPTED = 130
 """Exit code of typer after ctrl-C."""
 PIPE_CLOSED = 141
 """Exit code when the reader of standard output has ended: 128 and SIGPIPE."""
+UsageError: Any = typer.BadParameter.__base__
+"""typer exports only this subclass of it."""
 USAGE = "Usage: dmm COMMAND [ARGUMENTS]...   (dmm COMMAND --help explains a command)"
 
 
@@ -85,14 +88,15 @@ def run(arguments: list[str]) -> int:
         return 2
     warnings.filterwarnings("ignore", "CUDA is not available")  # from every import of diffusers
     try:
-        load(name)(arguments[1:], prog_name=f"dmm {name}")
+        code = load(name)(arguments[1:], prog_name=f"dmm {name}", standalone_mode=False)
+        return interrupted() if code == INTERRUPTED else code or 0
+    except UsageError as error:
+        return _misused(error)
     except DmmError as error:
         return _failed(str(error))
     except KeyboardInterrupt:
         return interrupted()
     except SystemExit as end:
-        if end.code == INTERRUPTED:
-            return interrupted()
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except BrokenPipeError:
         raise
@@ -103,7 +107,14 @@ def run(arguments: list[str]) -> int:
 
         print(f"error: {printable(report_crash(error, name))}", file=sys.stderr)
         return EXIT_CODE
-    return 0
+
+
+def _misused(error: typer.BadParameter) -> int:
+    """Report wrong usage in one line; a command without arguments has its help shown instead."""
+    if type(error).__name__ != "NoArgsIsHelpError":
+        hint = f" ({error.ctx.command_path} --help explains it)" if error.ctx else ""
+        _failed(" ".join(error.format_message().split()) + hint)
+    return error.exit_code
 
 
 def _failed(line: str) -> int:

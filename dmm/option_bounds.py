@@ -51,6 +51,26 @@ LARGE = {
 OUTPUTS = ("out", "html")
 """Options that name what is written."""
 YES = "dmm.yes"
+"""Where a command's context remembers ``--yes``."""
+
+
+def _remember(context: typer.Context, value: bool) -> bool:
+    context.meta[YES] = value
+    return value
+
+
+YesOption = Annotated[
+    bool,
+    typer.Option(
+        "--yes",
+        is_eager=True,
+        expose_value=False,
+        callback=_remember,
+        help="Work on more than is usual, such as hours of sound or 100000 clips.",
+        rich_help_panel="Machine",
+    ),
+]
+"""``--yes``, of every command with an option in ``LARGE``; only ``check_options`` reads it."""
 
 
 def check_options(command: Any) -> Any:
@@ -58,8 +78,6 @@ def check_options(command: Any) -> Any:
     for one in _commands(command):
         for parameter in one.params:
             parameter.callback = _checked(parameter.callback)
-        if any(parameter.name in LARGE for parameter in one.params):
-            one.params.append(_yes())
     return command
 
 
@@ -67,32 +85,6 @@ def _commands(command: Any) -> Iterator[Any]:
     yield command
     for one in getattr(command, "commands", {}).values():
         yield from _commands(one)
-
-
-def _yes() -> Any:
-    """The option ``--yes``, taken from a command of its own."""
-
-    def remember(context: Any, value: bool) -> bool:
-        context.meta[YES] = value
-        return value
-
-    about = "Work on more than is usual, such as hours of sound or 100000 clips."
-    option = typer.Option(
-        "--yes",
-        is_eager=True,
-        expose_value=False,
-        callback=remember,
-        help=about,
-        rich_help_panel="Machine",
-    )
-
-    def command(yes: Annotated[bool, option] = False) -> None:
-        """Only carry the option."""
-
-    app = typer.Typer(add_completion=False)
-    app.command()(command)
-    (found,) = (p for p in typer.main.get_command(app).params if p.name == "yes")
-    return found
 
 
 def _checked(callback: Callable[..., Any] | None) -> Callable[..., Any]:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from dmm.choices import DEFAULT_FORMAT
+from dmm.option_bounds import YesOption
 
 from ..augmentation.names import AUGMENTATIONS, parse_augmentations
 from ..captions.clean import DEFAULT_ANCHOR
@@ -270,6 +271,7 @@ def build(
         bool,
         work_option("--force", help="Discard the dataset in OUT and build it from scratch."),
     ] = False,
+    yes: YesOption = False,
 ) -> None:
     """Build a dataset: cut audio into clips; write mel images, captions, splits and a manifest.
 

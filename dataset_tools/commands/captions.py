@@ -5,19 +5,20 @@ import json
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from dmm.cli import add_command
 from dmm.terminal import printable
 
 from ..captions.clean import DEFAULT_ANCHOR
-from ..captions.history import History, histories, word_edits
-from ..captions.lexicon import FACETS
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from ..captions.history import History
 
 app = typer.Typer(
     help="Show what the caption rules change; edit captions.",
@@ -54,6 +55,10 @@ def diff(
 
     Example: dmm data captions diff captions.csv --limit 5
     """
+    from rich.console import Console
+
+    from ..captions.history import histories
+
     found = histories(source, anchor=anchor, keep_voice=voice, reduce=reduce, column=column)
     changed = itertools.islice((history for history in found if history.changes), limit)
     if as_json:
@@ -65,7 +70,11 @@ def diff(
         _print_history(history, console)
 
 
-def _print_history(history: History, console: Console) -> None:
+def _print_history(history: "History", console: "Console") -> None:
+    from rich.text import Text
+
+    from ..captions.history import word_edits
+
     in_colour = console.is_terminal and console.color_system is not None
     console.print(Text(printable(history.raw.strip()), "bold"))
     for change in history.changes:
@@ -93,6 +102,9 @@ def stats(
 
     Example: dmm data captions stats captions.csv
     """
+    from rich.console import Console
+
+    from ..captions.history import histories
     from ..captions.statistics import caption_statistics
 
     found = list(histories(source, anchor=anchor, keep_voice=voice, reduce=reduce, column=column))
@@ -106,7 +118,11 @@ def stats(
         Console().print(_table(facts))
 
 
-def _table(facts: dict[str, dict[str, Any]]) -> Table:
+def _table(facts: dict[str, dict[str, Any]]) -> "Table":
+    from rich.table import Table
+
+    from ..captions.lexicon import FACETS
+
     table = Table("", *facts, box=None)
     sides = list(facts.values())
 

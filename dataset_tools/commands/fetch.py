@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ..fetch import COLLECTIONS, fetch_collection, find_collection
+from ..public_collections import COLLECTIONS, find_collection
 
 
 def fetch(
@@ -22,6 +22,8 @@ def fetch(
 
     Example: dmm data fetch sdd --out ~/music/sdd
     """
+    from ..fetch import fetch_collection
+
     collection = find_collection(name)
     fetch_collection(collection, out, audio=audio)
     print(f"{out}: {name} of {collection.page}; licence: {collection.licence}")

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ..option_bounds import YesOption
 from .options import (
     MACHINE,
     PROMPTS,
@@ -157,6 +158,7 @@ def generate(
             help="Ray cluster to use: auto, local or ray://HOST:PORT.", rich_help_panel=MACHINE
         ),
     ] = None,
+    yes: YesOption = False,
 ) -> None:
     """Generate clips from prompts: mel image, FLAC and settings of each; prints the FLAC paths.
 

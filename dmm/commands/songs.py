@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ..option_bounds import YesOption
 from .options import (
     MACHINE,
     AnchorOption,
@@ -130,6 +131,7 @@ def song(
     batch: Annotated[
         int, typer.Option(min=1, help="Windows predicted at once.", rich_help_panel=MACHINE)
     ] = 4,
+    yes: YesOption = False,
 ) -> None:
     """Generate a song of any length by joint diffusion: audio, wide mel image, cue sheet, JSON.
 

@@ -46,15 +46,14 @@ def run_trainer(
     (run / "outcome.json").unlink(missing_ok=True)
     environment = engine_environment(engine) | {PARENT_PIPE: "1"}
     command = _trainer_command(run / "engine.toml")
-    started = [
-        subprocess.Popen(
-            command, env=environment | variables, stdin=subprocess.PIPE, stdout=sys.stderr
-        )
-        for variables in _process_variables(processes)
-    ]
+    started: list[Process] = []
     try:
-        on_start(*(process.pid for process in started))
-        code, interrupted = _wait_with_signals(started)
+        with _forwarded_sigterm(started) as add:
+            for variables in _process_variables(processes):
+                own = environment | variables
+                add(subprocess.Popen(command, env=own, stdin=subprocess.PIPE, stdout=sys.stderr))
+            on_start(*(process.pid for process in started))
+            code, interrupted = _wait_through_ctrl_c(started)
     finally:
         for process in started:
             if process.stdin:
@@ -104,17 +103,16 @@ def _free_port() -> int:
         return free.getsockname()[1]
 
 
-def _wait_with_signals(processes: Sequence[Process]) -> tuple[int, bool]:
+def _wait_through_ctrl_c(processes: Sequence[Process]) -> tuple[int, bool]:
     """The exit code, that of the first failure if any, and whether ctrl-C was pressed."""
     interrupted = False
-    with _forwarded_sigterm(processes):
-        while True:
-            try:
-                return _wait_for_all(processes), interrupted
-            except KeyboardInterrupt:  # the trainer receives it too
-                if not interrupted:
-                    print("\nfinishing the step; ctrl-C again ends at once", file=sys.stderr)
-                interrupted = True
+    while True:
+        try:
+            return _wait_for_all(processes), interrupted
+        except KeyboardInterrupt:  # the trainer receives it too
+            if not interrupted:
+                print("\nfinishing the step; ctrl-C again ends at once", file=sys.stderr)
+            interrupted = True
 
 
 def _wait_for_all(processes: Sequence[Process]) -> int:
@@ -136,19 +134,31 @@ def _first_failure(processes: Sequence[Process]) -> int:
 
 
 @contextmanager
-def _forwarded_sigterm(processes: Sequence[Process]) -> Iterator[None]:
-    """Within the block SIGTERM goes to the processes; only in the main thread."""
+def _forwarded_sigterm(processes: list[Process]) -> Iterator[Callable[[Process], None]]:
+    """Within the block SIGTERM goes to the processes; only in the main thread.
+
+    Yields a function that adds a started process: one that was started while the signal arrived
+    receives it too.
+    """
+    received = False
 
     def terminate(*_: object) -> None:
+        nonlocal received
+        received = True
         for process in processes:
+            process.terminate()
+
+    def add(process: Process) -> None:
+        processes.append(process)
+        if received:
             process.terminate()
 
     try:
         before = signal.signal(signal.SIGTERM, terminate)
     except ValueError:  # not the main thread: its caller handles signals
-        yield
+        yield add
         return
     try:
-        yield
+        yield add
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -11,7 +11,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from dataset_tools import fetch
-from dataset_tools.fetch import COLLECTIONS, Collection, RemoteFile, fetch_collection
+from dataset_tools.fetch import fetch_collection
+from dataset_tools.public_collections import (
+    COLLECTIONS,
+    Collection,
+    RemoteFile,
+    find_collection,
+)
 from dataset_tools.unpack import unpack
 from dmm.errors import DmmError
 
@@ -211,4 +217,4 @@ def test_record_of_song_describer_is_whole():
 
 def test_unknown_collection_names_the_known():
     with pytest.raises(DmmError, match="no collection 'nope'; known: sdd"):
-        fetch.find_collection("nope")
+        find_collection("nope")

@@ -12,10 +12,14 @@ GENERATE = ["generate", "piano", "--model", "none.safetensors", "--out", "clips"
 SONG = ["song", "--model", "none.safetensors", "--prompt", "piano", "--out", "a.flac"]
 
 
-def parameters(command):
-    yield from command.params
+def commands(command):
+    yield command
     for below in getattr(command, "commands", {}).values():
-        yield from parameters(below)
+        yield from commands(below)
+
+
+def parameters(command):
+    return (parameter for one in commands(command) for parameter in one.params)
 
 
 def passes(parameter, value, yes=False):
@@ -38,6 +42,13 @@ def test_large_work_needs_yes():
         if parameter.name in LARGE:
             above = LARGE[parameter.name] + 1
             assert not passes(parameter, above) and passes(parameter, above, yes=True)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_that_may_work_for_days_has_the_option_yes(name):
+    for command in commands(load(name)):
+        names = {parameter.name for parameter in command.params}
+        assert "yes" in names or not names & LARGE.keys()
 
 
 def test_bounds_name_options_that_exist():
@@ -65,7 +76,9 @@ def test_bounds_name_options_that_exist():
 def test_nonsense_is_wrong_usage_and_writes_nothing(words, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert run(words) == 2
-    assert "Invalid value for" in capsys.readouterr().err and not list(tmp_path.iterdir())
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: Invalid value for") and "--help explains it" in line
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,17 @@ docs/reliability.md is printed at the end of a run.
 """
 
 import json
+import os
 import resource
 import signal
+import sys
+import threading
+import time
 from collections import Counter
 from contextlib import contextmanager
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -20,7 +25,13 @@ from dmm.errors import DmmError
 CPU_S, WALL_S, MEMORY_MB = 20, 300, 1500
 """Most processor seconds, seconds and additional memory of one input."""
 TRIED: dict[str, Counter] = {}
-
+KILLS = 12
+"""Kills of each command, at seeded random moments."""
+KILLED: dict[str, Counter] = {}
+COUNTED = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.scandir", "os.truncate"}
+"""Audit events that count as file operations."""
+CHILD_S = 280
+"""Seconds after which a child process is ended as hanging."""
 
 FEW = [20, pytest.param(70, marks=pytest.mark.slow)]
 """Inputs of a family in the default run, and with ``-m slow``."""
@@ -169,7 +180,81 @@ def limits():
     assert used_mb < MEMORY_MB, f"took {used_mb:.0f} MB"
 
 
+@pytest.fixture
+def kill_and_repeat(tmp_path):
+    """``kill_and_repeat(name, action, results)``: a command that is killed, then run again.
+
+    ``action(folder)`` works in a new folder, always the same. ``results(folder)`` must be equal
+    whether or not a run was killed before; with ``is_final``, what a killed run leaves under its
+    final name must have these contents already.
+    """
+
+    def check(name, action, results, kills=KILLS, is_final=None):
+        counts = KILLED.setdefault(name, Counter())
+        whole = tmp_path / "whole"
+        operations, pause_s = in_child(action, whole)
+        expected, rng = results(whole), np.random.default_rng(0)
+        for number in range(kills):
+            place = int((number + rng.random()) / kills * operations) + 1
+            delay_s = float(rng.random()) * pause_s if number % 2 else 0.0
+            folder = tmp_path / f"killed-{number}"
+            counts["killed"] += in_child(action, folder, place, delay_s) is None
+            if is_final:
+                left = {path: it for path, it in results(folder).items() if is_final(path)}
+                assert left.items() <= expected.items(), f"half written at operation {place}"
+            assert in_child(action, folder) is not None
+            assert results(folder) == expected, f"killed at operation {place}, {delay_s:.3f} s"
+            counts["equal"] += 1
+        assert counts["killed"] > kills / 2
+
+    return check
+
+
+def in_child(action, folder, operation=None, delay_s=0.0):
+    """Run in a forked child with a process group of its own, which is waited for.
+
+    The group is killed by SIGKILL ``delay_s`` after the n-th file operation. Returns how many
+    operations there were and the mean seconds of one, or None if the child was killed.
+    """
+    folder.mkdir(exist_ok=True)
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        counted, kill = 0, lambda: os.killpg(0, signal.SIGKILL)
+
+        def hook(event, _):
+            nonlocal counted
+            if event in COUNTED:
+                counted += 1
+                if counted == operation:
+                    threading.Timer(delay_s, kill).start() if delay_s else kill()
+
+        try:
+            os.setpgid(0, 0)
+            signal.alarm(CHILD_S)
+            start = time.monotonic()
+            sys.addaudithook(hook)
+            action(folder)
+            os.write(writer, f"{counted} {(time.monotonic() - start) / counted}".encode())
+            os._exit(0)
+        finally:
+            os._exit(1)
+    os.close(writer)
+    status = os.waitpid(child, 0)[1]
+    with os.fdopen(reader) as found:
+        text = found.read()
+    if operation and os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
+        return None
+    assert status == 0, f"ended with status {status}"
+    count, pause_s = text.split()
+    return int(count), float(pause_s)
+
+
 def pytest_terminal_summary(terminalreporter):
+    for name, counts in sorted(KILLED.items()):
+        terminalreporter.write_line(
+            f"hostile | {name} | {counts['killed']} killed | {counts['equal']} equal afterwards"
+        )
     for family, counts in sorted(TRIED.items()):
         terminalreporter.write_line(
             f"hostile | {family} | {counts['tried']} tried | {counts['refused']} refused | "

@@ -1,41 +1,99 @@
-"""Commands that are killed at any file operation, or run on a full disk, and then run again."""
+"""Commands that are killed at any file operation, and then run again."""
 
-import os
-import signal
-import subprocess
+import json
 import sys
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
-from dmm.cli import run
-from dmm.codec.image import write_image
 from dmm.codec.mel import load_format
+from dmm.errors import InputError
 from dmm.files.parts import NAME
 from dmm.fusing.fuse import fuse
 from dmm.generation.clip_files import write_clip
 from dmm.generation.generate import generate
 from dmm.songs.song_files import Song, Track, write_song
-from dmm.sound.audio import write_audio
 
 NANO = load_format("nano")
-KILLS = 12
-"""Kills of each command, at seeded random file operations."""
-COUNTED = {"open", "os.rename", "os.remove", "os.mkdir", "os.scandir", "os.truncate"}
+STUDENT = """
+[unet]
+steps = 2
+batch_size = 2
+learning_rate = 1e-3
+store = 4
+variants = 1
+sampling_steps = 2
+[unet.sizes]
+channels = [16, 32, 32]
+depths = [0, 1, 1]
+layers = 1
+middle = "none"
+groups = 8
+size_width = 8
+[steps]
+to = 2
+steps = 2
+batch_size = 1
+learning_rate = 1e-3
+teacher_steps = 2
+[text_encoder_1]
+layers = 2
+steps = 2
+batch_size = 2
+learning_rate = 1e-3
+[decoder]
+width = 4
+blocks = [1, 1, 1, 1]
+encoder_width = 4
+encoder_blocks = [1, 1, 1, 1]
+crop = 32
+steps = 2
+batch_size = 1
+learning_rate = 1e-3
+"""
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(3000),
+    pytest.mark.filterwarnings("ignore"),
+]
 
 
-@pytest.fixture
-def levels():
-    return np.random.default_rng(0).integers(0, 200, (256, 128), np.uint8)
+def tree(folder):
+    """Every file's bytes."""
+    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
-@pytest.fixture
-def actions(levels, tiny_checkpoint, random_lora, tmp_path):
-    """Name to a function that writes to a folder, always the same."""
+def is_final(path):
+    """Whether no part of the path is hidden, as those of unfinished files are."""
+    return not any(part.startswith(".") for part in path.parts)
+
+
+def left_over(folder):
+    """Part files and locks."""
+    return [p for p in folder.rglob("*") if NAME.fullmatch(p.name) or p.suffix == ".lock"]
+
+
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory):
+    from dataset_tools.building.build import build_dataset
+    from dataset_tools.building.options import BuildOptions
+
+    folder = tmp_path_factory.mktemp("data") / "dataset"
+    options = BuildOptions(source="minimidi", format="nano", test=0.3, val=0.2)
+    build_dataset(folder, options, count=8, jobs=1)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["clip", "song", "fuse", "generate"])
+def test_writing_again_leaves_the_files_of_an_uninterrupted_command(
+    name, tiny_checkpoint, random_lora, tmp_path, kill_and_repeat
+):
+    levels = np.random.default_rng(0).integers(0, 200, (256, 128), np.uint8)
+    sound = np.zeros((1, 1000), np.float32)
     lora = random_lora(tmp_path / "lora.safetensors", tiny_checkpoint)
     song = Song(levels, NANO, (Track(0.0, "piano"),), (), {"seed": 0})
-    sound = np.zeros((1, 1000), np.float32)
-    return {
+    actions = {
         "clip": lambda out: write_clip(out, "a-0", levels, sound, NANO, {"seed": 0}),
         "song": lambda out: write_song(out / "a.flac", song, "fast"),
         "fuse": lambda out: fuse(tiny_checkpoint, lora, out / "fused.safetensors"),
@@ -43,97 +101,92 @@ def actions(levels, tiny_checkpoint, random_lora, tmp_path):
             ["piano", "organ"], tiny_checkpoint, out, steps=1, device="cpu"
         ),
     }
+    kill_and_repeat(f"dmm {name}", actions[name], tree, is_final=is_final)
 
 
-def in_child(action, out, operation=None):
-    """Run in a forked child, killed at its n-th file operation; returns how many there were."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if not child:
-        counted = 0
+def test_exporting_again_leaves_the_bundle_of_an_uninterrupted_export(tiny_sd15, kill_and_repeat):
+    from dmm.export.export import ExportOptions, export
+    from dmm.generation.sampling import Sampling
+    from dmm.generation.settings import resolve_settings
 
-        def hook(event, _):
-            nonlocal counted
-            if event in COUNTED:
-                counted += 1
-                if counted == operation:
-                    os.kill(os.getpid(), signal.SIGKILL)
+    settings = resolve_settings(tiny_sd15, (), Sampling(sampler="ddim", steps=2, guidance=1.0))
+    options = ExportOptions(tiny_sd15, settings, ("slow piano",))
 
+    def run(out):
+        export(options, out / "bundle")
+
+    kill_and_repeat("dmm export", run, tree, is_final=is_final)
+
+
+def test_distilling_again_leaves_the_student_of_an_uninterrupted_command(
+    tiny_checkpoint, dataset, tmp_path, monkeypatch, kill_and_repeat
+):
+    from dmm.distillation.all_parts import distil_all
+    from dmm.distillation.parts import Sources
+    from dmm.distillation.presets import load_preset
+    from dmm.distillation.report import ReportOptions
+    from dmm.fitting.compute import Compute
+
+    monkeypatch.setattr("dmm.fitting.loop.SAVE_EVERY_S", -1)
+    monkeypatch.setattr("dmm.distillation.report.SEEDS", 1)
+    (tmp_path / "all.toml").write_text(STUDENT)
+    preset = load_preset(str(tmp_path / "all.toml"))
+    sources = Sources(dataset, None, 0, Compute("cpu", "fp32"))
+    options = ReportOptions(prompts=2)
+
+    def results(folder):
+        assert not left_over(folder) and (folder / "student/report/report.html").is_file()
+        files = {path: content for path, content in tree(folder).items() if path.suffix != ".pt"}
+        return {p: c for p, c in files.items() if p.suffix in (".safetensors", ".png", ".flac")}
+
+    def distil(out):
+        distil_all(tiny_checkpoint, (), preset, sources, out / "student", options)
+
+    kill_and_repeat("dmm distill all", distil, results)
+
+
+def test_training_again_ends_in_the_lora_of_an_uninterrupted_run(
+    engine, dataset, tiny_checkpoint, monkeypatch, kill_and_repeat
+):
+    from dmm.training import train as module
+
+    monkeypatch.syspath_prepend(str(engine))
+    monkeypatch.setattr(module, "run_trainer", trainer_in_this_process)
+    settings = ("max_train_steps=4", "train_batch_size=1", "save_state=true",
+                "save_every_n_steps=1", "validate_every_n_steps=2", "ema_decay=0.9")  # fmt: skip
+
+    def train(out):
         try:
-            sys.addaudithook(hook)
-            action(out)
-            os.write(writer, str(counted).encode())
-            os._exit(0)
-        finally:
-            os._exit(1)
-    os.close(writer)
-    status = os.waitpid(child, 0)[1]
-    with os.fdopen(reader) as found:
-        text = found.read()
-    assert os.WTERMSIG(status) == signal.SIGKILL if operation else status == 0
-    return int(text or 0)
+            module.train("nano-cpu", dataset, tiny_checkpoint, out / "run", settings)
+        except InputError as error:
+            assert "--resume" in str(error)
+            module.train("nano-cpu", dataset, tiny_checkpoint, out / "run", settings, resume=True)
+
+    def results(folder):
+        assert not left_over(folder)
+        record = json.loads((folder / "run/run.json").read_text())
+        lines = map(json.loads, (folder / "run/metrics.jsonl").read_text().splitlines())
+        losses = [{k: v for k, v in line.items() if k != "loss_average"} for line in lines]
+        loras = {p.name: load_file(p) for p in (folder / "run").glob("*.safetensors")}
+        weights = {n: {k: t.tobytes() for k, t in lora.items()} for n, lora in loras.items()}
+        return record["status"], losses, weights
+
+    kill_and_repeat("dmm train", train, results)
 
 
-def tree(folder):
-    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+def trainer_in_this_process(_engine, run, *_):
+    """The trainer, so that a kill strikes it at any of its file operations."""
+    from accelerate.state import AcceleratorState, GradientState, PartialState
+    from library import train_util
 
+    from dmm.training.engine_run import read_outcome
+    from dmm_ext.process import TRAINERS, setup_parser
+    from dmm_ext.process import run as run_trainer
 
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:.*fork.*")
-@pytest.mark.parametrize("name", ["clip", "song", "fuse", "generate"])
-def test_a_killed_command_run_again_leaves_the_files_of_an_uninterrupted_one(
-    name, actions, tmp_path
-):
-    action = actions[name]
-    operations = in_child(action, tmp_path / "whole")
-    places = np.random.default_rng(0).integers(1, operations + 1, KILLS)
-    for number, place in enumerate(places.tolist()):
-        out = tmp_path / f"killed-{number}"
-        in_child(action, out, place)
-        assert all(NAME.fullmatch(p.name) or p.name[0] == "." or p.stat().st_size
-                   for p in out.rglob("*")) if out.exists() else True  # fmt: skip
-        in_child(action, out)
-        assert tree(out) == tree(tmp_path / "whole"), f"killed at operation {place}"
-
-
-@pytest.fixture
-def full_disk(tmp_path):
-    """A file system with 40 kB left, of which a path is returned; needs root."""
-    place = tmp_path / "full"
-    place.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)], capture_output=True
-    )
-    if mounted.returncode:
-        pytest.skip("no permission to mount a file system")
-    (place / "filler").write_bytes(b"\1" * ((4 << 20) - 40_000))
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("command", ["encode", "decode", "stitch", "build", "generate", "fuse"])
-def test_a_full_disk_is_one_line_and_leaves_no_half_file(
-    command, full_disk, levels, tiny_checkpoint, random_lora, tmp_path, capsys, monkeypatch
-):
-    monkeypatch.chdir(tmp_path)
-    wide = np.tile(levels, (1, 40))
-    for name in ("a", "b"):
-        write_image(tmp_path / f"{name}.png", wide, NANO)
-    noise = np.random.default_rng(0).normal(0, 0.2, (1, 30 * NANO.sr)).astype(np.float32)
-    write_audio(tmp_path / "noise.wav", noise, NANO.sr)
-    lora = random_lora(tmp_path / "lora.safetensors", tiny_checkpoint)
-    words = {
-        "encode": ["encode", "noise.wav", "--format", "nano", "--out", full_disk / "x"],
-        "decode": ["decode", "a.png", "--quality", "fast", "--out", full_disk / "x"],
-        "stitch": ["stitch", "a.png", "b.png", "--quality", "fast", "--out", full_disk / "x.wav"],
-        "build": ["data", "build", "--source", "minimidi", "--count", "12", "--format", "nano",
-                  "--jobs", "1", "--out", full_disk / "x"],
-        "generate": ["generate", "piano", "--count", "2", "--steps", "1", "--model",
-                     tiny_checkpoint, "--out", full_disk / "x"],
-        "fuse": ["fuse", tiny_checkpoint, "--lora", lora, "--out", full_disk / "x.safetensors"],
-    }[command]  # fmt: skip
-    assert run([*map(str, words)]) == 1
-    shown = capsys.readouterr().err
-    assert "the disk is full" in shown and "Traceback" not in shown
-    assert not [p for p in full_disk.rglob("*") if NAME.fullmatch(p.name)]
+    for state in (AcceleratorState, GradientState, PartialState):
+        state._reset_state()
+    sys.argv = ["trainer", "--config_file", str(run / "engine.toml")]
+    parser = setup_parser()
+    arguments = train_util.read_config_from_file(parser.parse_args(), parser)
+    assert run_trainer(TRAINERS["sdxl"](), arguments) == 0
+    return read_outcome(run)

@@ -1,6 +1,8 @@
 """Trainer processes from outside: how they end together, and what their end is taken for."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -73,6 +75,19 @@ def test_sigterm_reaches_the_trainer_which_is_waited_for(run):
     )
     with pytest.raises(KeyboardInterrupt):
         run(script)
+
+
+def test_sigterm_that_comes_while_the_trainer_is_started_reaches_it(run, monkeypatch):
+    start = subprocess.Popen
+
+    def start_and_signal(*arguments, **settings):
+        process = start(*arguments, **settings)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return process
+
+    monkeypatch.setattr(engine_run.subprocess, "Popen", start_and_signal)
+    with pytest.raises(EngineError, match=f"exit code -{signal.SIGTERM.value};"):
+        run("time.sleep(200)")
 
 
 PARENT = """
