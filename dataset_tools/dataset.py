@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from dmm.codec.mel import MelFormat, parse_format
 from dmm.errors import InputError
 from dmm.files import read_json, read_table, validated
-from dmm.files.paths import file_in
+from dmm.files.paths import file_in, is_plain_name
 
 from .manifest_schema import SCHEMA
 
@@ -83,8 +83,9 @@ def read_manifest(folder: Path) -> tuple[list[Row], list[str]]:
         ],
     )
     names = {row.get(column) for column in ("id", "split") for row in rows}
-    for name in sorted(name for name in names if isinstance(name, str)):
-        file_in(folder, name, path)
+    for name in names:
+        if isinstance(name, str) and not is_plain_name(name):
+            file_in(folder, name, path)
     return rows, wrong
 
 

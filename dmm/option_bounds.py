@@ -54,7 +54,7 @@ YES = "dmm.yes"
 """Where a command's context remembers ``--yes``."""
 
 
-def _remember(context: typer.Context, value: bool) -> bool:
+def _remember(context: Any, value: bool) -> bool:
     context.meta[YES] = value
     return value
 

@@ -15,7 +15,9 @@ MAX_DEPTH = 100
 """Deepest nesting of lists and objects."""
 MAX_INT = 2**63
 """Integers lie below it in magnitude: the largest that other programs read without loss."""
-_LONG_NUMBER = re.compile(r"\d{19}|[eE]\+?\d{3}|inf|nan", re.IGNORECASE)
+_OBJECT = dict[str, Any]
+_LONG_NUMBER = re.compile(r"[\s:,\[-]\d(?:\d{18}|[\d.]*[eE]\+?\d{3})")
+"""JSON numbers that may be infinite or over 63 bits, after the character before them."""
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -52,7 +54,7 @@ def validated(
     value: object, where: object, kind: type[T] | Any, error: type[DmmError] = InputError
 ) -> T:
     """``value`` as ``kind``, or ``error`` that names the field, its value and its bound."""
-    if kind == dict[str, Any] and isinstance(value, dict):
+    if kind == _OBJECT and isinstance(value, dict):
         return value  # pyright: ignore[reportReturnType] - the usual kind needs no pydantic
     from pydantic import ValidationError  # 0.1 s
 
@@ -65,7 +67,7 @@ def validated(
 def fault_line(error: Any) -> str:
     """The first fault of a pydantic ValidationError: field, value, and what is expected."""
     first = error.errors(include_url=False, include_context=False)[0]
-    field = ".".join(str(part) for part in first["loc"])
+    field = _shown(".".join(str(part) for part in first["loc"]))
     value, reason = _brief(first["input"]), first["msg"].removeprefix("Value error, ")
     if first["type"] == "missing":
         return f"{field} is missing"
@@ -76,7 +78,7 @@ def fault_line(error: Any) -> str:
 def decode_text(content: bytes, where: object, error: type[DmmError] = InputError) -> str:
     """UTF-8 bytes as text, without a byte order mark; ``error`` names the place ``where``."""
     try:
-        return content.decode("utf-8-sig")
+        return content.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as fault:
         raise error(f"{where}: not UTF-8 at byte {fault.start}; save it as UTF-8") from fault
 
@@ -93,7 +95,7 @@ def _parse(
     try:
         text = decode_text(text, where, error) if isinstance(text, bytes) else text
         value = parser(text)
-        _check(value, text, finite)
+        _check(value, text, finite, is_json=parser is json.loads)
     except RecursionError as fault:
         raise error(f"{where}: nested deeper than {MAX_DEPTH} levels; make it again") from fault
     except _Unusual as fault:
@@ -110,15 +112,21 @@ class _Unusual(ValueError):
     """Valid text that no program of ours writes."""
 
 
-def _check(value: object, text: str, finite: bool) -> None:
-    """Raise _Unusual for values out of bounds; the walk is only for suspicious texts."""
+def _check(value: object, text: str, finite: bool, is_json: bool) -> None:
+    """Raise _Unusual for values out of bounds; JSON, often long, is walked only if suspicious."""
     if _SURROGATE.search(text):
         try:
             json.dumps(value, ensure_ascii=False).encode()
         except UnicodeEncodeError as error:
             raise _Unusual("characters that are not valid Unicode (a lone surrogate)") from error
-    deep = text.count("[") + text.count("{") > MAX_DEPTH
-    if deep or _LONG_NUMBER.search(text):
+    if (
+        not is_json
+        or isinstance(value, int | float)
+        or "NaN" in text
+        or "Infinity" in text
+        or text.count("[") + text.count("{") > MAX_DEPTH
+        or _LONG_NUMBER.search(text)
+    ):
         _walk(value, "", finite, MAX_DEPTH)
 
 
@@ -129,9 +137,9 @@ def _walk(value: object, field: str, finite: bool, levels: int) -> None:
         for key, item in value.items() if isinstance(value, dict) else enumerate(value):
             _walk(item, f"{field}.{key}" if field else str(key), finite, levels - 1)
     elif isinstance(value, float) and finite and not math.isfinite(value):
-        raise _Unusual(f"{field} is {value}: a finite number is needed")
+        raise _Unusual(f"{_shown(field)} is {value}: a finite number is needed")
     elif isinstance(value, int) and abs(value) >= MAX_INT:
-        raise _Unusual(f"{field} is an integer of {value.bit_length()} bits: at most 63")
+        raise _Unusual(f"{_shown(field)} is an integer of {value.bit_length()} bits: at most 63")
 
 
 @lru_cache(maxsize=64)
@@ -139,6 +147,11 @@ def _adapter(kind: Any) -> Any:
     from pydantic import TypeAdapter
 
     return TypeAdapter(kind)
+
+
+def _shown(field: str) -> str:
+    """A field's name; in quotes and escaped if it would not fit on one line."""
+    return field if field.isprintable() else _brief(field)
 
 
 def _brief(value: object) -> str:

@@ -1,8 +1,11 @@
 """Paths made of names that come from data: they never leave their folder."""
 
+import re
 from pathlib import Path, PurePosixPath
 
 from ..errors import InputError
+
+_SEPARATOR = re.compile(r"[/\\:\0]")
 
 
 def is_plain_name(name: str) -> bool:
@@ -11,7 +14,7 @@ def is_plain_name(name: str) -> bool:
     >>> [is_plain_name(name) for name in ("rain-1", "../rain", "a/b", "C:x", "", "..", "a\\0")]
     [True, False, False, False, False, False, False]
     """
-    return name not in ("", ".", "..") and not any(c in name for c in "/\\:\0")
+    return name not in ("", ".", "..") and not _SEPARATOR.search(name)
 
 
 def file_in(folder: Path, name: str, where: object) -> Path:

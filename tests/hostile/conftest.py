@@ -191,7 +191,9 @@ def kill_and_repeat(tmp_path):
 
     def check(name, action, results, kills=KILLS, is_final=None):
         counts = KILLED.setdefault(name, Counter())
-        whole = tmp_path / "whole"
+        whole, warm = tmp_path / "whole", tmp_path / "warm"
+        warm.mkdir()
+        action(warm)  # so that children import and compile nothing
         operations, pause_s = in_child(action, whole)
         expected, rng = results(whole), np.random.default_rng(0)
         for number in range(kills):

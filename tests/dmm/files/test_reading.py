@@ -57,6 +57,7 @@ def test_a_field_out_of_its_bounds_is_named_with_its_value():
         ('{"steps": 0}', "steps is 0: input should be greater than or equal to 1"),
         ("{}", "steps is missing"),
         ('{"steps": 1, "stepz": 2}', "stepz is 2: extra inputs"),
+        (r'{"steps": 1, "\u001e": 2}', r"'\\x1e' is 2: extra inputs"),
     ):
         with pytest.raises(PresetError, match=f"a: {reason}"):
             parse_json(text, "a", Settings, error=PresetError)
