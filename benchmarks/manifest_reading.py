@@ -61,9 +61,7 @@ def unchecked(path: Path) -> tuple[list[dict[str, object]], list[str]]:
     return table.to_pylist(), wrong
 
 
-def compare(
-    checked: Callable[[], object], plain: Callable[[], object], rounds: int
-) -> list[str]:
+def compare(checked: Callable[[], object], plain: Callable[[], object], rounds: int) -> list[str]:
     """Ratio of the CPU times of two functions, and the seconds of the first."""
     assert checked() == plain(), "they read the same"
     ratios, seconds = [], []
