@@ -22,7 +22,7 @@ from provenance import provenance
 
 from dmm.bundles.schema import Bundle
 from dmm.bundles.sessions import open_session
-from dmm.export.export import SUGGESTED_PROMPTS, ExportOptions, default_prompts, export
+from dmm.export.exporter import SUGGESTED_PROMPTS, ExportOptions, default_prompts, export
 from dmm.export.precision import Precisions
 from dmm.export.scoring import ClipScorer
 from dmm.export.source import Source

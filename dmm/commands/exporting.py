@@ -10,7 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from ..bundles.schema import Bundle, Parity
-    from ..export.export import ExportOptions
+    from ..export.exporter import ExportOptions
     from ..export.scoring import ClipScorer
 
 PRECISION, SAMPLING, COMPARISON = "Precision and files", "Sampling defaults", "Comparison"
@@ -116,7 +116,7 @@ def export(
     if doctor:
         _diagnose(options, json)
         return
-    from ..export.export import export as export_bundle
+    from ..export.exporter import export as export_bundle
     from ..export.precision import Precisions
 
     assert out is not None
@@ -138,7 +138,7 @@ def _options(
     model: Path, lora: list[str] | None, file: Path | None, clips: int, stated: dict[str, Any]
 ) -> "ExportOptions":
     """Options with the checkpoint's own sampling, except what is stated."""
-    from ..export.export import SUGGESTED_PROMPTS, ExportOptions, default_prompts
+    from ..export.exporter import SUGGESTED_PROMPTS, ExportOptions, default_prompts
     from ..generation.loading import Lora
     from ..generation.prompts import gather_prompts
     from ..generation.settings import resolve_settings
@@ -173,7 +173,7 @@ def _verify(folder: Path, scorer: "ClipScorer | None", as_json: bool) -> None:
 
 def _diagnose(options: "ExportOptions", as_json: bool) -> None:
     from ..export.doctor import summary
-    from ..export.export import diagnose_only
+    from ..export.exporter import diagnose_only
 
     found = diagnose_only(options, Path.cwd())
     if as_json:

@@ -23,7 +23,7 @@ from torch import nn
 
 from .arrays import LazyArray, from_tensor
 from .attention import simplify_layers
-from .parts import Part
+from .traceable_parts import Part
 
 OPSET = 20
 IR_VERSION = 9

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..bundles.bundle_player import BundlePlayer
 from ..bundles.folder import open_bundle
-from ..bundles.player import BundlePlayer
 from ..bundles.schema import Bundle, Parity, Precision
 from ..bundles.sessions import open_session, run_session
 from ..codec.mel import MelFormat

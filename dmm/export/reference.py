@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from ..bundles.bundle_player import to_levels
 from ..bundles.denoising import Embeddings, OnStep, denoise, no_step, unet_inputs
 from ..bundles.noise import TorchRandom
-from ..bundles.player import to_levels
 from ..bundles.samplers import make_sampler
 from ..bundles.schema import SamplingDefaults
 from ..errors import ModelError

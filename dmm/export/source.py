@@ -13,10 +13,10 @@ from ..generation.denoising import takes_guidance_embedding
 from ..generation.loading import Lora, open_pipeline
 from ..generation.requests import with_anchor
 from ..generation.settings import GenerationSettings
-from .parts import bundle_parts
 from .reference import Trial
 from .scoring import ClipScorer, ClipScores
 from .torch_parts import run_part
+from .traceable_parts import bundle_parts
 
 STRIP = 8
 """Columns of latents whose decoded image is stored unrounded."""

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from .parts import Part
+from .traceable_parts import Part
 
 
 @torch.no_grad()

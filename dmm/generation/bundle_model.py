@@ -6,10 +6,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ..bundles.bundle_player import BundlePlayer
 from ..bundles.denoising import Embeddings
 from ..bundles.folder import read_description
 from ..bundles.noise import TorchRandom, first_noise, slerp
-from ..bundles.player import BundlePlayer
 from ..bundles.schema import FILE, Bundle
 from ..bundles.sessions import pick_provider
 from ..codec.mel import MelFormat, load_format

@@ -53,7 +53,7 @@ def default_model() -> Path:
 
 def exported(model: Path) -> Path:
     """A checkpoint's bundle in the cache, exported if it is not there."""
-    from ..export.export import ExportOptions, default_prompts, export
+    from ..export.exporter import ExportOptions, default_prompts, export
     from ..generation.settings import resolve_settings
 
     if not model.is_file():

@@ -13,7 +13,7 @@ import torch
 from dmm.checkpoints.custom_layout import CustomLayout, canonical_json
 from dmm.checkpoints.networks import build_networks
 from dmm.checkpoints.sdxl_layout import save_checkpoint, single_file_tensors
-from dmm.export.export import ExportOptions, export
+from dmm.export.exporter import ExportOptions, export
 from dmm.export.graph import trace
 from dmm.export.precision import Precisions
 from dmm.export.source import Source

@@ -11,10 +11,10 @@ from dmm.export.doctor import diagnose
 from dmm.export.emulation import emulate_half
 from dmm.export.graph import Graph, trace
 from dmm.export.half import LARGEST, to_half
-from dmm.export.parts import Part
 from dmm.export.probing import probing
 from dmm.export.rounding import LIMIT, reduce_rounding
 from dmm.export.scaling import find_streams, with_scaled_streams
+from dmm.export.traceable_parts import Part
 from dmm.export.writing import write_graph
 
 

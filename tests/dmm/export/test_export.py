@@ -15,15 +15,15 @@ from dmm.export import writing
 from dmm.export.arrays import LazyArray
 from dmm.export.doctor import diagnose
 from dmm.export.emulation import emulate_half
-from dmm.export.export import export
+from dmm.export.exporter import export
 from dmm.export.graph import Graph, shorten_names, trace
 from dmm.export.half import to_half
-from dmm.export.parts import bundle_parts
 from dmm.export.probing import probing
 from dmm.export.quantize import quantize
 from dmm.export.reading import read_graph
 from dmm.export.source import Source
 from dmm.export.torch_parts import run_part
+from dmm.export.traceable_parts import bundle_parts
 from dmm.export.writing import write_graph
 from dmm.generation.conditioning import embed_prompts
 from dmm.generation.loading import Lora, open_pipeline

@@ -6,11 +6,11 @@ import numpy as np
 import onnx
 import pytest
 
+from dmm.bundles.bundle_player import BundlePlayer
 from dmm.bundles.folder import open_bundle
-from dmm.bundles.player import BundlePlayer
 from dmm.errors import ModelError
 from dmm.export.comparing import psnr_db, relative_error
-from dmm.export.export import export
+from dmm.export.exporter import export
 from dmm.export.parity import part_row, raise_on_failure, verify
 from dmm.export.scoring import ClipScorer
 from dmm.files import sha256_file

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dmm.bundles.folder import read_description
-from dmm.export.export import ExportOptions, export
+from dmm.export.exporter import ExportOptions, export
 from dmm.export.precision import Precisions
 from dmm.generation.bundle_model import BundleModel
 from dmm.generation.loaded_model import LoadedModel

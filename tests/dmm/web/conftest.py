@@ -123,8 +123,8 @@ def psnr_db():
 @pytest.fixture(scope="session")
 def python_clip():
     """``python_clip(bundle, prompt, seed)``: image, sound and format by Python's ONNX Runtime."""
+    from dmm.bundles.bundle_player import BundlePlayer
     from dmm.bundles.noise import TorchRandom
-    from dmm.bundles.player import BundlePlayer
     from dmm.codec.decode import decode
 
     def clip(bundle, prompt, seed, **settings):

@@ -44,7 +44,7 @@ def test_a_checkpoint_is_exported_once(tiny_checkpoint, tmp_path, monkeypatch):
         calls.append((options.model, options.settings.fmt.name, len(options.prompts)))
         out.mkdir(parents=True)
 
-    monkeypatch.setattr("dmm.export.export.export", export)
+    monkeypatch.setattr("dmm.export.exporter.export", export)
     first, second = exported(tiny_checkpoint), exported(tiny_checkpoint)
     assert first == second and first.name == "tiny"
     assert calls == [(tiny_checkpoint, "nano", 8)]

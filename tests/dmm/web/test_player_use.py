@@ -106,7 +106,8 @@ def test_a_clip_plays_once_where_the_sound_device_starts_late(page, make):
     make(page)
     page.evaluate("() => window.release()")
     page.wait_for_function("() => window.started > 0")
-    expect(page.locator("#stage .play")).to_have_attribute("aria-pressed", "false")  # to its end
+    stopped = page.locator("#stage button.play")
+    expect(stopped).to_have_attribute("aria-pressed", "false")  # at its end
     assert page.evaluate("() => window.started") == 1
 
 
