@@ -15,6 +15,8 @@ class LazyArray:
     shape: tuple[int, ...]
     dtype: np.dtype
     load: Callable[[], np.ndarray]
+    is_half: bool = False
+    """Its float32 numbers are all half-precision numbers."""
 
     @property
     def nbytes(self) -> int:
@@ -26,12 +28,14 @@ class LazyArray:
         change: Callable[[np.ndarray], np.ndarray],
         shape: tuple[int, ...] | None = None,
         dtype: "np.typing.DTypeLike | None" = None,
+        is_half: bool = False,
     ) -> "LazyArray":
         """Apply ``change`` on loading; shape and type stay unless given."""
         return LazyArray(
             self.shape if shape is None else shape,
             self.dtype if dtype is None else np.dtype(dtype),
             lambda: change(self.load()),
+            is_half,
         )
 
 
@@ -41,4 +45,5 @@ def from_tensor(tensor: Tensor) -> LazyArray:
         tuple(tensor.shape),
         np.dtype(np.float32),
         lambda: tensor.detach().to("cpu", torch.float32).numpy(),
+        tensor.dtype == torch.float16,
     )

@@ -148,7 +148,9 @@ def _fold_views(graph: Graph) -> None:
             axes = tuple(map(int, constants[node.input[1]]))
             shape = np.expand_dims(np.broadcast_to(0, source.shape), axes).shape
         change = _transposed if node.op_type == "Transpose" else _expanded
-        graph.weights[node.output[0]] = source.then(_bound(change, axes), shape)
+        graph.weights[node.output[0]] = source.then(
+            _bound(change, axes), shape, is_half=source.is_half
+        )
         graph.nodes.remove(node)
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from .graph import Graph
-from .running import RunGraph, running
+from .running import RunGraph, in_order, running
 from .values import attribute, element_types
 
 ACTIVITY = "activity"
@@ -41,14 +41,8 @@ class Activity:
 @contextmanager
 def probing(graph: Graph, near: Path) -> Iterator["Probe"]:
     """Open a graph that measures while it runs; temporary files go into the folder ``near``."""
-    import onnxruntime
-
-    settings = {
-        "graph_optimization_level": onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
-        "execution_order": onnxruntime.ExecutionOrder.PRIORITY_BASED,  # as the nodes are listed
-    }
     nodes = [(node.name, node.op_type) for node in _measured(graph)]
-    with running(probed(graph), near, **settings) as run:
+    with running(probed(graph), near, **in_order()) as run:
         yield Probe(nodes, run)
 
 

@@ -1,4 +1,9 @@
-"""Run a graph in ONNX Runtime from a temporary file."""
+"""Run a graph in ONNX Runtime from a temporary file.
+
+Weights are mapped from the file. Those of a large network that are half-precision numbers, as most
+checkpoints' are, take half the bytes there: each is widened just before the first node that reads
+it, and freed after the last.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,14 +12,18 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from onnx import helper
 
 from ..bundles.sessions import open_session, run_session
 from .graph import Graph
+from .half import FLOAT
 from .writing import write_graph
 
 RunGraph = Callable[[dict[str, np.ndarray]], list[np.ndarray]]
 """Inputs by name to outputs in order."""
 ONE_SHARD = 2**40
+LARGE_BYTES = 2**30
+"""Half-precision numbers of a smaller graph are not worth the time that widening takes."""
 
 
 @contextmanager
@@ -25,9 +34,50 @@ def running(graph: Graph, near: Path, **settings: Any) -> Iterator[RunGraph]:
     """
     with TemporaryDirectory(dir=near, prefix=".onnx-") as folder:
         path = Path(folder) / "graph.onnx"
+        if wide := _widened_names(graph):
+            graph, settings = _stored_in_half(graph, wide), settings | in_order()
         write_graph(graph, path, ONE_SHARD)
         sessions = [open_session(path, lean=True, **settings)]
         try:
             yield lambda inputs: run_session(sessions[0], inputs)
         finally:
             sessions.clear()  # Windows cannot delete a file that a session has mapped
+
+
+def in_order() -> dict[str, Any]:
+    """Settings that run the nodes as they are listed."""
+    import onnxruntime
+
+    return {
+        "graph_optimization_level": onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
+        "execution_order": onnxruntime.ExecutionOrder.PRIORITY_BASED,
+    }
+
+
+def _widened_names(graph: Graph) -> set[str]:
+    """Weights to store in half the bytes: all that can be, of a large graph."""
+    halves = {name: array for name, array in graph.weights.items() if array.is_half}
+    return set(halves) if sum(a.nbytes for a in halves.values()) >= LARGE_BYTES else set()
+
+
+def _stored_in_half(graph: Graph, names: set[str]) -> Graph:
+    """The graph with these weights in half precision, and a cast before their first reader."""
+    found = Graph(type(graph.model)(), dict(graph.weights))
+    found.model.CopyFrom(graph.model)
+    for name in names:
+        array = found.weights.pop(name)
+        found.weights[f"{name}_half"] = array.then(_narrow, dtype=np.float16)
+    del found.model.graph.node[:]
+    waiting = set(names)
+    for node in graph.nodes:
+        for name in dict.fromkeys(node.input):
+            if name in waiting:
+                waiting.remove(name)
+                cast = helper.make_node("Cast", [f"{name}_half"], [name], f"{name}_wide", to=FLOAT)
+                found.nodes.append(cast)
+        found.nodes.append(node)
+    return found
+
+
+def _narrow(array: np.ndarray) -> np.ndarray:
+    return array.astype(np.float16)

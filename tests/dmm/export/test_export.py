@@ -11,7 +11,7 @@ from dmm.bundles.sessions import open_session, run_session
 from dmm.checkpoints.pipeline import load_pipeline
 from dmm.cli import run as run_command
 from dmm.errors import DmmError, InputError
-from dmm.export import writing
+from dmm.export import running, writing
 from dmm.export.arrays import LazyArray
 from dmm.export.doctor import diagnose
 from dmm.export.emulation import emulate_half
@@ -88,6 +88,21 @@ def test_half_precision_checkpoints_are_computed_in_single_precision(
     ):
         inputs = random_inputs(wide, 1, 16)
         assert relative_error(run_part(narrow, inputs)[0], run_part(wide, inputs)[0]) < 1e-6
+
+
+def test_half_precision_weights_of_a_large_network_are_stored_as_such_while_it_runs(
+    student, tmp_path, monkeypatch, random_inputs, relative_error
+):
+    monkeypatch.setattr(running, "LARGE_BYTES", 0)
+    parts = bundle_parts(load_pipeline(student, torch.float16), None)
+    part = next(part for part in parts if part.name == "unet")
+    inputs, graph = random_inputs(part, 1, 16), trace(part)
+    whole = sum(array.nbytes for array in graph.weights.values())
+    for opened in (running.running, probing):
+        with opened(graph, tmp_path) as run:
+            stored = sum(path.stat().st_size for path in tmp_path.rglob("*.data-*"))
+            assert stored < 0.55 * whole
+            assert relative_error(run(inputs)[0], run_part(part, inputs)[0]) < 1e-5
 
 
 def test_static_shapes_leave_no_arithmetic_on_shapes_and_run_row_by_row(
