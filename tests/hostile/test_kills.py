@@ -105,7 +105,7 @@ def test_writing_again_leaves_the_files_of_an_uninterrupted_command(
 
 
 def test_exporting_again_leaves_the_bundle_of_an_uninterrupted_export(tiny_sd15, kill_and_repeat):
-    from dmm.export.export import ExportOptions, export
+    from dmm.export.exporter import ExportOptions, export
     from dmm.generation.sampling import Sampling
     from dmm.generation.settings import resolve_settings
 
