@@ -193,7 +193,7 @@ def _refuse_duplicates(
     groups = {clip_id: track.id for clip_id, (track, _) in used.items()}
     for found in find_duplicates({clip_id: prints[clip_id] for clip_id in used}, groups):
         track, clip = used[found.id]
-        first, first_clip = used[found.place_and_left_out]
+        first, first_clip = used[found.of]
         reason = (
             f"near-duplicate: {found.similarity:.0%} like {first.input} "
             f"at {first_clip.start_s:.2f} s (--duplicates keeps it)"
