@@ -135,7 +135,7 @@ def overview() -> str:
     return "\n".join([USAGE, "", about, "", *lines])
 
 
-def load(name: str) -> Callable[..., object]:
+def load(name: str) -> Callable[..., Any]:
     """Import a command; its numbers and outputs are checked by ``dmm.option_bounds``."""
     module, attribute = COMMANDS[name][0].split(":")
     found = getattr(import_module(module), attribute)
