@@ -18,7 +18,7 @@ def first_beat(audio: Float[np.ndarray, "channels samples"], sr: int) -> int:
     """
     if audio.shape[1] < sr * 120 / TEMPI_BPM[0]:
         return 0  # too short for two beats
-    onsets = _onsets(audio, sr)
+    onsets = onset_curve(audio, sr)
     period = beat_period(onsets, SR / HOP)
     if period is None:
         return 0
@@ -26,8 +26,10 @@ def first_beat(audio: Float[np.ndarray, "channels samples"], sr: int) -> int:
     return round((first + RISE_FRAMES) % period * HOP * sr / SR)
 
 
-def _onsets(audio: Float[np.ndarray, "channels samples"], sr: int) -> Float[np.ndarray, " frames"]:
-    """Rise of the level in 24 bands, summed; frame i is centred on sample ``i * HOP``."""
+def onset_curve(
+    audio: Float[np.ndarray, "channels samples"], sr: int
+) -> Float[np.ndarray, " frames"]:
+    """Rise of the level in 24 bands, summed; frame i is centred on sample ``i * HOP`` at ``SR``."""
     import soxr
     from scipy.fft import rfft  # four times as fast as NumPy's in 32 bits
 

@@ -14,7 +14,7 @@ from dmm.errors import InputError
 from dmm.files import read_json, read_table, validated
 from dmm.files.paths import file_in, is_plain_name
 
-from .manifest_schema import SCHEMA
+from .manifest_schema import ADDED_LATER, SCHEMA
 
 Row = dict[str, Any]
 """One clip of the manifest: column name to value."""
@@ -72,14 +72,17 @@ def read_manifest(folder: Path) -> tuple[list[Row], list[str]]:
     path = folder / "manifest.parquet"
     table = read_table(path)
     rows, wrong = (
-        table.to_pylist(),
+        [dict.fromkeys(ADDED_LATER) | row for row in table.to_pylist()],
         [
             f"no column {column.name!r}"
             if column.name not in table.column_names
             else f"column {column.name!r} holds {table.schema.field(column.name).type}"
             for column in SCHEMA
-            if column.name not in table.column_names
-            or table.schema.field(column.name).type != column.type
+            if column.name not in {*table.column_names, *ADDED_LATER}
+            or (
+                column.name in table.column_names
+                and table.schema.field(column.name).type != column.type
+            )
         ],
     )
     names = {row.get(column) for column in ("id", "split") for row in rows}

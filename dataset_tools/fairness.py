@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .choices import CLAP, NANO_CLAP_WARNING
 from .dataset import Row
 from .regularisation import too_few_reg
 
@@ -17,12 +18,19 @@ TEST_TRACKS, TEST_ARTISTS = 5, 3
 """Fewest tracks, and artists where these are known, that scores can be trusted with."""
 NAME_SHARE = 0.1
 """Share of captions from file names that is worth a warning."""
+DESCRIBE_SHARE = 1 / 3
+"""Share of captions from file names above which ``--describe`` is offered."""
 LOUDNESS_SLACK_LU = 0.5
 
 
 def fairness_warnings(rows: Sequence[Row], options: Mapping[str, Any]) -> list[str]:
     """One line for each reason to doubt a dataset; ``options`` as in ``dataset.json``."""
-    found = (few_test_tracks(rows), names_as_captions(rows), few_reg_clips(rows, options))
+    found = (
+        few_test_tracks(rows),
+        names_as_captions(rows),
+        described_by_nano_clap(rows, options),
+        few_reg_clips(rows, options),
+    )
     return [line for line in (*found, too_quiet(rows, options.get("loudness_lufs"))) if line]
 
 
@@ -45,10 +53,19 @@ def names_as_captions(rows: Sequence[Row]) -> str | None:
     named = [row["caption"] for row in rows if row["caption_origin"] in ("rule", "title")]
     if len(named) < max(1, NAME_SHARE * len(rows)):
         return None
+    offer = f"; --describe {CLAP} makes captions from the sound"
     return (
         f"{len(named)} of {len(rows)} captions are file names or titles, such as {named[0]!r}: "
         "write NAME.txt beside the audio, or edit them (dmm data captions export, import)"
+        + (offer if len(named) > DESCRIBE_SHARE * len(rows) else "")
     )
+
+
+def described_by_nano_clap(rows: Sequence[Row], options: Mapping[str, Any]) -> str | None:
+    """Warning if nano-clap described other music than MiniMIDI's."""
+    is_nano_clap = (options.get("describe") or "").startswith("nano-clap")
+    is_other_music = any(row["source"] != "minimidi" for row in rows)
+    return NANO_CLAP_WARNING if is_nano_clap and is_other_music else None
 
 
 def few_reg_clips(rows: Sequence[Row], options: Mapping[str, Any]) -> str | None:

@@ -14,8 +14,10 @@ SCHEMA = pa.schema(
     + [(name, pa.float64()) for name in ("loudness_lufs", "peak_db", "clipped", "dc", "silence")]
     + [("bandwidth_hz", pa.float64()), ("gain_db", pa.float64())]
     + [(name, pa.string()) for name in ("augmentation", "parent", "sha256", "track_sha256")]
-    + [("truth", pa.string())]
+    + [("truth", pa.string()), ("description", pa.string())]
 )
 """``tokens``: CLIP tokens of anchor and caption. JSON: ``facets``, ``vocal_evidence``,
-``augmentation``, ``truth``. ``sha256``: of the image. ``parent``: the clip that a copy is made
-of."""
+``augmentation``, ``truth``, ``description`` (of the sound; null without ``--describe``).
+``sha256``: of the image. ``parent``: the clip that a copy is made of."""
+ADDED_LATER = frozenset({"description"})
+"""Columns that datasets of earlier versions lack; they hold null there."""

@@ -124,3 +124,18 @@ class TextEmbedder(Embedder, Protocol):
     def embed_text(self, texts: Sequence[str]) -> Float[np.ndarray, "n dim"]:
         """Unit rows, float32; ModelError if the weights have no tokeniser."""
         ...
+
+
+@runtime_checkable
+class SoundClassifier(Protocol):
+    """An embedder that has trained classifiers of musical attributes too."""
+
+    def classify_sounds(
+        self, sounds: Float[np.ndarray, "n samples"], sr: int
+    ) -> list[dict[str, dict[str, float]]]:
+        """Attribute to label to probability, for each mono sound at ``sr`` Hz.
+
+        The attributes are some of ``instrument``, ``genre``, ``tempo`` ("slow", "mid-tempo",
+        "fast") and ``key`` ("C major" .. "B minor"); labels are in the words of captions.
+        """
+        ...

@@ -26,6 +26,7 @@ from dmm.workers import Workers
 
 from ..captions.edits import read_edits, with_edits
 from ..dataset import Row, content_sha256
+from ..description import Description
 from ..layout import SPLITS
 from ..leaks import find_leaks
 from ..sources import Rejected, Track
@@ -47,7 +48,12 @@ from .records import (
     remove_other_records,
 )
 from .rows import track_rows
-from .track_facets import facets_with_sound, text_facets
+from .track_facets import (
+    describe_by_sound,
+    text_facets,
+    weigh_facets,
+    with_described_caption,
+)
 
 
 def build_dataset(
@@ -77,13 +83,19 @@ def build_dataset(
         requests = source_requests(options, input, reg_input, tags, count)
         tracks, rejected = list_tracks(requests, progress)
         _print_refusals(rejected, progress.console)
-        records, placement, facets = _cut_and_place_tracks(out.resolve(), tracks, options, workers)
+        records, placement, facets, descriptions = _cut_and_place_tracks(
+            out.resolve(), tracks, options, workers
+        )
+        described = descriptions if options.describe else {}
+        tracks = [with_described_caption(track, facets, options) for track in tracks]
         remove_other_records(out, keep=records)
         rows = [
             row
             for track in tracks
             if track.id in placement.places
-            for row in track_rows(track, records[track.id], placement, facets, options)
+            for row in track_rows(
+                track, records[track.id], placement, facets, options, described.get(track.id)
+            )
         ]
         _print_refusals(
             [r for r in placement.rejected.values() if r.start_s is None], progress.console
@@ -99,7 +111,7 @@ def build_dataset(
 
 def _cut_and_place_tracks(
     out: Path, tracks: Sequence[Track], options: BuildOptions, workers: Workers
-) -> tuple[dict[str, TrackRecord], Placement, Facets]:
+) -> tuple[dict[str, TrackRecord], Placement, Facets, dict[str, Description]]:
     """Cut the tracks without a valid record, place all tracks, and move their clips.
 
     The split of a track is known only once all are cut, because tracks without clips and vocal
@@ -134,7 +146,8 @@ def _cut_and_place_tracks(
         records[track.id] = relocate_clips(
             out, track.id, record, *placement.place_and_left_out(record, track)
         )
-    return records, placement, facets_with_sound(out, usable, facets, options)
+    descriptions = describe_by_sound(out, usable, records, options)
+    return records, placement, weigh_facets(usable, facets, descriptions), descriptions
 
 
 def _read_valid_records(

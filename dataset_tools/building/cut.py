@@ -9,6 +9,7 @@ import numpy as np
 
 from dmm.codec.image import write_image
 from dmm.codec.mel import MelFormat, encode, load_format
+from dmm.embedders import SoundClassifier
 from dmm.errors import InputError
 from dmm.files import sha256_file, whole_file
 from dmm.sound.audio import write_audio
@@ -17,6 +18,7 @@ from ..augmentation.mixup import beat_period_s, onset_curve
 from ..beats import first_beat
 from ..fingerprint import audio_fingerprint
 from ..quality import Quality, gain_to_loudness, measure_quality, reason_to_refuse
+from ..sound_facts import measure_sound_facts
 from ..sources import Rejected, Sound, Track
 from ..windows import LOOK_AHEAD_S, Window, checked_and_padded, cut_windows, evenly_spread, rms_db
 from .audio_models import load_caption_embedder, load_vocal_classifier
@@ -102,7 +104,7 @@ class _ClipWriter:
         self.files |= written
         mono = clip.mean(0, keepdims=True)
         self.prints.append(audio_fingerprint(mono, sr))
-        if embedder := job.options.caption_embedder:
+        if embedder := job.options.embedder:
             self.embeddings.append(load_caption_embedder(embedder).embed_sounds(mono, sr)[0])
         self.clips.append(
             ClipFacts(
@@ -112,6 +114,8 @@ class _ClipWriter:
                 quality=with_none_for_infinity(quality),
                 vocal_window=_vocal_probability(job, mono),
                 sha256=written[f"{name}.png"],
+                sound=asdict(measure_sound_facts(mono[0], sr)) if job.options.describe else None,
+                attributes=_attributes(job, mono),
                 pulse_s=beat_period_s(onset_curve(clip, sr))
                 if "mixup" in job.options.augment
                 else None,
@@ -182,6 +186,17 @@ def _reason_to_refuse(clip: Sound, quality: Quality, options: BuildOptions) -> s
 def with_none_for_infinity(quality: Quality) -> dict[str, float | None]:
     """Measurements as JSON values; None for infinite ones."""
     return {name: value if isfinite(value) else None for name, value in asdict(quality).items()}
+
+
+def _attributes(job: CutJob, mono: Sound) -> dict[str, dict[str, float]] | None:
+    """Probabilities by the embedder that describes, if it has classifiers."""
+    if job.options.describe is None:
+        return None
+    embedder = load_caption_embedder(job.options.describe)
+    if not isinstance(embedder, SoundClassifier):
+        return None
+    (found,) = embedder.classify_sounds(mono, job.fmt.sr)
+    return found
 
 
 def _vocal_probability(job: CutJob, mono: Sound) -> float | None:

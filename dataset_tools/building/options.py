@@ -82,6 +82,8 @@ class BuildOptions:
     """Whether tracks that may have a voice become regularisation clips or are left out."""
     vocal_classifier: str = "nano"
     """Classifier of a voice in windows: ``nano``, ``none``, ``clap:FOLDER`` or an .onnx file."""
+    describe: str | None = None
+    """Embedder that describes tracks by their sound; it makes the captions that are missing."""
     caption_embedder: str | None = None
     """Embedder that compares captions with the audio (``--check-captions``): ``nano-clap`` or
     ``clap:FOLDER``; None compares nothing."""
@@ -130,7 +132,17 @@ class BuildOptions:
             if (value := getattr(self, name)) not in known:
                 words = ", ".join(str(word) for word in known if word)
                 raise InputError(f"no {name} {value!r}; known: {words}")
+        if self.describe and self.caption_embedder not in (None, self.describe):
+            raise InputError(
+                f"--describe {self.describe} compares captions with the sound too; leave out "
+                f"--check-captions {self.caption_embedder}"
+            )
         parse_augmentations(",".join(self.augment))
+
+    @property
+    def embedder(self) -> str | None:
+        """Embedder of the clips, to describe them or to check their captions."""
+        return self.describe or self.caption_embedder
 
     @property
     def reduces_to_descriptors(self) -> bool:
@@ -165,6 +177,7 @@ class BuildOptions:
         return {
             "vocal_classifier": classifier_version(self.vocal_classifier),
             "check_captions": embedder_version(self.caption_embedder),
+            **({"describe": embedder_version(self.describe)} if self.describe else {}),
         }
 
     def resolved_json(self) -> dict[str, Any]:
@@ -175,6 +188,8 @@ class BuildOptions:
     def _cached_json(self) -> dict[str, Any]:
         recorded = {"caption_embedder": "check_captions"}  # as on the command line
         values = {recorded.get(name, name): value for name, value in asdict(self).items()}
+        if self.describe is None:  # datasets made before this option lack it
+            del values["describe"]
         values |= {"soundfont": self.soundfont_sha256} | self.classifier_and_embedder_versions
         plain: dict[str, Any] = parse_json(json.dumps(values), "options")
         return plain | {"format": load_format(self.format).model_dump()}

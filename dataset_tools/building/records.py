@@ -9,6 +9,7 @@ import os
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt32
@@ -37,6 +38,11 @@ class ClipFacts:
     """The classifier's probability of a voice; None if no classifier was run."""
     sha256: str
     """Hash of the image."""
+    sound: dict[str, Any] | None = None
+    """Fields of ``dataset_tools.sound_facts.SoundFacts``; None without the option ``describe``."""
+    attributes: dict[str, dict[str, float]] | None = None
+    """Attribute to label to probability, by the classifiers of the embedder that describes; None
+    without that option, and for embedders without classifiers."""
     pulse_s: float | None = None
     """Seconds from beat to beat; None without a steady beat, or without the augmentation mixup."""
 

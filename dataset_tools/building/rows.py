@@ -10,6 +10,7 @@ from ..captions.pipeline import prepare_caption
 from ..captions.remove_voice import voice_mentions
 from ..captions.tokens import count_tokens
 from ..dataset import Row
+from ..description import Description
 from ..sources import Track
 from .clip_ids import window_number
 from .decide import Facets, Placement
@@ -23,11 +24,17 @@ GUESSES = ("heard", "tag_sung_genre")
 
 
 def track_rows(
-    track: Track, record: TrackRecord, placement: Placement, facets: Facets, options: BuildOptions
+    track: Track,
+    record: TrackRecord,
+    placement: Placement,
+    facets: Facets,
+    options: BuildOptions,
+    description: Description | None = None,
 ) -> Iterator[Row]:
     """Yield a row for every clip of a track that is kept; the track's captions alternate."""
     captions = (track.caption, *track.more_captions)
     is_vocal = placement.places[track.id] == "reg" and placement.vocal[track.id] > 0.5
+    described = json.dumps(description.as_json(), sort_keys=True) if description else None
     is_stated = is_vocal and _voice_is_stated(track, placement)
     fields = [
         _caption_fields(c, facets[track.id], options, is_vocal=is_vocal, names_voice=is_stated)
@@ -37,6 +44,7 @@ def track_rows(
         if clip.id not in record.left_out:
             number = window_number(clip.id) % len(captions)
             yield _row_without_caption(track, record.place, clip, placement, facets) | {
+                "description": described,
                 "caption_raw": captions[number],
                 **fields[number],
             }

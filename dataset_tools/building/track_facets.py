@@ -1,21 +1,24 @@
 """Estimate facets of tracks (instrument, mood ...) from captions and tags, and from sound."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
 
+from ..captions.compose import compose_caption
 from ..captions.facets import facet_probabilities
 from ..captions.lexicon import load_lexicon
-from ..similarity import votes_by_similarity
+from ..description import Description, TrackSound, describe_tracks, embedder_votes
+from ..signal_votes import mean_of_finite
+from ..sound_facts import SoundFacts
 from ..sources import Track
 from .audio_models import load_caption_embedder
 from .decide import Facets, voice_evidence
 from .options import BuildOptions
-from .records import read_arrays
+from .records import TrackRecord, read_arrays
 
-AUDIBLE_FACETS = ("instrument", "genre", "mood", "tempo", "production", "culture")
-"""Facets that can be heard in a clip, so that an embedder can vote on them."""
 MIN_UNMENTIONED = 0.05
 """Values that no caption or tag mentions are kept above this probability."""
 
@@ -26,25 +29,60 @@ def text_facets(tracks: Sequence[Track]) -> dict[str, dict[str, dict[str, float]
     return {track.id: facets for track, facets in zip(tracks, found, strict=True)}
 
 
-def facets_with_sound(
-    folder: Path, tracks: Sequence[Track], facets: Facets, options: BuildOptions
-) -> Facets:
-    """Estimate facets again with the votes of an embedder; unchanged if the options name none."""
-    if options.caption_embedder is None or not tracks:
-        return facets
+def describe_by_sound(
+    folder: Path, tracks: Sequence[Track], records: Mapping[str, TrackRecord], options: BuildOptions
+) -> dict[str, Description]:
+    """Describe every track by its sound, by track id; empty if the options do not ask for it.
+
+    With the option ``caption_embedder`` alone the embedder votes; with ``describe`` the signal too.
+    """
+    if options.embedder is None or not tracks:
+        return {}
     rows = np.stack([read_arrays(folder, track.id)["embeddings"].mean(0) for track in tracks])
-    embedder, lexicon = load_caption_embedder(options.caption_embedder), load_lexicon()
-    terms = [(facet, value) for facet in AUDIBLE_FACETS for value in lexicon.values(facet)]
-    votes = votes_by_similarity(embedder, rows, [value for _, value in terms])
-    from_sound: list[dict[str, dict[str, int]]] = [{} for _ in tracks]
-    for n, k in zip(*np.nonzero(votes), strict=True):
-        facet, value = terms[k]
-        from_sound[n].setdefault(facet, {})[value] = int(votes[n, k])
-    found = facet_probabilities([voice_evidence(t) for t in tracks], lexicon, from_sound)
+    embedder, lexicon = load_caption_embedder(options.embedder), load_lexicon()
+    if options.describe is None:
+        found = [Description(votes=votes) for votes in embedder_votes(embedder, rows, lexicon)]
+    else:
+        sounds = [
+            _track_sound(records[track.id], row) for track, row in zip(tracks, rows, strict=True)
+        ]
+        found = describe_tracks(embedder, sounds, lexicon)
+    return {track.id: description for track, description in zip(tracks, found, strict=True)}
+
+
+def _track_sound(record: TrackRecord, embedding: Float[np.ndarray, " dim"]) -> TrackSound:
+    clips = record.clips
+    return TrackSound(
+        [SoundFacts(**clip.sound) for clip in clips if clip.sound is not None],
+        mean_of_finite([clip.quality["loudness_lufs"] for clip in clips]),
+        embedding,
+        [clip.attributes for clip in clips if clip.attributes is not None],
+    )
+
+
+def weigh_facets(
+    tracks: Sequence[Track], facets: Facets, descriptions: Mapping[str, Description]
+) -> Facets:
+    """Estimate facets again with the votes from the sound; unchanged without descriptions."""
+    if not descriptions:
+        return facets
+    votes = [descriptions[track.id].votes for track in tracks]
+    found = facet_probabilities([voice_evidence(t) for t in tracks], load_lexicon(), votes)
     return {
         track.id: _without_unlikely(now, facets[track.id])
         for track, now in zip(tracks, found, strict=True)
     }
+
+
+def with_described_caption(track: Track, facets: Facets, options: BuildOptions) -> Track:
+    """The track with a caption made of its facets, if nobody wrote one and the options ask for it.
+
+    A track without any probable facet keeps its caption.
+    """
+    if options.describe is None or track.caption_origin not in ("rule", "title"):
+        return track
+    caption = compose_caption(facets.get(track.id, {}))
+    return replace(track, caption=caption, caption_origin="sound") if caption else track
 
 
 def _without_unlikely(

@@ -116,10 +116,10 @@ def _likely_terms(mentions: Iterable[Mention], facets: Facets) -> list[Term]:
     """List distinct terms in the order of the text, without improbable and more general ones."""
     terms = list(dict.fromkeys((m.facet, m.value) for m in mentions))
     likely = [(f, v) for f, v in terms if facets.get(f, {}).get(v, 1.0) >= MIN_PROBABILITY] or terms
-    return [term for term in likely if not any(_is_kind_of(other, term) for other in likely)]
+    return [term for term in likely if not any(is_kind_of(other, term) for other in likely)]
 
 
-def _is_kind_of(special: Term, general: Term) -> bool:
+def is_kind_of(special: Term, general: Term) -> bool:
     """Whether one term implies the other: "electric guitar" implies "guitar"."""
     if special == ("instrument", "bass guitar"):
         return general == ("instrument", "bass")
@@ -165,7 +165,7 @@ def _terms_to_add(facets: Facets) -> list[Term]:
 def _filled_up(terms: list[Term], candidates: Iterable[Term], room: int) -> list[Term]:
     """Add terms up to ``room`` in all, if neither implies the other."""
     for term in candidates:
-        known = any(term == t or _is_kind_of(t, term) or _is_kind_of(term, t) for t in terms)
+        known = any(term == t or is_kind_of(t, term) or is_kind_of(term, t) for t in terms)
         if len(terms) < room and not known:
             terms = [*terms, term]
     return terms

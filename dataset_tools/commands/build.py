@@ -12,7 +12,7 @@ from dmm.option_bounds import YesOption
 
 from ..augmentation.names import AUGMENTATIONS, parse_augmentations
 from ..captions.clean import DEFAULT_ANCHOR
-from ..choices import SOURCE_NAMES, CaptionMode, UnsureMode, VocalMode
+from ..choices import CLAP, SOURCE_NAMES, CaptionMode, UnsureMode, VocalMode
 from ..limits import Limits
 
 SOUND_CLIPS = 4
@@ -156,6 +156,15 @@ def build(
             "--valid-only", help="For sdd: use only captions that its reviewers found valid."
         ),
     ] = False,
+    describe: Annotated[
+        str | None,
+        caption_option(
+            help="Describe tracks by their sound (instruments, mood, tempo, key) with this "
+            "embedder, and make the caption of tracks that have none: clap:FOLDER, "
+            f"{CLAP}, or nano-clap for MiniMIDI.",
+            show_default="not described",
+        ),
+    ] = None,
     check_captions: Annotated[
         str | None,
         caption_option(
@@ -291,7 +300,7 @@ def build(
         max_silence=max_silence, min_bandwidth_hz=min_bandwidth, duplicates=duplicates,
         augment=parse_augmentations(augment), copies=copies, anchor=anchor, class_words=class_words,
         captions=captions, valid_only=valid_only, caption_column=caption_column,
-        caption_embedder=check_captions, vocals=vocals, unsure=unsure,
+        describe=describe, caption_embedder=check_captions, vocals=vocals, unsure=unsure,
         vocal_classifier=vocal_classifier, seed=seed, val=val, test=test,
         holdout_combos=holdout_combos, repeats=repeats, reg_repeats=reg_repeats,
         reg_minimidi=reg_minimidi, licence=licence, styles=tuple(styles or ()),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -90,6 +90,7 @@ def _lines(dataset: "Dataset", details: "ClipRecord") -> Iterator[str]:
         likely = sorted(values.items(), key=lambda item: (-item[1], item[0]))
         words = ", ".join(f"{value} {p:.2f}" for value, p in likely if p >= 0.05)
         yield f"  {facet:<12}{words}"
+    yield from _description_lines(details.description)
     if row["vocal_probability"] is not None:
         yield f"voice: {row['vocal_probability']:.2f}"
     yield from (f"  {name:<24}{VOTES[vote]}" for name, vote in details.evidence.items())
@@ -99,3 +100,14 @@ def _lines(dataset: "Dataset", details: "ClipRecord") -> Iterator[str]:
         yield f"  {title:<14}{format_number(value)} {unit}".rstrip()
     if details.augmentation is not None:
         yield f"augmentation: {row['augmentation']}"
+
+
+def _description_lines(found: dict[str, Any]) -> Iterator[str]:
+    """Yield facts about the sound, and the origin of each word; nothing without a description."""
+    if not found:
+        return
+    tempo = "no steady beat" if found["tempo_bpm"] is None else f"{found['tempo_bpm']:.0f} bpm"
+    yield f"by its sound: {tempo}, {found['key']}, {found['density']} notes a second"
+    for facet, values in found["origins"].items():
+        words = ", ".join(f"{value} ({origin})" for value, origin in sorted(values.items()))
+        yield f"  {facet:<12}{words}"

@@ -6,9 +6,6 @@ from typing import Annotated, Any
 
 import typer
 
-ORIGINS = {"rule": "file name", "truth": "known truth"}
-"""Origins of captions that their name in the manifest does not explain."""
-
 
 def stats(
     dataset: Annotated[Path, typer.Argument(help="Dataset folder.")],
@@ -82,12 +79,16 @@ def _count_table(facts: dict[str, Any]) -> Any:
     from rich.markup import escape
     from rich.table import Table
 
+    from ..inspection.stats_page import named_origins
+
     table = Table("\n", "", box=None)
     groups = {name: facts["facets"][name] for name in facts["facets"]}
     groups |= {"caption words": facts["words"]}
     groups |= {"licence": facts["licences"], "source": facts["sources"]}
-    origins = {ORIGINS.get(name, name): n for name, n in facts["caption_origins"].items()}
-    groups |= {"caption from": origins, "refused": facts["rejected"]}
+    if facts["described"]:
+        groups |= {"by sound": {"clips described": facts["described"]}}
+    groups |= {"caption from": named_origins(facts["caption_origins"])}
+    groups |= {"refused": facts["rejected"]}
     for name, values in groups.items():
         most = [f"{escape(value)} {n}" for value, n in list(values.items())[:8]]
         more = [f"and {len(values) - 8} more"] if len(values) > 8 else []

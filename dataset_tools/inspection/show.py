@@ -31,6 +31,8 @@ class ClipRecord:
     facets: dict[str, dict[str, float]]
     evidence: dict[str, int]
     """Labelling function to its vote: 1 (vocal), -1 (instrumental) or 0 (no opinion)."""
+    description: dict[str, Any]
+    """Facts about the track's sound, as in ``Description``; empty if it was not described."""
     augmentation: Any
     relatives: list[Row]
     """The other clips of its track, in order of time."""
@@ -76,6 +78,7 @@ def collect_clip_record(dataset: Dataset, wanted: str) -> ClipRecord:
         prompt=full_prompt(dataset.anchor_for_split(row["split"]), row["caption"]),
         facets=parse_json(row["facets"] or "{}", "facets"),
         evidence=parse_json(row["vocal_evidence"] or "{}", "vocal_evidence"),
+        description=parse_json(row["description"] or "{}", "description"),
         augmentation=parse_json(row["augmentation"] or "null", "augmentation", Any),
         relatives=sorted(relatives, key=lambda other: (other["start_s"], other["id"])),
     )

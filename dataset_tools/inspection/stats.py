@@ -58,6 +58,7 @@ def dataset_statistics(folder: Path) -> dict[str, Any]:
         "facets": count_tracks_by_facet(rows),
         "measures": {name: column_distribution(rows, name) for name in MEASURES},
         "evidence": _count_voice_votes(rows),
+        "described": sum(row["description"] is not None for row in rows),
         "words": count_caption_words(rows),
         "caption_origins": _sorted_counts(row["caption_origin"] for row in rows),
         "sources": _sorted_counts(row["source"] for row in rows),

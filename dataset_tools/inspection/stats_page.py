@@ -14,6 +14,8 @@ WIDTH, HEIGHT = 240, 80
 """Size of a histogram, in units of its drawing."""
 GAP = 1.0
 """Distance between two bars."""
+ORIGINS = {"rule": "file name", "truth": "known truth", "sound": "its sound"}
+"""Origins of captions that their name in the manifest does not explain."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,11 @@ def histogram_bars(distribution: dict[str, Any]) -> list[Bar]:
     return stacked
 
 
+def named_origins(origins: dict[str, int]) -> dict[str, int]:
+    """Counts of captions by the words for their origin."""
+    return {ORIGINS.get(name, name): count for name, count in origins.items()}
+
+
 def format_number(value: float) -> str:
     """Format a number with about three digits.
 
@@ -76,4 +83,11 @@ def render_page(facts: dict[str, Any]) -> str:
     """Render the page of ``stats.dataset_statistics``; texts from files are escaped."""
     return template(
         TEMPLATE, number=format_number, duration=format_hours, bars=histogram_bars
-    ).render(facts=facts, measures=MEASURES, splits=SPLITS, top=TOP, size=(WIDTH, HEIGHT))
+    ).render(
+        facts=facts,
+        measures=MEASURES,
+        splits=SPLITS,
+        top=TOP,
+        size=(WIDTH, HEIGHT),
+        named_origins=named_origins,
+    )

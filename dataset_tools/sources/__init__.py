@@ -11,8 +11,9 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float
 
-CaptionOrigin = Literal["sidecar", "tags", "title", "rule", "truth", "table", "edited"]
-"""Where a caption comes from; ``rule`` is the file's name."""
+CaptionOrigin = Literal["sidecar", "tags", "title", "rule", "truth", "table", "edited", "sound"]
+"""Where a caption comes from; ``rule`` is the file's name, ``sound`` a description by
+``--describe``."""
 Sound = Float[np.ndarray, "channels samples"]
 Stream = Callable[[int, int], Iterable[np.ndarray]]
 

@@ -38,8 +38,13 @@ def onset_strength(
     return np.pad(rise, (1, 0)) if first else rise
 
 
-def beat_period(onsets: Float[np.ndarray, " frames"], rate_hz: float) -> float | None:
-    """Frames between beats at ``rate_hz`` frames a second; None if onsets have no clear period."""
+def beat_period(
+    onsets: Float[np.ndarray, " frames"], rate_hz: float, least_pulse: float = PULSE
+) -> float | None:
+    """Frames between beats at ``rate_hz`` frames a second; None if onsets have no clear period.
+
+    ``least_pulse`` is the least autocorrelation of the onsets at the beat.
+    """
     shortest, longest = (round(60 * rate_hz / bpm) for bpm in reversed(TEMPI_BPM))
     if not onsets.any() or len(onsets) <= longest:
         return None
@@ -49,7 +54,7 @@ def beat_period(onsets: Float[np.ndarray, " frames"], rate_hz: float) -> float |
     correlation = np.fft.irfft(power)[: longest + 1]
     lags = np.arange(shortest, longest + 1)
     share = correlation[lags] / correlation[0] * len(onsets) / (len(onsets) - lags)
-    if share.max() < PULSE:
+    if share.max() < least_pulse:
         return None
     # People tap at about 120 a minute: a weight prefers periods near half a second.
     preference = np.exp(-0.5 * np.log2(lags / (0.5 * rate_hz)) ** 2)

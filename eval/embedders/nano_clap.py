@@ -14,12 +14,14 @@ from jaxtyping import Float
 from dmm.embedders import EmbedderConfig, Identity, backend
 
 from ..clip_audio import resample
+from ..listening.judges import NO_DRUMS, AttributeProbabilities, Judges
 from ..listening.spectrograms import SR, read_all_mono
 
 if TYPE_CHECKING:
     from ..listening.listener import Listener
 
 
+TEMPO_WORDS = {"medium tempo": "mid-tempo"}
 CODE = 1
 """Code version; raised when the same clip and weights give another vector."""
 
@@ -33,6 +35,7 @@ class NanoClap:
 
     def __init__(self, listener: "Listener", sha256: str):
         self.listener = listener
+        self._judges = Judges(listener, sha256[:16])
         self.identity = Identity(self.name, sha256, backend("torch"), "loop", "fp32", CODE)
         self.version = self.identity.version
         self.logit_scale = float(listener.log_scale.exp())
@@ -54,11 +57,28 @@ class NanoClap:
         with torch.inference_mode():
             return self.listener.embed_tokens(self.listener.tokenize(texts)).numpy()
 
+    def classify_sounds(
+        self, sounds: Float[np.ndarray, "n samples"], sr: int
+    ) -> list[dict[str, dict[str, float]]]:
+        """Probabilities of MiniMIDI's instruments, styles, tempo classes and keys."""
+        return [_attributes(found) for found in self._judges.probabilities_of_audio(sounds, sr)]
+
     def _embed_mono_sounds(
         self, sounds: Iterable[Float[np.ndarray, "_"]]
     ) -> Float[np.ndarray, "n dim"]:
         rows = self.listener.clip_probabilities(sounds).embedding.numpy()
         return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def _attributes(found: AttributeProbabilities) -> dict[str, dict[str, float]]:
+    """The classifiers' probabilities by attribute, for ``SoundClassifier``."""
+    kits = {kit: p for kit, p in found.drums.items() if kit != NO_DRUMS}
+    return {
+        "instrument": found.instruments | kits,
+        "genre": found.style,
+        "tempo": {TEMPO_WORDS.get(word, word): p for word, p in found.tempo.items()},
+        "key": found.key,
+    }
 
 
 def load_nano_clap(weights: Path | None = None, config: EmbedderConfig | None = None) -> NanoClap:

@@ -11,7 +11,7 @@ from dataset_tools.choices import SOURCE_NAMES
 from dataset_tools.cli import app
 from dataset_tools.sources.catalogue import SOURCES
 
-COMMANDS = ["build", "fetch", "check", "stats", "show", "fidelity", "captions diff"]
+COMMANDS = ["build", "describe", "fetch", "check", "stats", "show", "fidelity", "captions diff"]
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, "captions stats"])
@@ -25,7 +25,7 @@ def test_build_shows_ten_options_before_its_panels():
     group = typer.main.get_command(app)
     options = group.commands["build"].params
     first = [option.name for option in options if not option.rich_help_panel]
-    assert len(first) == 10 and first[:3] == ["out", "source", "input"] and len(options) == 45
+    assert len(first) == 10 and first[:3] == ["out", "source", "input"] and len(options) == 47
 
 
 def test_help_imports_neither_the_build_nor_heavy_packages():

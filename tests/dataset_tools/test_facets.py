@@ -76,6 +76,17 @@ def test_sound_may_add_values_that_no_text_mentions(lexicon):
     assert found["tempo"]["slow"] > 0.5
 
 
+@pytest.mark.parametrize("tracks", [20, 400])
+def test_without_words_votes_from_sound_are_believed(lexicon, tracks):
+    values = lexicon.values("instrument")
+    sound = [{"instrument": {v: 1 if i % 4 == k else -1 for k, v in enumerate(values)}}
+             for i in range(tracks)]  # fmt: skip
+    found = facet_probabilities([VoiceEvidence(())] * tracks, lexicon, sound)
+    heard = [track["instrument"][values[i % 4]] for i, track in enumerate(found)]
+    assert 0.7 < min(heard) and max(heard) < 0.9
+    assert max(found[0]["instrument"][value] for value in values[1:]) < 0.2
+
+
 def test_votes_from_sound_must_match_the_tracks(lexicon):
     with pytest.raises(ValueError, match="0 tracks; there are 1"):
         facet_probabilities([VoiceEvidence(())], lexicon, [])

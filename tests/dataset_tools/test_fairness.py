@@ -10,7 +10,7 @@ def rows(n, split="train", origin="sidecar", loudness=-14.0, tracks=None):
         {
             "split": split, "track": f"{split}-{i % (tracks or n)}", "artist": None,
             "caption": f"song {i}", "caption_origin": origin, "loudness_lufs": loudness,
-            "augmentation": None,
+            "augmentation": None, "source": "folder",
         }
         for i in range(n)
     ]  # fmt: skip
@@ -42,6 +42,20 @@ def test_captions_from_file_names_are_counted_from_a_tenth_on():
     assert fairness_warnings([*FAIR[4:], *few], {}) == []
     (line,) = fairness_warnings([*FAIR[5:], *many], {})
     assert line.startswith("5 of 50 captions are file names or titles, such as 'song 0'")
+
+
+def test_captions_from_the_sound_are_offered_from_a_third_on():
+    (few,) = fairness_warnings([*rows(40), *rows(20, origin="title")], {})
+    (many,) = fairness_warnings([*rows(40), *rows(21, origin="title")], {})
+    assert "--describe" not in few and "--describe clap:" in many
+
+
+def test_nano_clap_on_other_music_is_warned_of():
+    nano_clap, music = {"describe": "nano-clap 842c"}, rows(9)
+    (line,) = fairness_warnings(music, nano_clap)
+    assert line.startswith("nano-clap knows only MiniMIDI's music")
+    assert fairness_warnings([row | {"source": "minimidi"} for row in music], nano_clap) == []
+    assert fairness_warnings(music, {"describe": "clap 01ab"}) == []
 
 
 def test_a_handful_of_regularisation_clips_is_not_used():

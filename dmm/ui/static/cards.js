@@ -16,6 +16,7 @@ export function showClips(clips, count, on) {
   arrange(grid, wanted, key, (clip) => card(clip, on));
   onlyFavourites.onchange = () => showClips(clips, count, on);
   document.querySelector("#clips .empty").hidden = clips.length > 0;
+  document.getElementById("no-favourites").hidden = clips.length === 0 || wanted.length > 0;
   const shown = clips.length < count ? `the newest ${clips.length} of ${count}` : `${count || ""}`;
   document.querySelector("#clips-title small").textContent = shown;
   known = new Set(clips.map(key));

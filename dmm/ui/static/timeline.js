@@ -96,7 +96,8 @@ function draw() {
   shown = contentKey();
   const placed = parts();
   const last = placed.at(-1);
-  const length = last ? `${timeline.ids.length} clips, ${seconds(last.start + last.duration)}` : "empty";
+  const count = timeline.ids.length === 1 ? "1 clip" : `${timeline.ids.length} clips`;
+  const length = last ? `${count}, ${seconds(last.start + last.duration)}` : "empty";
   document.querySelector("#timeline-title small").textContent = length;
   listen.disabled = !last;
   setBusy(isBusy);

@@ -26,7 +26,7 @@ COLUMNS = (
     "id source track title artist album url licence start_s split caption_raw caption "
     "caption_origin caption_changes tokens facets vocal_probability vocal_window vocal_evidence "
     "loudness_lufs peak_db clipped dc silence bandwidth_hz gain_db augmentation parent sha256 "
-    "track_sha256 truth"
+    "track_sha256 truth description"
 )
 HAS_SOUND = {"train": {".png", ".txt"}, "val": {".png", ".txt"}, "test": {".png", ".txt", ".flac"}}
 
@@ -287,6 +287,18 @@ def test_minimidi_clips_carry_their_truth(tmp_path):
     )
     assert sum(summary["clips"].values()) == 6
     assert all(json.loads(r["truth"]) and r["caption_origin"] == "truth" for r in rows(out))
+
+
+def test_a_described_build_writes_the_missing_captions(music, build, tree):
+    for n in range(6):
+        music(f"{n}.wav", text="solo harp" if n == 0 else None)
+    out = build(describe="nano-clap", duplicates=True)
+    written, *others = sorted(rows(out), key=lambda row: row["track"])
+    found = json.loads(others[0]["description"])
+    assert written["caption_origin"] == "sidecar" and "harp" in written["caption"]
+    assert {row["caption_origin"] for row in others} == {"sound"}
+    assert found["origins"] and {"key", "loudness_lufs", "density"} <= found.keys()
+    assert tree(build("again", describe="nano-clap", duplicates=True, jobs=2)) == tree(out)
 
 
 def test_minimidi_scores_are_written_beside_the_images(tmp_path):

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import re
 
 import pytest
@@ -90,6 +91,15 @@ def test_the_command_prints_the_captions_history_and_writes_the_files(good, tmp_
     assert [printed.index(words) for words in order] == sorted(map(printed.index, order))
     assert sorted(path.suffix for path in out.iterdir()) == [".flac", ".png"]
     assert "<audio" in page.read_text()
+
+
+def test_command_and_page_show_the_description_with_its_origins(rewrite, tmp_path):
+    found = {"tempo_bpm": 84.2, "key": "A minor", "loudness_lufs": -20.0, "brightness_hz": 900.0}
+    found |= {"density": 2.5, "origins": {"instrument": {"organ": "embedder"}}}
+    folder, page = rewrite(6, description=json.dumps(found)), tmp_path / "clip.html"
+    printed = CliRunner().invoke(app, [str(folder), "song-7", "--html", str(page)]).stdout
+    assert "by its sound: 84 bpm, A minor, 2.5 notes a second" in printed
+    assert "organ (embedder)" in printed and "organ <span" in page.read_text()
 
 
 def test_changes_put_together_are_both_texts():

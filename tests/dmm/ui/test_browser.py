@@ -237,6 +237,7 @@ def test_add_shows_that_it_did_and_delete_can_be_undone(opened):
     page = opened.page
     page.get_by_role("button", name="Add organ-1").click()
     page.get_by_text("Added ✓").wait_for()
+    page.get_by_text("1 clip, ").wait_for()
     page.get_by_role("button", name="Favourite organ-1").click()
     page.locator(f"{CARD} .star[aria-pressed=true]").wait_for()
     page.get_by_role("button", name="Delete organ-2").click()
@@ -246,3 +247,5 @@ def test_add_shows_that_it_did_and_delete_can_be_undone(opened):
     page.get_by_label("Favourites only").check()
     page.locator(CARD).nth(1).wait_for(state="detached")
     assert page.locator(CARD).count() == 1
+    page.get_by_role("button", name="Favourite organ-1").click()
+    page.get_by_text("No favourites yet").wait_for()

@@ -105,4 +105,5 @@ def test_a_second_embedder_scores_the_same_clips(clips, dataset, tmp_path, reade
     assert made["second"]["scores"]["fad"]["value"] == pytest.approx(same[0])
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "by another embedder" in page
+    assert page.count("<td>none</td>") == 3  # clips compared with themselves
     assert json.loads((tmp_path / "out" / "report.json").read_text("utf-8")) == made
