@@ -8,13 +8,13 @@ it, and freed after the last.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from onnx import helper
 
 from ..bundles.sessions import open_session, run_session
+from ..files import scratch_folder
 from .graph import Graph
 from .half import FLOAT
 from .writing import write_graph
@@ -32,8 +32,8 @@ def running(graph: Graph, near: Path, **settings: Any) -> Iterator[RunGraph]:
 
     ``settings`` are set on ONNX Runtime's SessionOptions. A graph for one row runs row by row.
     """
-    with TemporaryDirectory(dir=near, prefix=".onnx-") as folder:
-        path = Path(folder) / "graph.onnx"
+    with scratch_folder(near) as folder:
+        path = folder / "graph.onnx"
         if wide := _widened_names(graph):
             graph, settings = _stored_in_half(graph, wide), settings | in_order()
         write_graph(graph, path, ONE_SHARD)

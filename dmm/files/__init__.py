@@ -16,7 +16,15 @@ from .reading import (
     read_toml,
 )
 from .tables import read_table
-from .writing import refuse_filled, refuse_same, whole_file, whole_files, whole_folder, write_text
+from .writing import (
+    refuse_filled,
+    refuse_same,
+    scratch_folder,
+    whole_file,
+    whole_files,
+    whole_folder,
+    write_text,
+)
 
 __all__ = [
     "check_regular",
@@ -41,6 +49,7 @@ __all__ = [
     "readable_os_errors",
     "refuse_filled",
     "refuse_same",
+    "scratch_folder",
     "sha256_file",
     "stays_inside",
     "validated",

@@ -96,6 +96,23 @@ def whole_folder(folder: Path) -> Iterator[Path]:
             remove_part(earlier)
 
 
+@contextmanager
+def scratch_folder(near: Path) -> Iterator[Path]:
+    """Yield an empty folder in ``near`` for files of this block alone; it is removed at its end.
+
+    That of a killed process is swept by the next command that writes to ``near``.
+    """
+    part = part_of(near / "scratch")
+    try:
+        with readable_os_errors(near, part):
+            make_folder(near)
+            sweep(near)
+            part.mkdir()
+            yield part
+    finally:
+        remove_part(part)
+
+
 def refuse_same(out: Path, *sources: Path) -> None:
     """InputError if the output file is one of the files it is made from."""
     for source in sources:

@@ -97,6 +97,18 @@ def test_the_part_file_of_a_killed_process_is_swept_by_the_next_write(tmp_path):
     assert names(tmp_path) == ["other.txt"]
 
 
+def test_the_scratch_folder_of_a_killed_process_is_swept_by_the_next_write(tmp_path):
+    script = (
+        "import os, signal, sys; from pathlib import Path; from dmm.files import scratch_folder\n"
+    )
+    script += "with scratch_folder(Path(sys.argv[1])) as folder:\n"
+    script += "    (folder / 'graph').write_bytes(b'x'); os.kill(os.getpid(), signal.SIGKILL)"
+    subprocess.run([sys.executable, "-c", script, tmp_path], check=False)
+    assert len(names(tmp_path)) == 1
+    write_text(tmp_path / "a.txt", "new")
+    assert names(tmp_path) == ["a.txt"]
+
+
 def test_part_files_of_running_processes_stay(tmp_path):
     (tmp_path / f".a.{os.getppid()}.part.wav").write_text("half")
     with whole_file(tmp_path / "b.txt") as part:
