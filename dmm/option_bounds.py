@@ -48,7 +48,7 @@ LARGE = {
     "seconds": 3600,
 }
 """Option to the largest value that needs no ``--yes``."""
-OUTPUTS = ("out", "html")
+OUTPUTS = ("out", "html", "build")
 """Options that name what is written."""
 YES = "dmm.yes"
 """Where a command's context remembers ``--yes``."""

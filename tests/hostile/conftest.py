@@ -28,9 +28,10 @@ TRIED: dict[str, Counter] = {}
 KILLS = 12
 """Kills of each command, at seeded random moments."""
 KILLED: dict[str, Counter] = {}
+FULL_DISKS: Counter[str] = Counter()
 COUNTED = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.scandir", "os.truncate"}
 """Audit events that count as file operations."""
-CHILD_S = 280
+CHILD_S = 1500
 """Seconds after which a child process is ended as hanging."""
 
 FEW = [20, pytest.param(70, marks=pytest.mark.slow)]
@@ -59,6 +60,45 @@ BROKEN = st.sampled_from(
         b"x = 0o777777777777777777777777",
     ]
 )  # fmt: skip
+
+
+STUDENT = """
+[unet]
+steps = 2
+batch_size = 2
+learning_rate = 1e-3
+store = 4
+variants = 1
+sampling_steps = 2
+[unet.sizes]
+channels = [16, 32, 32]
+depths = [0, 1, 1]
+layers = 1
+middle = "none"
+groups = 8
+size_width = 8
+[steps]
+to = 2
+steps = 2
+batch_size = 1
+learning_rate = 1e-3
+teacher_steps = 2
+[text_encoder_1]
+layers = 2
+steps = 2
+batch_size = 2
+learning_rate = 1e-3
+[decoder]
+width = 4
+blocks = [1, 1, 1, 1]
+encoder_width = 4
+encoder_blocks = [1, 1, 1, 1]
+crop = 32
+steps = 2
+batch_size = 1
+learning_rate = 1e-3
+"""
+"""A preset of ``dmm distill`` with every part, of two steps each."""
 
 
 def json_texts():
@@ -252,7 +292,22 @@ def in_child(action, folder, operation=None, delay_s=0.0):
     return int(count), float(pause_s)
 
 
+@pytest.fixture(scope="session")
+def student_preset():
+    return STUDENT
+
+
+@pytest.fixture(scope="session")
+def full_disks():
+    """Counts full disks by command."""
+    return FULL_DISKS
+
+
 def pytest_terminal_summary(terminalreporter):
+    if FULL_DISKS:
+        terminalreporter.write_line(
+            f"hostile | full disks | {FULL_DISKS.total()} tried | {len(FULL_DISKS)} commands"
+        )
     for name, counts in sorted(KILLED.items()):
         terminalreporter.write_line(
             f"hostile | {name} | {counts['killed']} killed | {counts['equal']} equal afterwards"

@@ -16,42 +16,6 @@ from dmm.generation.generate import generate
 from dmm.songs.song_files import Song, Track, write_song
 
 NANO = load_format("nano")
-STUDENT = """
-[unet]
-steps = 2
-batch_size = 2
-learning_rate = 1e-3
-store = 4
-variants = 1
-sampling_steps = 2
-[unet.sizes]
-channels = [16, 32, 32]
-depths = [0, 1, 1]
-layers = 1
-middle = "none"
-groups = 8
-size_width = 8
-[steps]
-to = 2
-steps = 2
-batch_size = 1
-learning_rate = 1e-3
-teacher_steps = 2
-[text_encoder_1]
-layers = 2
-steps = 2
-batch_size = 2
-learning_rate = 1e-3
-[decoder]
-width = 4
-blocks = [1, 1, 1, 1]
-encoder_width = 4
-encoder_blocks = [1, 1, 1, 1]
-crop = 32
-steps = 2
-batch_size = 1
-learning_rate = 1e-3
-"""
 STRATEGIES = (
     "TokenizeStrategy", "TextEncodingStrategy", "LatentsCachingStrategy",
     "TextEncoderOutputsCachingStrategy",
@@ -123,7 +87,7 @@ def test_exporting_again_leaves_the_bundle_of_an_uninterrupted_export(tiny_sd15,
 
 
 def test_distilling_again_leaves_the_student_of_an_uninterrupted_command(
-    tiny_checkpoint, dataset, tmp_path, monkeypatch, kill_and_repeat
+    tiny_checkpoint, dataset, student_preset, tmp_path, monkeypatch, kill_and_repeat
 ):
     from dmm.distillation.all_parts import distil_all
     from dmm.distillation.parts import Sources
@@ -133,7 +97,7 @@ def test_distilling_again_leaves_the_student_of_an_uninterrupted_command(
 
     monkeypatch.setattr("dmm.fitting.loop.SAVE_EVERY_S", -1)
     monkeypatch.setattr("dmm.distillation.report.SEEDS", 1)
-    (tmp_path / "all.toml").write_text(STUDENT)
+    (tmp_path / "all.toml").write_text(student_preset)
     preset = load_preset(str(tmp_path / "all.toml"))
     sources = Sources(dataset, None, 0, Compute("cpu", "fp32"))
     options = ReportOptions(prompts=2)
