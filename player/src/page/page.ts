@@ -219,7 +219,6 @@ export class Page {
   #unload(): void {
     this.maker.cancel();
     this.engine.unload();
-    this.playback.release();
     this.models.loaded = "";
     this.#fallbacks.clear();
   }

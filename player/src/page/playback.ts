@@ -5,6 +5,8 @@ import type { Sound } from "../codec/mid-side";
 /** Sound that has to be there before it plays while more is coming, seconds. */
 const AHEAD_S = 1.5;
 const START_S = 0.03;
+/** Silence after which the sound device is closed: an open one takes processor time and memory. */
+const IDLE_MS = 3000;
 
 /** A sound that grows until it is whole. */
 export class Track {
@@ -83,7 +85,8 @@ interface Playing {
 }
 
 export class Playback {
-  #contexts = new Map<number, AudioContext>();
+  readonly #contexts = new Map<number, AudioContext>();
+  #idle: ReturnType<typeof setTimeout> | undefined;
   #playing: Playing | undefined;
   /** Counts calls of play and stop, so that a later one ends the wait of an earlier one. */
   #calls = 0;
@@ -100,6 +103,7 @@ export class Playback {
   /** Play a track from a second on, once enough of it is there. */
   async play(track: Track, view: PlaybackListener, from = 0): Promise<void> {
     this.stop();
+    clearTimeout(this.#idle);
     const context = this.#context(track.sr);
     const call = this.#calls;
     await context.resume();
@@ -124,6 +128,8 @@ export class Playback {
   /** Stop what plays, which stays where it is. */
   stop(): void {
     this.#calls++;
+    clearTimeout(this.#idle);
+    this.#idle = setTimeout(() => this.#closeDevices(), IDLE_MS);
     const playing = this.#playing;
     if (!playing) return;
     this.#playing = undefined;
@@ -134,13 +140,9 @@ export class Playback {
     playing.view.onPlaying(false);
   }
 
-  /** Close the audio devices that nothing plays on. */
-  release(): void {
-    for (const [sr, context] of this.#contexts) {
-      if (context === this.#playing?.context) continue;
-      void context.close();
-      this.#contexts.delete(sr);
-    }
+  #closeDevices(): void {
+    for (const context of this.#contexts.values()) void context.close();
+    this.#contexts.clear();
   }
 
   /** A context of the sound's own rate, so that blocks meet to the sample. */

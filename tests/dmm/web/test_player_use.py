@@ -27,6 +27,17 @@ HOLD_SOUND = """() => {
   };
 }"""
 """Run in the page: sound starts when the test calls ``release``, and is counted."""
+COUNT_CLOSED = """() => {
+  window.devicesClosed = 0;
+  const { close } = AudioContext.prototype;
+  AudioContext.prototype.close = function () {
+    window.devicesClosed++;
+    return close.call(this);
+  };
+  const later = window.setTimeout;
+  window.setTimeout = (call, delay, ...given) => later(call, Math.min(delay, 50), ...given);
+}"""
+"""Run in the page: counts closed sound devices; what would wait for seconds comes at once."""
 
 
 def button(page, name):
@@ -109,6 +120,14 @@ def test_a_clip_plays_once_where_the_sound_device_starts_late(page, make):
     stopped = page.locator("#stage button.play")
     expect(stopped).to_have_attribute("aria-pressed", "false")  # at its end
     assert page.evaluate("() => window.started") == 1
+
+
+def test_the_sound_device_is_closed_while_nothing_plays(page, make):
+    page.evaluate(COUNT_CLOSED)
+    make(page)
+    page.wait_for_function("() => window.devicesClosed === 1")
+    button(page, "Play").click()
+    page.wait_for_function("() => window.devicesClosed === 2")
 
 
 def test_a_link_makes_the_same_clip_elsewhere(
