@@ -13,8 +13,10 @@ seconds of a LoRA's change over all layers of the UNet, each at the speed of the
 import argparse
 import time
 from collections import Counter
+from collections.abc import Callable
 from math import prod
 from statistics import median
+from typing import Any, TypeVar
 
 import torch
 from fuse import shapes
@@ -24,6 +26,7 @@ from torch import Tensor
 from dmm.checkpoints.lora_layers import trained_layers
 from dmm.fusing import low_rank
 
+Result = TypeVar("Result")
 LARGEST = 5
 """Sizes that are tried: those that hold most weights together."""
 HEADER = (
@@ -59,14 +62,14 @@ def changes(rows: int, columns: int, seed: int) -> dict[str, Tensor]:
     return {"LoRA": (base + lora).half().float() - base.half().float(), **found}
 
 
-def cpu_seconds(work: object, *arguments: object) -> tuple[float, object]:
+def cpu_seconds(work: Callable[..., Result], *arguments: Any) -> tuple[float, Result]:
     """CPU seconds of one call, and its result."""
     start = time.process_time()
-    result = work(*arguments)  # type: ignore[operator]
+    result = work(*arguments)
     return time.process_time() - start, result
 
 
-def gram_factors(change: Tensor, rank: int) -> object:
+def gram_factors(change: Tensor, rank: int) -> tuple[Tensor, Tensor]:
     """The exact way that small matrices take."""
     tall = change.T if len(change) <= change.shape[1] else change
     return low_rank._exact_directions(tall.double(), rank)
