@@ -29,6 +29,7 @@ UTIL, TRAINER = "library/train_util.py", "train_network.py"
 SDXL_UNET, SDXL_LOADER = "library/sdxl_original_unet.py", "library/sdxl_model_util.py"
 UNET, LOADER = "library/original_unet.py", "library/model_util.py"
 SIZES = "full size is written into the loader; checkpoints may be narrower (any_width*.py)"
+MEMORY = "it holds all weights twice, in single precision (light_loading.py)"
 ORDER = "a resumed run must see the batches of an uninterrupted one (batches.py)"
 
 REPLACED = {
@@ -62,6 +63,8 @@ REPLACED = {
     "sdxl_original_unet.TIME_EMBED_DIM": Source(SDXL_UNET, 45, SIZES),
     "sdxl_original_unet.Transformer2DModel": Source(SDXL_UNET, 678, SIZES),
     "sdxl_model_util.CLIPTextConfig": Source(SDXL_LOADER, 6, SIZES),
+    "sdxl_model_util.load_file": Source(SDXL_LOADER, 5, MEMORY),
+    "sdxl_model_util._load_state_dict_on_device": Source(SDXL_LOADER, 148, MEMORY),
     "original_unet.BLOCK_OUT_CHANNELS": Source(UNET, 123, SIZES),
     "original_unet.TIMESTEP_INPUT_DIM": Source(UNET, 124, SIZES),
     "original_unet.TIME_EMBED_DIM": Source(UNET, 125, SIZES),

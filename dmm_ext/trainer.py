@@ -18,6 +18,7 @@ from dmm.checkpoints.architecture import read_architecture
 from . import any_width, any_width_sd15, captions, huber, losses, patches, spec_augment
 from .batches import derive_seed, number_batches, patch_loader_order
 from .engine_state import EngineState
+from .light_loading import light_loading, release_weights
 from .resume import load_state
 from .training_run import TrainingRun
 
@@ -160,6 +161,8 @@ class MelTraining:
                     torch.float32 if args.no_half_vae else self.weight_dtype,
                 )
             )  # fmt: skip
+            if args.cache_text_encoder_outputs:
+                release_weights(text_encoders)
         elif epoch is None:
             self.training_run.step_ended()
 
@@ -212,9 +215,9 @@ class SdxlMelTrainer(MelTraining, sdxl_train_network.SdxlNetworkTrainer):
     """SDXL architecture of any width and depth."""
 
     def load_target_model(self, args: Any, weight_dtype: Any, accelerator: Any) -> Any:
-        """Load with the sizes of the checkpoint."""
+        """Load with the sizes of the checkpoint, in little memory."""
         shapes: Any = read_architecture(Path(args.pretrained_model_name_or_path))
-        with any_width.use_checkpoint_sizes(shapes):
+        with any_width.use_checkpoint_sizes(shapes), light_loading(args, weight_dtype):
             loaded = super().load_target_model(args, weight_dtype, accelerator)
         # The file holds the projection as x @ P. diffusers, which we generate with, transposes it;
         # the engine does not.
