@@ -28,6 +28,13 @@ def pick_device(device: str) -> str:
     return device
 
 
+def device_name() -> str:
+    """Name of the first CUDA GPU, or else the CPU with the number of torch's threads."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"CPU, {torch.get_num_threads()} threads"
+
+
 def pick_precision(precision: str, device: str) -> str:
     """The precision to use: ``auto`` is fp32 on a CPU, bf16 on a GPU that has it, else fp16.
 

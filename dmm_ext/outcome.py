@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from dmm.devices import device_name
 from dmm.files import write_text
 
 
@@ -23,9 +24,7 @@ def write_outcome(run: Path, outcome: dict[str, Any]) -> None:
     is_first = os.environ.get("RANK", "0") == "0"
     if not knows_failure and (not is_first or (outcome["status"] == "failed" and path.is_file())):
         return
-    on_gpu = torch.cuda.is_available()
-    device = torch.cuda.get_device_name() if on_gpu else f"CPU, {torch.get_num_threads()} threads"
-    values = {**outcome, "peak_memory_mb": round(peak_memory_mb()), "device": device}
+    values = {**outcome, "peak_memory_mb": round(peak_memory_mb()), "device": device_name()}
     write_text(path, json.dumps(values, indent=2) + "\n")
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 # Tests run in as many processes as there are cores, so each has one thread, its children too.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["DMM_CONFIG"] = os.devnull  # no test depends on what this machine's user has stored
 
 import numpy as np
 import pytest

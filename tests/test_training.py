@@ -55,6 +55,7 @@ def test_the_run_folder_says_what_made_it(run):
     record = json.loads((run / "run.json").read_text())
     assert record["status"] == "finished" and record["resumed"][0]["from"] == "step-000003"
     assert record["resumed"][0]["changed"] == {"max_train_steps": [3, 5]}
+    assert record["seconds"] > 5 * record["seconds_per_step"]  # those before the resume count too
     assert "learning_rate" in (run / "preset.toml").read_text()
     assert list((run / "logs").rglob("events.out.tfevents*"))
 
@@ -100,6 +101,15 @@ def test_a_misspelt_setting_stops_before_anything_is_written(
 ):
     with pytest.raises(PresetError, match="did you mean 'network_dim'"):
         train("nano-cpu", dataset, tiny_checkpoint, tmp_path / "run", ("netwrok_dim=4",))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_does_not_fit_on_the_disk_is_refused_before_it_starts(
+    dataset, tiny_checkpoint, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("dmm.training.forecast.disk.free_bytes", lambda folder: 10**5)
+    with pytest.raises(DmmError, match=r"run: the run takes .* MB are free; most is for"):
+        train("nano-cpu", dataset, tiny_checkpoint, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 

@@ -33,11 +33,21 @@ class PartCheck:
 
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="Store price=0.30/kWh, price=0.25/h or watts=350 for dmm train; repeatable.",
+        ),
+    ] = None,
 ) -> None:
     """Check Python, torch, GPU, sd-scripts, audio decoding, model and disk; exit code 1 on failure.
 
     Example: dmm doctor
     """
+    if settings:
+        _store(settings)
+        return
     checked = check_parts()
     if as_json:
         print(json.dumps([asdict(part) for part in checked], indent=2))
@@ -53,13 +63,26 @@ def check_parts() -> list[PartCheck]:
         _python,
         _cpu,
         _torch,
+        _what_fits,
         _engine,
         _sound,
         _model,
         _disk,
+        _cost,
         _left_behind,
     )
     return [part for check in checks for part in check()]
+
+
+def _store(settings: list[str]) -> None:
+    """Store settings of this machine, if all of them can be used together."""
+    from ..machine_settings import settings_file, store_machine_settings, with_changes
+    from ..training.cost import Tariff
+
+    with_these = with_changes(settings)
+    Tariff.parse(with_these.get("price"), with_these.get("watts"))
+    store_machine_settings(with_these)
+    print(settings_file())
 
 
 def _python() -> Iterator[PartCheck]:
@@ -89,9 +112,7 @@ def _torch() -> Iterator[PartCheck]:
 
     yield PartCheck("torch", torch.__version__)
     if not torch.cuda.is_available():
-        yield PartCheck(
-            "GPU", "none: nano trains on the CPU; SDXL needs CUDA with 12 GB or more", True
-        )
+        yield PartCheck("GPU", "none that torch can use: all runs on the CPU")
         return
     for number in range(torch.cuda.device_count()):
         card = torch.cuda.get_device_properties(number)
@@ -102,6 +123,21 @@ def _torch() -> Iterator[PartCheck]:
             memory_gb > 11,
             "SDXL LoRA training needs 12 GB or more; nano trains on any",
         )
+
+
+def _what_fits() -> Iterator[PartCheck]:
+    """The RAM, and the presets that fit into it and into the first GPU; no failure."""
+    import psutil
+
+    from ..training.forecast.memory.estimate import GB, installed_gpu_bytes
+    from ..training.forecast.needs import SLOW, presets_that_fit
+
+    ram, gpu = psutil.virtual_memory(), installed_gpu_bytes()
+    yield PartCheck("RAM", f"{ram.total / GB:.0f} GB, {ram.available / GB:.0f} GB of them free")
+    fitting = presets_that_fit(ram.total, gpu)
+    where = "at 512 x 512" if gpu else f"at 512 x 512 on the CPU, {SLOW}"
+    large = f", and {', '.join(fitting)} {where}" if fitting else "; SDXL and SD 1.5 do not fit"
+    yield PartCheck("what trains here", f"nano-cpu{large}")
 
 
 def _engine() -> Iterator[PartCheck]:
@@ -154,6 +190,16 @@ def _disk() -> Iterator[PartCheck]:
         free_gb > FREE_GB_FOR_SDXL,
         f"free some space: SDXL, its dataset and its states take about {FREE_GB_FOR_SDXL} GB",
     )
+
+
+def _cost() -> Iterator[PartCheck]:
+    """What an hour of training costs here, by the stored price and watts."""
+    from ..training.cost import tariff_here
+
+    rows = tariff_here().rows(3600.0)
+    found = ", ".join(f"{amount} ({basis})" for _, amount, basis in rows)
+    how = "not known; dmm doctor --set price=0.30/kWh --set watts=350 tells dmm train"
+    yield PartCheck("an hour of training", found or how)
 
 
 def _left_behind() -> Iterator[PartCheck]:

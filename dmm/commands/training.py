@@ -8,7 +8,7 @@ import typer
 from ..errors import DmmError
 from .options import MACHINE, DeviceOption
 
-CHECK, CONTINUE = "Check without training", "Continue"
+CHECK, CONTINUE, COST = "Check without training", "Continue", "Cost"
 NETWORKS = "Training of each network"
 
 
@@ -74,6 +74,22 @@ def train(
             rich_help_panel=CHECK,
         ),
     ] = None,
+    price: Annotated[
+        str | None,
+        typer.Option(
+            help="Of energy or of an hour: 0.30/kWh or 0.25/h; for --check and RUN.md.",
+            show_default="that of dmm doctor --set",
+            rich_help_panel=COST,
+        ),
+    ] = None,
+    watts: Annotated[
+        float | None,
+        typer.Option(
+            help="Drawn by the whole machine while it trains.",
+            show_default="those of dmm doctor --set",
+            rich_help_panel=COST,
+        ),
+    ] = None,
     explain: Annotated[
         str | None,
         typer.Option(help="Explain this setting, and do not train.", rich_help_panel=CHECK),
@@ -94,8 +110,10 @@ def train(
         raise typer.BadParameter("PRESET, --dataset and --base are needed (or --explain KEY)")
     if check:
         from ..training.check_run import check_run, print_report
+        from ..training.cost import tariff_here
 
-        report = check_run(preset, dataset, base, out, settings or [], calibrate, vram)
+        tariff = tariff_here(price, watts)
+        report = check_run(preset, dataset, base, out, settings or [], calibrate, vram, tariff)
         print_report(report)
         raise typer.Exit(0 if report.may_start else 1)
     if out is None:
@@ -105,7 +123,10 @@ def train(
 
     words = settings or []
     try:
-        print(train(preset, dataset, base, out, words, name, resume, from_weights, processes))
+        lora = train(
+            preset, dataset, base, out, words, name, resume, from_weights, processes, price, watts
+        )
+        print(lora)
     except KeyboardInterrupt:
         state = newest_state(out)
         saved = (

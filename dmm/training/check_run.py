@@ -10,8 +10,10 @@ from rich.console import Console
 
 from ..engine import set_up_engine
 from ..errors import DmmError
+from .cost import Tariff
 from .engine_run import run_trainer
 from .facts import gather_facts, read_dataset_facts
+from .forecast.card import speed_by_card
 from .forecast.duration import calibrate
 from .forecast.forecast import Forecast, forecast, table
 from .presets import resolve
@@ -47,22 +49,26 @@ def check_run(
     settings: Sequence[str] = (),
     timed: bool = False,
     vram_gb: float | None = None,
+    tariff: Tariff | None = None,
 ) -> CheckReport:
     """Check a run's settings against its dataset, base and machine, without writing to ``out``.
 
     ``timed`` trains three steps in a temporary folder to forecast the time, unless the settings
-    have errors. ``vram_gb`` (GiB) is the memory of a GPU that is not in this machine. Free disk
-    space is that of ``out``, or else of the current folder. Inputs that cannot be read are findings
-    too. EngineError if the timed steps fail.
+    have errors; else it follows from what ``dmm bench card`` measured here, if it did. ``vram_gb``
+    (GiB) is the memory of a GPU that is not in this machine. ``tariff`` turns the time into energy
+    and money. Free disk space is that of ``out``, or else of the current folder. Inputs that cannot
+    be read are findings too. EngineError if the timed steps fail.
     """
     if faults := find_unreadable_inputs(preset, dataset, base, settings):
         return CheckReport(tuple(faults), None)
     inputs = read_inputs(preset, dataset, base, settings)
     findings = check_settings(inputs.settings, inputs.facts)
-    speed = None
+    speed = speed_by_card(inputs.settings, inputs.facts)
     if timed and _has_no_errors(findings):
         speed = calibrate(inputs, partial(run_trainer, set_up_engine()))
-    found = forecast(inputs.settings, inputs.facts, inputs.shapes, out or Path(), vram_gb, speed)
+    found = forecast(
+        inputs.settings, inputs.facts, inputs.shapes, out or Path(), vram_gb, speed, tariff
+    )
     findings = [*findings, *found.findings]
     ordered = sorted(findings, key=lambda f: f.severity != "error")
     return CheckReport(tuple(ordered), found, tuple(sound_limits(dataset, base)))

@@ -8,6 +8,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ class BaseFacts:
     """The mel format that it was made for, if its metadata states one."""
     width: int | None = None
     """Channels of the UNet's first level, its narrowest layer."""
+    weight_bytes: int | None = None
+    """Bytes of a number in the file: 2 for half precision."""
     latents: str | None = None
     """Identity of the VAE's latents, if its metadata state one."""
 
@@ -107,7 +110,7 @@ def gather_facts(dataset: Path | None, base: Path) -> Facts:
     Without a dataset, its facts are unknown.
     """
     from ..checkpoints.architecture import prediction_type, read_architecture
-    from ..checkpoints.header import read_metadata
+    from ..checkpoints.header import read_header, read_metadata
     from ..checkpoints.lora import LATENTS
     from ..devices import pick_device
 
@@ -119,6 +122,7 @@ def gather_facts(dataset: Path | None, base: Path) -> Facts:
             prediction_type=prediction_type(base),
             format=read_metadata(base).get("dmm_format"),
             width=shapes.model_channels,
+            weight_bytes=round(base.stat().st_size / sum(map(prod, read_header(base).values()))),
             latents=read_metadata(base).get(LATENTS),
         ),
         packages=frozenset(name for name in OPTIONAL_PACKAGES if find_spec(name)),

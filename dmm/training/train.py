@@ -7,6 +7,7 @@ settings (``preset.toml``, ``dataset.toml``, ``engine.toml``), previews and stat
 
 import json
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +17,9 @@ from ..engine import set_up_engine
 from ..errors import DmmError, PresetError
 from ..files import folder_lock, write_text
 from ..files.locks import Lock
+from .cost import tariff_here
 from .engine_run import read_outcome, run_trainer
+from .forecast.disk import refuse_full_disk
 from .lengths import total_steps
 from .resuming import (
     finished_lora,
@@ -27,6 +30,7 @@ from .resuming import (
 )
 from .rules.check import warnings_or_error
 from .run_inputs import RunInputs, read_inputs, run_record, write_engine_files
+from .runs import read_record
 
 
 def train(
@@ -39,22 +43,27 @@ def train(
     resume: bool = False,
     from_weights: str | Path | None = None,
     processes: int = 1,
+    price: str | None = None,
+    watts: float | None = None,
 ) -> Path:
     """Train a LoRA on a DATASET folder's train and reg splits; returns the LoRA's path.
 
     ``settings`` are ``key=value`` words that override the preset. ``resume`` continues the newest
     state in the RUN folder up to ``max_train_steps``, counted from the first step of the run; most
     other settings may have changed. For a run that has finished, it only writes run.json and
-    RUN.md. ``from_weights`` starts from a LoRA of any rank. PresetError, InputError or ModelError
-    for inputs that cannot be trained with, EngineError if sd-scripts fails. KeyboardInterrupt after
-    ctrl-C, with a state saved if a step was finished.
+    RUN.md. ``from_weights`` starts from a LoRA of any rank. ``price`` (0.30/kWh or 0.25/h) and
+    ``watts``, by default those of ``dmm doctor --set``, are for the costs in RUN.md. PresetError,
+    InputError or ModelError for inputs that cannot be trained with, EngineError if sd-scripts
+    fails. KeyboardInterrupt after ctrl-C, with a state saved if a step was finished.
     """
     dataset, base, out = Path(dataset), Path(base), Path(out)
     from_weights = Path(from_weights) if from_weights else None
     inputs = read_inputs(preset, dataset, base, settings)
     for warning in warnings_or_error(inputs.settings, inputs.facts):
         print(warning, file=sys.stderr)
-    record = run_record(inputs, {"name": name, "processes": processes})
+    refuse_full_disk(inputs.settings, inputs.facts, inputs.shapes, out)
+    costs = tariff_here(price, watts).record()
+    record = run_record(inputs, {"name": name, "processes": processes, **costs})
     if resume and from_weights:
         raise PresetError("--resume continues with the run's weights: leave out --from-weights")
     with folder_lock(out) as lock:
@@ -70,6 +79,7 @@ def train(
                 _write_curve_and_card(out)
                 return lora
             state = state_to_resume(out)
+            record["seconds"] = read_record(out).get("seconds", 0.0)
             record |= resumed_record(out, state, record, inputs.settings.stated)
         else:
             refuse_to_overwrite(out)
@@ -96,15 +106,18 @@ def _starting_weights(lora: Path, out: Path, inputs: RunInputs) -> Path:
 
 
 def _train(engine: Path, out: Path, record: dict[str, Any], processes: int, lock: Lock) -> None:
-    """Run the trainer, and record in ``run.json`` how it goes."""
+    """Run the trainer, and record in ``run.json`` how it goes and how long it takes."""
     _write_record(out, record, {"status": "started"})
+    earlier, started = record.get("seconds", 0.0), time.monotonic()
     try:
         outcome = run_trainer(engine, out, processes, lock.share_with)
     except BaseException as error:
         status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        record["seconds"] = earlier + time.monotonic() - started
         with suppress(DmmError):  # a full disk must not hide the reason
             _write_record(out, record, {"status": status} | read_outcome(out))
         raise
+    record["seconds"] = earlier + time.monotonic() - started
     _write_record(out, record, outcome)
 
 

@@ -1,18 +1,22 @@
 """Forecast the disk space of a run: LoRA files, states and previews, in a RUN folder."""
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ...checkpoints.architecture import Shapes
 from ...choices import DEFAULT_FORMAT
+from ...errors import DmmError
+from ...files.parts import size_of
 from ..facts import Facts
 from ..lengths import total_steps
 from ..presets import RunSettings
 from ..rules.base import Finding
 from ..trainer_constants import PROMPTS_FROM_CAPTIONS
+from .memory.cache import counted_step
 from .memory.estimate import readable_size
 from .memory.optimizer import optimizer_bytes, optimizer_name
-from .memory.step import BYTES, CountedStep, TrainingStep
+from .memory.step import BYTES, CountedStep, TrainingStep, training_step
 
 SAVED_BYTES = {"fp16": 2, "bf16": 2, "float": 4}
 """Bytes per number by ``save_precision``; unset, a number keeps its precision in training."""
@@ -119,6 +123,19 @@ def free_bytes(folder: Path) -> int:
     """Free bytes of the disk where a folder is or will be."""
     folder = folder.absolute()
     return shutil.disk_usage(next(p for p in (folder, *folder.parents) if p.exists())).free
+
+
+def refuse_full_disk(settings: RunSettings, facts: Facts, shapes: Shapes, out: Path) -> None:
+    """DmmError if a run does not fit on the disk of its RUN folder, whose earlier files are reused.
+
+    As ``--check`` finds it; counting takes seconds for a base that was never counted before.
+    """
+    step = training_step(settings, facts, shapes)
+    needed = estimate_disk(settings, facts, step, counted_step(step), out)
+    if out.is_dir():
+        needed = replace(needed, free=needed.free + size_of(out))
+    if finding := disk_error(settings, needed, out):
+        raise DmmError(finding.message)
 
 
 def disk_error(settings: RunSettings, needed: DiskUse, out: Path) -> Finding | None:

@@ -43,6 +43,8 @@ class Calibration:
     peak_memory_mb: int
     """Of the GPU if there is one, else of the whole process."""
     device: str
+    measured: bool = True
+    """Of these settings; else forecast from what ``dmm bench card`` measured."""
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,12 @@
 terminal, ``as_json`` for programs.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...checkpoints.architecture import Shapes
+from ..cost import Tariff
 from ..facts import DatasetFacts, Facts
 from ..lengths import clips_per_epoch, total_steps
 from ..presets import RunSettings
@@ -25,6 +26,7 @@ from .memory.estimate import (
     memory_warning,
     readable_size,
 )
+from .memory.host import HostMemory, estimate_host_memory, installed_ram_bytes, ram_warning
 from .memory.step import training_step
 
 if TYPE_CHECKING:
@@ -50,11 +52,16 @@ class Forecast:
     memory: MemoryEstimate
     gpu_bytes: int | None
     """Memory of the GPU that the forecast is compared with; None without one."""
+    ram: HostMemory
+    ram_bytes: int
+    """Memory of this machine."""
     calibration: Calibration | None
     duration: DurationEstimate | None
-    """None unless three steps were measured (``calibration``)."""
+    """None without a speed (``calibration``)."""
     findings: tuple[Finding, ...]
-    """An error if the disk is too small, a warning if the GPU is."""
+    """An error if the disk is too small, a warning if the GPU or the RAM is."""
+    tariff: Tariff = field(default_factory=Tariff)
+    """By which energy and money follow from the duration."""
 
 
 def forecast(
@@ -64,6 +71,7 @@ def forecast(
     out: Path,
     vram_gb: float | None = None,
     calibration: Calibration | None = None,
+    tariff: Tariff | None = None,
 ) -> Forecast:
     """Forecast a training; ValueError if ``facts.dataset`` is unknown.
 
@@ -78,6 +86,8 @@ def forecast(
     disk = estimate_disk(settings, facts, step, counted, out)
     gpu = int(vram_gb * GB) if vram_gb else installed_gpu_bytes()
     too_small = memory_warning(settings, facts, shapes, memory, gpu) if gpu else None
+    ram = estimate_host_memory(settings, facts, step, counted, memory, on_gpu=gpu is not None)
+    installed = installed_ram_bytes()
     steps = total_steps(settings, data)
     batch = value_in_force(settings, facts, "train_batch_size")
     clips = steps * batch * settings["gradient_accumulation_steps"]
@@ -94,9 +104,14 @@ def forecast(
         disk=disk,
         memory=memory,
         gpu_bytes=gpu,
+        ram=ram,
+        ram_bytes=installed,
         calibration=calibration,
         duration=estimate_duration(settings, facts, calibration) if calibration else None,
-        findings=tuple(filter(None, (disk_error(settings, disk, out), too_small))),
+        findings=tuple(
+            filter(None, (disk_error(settings, disk, out), too_small, ram_warning(ram, installed)))
+        ),
+        tariff=tariff or Tariff(),
     )
 
 
@@ -122,8 +137,14 @@ def as_json(figures: Forecast) -> dict[str, Any]:
         "total": figures.memory.total,
         "worst_phase": figures.memory.worst_phase,
     }
+    values["ram"] |= {"total": figures.ram.total, "worst_phase": figures.ram.worst_phase}
     if figures.duration:
-        values["duration"]["total"] = figures.duration.total
+        total = figures.duration.total
+        values["duration"]["total"] = total
+        values["cost"] = {
+            "kilowatt_hours": figures.tariff.kilowatt_hours(total),
+            "money": figures.tariff.money(total),
+        }
     return values
 
 
@@ -153,6 +174,7 @@ def rows(figures: Forecast) -> list[tuple[str, str, str]]:
         ("  between steps", readable_size(memory.resting), _parts_between_steps(memory)),
         *((f"  {phase}", readable_size(size), "") for phase, size in memory.phases.items()),
         *(("  not known", "", note) for note in memory.notes),
+        _ram_row(figures),
     ]
     return lines + _time_rows(figures)
 
@@ -177,19 +199,36 @@ def _memory_row(figures: Forecast) -> tuple[str, str, str]:
     return ("GPU memory, about", readable_size(figures.memory.total), parts)
 
 
+def _ram_row(figures: Forecast) -> tuple[str, str, str]:
+    """The row of RAM, compared with that of this machine."""
+    parts = (
+        f"this machine has {readable_size(figures.ram_bytes)}; most is for "
+        f"{figures.ram.worst_phase}"
+    )
+    return ("RAM, about", readable_size(figures.ram.total), parts)
+
+
 def _time_rows(figures: Forecast) -> list[tuple[str, str, str]]:
-    """Rows of a step's and the whole duration; empty unless steps were measured."""
+    """Rows of a step's and the whole duration, and its cost; none unless steps were measured."""
     if not (figures.duration and figures.calibration):
-        return []
+        missing = (
+            "cost",
+            "not known",
+            "--calibrate times three steps; dmm bench card this machine",
+        )
+        return [missing] if figures.tariff.record() else []
     took, speed = figures.duration, figures.calibration
     parts = (
         f"steps {readable_time(took.steps)}, validation about {readable_time(took.validation)}, "
         f"previews about {readable_time(took.previews)}"
     )
-    measured_on = f"{speed.device}, {speed.peak_memory_mb} MB"
+    kind, basis = "forecast", speed.device
+    if speed.measured:
+        kind, basis = "measured", f"{speed.device}, {speed.peak_memory_mb} MB"
     return [
-        ("a step, measured", f"{speed.seconds_per_step:.2f} s", measured_on),
+        (f"a step, {kind}", f"{speed.seconds_per_step:.2f} s", basis),
         ("time", readable_time(took.total), parts),
+        *figures.tariff.rows(took.total),
     ]
 
 

@@ -14,6 +14,7 @@ import toml
 from ...checkpoints.header import read_metadata
 from ...checkpoints.published import PUBLISHED_BASES
 from ...files import sha256_file, write_text
+from ..cost import Tariff
 from ..runs import ENDED, Run, read_run
 from .licences import UNKNOWN, licence_conditions, lora_licence
 from .markdown import block, code, escape, plain, table
@@ -126,6 +127,7 @@ def _training_section(run: Run, lora: Path) -> str:
         "seed": record.get("seed"),
         "processes": record.get("processes"),
         "steps": record.get("step"),
+        **_costs(record),
         "seconds per step (median)": f"{seconds:.3g}" if seconds else None,
         "peak memory": f"{memory:.0f} MB" if memory else None,
         "device": record.get("device"),
@@ -140,6 +142,18 @@ def _training_section(run: Run, lora: Path) -> str:
     if lora.is_file():
         rows.append([f"sha256 of {code(lora.name)}", code(sha256_file(lora))])
     return f"## Training\n\n{table(['', ''], rows)}"
+
+
+def _costs(record: dict[str, Any]) -> dict[str, str]:
+    """Hours of the trainer's processes, energy and money, as far as they are known."""
+    seconds = record.get("seconds")
+    if not seconds:
+        return {}
+    rows = Tariff.parse(record.get("price"), record.get("watts")).rows(seconds)
+    return {
+        "hours, loading included": f"{seconds / 3600:.3g}",
+        **{name: f"{amount} ({basis})" for name, amount, basis in rows},
+    }
 
 
 def _resumes_section(run: Run) -> str:

@@ -1,19 +1,30 @@
 import json
-from dataclasses import replace
+from dataclasses import astuple, replace
 from io import StringIO
 
 import pytest
 from rich.console import Console
 
+from dmm.checkpoints.network_shapes import TextEncoderShapes
+from dmm.checkpoints.sd15_shapes import Sd15Shapes
+from dmm.checkpoints.sdxl_shapes import SdxlShapes
 from dmm.pretraining.nano import NANO
-from dmm.training.facts import DatasetFacts, Facts
+from dmm.training.cost import Tariff
+from dmm.training.facts import BaseFacts, DatasetFacts, Facts
 from dmm.training.forecast.disk import DiskUse, disk_error, kept_states, times_due_or_last
 from dmm.training.forecast.duration import Calibration
 from dmm.training.forecast.forecast import as_json, forecast, rows, table
 from dmm.training.forecast.memory.estimate import CUDA_OVERHEAD_BYTES, GB
 from dmm.training.forecast.memory.step import CountedStep
+from dmm.training.forecast.needs import NEEDS, presets_that_fit
 from dmm.training.presets import resolve
 
+SDXL_SHAPES = SdxlShapes(
+    latent_channels=4, model_channels=320, time_embed_dim=1280, adm_channels=2816,
+    context_dim=2048, depths=(2, 10), te1=TextEncoderShapes(49408, 768, 3072, 12),
+    te2=TextEncoderShapes(49408, 1280, 5120, 32), vae_channels=(128, 256, 512, 512), vae_layers=2,
+)  # fmt: skip
+SD15_SHAPES = Sd15Shapes(4, (320, 640, 1280, 1280), 1280, SDXL_SHAPES.te1, (128, 256, 512, 512), 2)
 FOUND = CountedStep(
     lora=(((32, 1000), 2), ((1000, 32), 2)),
     lora_modules=2,
@@ -38,7 +49,8 @@ def no_measuring(monkeypatch):
 @pytest.fixture
 def facts():
     data = DatasetFacts(n_train=50, n_reg=30, n_val=8, repeats=2, format="nano")
-    return Facts("sdxl", replace(data, resolution=(256, 256)))
+    base = BaseFacts(weight_bytes=4)
+    return Facts("sdxl", replace(data, resolution=(256, 256)), base)
 
 
 @pytest.fixture
@@ -148,3 +160,60 @@ def test_without_a_dataset_nothing_is_forecast(tmp_path):
 
 def test_moments_count_what_is_due_and_both_ends():
     assert [times_due_or_last(n, 4) for n in (3, 4, 5, 8)] == [1, 1, 2, 2]
+
+
+def test_energy_and_money_follow_from_the_time_and_need_it(make):
+    tariff = Tariff.parse("0.50/kWh", 360.0)
+    found = make(*WORDS, calibration=Calibration(7.2, 900, "a card"), tariff=tariff)
+    kilowatt_hours = 0.36 * found.duration.total / 3600
+    shown = {name: (amount, basis) for name, amount, basis in rows(found)}
+    assert shown["energy"] == (f"{kilowatt_hours:.3g} kWh", "at 360 W")
+    assert shown["cost"] == (f"{kilowatt_hours / 2:.2f}", "at 0.5/kWh")
+    assert as_json(found)["cost"]["money"] == pytest.approx(kilowatt_hours / 2)
+    untimed = {name: basis for name, _, basis in rows(make(*WORDS, tariff=tariff))}
+    assert untimed["cost"].startswith("--calibrate times three steps")
+
+
+def test_ram_holds_the_networks_twice_only_while_they_are_read(make, facts):
+    on_gpu, alone = make(vram_gb=24.0).ram, make().ram
+    float32, stored = 4, 4  # nano-cpu computes in single precision, as nano is stored
+    networks = (FOUND.unet + FOUND.text + FOUND.vae) * float32
+    assert on_gpu.phases == {"loading": networks + (FOUND.text + FOUND.vae) * stored}
+    assert on_gpu.processes > alone.processes
+    assert alone.phases["a step"] >= networks + FOUND.step
+
+
+def test_too_little_ram_is_a_warning_with_ways_out(make, monkeypatch):
+    monkeypatch.setattr("dmm.training.forecast.forecast.installed_ram_bytes", lambda: GB)
+    found = make()
+    assert [(finding.rule, finding.severity) for finding in found.findings] == [
+        ("too-little-ram", "warning")
+    ]
+    assert "this machine has 1.0 GB: add swap" in found.findings[0].message
+    shown = {row[0]: row[2] for row in rows(found)}
+    assert shown["RAM, about"].startswith("this machine has 1.0 GB; most is for")
+
+
+def test_presets_are_named_as_far_as_ram_and_gpu_reach():
+    assert presets_that_fit(16 * GB, 12 * GB) == list(NEEDS)
+    assert presets_that_fit(16 * GB, 8 * GB) == ["sdxl-12gb", "sd15-12gb"]
+    assert presets_that_fit(8 * GB, 24 * GB) == ["sd15-12gb"]
+    assert presets_that_fit(10 * GB, None) == list(NEEDS) and presets_that_fit(GB, None) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NEEDS)
+def test_what_the_doctor_says_of_a_preset_is_its_forecast(name, monkeypatch, tmp_path):
+    monkeypatch.undo()  # of what replaces the counting
+    kind = "sd15" if name.startswith("sd15") else "sdxl"
+    facts = Facts(
+        kind,
+        DatasetFacts(n_train=50, n_val=8, format="sdxl-512", resolution=(512, 512)),
+        BaseFacts(weight_bytes=2),
+    )
+    settings = resolve(name, ["optimizer_type=AdamW"])
+    shapes = {"sdxl": SDXL_SHAPES, "sd15": SD15_SHAPES}[kind]
+    beside = forecast(settings, facts, shapes, tmp_path, vram_gb=24.0)
+    alone = forecast(settings, facts, shapes, tmp_path)
+    found = (beside.memory.total / GB, beside.ram.total / GB, alone.ram.total / GB)
+    assert found == pytest.approx(astuple(NEEDS[name]), abs=0.15)

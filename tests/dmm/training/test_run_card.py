@@ -170,6 +170,14 @@ def test_licences_are_counted_and_their_conditions_named(run):
     assert "**Warning:** no known licence permits copying, training on or passing on 2" in text
 
 
+def test_hours_energy_and_money_are_on_the_card_as_far_as_they_are_known(run):
+    text = write_card(run(seconds=9000.0, price="0.4 EUR/kWh", watts=350.0)).read_text()
+    assert "| hours, loading included | 2.5 |" in text
+    assert "| energy | 0.875 kWh (at 350 W) |" in text
+    assert "| cost | 0.35 EUR (at 0.4 EUR/kWh) |" in text
+    assert "| cost |" not in write_card(run(seconds=9000.0)).read_text()
+
+
 def test_every_resume_names_what_it_changed(run):
     text = card(run())
     assert '| dataset | "old" | "secret" |' in text

@@ -1,0 +1,103 @@
+"""What ``dmm bench card`` measured of this machine, from which ``--check`` forecasts the time.
+
+The file ``card.json`` lies beside the settings that ``dmm doctor --set`` stores.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ...devices import device_name
+from ...errors import InputError
+from ...files import read_json, write_text
+from ...machine_settings import settings_file
+from ..facts import Facts
+from ..presets import RunSettings
+from ..rules.base import value_in_force
+from .duration import Calibration
+from .memory.step import image_size
+
+FILE = "card.json"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class MeasuredTraining:
+    """Speed and memory of a few real steps of one preset."""
+
+    preset: str
+    architecture: str
+    width: int
+    """Channels of the first level of the base's UNet."""
+    clips: int
+    """Clips of a step, of all its micro-batches."""
+    pixels: int
+    """Of one clip."""
+    checkpointing: bool
+    seconds_per_step: float
+    peak_memory_mb: int
+    forecast_memory_mb: int
+    """What the forecast says in place of ``peak_memory_mb``."""
+
+    @property
+    def seconds_per_pixel(self) -> float:
+        """Seconds for each pixel of a step."""
+        return self.seconds_per_step / (self.clips * self.pixels)
+
+
+@dataclass(frozen=True)
+class Card:
+    """All trainings that were measured on one device."""
+
+    device: str
+    trainings: tuple[MeasuredTraining, ...]
+
+
+def card_file() -> Path:
+    """The file that holds what was measured here; it need not exist."""
+    return settings_file().with_name(FILE)
+
+
+def write_card_file(card: Card, path: Path) -> None:
+    """Write what was measured, for ``read_card_file``."""
+    write_text(path, json.dumps({"version": VERSION, **asdict(card)}, indent=1) + "\n")
+
+
+def read_card_file(path: Path) -> Card:
+    """Read what was measured; InputError for a file of another version or a damaged one."""
+    found = read_json(path)
+    try:
+        if found["version"] != VERSION:
+            raise InputError(f"{path}: of version {found['version']}; run dmm bench card again")
+        trainings = tuple(MeasuredTraining(**entry) for entry in found["trainings"])
+        return Card(str(found["device"]), trainings)
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{path}: damaged ({error}); run dmm bench card again") from error
+
+
+def speed_by_card(settings: RunSettings, facts: Facts) -> Calibration | None:
+    """Speed of a run by what was measured on this device, in proportion to its pixels.
+
+    None without measurements of a base of the same sizes, with or without gradient checkpointing
+    as in this run. Of several, that of the same preset counts, else that of the nearest size.
+    """
+    if not card_file().is_file() or facts.base is None:
+        return None
+    card = read_card_file(card_file())
+    same = (facts.architecture, facts.base.width, bool(settings["gradient_checkpointing"]))
+    fitting = [
+        training
+        for training in card.trainings
+        if (training.architecture, training.width, training.checkpointing) == same
+    ]
+    if card.device != device_name() or not fitting:
+        return None
+    width, height = image_size(facts)
+    pixels = width * height
+    by_likeness = sorted(fitting, key=lambda t: (t.preset != settings.name, abs(t.pixels - pixels)))
+    near = by_likeness[0]
+    batch = value_in_force(settings, facts, "train_batch_size")
+    clips = batch * settings["gradient_accumulation_steps"]
+    seconds = near.seconds_per_pixel * clips * pixels
+    source = f"{card.device}, by dmm bench card with {near.preset}"
+    return Calibration(seconds, near.peak_memory_mb, source, measured=False)

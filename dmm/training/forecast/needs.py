@@ -1,0 +1,40 @@
+"""GPU memory and RAM that the shipped presets need for clips of 512 x 512, for ``dmm doctor``.
+
+By the forecasts of ``dmm train --check`` for SDXL 1.0 and SD 1.5, which take seconds each; a test
+compares them.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Needs:
+    """GB (2^30 bytes) at the peak of a training."""
+
+    gpu: float
+    """Memory of the GPU, if there is one."""
+    ram: float
+    """RAM beside a GPU."""
+    ram_alone: float
+    """RAM without a GPU, with ``optimizer_type=AdamW``."""
+
+
+NEEDS = {
+    "sdxl-24gb": Needs(8.9, 12.4, 9.9),
+    "sdxl-16gb": Needs(8.9, 12.4, 9.9),
+    "sdxl-12gb": Needs(6.8, 12.4, 9.9),
+    "sd15-12gb": Needs(4.0, 6.2, 4.7),
+}
+"""By the name of the preset, the most demanding first."""
+SLOW = "minutes a step"
+"""How fast these are on a CPU."""
+
+
+def presets_that_fit(ram: int, gpu: int | None) -> list[str]:
+    """Names of the presets that fit into ``ram`` bytes beside a GPU of ``gpu`` bytes, or alone."""
+    return [
+        name
+        for name, needs in NEEDS.items()
+        if (needs.ram_alone if gpu is None else needs.ram) * 2**30 <= ram
+        and (gpu is None or needs.gpu * 2**30 <= gpu)
+    ]
