@@ -85,5 +85,42 @@ def minimidi(
     write_text(out / "bench.json", json.dumps(found, indent=2) + "\n")
 
 
-for command in (train_listener, score_listener, train_vocals, score_vocals, minimidi):
+def card(
+    out: Annotated[Path, typer.Option(dir_okay=False, help="JSON file to write.")] = Path(
+        "card.json"
+    ),
+    base: Annotated[
+        Path | None,
+        typer.Option(help="SDXL checkpoint.", show_default="random weights of SDXL 1.0's sizes"),
+    ] = None,
+    format_name: Annotated[
+        str, typer.Option("--format", help="Mel format of the clips.")
+    ] = "sdxl-512",
+    presets: Annotated[
+        list[str] | None,
+        typer.Option("--preset", help="Preset to train three steps with; repeatable."),
+    ] = None,
+    student: Annotated[str, typer.Option(help="Preset of presets/distill.")] = "unet-330m",
+    minutes: Annotated[
+        float, typer.Option(min=0, help="No measurement begins after so many minutes.")
+    ] = 10.0,
+) -> None:
+    """Measure this machine's card: training beside stock sd-scripts, generation, VAE, CLAP.
+
+    Forecasts of memory stand beside what was measured. dmm train --check then forecasts the time of
+    a training on this machine.
+
+    Example: dmm bench card --out card.json
+    """
+    from rich.console import Console
+
+    from .card.card import Plan, measure_card, table
+    from .card.trainings import PRESETS
+
+    plan = Plan(base, format_name, presets or PRESETS, student, minutes=minutes)
+    Console().print(table(measure_card(plan, out)))
+    print(out)
+
+
+for command in (train_listener, score_listener, train_vocals, score_vocals, minimidi, card):
     add_command(app, command)
