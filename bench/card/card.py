@@ -98,6 +98,7 @@ def measure_card(plan: Plan, out: Path) -> Measured:
                     measured.add(found)
             except (DmmError, torch.OutOfMemoryError, subprocess.CalledProcessError) as error:
                 measured.missing[name] = str(error).splitlines()[0]
+            torch.cuda.empty_cache()  # trainings and distillation are processes of their own
     write_text(out, json.dumps(as_json(measured), indent=1) + "\n")
     if measured.trainings:
         write_card_file(Card(measured.device, tuple(measured.trainings)), card_file())
