@@ -93,9 +93,10 @@ def measure_clap(layers: int | None = None) -> Iterator[Figure]:
     """Clips a second through CLAP's network with random weights; ``layers`` for a small one."""
     from transformers import ClapAudioConfig, ClapAudioModelWithProjection
 
-    small = {} if layers is None else {"depths": [layers] * 4, "patch_embeds_hidden_size": 16}
+    small = {"depths": [layers] * 4, "patch_embeds_hidden_size": 16, "hidden_size": 128}
     device = pick_device("auto")
-    network = ClapAudioModelWithProjection(ClapAudioConfig(**small)).eval().to(device)
+    config = ClapAudioConfig() if layers is None else ClapAudioConfig(**small)
+    network = ClapAudioModelWithProjection(config).eval().to(device)
     frames = CLAP_SECONDS * CLAP_SR // 480 + 1
     features = torch.zeros(4, 1, frames, 64, device=device)
     with torch.no_grad():
