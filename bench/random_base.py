@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from dmm.checkpoints.network_shapes import TextEncoderShapes
-from dmm.checkpoints.networks import build
+from dmm.checkpoints.networks import build_networks
 from dmm.checkpoints.sd15_layout import single_file_tensors as sd15_tensors
 from dmm.checkpoints.sd15_shapes import Sd15Shapes
 from dmm.checkpoints.sdxl_layout import single_file_tensors as sdxl_tensors
@@ -45,7 +45,7 @@ SHAPES: dict[tuple[str, bool], Any] = {
 def write_base(path: Path, kind: str, tiny: bool, seed: int = 0) -> None:
     """Write a base, one tensor at a time."""
     with torch.device("meta"):
-        networks = build(SHAPES[kind, tiny])
+        networks = build_networks(SHAPES[kind, tiny])
     tensors = {"sdxl": sdxl_tensors, "sd15": sd15_tensors}[kind](*networks.values())
     specs = {name: TensorSpec(torch.float16, tuple(t.shape)) for name, t in tensors.items()}
     generator = torch.Generator().manual_seed(seed)

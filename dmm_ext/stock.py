@@ -39,7 +39,7 @@ class _Timed:
         shapes: Any = read_architecture(Path(args.pretrained_model_name_or_path))
         sizes = any_width_sd15 if shapes.kind == "sd15" else any_width
         engine: Any = super()
-        with sizes.engine_sizes(shapes):
+        with sizes.use_checkpoint_sizes(shapes):
             return engine.load_target_model(args, *rest)
 
 

@@ -96,7 +96,8 @@ def measure_clap(layers: int | None = None) -> Iterator[Figure]:
     small = {"depths": [layers] * 4, "patch_embeds_hidden_size": 16, "hidden_size": 128}
     device = pick_device("auto")
     config = ClapAudioConfig() if layers is None else ClapAudioConfig(**small)
-    network = ClapAudioModelWithProjection(config).eval().to(device)
+    network: Any = ClapAudioModelWithProjection(config)
+    network.eval().to(device)
     frames = CLAP_SECONDS * CLAP_SR // 480 + 1
     features = torch.zeros(4, 1, frames, 64, device=device)
     with torch.no_grad():
