@@ -24,7 +24,7 @@ from fuse import shapes, write_random
 from provenance import provenance
 
 from dmm.checkpoints.architecture import read_architecture
-from dmm.checkpoints.networks import build
+from dmm.checkpoints.networks import build_networks
 from dmm.checkpoints.sdxl_layout import single_file_tensors
 from dmm.checkpoints.sdxl_shapes import SdxlShapes
 from dmm.engine import find_engine
@@ -40,7 +40,7 @@ def load(loader: str, checkpoint: Path) -> None:
     sys.path.insert(0, str(find_engine()))
     from library import sdxl_model_util
 
-    from dmm_ext.any_width import engine_sizes
+    from dmm_ext.any_width import use_checkpoint_sizes
     from dmm_ext.light_loading import light_loading
 
     args = argparse.Namespace(
@@ -50,7 +50,7 @@ def load(loader: str, checkpoint: Path) -> None:
     sizes: SdxlShapes = read_architecture(checkpoint)  # type: ignore[assignment]
     how = light_loading(args, torch.bfloat16) if loader == "dmm_ext" else nullcontext()
     before, start = _peak(), time.process_time()
-    with engine_sizes(sizes), how:
+    with use_checkpoint_sizes(sizes), how:
         loaded = sdxl_model_util.load_models_from_sdxl_checkpoint("", str(checkpoint), "cpu")
     first, second, vae, unet = loaded[:4]
     for network in (first, second, unet):
@@ -62,7 +62,7 @@ def load(loader: str, checkpoint: Path) -> None:
 def forecast_multiple(checkpoint: Path) -> float:
     """What the forecast says of loading, as a multiple of the file."""
     with torch.device("meta"):
-        networks = build(read_architecture(checkpoint))
+        networks = build_networks(read_architecture(checkpoint))
     counts = {name: sum(p.numel() for p in part.parameters()) for name, part in networks.items()}
     vae, unet = counts.pop("vae"), counts.pop("unet")
     text = sum(counts.values())
@@ -112,7 +112,7 @@ def main() -> None:
         checkpoint = options.base or Path(folder) / "base.safetensors"
         if not options.base:
             with torch.device("meta"):
-                networks = build(shapes(sizes[0], (2, 10), sizes[1], sizes[2], 49408))
+                networks = build_networks(shapes(sizes[0], (2, 10), sizes[1], sizes[2], 49408))
             tensors = single_file_tensors(*networks.values())
             write_random(checkpoint, {key: tuple(t.shape) for key, t in tensors.items()})
         width = read_architecture(checkpoint).model_channels / 320

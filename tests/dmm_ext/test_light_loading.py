@@ -27,13 +27,13 @@ def load(inside_engine, half_checkpoint):
 
     from library import sdxl_model_util
 
-    from dmm_ext.any_width import engine_sizes
+    from dmm_ext.any_width import use_checkpoint_sizes
     from dmm_ext.light_loading import light_loading
 
     def loaded(dtype, light=True, path=half_checkpoint, **settings):
         args = argparse.Namespace(pretrained_model_name_or_path=str(path), **PLAIN | settings)
         how = light_loading(args, dtype) if light else nullcontext()
-        with engine_sizes(read_architecture(half_checkpoint)), how:
+        with use_checkpoint_sizes(read_architecture(half_checkpoint)), how:
             return sdxl_model_util.load_models_from_sdxl_checkpoint("", str(path), "cpu")[:4]
 
     return loaded
