@@ -66,8 +66,7 @@ def _held(path: Path, what: str) -> Iterator[Lock]:
     content = _content([os.getpid()])
     for _ in range(2):  # the second time after a stale lock was removed
         try:
-            with readable_os_errors(path), path.open("x", encoding="utf-8") as file:
-                file.write(content)
+            _create(path, content)
             break
         except DmmError as error:
             if not isinstance(error.__cause__, FileExistsError):
@@ -80,6 +79,17 @@ def _held(path: Path, what: str) -> Iterator[Lock]:
     finally:
         with suppress(OSError):
             path.unlink(missing_ok=True)
+
+
+def _create(path: Path, content: str) -> None:
+    """Write a lock that does not exist yet; on a full disk none is left."""
+    with readable_os_errors(path), path.open("x", encoding="utf-8") as file:
+        try:
+            file.write(content)
+            file.flush()
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
 
 
 def _content(pids: list[int]) -> str:

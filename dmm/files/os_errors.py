@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,8 @@ REASONS = {
     errno.EIO: "the disk reports a read or write error; check the disk",
 }
 """What an error number means for a user, and what to do."""
+OS_ERROR = re.compile(r"\(os error (\d+)\)")
+"""How Rust's messages end."""
 
 
 def os_error_line(error: OSError, path: Path | str | None = None) -> str:
@@ -39,15 +42,32 @@ def os_error_line(error: OSError, path: Path | str | None = None) -> str:
 
 @contextmanager
 def readable_os_errors(path: Path, part: Path | None = None) -> Iterator[None]:
-    """Raise any OSError as a DmmError of one line; one of ``part`` is reported as of ``path``."""
+    """Raise any OSError as a DmmError of one line; one of ``part`` is reported as of ``path``.
+
+    That of a write by torch or safetensors too, which report it by exceptions of their own.
+    """
     try:
         yield
     except (BrokenPipeError, ConnectionError, TimeoutError):
         raise
-    except OSError as error:
-        own = error.filename is not None and Path(os.fsdecode(error.filename)) in (part, path)
-        line = os_error_line(OSError(error.errno, error.strerror) if own else error, path)
+    except Exception as error:
+        found = _os_error(error)
+        if found is None:
+            raise
+        own = found.filename is not None and Path(os.fsdecode(found.filename)) in (part, path)
+        line = os_error_line(OSError(found.errno, found.strerror) if own else found, path)
         raise DmmError(line) from error
+
+
+def _os_error(error: BaseException) -> OSError | None:
+    """The OSError that an exception is, or, from torch or safetensors, comes from."""
+    if isinstance(error, OSError):
+        return error
+    if type(error).__name__ == "SafetensorError" and (number := OS_ERROR.search(str(error))):
+        return OSError(int(number[1]), os.strerror(int(number[1])))
+    if type(error) is RuntimeError and isinstance(error.__context__, OSError):
+        return error.__context__
+    return None
 
 
 def make_folder(folder: Path) -> None:

@@ -36,7 +36,8 @@ def save_state(
     optimizer: torch.optim.Optimizer,
 ) -> None:
     """Save everything that a run needs to continue after ``step`` steps."""
-    with whole_file(path) as partial:
+    # torch writes a path by C++, which does not say why a write failed
+    with whole_file(path) as partial, partial.open("wb") as file:
         torch.save(
             {
                 "settings": settings,
@@ -45,7 +46,7 @@ def save_state(
                 "average": average.state_dict(),
                 "optimizer": optimizer.state_dict(),
             },
-            partial,
+            file,
         )
 
 

@@ -23,11 +23,11 @@ COMMANDS = {
     "stitch": "stitch {i}/a.png {i}/b.png --quality fast --out {o}/x.wav",
     "song": "song --model {m} --prompt piano --seconds 6 --steps 1 --quality fast --out {o}/x.wav",
     "generate": "generate piano --count 2 --steps 1 --model {m} --out {o}/x",
-    "generate --bundle": "generate piano --steps 1 --bundle {i}/bundle --out {o}/x",
+    "generate --bundle": "generate piano --steps 1 --bundle {b} --out {o}/x",
     "fuse": "fuse {m} --lora {i}/lora.safetensors --out {o}/x.safetensors",
     "unfuse": "unfuse {m} {i}/fused.safetensors --rank 4 --out {o}/x.safetensors",
     "export": "export {m15} --unet fp32 --text-encoders fp32 --vae fp32 --steps 1 --out {o}/x",
-    "web --build": "web {i}/bundle --build {o}/x",
+    "web --build": "web {b} --build {o}/x",
     "data build": "data build --source minimidi --count 12 --format nano --jobs 1 --out {o}/x",
     "data stats": "data stats {d} --html {o}/x.html",
     "data show": "data show {d} {clip} --out {o}/x",
@@ -63,8 +63,8 @@ pytestmark = [
 
 
 @pytest.fixture(scope="session")
-def inputs(tiny_checkpoint, tiny_sd15, random_lora, student_preset, tmp_path_factory):
-    """Everything that the commands read, by its place in a command's words."""
+def inputs(tiny_checkpoint, random_lora, student_preset, tmp_path_factory):
+    """What the commands read, by its place in a command's words."""
     folder = tmp_path_factory.mktemp("inputs")
     levels = np.random.default_rng(0).integers(0, 200, (256, 5000), np.uint8)
     for name in ("a", "b"):
@@ -77,11 +77,18 @@ def inputs(tiny_checkpoint, tiny_sd15, random_lora, student_preset, tmp_path_fac
     options = BuildOptions(source="minimidi", format="nano", test=0.3, val=0.2)
     build_dataset(folder / "data", options, count=8, jobs=1)
     (folder / "all.toml").write_text(student_preset)
-    words = "--unet fp32 --text-encoders fp32 --vae fp32 --sampler ddim --steps 1"
-    assert run(["export", str(tiny_sd15), *words.split(), "--out", str(folder / "bundle")]) == 0
     clip = next((folder / "data" / "test").glob("*.png")).stem
     (folder / "captions.csv").write_text(f"id,caption\n{clip},an organ with a long new caption\n")
-    return {"i": folder, "m": tiny_checkpoint, "m15": tiny_sd15, "d": folder / "data", "clip": clip}
+    return {"i": folder, "m": tiny_checkpoint, "d": folder / "data", "clip": clip}
+
+
+@pytest.fixture(scope="session")
+def bundle(tiny_sd15, tmp_path_factory):
+    """A bundle of full precision."""
+    out = tmp_path_factory.mktemp("bundles") / "bundle"
+    words = "--unet fp32 --text-encoders fp32 --vae fp32 --sampler ddim --steps 1 --out"
+    assert run(["export", str(tiny_sd15), *words.split(), str(out)]) == 0
+    return out
 
 
 @pytest.fixture
@@ -113,16 +120,17 @@ def full_disk(inputs, tmp_path):
 @pytest.mark.parametrize("left", [0, 40_960])
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_full_disk_is_one_line_and_leaves_no_half_file(
-    command, left, full_disk, inputs, tmp_path, capfd, monkeypatch, full_disks
+    command, left, full_disk, inputs, tiny_sd15, tmp_path, capfd, monkeypatch, full_disks, request
 ):
     if left and command in SMALL:
         pytest.skip("its output fits")
     monkeypatch.chdir(tmp_path)
-    place = full_disk(left)
+    words, place = COMMANDS[command], full_disk(left)
+    needed = {"m15": tiny_sd15, "b": request.getfixturevalue("bundle") if "{b}" in words else ""}
     before = {path: path.read_bytes() for path in (place / "data").rglob("*") if path.is_file()}
     capfd.readouterr()
-    words = COMMANDS[command].format(**inputs, o=place).split()
-    code, shown = run(words), capfd.readouterr().err
+    code = run(words.format(**inputs, **needed, o=place).split())
+    shown = capfd.readouterr().err
     assert code == 1, shown
     last = [line for line in shown.splitlines() if line.strip()][-1]
     assert "the disk is full" in last or "make room" in last, shown

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from dmm.errors import InputError
+from dmm.errors import DmmError, InputError
 from dmm.files import folder_lock, output_lock
 
 HOLDER = """
@@ -85,3 +85,17 @@ def test_a_damaged_lock_is_stale_after_a_while(tmp_path, content):
     os.utime(lock, (0, 0))
     with folder_lock(tmp_path):
         pass
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit on the size of files")
+def test_a_full_disk_leaves_no_lock(tmp_path):
+    import resource
+
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limit[1]))
+    try:
+        with pytest.raises(DmmError, match="larger than"), folder_lock(tmp_path):
+            pass
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert not list(tmp_path.iterdir())

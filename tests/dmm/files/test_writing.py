@@ -129,3 +129,31 @@ def test_a_path_that_cannot_be_written_is_one_line(tmp_path, path):
 def test_a_folder_is_not_replaced_by_a_file(tmp_path):
     with pytest.raises(InputError, match="a folder; name a file"):
         write_text(tmp_path, "text")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit on the size of files")
+@pytest.mark.parametrize("library", ["torch", "safetensors"])
+def test_a_write_that_fails_inside_a_library_is_one_line(tmp_path, library):
+    import resource
+
+    import torch
+    from safetensors.torch import save_file
+
+    from dmm.fitting.state import save_state
+
+    def write(path):
+        if library == "torch":
+            network = torch.nn.Linear(1000, 1000)
+            save_state(path, {}, 1, network, network, torch.optim.SGD(network.parameters()))
+        else:
+            with whole_file(path) as part:
+                save_file({"a": torch.zeros(1_000_000)}, part)
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, hard))
+    try:
+        with pytest.raises(DmmError, match="larger than this file system"):
+            write(tmp_path / "a.x")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not names(tmp_path)
