@@ -98,6 +98,7 @@ def train(preset: str) -> Callable[[Road], Stage]:
             [command, [*command, "--resume"]],
             lambda: checks.run_was_resumed_and_learnt(run),
             kill_when=run / "state" / "step-000001",
+            outputs=[run],
         )
 
     return stage
@@ -116,6 +117,7 @@ def generate(pixels: int) -> Callable[[Road], Stage]:
             f"generate {pixels}",
             [plain, tuned],
             lambda: checks.lora_changes_the_picture(out / "plain", out / "lora"),
+            outputs=[out],
         )
 
     return stage
@@ -182,7 +184,7 @@ def export(road: Road) -> Stage:
         dmm("export", "--verify", out),
         dmm("generate", "piano, slow", "--bundle", out, "--steps", 1, "--out", clips),
     ]
-    return Stage("export", commands, lambda: checks.clips_are_finite(clips))
+    return Stage("export", commands, lambda: checks.clips_are_finite(clips), outputs=[out, clips])
 
 
 STAGES: dict[str, Callable[[Road], Stage]] = {
@@ -226,6 +228,8 @@ def main() -> None:
         )
     except OutOfMemory as error:
         sys.exit(f"stopped to leave memory free: {error}; run again to continue")
+    except AssertionError as error:
+        sys.exit(f"a stage ended, but did not work: {error}")
     except subprocess.CalledProcessError as error:
         sys.exit(f"{' '.join(error.cmd)}: exit code {error.returncode}; see the log in --work")
 

@@ -6,6 +6,7 @@ stage is ended, and left for later, when the machine's free memory falls below a
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -31,6 +32,8 @@ class Stage:
     """One line on what was found; AssertionError if the stage did not really work."""
     kill_when: Path | None = None
     """The first command is killed as soon as this path exists, as if the power had gone."""
+    outputs: Sequence[Path] = ()
+    """Files and folders that an attempt before may have left; they are removed first."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,9 @@ def run_stages(
 
 def run_stage(stage: Stage, log: Path, least_free_gb: float) -> Result:
     """Run one stage and check it; its output goes to ``log``."""
+    for path in stage.outputs:
+        shutil.rmtree(path, ignore_errors=True)
+        path.unlink(missing_ok=True)
     started, cpu, peak = time.monotonic(), 0.0, 0
     with log.open("wb") as output:
         for number, command in enumerate(stage.commands):

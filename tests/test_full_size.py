@@ -73,6 +73,15 @@ def test_a_stage_that_fails_or_proves_nothing_leaves_no_result(run):
     assert run(Stage("empty", [python("pass")], lambda: "clips"))["empty"].found == "clips"
 
 
+def test_what_a_failed_attempt_left_is_removed_before_the_next(run, tmp_path):
+    from stages import Stage
+
+    left = tmp_path / "run"
+    (left / "state").mkdir(parents=True)
+    make = python(f"import os; os.mkdir({str(left)!r})")
+    assert run(Stage("fresh", [make], lambda: "made", outputs=[left]))["fresh"].found == "made"
+
+
 def test_a_stage_ends_before_the_machine_runs_out_of_memory(run):
     from stages import OutOfMemory, Stage
 
