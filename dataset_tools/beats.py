@@ -18,7 +18,7 @@ def first_beat(audio: Float[np.ndarray, "channels samples"], sr: int) -> int:
     """
     if audio.shape[1] < sr * 120 / TEMPI_BPM[0]:
         return 0  # too short for two beats
-    onsets = onset_curve(audio, sr)
+    onsets = band_onsets(audio, sr)
     period = beat_period(onsets, SR / HOP)
     if period is None:
         return 0
@@ -26,7 +26,7 @@ def first_beat(audio: Float[np.ndarray, "channels samples"], sr: int) -> int:
     return round((first + RISE_FRAMES) % period * HOP * sr / SR)
 
 
-def onset_curve(
+def band_onsets(
     audio: Float[np.ndarray, "channels samples"], sr: int
 ) -> Float[np.ndarray, " frames"]:
     """Rise of the level in 24 bands, summed; frame i is centred on sample ``i * HOP`` at ``SR``."""

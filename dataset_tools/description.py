@@ -30,7 +30,7 @@ from .similarity import votes_by_similarity
 from .sound_facts import SoundFacts
 
 AUDIBLE_FACETS = ("instrument", "genre", "mood", "tempo", "production", "culture")
-"""Facets that can be heard in a clip, so that an embedder can vote on them."""
+"""Facets of the sound itself, so that an embedder can vote on them."""
 MOST_FITS = 3
 """Most values of a facet that an embedder votes for in a track: the best ones."""
 
@@ -100,7 +100,7 @@ def describe_tracks(
 def embedder_votes(
     embedder: TextEmbedder, rows: Float[np.ndarray, "n dim"], lexicon: Lexicon
 ) -> list[Votes]:
-    """Votes of an embedder on every term of the lexicon that can be heard."""
+    """Votes of an embedder on every term of the lexicon that is about sound."""
     found: list[Votes] = [{} for _ in rows]
     for facet in AUDIBLE_FACETS:
         values = lexicon.values(facet)
@@ -147,7 +147,7 @@ def _description(
 ) -> Description:
     strong_key = facts.key if facts and facts.key_strength >= KEY_STRENGTH else None
     measured = signal_votes(tempo_bpm, classified_key or strong_key, ranks)
-    votes, origins = _join({**votes_by_origin, "signal": measured})
+    votes, origins = _join_votes({**votes_by_origin, "signal": measured})
     known = np.isfinite(track.loudness_lufs)
     return Description(
         None if tempo_bpm is None else round(tempo_bpm, 1),
@@ -160,7 +160,7 @@ def _description(
     )
 
 
-def _join(votes_by_origin: Mapping[str, Votes]) -> tuple[Votes, dict[str, dict[str, str]]]:
+def _join_votes(votes_by_origin: Mapping[str, Votes]) -> tuple[Votes, dict[str, dict[str, str]]]:
     """Join votes of several origins; returns them, and the origin of those that are for a value.
 
     A classifier's votes on a facet replace the embedder's; else the last origin counts.

@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from dmm.sound.rhythm import beat_period, fit_beat_comb
 
-from .beats import HOP, SR, onset_curve
+from .beats import HOP, SR, band_onsets
 
 PITCH_CLASSES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 MAJOR = (0.748, 0.060, 0.488, 0.082, 0.670, 0.460, 0.096, 0.715, 0.104, 0.366, 0.057, 0.400)
@@ -47,7 +47,7 @@ class SoundFacts:
 
 def measure_sound_facts(mono: Float[np.ndarray, " samples"], sr: int) -> SoundFacts:
     """Measure mono sound of 3 to 15 seconds."""
-    onsets = onset_curve(mono[None], sr)
+    onsets = band_onsets(mono[None], sr)
     spectra = _spectra(mono, sr)
     key, strength = estimate_key(spectra)
     return SoundFacts(

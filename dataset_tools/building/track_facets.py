@@ -75,7 +75,7 @@ def weigh_facets(
 
 
 def with_described_caption(track: Track, facets: Facets, options: BuildOptions) -> Track:
-    """The track with a caption made of its facets, if nobody wrote one and the options ask for it.
+    """The track with a caption made of its facets, if it has no written one and options ask for it.
 
     A track without any probable facet keeps its caption.
     """

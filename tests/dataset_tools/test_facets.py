@@ -82,8 +82,8 @@ def test_without_words_votes_from_sound_are_believed(lexicon, tracks):
     sound = [{"instrument": {v: 1 if i % 4 == k else -1 for k, v in enumerate(values)}}
              for i in range(tracks)]  # fmt: skip
     found = facet_probabilities([VoiceEvidence(())] * tracks, lexicon, sound)
-    heard = [track["instrument"][values[i % 4]] for i, track in enumerate(found)]
-    assert 0.7 < min(heard) and max(heard) < 0.9
+    voted = [track["instrument"][values[i % 4]] for i, track in enumerate(found)]
+    assert 0.7 < min(voted) and max(voted) < 0.9
     assert max(found[0]["instrument"][value] for value in values[1:]) < 0.2
 
 

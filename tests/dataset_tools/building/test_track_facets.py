@@ -75,13 +75,13 @@ def test_values_that_only_the_embedder_denies_are_dropped(pianos):
     assert {v for facets in found.values() for v in facets["instrument"]} <= {"piano", "violin"}
 
 
-def test_only_a_caption_that_nobody_wrote_is_replaced(pianos):
+def test_only_a_caption_from_the_file_name_is_replaced(pianos):
     tracks, _, _ = pianos
-    told = BuildOptions(vocal_classifier="none", describe="ear")
+    options = BuildOptions(vocal_classifier="none", describe="ear")
     facets = {tracks[0].id: {"instrument": {"piano": 0.9}, "tempo": {"slow": 0.8}}}
-    written = track_facets.with_described_caption(tracks[0], facets, told)
+    written = track_facets.with_described_caption(tracks[0], facets, options)
     named = replace(tracks[0], caption="track 01", caption_origin="rule")
-    described = track_facets.with_described_caption(named, facets, told)
+    described = track_facets.with_described_caption(named, facets, options)
     assert written == tracks[0]
     assert (described.caption, described.caption_origin) == ("piano, slow", "sound")
-    assert track_facets.with_described_caption(named, {}, told) == named
+    assert track_facets.with_described_caption(named, {}, options) == named
