@@ -28,7 +28,7 @@ def bases_are_whole(files: Iterable[Path], tiny: bool) -> str:
         with open_tensors(file) as tensors:
             for name, spec in tensors.specs.items():
                 assert tensors.read(name).isfinite().all(), f"{file.name}: {name}"
-                count += spec.size // spec.dtype.itemsize
+                count += spec.byte_size // spec.dtype.itemsize
         assert tiny or shapes.model_channels == 320
         found.append(f"{shapes.name} {count / 1e9:.2f} B parameters")
     return ", ".join(found)
@@ -128,7 +128,7 @@ def student_is_smaller(out: Path) -> str:
         for name, spec in file.specs.items():
             if name.startswith("model.diffusion_model."):
                 assert file.read(name).isfinite().all(), name
-                count += spec.size // spec.dtype.itemsize
+                count += spec.byte_size // spec.dtype.itemsize
     return f"{shapes.name}, UNet of {count / 1e6:.0f} M parameters"
 
 

@@ -63,8 +63,8 @@ def _is_hidden(path: Path) -> bool:
 
 
 def files_without_variations(folder: Path) -> list[Path]:
-    """``test_split_or_audio`` without variations of other clips, which are named on stderr."""
-    files = test_split_or_audio(folder)
+    """``audio_of_test_split`` without variations of other clips, which are named on stderr."""
+    files = audio_of_test_split(folder)
     kept = without_variations(files)
     if left_out := len(files) - len(kept):
         print(
@@ -75,7 +75,7 @@ def files_without_variations(folder: Path) -> list[Path]:
     return kept
 
 
-def test_split_or_audio(dataset: Path) -> list[Path]:
+def audio_of_test_split(dataset: Path) -> list[Path]:
     """Audio files of a DATASET's test split, or all of another folder; InputError without any."""
     if not (dataset / "manifest.parquet").is_file():
         return audio_files(dataset)
@@ -134,8 +134,8 @@ def embed_files(
 
 
 def embed_reference(dataset: Path, embedder: Embedder, ray: str | None = None) -> EmbeddedClips:
-    """Embed the clips of ``test_split_or_audio``; InputError if most pairs of them are equal."""
-    real = embed_files(test_split_or_audio(dataset), embedder, ray=ray)
+    """Embed the clips of ``audio_of_test_split``; InputError if most pairs of them are equal."""
+    real = embed_files(audio_of_test_split(dataset), embedder, ray=ray)
     try:
         bandwidth(real.rows)
     except ValueError as error:

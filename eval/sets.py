@@ -12,11 +12,11 @@ from dmm.errors import InputError
 
 from .clips import (
     EmbeddedClips,
+    audio_of_test_split,
     clip_id,
     embed_files,
     embed_reference,
     files_without_variations,
-    test_split_or_audio,
     training_images_or_audio,
 )
 from .metrics.closeness import nearest_reference_clips
@@ -104,7 +104,7 @@ def open_held_out(
     If training clips are decoded from mel images, so are these. Otherwise the loss of the image,
     which generated clips and training clips share, would look like memorisation.
     """
-    files = test_split_or_audio(dataset)
+    files = audio_of_test_split(dataset)
     images = [path.with_suffix(IMAGE) for path in files]
     if train.clips.files[0].suffix == IMAGE and all(path.is_file() for path in images):
         files = images

@@ -118,13 +118,13 @@ def _statistics_embedder_name(real: Path | None) -> str | None:
 
 def _embedder_that_knows(embedder: Embedder, real: Path | None) -> tuple[Embedder, str]:
     """The embedder, or mel-stats if it does not know the music; and the reason."""
-    from ..clips import test_split_or_audio
+    from ..clips import audio_of_test_split
     from ..domain import domain_fit_of_files
 
     if real is None or not real.is_dir() or embedder.name == SECOND:
         return embedder, ""
     try:
-        found = domain_fit_of_files(embedder, test_split_or_audio(real))
+        found = domain_fit_of_files(embedder, audio_of_test_split(real))
     except InputError:  # the command itself says what is missing
         return embedder, ""
     if found is None or found.is_known:

@@ -12,9 +12,9 @@ from dmm.registry import load_embedder
 from eval import clips as clips_module
 from eval.clips import (
     audio_files,
+    audio_of_test_split,
     embed_files,
     embed_reference,
-    test_split_or_audio,
     training_images_or_audio,
 )
 
@@ -188,8 +188,8 @@ def test_a_lone_clip_is_refused(tmp_path, write_clips, tone):
 
 
 def test_the_reference_is_a_datasets_test_split_or_all_audio_of_a_folder(dataset, clips):
-    assert len(test_split_or_audio(dataset)) == 8
-    assert len(test_split_or_audio(clips)) == 6
+    assert len(audio_of_test_split(dataset)) == 8
+    assert len(audio_of_test_split(clips)) == 6
 
 
 def test_training_clips_are_images_and_no_audio(dataset):
@@ -204,7 +204,7 @@ def test_training_clips_are_images_and_no_audio(dataset):
 def test_a_dataset_without_test_sound_says_what_to_do(dataset):
     shutil.rmtree(dataset / "test")
     with pytest.raises(InputError, match="larger test share"):
-        test_split_or_audio(dataset)
+        audio_of_test_split(dataset)
 
 
 def test_a_reference_of_copies_is_refused(tmp_path, write_clips, tone):
