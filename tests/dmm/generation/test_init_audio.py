@@ -65,7 +65,7 @@ def test_less_strength_stays_nearer_to_the_sound(tiny_checkpoint, song):
     pipeline, distances = load_pipeline(tiny_checkpoint), []
     for strength in (0.1, 0.5, 1.0):
         init = read_init_audio(song[0], SMALL, False, strength)
-        own = init.encode(pipeline)
+        own = init.encode_latents(pipeline)
         settings = GenerationSettings(SMALL, Sampling("euler", steps=10, guidance=1.0), init=init)
         distances.append(
             float((generate_latents(pipeline, [ClipRequest("x", 1)], settings) - own).norm())
