@@ -100,7 +100,7 @@ def fused_is_base_plus_lora(base: Path, lora: Path, fused: Path) -> str:
         assert before.specs.keys() == after.specs.keys()
         for layer in _sample(factors):
             place = layers[layer]
-            old, new = (place.of(f.read(place.tensor)).float() for f in (before, after))
+            old, new = (place.weight_view(f.read(place.tensor)).float() for f in (before, after))
             expected = (old + factors[layer].delta()).half().float()
             worst = max(worst, float((new - expected).abs().max() / expected.abs().max()))
             moved += bool((new - old).any())

@@ -109,7 +109,7 @@ def run(arguments: list[str]) -> int:
         return EXIT_CODE
 
 
-def _misused(error: typer.BadParameter) -> int:
+def _misused(error: Any) -> int:
     """Report wrong usage in one line; a command without arguments has its help shown instead."""
     if type(error).__name__ != "NoArgsIsHelpError":
         hint = f" ({error.ctx.command_path} --help explains it)" if error.ctx else ""

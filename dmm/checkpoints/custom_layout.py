@@ -63,7 +63,7 @@ def read_custom_layout(metadata: Mapping[str, str]) -> CustomLayout:
 def canonical_json(config: Mapping[str, Any]) -> str:
     """Arguments as the metadata hold them: the same text for the same arguments.
 
-    >>> as_json({"b": 1, "a": [2]})
+    >>> canonical_json({"b": 1, "a": [2]})
     '{"a": [2], "b": 1}'
     """
     return json.dumps(dict(config), sort_keys=True)

@@ -14,8 +14,8 @@ Names = dict[str, str]
 def evenly_spread_indices(few: int, many: int) -> list[int]:
     """Evenly spaced indices of ``few`` items among ``many``, with the first and the last.
 
-    >>> spread(2, 3), spread(1, 2), spread(4, 10), spread(3, 2)
-    ([0, 2], [0], [0, 3, 6, 9], [0, 0, 1])
+    >>> [evenly_spread_indices(*pair) for pair in ((2, 3), (1, 2), (4, 10), (3, 2))]
+    [[0, 2], [0], [0, 3, 6, 9], [0, 0, 1]]
     """
     if few == 1:
         return [0]

@@ -132,7 +132,7 @@ def cost_table_rows(rows: Sequence[tuple[str, ModelCost]]) -> list[tuple[str, ..
 def _short_count(count: int) -> str:
     """A count with three figures.
 
-    >>> _short(1_234_567), _short(95_300)
+    >>> _short_count(1_234_567), _short_count(95_300)
     ('1.23 M', '95.3 k')
     """
     return f"{count / 1e6:.3g} M" if count >= 1e6 else f"{count / 1e3:.3g} k"

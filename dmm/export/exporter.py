@@ -138,7 +138,7 @@ class _Written:
     """A part whose files are written."""
 
     name: str
-    describe_file: StoredPart
+    stored: StoredPart
     findings: tuple[Finding, ...]
     fp32_error: float | None
 

@@ -26,7 +26,7 @@ class Tariff:
     def parse(cls, price: str | None, watts: str | float | None) -> "Tariff":
         """Parse the values of ``--price`` and ``--watts``; PresetError for impossible ones.
 
-        >>> Tariff.parse("0.30 EUR/kWh", 350)
+        >>> Tariff.parse("0.30 EUR/kWh", 350.0)
         Tariff(watts=350.0, price=0.3, unit='kWh', currency='EUR')
         """
         drawn = None if watts is None else _watts(watts)

@@ -123,8 +123,8 @@ def test_values_carry_their_true_step_in_every_tracker(inside_engine):
     }
     accelerator = SimpleNamespace(trackers=list(trackers.values()), get_tracker=trackers.get)
     trainer = SdxlMelTrainer()
-    trainer.batches = SimpleNamespace(epochs=lambda step: 3)
-    trainer.log(accelerator, {"loss/validation": 0.5}, 40)
+    trainer.batches = SimpleNamespace(epochs_in_steps=lambda step: 3)
+    trainer.log_values(accelerator, {"loss/validation": 0.5}, 40)
     (board, values, step), (wandb, ours, own) = logged
     assert (board, step, wandb) == ("tensorboard", {"step": 40}, "wandb")
     # W&B drops a step behind its own count, which goes up with every call

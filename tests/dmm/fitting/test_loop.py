@@ -162,7 +162,7 @@ def test_a_child_with_a_lower_rate_factor_takes_smaller_steps(tmp_path):
 
 
 def test_a_batch_is_rounded_up_to_equal_shares():
-    assert Compute("cpu", accumulate=3).rows(8) == 3
+    assert Compute("cpu", accumulate=3).rows_per_share(8) == 3
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="has a GPU")

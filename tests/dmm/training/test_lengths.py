@@ -46,4 +46,4 @@ def test_epochs_win_over_steps_as_in_the_engine():
     data = DatasetFacts(10)
     assert total_steps(resolve("nano-cpu"), data) == 250
     settings = resolve("nano-cpu", ["max_train_epochs=7"])
-    assert total_steps(settings, data) == 7 * 3 and total_steps(settings, None) == 250
+    assert total_steps(settings, data) == 7 * 3 and total_steps(settings, None) == 1600
