@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 
 from dmm.training.engine_run import PARENT_PIPE
@@ -15,6 +16,10 @@ def main() -> None:
     from .process import main
 
     main()
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)  # threads of torch's process group may abort a finished run's interpreter
 
 
 def _end_with_parent() -> None:
