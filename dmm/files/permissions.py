@@ -5,20 +5,24 @@ from pathlib import Path
 
 from .parts import part_of, remove_part
 
+OTHERS = 0o077
+"""Permissions of all but the owner."""
+
 
 def follow_umask(path: Path) -> None:
     """Let everybody whom the umask admits read a file, or all files in a folder.
 
     safetensors and tempfile write files that only their owner can read. The umask itself cannot be
-    read without changing it for all threads, so a file beside ``path`` shows what it gives.
-    Permissions are only added. Disks without permissions are left alone.
+    read without changing it for all threads, so a file beside ``path`` shows what it gives; none is
+    made where all files are open to others already. Disks without permissions are left alone.
     """
     with suppress(OSError):
-        usual = _mode_of_a_new_file(path)
-        for file in filter(Path.is_file, path.rglob("*") if path.is_dir() else [path]):
-            mode = file.stat().st_mode
-            if mode | usual != mode:
-                file.chmod(mode | usual)
+        files = filter(Path.is_file, path.rglob("*") if path.is_dir() else [path])
+        private = [file for file in files if not file.stat().st_mode & OTHERS]
+        if private:
+            usual = _mode_of_a_new_file(path)
+            for file in private:
+                file.chmod(file.stat().st_mode | usual)
 
 
 def _mode_of_a_new_file(beside: Path) -> int:
