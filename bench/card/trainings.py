@@ -20,7 +20,7 @@ from dmm.training.forecast.card import MeasuredTraining
 from dmm.training.forecast.duration import calibrate
 from dmm.training.forecast.forecast import forecast
 from dmm.training.forecast.memory.step import image_size
-from dmm.training.rules.base import value_in_force
+from dmm.training.rules.base import clips_per_step
 from dmm.training.rules.check import warnings_or_error
 from dmm.training.run_inputs import RunInputs, read_inputs
 
@@ -57,12 +57,11 @@ def measure_training(preset: str, base: Path, data: Path) -> MeasuredTraining:
     on_gpu = facts.device == "cuda"
     expected = figures.memory.total if on_gpu else figures.ram.total
     width, height = image_size(facts)
-    batch = value_in_force(settings, facts, "train_batch_size")
     return MeasuredTraining(
         preset=preset,
         architecture=facts.architecture,
         width=facts.base.width or 0 if facts.base else 0,
-        clips=batch * settings["gradient_accumulation_steps"],
+        clips=clips_per_step(settings, facts),
         pixels=width * height,
         checkpointing=bool(settings["gradient_checkpointing"]),
         seconds_per_step=found.seconds_per_step,

@@ -13,7 +13,7 @@ from ...files import read_json, write_text
 from ...machine_settings import settings_file
 from ..facts import Facts
 from ..presets import RunSettings
-from ..rules.base import value_in_force
+from ..rules.base import clips_per_step
 from .duration import Calibration
 from .memory.step import image_size
 
@@ -96,8 +96,6 @@ def speed_by_card(settings: RunSettings, facts: Facts) -> Calibration | None:
     pixels = width * height
     by_likeness = sorted(fitting, key=lambda t: (t.preset != settings.name, abs(t.pixels - pixels)))
     near = by_likeness[0]
-    batch = value_in_force(settings, facts, "train_batch_size")
-    clips = batch * settings["gradient_accumulation_steps"]
-    seconds = near.seconds_per_pixel * clips * pixels
+    seconds = near.seconds_per_pixel * clips_per_step(settings, facts) * pixels
     source = f"{card.device}, by dmm bench card with {near.preset}"
     return Calibration(seconds, near.peak_memory_mb, source, measured=False)

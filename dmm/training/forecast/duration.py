@@ -20,7 +20,7 @@ from ...files import read_toml, write_text
 from ..facts import Facts
 from ..lengths import total_steps
 from ..presets import RunSettings
-from ..rules.base import value_in_force
+from ..rules.base import clips_per_step
 from ..run_inputs import RunInputs, write_engine_files
 from ..trainer_constants import VALIDATION_BATCH, VALIDATION_TIMESTEPS
 from .disk import clips_per_preview, times_due_or_last
@@ -71,8 +71,7 @@ def calibrate(inputs: RunInputs, train: Callable[[Path], Mapping[str, Any]]) -> 
     kept = {key: value for key, value in settings.stated.items() if key not in NOT_CALIBRATED}
     stated = kept | {"max_train_steps": CALIBRATION_STEPS}
     short = replace(inputs, settings=replace(settings, stated=stated))
-    batch = value_in_force(settings, inputs.facts, "train_batch_size")
-    clips = CALIBRATION_STEPS * batch * settings["gradient_accumulation_steps"]
+    clips = CALIBRATION_STEPS * clips_per_step(settings, inputs.facts)
     with tempfile.TemporaryDirectory(prefix="dmm-calibrate-") as folder:
         run = Path(folder)
         write_engine_files(short, run, "calibration", None, None)
@@ -115,10 +114,8 @@ def estimate_duration(
     share of a step that the forward pass of one clip takes.
     """
     steps, data = total_steps(settings, facts.dataset), facts.dataset
-    batch = value_in_force(settings, facts, "train_batch_size")
     passes = 3 if settings["gradient_checkpointing"] else 2
-    clips_per_step = batch * settings["gradient_accumulation_steps"]
-    forward = calibration.seconds_per_step / (clips_per_step * passes)
+    forward = calibration.seconds_per_step / (clips_per_step(settings, facts) * passes)
     batches = ceil((data.n_val if data else 0) / VALIDATION_BATCH)
     scored = VALIDATION_BATCH * min(batches, settings["max_validation_steps"] or batches)
     guided = 2 if settings["preview_guidance"] > 1 else 1

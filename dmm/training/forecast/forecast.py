@@ -13,7 +13,7 @@ from ..cost import Tariff
 from ..facts import DatasetFacts, Facts
 from ..lengths import clips_per_epoch, total_steps
 from ..presets import RunSettings
-from ..rules.base import Finding, uses_regularisation, value_in_force
+from ..rules.base import Finding, clips_per_step, uses_regularisation
 from .disk import DiskUse, disk_error, estimate_disk
 from .duration import Calibration, DurationEstimate, estimate_duration
 from .memory.cache import counted_step
@@ -89,8 +89,7 @@ def forecast(
     ram = estimate_host_memory(settings, facts, step, counted, memory, on_gpu=gpu is not None)
     installed = installed_ram_bytes()
     steps = total_steps(settings, data)
-    batch = value_in_force(settings, facts, "train_batch_size")
-    clips = steps * batch * settings["gradient_accumulation_steps"]
+    clips = steps * clips_per_step(settings, facts)
     epochs = clips / clips_per_epoch(settings, data) if data.n_train else 0.0
     repeats = data.repeats if settings["dataset_repeats"] is None else settings["dataset_repeats"]
     return Forecast(

@@ -48,6 +48,12 @@ def value_in_force(settings: RunSettings, facts: Facts, key: str) -> Any:
     return stated.get(key, settings[key])
 
 
+def clips_per_step(settings: RunSettings, facts: Facts) -> int:
+    """Clips of an optimizer step in one process, those of all its micro-batches."""
+    batch = value_in_force(settings, facts, "train_batch_size")
+    return batch * settings["gradient_accumulation_steps"]
+
+
 def shuffles_captions(settings: RunSettings, facts: Facts) -> bool:
     """Whether captions are shuffled; yes if nothing states it, as in every dataset built here."""
     if settings["dataset_shuffle"] is not None:

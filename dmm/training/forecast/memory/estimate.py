@@ -11,7 +11,7 @@ from typing import Any
 from ....checkpoints.architecture import Shapes
 from ...facts import Facts
 from ...presets import RunSettings
-from ...rules.base import Finding, value_in_force
+from ...rules.base import Finding, clips_per_step
 from .cache import counted_step
 from .optimizer import optimizer_bytes, optimizer_name, update_bytes
 from .step import BYTES, CountedStep, TrainingStep, training_step
@@ -176,9 +176,7 @@ def _with_remedy(
     if "cache_text_encoder_outputs" in remedy and facts.architecture != "sdxl":
         return settings, []
     if "train_batch_size" in remedy:
-        batch = value_in_force(settings, facts, "train_batch_size")
-        steps = batch * settings["gradient_accumulation_steps"]
-        remedy = {**remedy, "gradient_accumulation_steps": steps}
+        remedy = {**remedy, "gradient_accumulation_steps": clips_per_step(settings, facts)}
     changes = {key: value for key, value in remedy.items() if settings[key] != value}
     stated = {k: v for k, v in {**settings.stated, **changes}.items() if v is not None}
     words = [f"{k}={_set_value(v)}" for k, v in changes.items()]
