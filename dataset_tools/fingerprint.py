@@ -16,29 +16,30 @@ N_BANDS, FMIN, FMAX = 33, 300.0, 2000.0
 SILENT_POWER = 1e-6
 """Frames below this power, relative to the loudest frame, get the word 0, which is not compared."""
 SAME = 0.8
-"""Share of equal bits from which two clips are the same recording. Among 27,000 pairs of clips
-(game
-music and MiniMIDI), different pieces reach 0.73 at most (99.9 % of the pairs: 0.58) at their best
-offset; 157 clips after MP3 at 97 kbit/s, another start, level and EQ at once keep 0.89 or more."""
+"""Share of equal bits from which two clips count as the same recording.
+
+Different pieces reach at most 0.73 (27,000 pairs of game music and MiniMIDI, each at its best
+offset). The same piece after MP3 at 97 kbit/s, a new start, level and EQ keeps 0.89 (157 clips).
+"""
 MIN_WORDS = 43
 """Fewest words (1 s) that must be audible in both clips."""
 MIN_VOTES = 2
 """Fewest equal words at one offset for two clips to be compared."""
 TRACKS_PER_WORD = 4
-"""A word is looked up in the first clips of so many tracks that have it."""
+"""A word is compared with at most this many tracks, in the first clip of each that contains it."""
 PARTS = 16
-"""The index is made in so many parts, by the words' highest bits, to save memory."""
+"""The index is built in this many parts, by the words' highest bits, to save memory."""
 
 
 @dataclass(frozen=True)
 class Duplicate:
-    """A clip that repeats an earlier one."""
+    """A clip that repeats an earlier one, directly or through another duplicate of it."""
 
     id: str
     of: str
     """Id of the earlier clip."""
     similarity: float
-    """Share of equal bits: 0.5 for unrelated sound, 1 for the same."""
+    """Share of bits equal to those of the clip it was found by: 0.5 if unrelated, 1 if the same."""
 
 
 def audio_fingerprint(
@@ -73,7 +74,8 @@ def find_duplicates(
     """List the clips that repeat an earlier one, in the order of ``prints``.
 
     ``group`` maps clips to tracks; clips of one track are not compared. Two clips are compared at
-    the offset with the most equal words, if half of the shorter clip or more overlaps there.
+    the offset with the most equal words and the two beside it, if half of the shorter clip or more
+    overlaps there.
     ``Duplicate.of`` is never itself a duplicate.
     """
     ids = list(prints)
@@ -130,7 +132,7 @@ def _candidate_pairs(
 def _offset_votes(
     prints: Sequence[UInt32[np.ndarray, " _"]], groups: Int64[np.ndarray, " clips"], longest: int
 ) -> Int64[np.ndarray, " votes"]:
-    """Encode (later clip, earlier clip, offset) of each word that clips of two tracks share."""
+    """Encode (later clip, earlier clip, offset) of each word of ``_equal_words``."""
     words = np.concatenate(prints)
     lengths = [len(p) for p in prints]
     clips = np.repeat(np.arange(len(prints), dtype=np.int32), lengths)
@@ -152,10 +154,10 @@ def _offset_votes(
 def _equal_words(
     words: UInt32[np.ndarray, " n"], groups: Int64[np.ndarray, " n"]
 ) -> Iterator[tuple[Int64[np.ndarray, " m"], Int64[np.ndarray, " m"]]]:
-    """Yield (positions, positions of the same words in another track), indices of sorted ``words``.
+    """Yield pairs of index arrays: positions, and where another track has the same word.
 
-    First with the first track that has each word, then with the second, up to ``TRACKS_PER_WORD``;
-    a track takes part with its first clip that has the word.
+    The nth pair uses the nth track that has the word, up to ``TRACKS_PER_WORD``, in its first clip
+    with it. Indices are those of the sorted ``words``.
     """
     _, word = np.unique(words, return_inverse=True)
     _, firsts = np.unique(word * (groups.max(initial=0) + 1) + groups, return_index=True)

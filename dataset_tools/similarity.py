@@ -49,15 +49,15 @@ def votes_by_similarity(
     nothing, words = np.split(_embed_terms(embedder, ["", *values]), [1])
     rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
     found = deviations(rows @ words.T)
-    is_read = ((words @ nothing[0]) <= UNREADABLE) & ~_is_repeated(words, values)
+    is_mostly_latin = ((words @ nothing[0]) <= UNREADABLE) & ~_is_repeated(words, values)
     strength, fits = found, found > FITS
-    if in_pairs and is_read.any():
+    if in_pairs and is_mostly_latin.any():
         strength = np.zeros_like(found)
-        known = [value for value, read in zip(values, is_read, strict=True) if read]
-        strength[:, is_read] = shares_of_pairs(embedder, rows, known, BASE_QUANTILE)
+        known = [value for value, read in zip(values, is_mostly_latin, strict=True) if read]
+        strength[:, is_mostly_latin] = shares_of_pairs(embedder, rows, known, BASE_QUANTILE)
         fits = (found > PAIR_FITS) & (strength > PAIR_SHARE)
     votes = fits.astype(int) - (found < MISSES).astype(int)
-    votes[:, ~is_read] = 0
+    votes[:, ~is_mostly_latin] = 0
     _keep_best_of_kin(votes, found, values)
     _keep_best(votes, strength, most)
     return votes

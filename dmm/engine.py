@@ -1,7 +1,8 @@
 """Clone and find the training engine sd-scripts, at a pinned commit (``dmm setup``).
 
-The clone is shallow, partial and sparse: Python sources only, a few megabytes. The variable
-``DMM_SD_SCRIPTS`` names an existing checkout. Nothing in it is ever edited.
+The clone is shallow, partial and sparse: without images and other large folders, a few megabytes.
+The variable ``DMM_SD_SCRIPTS`` names another folder for it, such as an existing checkout. Nothing
+in it is ever edited.
 """
 
 import os
@@ -43,12 +44,16 @@ def find_engine() -> Path:
     """The engine's folder; EngineError if it is missing or not at the pinned commit."""
     pin, folder = read_pin(), checkout_folder()
     if not (folder / "sdxl_train_network.py").is_file():
-        raise EngineError(f"{folder}: sd-scripts is not there; run: dmm setup")
+        first = "delete the folder and " if folder.exists() else ""
+        raise EngineError(f"{folder}: sd-scripts is not there; {first}run: dmm setup")
     found = _git("-C", str(folder), "rev-parse", "HEAD")
     if found != pin.commit:
+        remedy = "delete the folder and run: dmm setup"
+        if os.environ.get(VARIABLE):
+            remedy = f"check out {pin.tag} there, or unset {VARIABLE}"
         raise EngineError(
             f"{folder}: sd-scripts is at commit {found[:12]}, the hooks need {pin.commit[:12]} "
-            f"({pin.tag}); delete the folder and run: dmm setup"
+            f"({pin.tag}); {remedy}"
         )
     return folder
 
@@ -62,7 +67,7 @@ def set_up_engine() -> Path:
 
 
 def engine_environment(engine: Path) -> dict[str, str]:
-    """Environment variables with which sd-scripts' modules and ours can be imported."""
+    """The environment with sd-scripts and ours on PYTHONPATH, and Python's warnings off."""
     paths = [str(engine), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONWARNINGS": "ignore"}
 

@@ -9,17 +9,18 @@ from dmm.training.engine_run import PARENT_PIPE
 
 
 def main() -> None:
-    """Train; ctrl-C ends the process at once and silently until ``process.main`` handles it."""
+    """Train; until the training run catches signals, ctrl-C ends the process at once, silently."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # the engine's imports take seconds
     if os.environ.pop(PARENT_PIPE, None):
         threading.Thread(target=_end_with_parent, daemon=True).start()
     from .process import main
 
-    main()
+    code = main()
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(0)  # threads of torch's process group may abort a finished run's interpreter
+        os._exit(code)  # threads of torch's process group may abort the interpreter as it ends
+    sys.exit(code)
 
 
 def _end_with_parent() -> None:

@@ -22,7 +22,7 @@ from .options import add_options
 
 TRAINERS = {"sd15": train_network, "sdxl": sdxl_train_network}
 KINDS: dict[Any, str] = {int: "int", float: "float", str: "str", Path: "str", None: "str"}
-"""Any other type is the engine's parser of a number of steps or, below 1, a share of them."""
+"""Any other type is the engine's own parser: a number of steps, or below 1 a share of all."""
 
 
 def list_options() -> dict[str, Option]:
@@ -69,7 +69,7 @@ def _merge_trainers(key: str, earlier: Option | None, added: Option) -> Option:
 
 
 def loss_weight_help() -> dict[str, str]:
-    """Setting that weights each added loss, with its line of help."""
+    """Help text of each added loss, by the setting that holds its weight."""
     return {name: loss.help for name, loss in LOSSES.items()}
 
 

@@ -23,7 +23,7 @@ from dmm.sound.audio import write_audio
 from .preview_settings import evenly_spaced
 
 MAX_REFERENCE = 64
-"""Real clips that previews are compared with: decoding a large one takes seconds."""
+"""Most real clips to compare previews with, because decoding a large image takes seconds."""
 
 
 class PreviewScorer:
@@ -42,10 +42,11 @@ class PreviewScorer:
             self.prompt_embeddings = dict(zip(prompts, embeddings, strict=True))
 
     def scores(self, files: Sequence[Path], prompts: Sequence[str]) -> dict[str, float | str]:
-        """Scores of clips, each with its prompt; scores that need more clips are left out.
+        """Entries ``preview/...`` for the log: the embedder's name, and each score of these clips.
 
         ``diversity`` over all pairs, ``prompt_diversity`` over pairs of one prompt, ``similarity``
-        the mean cosine of clip and prompt, ``fad`` to the real clips.
+        the mean cosine of clip and prompt, ``fad`` to the real clips. Scores that cannot be
+        computed, by this embedder or from so few clips, are left out.
         """
         rows = self.embedder.embed(files)
         found: dict[str, float | str] = {"preview/embedder": self.embedder.name}

@@ -29,8 +29,8 @@ EXIT_CODES = {"failed": 1, "interrupted": 130}
 """By status; 0 for any other one."""
 
 
-def main() -> None:
-    """Read the configuration and train, as the engine's own script does."""
+def main() -> int:
+    """Read the configuration and train, as the engine's own script does; returns the exit code."""
     parser = setup_parser()
     args = parser.parse_args()
     train_util.verify_command_line_training_args(args)
@@ -38,7 +38,7 @@ def main() -> None:
     architecture = read_architecture(Path(args.pretrained_model_name_or_path))
     code = run(TRAINERS[architecture.kind](), args)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # leaving takes a second, in which nothing is lost
-    sys.exit(code)
+    return code
 
 
 def setup_parser() -> argparse.ArgumentParser:

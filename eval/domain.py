@@ -2,7 +2,8 @@
 
 Only nano-clap, which knows MiniMIDI alone, has a file of training clips; ``bench.listener.domain``
 makes it. In its space the median distance to the nearest of 300 training clips is .12 for new
-MiniMIDI pieces in base styles and .02 in the others, and .23 to .29 for the music of five games.
+MiniMIDI pieces in base styles, .02 for those in held-out styles, and .23 to .29 for the music of
+five games.
 """
 
 from collections.abc import Sequence

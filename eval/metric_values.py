@@ -27,7 +27,7 @@ class MetricValue:
 
     value: float | None
     n: int
-    """Clips that the value is computed from."""
+    """Clips of the sample."""
     interval: Interval = (None, None)
     """95 % interval of the value."""
     real: float | None = None
@@ -36,7 +36,10 @@ class MetricValue:
     real_n: int | None = None
     """Real clips that ``real`` is computed from; fewer than ``n`` if there are not enough."""
     excess: float | None = None
-    """Value minus ``real``; in the clips' place and number, the bias of few clips cancels."""
+    """How far the value is above that of real clips.
+
+    For distances, both from equally many clips to the same rest, so the bias of few clips cancels.
+    """
     detail: dict[str, float | int | None] = field(default_factory=dict)
     """Further numbers, explained by ``DETAILS`` of ``eval.report.sentences``."""
     why_not: str | None = None
@@ -82,7 +85,7 @@ def diversity(sample: Sample) -> MetricValue:
 
 
 def fad(sample: Sample) -> MetricValue:
-    """Fréchet distance; ``real`` is that of as many real clips to the other real clips."""
+    """Fréchet distance; ``real`` is that of an equally large random part of the real clips."""
     value = gaussian_distance(fit_gaussian(sample.rows), sample.real.gaussian)
     return _with_real_floor(MetricValue(value, len(sample.rows)), sample, frechet_distance)
 
@@ -179,7 +182,7 @@ def _with_real_target(
     metric: Callable[[np.ndarray], float],
     has_interval: bool = True,
 ) -> MetricValue:
-    """Add the metric of the real clips, and its interval unless that has too little coverage."""
+    """Add the metric of the real clips, and its interval if ``has_interval``."""
     if sample.reference is None or score.value is None:
         return score
     rows = sample.reference.rows

@@ -1,4 +1,4 @@
-"""Prompt and seed of a clip, read from the files beside it; pairs of clips with equal ones."""
+"""Prompt and seed of a clip, read from the files beside it; pairs of clips with the same."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,14 +22,16 @@ class _Timeline(BaseModel):
     part: list[_Part]
 
 
-class _GeneratedClips(BaseModel):
+class _DrawnPreviews(BaseModel):
+    """Prompt and seed of each preview."""
+
     clips: list[tuple[str, int]]
 
 
 class _PreviewFile(BaseModel):
     """Prompts and seeds of a training preview, in ``preview.json``."""
 
-    drawn: _GeneratedClips
+    drawn: _DrawnPreviews
 
 
 @dataclass(frozen=True)
@@ -77,14 +79,19 @@ def _preview_origin(audio: Path, previews: Path) -> Origin:
     return by_seed.get(audio.stem.rpartition("-")[2], Origin(None, None))
 
 
-def match_pairs(before: Sequence[Path], after: Sequence[Path]) -> list[tuple[int, int]]:
-    """Indices (before, after) of clips with equal prompt and seed, in the order of ``after``."""
+def pair_files_by_origin(
+    before_files: Sequence[Path], after_files: Sequence[Path]
+) -> list[tuple[int, int]]:
+    """Pairs of indices of files with the same known prompt and seed, in the order of the second.
+
+    Both are read from the files beside them. Each file is used once.
+    """
     unmatched: dict[Origin, list[int]] = {}
-    for index, path in enumerate(before):
+    for index, path in enumerate(before_files):
         if None not in ((origin := read_origin(path)).prompt, origin.seed):
             unmatched.setdefault(origin, []).append(index)
     pairs = []
-    for index, path in enumerate(after):
+    for index, path in enumerate(after_files):
         if matches := unmatched.get(read_origin(path)):
             pairs.append((matches.pop(0), index))
     return pairs

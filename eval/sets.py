@@ -21,7 +21,7 @@ from .clips import (
 )
 from .metrics.closeness import nearest_reference_clips
 from .metrics.memorization import SAME
-from .origins import Origin, match_pairs, read_origin
+from .origins import Origin, pair_files_by_origin, read_origin
 from .sample import Reference, Sample
 from .tracks import count_tracks
 
@@ -153,13 +153,13 @@ def embed_prompts(embedder: Embedder, *sets: ClipSet | None) -> dict[str, np.nda
     return dict(zip(prompts, embedder.embed_text(list(prompts)), strict=True)) if prompts else {}
 
 
-def matched_indices(before: ClipSet, after: ClipSet) -> list[tuple[int, int]]:
-    """Indices (before, after) of clips with equal prompt and seed."""
-    return match_pairs(before.clips.files, after.clips.files)
+def matched_pairs(before: ClipSet, after: ClipSet) -> list[tuple[int, int]]:
+    """Pairs (index in ``before``, index in ``after``) of clips with the same prompt and seed."""
+    return pair_files_by_origin(before.clips.files, after.clips.files)
 
 
 def short_names(folders: Sequence[Path]) -> list[str]:
-    """Last parts of each path, as few as distinguish them; a page shows no absolute path.
+    """Last parts of each path, as few as distinguish them.
 
     >>> short_names([Path("/a/one/clips"), Path("/a/two/clips"), Path("/b/data/test")])
     ['one/clips', 'two/clips', 'test']

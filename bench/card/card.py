@@ -18,7 +18,7 @@ import torch
 from dmm.devices import device_name
 from dmm.errors import DmmError, InputError
 from dmm.files import write_text
-from dmm.training.forecast.card import Card, MeasuredTraining, card_file, write_card_file
+from dmm.training.forecast.card import MeasuredCard, MeasuredTraining, card_file, write_card_file
 
 from ..random_base import write_base
 from .networks import (
@@ -101,7 +101,7 @@ def measure_card(plan: Plan, out: Path) -> Measured:
             torch.cuda.empty_cache()  # trainings and distillation are processes of their own
     write_text(out, json.dumps(as_json(measured), indent=1) + "\n")
     if measured.trainings:
-        write_card_file(Card(measured.device, tuple(measured.trainings)), card_file())
+        write_card_file(MeasuredCard(measured.device, tuple(measured.trainings)), card_file())
     return measured
 
 

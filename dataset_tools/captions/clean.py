@@ -65,10 +65,10 @@ def apply_rules(text: str, rules: Rules) -> tuple[str, list[Change]]:
     return text, changes
 
 
-def is_read(text: str) -> bool:
+def is_mostly_latin(text: str) -> bool:
     """Whether at least half of the letters are Latin, so that the rules can read the text.
 
-    >>> is_read("Грустное пианино"), is_read("Café, 音"), is_read("120")
+    >>> is_mostly_latin("Грустное пианино"), is_mostly_latin("Café, 音"), is_mostly_latin("120")
     (False, True, True)
     """
     letters = [c for c in text if c.isalpha()]

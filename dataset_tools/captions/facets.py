@@ -144,7 +144,7 @@ def _sources(
 ) -> tuple[Votes | None, ...]:
     """Votes on a track of so many captions, its tags and the audio model; None for missing ones."""
     tags = [tag.rpartition("---")[2].replace("_", " ") for tag in evidence.tags]
-    tags = [_with_spaces(tag, lexicon) for tag in tags]
+    tags = [_restore_spaces(tag, lexicon) for tag in tags]
     return (
         *(_votes_of_texts(evidence.captions[n : n + 1], lexicon) for n in range(captions)),
         _votes_of_texts(tags, lexicon),
@@ -152,13 +152,13 @@ def _sources(
     )
 
 
-def _with_spaces(tag: str, lexicon: Lexicon) -> str:
+def _restore_spaces(tag: str, lexicon: Lexicon) -> str:
     """Restore the spaces of MTG-Jamendo's tags, such as "acousticguitar"."""
-    return _run_together(lexicon).get(tag.casefold(), tag)
+    return _terms_without_spaces(lexicon).get(tag.casefold(), tag)
 
 
 @cache
-def _run_together(lexicon: Lexicon) -> dict[str, str]:
+def _terms_without_spaces(lexicon: Lexicon) -> dict[str, str]:
     values = (value for facet in FACETS for value in lexicon.values(facet))
     return {value.replace(" ", ""): value for value in values if " " in value}
 

@@ -8,7 +8,7 @@ and in the order of the text. Terms of purpose, story and structure are dropped.
 import re
 from collections.abc import Iterable, Mapping
 
-from .clean import Change, is_read
+from .clean import Change, is_mostly_latin
 from .lexicon import Lexicon, Mention
 from .remove_voice import VOICE_TERMS
 
@@ -82,7 +82,7 @@ def reduce(
     if chosen:
         reduced, rule = ", ".join(chosen), "reduced"
     else:
-        reduced, rule = _first_words(caption), "first words" if is_read(caption) else UNREAD
+        reduced, rule = _first_words(caption), "first words" if is_mostly_latin(caption) else UNREAD
     return reduced, [Change(rule, caption, reduced)] if reduced != caption else []
 
 
@@ -133,10 +133,10 @@ def _choose_terms(terms: list[Term], facets: Facets) -> list[str]:
     probable = _terms_to_add(facets)
     instruments = _with_voice([term for term in terms if term[0] == "instrument"])
     more = [term for term in probable if term[0] == "instrument"]
-    instruments = _filled_up(instruments, more, N_INSTRUMENTS)
+    instruments = _add_terms(instruments, more, N_INSTRUMENTS)
     descriptors = _round_robin([term for term in terms if term[0] != "instrument"])[:N_DESCRIPTORS]
     descriptors.sort(key=terms.index)
-    descriptors = _filled_up(
+    descriptors = _add_terms(
         descriptors, [t for t in probable if t[0] != "instrument"], N_DESCRIPTORS
     )
     return [value for _, value in instruments + descriptors]
@@ -162,7 +162,7 @@ def _terms_to_add(facets: Facets) -> list[Term]:
     return [(facet, value) for _, facet, value in sorted(terms)]
 
 
-def _filled_up(terms: list[Term], candidates: Iterable[Term], room: int) -> list[Term]:
+def _add_terms(terms: list[Term], candidates: Iterable[Term], room: int) -> list[Term]:
     """Add terms up to ``room`` in all, if neither implies the other."""
     for term in candidates:
         known = any(term == t or is_kind_of(t, term) or is_kind_of(term, t) for t in terms)

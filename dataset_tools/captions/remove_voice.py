@@ -60,14 +60,16 @@ def without_voice(text: str, lexicon: Lexicon) -> tuple[str, list[Change]]:
     rules = {
         "no voice": lambda t: _without_denials(t, lexicon),
         "voice": lambda t: _without_voices(t, lexicon),
-        "people": lambda t: _by_part(t, lambda part: _SEX.sub("", part).strip()),
-        "all about the voice": lambda t: _by_part(t, lambda part: _without_rest(part, lexicon)),
+        "people": lambda t: _edit_parts(t, lambda part: _SEX.sub("", part).strip()),
+        "all about the voice": lambda t: _edit_parts(
+            t, lambda part: _reduce_to_sound_terms(part, lexicon)
+        ),
         "nothing but the voice": lambda t: t or REMAINDER,
     }
     return apply_rules(text, rules)
 
 
-def _by_part(text: str, edit: Callable[[str], str]) -> str:
+def _edit_parts(text: str, edit: Callable[[str], str]) -> str:
     """Edit each part between commas and the like; parts that become empty are dropped.
 
     If no part changes, the text is returned unchanged.
@@ -77,7 +79,7 @@ def _by_part(text: str, edit: Callable[[str], str]) -> str:
     return text if parts == pieces[::2] else ", ".join(part for part in parts if part)
 
 
-def _without_rest(part: str, lexicon: Lexicon) -> str:
+def _reduce_to_sound_terms(part: str, lexicon: Lexicon) -> str:
     """If a part still mentions a voice, keep only its terms of sound."""
     return _sound_terms(part, lexicon) if _first_voice(part, lexicon) else part
 
@@ -89,14 +91,14 @@ def _without_denials(text: str, lexicon: Lexicon) -> str:
         start, end = min(a for a, _ in spans), max(b for _, b in spans)
         if absent := ABSENT.match(text, end):
             end = absent.end()
-        before, after = _without_links(text[:start], negation=True), text[end:].strip()
+        before, after = _without_lead_in(text[:start], negation=True), text[end:].strip()
         after = AND.sub("", after, count=1) if AND.match(after) else after
         joint = " " if before and GOES_ON.match(after) else ", "
         text = joint.join(part for part in (before, after.lstrip(" ,.;:")) if part)
     return text
 
 
-def _without_links(before: str, *, negation: bool = False) -> str:
+def _without_lead_in(before: str, *, negation: bool = False) -> str:
     """Cut the words off that only led to what is removed: "it has", "with a", "there is no"."""
     lead = (
         LINKS
@@ -128,7 +130,7 @@ def _without_voices(text: str, lexicon: Lexicon) -> str:
                 part = _without_article(part)
             kept += [] if about_voice else [part]
             continue
-        rest, about_voice, leads = _part_without(part, lexicon)
+        rest, about_voice, leads = _remove_voices_of_part(part, lexicon)
         if leads:
             _cut_adjectives(kept, lexicon)
         kept.append(rest)
@@ -148,7 +150,7 @@ def _only_describes(part: str, lexicon: Lexicon) -> bool:
     )
 
 
-def _part_without(part: str, lexicon: Lexicon) -> tuple[str, bool, bool]:
+def _remove_voices_of_part(part: str, lexicon: Lexicon) -> tuple[str, bool, bool]:
     """A part without voices; whether it ended in words about one; whether it began with one."""
     about, leads = False, False
     for turn in range(20):
@@ -160,7 +162,7 @@ def _part_without(part: str, lexicon: Lexicon) -> tuple[str, bool, bool]:
             continue
         phrase = find_phrase(part, voice, lexicon)
         leads = leads or (turn == 0 and phrase.only_adjectives)
-        part, about = _cut(part, phrase, lexicon)
+        part, about = _remove_first_voice(part, phrase, lexicon)
         about = about or (phrase.acts and not part)
     return _sound_terms(part, lexicon), about, leads
 
@@ -183,11 +185,11 @@ def _first_voice(part: str, lexicon: Lexicon) -> Mention | None:
     return Mention("instrument", "voice", *pronoun.span()) if pronoun else None
 
 
-def _cut(part: str, phrase: Phrase, lexicon: Lexicon) -> tuple[str, bool]:
+def _remove_first_voice(part: str, phrase: Phrase, lexicon: Lexicon) -> tuple[str, bool]:
     """Remove one voice; returns the rest, and whether the rest of the part was about the voice."""
     before = part[: phrase.start].strip()
-    rest, joint, about = _after(part[phrase.end :].strip(), lexicon)
-    before = _prose(before, lexicon) if before else ""
+    rest, joint, about = _words_kept_after(part[phrase.end :].strip(), lexicon)
+    before = _words_kept_before(before, lexicon) if before else ""
     if not before:
         return _without_article(rest), about
     if not rest:
@@ -205,7 +207,7 @@ def _without_article(text: str) -> str:
     return text
 
 
-def _after(after: str, lexicon: Lexicon) -> tuple[str, str, bool]:
+def _words_kept_after(after: str, lexicon: Lexicon) -> tuple[str, str, bool]:
     """What stays of the words after a voice, how it is joined, and if words about it were cut.
 
     Joined by "and" (a list goes on), "on" (a preposition begins it), or "" (a part of its own).
@@ -215,16 +217,18 @@ def _after(after: str, lexicon: Lexicon) -> tuple[str, str, bool]:
         after, joint = after[more.end() :], "and"
     if _ONLY_LINKS.fullmatch(after):
         return "", "", True
-    if joint and _is_noun(after, lexicon):
+    if joint and _begins_with_sound(after, lexicon):
         return after, joint, False
-    if STRONG.match(after) or (GOES_ON.match(after) and _instrument_soon(after, lexicon)):
+    if STRONG.match(after) or (GOES_ON.match(after) and _instrument_follows(after, lexicon)):
         return after, "on", False
     sound = next(
         (
             m.start()
             for m in re.finditer(r"\b\w+", after)
             if STRONG.match(after, m.start())
-            or (GOES_ON.match(after, m.start()) and _instrument_soon(after[m.start() :], lexicon))
+            or (
+                GOES_ON.match(after, m.start()) and _instrument_follows(after[m.start() :], lexicon)
+            )
         ),
         len(after),
     )
@@ -233,7 +237,7 @@ def _after(after: str, lexicon: Lexicon) -> tuple[str, str, bool]:
     return ", ".join(part for part in (played, rest) if part), "", bool(after)
 
 
-def _is_noun(text: str, lexicon: Lexicon) -> bool:
+def _begins_with_sound(text: str, lexicon: Lexicon) -> bool:
     """Whether a text begins as another sound with its adjectives: "and a soft drum beat"."""
     words = re.match(r"(?:[\w'’-]+\s*){1,5}", text)
     if VERB.match(text) or not words:
@@ -244,7 +248,7 @@ def _is_noun(text: str, lexicon: Lexicon) -> bool:
     )
 
 
-def _instrument_soon(text: str, lexicon: Lexicon) -> bool:
+def _instrument_follows(text: str, lexicon: Lexicon) -> bool:
     """Whether one of the next words is an instrument or the music: "with a soft piano"."""
     near = re.match(r"(?:[\w'’-]+\s*){1,7}", text)
     return bool(near) and any(
@@ -253,9 +257,9 @@ def _instrument_soon(text: str, lexicon: Lexicon) -> bool:
     )
 
 
-def _prose(before: str, lexicon: Lexicon) -> str:
+def _words_kept_before(before: str, lexicon: Lexicon) -> str:
     """The words before a voice, if they end in a noun without it; otherwise their terms."""
-    before = _without_links(before)
+    before = _without_lead_in(before)
     for text in (before, _RELATIVE.split(before)[0]):
         words = text.split()
         if not words:
@@ -282,7 +286,7 @@ def _cut_adjectives(parts: list[str], lexicon: Lexicon) -> None:
     last = parts[first].split()[-1].lower()
     adjectives = [m for m in lexicon.find(parts[first]) if m.facet in ADJECTIVES]
     if last in QUALITIES or any(m.end == len(parts[first]) for m in adjectives):
-        parts[first:] = [_prose(parts[first][: found.start()].strip(), lexicon)]
+        parts[first:] = [_words_kept_before(parts[first][: found.start()].strip(), lexicon)]
 
 
 def _sound_terms(text: str, lexicon: Lexicon, facets: tuple[str, ...] = SOUND_FACETS) -> str:

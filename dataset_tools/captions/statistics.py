@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .clean import full_prompt, is_read
+from .clean import full_prompt, is_mostly_latin
 from .lexicon import FACETS, load_lexicon
 from .reduce import is_known
 from .remove_voice import VOICE_TERMS
@@ -34,7 +34,7 @@ def caption_statistics(captions: Sequence[str], anchor: str) -> dict[str, Any]:
             facet: _share_true(any(m.facet == facet for m in found) for found in mentions)
             for facet in FACETS
         },
-        "unread": sum(not is_read(caption) for caption in captions),
+        "unread": sum(not is_mostly_latin(caption) for caption in captions),
         "unknown": _share_true(not is_known(caption, lexicon) for caption in captions),
     }
 

@@ -40,9 +40,10 @@ def count_tokens(text: str) -> int:
 
 
 def fit_to_token_limit(anchor: str, caption: str) -> tuple[str, list[Change]]:
-    """Drop the last parts, or words of the only part, until "ANCHOR, caption" has 77 tokens.
+    """Shorten a caption until "ANCHOR, caption" has at most 77 tokens; returns it and the change.
 
-    Returns the caption and the change, if any. At least one letter stays, even if the anchor alone
+    The last parts go first, then the words of the only part, then halves of its only word. The list
+    of changes is empty if it fitted. At least one letter stays, even if the anchor alone
     is too long.
     """
     fitted = caption

@@ -3,7 +3,7 @@
 import re
 
 
-def any_of(words: str) -> re.Pattern[str]:
+def word_pattern(words: str) -> re.Pattern[str]:
     """Pattern of alternatives at the start of a word; "_" stands for a space."""
     return re.compile(rf"(?:{'|'.join(words.split())})\b".replace("_", " "), re.IGNORECASE)
 
@@ -46,18 +46,18 @@ HEADS = frozenset(
     riff riffs chords progression""".split()
 )
 """Nouns before a voice that it does not belong to; prose may end with one of them."""
-GOES_ON = any_of(
+GOES_ON = word_pattern(
     """with over accompanied accompanying backed featuring alongside on_top_of supported joined
     using along_with as_well_as followed surrounded while against above together_with"""
 )
 """Begins what else there is, after a voice."""
-STRONG = any_of(
+STRONG = word_pattern(
     """over accompanied accompanying backed alongside on_top_of supported joined along_with
     as_well_as surrounded while against together_with above"""
 )
 """Begins other sounds, rather than more about the voice (as "with emotion" does)."""
 AND = re.compile(r"(?:and|or|plus|&|as well as|also|but|then)\s+", re.IGNORECASE)
-VERB = any_of(
+VERB = word_pattern(
     """is are has have was were can could makes? gives? sounds? feels? seems? sings? raps? plays?
     creates? adds? brings? enters? comes? joins? goes takes? remains? leads? sits? rises? repeats?
     alternates? interchanges? harmoni[sz]es? delivers? performs? shouts? screams? talks? speaks?

@@ -11,7 +11,7 @@ from jaxtyping import Float, UInt8
 from ..codec.mel import MelFormat
 from ..errors import ModelError
 from ..files import read_json
-from .denoising import Embeddings, OnStep, denoise, no_step, unet_inputs
+from .denoising import Embeddings, OnStep, denoise, ignore_step, unet_inputs
 from .folder import open_bundle
 from .noise import TorchRandom
 from .samplers import Latents, make_sampler
@@ -82,7 +82,7 @@ class BundlePlayer:
         steps: int | None = None,
         guidance: float | None = None,
         negative_prompt: str | None = None,
-        on_step: OnStep = no_step,
+        on_step: OnStep = ignore_step,
     ) -> Latents:
         """One clip's latents from its first noise; what is None here is as the bundle says.
 

@@ -64,7 +64,7 @@ def unet_inputs(
     return inputs
 
 
-def no_step(taken: int, of: int) -> None:
+def ignore_step(taken: int, of: int) -> None:
     """Do nothing before a step."""
 
 
@@ -75,7 +75,7 @@ def denoise(
     inputs: dict[str, np.ndarray],
     guidance: float,
     more_noise: Callable[[], Latents],
-    on_step: OnStep = no_step,
+    on_step: OnStep = ignore_step,
 ) -> Latents:
     """Sample one clip's latents; ``noise`` is (1, channels, rows, columns), standard normal.
 

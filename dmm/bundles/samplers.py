@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ..errors import PresetError
-from .schedule import alphas_cumprod, karras_sigmas, sigmas, spaced_timesteps, timesteps_of
+from .schedule import alphas_cumprod, karras_sigmas, sigmas, spaced_timesteps, timesteps_of_sigmas
 from .schema import Schedule
 
 Latents = Float[np.ndarray, "n channels rows columns"]
@@ -35,7 +35,7 @@ class Sampler(Protocol):
         ...
 
 
-class _Clean:
+class _CleanLatents:
     """Computes clean latents from a prediction of noise, velocity or themselves."""
 
     def __init__(self, prediction: str) -> None:
@@ -61,13 +61,13 @@ class Euler:
         found = np.interp(times, np.arange(len(of_training)), of_training)
         if karras:
             found = karras_sigmas(float(found[-1]), float(found[0]), steps)
-            times = timesteps_of(found, of_training)
+            times = timesteps_of_sigmas(found, of_training)
         self.timesteps = times.astype(np.float32)
         self.sigmas = np.append(found, 0).astype(np.float32)
         highest = float(self.sigmas.max())
         is_leading = schedule.timestep_spacing == "leading"
         self.init_noise_sigma = (highest**2 + 1) ** 0.5 if is_leading else highest
-        self._clean = _Clean(prediction)
+        self._clean = _CleanLatents(prediction)
 
     def scale(self, latents: Latents, number: int) -> Latents:
         """Latents at unit variance."""
@@ -93,7 +93,7 @@ class Ddim:
         self.timesteps = spaced_timesteps(schedule, steps, spacing).round()
         self._jump = schedule.train_timesteps // steps
         self._kept = alphas_cumprod(schedule)
-        self._clean = _Clean(prediction)
+        self._clean = _CleanLatents(prediction)
 
     def scale(self, latents: Latents, number: int) -> Latents:
         """Latents as they are."""
@@ -123,13 +123,13 @@ class DpmSolver:
         of_training = sigmas(schedule)
         if karras:
             found = karras_sigmas(float(of_training[0]), float(of_training[-1]), steps)
-            times = timesteps_of(found, of_training)
+            times = timesteps_of_sigmas(found, of_training)
         else:
             times = spaced_timesteps(schedule, steps, extra=1)
             found = np.interp(times.round(), np.arange(len(of_training)), of_training)
         self.timesteps = times.round()
         self.sigmas = np.append(found, 0).astype(np.float32)
-        self._clean, self._last = _Clean(prediction), None
+        self._clean, self._last = _CleanLatents(prediction), None
 
     def scale(self, latents: Latents, number: int) -> Latents:
         """Latents as they are."""
@@ -169,7 +169,7 @@ class Lcm:
         original = np.arange(1, count + 1) * (schedule.train_timesteps // count) - 1
         places = np.floor(np.linspace(0, count, num=steps, endpoint=False)).astype(int)
         self.timesteps = original[::-1][places].astype(np.float64)
-        self._kept, self._clean = alphas_cumprod(schedule), _Clean(prediction)
+        self._kept, self._clean = alphas_cumprod(schedule), _CleanLatents(prediction)
 
     def scale(self, latents: Latents, number: int) -> Latents:
         """Latents as they are."""

@@ -56,7 +56,7 @@ def karras_sigmas(
     return (high + ramp * (low - high)) ** rho
 
 
-def timesteps_of(
+def timesteps_of_sigmas(
     wanted: Float[np.ndarray, " steps"], of_training: Float[np.ndarray, " timesteps"]
 ) -> Float[np.ndarray, " steps"]:
     """The fractional timesteps at which there is so much noise, by its logarithm."""

@@ -13,11 +13,11 @@ Precision = Literal["fp32", "fp16", "mixed", "int8", "int4"]
 PARTS = ("text_encoder", "text_encoder_2", "unet", "vae_decoder")
 
 
-class Strict(BaseModel, frozen=True, extra="forbid"):
+class StrictModel(BaseModel, frozen=True, extra="forbid"):
     """A field that this version does not know is an error."""
 
 
-class StoredFile(Strict, frozen=True):
+class StoredFile(StrictModel, frozen=True):
     """A file of the bundle."""
 
     file: str
@@ -26,7 +26,7 @@ class StoredFile(Strict, frozen=True):
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
 
 
-class Tensor(Strict, frozen=True):
+class Tensor(StrictModel, frozen=True):
     """An input or output of a part."""
 
     dtype: Literal["float32", "int32"]
@@ -34,7 +34,7 @@ class Tensor(Strict, frozen=True):
     """A name is an axis of any length; equal names are equal lengths."""
 
 
-class Memory(Strict, frozen=True):
+class Memory(StrictModel, frozen=True):
     """What a part takes in a browser, forecast."""
 
     wasm_peak_bytes: int
@@ -46,7 +46,7 @@ class Memory(Strict, frozen=True):
     """Largest buffer that a WebGPU device must be able to bind."""
 
 
-class Part(Strict, frozen=True):
+class Part(StrictModel, frozen=True):
     """A network of the bundle."""
 
     model: StoredFile
@@ -60,7 +60,7 @@ class Part(Strict, frozen=True):
     memory: Memory | None = None
 
 
-class Encoder(Strict, frozen=True):
+class Encoder(StrictModel, frozen=True):
     """How one text encoder's ids are made of CLIP's merges."""
 
     vocab_size: int
@@ -70,7 +70,7 @@ class Encoder(Strict, frozen=True):
     max_length: int = 77
 
 
-class Tokenizer(Strict, frozen=True):
+class Tokenizer(StrictModel, frozen=True):
     """CLIP's byte-pair merges, from whose order the vocabulary follows."""
 
     merges: StoredFile
@@ -78,7 +78,7 @@ class Tokenizer(Strict, frozen=True):
     """One for each text encoder."""
 
 
-class Schedule(Strict, frozen=True):
+class Schedule(StrictModel, frozen=True):
     """The noise schedule that the UNet was trained with, in diffusers' words."""
 
     train_timesteps: int
@@ -90,7 +90,7 @@ class Schedule(Strict, frozen=True):
     rescale_betas_zero_snr: bool = False
 
 
-class SamplingDefaults(Strict, frozen=True):
+class SamplingDefaults(StrictModel, frozen=True):
     """How clips are sampled unless a user says otherwise."""
 
     sampler: str
@@ -102,7 +102,7 @@ class SamplingDefaults(Strict, frozen=True):
     schedule: Schedule
 
 
-class Latent(Strict, frozen=True):
+class Latent(StrictModel, frozen=True):
     """The UNet's space."""
 
     channels: int
@@ -117,7 +117,7 @@ class Latent(Strict, frozen=True):
     """Rows and columns are multiples of this."""
 
 
-class Licences(Strict, frozen=True):
+class Licences(StrictModel, frozen=True):
     """Under what terms the weights and the music behind them are."""
 
     base: str
@@ -125,7 +125,7 @@ class Licences(Strict, frozen=True):
     music: list[str]
 
 
-class Origin(Strict, frozen=True):
+class Origin(StrictModel, frozen=True):
     """What the bundle was made from."""
 
     checkpoint_sha256: str
@@ -133,7 +133,7 @@ class Origin(Strict, frozen=True):
     dmm_version: str
 
 
-class Parity(Strict, frozen=True):
+class Parity(StrictModel, frozen=True):
     """How far a part, or a whole sampling run, is from PyTorch in single precision."""
 
     part: str
@@ -155,7 +155,7 @@ class Parity(Strict, frozen=True):
     passes: bool
 
 
-class Bundle(Strict, frozen=True):
+class Bundle(StrictModel, frozen=True):
     """All of ``bundle.json``."""
 
     version: Literal[1]

@@ -1,7 +1,8 @@
 """CLIP's byte-pair tokeniser from its merges alone.
 
-Ids are those of transformers' CLIPTokenizer, whose vocabulary follows from the order of the merges:
-256 bytes, the same at a word's end, a token for each merge, start and end of text.
+Ids are those of transformers' CLIPTokenizer, but for a few signs that ftfy rewrites (ĳ, ŉ). The
+vocabulary follows from the order of the merges: 256 bytes, the same at a word's end, a token for
+each merge, start and end of text.
 """
 
 import html
@@ -43,13 +44,15 @@ class Tokenizer:
     def tokens(self, text: str, encoder: Encoder) -> list[int]:
         """Token ids of a text, without start and end."""
         special = {"<|startoftext|>": encoder.bos, "<|endoftext|>": encoder.eos}
-        if encoder.pad != encoder.eos:  # SDXL's second encoder pads with "!", so each is one token
+        if (
+            encoder.pad != encoder.eos
+        ):  # SDXL's second pads with "!", so each "!" is a token of its own
             special[self._words[encoder.pad]] = encoder.pad
         parts = re.split(f"({'|'.join(map(re.escape, special))})", text)
         return [number for part in parts for number in self._ids_of(part, special)]
 
     def encode(self, text: str, encoder: Encoder) -> Int[np.ndarray, " places"]:
-        """A text encoder's input: start, the text, cut to fit, end, and padding."""
+        """Ids for a text encoder: start, the text's ids truncated to fit, end, padding."""
         found = self.tokens(text, encoder)[: encoder.max_length - 2]
         padding = [encoder.pad] * (encoder.max_length - 2 - len(found))
         return np.array([encoder.bos, *found, encoder.eos, *padding], np.int32)
@@ -65,27 +68,27 @@ class Tokenizer:
     def _ids_of(self, part: str, special: Mapping[str, int]) -> list[int]:
         if part in special:
             return [special[part]]
-        return [number for word in _words(part) for number in self._word(word)]
+        return [number for word in _words(part) for number in self._ids_of_word(word)]
 
-    def _word(self, word: str) -> list[int]:
+    def _ids_of_word(self, word: str) -> list[int]:
         if word not in self._known:
             parts = [self._bytes[byte] for byte in word.encode()]
             parts[-1] += END
-            self._known[word] = [self._ids[part] for part in self._merged(parts)]
+            self._known[word] = [self._ids[part] for part in self._apply_merges(parts)]
         return self._known[word]
 
-    def _merged(self, parts: list[str]) -> list[str]:
+    def _apply_merges(self, parts: list[str]) -> list[str]:
         """Merge the pair of the lowest rank, everywhere, until no pair has one."""
         while len(parts) > 1:
             pairs = set(pairwise(parts))
             best = min(pairs, key=lambda pair: self._ranks.get(pair, len(self._ranks)))
             if best not in self._ranks:
                 break
-            parts = list(_joined(parts, best))
+            parts = list(_merge_pair(parts, best))
         return parts
 
 
-def _joined(parts: Sequence[str], pair: tuple[str, str]) -> Iterator[str]:
+def _merge_pair(parts: Sequence[str], pair: tuple[str, str]) -> Iterator[str]:
     place = 0
     while place < len(parts):
         if tuple(parts[place : place + 2]) == pair:
@@ -99,28 +102,28 @@ def _joined(parts: Sequence[str], pair: tuple[str, str]) -> Iterator[str]:
 def _words(text: str) -> Iterator[str]:
     """Runs of letters, single digits and runs of other signs, in lower case."""
     text = html.unescape(text).translate(QUOTES)
-    text = unicodedata.normalize("NFC", "".join(map(_plain, text))).lower()
+    text = unicodedata.normalize("NFC", "".join(map(_normalise_character, text))).lower()
     place = 0
     while place < len(text):
         ending = next((e for e in ENDINGS if text.startswith(e, place)), None)
-        kind, end = _kind(text[place]), place + 1
+        kind, end = _character_class(text[place]), place + 1
         if ending:
             end = place + len(ending)
         elif kind != "N":
-            while end < len(text) and _kind(text[end]) == kind:
+            while end < len(text) and _character_class(text[end]) == kind:
                 end += 1
         if kind != " ":
             yield text[place:end]
         place = end
 
 
-def _plain(sign: str) -> str:
-    """Split a ligature and narrow a full-width sign, as ftfy does; others stay."""
+def _normalise_character(sign: str) -> str:
+    """Normalise full-width and half-width signs and the ligatures ff to st, as ftfy does."""
     is_wide = "\uff00" <= sign <= "\uffef" or "\ufb00" <= sign <= "\ufb06"
     return unicodedata.normalize("NFKC", sign) if is_wide else sign
 
 
-def _kind(sign: str) -> str:
+def _character_class(sign: str) -> str:
     """``L`` for a letter, ``N`` for a digit, a space for white space, ``.`` for other signs."""
     if sign.isspace():
         return " "

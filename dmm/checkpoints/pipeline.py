@@ -1,7 +1,7 @@
-"""Load an SD 1.5 or SDXL checkpoint of any width as a diffusers pipeline, without the Hub.
+"""Load an SD 1.5 or SDXL checkpoint of any width as a diffusers pipeline.
 
 diffusers' single-file loader reads sizes from configuration files. These are written from the
-checkpoint's own header, so that nano, SD 1.5 and SDXL 1.0 load in the same way.
+checkpoint's own header, so that nano, SD 1.5 and SDXL 1.0 load in the same way, without the Hub's.
 """
 
 import json
@@ -36,9 +36,10 @@ _SETTINGS = {
 
 
 def load_pipeline(checkpoint: Path, dtype: torch.dtype = torch.float32) -> Any:
-    """Load a StableDiffusionPipeline or StableDiffusionXLPipeline on the CPU.
+    """Load a StableDiffusion(XL)Pipeline on the CPU: all networks but the VAE in ``dtype``.
 
-    The VAE is always in full precision, because SDXL's overflows in half precision. ModelError, in
+    The VAE is in float32, because SDXL's overflows in half precision. CLIP's tokenisers are fetched
+    from the Hub once if they can be. ModelError, in
     one line, if the file is of another kind or lacks a tensor.
     """
     import diffusers
@@ -105,7 +106,7 @@ def _one_line_errors(checkpoint: Path, shapes: Shapes) -> Iterator[None]:
 def without_diffusers_messages() -> Iterator[None]:
     """Run a block without diffusers' progress bars and warnings.
 
-    It warns, for example, of a LoRA without keys of the text encoders, which is valid.
+    diffusers warns, for example, about a LoRA without text encoder keys, although that is valid.
     """
     from diffusers.utils import logging
 
@@ -121,7 +122,7 @@ def without_diffusers_messages() -> Iterator[None]:
 
 
 def write_configs(folder: Path, shapes: Shapes, prediction: str) -> None:
-    """Write the configuration files of a diffusers model folder."""
+    """Write model_index.json and the config files of a diffusers model, but no tokenisers."""
     parts = {
         "unet": {"_class_name": "UNet2DConditionModel", **shapes.unet_config()},
         "vae": {"_class_name": vae_class_name(shapes), **shapes.vae_config()},

@@ -94,7 +94,7 @@ def unet_key(key: str, without_attention: Container[int] = ()) -> str:
 
 
 def _vae_key(key: str, levels: int) -> str:
-    """A VAE tensor's single-file name; there decoder levels count from the image."""
+    """A VAE tensor's single-file name; in a single file, decoder level 0 is nearest the image."""
     if match := re.match(r"decoder\.up_blocks\.(\d)\.(?:resnets|upsamplers\.0)\.", key):
         level = levels - 1 - int(match[1])
         part = "block." if "resnets" in match[0] else "upsample."
@@ -105,13 +105,13 @@ def _vae_key(key: str, levels: int) -> str:
 def te2_key(key: str) -> str:
     """An OpenCLIP tensor's name, without prefix, from its name in transformers.
 
-    q, k and v are the rows of one tensor, in this order; the projection is stored as x @ P.
+    OpenCLIP stacks q, k and v, in this order, in one tensor, and transposes the text projection.
     """
     return _renamed(key, _TE2)
 
 
 def open_clip_tensors(encoder: nn.Module) -> dict[str, Tensor]:
-    """The tensors of the second text encoder under OpenCLIP's names."""
+    """The second text encoder's tensors under their single-file names: OpenCLIP's, with prefix."""
     state = encoder.state_dict()
     tensors: dict[str, Tensor] = {}
     for key, tensor in state.items():
@@ -160,7 +160,10 @@ def single_file_tensors(
     vae: nn.Module,
     custom: CustomLayout = STANDARD,
 ) -> dict[str, Tensor]:
-    """All tensors of the four modules under their single-file SDXL names, or their own."""
+    """All tensors of a single-file SDXL checkpoint.
+
+    UNet and VAE keep diffusers' names if ``custom`` has a layout for them.
+    """
     text = clip_tensors(te1, TE1) | open_clip_tensors(te2)
     images = custom_tensors("vae", vae) if custom.vae else vae_tensors(vae)
     return (custom_tensors("unet", unet) if custom.unet else unet_tensors(unet)) | text | images

@@ -44,7 +44,7 @@ Frames = tuple[Float[np.ndarray, "_frames bins"], Complex[np.ndarray, "_frames b
 def retrieve_phase(
     blocks: Iterable[Frames], fmt: MelFormat, n_iterations: int
 ) -> Iterator[Float[np.ndarray, "_samples"]]:
-    """Yield samples whose STFT magnitudes approach the given ones, one hop per frame.
+    """Yield samples from STFT magnitudes and an initial phase, one hop per frame.
 
     ``blocks`` are (magnitudes, initial unit phasors) of any numbers of frames, which do not affect
     the result. Output blocks are ``BLOCK`` hops long, except the last.
@@ -67,8 +67,8 @@ def reach(fmt: MelFormat, n_iterations: int) -> int:
     return (n_iterations + 1) * -(-fmt.win_length // fmt.hop_length)
 
 
-def _blocks_of_spectra(blocks: Iterable[Frames]) -> Iterator[Frames]:
-    """Split chunks into blocks of ``BLOCK`` frames: magnitudes, and complex spectra."""
+def _split_and_apply_phase(blocks: Iterable[Frames]) -> Iterator[Frames]:
+    """Split each chunk into blocks of at most ``BLOCK`` frames: magnitudes, complex spectra."""
     for magnitude, phasors in blocks:
         for t in range(0, len(magnitude), BLOCK):
             part = magnitude[t : t + BLOCK]
@@ -81,7 +81,7 @@ def _retrieve(
     """Samples from the start of the first window to the end of the last one."""
     steps = [_Step(fmt, rho) for rho in rho_schedule(n_iterations)]
     held, final = _HeldFrames(fmt), _OverlapAdd(fmt)
-    for magnitude, state in _blocks_of_spectra(blocks):
+    for magnitude, state in _split_and_apply_phase(blocks):
         held.add(magnitude, state)
         n_ready = held.stop
         for step in steps:
@@ -146,20 +146,20 @@ class _OverlapAdd:
 
     def __init__(self, fmt: MelFormat) -> None:
         self.fmt, self.n_added = fmt, 0
-        self.shape, self.left = _unpadded_window(fmt)
+        self.window, self.left = _unpadded_window(fmt)
         self.tail = np.zeros(fmt.win_length - fmt.hop_length, np.float32)
 
     def add(
         self, held: _HeldFrames, stop: int, last: bool = False
     ) -> Float[np.ndarray, " samples"]:
         """Add frames up to ``stop``; returns the samples that no later frame changes."""
-        hop, within = self.fmt.hop_length, slice(self.left, self.left + len(self.shape))
+        hop, within = self.fmt.hop_length, slice(self.left, self.left + len(self.window))
         first, n_frames = self.n_added, stop - self.n_added
         sound = np.append(self.tail, np.zeros(n_frames * hop, np.float32))
         if n_frames:
             spectra = held.state[held.slice_of(first, stop)]
             frames = np.asarray(fft.irfft(spectra, n=self.fmt.n_fft, axis=-1))
-            _add_frames(sound, frames[:, within], self.shape, hop)
+            _overlap_add_windowed(sound, frames[:, within], self.window, hop)
         n_finished = len(sound) if last else n_frames * hop
         finished, self.tail, self.n_added = sound[:n_finished], sound[n_finished:], stop
         held.divide_by_window_power(finished, first)
@@ -167,14 +167,14 @@ class _OverlapAdd:
 
 
 class _Step:
-    """One ADMM step for all frames, as soon as the frames that share samples with one are there."""
+    """One ADMM step, applied to each frame once all frames that overlap it have arrived."""
 
     def __init__(self, fmt: MelFormat, rho: float) -> None:
         self.fmt, self.rho, self.n_stepped = fmt, np.float32(rho), 0
         self.overlap, self.sound = _OverlapAdd(fmt), np.zeros(0, np.float32)
 
     def step_ready_frames(self, held: _HeldFrames, n_ready: int, last: bool = False) -> int:
-        """Step all frames that need only frames before ``n_ready``; returns how many are done."""
+        """Step all frames that need only frames before ``n_ready``; returns their count so far."""
         self.sound = np.concatenate([self.sound, self.overlap.add(held, n_ready, last)])
         n = max(0, (len(self.sound) - self.fmt.win_length) // self.fmt.hop_length + 1)
         if n:
@@ -187,8 +187,10 @@ class _Step:
     def _consistent(self, n_frames: int) -> Complex[np.ndarray, "frames bins"]:
         """P(V): STFT of the overlap-added frames."""
         frames = np.zeros((n_frames, self.fmt.n_fft), np.float32)
-        shape, left = self.overlap.shape, self.overlap.left
-        _cut_frames(self.sound, frames[:, left : left + len(shape)], shape, self.fmt.hop_length)
+        shape, left = self.overlap.window, self.overlap.left
+        _cut_windowed_frames(
+            self.sound, frames[:, left : left + len(shape)], shape, self.fmt.hop_length
+        )
         return np.asarray(fft.rfft(frames, axis=-1))
 
 
@@ -220,18 +222,18 @@ def inverse_window_power(fmt: MelFormat, n_frames: int) -> Float[np.ndarray, " p
 
 @njit(cache=True, fastmath=True)
 @no_type_check
-def _add_frames(sound, frames, shape, hop_length):
+def _overlap_add_windowed(sound, frames, window, hop_length):
     for t in range(len(frames)):
-        for i in range(len(shape)):
-            sound[t * hop_length + i] += frames[t, i] * shape[i]
+        for i in range(len(window)):
+            sound[t * hop_length + i] += frames[t, i] * window[i]
 
 
 @njit(cache=True, fastmath=True)
 @no_type_check
-def _cut_frames(sound, frames, shape, hop_length):
+def _cut_windowed_frames(sound, frames, window, hop_length):
     for t in range(len(frames)):
-        for i in range(len(shape)):
-            frames[t, i] = sound[t * hop_length + i] * shape[i]
+        for i in range(len(window)):
+            frames[t, i] = sound[t * hop_length + i] * window[i]
 
 
 @njit(cache=True, fastmath=True)

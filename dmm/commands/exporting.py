@@ -172,7 +172,7 @@ def _verify(folder: Path, scorer: "ClipScorer | None", as_json: bool) -> None:
 
 
 def _diagnose(options: "ExportOptions", as_json: bool) -> None:
-    from ..export.doctor import summary
+    from ..export.doctor import finding_lines
     from ..export.exporter import diagnose_only
 
     found = diagnose_only(options, Path.cwd())
@@ -181,7 +181,9 @@ def _diagnose(options: "ExportOptions", as_json: bool) -> None:
         print(json_format.dumps(parts, indent=1))
         return
     for part, findings in found.items():
-        print(f"{part}: {len(findings)} nodes need care in fp16", *summary(findings), sep="\n")
+        print(
+            f"{part}: {len(findings)} nodes need care in fp16", *finding_lines(findings), sep="\n"
+        )
 
 
 def _report(bundle: "Bundle", out: Path) -> None:

@@ -24,7 +24,7 @@ from ..generation.loading import Lora, open_pipeline
 from ..generation.settings import GenerationSettings, resolve_settings
 
 HALF_FROM = 10**9
-"""Number of UNet weights from which the teacher is kept in bfloat16, if it computes in it."""
+"""A UNet of this many weights or more is stored in bfloat16, if training computes in bfloat16."""
 
 
 class Teacher:
@@ -46,7 +46,7 @@ class Teacher:
 
     @cached_property
     def identity(self) -> str:
-        """A hash of the checkpoint, the LoRAs and their weights."""
+        """A hash of the checkpoint, the LoRAs, their strengths and clip skip."""
         loras = [[sha256_file(lora.path), lora.weight] for lora in self.loras]
         facts = json.dumps([sha256_file(self.checkpoint), loras, self.settings.clip_skip])
         return hashlib.sha256(facts.encode()).hexdigest()
@@ -71,7 +71,7 @@ class Teacher:
         return pipeline
 
     def merged_unet(self) -> Any:
-        """The UNet with LoRAs merged into its weights."""
+        """A UNet with the LoRAs merged, to read weights from; it may be the teacher's own."""
         if not self.loras or self.pipeline.unet.dtype == torch.float32:
             return self.pipeline.unet
         return open_pipeline(self.checkpoint, self.loras, "cpu", "fp32").unet
@@ -94,9 +94,13 @@ class Teacher:
         embeddings: PromptEmbeddings,
         guidance: Float[Tensor, " n"],
     ) -> Float[Tensor, "n channels rows frames"]:
-        """Predictions with a guidance scale for each row; a scale of 1 needs half the work."""
+        """Predictions with classifier-free guidance, one scale a row.
+
+        One pass instead of two if all scales are 1, or if the UNet takes the scale as an input:
+        then all must be equal.
+        """
         inputs = self._on_device(noisy), timesteps.to(self.compute.torch_device)
-        embeddings = self._embeddings_on_device(embeddings)
+        embeddings = self._embeddings_for_unet(embeddings)
         with self.compute.autocast():
             if takes_guidance_embedding(self.pipeline.unet):
                 assert (guidance == guidance[0]).all()
@@ -114,7 +118,7 @@ class Teacher:
     @cached_property
     def _empty_prompt(self) -> PromptEmbeddings:
         """The empty prompt, which guidance moves away from."""
-        return self._embeddings_on_device(self.embed([""]))
+        return self._embeddings_for_unet(self.embed([""]))
 
     def _predict(
         self, noisy: Tensor, timesteps: Tensor, embeddings: PromptEmbeddings, guidance: float = 1.0
@@ -126,7 +130,8 @@ class Teacher:
     def _on_device(self, tensor: Tensor) -> Tensor:
         return tensor.to(self.compute.torch_device)
 
-    def _embeddings_on_device(self, embeddings: PromptEmbeddings) -> PromptEmbeddings:
+    def _embeddings_for_unet(self, embeddings: PromptEmbeddings) -> PromptEmbeddings:
+        """The embeddings on the device, in the UNet's dtype."""
         dtype = self.pipeline.unet.dtype
         pooled = (
             None

@@ -23,7 +23,7 @@ class LazyArray:
         """Size in bytes."""
         return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
 
-    def then(
+    def map(
         self,
         change: Callable[[np.ndarray], np.ndarray],
         shape: tuple[int, ...] | None = None,
@@ -39,7 +39,7 @@ class LazyArray:
         )
 
 
-def from_tensor(tensor: Tensor) -> LazyArray:
+def lazy_parameter(tensor: Tensor) -> LazyArray:
     """A network's parameter as float32."""
     return LazyArray(
         tuple(tensor.shape),

@@ -38,7 +38,7 @@ class MultiHeadAttention(torch.autograd.Function):
         return node
 
 
-class Halves(torch.autograd.Function):
+class SplitInHalves(torch.autograd.Function):
     """The two halves of the last axis."""
 
     @staticmethod
@@ -103,5 +103,5 @@ def _clip_attention(
 
 
 def _geglu(layer: Any, hidden_states: Tensor) -> Tensor:
-    value, gate = Halves.apply(layer.proj(hidden_states))  # pyright: ignore[reportGeneralTypeIssues]
+    value, gate = SplitInHalves.apply(layer.proj(hidden_states))  # pyright: ignore[reportGeneralTypeIssues]
     return value * layer.gelu(gate)

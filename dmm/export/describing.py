@@ -28,7 +28,7 @@ UNKNOWN = "unknown"
 MERGES, FORMAT = "tokenizer/merges.txt", "mel.json"
 
 
-def describe(
+def describe_checkpoint(
     folder: Path,
     name: str,
     source: Source,
@@ -43,7 +43,7 @@ def describe(
         name=name,
         architecture=read_architecture(source.model).kind,
         parts={},
-        tokenizer=_tokenizer(folder, source),
+        tokenizer=_write_merges(folder, source),
         sampling=source.sampling,
         latent=Latent(
             channels=pipeline.unet.config.in_channels,
@@ -56,14 +56,14 @@ def describe(
         anchor=settings.anchor,
         stereo=settings.stereo,
         clip_skip=settings.clip_skip,
-        format=_format(folder, settings),
+        format=_write_format(folder, settings),
         prompts=list(prompts),
         licences=_licences(source.model, source.loras, music),
         source=_origin(source.model, source.loras),
     )
 
 
-def _tokenizer(folder: Path, source: Source) -> Tokenizer:
+def _write_merges(folder: Path, source: Source) -> Tokenizer:
     """CLIP's merges, as many as the model's vocabulary has, and each encoder's special ids."""
     ranks = source.tokenizers[0].bpe_ranks
     lines = ["#version: 0.2", *(" ".join(pair) for pair in sorted(ranks, key=ranks.get))]
@@ -78,15 +78,15 @@ def _tokenizer(folder: Path, source: Source) -> Tokenizer:
         )
         for tokenizer in source.tokenizers
     ]
-    return Tokenizer(merges=_within(folder, MERGES), encoders=encoders)
+    return Tokenizer(merges=_stored_file(folder, MERGES), encoders=encoders)
 
 
-def _format(folder: Path, settings: GenerationSettings) -> StoredFile:
+def _write_format(folder: Path, settings: GenerationSettings) -> StoredFile:
     write_text(folder / FORMAT, settings.fmt.model_dump_json(indent=1) + "\n")
-    return _within(folder, FORMAT)
+    return _stored_file(folder, FORMAT)
 
 
-def _within(folder: Path, file: str) -> StoredFile:
+def _stored_file(folder: Path, file: str) -> StoredFile:
     return describe_file(folder / file).model_copy(update={"file": file})
 
 

@@ -20,7 +20,7 @@ def emulate_half(graph: Graph) -> Graph:
     found.model.CopyFrom(graph.model)
     own = found.model.graph
     found.weights = {
-        name: array.then(lambda a: a.astype(np.float32), dtype=np.float32, is_half=True)
+        name: array.map(lambda a: a.astype(np.float32), dtype=np.float32, is_half=True)
         if array.dtype == np.float16
         else array
         for name, array in graph.weights.items()

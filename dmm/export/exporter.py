@@ -24,12 +24,12 @@ from ..generation.prompts import gather_prompts
 from ..generation.settings import GenerationSettings
 from ..progress import progress_bar
 from . import parity, reference
-from .describing import describe
-from .doctor import Finding
+from .describing import describe_checkpoint
+from .doctor import NodeFinding
 from .graph import OPSET, Graph, shorten_names, trace
-from .memory import forecast
+from .memory import forecast_memory
 from .operators import nodes_without_kernel
-from .precision import Precisions, convert, doctor_calls
+from .precision import Precisions, convert_part, doctor_calls
 from .scoring import ClipScorer
 from .source import Source
 from .writing import describe_file, write_graph
@@ -75,21 +75,23 @@ def export(options: ExportOptions, out: Path, scorer: ClipScorer | None = None) 
         rows = _write(options, folder, out.name, scorer)
         bundle = read_description(folder)
         parity.raise_on_failure(out, bundle, rows)
-        rows += parity.measure(folder, bundle, scorer)
+        rows += parity.measure_parity(folder, bundle, scorer)
         parity.raise_on_failure(out, bundle, rows)
         bundle = bundle.model_copy(update={"parity": rows})
-        _save(folder, bundle)
+        _write_description(folder, bundle)
     return bundle
 
 
-def diagnose_only(options: ExportOptions, near: Path) -> dict[str, tuple[Finding, ...]]:
+def diagnose_only(options: ExportOptions, near: Path) -> dict[str, tuple[NodeFinding, ...]]:
     """The doctor's findings in each part, largest first; temporary files go into ``near``."""
     source = Source(options.model, options.settings, options.loras)
-    clips = _clips(source, options)
+    clips = _reference_clips(source, options)
     calls = sum(doctor_calls(name, "mixed", clips) for name in source.parts)
     with progress_bar("doctor", calls) as advance:
         return {
-            name: convert(name, trace(part), "mixed", clips, source.ids, near, advance).findings
+            name: convert_part(
+                name, trace(part), "mixed", clips, source.ids, near, advance
+            ).findings
             for name, part in source.parts.items()
         }
 
@@ -102,7 +104,7 @@ def _write(
     PyTorch's networks are freed when it returns.
     """
     source = Source(options.model, options.settings, options.loras)
-    clips, prompts = _clips(source, options), options.prompts
+    clips, prompts = _reference_clips(source, options), options.prompts
     scored: dict[str, np.ndarray] = {}
     if scorer:
         scores = source.scores(scorer, prompts)
@@ -110,9 +112,11 @@ def _write(
         best_first = np.argsort(-scores.similarities, kind="stable")
         prompts = tuple(dict.fromkeys(prompts[i] for i in best_first))
     clips[0].save(folder / reference.FILE, **scored)
-    bundle = describe(folder, name, source, prompts[:SUGGESTED_PROMPTS], options.music)
+    bundle = describe_checkpoint(folder, name, source, prompts[:SUGGESTED_PROMPTS], options.music)
     written = []
-    calls = sum(doctor_calls(part, options.precisions.of(part), clips) for part in source.parts)
+    calls = sum(
+        doctor_calls(part, options.precisions.of_part(part), clips) for part in source.parts
+    )
     with progress_bar("export", len(source.parts) + calls) as advance:
         for part in list(source.parts):
             written.append(_export_part(part, source, options, clips, folder, advance))
@@ -125,7 +129,7 @@ def _write(
         "reference": describe_file(folder / reference.FILE),
         "doctor": describe_file(folder / DOCTOR),
     }
-    _save(folder, bundle.model_copy(update=files))
+    _write_description(folder, bundle.model_copy(update=files))
     return [
         parity.part_row(part.name, "fp32", part.fp32_error)
         for part in written
@@ -134,12 +138,12 @@ def _write(
 
 
 @dataclass(frozen=True)
-class _Written:
+class _WrittenPart:
     """A part whose files are written."""
 
     name: str
     stored: StoredPart
-    findings: tuple[Finding, ...]
+    findings: tuple[NodeFinding, ...]
     fp32_error: float | None
 
 
@@ -147,15 +151,15 @@ def _export_part(
     name: str,
     source: Source,
     options: ExportOptions,
-    clips: Sequence[reference.Clip],
+    clips: Sequence[reference.RecordedClip],
     folder: Path,
     on_call: Callable[[], object],
-) -> _Written:
+) -> _WrittenPart:
     """Write one part in its precision."""
     part = source.parts[name]
-    precision = options.precisions.of(name)
+    precision = options.precisions.of_part(name)
     traced = trace(part.fixed(source.sizes(rows=1)) if options.static else part)
-    converted = convert(name, traced, precision, clips, source.ids, folder.parent, on_call)
+    converted = convert_part(name, traced, precision, clips, source.ids, folder.parent, on_call)
     graph = converted.graph
     if nodes := nodes_without_kernel(graph):
         raise ModelError(f"{source.model}: {name} cannot run on WebGPU: {'; '.join(nodes[:3])}")
@@ -167,27 +171,27 @@ def _export_part(
         data=shards,
         precision=precision,
         opset=OPSET,
-        memory=forecast(graph, source.sizes(rows)),
+        memory=forecast_memory(graph, source.sizes(rows)),
         **_signature(graph),
     )
-    return _Written(name, part, converted.findings, converted.fp32_error)
+    return _WrittenPart(name, part, converted.findings, converted.fp32_error)
 
 
-def _clips(source: Source, options: ExportOptions) -> list[reference.Clip]:
+def _reference_clips(source: Source, options: ExportOptions) -> list[reference.RecordedClip]:
     """Clips of the first prompts, by PyTorch in fp32."""
-    trials = [
-        source.trial(prompt, seed, options.static)
+    sampling_runs = [
+        source.sampling_run(prompt, seed, options.static)
         for seed, prompt in enumerate(options.prompts[:DOCTOR_PROMPTS])
     ]
-    steps = sum(trial.sampling.steps for trial in trials)
+    steps = sum(sampling_run.sampling.steps for sampling_run in sampling_runs)
     with progress_bar("compute with PyTorch", steps) as advance:
         return [
-            reference.compute(source.run, source.ids, trial, lambda *_: advance())
-            for trial in trials
+            reference.sample_clip(source.run, source.ids, sampling_run, lambda *_: advance())
+            for sampling_run in sampling_runs
         ]
 
 
-def _save(folder: Path, bundle: Bundle) -> None:
+def _write_description(folder: Path, bundle: Bundle) -> None:
     write_text(folder / FILE, bundle.model_dump_json(indent=1) + "\n")
 
 
@@ -195,12 +199,12 @@ def _signature(graph: Graph) -> dict[str, Any]:
     """Names, types and axes of a graph's inputs and outputs."""
     own = graph.model.graph
     return {
-        "inputs": {value.name: _tensor(value) for value in own.input},
-        "outputs": {value.name: _tensor(value) for value in own.output},
+        "inputs": {value.name: _describe_tensor(value) for value in own.input},
+        "outputs": {value.name: _describe_tensor(value) for value in own.output},
     }
 
 
-def _tensor(value: onnx.ValueInfoProto) -> Tensor:
+def _describe_tensor(value: onnx.ValueInfoProto) -> Tensor:
     kind = value.type.tensor_type
     shape = [axis.dim_param or axis.dim_value for axis in kind.shape.dim]
     is_float = kind.elem_type == onnx.TensorProto.FLOAT

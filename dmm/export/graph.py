@@ -11,6 +11,7 @@ minutes, and its opset 20 keeps LayerNormalization and Gelu whole.
 import copy
 import warnings
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -21,7 +22,7 @@ import torch
 from onnx import helper, numpy_helper
 from torch import nn
 
-from .arrays import LazyArray, from_tensor
+from .arrays import LazyArray, lazy_parameter
 from .attention import simplify_layers
 from .traceable_parts import Part
 
@@ -48,23 +49,23 @@ def trace(part: Part) -> Graph:
     with TemporaryDirectory() as folder:
         traced, simplified = Path(folder) / "traced.onnx", Path(folder) / "simplified.onnx"
         _export(part, traced)
-        onnx.save(_plain_expands(onnx.load(traced)), traced)
+        onnx.save(_simplify_expand_sizes(onnx.load(traced)), traced)
         _simplify(traced, simplified)
         graph = Graph(onnx.load(simplified))
-    _take_weights(graph, part)
-    _fold_views(graph)
-    _tidy(graph)
+    _move_parameters_to_weights(graph, part)
+    _fold_weight_transposes(graph)
+    _clean_up_and_stamp(graph)
     return graph
 
 
 def _export(part: Part, path: Path) -> None:
-    """Write the graph as PyTorch's exporter makes it; parameters are inputs."""
-    hollow = _hollow(part.network)
-    simplify_layers(hollow)
+    """Export a copy with simplified layers by PyTorch's exporter; parameters are inputs."""
+    placeholder = _copy_without_memory(part.network)
+    simplify_layers(placeholder)
     with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that it is TorchScript's, and branches on fixed sizes
+        warnings.simplefilter("ignore")  # of the old exporter and branches on sizes
         torch.onnx.export(
-            hollow,
+            placeholder,
             tuple(part.inputs.values()),
             path,
             dynamo=False,
@@ -92,10 +93,10 @@ def shorten_names(graph: Graph) -> None:
     graph.weights = {short[name]: array for name, array in graph.weights.items()}
 
 
-def _hollow(network: nn.Module) -> nn.Module:
-    """A copy of the network whose parameters take no memory, each with another value.
+def _copy_without_memory(network: nn.Module) -> nn.Module:
+    """A copy of the network whose parameters are single numbers, expanded to their shapes.
 
-    The exporter would merge equal ones.
+    Each number is different, because the exporter would merge equal parameters.
     """
     memo: dict[int, Any] = {}
     for number, tensor in enumerate(network.parameters()):
@@ -104,8 +105,8 @@ def _hollow(network: nn.Module) -> nn.Module:
     return copy.deepcopy(network, memo).eval()
 
 
-def _plain_expands(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Expand by the sizes alone: the exporter replaces -1 in them, and there is none."""
+def _simplify_expand_sizes(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Give Expand its sizes without the nodes that would replace -1 in them: no size is -1."""
     makers = {name: node for node in model.graph.node for name in node.output}
     for node in model.graph.node:
         while node.op_type == "Expand" and makers[node.input[1]].op_type in ("Where", "Reshape"):
@@ -125,16 +126,16 @@ def _simplify(path: Path, out: Path) -> None:
     onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
-def _take_weights(graph: Graph, part: Part) -> None:
+def _move_parameters_to_weights(graph: Graph, part: Part) -> None:
     """Move inputs that are parameters to the weights."""
     parameters = dict(part.network.named_parameters()) | dict(part.network.named_buffers())
     inputs = graph.model.graph.input
     for value in [value for value in inputs if value.name not in part.inputs]:
-        graph.weights[value.name] = from_tensor(parameters[value.name])
+        graph.weights[value.name] = lazy_parameter(parameters[value.name])
         inputs.remove(value)
 
 
-def _fold_views(graph: Graph) -> None:
+def _fold_weight_transposes(graph: Graph) -> None:
     """Fold nodes that only transpose a weight or add axes of length 1 into the weight."""
     constants = {c.name: numpy_helper.to_array(c) for c in graph.model.graph.initializer}
     for node in list(graph.nodes):
@@ -148,8 +149,8 @@ def _fold_views(graph: Graph) -> None:
             axes = tuple(map(int, constants[node.input[1]]))
             shape = np.expand_dims(np.broadcast_to(0, source.shape), axes).shape
         change = _transposed if node.op_type == "Transpose" else _expanded
-        graph.weights[node.output[0]] = source.then(
-            _bound(change, axes), shape, is_half=source.is_half
+        graph.weights[node.output[0]] = source.map(
+            partial(change, axes=axes), shape, is_half=source.is_half
         )
         graph.nodes.remove(node)
 
@@ -162,19 +163,15 @@ def _expanded(array: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
     return np.expand_dims(array, axes)
 
 
-def _bound(change: Any, axes: tuple[int, ...]) -> Any:
-    return lambda array: change(array, axes)
-
-
-def _tidy(graph: Graph) -> None:
-    """Remove unused values and domains, and the trace's shapes."""
+def _clean_up_and_stamp(graph: Graph) -> None:
+    """Remove what is unused, shorten names of nodes, and set opset, IR version and producer."""
     model = graph.model
     used = {name for node in graph.nodes for name in node.input}
     graph.weights = {name: array for name, array in graph.weights.items() if name in used}
     for constant in [c for c in model.graph.initializer if c.name not in used]:
         model.graph.initializer.remove(constant)
     del model.graph.value_info[:]
-    for node in graph.nodes:  # the module that a node is of, and unique
+    for node in graph.nodes:  # its first output's name: names the module, and is unique
         node.name = node.output[0].removesuffix("_output_0")
     domains = {node.domain for node in graph.nodes}
     del model.opset_import[:]

@@ -29,7 +29,7 @@ ALIASES = ("Reshape", "Unsqueeze", "Squeeze", "Identity", "Flatten")
 """Operators whose output is their input's memory."""
 
 
-def forecast(graph: Graph, axes: Mapping[str, int]) -> Memory:
+def forecast_memory(graph: Graph, axes: Mapping[str, int]) -> Memory:
     """A part's peak memory; ``axes`` are the lengths of its named axes."""
     shapes, types = infer_shapes(graph, axes), element_types(graph)
     stored = sum(array.nbytes for array in graph.weights.values())
@@ -38,9 +38,11 @@ def forecast(graph: Graph, axes: Mapping[str, int]) -> Memory:
     sizes = {
         name: size_bytes(shape, types[name]) for name, shape in shapes.items() if name in types
     }
-    scores = {node.name: _scores(node, shapes, types) for node in graph.nodes}
-    on_card = _peak(graph, sizes, scores)
-    in_heap = _peak(graph, {name: _widened(size, types[name]) for name, size in sizes.items()}, {})
+    scores = {node.name: _attention_score_bytes(node, shapes, types) for node in graph.nodes}
+    on_card = _peak_bytes(graph, sizes, scores)
+    in_heap = _peak_bytes(
+        graph, {name: _widened(size, types[name]) for name, size in sizes.items()}, {}
+    )
     largest = max(*sizes.values(), *scores.values())
     return Memory(
         wasm_peak_bytes=widened + constants + in_heap,
@@ -53,7 +55,9 @@ def _widened(size: int, element_type: int) -> int:
     return 2 * size if element_type == TensorProto.FLOAT16 else size
 
 
-def _scores(node: NodeProto, shapes: Mapping[str, Shape], types: Mapping[str, int]) -> int:
+def _attention_score_bytes(
+    node: NodeProto, shapes: Mapping[str, Shape], types: Mapping[str, int]
+) -> int:
     """Bytes of an attention node's scores, where a kernel keeps all of them."""
     if node.op_type != "MultiHeadAttention":
         return 0
@@ -61,7 +65,7 @@ def _scores(node: NodeProto, shapes: Mapping[str, Shape], types: Mapping[str, in
     return size_bytes((batch, attribute(node, "num_heads"), queries, keys), types[node.output[0]])
 
 
-def _peak(graph: Graph, sizes: Mapping[str, int], scratch: Mapping[str, int]) -> int:
+def _peak_bytes(graph: Graph, sizes: Mapping[str, int], scratch: Mapping[str, int]) -> int:
     """Peak bytes of values that are alive at once while nodes run in order."""
     own = graph.model.graph
     fixed = {*graph.weights, *(constant.name for constant in own.initializer)}

@@ -18,8 +18,8 @@ from ..progress import progress_bar
 from .comparing import psnr_db, relative_error
 from .emulation import emulate_half
 from .reading import read_graph
-from .reference import FILE, Clip, Ids, Run, Trial, compute
-from .running import RunGraph, running
+from .reference import FILE, RecordedClip, RunPart, SamplingRun, TokenIds, sample_clip
+from .running import RunGraph, open_graph
 from .scoring import ClipScorer, ClipScores
 
 AGAINST = "PyTorch, fp32"
@@ -45,7 +45,7 @@ def verify(folder: Path, scorer: ClipScorer | None = None) -> list[Parity]:
     one line, names a damaged file, or the first part that fails.
     """
     bundle = open_bundle(folder)
-    rows = list(measure(folder, bundle, scorer))
+    rows = list(measure_parity(folder, bundle, scorer))
     raise_on_failure(folder, bundle, rows)
     return rows
 
@@ -72,12 +72,14 @@ def raise_on_failure(folder: Path, bundle: Bundle, rows: list[Parity]) -> None:
         )
 
 
-def measure(folder: Path, bundle: Bundle, scorer: ClipScorer | None = None) -> Iterator[Parity]:
+def measure_parity(
+    folder: Path, bundle: Bundle, scorer: ClipScorer | None = None
+) -> Iterator[Parity]:
     """A row for each part, one for the whole run, and with a scorer one for clips.
 
     Half precision is emulated: every value is rounded as a GPU stores it.
     """
-    expected = Clip.load(folder / FILE)
+    expected = RecordedClip.load(folder / FILE)
     scored = _stored_scores(folder / FILE, scorer.name) if scorer else None
     player = BundlePlayer(folder, "cpu")
 
@@ -85,39 +87,39 @@ def measure(folder: Path, bundle: Bundle, scorer: ClipScorer | None = None) -> I
         encoders = bundle.tokenizer.encoders
         return [player.tokenizer.encode(text, encoder) for encoder in encoders]
 
-    with _Parts(folder, bundle) as parts:
-        steps = expected.trial.sampling.steps
+    with _OpenedParts(folder, bundle) as parts:
+        steps = expected.sampling_run.sampling.steps
         with progress_bar("verify", steps + len(bundle.parts)) as advance:
             for name, part in bundle.parts.items():
                 yield part_row(name, part.precision, max(_errors(name, parts, ids, expected)))
                 advance(note=name)
-            found = compute(parts, ids, expected.trial, lambda *_: advance(note=RUN))
+            found = sample_clip(parts, ids, expected.sampling_run, lambda *_: advance(note=RUN))
         yield _run_row(found, expected, bundle)
         if scorer and scored:
-            yield _clips_row(folder, bundle, parts, ids, expected.trial, scorer, *scored)
+            yield _clips_row(folder, bundle, parts, ids, expected.sampling_run, scorer, *scored)
 
 
 def part_row(name: str, precision: Precision, error: float) -> Parity:
     """The row of one part computed in a precision."""
     passes = error <= LIMITS.get(precision, np.finfo(np.float32).max)
     return Parity(
-        part=name, precision=precision, against=AGAINST, relative_error=_shown(error),
+        part=name, precision=precision, against=AGAINST, relative_error=_three_digits(error),
         passes=bool(passes),
     )  # fmt: skip
 
 
-def _run_row(found: Clip, expected: Clip, bundle: Bundle) -> Parity:
+def _run_row(found: RecordedClip, expected: RecordedClip, bundle: Bundle) -> Parity:
     psnr = psnr_db(found.image, expected.image)
     error = relative_error(found.latents, expected.latents)
     is_lossy = any(part.precision in ("int8", "int4") for part in bundle.parts.values())
     passes = bool(np.isfinite(error)) and (is_lossy or psnr >= LEAST_PSNR_DB)
     return Parity(
-        part=RUN, against=AGAINST, relative_error=_shown(error), psnr_db=round(psnr, 2),
+        part=RUN, against=AGAINST, relative_error=_three_digits(error), psnr_db=round(psnr, 2),
         passes=passes,
     )  # fmt: skip
 
 
-def _shown(error: float) -> float | None:
+def _three_digits(error: float) -> float | None:
     """Three digits, which JSON can hold; None where it is not finite."""
     return float(f"{error:.3g}") if np.isfinite(error) else None
 
@@ -125,9 +127,9 @@ def _shown(error: float) -> float | None:
 def _clips_row(
     folder: Path,
     bundle: Bundle,
-    run: Run,
-    ids: Ids,
-    trial: Trial,
+    run: RunPart,
+    ids: TokenIds,
+    sampling_run: SamplingRun,
     scorer: ClipScorer,
     prompts: list[str],
     expected: ClipScores,
@@ -135,8 +137,10 @@ def _clips_row(
     """Adherence of the bundle's clips beside that of PyTorch's, and FAD between both."""
     fmt = read_json(folder / bundle.format.file, MelFormat)
     texts = [", ".join(filter(None, (bundle.anchor, prompt))) for prompt in prompts]
-    trials = [replace(trial, prompt=text, seed=seed) for seed, text in enumerate(texts)]
-    found = scorer.score(run, ids, trials, fmt, prompts, "clips by the bundle")
+    sampling_runs = [
+        replace(sampling_run, prompt=text, seed=seed) for seed, text in enumerate(texts)
+    ]
+    found = scorer.score(run, ids, sampling_runs, fmt, prompts, "clips by the bundle")
     passes = found.adherence >= expected.adherence - ADHERENCE_POINTS
     return Parity(
         part=CLIPS,
@@ -174,14 +178,14 @@ def _stored_scores(path: Path, embedder: str) -> tuple[list[str], ClipScores]:
     return arrays["clips.prompts"].tolist(), ClipScores(arrays["clips.similarities"], embeddings)
 
 
-def _errors(name: str, run: Run, ids: Ids, expected: Clip) -> Iterator[float]:
+def _errors(name: str, run: RunPart, ids: TokenIds, expected: RecordedClip) -> Iterator[float]:
     """Relative errors of a part's outputs for the reference's inputs."""
     for inputs, outputs in expected.calls(name, ids):
         for found, output in zip(run(name, inputs), outputs, strict=True):
             yield relative_error(found, output)
 
 
-class _Parts:
+class _OpenedParts:
     """A bundle's parts in ONNX Runtime, half precision emulated; calling it runs one."""
 
     def __init__(self, folder: Path, bundle: Bundle) -> None:
@@ -189,7 +193,7 @@ class _Parts:
         self._stack = ExitStack()
         self._opened: dict[str, RunGraph] = {}
 
-    def __enter__(self) -> "_Parts":
+    def __enter__(self) -> "_OpenedParts":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -205,6 +209,6 @@ class _Parts:
         path = self.folder / part.model.file
         if part.precision in ("fp16", "mixed"):
             emulated = emulate_half(read_graph(path))
-            return self._stack.enter_context(running(emulated, self.folder.parent))
+            return self._stack.enter_context(open_graph(emulated, self.folder.parent))
         session = open_session(path, lean=True)
         return lambda inputs: run_session(session, inputs)

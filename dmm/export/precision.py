@@ -7,15 +7,15 @@ from pathlib import Path
 
 from ..bundles.schema import Precision
 from .comparing import relative_error
-from .doctor import Finding, Plan, diagnose
+from .doctor import HalfPrecisionPlan, NodeFinding, diagnose
 from .emulation import emulate_half
 from .graph import Graph
 from .half import to_half
-from .probing import probing
+from .probing import open_probe
 from .quantize import quantize
-from .reference import Call, Clip, Ids
+from .reference import Call, RecordedClip, TokenIds
 from .rounding import reduce_rounding
-from .running import RunGraph, running
+from .running import RunGraph, open_graph
 
 BITS = {"int8": 8, "int4": 4}
 COMPARED_CALLS = 3
@@ -30,7 +30,7 @@ class Precisions:
     text_encoders: Precision = "mixed"
     vae: Precision = "mixed"
 
-    def of(self, part: str) -> Precision:
+    def of_part(self, part: str) -> Precision:
         """Precision of a part, by its name in the bundle."""
         if part == "unet":
             return self.unet
@@ -42,23 +42,23 @@ class Converted:
     """A part in its final precision."""
 
     graph: Graph
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[NodeFinding, ...] = ()
     """The doctor's, for ``mixed``."""
     fp32_error: float | None = None
     """Largest relative error of the fp32 graph in ONNX Runtime; None where that is the result."""
 
 
-def doctor_calls(name: str, precision: Precision, clips: Sequence[Clip]) -> int:
-    """Number of times that ``convert`` calls ``on_call``."""
+def doctor_calls(name: str, precision: Precision, clips: Sequence[RecordedClip]) -> int:
+    """Number of times that ``convert_part`` calls ``on_call``."""
     return sum(clip.call_count(name) for clip in clips) if precision == "mixed" else 0
 
 
-def convert(
+def convert_part(
     name: str,
     graph: Graph,
     precision: Precision,
-    clips: Sequence[Clip],
-    ids: Ids,
+    clips: Sequence[RecordedClip],
+    ids: TokenIds,
     near: Path,
     on_call: Callable[[], object],
 ) -> Converted:
@@ -68,29 +68,29 @@ def convert(
     """
     calls = (call for clip in clips for call in clip.calls(name, ids))
     if precision == "mixed":
-        with probing(graph, near) as probe:
+        with open_probe(graph, near) as probe:
             error = _largest_error(probe, calls, on_call)
             if name == "vae_decoder":  # its call is a strip; whole images have larger extremes
                 for clip in clips:
                     probe({"latents": clip.latents})
-        measured = probe.activities()
+        peaks = probe.peaks()
 
-        def half_error(plan: Plan) -> float:
-            with running(emulate_half(plan.half()), near) as run:
-                return _largest_error(run, _spread(clips[0].calls(name, ids)))
+        def half_error(plan: HalfPrecisionPlan) -> float:
+            with open_graph(emulate_half(plan.half()), near) as run:
+                return _largest_error(run, _first_middle_last(clips[0].calls(name, ids)))
 
-        plan = reduce_rounding(diagnose(graph, measured), measured, half_error)
+        plan = reduce_rounding(diagnose(graph, peaks), peaks, half_error)
         return Converted(plan.half(), plan.findings, error)
     if precision == "fp32":
         return Converted(graph)
-    with running(graph, near) as run:
+    with open_graph(graph, near) as run:
         error = _largest_error(run, islice(calls, COMPARED_CALLS))
     if precision == "fp16":
         return Converted(to_half(graph), (), error)
     return Converted(quantize(graph, BITS[precision]), (), error)
 
 
-def _spread(calls: Iterable[Call]) -> list[Call]:
+def _first_middle_last(calls: Iterable[Call]) -> list[Call]:
     """The first, the middle and the last call."""
     found = list(calls)
     return [found[place] for place in sorted({0, len(found) // 2, len(found) - 1})]

@@ -19,16 +19,16 @@ import numpy as np
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from .graph import Graph
-from .running import RunGraph, in_order, running
+from .running import RunGraph, in_listed_order, open_graph
 from .values import attribute, element_types
 
-ACTIVITY = "activity"
+PEAKS = "peaks"
 PARTS = 8
 """Largest number of parts of a reduced axis."""
 
 
 @dataclass(frozen=True)
-class Activity:
+class NodePeaks:
     """Largest absolute values of one node over all runs."""
 
     node: str
@@ -39,10 +39,10 @@ class Activity:
 
 
 @contextmanager
-def probing(graph: Graph, near: Path) -> Iterator["Probe"]:
+def open_probe(graph: Graph, near: Path) -> Iterator["Probe"]:
     """Open a graph that measures while it runs; temporary files go into the folder ``near``."""
-    nodes = [(node.name, node.op_type) for node in _measured(graph)]
-    with running(probed(graph), near, **in_order()) as run:
+    nodes = [(node.name, node.op_type) for node in _float_nodes(graph)]
+    with open_graph(with_probe_nodes(graph), near, **in_listed_order()) as run:
         yield Probe(nodes, run)
 
 
@@ -56,24 +56,24 @@ class Probe:
 
     def __call__(self, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
         """The graph's own outputs; NaN counts as infinite."""
-        *outputs, activity = self._run(inputs)
-        found = np.where(np.isnan(activity), np.inf, activity).reshape(-1, *self._largest.shape)
+        *outputs, peaks = self._run(inputs)
+        found = np.where(np.isnan(peaks), np.inf, peaks).reshape(-1, *self._largest.shape)
         self._largest = np.maximum(self._largest, found.max(0))
         return outputs
 
-    def activities(self) -> list[Activity]:
-        """The activity of every float node so far, in the order in which nodes run."""
+    def peaks(self) -> list[NodePeaks]:
+        """The peaks of every float node so far, in the order in which nodes run."""
         return [
-            Activity(*node, float(output), float(inside))
+            NodePeaks(*node, float(output), float(inside))
             for node, (output, inside) in zip(self._nodes, self._largest, strict=True)
         ]
 
 
-def probed(graph: Graph) -> Graph:
-    """The graph with the output ``activity``: two numbers for each float node, in order."""
+def with_probe_nodes(graph: Graph) -> Graph:
+    """The graph with the output ``peaks``: two numbers for each float node, in order."""
     found = Graph(type(graph.model)(), graph.weights)
     found.model.CopyFrom(graph.model)
-    builder, measured = _Builder(graph), {node.name for node in _measured(graph)}
+    builder, measured = _ProbeNodes(graph), {node.name for node in _float_nodes(graph)}
     names: list[str] = []
     for node in graph.nodes:  # each is measured at once, so that its values can be freed
         builder.nodes.append(node)
@@ -82,18 +82,18 @@ def probed(graph: Graph) -> Graph:
     own = found.model.graph
     del own.node[:]
     own.node.extend(builder.nodes)
-    own.node.append(helper.make_node("Concat", names, [ACTIVITY], ACTIVITY, axis=0))
+    own.node.append(helper.make_node("Concat", names, [PEAKS], PEAKS, axis=0))
     own.initializer.extend(builder.constants)
-    own.output.append(helper.make_tensor_value_info(ACTIVITY, TensorProto.FLOAT, [len(names)]))
+    own.output.append(helper.make_tensor_value_info(PEAKS, TensorProto.FLOAT, [len(names)]))
     return found
 
 
-def _measured(graph: Graph) -> list[NodeProto]:
+def _float_nodes(graph: Graph) -> list[NodeProto]:
     types = element_types(graph)
     return [node for node in graph.nodes if types[node.output[0]] == TensorProto.FLOAT]
 
 
-class _Builder:
+class _ProbeNodes:
     """Adds the nodes that measure others."""
 
     def __init__(self, graph: Graph) -> None:

@@ -34,10 +34,12 @@ def quantize(graph: Graph, bits: int) -> Graph:
     found = Graph(type(graph.model)(), dict(graph.weights))
     found.model.CopyFrom(graph.model)
     own = found.model.graph
-    skipped, latest = _unquantized(graph), _Latest()
+    skipped, latest = _nodes_to_skip(graph), _LastResult()
     nodes: list[NodeProto] = []
     for node in own.node:
-        nodes += [node] if node.name in skipped else _quantized(node, found.weights, bits, latest)
+        nodes += (
+            [node] if node.name in skipped else _quantize_node(node, found.weights, bits, latest)
+        )
     del own.node[:]
     own.node.extend(nodes)
     used = {name for node in own.node for name in node.input}
@@ -50,7 +52,7 @@ def quantize(graph: Graph, bits: int) -> Graph:
     return found
 
 
-def _unquantized(graph: Graph) -> set[str]:
+def _nodes_to_skip(graph: Graph) -> set[str]:
     """Names of the nodes not to quantize: first and last product, the timestep's embedding."""
     own = graph.model.graph
     edges = {own.input[0].name, *(value.name for value in own.output)}
@@ -62,8 +64,8 @@ def _unquantized(graph: Graph) -> set[str]:
     }
 
 
-def _quantized(
-    node: NodeProto, weights: dict[str, LazyArray], bits: int, latest: "_Latest"
+def _quantize_node(
+    node: NodeProto, weights: dict[str, LazyArray], bits: int, latest: "_LastResult"
 ) -> list[NodeProto]:
     """The nodes that replace one node with quantized weights."""
     place = 0 if node.op_type == "Gather" else 1
@@ -72,14 +74,18 @@ def _quantized(
     if array is None or np.prod(array.shape) < SMALL:
         return [node]
     if node.op_type == "Conv":
-        return _conv(node, name, array, weights, latest)
-    if node.op_type == "Gather" and len(array.shape) == 2 and _block(array.shape[1], BLOCKS_8):
-        return [_gather(node, name, array, weights, latest)]
+        return _quantize_conv(node, name, array, weights, latest)
+    if (
+        node.op_type == "Gather"
+        and len(array.shape) == 2
+        and _block_length(array.shape[1], BLOCKS_8)
+    ):
+        return [_quantize_embedding(node, name, array, weights, latest)]
     if node.op_type == "MatMul" and len(array.shape) == 2:
-        return [_matmul(node, node.output[0], name, array, weights, bits, latest)]
+        return [_quantize_matmul(node, node.output[0], name, array, weights, bits, latest)]
     if node.op_type == "Gemm" and attribute(node, "transB", 0):
-        transposed = array.then(lambda a: a.T, array.shape[::-1])
-        product = _matmul(
+        transposed = array.map(lambda a: a.T, array.shape[::-1])
+        product = _quantize_matmul(
             node, f"{node.output[0]}_product", name, transposed, weights, bits, latest
         )
         inputs = [product.output[0], node.input[2]]
@@ -87,10 +93,14 @@ def _quantized(
     return [node]
 
 
-def _conv(
-    node: NodeProto, name: str, array: LazyArray, weights: dict[str, LazyArray], latest: "_Latest"
+def _quantize_conv(
+    node: NodeProto,
+    name: str,
+    array: LazyArray,
+    weights: dict[str, LazyArray],
+    latest: "_LastResult",
 ) -> list[NodeProto]:
-    result = latest.of(name, array, by_channel)
+    result = latest.lazily(name, array, quantize_by_channel)
     weights[f"{name}_q8"] = LazyArray(array.shape, INT8, result(0))
     weights[f"{name}_scale"] = LazyArray(array.shape[:1], FLOAT32, result(1))
     dequantized = f"{name}_dequantized"
@@ -100,14 +110,18 @@ def _conv(
     return [first, node]
 
 
-def _gather(
-    node: NodeProto, name: str, array: LazyArray, weights: dict[str, LazyArray], latest: "_Latest"
+def _quantize_embedding(
+    node: NodeProto,
+    name: str,
+    array: LazyArray,
+    weights: dict[str, LazyArray],
+    latest: "_LastResult",
 ) -> NodeProto:
     rows, width = array.shape
-    block = _block(width, BLOCKS_8)
-    result = latest.of(name, array, lambda a: by_block(a, block, 8))
+    block = _block_length(width, BLOCKS_8)
+    result = latest.lazily(name, array, lambda a: quantize_by_block(a, block, 8))
     packed = LazyArray((rows, width // block, block), UINT8, result(0))
-    weights[f"{name}_q8"] = packed.then(lambda a: a.reshape(rows, width), (rows, width))
+    weights[f"{name}_q8"] = packed.map(lambda a: a.reshape(rows, width), (rows, width))
     weights[f"{name}_scale"] = LazyArray((rows, width // block), FLOAT32, result(1))
     return helper.make_node(
         "GatherBlockQuantized", [f"{name}_q8", node.input[1], f"{name}_scale"], list(node.output),
@@ -115,20 +129,20 @@ def _gather(
     )  # fmt: skip
 
 
-def _matmul(
+def _quantize_matmul(
     node: NodeProto,
     output: str,
     name: str,
     array: LazyArray,
     weights: dict[str, LazyArray],
     bits: int,
-    latest: "_Latest",
+    latest: "_LastResult",
 ) -> NodeProto:
     """A product with weights (reduced, made)."""
     reduced, made = array.shape
-    block = _block(reduced, BLOCKS_8 if bits == 8 else BLOCKS_4) or 32
+    block = _block_length(reduced, BLOCKS_8 if bits == 8 else BLOCKS_4) or 32
     blocks = -(-reduced // block)
-    result = latest.of(name, array, lambda a: by_block(a.T, block, bits))
+    result = latest.lazily(name, array, lambda a: quantize_by_block(a.T, block, bits))
     inputs = [node.input[0], f"{name}_q{bits}", f"{name}_scale"]
     weights[inputs[1]] = LazyArray((made, blocks, block * bits // 8), UINT8, result(0))
     weights[inputs[2]] = LazyArray((made, blocks), FLOAT32, result(1))
@@ -141,21 +155,21 @@ def _matmul(
     )  # fmt: skip
 
 
-def _block(length: int, sizes: tuple[int, ...]) -> int:
+def _block_length(length: int, sizes: tuple[int, ...]) -> int:
     return next((size for size in sizes if length % size == 0), 0)
 
 
 @dataclass
-class _Latest:
+class _LastResult:
     """Remembers the results of one computation, since several arrays come of each."""
 
     key: str = ""
     results: tuple[np.ndarray, ...] = ()
 
-    def of(
+    def lazily(
         self, key: str, array: LazyArray, compute: Callable[[np.ndarray], tuple[np.ndarray, ...]]
     ) -> Callable[[int], Callable[[], np.ndarray]]:
-        """``of(...)(number)`` loads that result when it is called."""
+        """``lazily(...)(number)`` loads that result when it is called."""
 
         def result(number: int) -> np.ndarray:
             if self.key != key:
@@ -165,7 +179,7 @@ class _Latest:
         return lambda number: lambda: result(number)
 
 
-def by_channel(array: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def quantize_by_channel(array: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """int8 and the scale of each output channel (the first axis); symmetric."""
     flat = np.abs(array).reshape(len(array), -1).max(1)
     scale = np.where(flat > 0, flat / 127, 1).astype(np.float32)
@@ -173,7 +187,9 @@ def by_channel(array: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.rint(array / shaped).astype(np.int8), scale
 
 
-def by_block(rows: np.ndarray, block: int, bits: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def quantize_by_block(
+    rows: np.ndarray, block: int, bits: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Packed bytes (rows, blocks, bytes), scales (rows, blocks), packed zero points.
 
     8 bits are symmetric about 128; 4 bits take the range between each block's extremes. The last
@@ -191,9 +207,9 @@ def by_block(rows: np.ndarray, block: int, bits: int) -> tuple[np.ndarray, np.nd
     zero = np.rint(-low / scale).clip(0, 15).astype(np.uint8)
     numbers = (np.rint(values / scale[..., None]) + zero[..., None]).clip(0, 15).astype(np.uint8)
     padded = np.pad(zero, ((0, 0), (0, zero.shape[1] % 2)))
-    return _pack(numbers), scale, _pack(padded)
+    return _pack_pairs(numbers), scale, _pack_pairs(padded)
 
 
-def _pack(numbers: np.ndarray) -> np.ndarray:
+def _pack_pairs(numbers: np.ndarray) -> np.ndarray:
     """Two 4-bit numbers a byte, the first in the lower half."""
     return numbers[..., 0::2] | (numbers[..., 1::2] << 4)

@@ -15,12 +15,12 @@ def read_graph(path: Path) -> Graph:
     model = onnx.load(path, load_external_data=False)
     weights = {}
     for tensor in [t for t in model.graph.initializer if t.data_location == TensorProto.EXTERNAL]:
-        weights[tensor.name] = _lazily(tensor, path.parent)
+        weights[tensor.name] = _lazy_array(tensor, path.parent)
         model.graph.initializer.remove(tensor)
     return Graph(model, weights)
 
 
-def _lazily(tensor: TensorProto, folder: Path) -> LazyArray:
+def _lazy_array(tensor: TensorProto, folder: Path) -> LazyArray:
     place = external_data_helper.ExternalDataInfo(tensor)
     dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.data_type))
     shape = tuple(tensor.dims)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..bundles.bundle_player import to_levels
-from ..bundles.denoising import Embeddings, OnStep, denoise, no_step, unet_inputs
+from ..bundles.denoising import Embeddings, OnStep, denoise, ignore_step, unet_inputs
 from ..bundles.noise import TorchRandom
 from ..bundles.samplers import make_sampler
 from ..bundles.schema import SamplingDefaults
@@ -22,16 +22,16 @@ from ..errors import ModelError
 from ..files import parse_json
 
 FILE = "reference.npz"
-Run = Callable[[str, dict[str, np.ndarray]], list[np.ndarray]]
+RunPart = Callable[[str, dict[str, np.ndarray]], list[np.ndarray]]
 """A part's name and inputs to its outputs."""
 Call = tuple[dict[str, np.ndarray], list[np.ndarray]]
 """A part's inputs and outputs."""
-Ids = Callable[[str], Sequence[np.ndarray]]
+TokenIds = Callable[[str], Sequence[np.ndarray]]
 """A text to the token ids for each text encoder, (77,) int32 each."""
 
 
 @dataclass(frozen=True)
-class Trial:
+class SamplingRun:
     """Settings of one clip."""
 
     prompt: str
@@ -53,10 +53,10 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Clip:
+class RecordedClip:
     """Inputs and outputs of every part in one sampling run."""
 
-    trial: Trial
+    sampling_run: SamplingRun
     encoded: list[list[list[np.ndarray]]]
     """For each of the trial's texts, for each text encoder, its outputs."""
     samples: list[np.ndarray]
@@ -72,9 +72,9 @@ class Clip:
     @property
     def conditions(self) -> dict[str, np.ndarray]:
         """The UNet's inputs that stay the same over all steps."""
-        return _conditions(self.trial, self.encoded)
+        return _conditions(self.sampling_run, self.encoded)
 
-    def calls(self, part: str, ids: Ids) -> Iterator[Call]:
+    def calls(self, part: str, ids: TokenIds) -> Iterator[Call]:
         """Each call of a part in this run."""
         if part == "unet":
             fixed = self.conditions
@@ -83,48 +83,50 @@ class Clip:
                 rows = sample.repeat(len(fixed["context"]), 0)
                 yield fixed | {"sample": rows, "timestep": timestep}, [prediction]
         elif part == "vae_decoder":
-            yield {"latents": self.latents[..., : self.trial.strip]}, [self.strip]
+            yield {"latents": self.latents[..., : self.sampling_run.strip]}, [self.strip]
         else:
             number = int(part == "text_encoder_2")
-            for text, found in zip(self.trial.texts, self.encoded, strict=True):
+            for text, found in zip(self.sampling_run.texts, self.encoded, strict=True):
                 yield {"input_ids": ids(text)[number][None]}, found[number]
 
     def call_count(self, part: str) -> int:
         """Number of calls of a part in this run."""
         counts = {"unet": len(self.samples), "vae_decoder": 1}
-        return counts.get(part, len(self.trial.texts))
+        return counts.get(part, len(self.sampling_run.texts))
 
     def save(self, path: Path, **more: np.ndarray) -> None:
         """Write an .npz file with the first, middle and last step, and the arrays ``more``."""
         steps = sorted({0, len(self.samples) // 2, len(self.samples) - 1})
         arrays = {
-            **_flat("encoded", self.encoded),
+            **_flattened("encoded", self.encoded),
             **{f"sample.{i}": self.samples[step] for i, step in enumerate(steps)},
             **{f"timestep.{i}": self.timesteps[step] for i, step in enumerate(steps)},
             **{f"prediction.{i}": self.predictions[step] for i, step in enumerate(steps)},
         }
-        text = json.dumps(asdict(self.trial) | {"sampling": self.trial.sampling.model_dump()})
+        text = json.dumps(
+            asdict(self.sampling_run) | {"sampling": self.sampling_run.sampling.model_dump()}
+        )
         arrays |= {"latents": self.latents, "image": self.image, "strip": self.strip}
         arrays |= {"trial": np.array(text), **more}
         np.savez_compressed(path, allow_pickle=False, **arrays)
 
     @classmethod
-    def load(cls, path: Path) -> "Clip":
+    def load(cls, path: Path) -> "RecordedClip":
         """Read a file written by ``save``; ModelError for any other file."""
         try:
             with np.load(path) as file:
                 arrays = dict(file)
             fields: Any = parse_json(str(arrays["trial"]), path)
             fields["sampling"] = SamplingDefaults.model_validate(fields["sampling"])
-            trial = Trial(**fields | {"shape": tuple(fields["shape"])})
+            sampling_run = SamplingRun(**fields | {"shape": tuple(fields["shape"])})
             encoded = [
-                [_numbered(arrays, f"encoded.{text}.{encoder}") for encoder in range(2)]
+                [_numbered_arrays(arrays, f"encoded.{text}.{encoder}") for encoder in range(2)]
                 for text in range(2)
             ]
             return cls(
-                trial,
+                sampling_run,
                 [list(filter(None, of)) for of in encoded],
-                *(_numbered(arrays, name) for name in ("sample", "timestep", "prediction")),
+                *(_numbered_arrays(arrays, name) for name in ("sample", "timestep", "prediction")),
                 latents=arrays["latents"],
                 image=arrays["image"],
                 strip=arrays["strip"],
@@ -135,12 +137,12 @@ class Clip:
             ) from error
 
 
-def _numbered(arrays: dict[str, np.ndarray], name: str) -> list[np.ndarray]:
+def _numbered_arrays(arrays: dict[str, np.ndarray], name: str) -> list[np.ndarray]:
     count = sum(key.startswith(f"{name}.") for key in arrays)
     return [arrays[f"{name}.{number}"] for number in range(count)]
 
 
-def _flat(name: str, encoded: list[list[list[np.ndarray]]]) -> dict[str, np.ndarray]:
+def _flattened(name: str, encoded: list[list[list[np.ndarray]]]) -> dict[str, np.ndarray]:
     return {
         f"{name}.{text}.{encoder}.{output}": array
         for text, of_text in enumerate(encoded)
@@ -155,22 +157,28 @@ def _embeddings(outputs: list[list[np.ndarray]]) -> Embeddings:
     return Embeddings(np.concatenate([found[0] for found in outputs], -1), pooled)
 
 
-def _conditions(trial: Trial, encoded: list[list[list[np.ndarray]]]) -> dict[str, np.ndarray]:
+def _conditions(
+    sampling_run: SamplingRun, encoded: list[list[list[np.ndarray]]]
+) -> dict[str, np.ndarray]:
     negative, positive = map(_embeddings, encoded)
-    guidance = trial.sampling.guidance
-    if trial.takes_guidance:
-        return unet_inputs(positive, None, trial.shape, trial.factor, guidance)
-    return unet_inputs(positive, negative if guidance > 1 else None, trial.shape, trial.factor)
+    guidance = sampling_run.sampling.guidance
+    if sampling_run.takes_guidance:
+        return unet_inputs(positive, None, sampling_run.shape, sampling_run.factor, guidance)
+    return unet_inputs(
+        positive, negative if guidance > 1 else None, sampling_run.shape, sampling_run.factor
+    )
 
 
-def compute(run: Run, ids: Ids, trial: Trial, on_step: OnStep = no_step) -> Clip:
+def sample_clip(
+    run: RunPart, ids: TokenIds, sampling_run: SamplingRun, on_step: OnStep = ignore_step
+) -> RecordedClip:
     """Sample one clip, from its prompt to its mel image, with ``run`` as the runtime."""
     names = ("text_encoder", "text_encoder_2")
     encoded = [
         [run(name, {"input_ids": x[None]}) for name, x in zip(names, ids(text), strict=False)]
-        for text in trial.texts
+        for text in sampling_run.texts
     ]
-    sampling, random = trial.sampling, TorchRandom(trial.seed)
+    sampling, random = sampling_run.sampling, TorchRandom(sampling_run.seed)
     sampler = make_sampler(
         sampling.sampler, sampling.schedule, sampling.prediction_type, sampling.steps
     )
@@ -185,13 +193,15 @@ def compute(run: Run, ids: Ids, trial: Trial, on_step: OnStep = no_step) -> Clip
     latents = denoise(
         predict,
         sampler,
-        random.randn(trial.shape),
-        _conditions(trial, encoded),
+        random.randn(sampling_run.shape),
+        _conditions(sampling_run, encoded),
         sampling.guidance,
-        lambda: random.randn(trial.shape),
+        lambda: random.randn(sampling_run.shape),
         on_step,
     )
     picture = run("vae_decoder", {"latents": latents})[0][0]
-    image = to_levels(np.nan_to_num(picture), trial.stereo)
-    strip = run("vae_decoder", {"latents": latents[..., : trial.strip]})[0]
-    return Clip(trial, encoded, samples, timesteps, predictions, latents, image, strip)
+    image = to_levels(np.nan_to_num(picture), sampling_run.stereo)
+    strip = run("vae_decoder", {"latents": latents[..., : sampling_run.strip]})[0]
+    return RecordedClip(
+        sampling_run, encoded, samples, timesteps, predictions, latents, image, strip
+    )

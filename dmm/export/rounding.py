@@ -8,8 +8,8 @@ bytes to the files.
 from collections.abc import Callable
 from dataclasses import replace
 
-from .doctor import Finding, Plan
-from .probing import Activity
+from .doctor import HalfPrecisionPlan, NodeFinding
+from .probing import NodePeaks
 
 LIMIT = 7.5e-3
 """Relative error of a part that needs no more nodes in fp32: three quarters of the export's."""
@@ -17,21 +17,23 @@ GROUPS = (("Add",), ("Mul", "Div", "Sub", "Sigmoid", "Gelu"))
 """Operators without weights, tried one group after another."""
 
 
-def reduce_rounding(plan: Plan, activities: list[Activity], error: Callable[[Plan], float]) -> Plan:
+def reduce_rounding(
+    plan: HalfPrecisionPlan, peaks: list[NodePeaks], error: Callable[[HalfPrecisionPlan], float]
+) -> HalfPrecisionPlan:
     """Keep groups of operators in fp32 until ``error`` of the plan is small enough."""
-    activity_of = {found.node: found for found in activities}
+    peaks_of = {found.node: found for found in peaks}
     for operators in GROUPS:
         found = error(plan)
         if found <= LIMIT:
             break
         why = f"rounding: relative error was {found:.1e}"
         nodes = [
-            activity_of[node.name]
+            peaks_of[node.name]
             for node in plan.graph.nodes
-            if node.op_type in operators and node.name in activity_of.keys() - plan.keep
+            if node.op_type in operators and node.name in peaks_of.keys() - plan.keep
         ]
         findings = [
-            Finding(node.node, node.operator, node.output, node.inside, "fp32", why)
+            NodeFinding(node.node, node.operator, node.output, node.inside, "fp32", why)
             for node in nodes
         ]
         ordered = sorted((*plan.findings, *findings), key=lambda finding: -finding.largest)

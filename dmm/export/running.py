@@ -27,15 +27,15 @@ LARGE_BYTES = 2**30
 
 
 @contextmanager
-def running(graph: Graph, near: Path, **settings: Any) -> Iterator[RunGraph]:
+def open_graph(graph: Graph, near: Path, **settings: Any) -> Iterator[RunGraph]:
     """Open a graph on the CPU; its file is temporary, in the folder ``near``.
 
     ``settings`` are set on ONNX Runtime's SessionOptions. A graph for one row runs row by row.
     """
     with scratch_folder(near) as folder:
         path = folder / "graph.onnx"
-        if wide := _widened_names(graph):
-            graph, settings = _stored_in_half(graph, wide), settings | in_order()
+        if wide := _weights_to_store_in_half(graph):
+            graph, settings = _stored_in_half(graph, wide), settings | in_listed_order()
         write_graph(graph, path, ONE_SHARD)
         sessions = [open_session(path, lean=True, **settings)]
         try:
@@ -44,7 +44,7 @@ def running(graph: Graph, near: Path, **settings: Any) -> Iterator[RunGraph]:
             sessions.clear()  # Windows cannot delete a file that a session has mapped
 
 
-def in_order() -> dict[str, Any]:
+def in_listed_order() -> dict[str, Any]:
     """Settings that run the nodes as they are listed."""
     import onnxruntime
 
@@ -54,7 +54,7 @@ def in_order() -> dict[str, Any]:
     }
 
 
-def _widened_names(graph: Graph) -> set[str]:
+def _weights_to_store_in_half(graph: Graph) -> set[str]:
     """Weights to store in half the bytes: all that can be, of a large graph."""
     halves = {name: array for name, array in graph.weights.items() if array.is_half}
     return set(halves) if sum(a.nbytes for a in halves.values()) >= LARGE_BYTES else set()
@@ -66,7 +66,7 @@ def _stored_in_half(graph: Graph, names: set[str]) -> Graph:
     found.model.CopyFrom(graph.model)
     for name in names:
         array = found.weights.pop(name)
-        found.weights[f"{name}_half"] = array.then(_narrow, dtype=np.float16)
+        found.weights[f"{name}_half"] = array.map(_to_float16, dtype=np.float16)
     del found.model.graph.node[:]
     waiting = set(names)
     for node in graph.nodes:
@@ -79,5 +79,5 @@ def _stored_in_half(graph: Graph, names: set[str]) -> Graph:
     return found
 
 
-def _narrow(array: np.ndarray) -> np.ndarray:
+def _to_float16(array: np.ndarray) -> np.ndarray:
     return array.astype(np.float16)

@@ -34,7 +34,7 @@ class Streams:
     pinned: set[str] = field(default_factory=set)
     """Values that cannot be scaled."""
 
-    def of(self, value: str) -> str:
+    def stream_of(self, value: str) -> str:
         """The name of the value's stream."""
         self.parent.setdefault(value, value)
         while self.parent[value] != value:
@@ -45,16 +45,16 @@ class Streams:
     def join(self, values: list[str]) -> None:
         """Put values into one stream."""
         for other in values[1:]:
-            self.parent[self.of(other)] = self.of(values[0])
+            self.parent[self.stream_of(other)] = self.stream_of(values[0])
 
     def pin(self, values: list[str]) -> None:
         """Exclude values from scaling."""
         self.pinned.update(values)
 
-    def free(self) -> set[str]:
+    def scalable(self) -> set[str]:
         """The streams that can be scaled."""
-        fixed = {self.of(value) for value in self.pinned}
-        return {self.of(value) for value in list(self.parent)} - fixed
+        fixed = {self.stream_of(value) for value in self.pinned}
+        return {self.stream_of(value) for value in list(self.parent)} - fixed
 
 
 def find_streams(graph: Graph) -> Streams:
@@ -72,12 +72,12 @@ def find_streams(graph: Graph) -> Streams:
             if types[name] == TensorProto.FLOAT and name not in constants
         ]
         for value in (*made, *read):
-            streams.of(value)
-        _tie(node, read, made, graph, makers, streams)
+            streams.stream_of(value)
+        _join_or_pin(node, read, made, graph, makers, streams)
     return streams
 
 
-def _tie(
+def _join_or_pin(
     node: NodeProto,
     read: list[str],
     made: list[str],
@@ -123,7 +123,7 @@ def with_scaled_streams(graph: Graph, streams: Streams, powers: Mapping[str, int
     found.model.CopyFrom(graph.model)
 
     def power(value: str) -> int:
-        return powers.get(streams.of(value), 0) if value in streams.parent else 0
+        return powers.get(streams.stream_of(value), 0) if value in streams.parent else 0
 
     for node in found.model.graph.node:
         _NodeScaling(found, node, power(node.output[0])).compensate(
@@ -190,7 +190,7 @@ class _NodeScaling:
         name = self.node.input[place]
         scaled, factor = f"{name}_2^{power}", np.float32(2.0**power)
         if name in self.graph.weights:
-            self.graph.weights[scaled] = _times(self.graph.weights[name], factor)
+            self.graph.weights[scaled] = _multiplied(self.graph.weights[name], factor)
         elif not self._scale_constant(name, scaled, factor):
             return
         self.node.input[place] = scaled
@@ -206,8 +206,8 @@ class _NodeScaling:
         return True
 
 
-def _times(array: LazyArray, factor: np.float32) -> LazyArray:
-    return array.then(lambda a: a * factor)
+def _multiplied(array: LazyArray, factor: np.float32) -> LazyArray:
+    return array.map(lambda a: a * factor)
 
 
 def _set_attribute(node: NodeProto, name: str, value: float) -> None:

@@ -12,7 +12,7 @@ from ..codec.mel import MelFormat
 from ..embedders import TextEmbedder
 from ..progress import progress_bar
 from ..registry import load_metric, load_text_embedder
-from .reference import Ids, Run, Trial, compute
+from .reference import RunPart, SamplingRun, TokenIds, sample_clip
 
 
 @dataclass(frozen=True)
@@ -47,18 +47,20 @@ class ClipScorer:
 
     def score(
         self,
-        run: Run,
-        ids: Ids,
-        trials: Sequence[Trial],
+        run: RunPart,
+        ids: TokenIds,
+        sampling_runs: Sequence[SamplingRun],
         fmt: MelFormat,
         prompts: Sequence[str],
         note: str,
     ) -> ClipScores:
         """Generate each trial's clip with ``run`` and score it by its prompt."""
         rows = []
-        with progress_bar(note, len(trials)) as advance:
-            for trial in trials:
-                audio = decode(compute(run, ids, trial).image, fmt, "fast").mean(0, keepdims=True)
+        with progress_bar(note, len(sampling_runs)) as advance:
+            for sampling_run in sampling_runs:
+                audio = decode(sample_clip(run, ids, sampling_run).image, fmt, "fast").mean(
+                    0, keepdims=True
+                )
                 rows.append(self.embedder.embed_sounds(audio, fmt.sr)[0])
                 advance()
         embeddings = np.stack(rows).astype(np.float32)

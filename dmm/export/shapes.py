@@ -28,7 +28,7 @@ def infer_shapes(graph: Graph, axes: Mapping[str, int]) -> dict[str, Shape]:
     for name, array in graph.weights.items():
         kind = helper.np_dtype_to_tensor_dtype(array.dtype)
         own.input.append(helper.make_tensor_value_info(name, kind, array.shape))
-    nodes = [_standard(node, own) for node in list(own.node)]
+    nodes = [_standard_node(node, own) for node in list(own.node)]
     del own.node[:]
     own.node.extend(nodes)
     found = shape_inference.infer_shapes(model, strict_mode=True, data_prop=True).graph
@@ -41,7 +41,7 @@ def infer_shapes(graph: Graph, axes: Mapping[str, int]) -> dict[str, Shape]:
     return shapes
 
 
-def _standard(node: NodeProto, own: onnx.GraphProto) -> NodeProto:
+def _standard_node(node: NodeProto, own: onnx.GraphProto) -> NodeProto:
     """Replace a node of Microsoft's domain by a standard one with the same output shape."""
     if node.domain != MICROSOFT:
         return node

@@ -13,7 +13,7 @@ from ..generation.denoising import takes_guidance_embedding
 from ..generation.loading import Lora, open_pipeline
 from ..generation.requests import with_anchor
 from ..generation.settings import GenerationSettings
-from .reference import Trial
+from .reference import SamplingRun
 from .scoring import ClipScorer, ClipScores
 from .torch_parts import run_part
 from .traceable_parts import bundle_parts
@@ -116,10 +116,10 @@ class Source:
             "image_rows": height * factor, "image_columns": width * factor,
         }  # fmt: skip
 
-    def trial(self, prompt: str, seed: int = 0, whole_strip: bool = False) -> Trial:
+    def sampling_run(self, prompt: str, seed: int = 0, whole_strip: bool = False) -> SamplingRun:
         """Settings of one clip; ``whole_strip`` stores all of the decoder's output."""
         rows, columns = self.latent_size
-        return Trial(
+        return SamplingRun(
             prompt=with_anchor(self.settings.anchor, prompt),
             sampling=self.sampling,
             shape=(1, self.pipeline.unet.config.in_channels, rows, columns),
@@ -132,7 +132,7 @@ class Source:
 
     def scores(self, scorer: ClipScorer, prompts: Sequence[str]) -> ClipScores:
         """Scores of PyTorch's clips, one for each prompt."""
-        trials = [self.trial(prompt, seed) for seed, prompt in enumerate(prompts)]
+        sampling_runs = [self.sampling_run(prompt, seed) for seed, prompt in enumerate(prompts)]
         return scorer.score(
-            self.run, self.ids, trials, self.settings.fmt, prompts, "clips by PyTorch"
+            self.run, self.ids, sampling_runs, self.settings.fmt, prompts, "clips by PyTorch"
         )

@@ -24,7 +24,7 @@ def run_part(part: Part, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
 @contextmanager
 def _in_single_precision(network: nn.Module) -> Iterator[None]:
     """Widen each layer's weights while it runs, so only one layer is in memory twice."""
-    narrow = [m for m in network.modules() if _is_narrow(m)]
+    narrow = [m for m in network.modules() if _is_half_precision(m)]
     kept: dict[nn.Module, dict[str, nn.Parameter]] = {}
 
     def widen(module: nn.Module, _: object) -> None:
@@ -45,6 +45,6 @@ def _in_single_precision(network: nn.Module) -> Iterator[None]:
             hook.remove()
 
 
-def _is_narrow(module: nn.Module) -> bool:
+def _is_half_precision(module: nn.Module) -> bool:
     own = list(module.parameters(recurse=False))
     return any(parameter.dtype != torch.float32 for parameter in own)

@@ -52,7 +52,7 @@ def data_inputs(node: NodeProto) -> list[tuple[int, str]]:
     return [(i, name) for i, name in enumerate(node.input) if name and i not in skipped]
 
 
-def readers(graph: Graph) -> dict[str, list[NodeProto]]:
+def readers_by_value(graph: Graph) -> dict[str, list[NodeProto]]:
     """The nodes that read each value."""
     found: dict[str, list[NodeProto]] = defaultdict(list)
     for node in graph.nodes:
@@ -63,8 +63,8 @@ def readers(graph: Graph) -> dict[str, list[NodeProto]]:
 
 def attribute(node: NodeProto, name: str, *default: Any) -> Any:
     """A node's attribute, or the default."""
-    return helper.get_node_attr_value(node, name) if _has(node, name) else default[0]
+    return helper.get_node_attr_value(node, name) if _has_attribute(node, name) else default[0]
 
 
-def _has(node: NodeProto, name: str) -> bool:
+def _has_attribute(node: NodeProto, name: str) -> bool:
     return any(found.name == name for found in node.attribute)

@@ -42,9 +42,10 @@ def os_error_line(error: OSError, path: Path | str | None = None) -> str:
 
 @contextmanager
 def readable_os_errors(path: Path, part: Path | None = None) -> Iterator[None]:
-    """Raise any OSError as a DmmError of one line; one of ``part`` is reported as of ``path``.
+    """Raise file errors (OSError) as a DmmError of one line; one of ``part`` is named as ``path``.
 
-    That of a write by torch or safetensors too, which report it by exceptions of their own.
+    This includes write errors of torch and safetensors, which raise exceptions of their own, but no
+    broken pipes, connection errors and timeouts.
     """
     try:
         yield
@@ -60,7 +61,7 @@ def readable_os_errors(path: Path, part: Path | None = None) -> Iterator[None]:
 
 
 def _os_error(error: BaseException) -> OSError | None:
-    """The OSError that an exception is, or, from torch or safetensors, comes from."""
+    """The OSError itself, or the one behind an exception of torch or safetensors; else None."""
     if isinstance(error, OSError):
         return error
     if type(error).__name__ == "SafetensorError" and (number := OS_ERROR.search(str(error))):

@@ -60,16 +60,23 @@ def read_factors(lora: Path, base: Path) -> dict[str, Factors]:
 
 
 def _layer_factors(lora: Path, layer: str, tensors: dict[str, Tensor]) -> Factors:
-    """Factors and scale of one layer; ModelError if a tensor is missing or does not fit."""
+    """Factors and scale of one layer; alpha defaults to the rank.
+
+    ModelError if a matrix is missing, does not fit or is not finite.
+    """
     try:
         up, down = tensors[f"{layer}.lora_up.weight"], tensors[f"{layer}.lora_down.weight"]
     except KeyError as error:
         raise ModelError(f"{lora}: no tensor {error}; the file is not a whole LoRA") from error
     rank = len(down) if down.ndim > 1 else 0
     if not rank:
-        raise ModelError(f"{lora}: {layer} has a down of {tuple(down.shape)}: rank 1 or more")
+        raise ModelError(
+            f"{lora}: {layer}.lora_down has shape {tuple(down.shape)}: rank 1 or more is needed"
+        )
     if up.ndim < 2 or up.shape[1] != rank or up.shape[2:].numel() != 1:
-        raise ModelError(f"{lora}: {layer} has an up of {tuple(up.shape)} for rank {rank}")
+        raise ModelError(
+            f"{lora}: {layer}.lora_up has shape {tuple(up.shape)}, wrong for rank {rank}"
+        )
     alpha = tensors.get(f"{layer}.alpha", torch.tensor(rank))
     if alpha.numel() != 1:
         raise ModelError(f"{lora}: {layer} has {alpha.numel()} values of alpha; one is needed")

@@ -44,7 +44,7 @@ def read_prompts(path: Path) -> list[str]:
 
 
 def truncation_notes_for_checkpoint(checkpoint: Path, texts: Iterable[str]) -> Iterator[str]:
-    """``truncation_notes`` with the checkpoint's own tokeniser."""
+    """``truncation_notes`` with CLIP's tokeniser for the checkpoint's vocabulary."""
     tokenizer, _ = load_tokenizers(read_architecture(checkpoint).vocab_size)
     return truncation_notes(texts, tokenizer)
 

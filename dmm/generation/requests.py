@@ -86,9 +86,9 @@ def with_anchor(anchor: str | None, prompt: str) -> str:
 
 
 def text_id(text: str) -> str:
-    """A file name that only this text has: its words, and a hash where they say less than it does.
+    """A file name that only this text has: its words, and a hash if they are not all of it.
 
-    Spaces become ``-``, and a comma with its space ``_``.
+    Spaces become ``-``, and a comma with its space ``_``, in a name with a hash ``-`` too.
 
     >>> text_id("lofi piano, slow"), text_id("Lo-fi piano!")
     ('lofi-piano_slow', 'lo-fi-piano-589b6ef7')
@@ -104,7 +104,7 @@ def _short_hash(*texts: str) -> str:
 
 
 def slug(text: str) -> str:
-    """Words of a text as a file name of at most 60 characters, valid on every file system.
+    """Words of a text as a file name of at most 60 letters and digits with ``-`` between.
 
     Different texts may have the same: see ``text_id``.
 

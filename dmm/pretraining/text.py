@@ -20,12 +20,14 @@ from ..fitting.state import fingerprint
 
 MIN_COUNT = 5
 """Fewest captions with a word for it to be predicted."""
-SMALLEST_SCALE = 0.2
-"""By which outputs are scaled down; below it, LayerNorm's epsilon would change them."""
+LEAST_SCALE = 0.2
+"""Smallest factor for hidden states; with less, LayerNorm's epsilon would change the result."""
 
 
 def caption_words(caption: str) -> set[str]:
-    """Lower-case words of a caption, and keys as a whole; hyphens and sharps are part of a word.
+    """Lower-case words of a caption, and musical keys ("c# minor").
+
+    Hyphens and sharps belong to words.
 
     >>> sorted(caption_words("Lo-fi piano, C# minor"))
     ['c#', 'c# minor', 'lo-fi', 'minor', 'piano']
@@ -107,10 +109,10 @@ def train_text_encoders(
     seed: int,
     compute: Compute = ON_CPU,
 ) -> TextEncoders:
-    """Train both encoders on sets of words in float32; returns them averaged and frozen.
+    """Train both encoders on sets of words in float32; returns both averaged and frozen.
 
-    Their outputs are scaled to a standard deviation of about 1 to 3, at which a UNet's
-    cross-attention learns steadily.
+    Outputs are scaled down towards a standard deviation of 1, at which a UNet's cross-attention
+    learns steadily.
     """
     targets = word_targets(captions)
     ids1, ids2 = tokenize(captions, te1.config.vocab_size)
@@ -127,15 +129,15 @@ def train_text_encoders(
     data = fingerprint(targets, ids1, ids2)
     trained: Any = fit("text", classifier, loss, schedule, state, seed, compute, data=data)
     encoders = trained.encoders.requires_grad_(False)
-    scale_outputs(encoders, ids1[:256], ids2[:256])
+    shrink_outputs(encoders, ids1[:256], ids2[:256])
     return encoders
 
 
 @torch.no_grad()
-def scale_outputs(
+def shrink_outputs(
     encoders: TextEncoders, ids1: Int[Tensor, "n 77"], ids2: Int[Tensor, "n 77"]
 ) -> None:
-    """Scale hidden states and the pooled text towards a standard deviation of 1, in place.
+    """Scale hidden states and pooled text down towards a standard deviation of 1, in place.
 
     All weights whose outputs are added to an encoder's hidden states are scaled, and its LayerNorms
     undo that. So nothing but the scale of the outputs changes.
@@ -145,7 +147,7 @@ def scale_outputs(
     both = (encoders.te1, encoders.te2)
     widths = [encoder.config.hidden_size for encoder in both]
     for encoder, hidden in zip(both, context.split(widths, dim=-1), strict=True):
-        scale = min(1.0, max(SMALLEST_SCALE, 1 / float(hidden.std())))
+        scale = min(1.0, max(LEAST_SCALE, 1 / float(hidden.std())))
         model = encoder.text_model
         added = [model.embeddings.token_embedding, model.embeddings.position_embedding]
         for layer in model.encoder.layers:

@@ -1,7 +1,7 @@
 """Seam score: z-scores of flux, level and mel distance at the joints of a song.
 
 A joint is a span of frames in which one clip, window or part changes into the next. Three numbers
-are measured at each joint and at every other place of the same song and width:
+are measured at each joint and at up to 9,999 places elsewhere in the song, of the same width:
 
 - flux: mean change of the band levels from frame to frame in the span, minus that beside it; a cut
   raises it, a blur lowers it, a doubled onset can do either,
@@ -27,7 +27,7 @@ CONTEXT_S = 0.5
 LEAST_S = 0.06
 """Minimum width of a joint in seconds: a cut lies between two frames."""
 LEAST_PLACES, MOST_PLACES = 10, 5000
-"""Least number of other places, for a usable spread; of twice the second, only that many count."""
+"""Fewest other places, for a usable spread; from twice the second on, only every nth counts."""
 LEAST_SPREAD_DB = 1e-3
 """Minimum standard deviation, for songs without any change; far below audibility."""
 
@@ -37,7 +37,7 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True)
 class SeamScore:
-    """Three z-scores, each 0 if joints resemble other places, and the numbers of both."""
+    """Three z-scores, each 0 if joints resemble other places, and the numbers measured."""
 
     flux: float
     level: float
@@ -63,7 +63,9 @@ def seam_score(
     frames_per_s: float,
     ignored: Sequence[Span] = (),
 ) -> SeamScore:
-    """Score the joints of a song from its ``band_power``, compared with places outside ``ignored``.
+    """Score the joints (spans of frames) of a song from its ``band_power``.
+
+    They are compared with places outside ``ignored``.
 
     Joints nearer than ``CONTEXT_S`` to an end are skipped. ValueError without joints, and for fewer
     than ten other places.
@@ -90,7 +92,7 @@ def seam_score(
 def _starts_of_free_places(
     taken: Sequence[Span], width: int, context: int, n_frames: int
 ) -> list[int]:
-    """First frames of spans of that width, with context, that touch none of ``taken``."""
+    """First frames of spans outside ``taken`` with room for context; every nth of very many."""
     is_taken = np.zeros(n_frames, bool)
     for start, stop in taken:
         is_taken[max(0, start) : max(0, stop)] = True

@@ -2,7 +2,8 @@
 
 A network of rank R and alpha A computes up @ down * A / R. A LoRA of lower rank is padded with
 directions that do nothing yet. One of higher rank is cut to its largest singular values, the best
-approximation of that rank (Eckart and Young 1936). Equal rank and alpha keep the bytes.
+approximation of that rank (Eckart and Young 1936). Equal rank and alpha keep the
+factors bit for bit.
 """
 
 from collections.abc import Sequence
@@ -24,24 +25,24 @@ DOWN = ".lora_down.weight"
 
 
 def write_starting_weights(
-    source: Path, target: Path, settings: RunSettings, base: Path, fmt: str | None
+    source: Path, target: Path, settings: RunSettings, base: Path, mel_format: str | None
 ) -> Path:
-    """Write a LoRA at a run's rank to ``target``, and return that path.
+    """Check that a LoRA fits a run, and write it at the run's rank to ``target``; returns that.
 
-    ``fmt`` is the mel format of the run's images. ModelError if the file is no LoRA or one of
-    another base, InputError if its mel format differs from the dataset's, PresetError if it has
+    ``mel_format`` names that of the run's images. ModelError if the file is no LoRA or of another
+    base, InputError if its mel format differs from the dataset's, PresetError if it has
     layers that the run would leave out.
     """
     check_lora(source, base)
     theirs = read_metadata(source).get("dmm_format")
-    if theirs and theirs != fmt:
+    if theirs and theirs != mel_format:
         raise InputError(
-            f"{source}: makes {theirs!r} images, the dataset holds {fmt!r} ones; build a dataset "
-            f"with --format {theirs}, or start from another LoRA"
+            f"{source}: makes {theirs!r} images, the dataset holds {mel_format!r} ones; build a "
+            f"dataset with --format {theirs}, or start from another LoRA"
         )
     words = network_args(settings)
     conv_rank, conv_alpha = (number(words.get(f"conv_{key}")) for key in ("dim", "alpha"))
-    _refuse_to_leave_out(source, settings, has_convolutions=conv_rank is not None)
+    _refuse_to_leave_out(source, settings, has_convolutions=bool(conv_rank))
     fit_rank(
         source, target, settings["network_dim"] or ENGINES_RANK, float(settings["network_alpha"]),
         int(conv_rank) if conv_rank else None, conv_alpha or 1.0,
@@ -53,9 +54,12 @@ def _refuse_to_leave_out(source: Path, settings: RunSettings, has_convolutions: 
     """PresetError for layers that the run's network lacks: the engine would silently drop them."""
     layers = {k: shape for k, shape in read_header(source).items() if k.endswith(DOWN)}
     text = any(key.startswith("lora_te") for key in layers)
+    unet = any(key.startswith("lora_unet") for key in layers)
     convolutions = any(is_convolution(shape) for shape in layers.values())
     if text and settings["network_train_unet_only"]:
         what, remedy = "text encoder layers", "network_train_unet_only=false"
+    elif unet and settings["network_train_text_encoder_only"]:
+        what, remedy = "UNet layers", "network_train_text_encoder_only=false"
     elif convolutions and not has_convolutions:
         what, remedy = "convolutions", '"network_args=conv_dim=8 conv_alpha=8"'
     else:
@@ -105,7 +109,10 @@ def fit_rank(
 def resize_factors(
     down: Tensor, up: Tensor, old_alpha: float, rank: int, alpha: float, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Factors (rank, in, ...) and (out, rank, ...) of the same product, or the nearest one."""
+    """Factors (rank, in, ...) and (out, rank, ...) of the same change, or the nearest one.
+
+    The change is ``up @ down`` times alpha / rank.
+    """
     old_rank = len(down)
     ratio = (old_alpha / old_rank) / (alpha / rank)
     if old_rank == rank:

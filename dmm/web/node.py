@@ -21,7 +21,7 @@ def npm_command() -> list[str]:
         return [sys.executable, "-c", program]
     node, npm = shutil.which("node"), shutil.which("npm")
     if not node or not npm:
-        raise DmmError(f"the page is not built yet, and Node.js is missing; {REMEDY}")
+        raise DmmError(f"the page is not built yet, and Node.js with npm is missing; {REMEDY}")
     stated = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout
     if tuple(map(int, stated.strip().lstrip("v").split(".")[:2])) < LEAST:
         raise DmmError(f"Node.js {stated.strip()} is too old to build the page; {REMEDY}")
@@ -29,7 +29,7 @@ def npm_command() -> list[str]:
 
 
 def run_npm(arguments: Sequence[str], folder: Path) -> None:
-    """Run npm in a folder; DmmError with its last line if it fails."""
+    """Run npm in a folder; DmmError with its first error line if it fails."""
     command = [*npm_command(), *arguments]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -20,7 +20,7 @@ DEFAULT_MODELS = ("nano-student/nano-student.safetensors", "nano/nano.safetensor
 
 
 @dataclass(frozen=True)
-class Offer:
+class OfferedBundle:
     """A bundle and the path under which the page finds it."""
 
     path: str
@@ -33,16 +33,16 @@ class Offer:
         return self.folder / name if name in names else None
 
 
-def find_offers(models: Iterable[Path]) -> list[Offer]:
+def find_bundles(models: Iterable[Path]) -> list[OfferedBundle]:
     """A bundle for each model, checkpoints exported first; DmmError for anything else."""
-    offers: dict[str, Offer] = {}
+    offers: dict[str, OfferedBundle] = {}
     for model in models:
-        folder = model if model.is_dir() else exported(model)
+        folder = model if model.is_dir() else exported_bundle(model)
         bundle = open_bundle(folder)
         path = slug(bundle.name)
         while path in offers:
             path += "-2"
-        offers[path] = Offer(path, folder, bundle)
+        offers[path] = OfferedBundle(path, folder, bundle)
     return list(offers.values())
 
 
@@ -51,7 +51,7 @@ def default_model() -> Path:
     return next(path for name in DEFAULT_MODELS if (path := MODELS / name).is_file())
 
 
-def exported(model: Path) -> Path:
+def exported_bundle(model: Path) -> Path:
     """A checkpoint's bundle in the cache, exported if it is not there."""
     from ..export.exporter import ExportOptions, default_prompts, export
     from ..generation.settings import resolve_settings
@@ -65,11 +65,11 @@ def exported(model: Path) -> Path:
     return folder
 
 
-def index(offers: Iterable[Offer]) -> dict[str, Any]:
+def bundle_list(offers: Iterable[OfferedBundle]) -> dict[str, Any]:
     """The list that the page reads."""
     return {"bundles": [{"name": offer.bundle.name, "path": offer.path} for offer in offers]}
 
 
-def index_json(offers: Iterable[Offer]) -> str:
+def bundle_list_json(offers: Iterable[OfferedBundle]) -> str:
     """The same as the file ``bundles/index.json``."""
-    return json.dumps(index(offers), indent=1) + "\n"
+    return json.dumps(bundle_list(offers), indent=1) + "\n"

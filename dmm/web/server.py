@@ -15,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 
 from ..serving.guard import Guard
 from ..serving.server import serve as serve_page
-from .offers import Offer, index
+from .offers import OfferedBundle, bundle_list
 from .page import page_headers, page_policy
 
 COMMAND = "dmm web"
@@ -36,12 +36,12 @@ class PageFiles(StaticFiles):
         return response
 
 
-def create_app(page: Path, offers: Sequence[Offer], port: int, token: str) -> Starlette:
+def create_app(page: Path, offers: Sequence[OfferedBundle], port: int, token: str) -> Starlette:
     """The application, which accepts only the page's own requests."""
     by_path = {offer.path: offer for offer in offers}
 
     def list_bundles(_: Request) -> JSONResponse:
-        return JSONResponse(index(offers))
+        return JSONResponse(bundle_list(offers))
 
     def bundle_file(request: Request) -> Response:
         offer = by_path.get(request.path_params["bundle"])
@@ -66,7 +66,7 @@ def create_app(page: Path, offers: Sequence[Offer], port: int, token: str) -> St
 
 
 def serve(
-    page: Path, offers: Sequence[Offer], server: socket, on_start: Callable[[str], object]
+    page: Path, offers: Sequence[OfferedBundle], server: socket, on_start: Callable[[str], object]
 ) -> None:
     """Serve until ctrl-C; ``on_start`` receives the page's address, which holds the token."""
     serve_page(partial(create_app, page, offers), server, on_start)

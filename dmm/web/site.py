@@ -6,10 +6,10 @@ from pathlib import Path
 
 from ..bundles.schema import FILE
 from ..files import refuse_filled, whole_folder, write_text
-from .offers import Offer, index_json
+from .offers import OfferedBundle, bundle_list_json
 
 
-def write_site(page: Path, offers: Sequence[Offer], out: Path) -> None:
+def write_site(page: Path, offers: Sequence[OfferedBundle], out: Path) -> None:
     """Write the page with its bundles; InputError if ``out`` holds something already.
 
     A host that cannot send headers gets them by the page's own service worker.
@@ -22,5 +22,5 @@ def write_site(page: Path, offers: Sequence[Offer], out: Path) -> None:
                 target = folder / "bundles" / offer.path / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(offer.folder / name, target)
-        write_text(folder / "bundles" / "index.json", index_json(offers))
+        write_text(folder / "bundles" / "index.json", bundle_list_json(offers))
         (folder / ".nojekyll").touch()  # or GitHub Pages would leave out files it takes for its own

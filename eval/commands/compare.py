@@ -29,11 +29,11 @@ def compare_runs(
     """
     from ..results import embedder_json, sets_json
     from ..scores import compare_scores
-    from ..sets import embed_prompts, matched_indices, open_clips, open_reference, sample_of
+    from ..sets import embed_prompts, matched_pairs, open_clips, open_reference, sample_of
     from .tables import print_changes
 
     a, b = (open_clips(folder, options.embedder, ray=options.ray) for folder in (run_a, run_b))
-    pairs = matched_indices(a, b)
+    pairs = matched_pairs(a, b)
     if len(pairs) < 2:
         raise InputError(
             f"{run_a} and {run_b}: {len(pairs)} clips of equal prompt and seed (ID.json), and a "

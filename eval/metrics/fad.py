@@ -15,7 +15,7 @@ BLOCK = 512
 
 @dataclass(frozen=True)
 class Gaussian:
-    """Gaussian fitted to a set of embeddings; small enough to be saved."""
+    """Gaussian fitted to embeddings; from ``fit_gaussian`` its factor has at most ``dim`` rows."""
 
     mean: Float[np.ndarray, " dim"]
     factor: Float[np.ndarray, "rows dim"]
@@ -76,10 +76,11 @@ def _squared_distance(shift: Float[np.ndarray, " dim"], spread: float, cross: fl
 def _trace_of_root_product(
     s: Float[np.ndarray, "dim dim"], t: Float[np.ndarray, "dim dim"]
 ) -> float | None:
-    """Trace of sqrt(S T): sum of the roots of the eigenvalues of T S, by the Cholesky factor of S.
+    """Trace of sqrt(S T), or None if S is too nearly singular for it to be exact.
 
-    None if S is singular up to rounding: roots of rounded zeros would lose eight digits. The
-    nuclear norm of the factors' product is the same number without that loss.
+    It is the sum of the roots of the eigenvalues of T S. If S is singular up to rounding, roots of
+    rounded zeros would lose eight digits. The nuclear norm of the factors' product is the same
+    number without that loss.
     """
     try:
         pivots = np.square(np.diag(linalg.cholesky(s, check_finite=False)))

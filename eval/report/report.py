@@ -19,7 +19,7 @@ from ..scores import compare_scores, compute_scores
 from ..sets import (
     ClipSet,
     embed_prompts,
-    matched_indices,
+    matched_pairs,
     open_clips,
     open_held_out,
     open_reference,
@@ -41,7 +41,7 @@ from .sentences import metric_sentence
 Table = tuple[str, Sequence[Sequence[str]]]
 """A heading, and rows of a table under it, the first of which is its head."""
 SCHEMA = 2
-"""Raised when a key of report.json changes its meaning."""
+"""Version of report.json; increased when a key changes its meaning."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class ReportSets:
     @cached_property
     def pairs(self) -> list[tuple[int, int]]:
         """Indices (baseline, clips) of clips with equal prompt and seed."""
-        return matched_indices(self.baseline, self.clips) if self.baseline else []
+        return matched_pairs(self.baseline, self.clips) if self.baseline else []
 
     @property
     def sets(self) -> dict[str, ClipSet]:
@@ -119,7 +119,10 @@ def embed_report_sets(
     train: Path | None = None,
     ray: str | None = None,
 ) -> ReportSets:
-    """Embed all folders; InputError names one that cannot be used."""
+    """Embed all folders and prompts, and search for copies of training clips.
+
+    InputError names a folder that cannot be used.
+    """
     real = open_reference(dataset, embedder, ray)
     ours = open_clips(clips, embedder, ray=ray)
     refuse_swapped(ours, real)
@@ -133,7 +136,7 @@ def embed_report_sets(
 
 
 def report_json(report: ReportSets) -> dict[str, Any]:
-    """Content of report.json: finite numbers, null for values that cannot be computed."""
+    """Content of report.json without its tables; null for values that cannot be computed."""
     clips, reference, sample = report.clips, report.reference, report.sample
     content: dict[str, Any] = {
         "schema": SCHEMA,
@@ -169,27 +172,27 @@ def _sets_with_training(report: ReportSets) -> dict[str, ClipSet]:
 
 def _baseline_json(report: ReportSets) -> dict[str, Any] | None:
     """Scores of the baseline, and their changes."""
-    own, before = report.baseline, report.baseline_sample
-    if own is None or before is None:
+    baseline, sample = report.baseline, report.baseline_sample
+    if baseline is None or sample is None:
         return None
     return {
-        "scores": scores_json(compute_scores(before), report.embedder),
+        "scores": scores_json(compute_scores(sample), report.embedder),
         "pairs": len(report.pairs),
-        "moved": _changes_json(report, own, before),
-        "prompts": prompt_rows(before),
-        "clips": clip_rows(own, before, report.reference),
+        "moved": _changes_json(report, baseline, sample),
+        "prompts": prompt_rows(sample),
+        "clips": clip_rows(baseline, sample, report.reference),
     }
 
 
 def _changes_json(
-    report: ReportSets, own: ClipSet, before: Sample, names: Sequence[str] = tuple(METRICS)
+    report: ReportSets, baseline: ClipSet, before: Sample, names: Sequence[str] = tuple(METRICS)
 ) -> dict[str, Any]:
-    """Changes since the baseline ``own``; over pairs if there are two or more."""
+    """Changes from the baseline's sample ``before``; over pairs if there are two or more."""
     after, pairs = report.sample, report.pairs
     paired = len(pairs) >= 2
     if paired:
         old, new = (list(side) for side in zip(*pairs, strict=True))
-        before = sample_of(own.subset(old), after.reference, report.texts)
+        before = sample_of(baseline.subset(old), after.reference, report.texts)
         after = sample_of(report.clips.subset(new), after.reference, report.texts)
     changes = compare_scores(before, after, paired, names)
     return {
@@ -199,11 +202,11 @@ def _changes_json(
 
 def _second_embedder_json(report: ReportSets) -> dict[str, Any]:
     """Main scores of the second embedder, and their changes."""
-    own, before = report.baseline, report.baseline_sample
+    baseline, sample = report.baseline, report.baseline_sample
     return {
         "embedder": embedder_json(report.embedder),
         "scores": scores_json(compute_scores(report.sample, HEADLINE), report.embedder),
-        "moved": _changes_json(report, own, before, HEADLINE) if own and before else {},
+        "moved": _changes_json(report, baseline, sample, HEADLINE) if baseline and sample else {},
     }
 
 

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from dmm.errors import InputError
-from eval.origins import Origin, match_pairs, read_origin
+from eval.origins import Origin, pair_files_by_origin, read_origin
 
 
 @pytest.fixture
@@ -44,4 +44,4 @@ def test_pairs_need_both_prompt_and_seed(tmp_path):
     clips = [tmp_path / f"{name}.flac" for name in "abc"]
     for clip, prompt in zip(clips, (None, "flute", "flute"), strict=True):
         clip.with_suffix(".json").write_text(json.dumps({"prompt": prompt, "seed": 1}), "utf-8")
-    assert match_pairs(clips[:2], clips[:1] + clips[2:]) == [(1, 1)]
+    assert pair_files_by_origin(clips[:2], clips[:1] + clips[2:]) == [(1, 1)]

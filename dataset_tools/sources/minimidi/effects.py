@@ -11,7 +11,10 @@ CRACKLES_PER_S = 9.0
 def chorus_copy(
     sound: Float[np.ndarray, "2 samples"], sr: int, level: float
 ) -> Float[np.ndarray, "2 samples"]:
-    """A copy delayed by 16 ms ± 3 ms, in opposite phase on the two channels."""
+    """The wet part of a chorus: a copy with a delay that swings by 16 ± 3 ms.
+
+    The left channel's swing is opposite to the right's.
+    """
     time_s = np.arange(sound.shape[1]) / sr
     swing = np.sin(2 * np.pi * CHORUS_HZ * time_s)
     delays_s = CHORUS_DELAY_S + CHORUS_SWING_S * np.stack([swing, -swing])
@@ -29,7 +32,7 @@ def tape_wow(
 
 
 def record_noise(n_samples: int, sr: int, seed: int) -> Float[np.ndarray, " samples"]:
-    """Hiss of RMS 1 with sparse clicks of up to 20, for both channels."""
+    """Mono vinyl noise: hiss of RMS 1 with sparse clicks of 5 to 20."""
     rng = np.random.default_rng([2029, seed])
     noise = rng.standard_normal(n_samples)
     count = rng.poisson(CRACKLES_PER_S * n_samples / sr)

@@ -1,4 +1,4 @@
-"""Convert a piece to a standard MIDI file."""
+"""Convert a piece to a pretty_midi object."""
 
 from typing import TYPE_CHECKING
 

@@ -1,7 +1,8 @@
-"""Formant synthesis of a voice: glottal pulses and noise through five moving resonators.
+"""Formant synthesis of a voice: glottal pulses and noise through five moving formants.
 
 Pulses are the derivative of Klatt & Klatt's (1990) polynomial flow; their step is smoothed over two
-samples (PolyBLEP). Resonators are those of Klatt (1980), with unit gain at 0 Hz.
+samples (PolyBLEP). The formants are resonators of Klatt (1980), with unit gain at 0 Hz. Hiss
+bypasses them through a sixth resonator.
 """
 
 from dataclasses import dataclass

@@ -21,7 +21,7 @@ HUBER = 0.03
 
 
 def consistency_objective(task: StepTask) -> Objective:
-    """Train the student to agree with itself one teacher step later."""
+    """Objective: the student agrees with itself at the point that one teacher step leads to."""
     assert task.latents is not None
     latents, noise_schedule = task.latents, task.noise_schedule
     gap = noise_schedule.timesteps // POINTS

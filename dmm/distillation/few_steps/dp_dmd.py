@@ -27,7 +27,7 @@ class StudentAndFollower(nn.Module):
 
 
 def dp_dmd_objective(task: StepTask) -> Objective:
-    """Train the first step, one later step and the follower on each batch."""
+    """Objective whose loss trains the first step, one later step and the follower on each batch."""
     schedule, part, noise_schedule = task.schedule, task.part, task.noise_schedule
     passes = max(1, part.teacher_steps // part.to)
     module = StudentAndFollower(task.student)

@@ -46,7 +46,7 @@ class MeasuredTraining:
 
 
 @dataclass(frozen=True)
-class Card:
+class MeasuredCard:
     """All trainings that were measured on one device."""
 
     device: str
@@ -58,19 +58,19 @@ def card_file() -> Path:
     return settings_file().with_name(FILE)
 
 
-def write_card_file(card: Card, path: Path) -> None:
+def write_card_file(card: MeasuredCard, path: Path) -> None:
     """Write what was measured, for ``read_card_file``."""
     write_text(path, json.dumps({"version": VERSION, **asdict(card)}, indent=1) + "\n")
 
 
-def read_card_file(path: Path) -> Card:
+def read_card_file(path: Path) -> MeasuredCard:
     """Read what was measured; InputError for a file of another version or a damaged one."""
     found = read_json(path)
     try:
         if found["version"] != VERSION:
             raise InputError(f"{path}: of version {found['version']}; run dmm bench card again")
         trainings = tuple(MeasuredTraining(**entry) for entry in found["trainings"])
-        return Card(str(found["device"]), trainings)
+        return MeasuredCard(str(found["device"]), trainings)
     except (KeyError, TypeError) as error:
         raise InputError(f"{path}: damaged ({error}); run dmm bench card again") from error
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from dmm.export.open_probe import open_probe
 from onnx import helper
 from torch import nn
 
@@ -11,7 +12,6 @@ from dmm.export.doctor import diagnose
 from dmm.export.emulation import emulate_half
 from dmm.export.graph import Graph, trace
 from dmm.export.half import LARGEST, to_half
-from dmm.export.probing import probing
 from dmm.export.rounding import LIMIT, reduce_rounding
 from dmm.export.scaling import find_streams, with_scaled_streams
 from dmm.export.traceable_parts import Part
@@ -89,9 +89,9 @@ def overflowing(rng, tmp_path):
         network.network.convs[0].weight *= 3e5
     x = rng.normal(size=(2, 4, 8, 8)).astype(np.float32)
     graph = trace(network)
-    with probing(graph, tmp_path) as probe:
+    with open_probe(graph, tmp_path) as probe:
         expected = probe({"x": x})[0]
-    return graph, x, expected, probe.activities()
+    return graph, x, expected, probe.peaks()
 
 
 def error(found, expected):
@@ -104,8 +104,8 @@ def test_emulation_overflows_where_half_precision_does(overflowing, run):
 
 
 def test_a_power_of_two_mends_a_block_that_overflows(overflowing, run):
-    graph, x, expected, activities = overflowing
-    plan = diagnose(graph, activities)
+    graph, x, expected, peaks = overflowing
+    plan = diagnose(graph, peaks)
     found = run(emulate_half(plan.half()), x)
     assert np.isfinite(found).all() and error(found, expected) < 5e-3
     assert {finding.remedy for finding in plan.findings if finding.operator in ("Conv", "Add")} == {
@@ -116,8 +116,8 @@ def test_a_power_of_two_mends_a_block_that_overflows(overflowing, run):
 
 
 def test_findings_are_the_largest_first_and_say_why(overflowing):
-    graph, _, _, activities = overflowing
-    findings = diagnose(graph, activities).findings
+    graph, _, _, peaks = overflowing
+    findings = diagnose(graph, peaks).findings
     largest = [finding.largest for finding in findings]
     assert largest == sorted(largest, reverse=True) and largest[0] > LARGEST
     assert "decomposed, its squares reach" in findings[0].why
@@ -137,11 +137,11 @@ def test_a_decomposed_norm_overflows_inside_and_stays_in_fp32(rng, tmp_path, run
     network = part(DecomposedNorm, 5, 16)
     graph = trace(network)
     x = 3000 * rng.normal(size=(2, 5, 16)).astype(np.float32)
-    with probing(graph, tmp_path) as probe:
+    with open_probe(graph, tmp_path) as probe:
         expected = probe({"x": x})[0]
     wrong = run(emulate_half(to_half(graph)), x)
     assert np.isfinite(wrong).all() and error(wrong, expected) > 0.5
-    plan = diagnose(graph, probe.activities())
+    plan = diagnose(graph, probe.peaks())
     assert error(run(emulate_half(plan.half()), x), expected) < 5e-3
     squares = next(finding for finding in plan.findings if finding.operator == "Mul")
     assert squares.output > LARGEST and squares.remedy == "fp32"
@@ -150,14 +150,14 @@ def test_a_decomposed_norm_overflows_inside_and_stays_in_fp32(rng, tmp_path, run
 def test_sums_that_round_too_much_stay_in_fp32(rng, tmp_path, run):
     graph = trace(part(LargeStream, 4, 8, 8))
     x = rng.normal(size=(2, 4, 8, 8)).astype(np.float32)
-    with probing(graph, tmp_path) as probe:
+    with open_probe(graph, tmp_path) as probe:
         expected = probe({"x": x})[0]
 
     def half_error(plan):
         return error(run(emulate_half(plan.half()), x), expected)
 
-    plan = diagnose(graph, probe.activities())
-    better = reduce_rounding(plan, probe.activities(), half_error)
+    plan = diagnose(graph, probe.peaks())
+    better = reduce_rounding(plan, probe.peaks(), half_error)
     assert half_error(plan) > 0.1 and half_error(better) < LIMIT
     added = {node.op_type for node in graph.nodes if node.name in better.keep - plan.keep}
     assert added == {"Add"} and "rounding" in str(better.findings)
@@ -168,18 +168,18 @@ def test_partial_sums_are_seen_where_the_sum_itself_is_small(tmp_path):
     weight = np.full((16, 1), 10000.0, np.float32)
     weight[8:] *= -1
     graph = product_graph(weight)
-    with probing(graph, tmp_path) as probe:
+    with open_probe(graph, tmp_path) as probe:
         probe({"x": np.ones((1, 16), np.float32)})
-    (found,) = [a for a in probe.activities() if a.operator == "MatMul"]
+    (found,) = [a for a in probe.peaks() if a.operator == "MatMul"]
     assert found.output == 0 and found.inside == 80000
-    assert diagnose(graph, probe.activities()).keep == {"y"}
+    assert diagnose(graph, probe.peaks()).keep == {"y"}
 
 
 def test_weights_beyond_half_precision_keep_their_node(tmp_path):
     graph = product_graph(np.full((16, 1), 1e5, np.float32))
-    with probing(graph, tmp_path) as probe:
+    with open_probe(graph, tmp_path) as probe:
         probe({"x": np.full((1, 16), 1e-3, np.float32)})
-    assert diagnose(graph, probe.activities()).keep == {"y"}
+    assert diagnose(graph, probe.peaks()).keep == {"y"}
 
 
 def product_graph(weight):

@@ -4,6 +4,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from dmm.export.open_probe import open_probe
 from safetensors.torch import load_file, save_file
 
 from dmm.bundles.folder import read_description
@@ -18,7 +19,6 @@ from dmm.export.emulation import emulate_half
 from dmm.export.exporter import export
 from dmm.export.graph import Graph, shorten_names, trace
 from dmm.export.half import to_half
-from dmm.export.probing import probing
 from dmm.export.quantize import quantize
 from dmm.export.reading import read_graph
 from dmm.export.source import Source
@@ -98,7 +98,7 @@ def test_half_precision_weights_of_a_large_network_are_stored_as_such_while_it_r
     part = next(part for part in parts if part.name == "unet")
     inputs, graph = random_inputs(part, 1, 16), trace(part)
     whole = sum(array.nbytes for array in graph.weights.values())
-    for opened in (running.running, probing):
+    for opened in (running.running, open_probe):
         with opened(graph, tmp_path) as run:
             stored = sum(path.stat().st_size for path in tmp_path.rglob("*.data-*"))
             assert stored < 0.55 * whole
@@ -117,7 +117,7 @@ def test_static_shapes_leave_no_arithmetic_on_shapes_and_run_row_by_row(
     inputs["sample"] = np.tile(inputs["sample"], (1, 1, 4, 1))
     found = run_session(open_session(tmp_path / "unet.onnx"), inputs)[0]
     assert relative_error(found, run_part(part, inputs)[0]) < 1e-5
-    with probing(graph, tmp_path) as probe:
+    with open_probe(graph, tmp_path) as probe:
         assert relative_error(probe(inputs)[0], found) < 1e-5
 
 
@@ -163,9 +163,9 @@ def test_a_part_that_overflows_in_half_precision_comes_back_finite_and_close(
     part = next(part for part in bundle_parts(pipeline, None) if part.name == name)
     inputs, graph = random_inputs(part, 1, 16), trace(part)
     assert not np.isfinite(run_graph(emulate_half(to_half(graph)), inputs)[0]).all()
-    with probing(graph, tmp_path) as probe:
+    with open_probe(graph, tmp_path) as probe:
         expected = probe(inputs)[0]
-    plan = diagnose(graph, probe.activities())
+    plan = diagnose(graph, probe.peaks())
     found = run_graph(emulate_half(plan.half()), inputs)[0]
     assert relative_error(found, expected) < 1e-2
     assert any(finding.remedy.startswith("2^-") for finding in plan.findings)

@@ -8,7 +8,7 @@ from dmm.bundles.schema import Memory
 from dmm.export.arrays import LazyArray
 from dmm.export.graph import Graph
 from dmm.export.half import to_half
-from dmm.export.memory import GB, advise, forecast
+from dmm.export.memory import GB, advise, forecast_memory
 from dmm.export.operators import nodes_without_kernel
 from dmm.export.quantize import quantize
 from dmm.export.shapes import infer_shapes
@@ -78,7 +78,7 @@ def test_memory_is_weights_and_the_most_values_alive_at_once():
         helper.make_node("MatMul", ["a", "v32"], ["b"], "b"),
         helper.make_node("ReduceMax", ["b"], ["y"], "y", keepdims=0),
     ]
-    memory = forecast(graph(nodes, {"x": [1, 10]}, {"y": []}, weights), {})
+    memory = forecast_memory(graph(nodes, {"x": [1, 10]}, {"y": []}, weights), {})
     stored, cast = 800 + 1200, 2400
     assert memory.webgpu_peak_bytes == stored + 80 + cast + 120
     assert memory.wasm_peak_bytes == 800 + 2400 + 80 + cast + 120
@@ -89,7 +89,7 @@ def test_attention_counts_its_scores():
     node = helper.make_node(
         "MultiHeadAttention", ["x", "x", "x"], ["y"], "y", domain="com.microsoft", num_heads=4
     )
-    memory = forecast(graph([node], {"x": [1, 100, 32]}, {"y": [1, 100, 32]}), {})
+    memory = forecast_memory(graph([node], {"x": [1, 100, 32]}, {"y": [1, 100, 32]}), {})
     assert memory.largest_tensor_bytes == 4 * 100 * 100 * 4
 
 

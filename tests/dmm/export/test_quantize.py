@@ -7,13 +7,13 @@ from onnx import helper
 from dmm.bundles.sessions import open_session
 from dmm.export.arrays import LazyArray
 from dmm.export.graph import Graph
-from dmm.export.quantize import by_block, by_channel, quantize
+from dmm.export.quantize import quantize, quantize_by_block, quantize_by_channel
 from dmm.export.writing import write_graph
 
 
 def dequantized(rows, block, bits):
     """What packed blocks stand for, unpacked by another way than they were packed."""
-    packed, scale, zero = by_block(rows, block, bits)
+    packed, scale, zero = quantize_by_block(rows, block, bits)
     if bits == 4:
         packed, zero = (
             np.stack([x & 15, x >> 4], -1).reshape(*x.shape[:-1], -1) for x in (packed, zero)
@@ -32,14 +32,14 @@ def test_blocks_lose_at_most_half_a_step(rng, bits, steps):
 
 def test_channels_lose_at_most_half_a_step_of_their_own(rng):
     kernel = rng.normal(size=(6, 3, 3, 3)).astype(np.float32) * np.arange(1, 7)[:, None, None, None]
-    numbers, scale = by_channel(kernel)
+    numbers, scale = quantize_by_channel(kernel)
     error = np.abs(numbers * scale[:, None, None, None] - kernel).reshape(6, -1).max(1)
     assert (error <= scale * 0.501).all()
 
 
 def test_zeros_stay_zeros():
     assert not dequantized(np.zeros((2, 64), np.float32), 32, 4).any()
-    assert not by_channel(np.zeros((2, 4, 1, 1), np.float32))[0].any()
+    assert not quantize_by_channel(np.zeros((2, 4, 1, 1), np.float32))[0].any()
 
 
 @pytest.mark.parametrize("bits", [8, 4])
@@ -70,7 +70,7 @@ def test_onnx_runtime_reads_them_as_meant(rng, tmp_path, bits):
     x = dequantized(weights["table"], 64, 8)[ids]
     x = x @ dequantized(np.eye(64, dtype=np.float32).T, 64 if bits == 8 else 32, bits).T
     x = x @ dequantized(weights["linear"].T, 64 if bits == 8 else 32, bits).T
-    numbers, scale = by_channel(weights["kernel"])
+    numbers, scale = quantize_by_channel(weights["kernel"])
     x = np.pad(x.transpose(0, 2, 1), ((0, 0), (0, 0), (1, 1)))
     windows = np.lib.stride_tricks.sliding_window_view(x, 3, axis=-1)
     expected = -np.einsum("bctk,ock->bot", windows, numbers * scale[:, None, None])

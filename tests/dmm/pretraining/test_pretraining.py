@@ -34,7 +34,7 @@ from dmm.pretraining.nano import (
     pretrain,
     tokenize_variants,
 )
-from dmm.pretraining.text import TextEncoders, scale_outputs, tokenize, word_targets
+from dmm.pretraining.text import TextEncoders, shrink_outputs, tokenize, word_targets
 from dmm.pretraining.vae import (
     LatentChange,
     clip_psnr,
@@ -134,7 +134,7 @@ def test_scaling_a_text_encoders_outputs_changes_only_their_scale():
                 module.weight.data *= 4
     ids = tokenize(["slow piano, A minor", "flute", "fast drums"], NANO.te1.vocab_size)
     before = encoders(*ids)
-    scale_outputs(encoders, *ids)
+    shrink_outputs(encoders, *ids)
     for old, new in zip(before, encoders(*ids), strict=True):
         assert new.std() < 0.7 * old.std()
         cosine = torch.cosine_similarity(old.flatten(1), new.flatten(1), dim=1)

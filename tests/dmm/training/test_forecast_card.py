@@ -8,7 +8,7 @@ from dmm.devices import device_name
 from dmm.errors import InputError
 from dmm.training.facts import BaseFacts, DatasetFacts, Facts
 from dmm.training.forecast.card import (
-    Card,
+    MeasuredCard,
     MeasuredTraining,
     card_file,
     read_card_file,
@@ -29,7 +29,9 @@ MEASURED = MeasuredTraining(
 def measured(monkeypatch, tmp_path):
     """Store trainings of this device."""
     monkeypatch.setenv("DMM_CONFIG", str(tmp_path))
-    return lambda *found, on=None: write_card_file(Card(on or device_name(), found), card_file())
+    return lambda *found, on=None: write_card_file(
+        MeasuredCard(on or device_name(), found), card_file()
+    )
 
 
 def test_a_measured_preset_is_forecast_as_it_was_measured(measured):

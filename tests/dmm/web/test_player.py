@@ -7,7 +7,7 @@ import soundfile
 
 from dmm.codec.image import read_image
 from dmm.codec.mel import encode
-from dmm.web.offers import default_model, exported
+from dmm.web.offers import default_model, exported_bundle
 
 
 def test_a_clip_equals_pythons_of_the_same_seed(page, toy, make, download, python_clip, psnr_db):
@@ -22,7 +22,7 @@ def test_a_clip_equals_pythons_of_the_same_seed(page, toy, make, download, pytho
 def test_the_model_of_the_repository_sounds_as_in_python(
     serve, context, open_page, make, download, python_clip, psnr_db
 ):
-    bundle = exported(default_model())
+    bundle = exported_bundle(default_model())
     with serve([bundle]) as site:
         page = open_page(context, site.entrance)
         page.click("#settings summary")

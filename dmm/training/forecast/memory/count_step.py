@@ -26,7 +26,7 @@ TIME_IDS = 6
 
 
 def count_step(step: TrainingStep) -> CountedStep:
-    """Build the step's networks and run a forward and a backward pass; seconds for SDXL."""
+    """Count a forward and backward pass, and the VAE's passes; takes seconds for SDXL."""
     with META:
         built = networks.build_networks(step.shapes)
         base = BaseNetworks(built["unet"], text_encoders(built), built["vae"])
@@ -86,7 +86,7 @@ def _prepare(base: BaseNetworks, step: TrainingStep) -> list[nn.Module]:
 
 
 def _step_bytes(base: BaseNetworks, step: TrainingStep, trained: list[nn.Module]) -> int:
-    """Peak bytes of a training step's forward and backward pass."""
+    """Peak bytes of activations and gradients in a forward and backward pass."""
     shapes, dtype = step.shapes, getattr(torch, step.compute)
     factor = 2 ** (len(shapes.vae_channels) - 1)
     size = (step.batch, shapes.latent_channels, step.height // factor, step.width // factor)
@@ -129,7 +129,7 @@ def _encode_captions(encoders: list[Any], step: TrainingStep) -> dict[str, torch
 
 def _encoding_bytes(vae: Any, step: TrainingStep) -> int:
     images = _empty(step.vae_batch, 3, step.height, step.width, dtype=vae.dtype)
-    return _inference_bytes(vae, lambda: vae.encode(images).latent_dist.sample())
+    return _peak_activation_bytes(vae, lambda: vae.encode(images).latent_dist.sample())
 
 
 def _decoding_bytes(vae: Any, step: TrainingStep) -> int:
@@ -137,7 +137,7 @@ def _decoding_bytes(vae: Any, step: TrainingStep) -> int:
     factor = 2 ** (len(step.shapes.vae_channels) - 1)
     size = (1, step.shapes.latent_channels, step.height // factor, step.width // factor)
     latents = _empty(*size, dtype=vae.dtype)
-    return _inference_bytes(vae, lambda: vae.decode(latents).sample)
+    return _peak_activation_bytes(vae, lambda: vae.decode(latents).sample)
 
 
 def _empty(
@@ -146,5 +146,6 @@ def _empty(
     return torch.empty(size, dtype=dtype, device=META, requires_grad=requires_grad)
 
 
-def _inference_bytes(vae: Any, forward: Any) -> int:
+def _peak_activation_bytes(vae: Any, forward: Any) -> int:
+    """Peak bytes of a forward pass without gradients; the VAE's weights are not counted."""
     return inference_peak_bytes(forward, GpuEmulation(None), list(vae.parameters()))

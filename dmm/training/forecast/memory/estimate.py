@@ -24,7 +24,7 @@ CUDA_OVERHEAD_BYTES = GB
 
 @dataclass(frozen=True)
 class MemoryEstimate:
-    """GPU bytes of a training: what stays allocated, and the total at the peak of each phase."""
+    """GPU bytes of a training: what stays allocated, and the bytes at the peak of each phase."""
 
     unet: int
     text_encoders: int
@@ -34,7 +34,7 @@ class MemoryEstimate:
     average: int
     """Of the moving average of the LoRA's weights, if one is kept."""
     vae: int
-    """Zero if latents are cached; it is then loaded for previews only."""
+    """Zero if latents are cached; it is then loaded only to cache them and for previews."""
     phases: dict[str, int]
     """Total bytes at the peak of each phase, without CUDA's overhead."""
     notes: tuple[str, ...] = ()
@@ -151,7 +151,7 @@ def memory_warning(
     if needed.total <= gpu:
         return None
     changed, stated, less = settings, [], needed
-    for remedy in 2 * REMEDIES:  # one may only help after a later one has
+    for remedy in 2 * REMEDIES:  # twice: some help only after one further down the list
         tried, words = _with_remedy(changed, facts, remedy)
         after = estimate_memory(tried, facts, shapes) if words and less.total > gpu else less
         if after.total < less.total:
@@ -172,7 +172,7 @@ def memory_warning(
 def _with_remedy(
     settings: RunSettings, facts: Facts, remedy: dict[str, Any]
 ) -> tuple[RunSettings, list[str]]:
-    """Settings with a remedy applied, and the changes as ``key=value``; none if it is in force."""
+    """Settings with a remedy applied, and the changes as ``key=value``; none if nothing changes."""
     if "cache_text_encoder_outputs" in remedy and facts.architecture != "sdxl":
         return settings, []
     if "train_batch_size" in remedy:

@@ -19,7 +19,7 @@ CHUNK = 77
 
 @dataclass(frozen=True)
 class TrainingStep:
-    """Everything that the memory of a training step depends on."""
+    """What decides the memory of a step's forward and backward pass, and of the VAE's passes."""
 
     shapes: Shapes
     width: int
@@ -54,7 +54,7 @@ class CountedStep:
     """Shapes of the LoRA's matrices, each with the number of matrices."""
     lora_modules: int
     unet: int
-    """Parameters."""
+    """Number of parameters; so are ``text`` and ``vae``."""
     text: int
     vae: int
     step: int
