@@ -114,10 +114,10 @@ def card(
     """
     from rich.console import Console
 
-    from .card.card import Plan, measure_card, table
+    from .card.measure import MeasurementPlan, measure_card, table
     from .card.trainings import PRESETS
 
-    plan = Plan(base, format_name, presets or PRESETS, student, minutes=minutes)
+    plan = MeasurementPlan(base, format_name, presets or PRESETS, student, minutes=minutes)
     Console().print(table(measure_card(plan, out)))
     print(out)
 

@@ -7,7 +7,7 @@ On a busy CPU each spinning thread takes a core from the thread that it waits fo
 import os
 
 SPIN_COUNT = 10_000
-"""Quiet steps take as long as with 300,000, busy ones 48 times less: benchmarks/spinning.py."""
+"""Costs nothing on a quiet CPU; up to 48 times as fast on a busy one: benchmarks/spinning.py."""
 BLOCK_TIME_MS = 1
 """The same limit for the OpenMP of LLVM and Intel (torch on macOS and Windows); 200 by default."""
 USER_VARIABLES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "KMP_LIBRARY")

@@ -34,7 +34,7 @@ SOUND_WRONG, SOUND_MISSED, SOUND_PAIRS = 0.2, 0.15, 40.0
 """Expected share of the audio model's votes for a value that are wrong, and of the true values it
 votes on that it denies; the weight of both in pairs of each class. Without captions and tags
 nothing corrects them: of MiniMIDI's instruments 80 % are right by words
-(``benchmarks/describe.py``)."""
+(``benchmarks/description_accuracy.py``)."""
 
 
 def facet_probabilities(

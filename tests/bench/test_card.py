@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from bench.card import card
-from bench.card.card import Measured, Plan, measure_card, rows
+from bench.card import measure
+from bench.card.measure import MeasurementPlan, Measurements, measure_card, rows
 from bench.card.networks import (
     Figure,
     measure_clap,
@@ -53,12 +53,12 @@ def test_what_fails_is_reported_and_the_rest_goes_on(monkeypatch, tiny_checkpoin
     def fails(*_):
         raise EngineError("out of memory: take another preset\nsecond line")
 
-    monkeypatch.setattr(card, "measure_training", lambda *_: TRAINED)
-    monkeypatch.setattr(card, "measure_stock", fails)
+    monkeypatch.setattr(measure, "measure_training", lambda *_: TRAINED)
+    monkeypatch.setattr(measure, "measure_stock", fails)
     for name in ("generation", "vae", "codec", "distillation", "clap"):
         figures = [Figure(name, 1.0, "s")]
-        monkeypatch.setattr(card, f"measure_{name}", lambda *_, figures=figures: figures)
-    plan = Plan(tiny_checkpoint, "nano", ("nano-cpu",))
+        monkeypatch.setattr(measure, f"measure_{name}", lambda *_, figures=figures: figures)
+    plan = MeasurementPlan(tiny_checkpoint, "nano", ("nano-cpu",))
     measured = measure_card(plan, tmp_path / "card.json")
     assert measured.missing == {"sd-scripts nano-cpu": "out of memory: take another preset"}
     assert len(measured.figures) == 6
@@ -68,14 +68,14 @@ def test_what_fails_is_reported_and_the_rest_goes_on(monkeypatch, tiny_checkpoin
 
 
 def test_nothing_begins_once_the_time_is_up(tiny_checkpoint, tmp_path):
-    plan = Plan(tiny_checkpoint, "nano", ("nano-cpu",), minutes=0.0)
+    plan = MeasurementPlan(tiny_checkpoint, "nano", ("nano-cpu",), minutes=0.0)
     measured = measure_card(plan, tmp_path / "card.json")
     assert not measured.trainings and len(measured.missing) == 8
     assert not card_file().exists()
 
 
 def test_the_table_compares_with_the_forecast_and_with_sd_scripts():
-    measured = Measured("a card", [TRAINED], [StockTraining("nano-cpu", 1.6, 900)])
+    measured = Measurements("a card", [TRAINED], [StockTraining("nano-cpu", 1.6, 900)])
     assert rows(measured) == [
         (
             "train nano-cpu",
@@ -88,7 +88,7 @@ def test_the_table_compares_with_the_forecast_and_with_sd_scripts():
 
 def test_without_a_gpu_a_base_must_be_named(tmp_path):
     with pytest.raises(InputError, match="name a --base to measure the CPU with"):
-        measure_card(Plan(), tmp_path / "card.json")
+        measure_card(MeasurementPlan(), tmp_path / "card.json")
 
 
 @pytest.mark.slow

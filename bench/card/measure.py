@@ -42,7 +42,7 @@ OFF_BY = 0.1
 
 
 @dataclass(frozen=True)
-class Plan:
+class MeasurementPlan:
     """What is measured, and with what."""
 
     base: Path | None = None
@@ -58,7 +58,7 @@ class Plan:
 
 
 @dataclass
-class Measured:
+class Measurements:
     """What was measured so far."""
 
     device: str
@@ -76,14 +76,14 @@ class Measured:
         kinds[type(found)].append(found)
 
 
-def measure_card(plan: Plan, out: Path) -> Measured:
+def measure_card(plan: MeasurementPlan, out: Path) -> Measurements:
     """Measure this machine and write ``out``, and what ``--check`` needs beside its settings.
 
     InputError without a base where torch sees no GPU: SDXL would take hours there.
     """
     if plan.base is None and not torch.cuda.is_available():
         raise InputError("torch sees no GPU: name a --base to measure the CPU with, such as nano")
-    measured, deadline = Measured(device_name()), time.monotonic() + 60 * plan.minutes
+    measured, deadline = Measurements(device_name()), time.monotonic() + 60 * plan.minutes
     with tempfile.TemporaryDirectory(prefix="dmm-bench-card-") as folder:
         base = plan.base or Path(folder) / "random-sdxl.safetensors"
         if plan.base is None:
@@ -106,7 +106,7 @@ def measure_card(plan: Plan, out: Path) -> Measured:
 
 
 def _measurements(
-    plan: Plan, base: Path, data: Path
+    plan: MeasurementPlan, base: Path, data: Path
 ) -> Iterator[tuple[str, Callable[[], Iterable[object]]]]:
     """Name and function of each measurement, the most wanted first."""
     for number, preset in enumerate(plan.presets):
@@ -125,7 +125,7 @@ def _measurements(
     yield "CLAP", lambda: measure_clap(plan.clap_layers)
 
 
-def as_json(measured: Measured) -> dict[str, Any]:
+def as_json(measured: Measurements) -> dict[str, Any]:
     """All of it for ``card.json``."""
     return {
         "device": measured.device,
@@ -137,7 +137,7 @@ def as_json(measured: Measured) -> dict[str, Any]:
     }
 
 
-def rows(measured: Measured) -> list[tuple[str, str, str]]:
+def rows(measured: Measurements) -> list[tuple[str, str, str]]:
     """Rows of the table: what, how fast, and a note."""
     lines = [
         (f"train {t.preset}", f"{t.seconds_per_step:.3g} s/step", _memory_note(t))
@@ -163,7 +163,7 @@ def _memory_note(training: MeasuredTraining) -> str:
     )
 
 
-def table(measured: Measured) -> "Table":
+def table(measured: Measurements) -> "Table":
     """The rows as a table for the terminal."""
     from rich.table import Table
 

@@ -1,4 +1,6 @@
-"""How often descriptions by the sound are right: ``python benchmarks/describe.py --soundfont SF2``.
+"""How often descriptions by the sound are right.
+
+``python benchmarks/description_accuracy.py --soundfont SF2``
 
 Describes MiniMIDI pieces, whose instruments, tempo and key are known, by their sound: as MiniMIDI
 plays them, and as FluidSynth plays the same scores with a General MIDI SoundFont such as Debian's
