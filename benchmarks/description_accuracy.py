@@ -82,7 +82,7 @@ def measure(embedder: TextEmbedder, pieces: Sequence[Piece]) -> tuple[list[Track
 
 def terms_of(names: Sequence[str], lexicon: Lexicon) -> set[str]:
     """Instruments of the lexicon that MiniMIDI's names mean."""
-    found = [term for name in names for term in lexicon.find(name)]
+    found = [term for name in names for term in lexicon.find_mentions(name)]
     return {term.value for term in found if term.facet == "instrument"}
 
 

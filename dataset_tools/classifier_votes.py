@@ -39,7 +39,7 @@ def classifier_votes(attributes: Attributes, lexicon: Lexicon) -> Votes:
     probabilities: dict[str, dict[str, float]] = {}
     for attribute in VOTED:
         for label, probability in attributes.get(attribute, {}).items():
-            for term in lexicon.find(label):
+            for term in lexicon.find_mentions(label):
                 if term.facet == attribute:
                     values = probabilities.setdefault(term.facet, {})
                     values[term.value] = max(values.get(term.value, 0.0), probability)

@@ -1,4 +1,4 @@
-"""Clean captions for sd-scripts: one line of parts between commas; the anchor is added in front.
+"""Clean captions for sd-scripts: one line of comma-separated parts, without the anchor.
 
 The anchor (words before every caption) is not in the caption files. ``dataset.toml`` has it once,
 as ``caption_prefix = "ANCHOR |||"`` with ``keep_tokens_separator = "|||"``: parts after the
@@ -28,7 +28,7 @@ _SENTENCE_END = re.compile(
 
 
 _TAG = re.compile(r"</?[a-zA-Z][^<>|]{0,200}>")
-"""A tag of HTML."""
+"""An HTML tag."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ Rules = Mapping[str, Callable[[str], str]]
 
 
 def clean(raw: str | None) -> tuple[str, list[Change]]:
-    r"""Return one line of distinct parts between commas, and the change made by each rule.
+    r"""Clean a caption to one line of distinct comma-separated parts; also list the changes.
 
     >>> caption, changes = clean("Slow piano.\nSlow  piano, rain | | |")
     >>> caption, [change.rule for change in changes]
@@ -56,7 +56,7 @@ def clean(raw: str | None) -> tuple[str, list[Change]]:
 
 
 def apply_rules(text: str, rules: Rules) -> tuple[str, list[Change]]:
-    """Apply rules in order; returns the text, and the rules that changed it."""
+    """Apply rules in order; returns the text, and a change for each rule that changed it."""
     changes = []
     for name, rule in rules.items():
         before, text = text, rule(text)
@@ -84,6 +84,7 @@ def _without_markup(text: str) -> str:
 
 
 def _without_controls(text: str) -> str:
+    """Replace control and format characters by spaces."""
     return "".join(" " if unicodedata.category(c) in ("Cc", "Cf") else c for c in text)
 
 

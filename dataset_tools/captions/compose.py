@@ -1,12 +1,12 @@
-"""Compose a caption of the facets that are probable, for tracks without a written caption."""
+"""Compose a caption from the probable facets of a track that has no written caption."""
 
 from collections.abc import Mapping
 
 LIKELY = 0.5
-"""Facets from this probability on are used in a caption."""
+"""Facet values with at least this probability are used in a caption."""
 MOST_INSTRUMENTS = 2
 DESCRIPTORS = {"genre": 1, "mood": 1, "production": 1}
-"""Facet to the most of its values in a caption, in the caption's order."""
+"""Largest number of values of each facet in a caption, in the caption's order."""
 
 
 def compose_caption(facets: Mapping[str, Mapping[str, float]]) -> str:
@@ -25,5 +25,6 @@ def compose_caption(facets: Mapping[str, Mapping[str, float]]) -> str:
 
 
 def _most_likely(values: Mapping[str, float], most: int) -> list[str]:
+    """Up to ``most`` values of probability ``LIKELY`` or more, the most probable first."""
     likely = [(-p, value) for value, p in values.items() if p >= LIKELY]
     return [value for _, value in sorted(likely)[:most]]

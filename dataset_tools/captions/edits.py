@@ -37,7 +37,7 @@ def captions_table(rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def read_captions(table: Path) -> dict[str, str]:
-    """Captions by clip id of a CSV table; InputError with the line that cannot be used."""
+    """Read cleaned captions by clip id from a CSV table; InputError names an unusable line."""
     found: dict[str, str] = {}
     try:
         reader = csv.DictReader(io.StringIO(read_text(table), newline=""))
@@ -58,13 +58,13 @@ def read_captions(table: Path) -> dict[str, str]:
 
 
 def read_edits(dataset: Path) -> dict[str, str]:
-    """Edited captions of a DATASET by clip id; empty without edits."""
+    """Read the edited captions of a DATASET by clip id; empty without edits."""
     path = dataset / FILE
     return read_captions(path) if path.is_file() else {}
 
 
 def write_edits(dataset: Path, edits: Mapping[str, str]) -> None:
-    """Write the edited captions of a DATASET, sorted by clip id."""
+    """Write the edited captions to the DATASET's ``captions.csv``, sorted by clip id."""
     rows = [
         {"id": clip, "caption": caption, "caption_origin": EDITED}
         for clip, caption in sorted(edits.items())
@@ -75,14 +75,14 @@ def write_edits(dataset: Path, edits: Mapping[str, str]) -> None:
 def with_edits(
     rows: Sequence[Row], edits: Mapping[str, str], anchors: Mapping[str, str]
 ) -> list[Row]:
-    """Manifest rows with the edited captions, at most 77 tokens; ``anchors`` are by split."""
+    """Return manifest rows with the edited captions, cut to 77 tokens; ``anchors`` are by split."""
     return [
-        _edited(row, edits[row["id"]], anchors[row["split"]]) if row["id"] in edits else row
+        _with_edit(row, edits[row["id"]], anchors[row["split"]]) if row["id"] in edits else row
         for row in rows
     ]
 
 
-def _edited(row: Row, caption: str, anchor: str) -> Row:
+def _with_edit(row: Row, caption: str, anchor: str) -> Row:
     fitted, dropped = fit_to_token_limit(anchor, caption)
     change = {"rule": EDITED, "before": row["caption"], "after": caption}
     return row | {

@@ -50,7 +50,9 @@ def facet_probabilities(
     if len(sounds) != len(evidence):
         raise ValueError(f"votes from sound for {len(sounds)} tracks; there are {len(evidence)}")
     most = max((len(e.captions) for e in evidence), default=0)
-    votes = [_sources(e, most, lexicon, sound) for e, sound in zip(evidence, sounds, strict=True)]
+    votes = [
+        _votes_by_source(e, most, lexicon, sound) for e, sound in zip(evidence, sounds, strict=True)
+    ]
     found: list[FacetProbabilities] = [{} for _ in evidence]
     for facet in FACETS:
         _estimate_facet(facet, lexicon.values(facet), votes, found)
@@ -59,23 +61,23 @@ def facet_probabilities(
 
 def _estimate_facet(
     facet: str,
-    known: Sequence[str],
+    lexicon_values: Sequence[str],
     sources: Sequence[Sequence[Votes | None]],
     found: list[FacetProbabilities],
 ) -> None:
-    """Add the facet's probabilities to those of each track.
+    """Add the probabilities of the facet's values to each track in ``found``.
 
     All values that the lexicon knows take part in the fit, so that omissions are counted.
     """
     named = {v for track in sources for votes in track for f, v in votes or () if f == facet}
     if not named:
         return
-    values = sorted(named.union(known))
+    values = sorted(named.union(lexicon_values))
     votes, applies = _vote_table(facet, values, sources)
     pairs = votes.reshape(-1, votes.shape[2]), applies.reshape(-1, applies.shape[2])
-    captions = votes.shape[2] - 2
-    kinds = [0] * captions + [1, 2]
-    model = fit_label_model(*pairs, **_priors(*pairs, captions), kinds=kinds, tolerance=1e-5)
+    n_captions = votes.shape[2] - 2
+    kinds = [0] * n_captions + [1, 2]
+    model = fit_label_model(*pairs, **_priors(*pairs, n_captions), kinds=kinds, tolerance=1e-5)
     voted = votes.any(axis=2)
     probabilities = model.probabilities(votes[voted], applies[voted]).round(6)
     for i, j, probability in zip(*np.nonzero(voted), probabilities.tolist(), strict=True):
@@ -104,13 +106,13 @@ def _vote_table(
 
 
 def _priors(
-    votes: Int[np.ndarray, "pairs n"], applies: Bool[np.ndarray, "pairs n"], captions: int
+    votes: Int[np.ndarray, "pairs n"], applies: Bool[np.ndarray, "pairs n"], n_captions: int
 ) -> dict[str, Any]:
-    """Priors of the fit, given how often each source mentions and denies values."""
+    """Arguments ``prior`` and ``balance_prior`` of the fit, from how often each source votes."""
     looked = np.maximum(applies.sum(axis=0), 1.0)
     mentions, denials = (votes > 0).sum(axis=0) * 1.0, (votes < 0).sum(axis=0) * 1.0
     for counts in (looked, mentions, denials):  # all captions are one kind of source
-        counts[:captions] = counts[:captions].sum()
+        counts[:n_captions] = counts[:n_captions].sum()
     mentions, denials = np.maximum(mentions, 0.5) / looked, np.maximum(denials, 0.5) / looked
     true = np.stack(
         [WRONG * denials, 1 - RECALL - WRONG * denials, np.full(len(looked), RECALL)], axis=1
@@ -119,13 +121,13 @@ def _priors(
     prior = np.stack([FALSE_PAIRS * false, RECALL_PAIRS * true], axis=2).clip(1e-6)
     prior[-1], share = _sound_prior(float(mentions[-1]), float(denials[-1]))
     if applies[:, :-1].any():
-        words = [*mentions[: min(captions, 1)], mentions[-2]]
+        words = [*mentions[: min(n_captions, 1)], mentions[-2]]
         share = min(0.5, float(np.mean(words)) / RECALL)
     return {"prior": prior, "balance_prior": (10 * (1 - share), 10 * share)}
 
 
 def _sound_prior(mentions: float, denials: float) -> tuple[Float[np.ndarray, "3 2"], float]:
-    """Imagined votes -1, 0, 1 of the audio model by class, and the share of true pairs.
+    """Prior counts of the audio model's votes (-1, 0, 1) by class, and the share of true pairs.
 
     Both agree with the shares of its votes that are for and against a value; otherwise a fit
     without other sources would take its votes for errors. It abstains as often in both classes.
@@ -139,14 +141,17 @@ def _sound_prior(mentions: float, denials: float) -> tuple[Float[np.ndarray, "3 
     return SOUND_PAIRS * np.array([false, true]).T, share
 
 
-def _sources(
-    evidence: VoiceEvidence, captions: int, lexicon: Lexicon, sound: Mapping[str, Mapping[str, int]]
+def _votes_by_source(
+    evidence: VoiceEvidence,
+    n_captions: int,
+    lexicon: Lexicon,
+    sound: Mapping[str, Mapping[str, int]],
 ) -> tuple[Votes | None, ...]:
-    """Votes on a track of so many captions, its tags and the audio model; None for missing ones."""
+    """Votes of ``n_captions`` captions, of the tags and of the audio model; None if missing."""
     tags = [tag.rpartition("---")[2].replace("_", " ") for tag in evidence.tags]
     tags = [_restore_spaces(tag, lexicon) for tag in tags]
     return (
-        *(_votes_of_texts(evidence.captions[n : n + 1], lexicon) for n in range(captions)),
+        *(_votes_of_texts(evidence.captions[n : n + 1], lexicon) for n in range(n_captions)),
         _votes_of_texts(tags, lexicon),
         {(facet, value): vote for facet, votes in sound.items() for value, vote in votes.items()},
     )
@@ -164,10 +169,10 @@ def _terms_without_spaces(lexicon: Lexicon) -> dict[str, str]:
 
 
 def _votes_of_texts(texts: Iterable[str], lexicon: Lexicon) -> Votes | None:
-    """Votes of texts: 1 for values that any text mentions, -1 for those that are only denied."""
+    """Votes of texts: 1 for mentioned values, -1 for values only denied; None without texts."""
     texts = list(texts)
     votes: Votes = {}
-    for mention in (mention for text in texts for mention in lexicon.find(text)):
+    for mention in (mention for text in texts for mention in lexicon.find_mentions(text)):
         key = mention.facet, mention.value
         votes[key] = max(votes.get(key, -1), -1 if mention.negated else 1)
     return votes if texts else None

@@ -21,7 +21,7 @@ Edit = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class History:
+class CaptionHistory:
     """A caption before cleaning, after it, and the change made by each rule."""
 
     raw: str
@@ -29,9 +29,9 @@ class History:
     changes: list[Change]
 
 
-def histories(
+def caption_histories(
     source: Path, *, anchor: str, keep_voice: bool, reduce: bool, column: str = "caption"
-) -> Iterator[History]:
+) -> Iterator[CaptionHistory]:
     """Yield the histories of all captions in a CSV table, or of the distinct ones in a dataset.
 
     ``anchor``, ``keep_voice``, ``reduce`` and ``column`` apply to tables only. InputError if a
@@ -43,11 +43,11 @@ def histories(
         return
     for raw in _captions_in_column(source, column):
         caption, _, changes = prepare_caption(raw, anchor, keep_voice=keep_voice, reduce=reduce)
-        yield History(raw, caption, changes)
+        yield CaptionHistory(raw, caption, changes)
 
 
-def _histories_of_dataset(dataset: Path) -> Iterator[History]:
-    """Yield the distinct histories in a dataset's manifest."""
+def _histories_of_dataset(dataset: Path) -> Iterator[CaptionHistory]:
+    """Yield the distinct caption_histories in a dataset's manifest."""
     path = dataset / "manifest.parquet"
     names = ["caption_raw", "caption", "caption_changes"]
     seen = set()
@@ -57,7 +57,7 @@ def _histories_of_dataset(dataset: Path) -> Iterator[History]:
             raise InputError(f"{path}: made by an older version; run `dmm data build` again")
         if (raw, caption) not in seen:
             seen.add((raw, caption))
-            yield History(raw, caption, [Change(**change) for change in changes])
+            yield CaptionHistory(raw, caption, [Change(**change) for change in changes])
 
 
 def _captions_in_column(table: Path, column: str) -> Iterator[str]:

@@ -40,14 +40,14 @@ class Mention:
 
 
 class Lexicon:
-    """Musical terms by facet; ``find`` ignores case, plural and hyphens."""
+    """Musical terms by facet; ``find_mentions`` ignores case, plural and hyphens."""
 
     def __init__(self, terms: Mapping[str, Mapping[str, Sequence[str]]]) -> None:
         """``terms[facet][value]`` lists synonyms of ``value``; InputError for ambiguous ones."""
         if unknown := terms.keys() - set(FACETS):
             raise InputError(f"no facet {min(unknown)!r}; there are: {', '.join(FACETS)}")
         self._values = {facet: tuple(terms.get(facet, ())) for facet in FACETS}
-        self._terms = _spoken_forms(terms)
+        self._terms = _terms_by_words(terms)
         self._longest: dict[str, int] = {}
         for words in self._terms:
             self._longest[words[0]] = max(self._longest.get(words[0], 0), len(words))
@@ -56,22 +56,23 @@ class Lexicon:
         """Terms of a facet, in the lexicon's spelling and order."""
         return self._values[facet]
 
-    def find(self, text: str) -> list[Mention]:
-        """Terms in the order of the text; of overlapping ones the first, then the longest.
+    def find_mentions(self, text: str) -> list[Mention]:
+        """Find terms in the order of the text, also denied ones, longest first where they overlap.
 
-        >>> load_lexicon().find("No drums, two e-guitars")[1].value
+        >>> load_lexicon().find_mentions("No drums, two e-guitars")[1].value
         'electric guitar'
         """
         matches = list(_WORD.finditer(text))
         words = [match[0].lower().replace("’", "'") for match in matches]
         spans = [match.span() for match in matches]
         denied = denied_spans(text)
-        mentions = [*self._terms_in(text, words, spans, denied), *_bpm(text)]
+        mentions = [*self._terms_in(text, words, spans, denied), *_tempo_mentions(text)]
         return sorted(mentions, key=lambda mention: mention.start)
 
     def _terms_in(
         self, text: str, words: list[str], spans: list[Span], denied: list[Span]
     ) -> Iterator[Mention]:
+        """Yield the lexicon's terms in the text, the longest at each word."""
         i = 0
         while i < len(words):
             for n in range(min(self._longest.get(words[i], 0), len(words) - i), 0, -1):
@@ -98,19 +99,19 @@ def load_lexicon(path: Path | None = None) -> Lexicon:
 Terms = dict[tuple[str, ...], tuple[str, str]]
 
 
-def _spoken_forms(terms: Mapping[str, Mapping[str, Sequence[str]]]) -> Terms:
-    """Map the words of every spelling to facet and value; listed spellings precede plurals."""
+def _terms_by_words(terms: Mapping[str, Mapping[str, Sequence[str]]]) -> Terms:
+    """Map every spelling and plural, as words, to facet and value; InputError if ambiguous."""
     listed: Terms = {}
     plurals: Terms = {}
     for facet, values in terms.items():
-        for value, others in values.items():
-            for form in (value, *others):
+        for value, synonyms in values.items():
+            for form in (value, *synonyms):
                 words = tuple(word.lower() for word in _WORD.findall(form))
                 clash = listed.setdefault(words, (facet, value))
                 if clash != (facet, value):
                     raise InputError(f"{form!r} is in {clash} and in {(facet, value)}: keep one")
                 plurals.setdefault((*words[:-1], _plural(words[-1])), (facet, value))
-    return plurals | listed
+    return plurals | listed  # a listed spelling takes precedence over a plural
 
 
 def _plural(word: str) -> str:
@@ -119,11 +120,12 @@ def _plural(word: str) -> str:
     return word + ("es" if re.search(r"(s|x|z|ch|sh)$", word) else "s")
 
 
-def _bpm(text: str) -> Iterator[Mention]:
+def _tempo_mentions(text: str) -> Iterator[Mention]:
+    """Yield tempos in beats per minute: "120 bpm"."""
     for match in _BPM.finditer(text):
         yield Mention("tempo", f"{match[1] or match[2]} bpm", *match.span())
 
 
 def _is_joined(text: str, spans: Sequence[Span]) -> bool:
-    """Whether only characters that a term may hold are between the words: no comma, for example."""
+    """Whether only characters that a term may hold are between the words, such as no comma."""
     return all(_INSIDE_TERM.fullmatch(text[a[1] : b[0]]) for a, b in pairwise(spans))

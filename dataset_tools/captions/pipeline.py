@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from . import reduce as reduction
 from .clean import Change, clean, full_prompt
 from .lexicon import load_lexicon
+from .reduce import reduce_caption
 from .remove_voice import VOICE_TERMS, without_voice
 from .tokens import count_tokens, fit_to_token_limit
 
@@ -17,11 +17,11 @@ def prepare_caption(
     reduce: bool,
     facets: Mapping[str, Mapping[str, float]] | None = None,
 ) -> tuple[str, int, list[Change]]:
-    """Prepare a caption; returns it, the tokens of "ANCHOR, caption", and the changes in order.
+    """Prepare a caption; returns it, its number of tokens, and the changes in order.
 
     ``keep_voice`` keeps mentions of voices, for regularisation clips; otherwise they are removed.
-    ``reduce`` keeps a few terms only; ``facets`` as in ``reduce.reduce``. The start and end tokens
-    are counted; the number is at most 77 unless the anchor alone is longer.
+    ``reduce`` keeps a few terms only; ``facets`` as in ``reduce_caption``. The
+    tokens are of "ANCHOR, caption" with start and end: at most 77 unless the anchor is longer.
     """
     caption, changes = clean_and_reduce(raw, keep_voice=keep_voice, reduce=reduce, facets=facets)
     caption, dropped = fit_to_token_limit(anchor, caption)
@@ -35,7 +35,7 @@ def clean_and_reduce(
     reduce: bool,
     facets: Mapping[str, Mapping[str, float]] | None = None,
 ) -> tuple[str, list[Change]]:
-    """Clean a caption, remove voices and reduce it; returns caption and changes.
+    """Clean a caption and, as the options say, remove voices and reduce it; also list the changes.
 
     Options are those of ``prepare_caption``, which limits the tokens afterwards.
     """
@@ -46,7 +46,7 @@ def clean_and_reduce(
         changes += more
         facets = _facets_without_voices(facets or {})
     if reduce:
-        caption, more = reduction.reduce(caption, lexicon, facets)
+        caption, more = reduce_caption(caption, lexicon, facets)
         changes += more
     return caption, changes
 
@@ -54,7 +54,7 @@ def clean_and_reduce(
 def _facets_without_voices(
     facets: Mapping[str, Mapping[str, float]],
 ) -> dict[str, dict[str, float]]:
-    """Facets without values that are voices, which ``reduce`` would otherwise add."""
+    """Facets without values that are voices, which ``reduce_caption`` would otherwise add."""
     return {
         facet: {value: p for value, p in values.items() if value not in VOICE_TERMS}
         for facet, values in facets.items()

@@ -20,14 +20,14 @@ N_DESCRIPTORS = 3
 DESCRIPTORS = ("genre", "mood", "tempo", "production", "culture")
 """Facets of descriptors, in order: each gives one term before any gives a second."""
 MIN_PROBABILITY = 0.5
-"""Terms of the text whose probability for the track is lower are left out."""
+"""Terms of the text with a lower probability for the track are left out."""
 MIN_ADDED = 0.8
 """Terms that the text lacks are added from this probability on, as long as there is room."""
 FALLBACK_WORDS = 20
-"""Most words kept of a caption without any known term."""
+"""Largest number of words kept of a caption without any known term."""
 
 UNREAD = "first words, as the script is not Latin"
-"""Rule of captions that the lexicon cannot read."""
+"""Name of the rule for captions that the lexicon cannot read."""
 
 _FIGURATIVE = re.compile(
     r"""\b(?:
@@ -55,29 +55,29 @@ _FIGURATIVE = re.compile(
     )\b""",
     re.IGNORECASE | re.VERBOSE,
 )
-"""Begins a phrase about what the music is for or like, which ends with the clause. Not "instruments
-like a harp", nor "it sounds like a harp is played"."""
+"""Beginning of a phrase about the purpose of music or a comparison, which ends with the clause. Not
+"instruments like a harp", nor "it sounds like a harp is played"."""
 _CLAUSE_END = re.compile(r"[,;:()]|\bbut\b")
 _MORE_OF_IT = re.compile(
     r",\s*(?![A-Z][a-z])(?:(?:and|or|an?|the|in|at|as|during|for|to|while|like|such)\b[^,;:()]*"
     r"|[^,;:()]*\bor\b[^,;:()]*|[^,;:()]*(?=,\s*(?:and|or)\b))"
 )
-"""A further part of such a phrase: "for a calm scene, a documentary, or a relaxing cafe"."""
+"""A further part of a figurative phrase: "for a calm scene, a documentary, or a relaxing cafe"."""
 
 
-def reduce(
+def reduce_caption(
     caption: str, lexicon: Lexicon, facets: Facets | None = None
 ) -> tuple[str, list[Change]]:
-    """Shorten a cleaned caption to at most five terms; returns it and the change, if any.
+    """Shorten a cleaned caption to at most five terms; also list the change, if any.
 
     ``facets``, the track's probabilities, removes improbable terms and adds probable ones as long
     as there is room. A caption without any known term keeps its first words.
 
     >>> from .lexicon import load_lexicon
-    >>> reduce("Slow acoustic guitar solo, suitable for a happy afternoon tea", load_lexicon())[0]
+    >>> reduce_caption("Slow acoustic guitar solo, suitable for a happy tea", load_lexicon())[0]
     'acoustic guitar, slow'
     """
-    terms = _sound_terms(caption, lexicon)
+    terms = _sound_mentions(caption, lexicon)
     chosen = _choose_terms(_likely_terms(terms, facets or {}), facets or {})
     if chosen:
         reduced, rule = ", ".join(chosen), "reduced"
@@ -86,20 +86,23 @@ def reduce(
     return reduced, [Change(rule, caption, reduced)] if reduced != caption else []
 
 
-def is_known(caption: str, lexicon: Lexicon) -> bool:
-    """Whether a caption has any term that ``reduce`` keeps; otherwise it keeps the first words."""
-    return bool(_sound_terms(caption, lexicon))
+def has_known_term(caption: str, lexicon: Lexicon) -> bool:
+    """Whether a caption has a term that ``reduce_caption`` keeps, rather than its first words."""
+    return bool(_sound_mentions(caption, lexicon))
 
 
-def _sound_terms(caption: str, lexicon: Lexicon) -> list[Mention]:
+def _sound_mentions(caption: str, lexicon: Lexicon) -> list[Mention]:
     """Find the terms of sound; those in figurative phrases only if there are no others."""
-    mentions = [m for m in lexicon.find(caption) if m.facet in _KEPT_FACETS and not m.negated]
-    figurative = [_phrase_span(caption, match) for match in _FIGURATIVE.finditer(caption)]
+    mentions = [
+        m for m in lexicon.find_mentions(caption) if m.facet in _KEPT_FACETS and not m.negated
+    ]
+    figurative = [_figurative_span(caption, match) for match in _FIGURATIVE.finditer(caption)]
     literal = [m for m in mentions if not any(a <= m.start < b for a, b in figurative)]
     return literal or mentions
 
 
-def _phrase_span(caption: str, match: re.Match[str]) -> tuple[int, int]:
+def _figurative_span(caption: str, match: re.Match[str]) -> tuple[int, int]:
+    """Start and end of the figurative phrase that ``match`` begins."""
     found = _CLAUSE_END.search(caption, match.end())
     end = found.start() if found else len(caption)
     while more := _MORE_OF_IT.match(caption, end):
@@ -113,14 +116,17 @@ _KEPT_FACETS = ("instrument", *DESCRIPTORS)
 
 
 def _likely_terms(mentions: Iterable[Mention], facets: Facets) -> list[Term]:
-    """List distinct terms in the order of the text, without improbable and more general ones."""
+    """List distinct terms in the order of the text, without improbable and more general ones.
+
+    If all are improbable, all count as probable.
+    """
     terms = list(dict.fromkeys((m.facet, m.value) for m in mentions))
     likely = [(f, v) for f, v in terms if facets.get(f, {}).get(v, 1.0) >= MIN_PROBABILITY] or terms
     return [term for term in likely if not any(is_kind_of(other, term) for other in likely)]
 
 
 def is_kind_of(special: Term, general: Term) -> bool:
-    """Whether one term implies the other: "electric guitar" implies "guitar"."""
+    """Whether ``special`` implies ``general``: "electric guitar" implies "guitar"."""
     if special == ("instrument", "bass guitar"):
         return general == ("instrument", "bass")
     if general == ("instrument", "beat"):
@@ -131,7 +137,7 @@ def is_kind_of(special: Term, general: Term) -> bool:
 def _choose_terms(terms: list[Term], facets: Facets) -> list[str]:
     """Choose instruments, then descriptors; in the order of the text, added terms last."""
     probable = _terms_to_add(facets)
-    instruments = _with_voice([term for term in terms if term[0] == "instrument"])
+    instruments = _choose_instruments([term for term in terms if term[0] == "instrument"])
     more = [term for term in probable if term[0] == "instrument"]
     instruments = _add_terms(instruments, more, N_INSTRUMENTS)
     descriptors = _round_robin([term for term in terms if term[0] != "instrument"])[:N_DESCRIPTORS]
@@ -142,8 +148,11 @@ def _choose_terms(terms: list[Term], facets: Facets) -> list[str]:
     return [value for _, value in instruments + descriptors]
 
 
-def _with_voice(instruments: list[Term]) -> list[Term]:
-    """Keep the first instruments, and one voice in any case: regularisation clips must name it."""
+def _choose_instruments(instruments: list[Term]) -> list[Term]:
+    """Keep the first two instruments, a voice among them if there is one.
+
+    Captions of regularisation clips must name the voice.
+    """
     voices = [term for term in instruments if term[1] in VOICE_TERMS]
     others = [term for term in instruments if term not in voices]
     voices = voices[: max(1, N_INSTRUMENTS - len(others))]
@@ -162,11 +171,11 @@ def _terms_to_add(facets: Facets) -> list[Term]:
     return [(facet, value) for _, facet, value in sorted(terms)]
 
 
-def _add_terms(terms: list[Term], candidates: Iterable[Term], room: int) -> list[Term]:
-    """Add terms up to ``room`` in all, if neither implies the other."""
+def _add_terms(terms: list[Term], candidates: Iterable[Term], limit: int) -> list[Term]:
+    """Terms followed by candidates that no term implies or is implied by, ``limit`` in all."""
     for term in candidates:
         known = any(term == t or is_kind_of(t, term) or is_kind_of(term, t) for t in terms)
-        if len(terms) < room and not known:
+        if len(terms) < limit and not known:
             terms = [*terms, term]
     return terms
 

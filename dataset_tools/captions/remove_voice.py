@@ -1,7 +1,7 @@
 """Remove mentions of voices from a caption, because training clips are instrumental.
 
 Voices are singing, rap, speech, choirs, screams, humming, vocal samples, vocoders, and lyrics.
-Whistling is none and stays; so do "song", "ballad" and "chorus", which instrumental music has too.
+Whistling stays; so do "song", "ballad" and "chorus", which instrumental music has too.
 
 Denials are removed as well: CLIP hardly understands "no", so "no vocals" would suggest voices. The
 word "instrumental" stays: it is true, and distinguishes the clip from vocal regularisation clips.
@@ -17,8 +17,25 @@ from collections.abc import Callable
 from ..denials import denied_spans, is_denied
 from .clean import Change, apply_rules
 from .lexicon import Lexicon, Mention
-from .voice_phrase import ADJECTIVES, PRONOUN, VOICE_TERMS, Phrase, find_phrase, voice_mentions
-from .voice_words import ABSENT, AND, DETERMINERS, GOES_ON, HEADS, LINKS, QUALITIES, STRONG, VERB
+from .voice_phrase import (
+    ADJECTIVES,
+    PRONOUN,
+    VOICE_TERMS,
+    VoicePhrase,
+    find_voice_phrase,
+    voice_mentions,
+)
+from .voice_words import (
+    ALWAYS_BEGINS_OTHER_SOUND,
+    AND,
+    BEGINS_OTHER_SOUND,
+    DENIAL_AFTER,
+    DETERMINERS,
+    LINKS,
+    MUSIC_NOUNS,
+    QUALITIES,
+    VERB,
+)
 
 __all__ = ["REMAINDER", "SOUND_FACETS", "VOICE_TERMS", "voice_mentions", "without_voice"]
 
@@ -28,18 +45,18 @@ SOUND_FACETS = ("instrument", "genre", "mood", "tempo", "production", "culture")
 
 _PART = re.compile(r"(\s*[,;:()]\s*|\s+[-–—]\s+)")
 _SEX = re.compile(r"\b(?:fe)?males?\b[\s-]*|\b(?:his|her)\s+", re.IGNORECASE)
-_SONG = re.compile(
+_MUSIC_NOUN = re.compile(
     r"[\s/-]+(?!(?:vocal|voice|sing|lyric|verse|part|on top)\w*)[^\W_]", re.IGNORECASE
 )
-"""Follows a genre that is also a voice, if only the genre is to be removed: "rap song"."""
+"""Text after a genre that is also a voice, if only the genre is to be removed: "rap song"."""
 _RELATIVE = re.compile(r"\s+(?:that|which|who|where|when|while|in which|whose)\b", re.IGNORECASE)
-_ADJECTIVE = re.compile(
+_LINKED_ADJECTIVE = re.compile(
     r"\b(?:with|featuring|features|and|by|has|of|over|an?|the)\s+(?:(?:an?|the)\s+)?[\w-]+(?:\s[\w-]+)?$"
 )
 _ARTICLE = re.compile(
     r"(?:by|with|of|over|an?|the|on top of|accompanied|backed|featuring|while)\s+", re.IGNORECASE
 )
-_ONLY_LINKS = re.compile(
+_ONLY_LINKING_WORDS = re.compile(
     r"(?:over|with|along|and|by|the|it|an?|to|on|of|top|accompanied|\s)+", re.I
 )
 _LIST_LINKS = ("with", "featuring", "features", "has", "using", "", "by", "over", "and")
@@ -70,7 +87,7 @@ def without_voice(text: str, lexicon: Lexicon) -> tuple[str, list[Change]]:
 
 
 def _edit_parts(text: str, edit: Callable[[str], str]) -> str:
-    """Edit each part between commas and the like; parts that become empty are dropped.
+    """Edit each part between commas, brackets or dashes; parts that become empty are dropped.
 
     If no part changes, the text is returned unchanged.
     """
@@ -81,25 +98,25 @@ def _edit_parts(text: str, edit: Callable[[str], str]) -> str:
 
 def _reduce_to_sound_terms(part: str, lexicon: Lexicon) -> str:
     """If a part still mentions a voice, keep only its terms of sound."""
-    return _sound_terms(part, lexicon) if _first_voice(part, lexicon) else part
+    return _list_sound_terms(part, lexicon) if _first_voice(part, lexicon) else part
 
 
 def _without_denials(text: str, lexicon: Lexicon) -> str:
-    """Remove every denial of a voice, with whatever else it denies."""
+    """Remove every denial of a voice, with everything else that it denies."""
     while found := [mention for mention in voice_mentions(text, lexicon) if mention.negated]:
         spans = [s for s in denied_spans(text) if is_denied(found[0].start, [s])]
         start, end = min(a for a, _ in spans), max(b for _, b in spans)
-        if absent := ABSENT.match(text, end):
+        if absent := DENIAL_AFTER.match(text, end):
             end = absent.end()
         before, after = _without_lead_in(text[:start], negation=True), text[end:].strip()
         after = AND.sub("", after, count=1) if AND.match(after) else after
-        joint = " " if before and GOES_ON.match(after) else ", "
+        joint = " " if before and BEGINS_OTHER_SOUND.match(after) else ", "
         text = joint.join(part for part in (before, after.lstrip(" ,.;:")) if part)
     return text
 
 
 def _without_lead_in(before: str, *, negation: bool = False) -> str:
-    """Cut the words off that only led to what is removed: "it has", "with a", "there is no"."""
+    """Cut trailing words that only introduce removed ones: "it has", "with a", "there is no"."""
     lead = (
         LINKS
         | DETERMINERS
@@ -107,26 +124,28 @@ def _without_lead_in(before: str, *, negation: bool = False) -> str:
     )
     while found := re.search(r"(?:^|[\s,;:(])([\w'’/]+)[\s-]*$", before):
         word = found[1].lower().replace("’", "'")
-        if word not in lead and not (negation and (word.endswith("n't") or word in _EMPTY)):
+        if word not in lead and not (negation and (word.endswith("n't") or word in _NEGATIONS)):
             break
         before = before[: found.start(1)]
     return before.rstrip(" ,;:(-")
 
 
-_EMPTY = frozenset(
+_NEGATIONS = frozenset(
     "lack lacks lacking devoid absence free any sin sans minus zero nor or and".split()
 )
 
 
 def _without_voices(text: str, lexicon: Lexicon) -> str:
-    """Remove the voices of all parts, and the parts that go on about one."""
+    """Remove the voices of all parts, and parts that only describe the voice before them."""
     pieces = _PART.split(text)
     kept: list[str] = []
     about_voice = False
     for part in pieces[::2]:
         if not _first_voice(part, lexicon):
             about_voice = about_voice and _only_describes(part, lexicon)
-            if kept and not kept[-1] and GOES_ON.match(part):  # "over a piano", without its voice
+            if (
+                kept and not kept[-1] and BEGINS_OTHER_SOUND.match(part)
+            ):  # "over a piano", without its voice
                 part = _without_article(part)
             kept += [] if about_voice else [part]
             continue
@@ -138,9 +157,9 @@ def _without_voices(text: str, lexicon: Lexicon) -> str:
 
 
 def _only_describes(part: str, lexicon: Lexicon) -> bool:
-    """Whether a part may go on about the voice before it: "passionate and soft"."""
+    """Whether a part may only describe the voice before it: "passionate and soft"."""
     words = part.split()
-    named = {m.facet for m in lexicon.find(part)} & {"instrument", "genre", "structure"}
+    named = {m.facet for m in lexicon.find_mentions(part)} & {"instrument", "genre", "structure"}
     return (
         bool(words)
         and part[0].islower()
@@ -151,7 +170,10 @@ def _only_describes(part: str, lexicon: Lexicon) -> bool:
 
 
 def _remove_voices_of_part(part: str, lexicon: Lexicon) -> tuple[str, bool, bool]:
-    """A part without voices; whether it ended in words about one; whether it began with one."""
+    """Remove a part's voices; returns the rest, whether it ended with words about one, or began so.
+
+    ``(rest, ends_with_voice, begins_with_voice)``
+    """
     about, leads = False, False
     for turn in range(20):
         voice = _first_voice(part, lexicon)
@@ -160,35 +182,36 @@ def _remove_voices_of_part(part: str, lexicon: Lexicon) -> tuple[str, bool, bool
         if _describes_music(part, voice, lexicon):
             part = part[: voice.start] + part[voice.end :].lstrip(" /-")
             continue
-        phrase = find_phrase(part, voice, lexicon)
-        leads = leads or (turn == 0 and phrase.only_adjectives)
+        phrase = find_voice_phrase(part, voice, lexicon)
+        leads = leads or (turn == 0 and phrase.starts_part)
         part, about = _remove_first_voice(part, phrase, lexicon)
-        about = about or (phrase.acts and not part)
-    return _sound_terms(part, lexicon), about, leads
+        about = about or (phrase.has_words_after and not part)
+    return _list_sound_terms(part, lexicon), about, leads
 
 
 def _describes_music(part: str, voice: Mention, lexicon: Lexicon) -> bool:
-    """Whether a voice is an adjective of music, so that only it goes: "rap song", "vocal house"."""
+    """Whether a voice is only an adjective of music: "rap song", "vocal house"."""
     if voice.facet == "genre":
-        return bool(_SONG.match(part, voice.end))
+        return bool(_MUSIC_NOUN.match(part, voice.end))
     after = re.compile(r"[\s-]+(?=\w)").match(part, voice.end)
     return bool(after) and any(
         m.start == after.end() and m.facet == "genre" and m.value not in VOICE_TERMS
-        for m in lexicon.find(part)
+        for m in lexicon.find_mentions(part)
     )
 
 
 def _first_voice(part: str, lexicon: Lexicon) -> Mention | None:
+    """The first mention of a voice, otherwise the first pronoun; None without either."""
     if found := voice_mentions(part, lexicon):
         return found[0]
     pronoun = PRONOUN.search(part)
     return Mention("instrument", "voice", *pronoun.span()) if pronoun else None
 
 
-def _remove_first_voice(part: str, phrase: Phrase, lexicon: Lexicon) -> tuple[str, bool]:
-    """Remove one voice; returns the rest, and whether the rest of the part was about the voice."""
+def _remove_first_voice(part: str, phrase: VoicePhrase, lexicon: Lexicon) -> tuple[str, bool]:
+    """Remove one voice; returns the remaining part, and whether words after it were about it."""
     before = part[: phrase.start].strip()
-    rest, joint, about = _words_kept_after(part[phrase.end :].strip(), lexicon)
+    rest, joint, about = _split_words_after(part[phrase.end :].strip(), lexicon)
     before = _words_kept_before(before, lexicon) if before else ""
     if not before:
         return _without_article(rest), about
@@ -207,32 +230,35 @@ def _without_article(text: str) -> str:
     return text
 
 
-def _words_kept_after(after: str, lexicon: Lexicon) -> tuple[str, str, bool]:
-    """What stays of the words after a voice, how it is joined, and if words about it were cut.
+def _split_words_after(after: str, lexicon: Lexicon) -> tuple[str, str, bool]:
+    """Words to keep after a voice, their joint, and whether words about the voice were cut.
 
-    Joined by "and" (a list goes on), "on" (a preposition begins it), or "" (a part of its own).
+    The joint is "and" (a list continues), "on" (a preposition begins them), or "" (a new part).
     """
     joint = ""
     if more := AND.match(after):
         after, joint = after[more.end() :], "and"
-    if _ONLY_LINKS.fullmatch(after):
+    if _ONLY_LINKING_WORDS.fullmatch(after):
         return "", "", True
     if joint and _begins_with_sound(after, lexicon):
         return after, joint, False
-    if STRONG.match(after) or (GOES_ON.match(after) and _instrument_follows(after, lexicon)):
+    if ALWAYS_BEGINS_OTHER_SOUND.match(after) or (
+        BEGINS_OTHER_SOUND.match(after) and _instrument_follows(after, lexicon)
+    ):
         return after, "on", False
     sound = next(
         (
             m.start()
             for m in re.finditer(r"\b\w+", after)
-            if STRONG.match(after, m.start())
+            if ALWAYS_BEGINS_OTHER_SOUND.match(after, m.start())
             or (
-                GOES_ON.match(after, m.start()) and _instrument_follows(after[m.start() :], lexicon)
+                BEGINS_OTHER_SOUND.match(after, m.start())
+                and _instrument_follows(after[m.start() :], lexicon)
             )
         ),
         len(after),
     )
-    played = _sound_terms(after[:sound], lexicon, ("instrument",))
+    played = _list_sound_terms(after[:sound], lexicon, ("instrument",))
     rest = _without_article(after[sound:])
     return ", ".join(part for part in (played, rest) if part), "", bool(after)
 
@@ -242,9 +268,11 @@ def _begins_with_sound(text: str, lexicon: Lexicon) -> bool:
     words = re.match(r"(?:[\w'’-]+\s*){1,5}", text)
     if VERB.match(text) or not words:
         return False
-    nouns = [m for m in lexicon.find(text) if m.facet in ("instrument", "genre", "structure")]
+    nouns = [
+        m for m in lexicon.find_mentions(text) if m.facet in ("instrument", "genre", "structure")
+    ]
     return any(m.start < words.end() and m.value not in VOICE_TERMS for m in nouns) or any(
-        word.lower() in HEADS for word in words[0].split()
+        word.lower() in MUSIC_NOUNS for word in words[0].split()
     )
 
 
@@ -253,47 +281,53 @@ def _instrument_follows(text: str, lexicon: Lexicon) -> bool:
     near = re.match(r"(?:[\w'’-]+\s*){1,7}", text)
     return bool(near) and any(
         m.facet in ("instrument", "genre") and m.value not in VOICE_TERMS and m.start < near.end()
-        for m in lexicon.find(text)
+        for m in lexicon.find_mentions(text)
     )
 
 
 def _words_kept_before(before: str, lexicon: Lexicon) -> str:
-    """The words before a voice, if they end in a noun without it; otherwise their terms."""
+    """The words before a voice, if they end in a noun; otherwise their terms of sound."""
     before = _without_lead_in(before)
     for text in (before, _RELATIVE.split(before)[0]):
         words = text.split()
         if not words:
             return ""
         last = len(text) - len(words[-1])
-        nouns = [m for m in lexicon.find(text) if m.facet in ("instrument", "genre", "structure")]
-        if words[-1].lower() in HEADS or any(m.start <= last < m.end for m in nouns):
+        nouns = [
+            m
+            for m in lexicon.find_mentions(text)
+            if m.facet in ("instrument", "genre", "structure")
+        ]
+        if words[-1].lower() in MUSIC_NOUNS or any(m.start <= last < m.end for m in nouns):
             return text
-    return _sound_terms(before, lexicon)
+    return _list_sound_terms(before, lexicon)
 
 
 def _cut_adjectives(parts: list[str], lexicon: Lexicon) -> None:
-    """Cut from the last parts the adjectives of a voice after them: "with a raspy, echoing voice".
+    """Cut adjectives of a voice from the parts before it, in place: "with a raspy, echoing voice".
 
     Without a link before the adjectives, they belong to the music: "slow, sad, female voice".
     """
     first = len(parts) - 1
     while (
-        first > 0 and _only_describes(parts[first], lexicon) and not _ADJECTIVE.search(parts[first])
+        first > 0
+        and _only_describes(parts[first], lexicon)
+        and not _LINKED_ADJECTIVE.search(parts[first])
     ):
         first -= 1
-    if first < 0 or not (found := _ADJECTIVE.search(parts[first])):
+    if first < 0 or not (found := _LINKED_ADJECTIVE.search(parts[first])):
         return
     last = parts[first].split()[-1].lower()
-    adjectives = [m for m in lexicon.find(parts[first]) if m.facet in ADJECTIVES]
+    adjectives = [m for m in lexicon.find_mentions(parts[first]) if m.facet in ADJECTIVES]
     if last in QUALITIES or any(m.end == len(parts[first]) for m in adjectives):
         parts[first:] = [_words_kept_before(parts[first][: found.start()].strip(), lexicon)]
 
 
-def _sound_terms(text: str, lexicon: Lexicon, facets: tuple[str, ...] = SOUND_FACETS) -> str:
-    """List the terms of sound in a text, in its own spelling."""
+def _list_sound_terms(text: str, lexicon: Lexicon, facets: tuple[str, ...] = SOUND_FACETS) -> str:
+    """Join the terms of sound in a text by commas, in its own spelling, without voices."""
     terms = [
         text[mention.start : mention.end]
-        for mention in lexicon.find(text)
+        for mention in lexicon.find_mentions(text)
         if mention.facet in facets and mention.value not in VOICE_TERMS and not mention.negated
     ]
     return ", ".join(dict.fromkeys(terms))

@@ -7,22 +7,22 @@ import numpy as np
 
 from .clean import full_prompt, is_mostly_latin
 from .lexicon import FACETS, load_lexicon
-from .reduce import is_known
+from .reduce import has_known_term
 from .remove_voice import VOICE_TERMS
 from .tokens import MAX_TOKENS, count_tokens
 
 
 def caption_statistics(captions: Sequence[str], anchor: str) -> dict[str, Any]:
-    """Count captions, words, tokens and mentioned facets; shares are 0..1 of the captions.
+    """Count captions, words, tokens and mentions of facets.
 
-    Tokens are of "ANCHOR, caption" with start and end. ``facets`` has the share of captions with a
-    term of each facet, ``unknown`` the share without any term that ``reduce`` knows, ``unread`` the
-    number in another script than Latin.
+    Tokens are of "ANCHOR, caption" with start and end. ``facets`` has the share (0..1) of captions
+    with a term of each facet, ``unknown`` the share without a term that ``reduce_caption`` keeps.
+    ``too_long``, ``voice`` and ``unread`` (not in Latin script) are numbers of captions.
     """
     lexicon = load_lexicon()
     words = [len(caption.split()) for caption in captions]
     tokens = [count_tokens(full_prompt(anchor, caption)) for caption in captions]
-    mentions = [lexicon.find(caption) for caption in captions]
+    mentions = [lexicon.find_mentions(caption) for caption in captions]
     return {
         "captions": len(captions),
         "distinct": len(set(captions)),
@@ -35,7 +35,7 @@ def caption_statistics(captions: Sequence[str], anchor: str) -> dict[str, Any]:
             for facet in FACETS
         },
         "unread": sum(not is_mostly_latin(caption) for caption in captions),
-        "unknown": _share_true(not is_known(caption, lexicon) for caption in captions),
+        "unknown": _share_true(not has_known_term(caption, lexicon) for caption in captions),
     }
 
 
@@ -48,5 +48,6 @@ def _percentiles(values: Sequence[int]) -> dict[str, int]:
 
 
 def _share_true(hits: Iterable[bool]) -> float:
+    """Share of true values, rounded to four decimals; 0 without values."""
     flags = list(hits)
     return round(sum(flags) / len(flags), 4) if flags else 0.0

@@ -24,9 +24,9 @@ _WORD_PATTERN = (
 
 @lru_cache(maxsize=100_000)
 def count_tokens(text: str) -> int:
-    """Number of tokens of a text with start and end, the larger one of the two encoders.
+    """Number of CLIP tokens with start and end: the larger number of SDXL's two tokenisers.
 
-    The numbers are those of ``load_tokenizers`` in ``dmm.checkpoints.tokenizers``, which the
+    Equal to the numbers by ``load_tokenizers`` in ``dmm.checkpoints.tokenizers``, which the
     trainer uses, from the same files, but without importing torch in every worker process.
 
     >>> count_tokens("120 bpm")
@@ -40,22 +40,21 @@ def count_tokens(text: str) -> int:
 
 
 def fit_to_token_limit(anchor: str, caption: str) -> tuple[str, list[Change]]:
-    """Shorten a caption until "ANCHOR, caption" has at most 77 tokens; returns it and the change.
+    """Cut a caption until "ANCHOR, caption" has at most 77 tokens; also list the change, if any.
 
-    The last parts go first, then the words of the only part, then halves of its only word. The list
-    of changes is empty if it fitted. At least one letter stays, even if the anchor alone
-    is too long.
+    The last parts are cut first, then words of the only part, then halves of its only word. At
+    least one letter stays, even if the anchor alone is too long.
     """
     fitted = caption
     while count_tokens(full_prompt(anchor, fitted)) > MAX_TOKENS:
-        shorter = _without_last(fitted)
+        shorter = _drop_last_piece(fitted)
         if not shorter:
             break
         fitted = shorter
     return fitted, [Change("75 tokens", caption, fitted)] if fitted != caption else []
 
 
-def _without_last(text: str) -> str:
+def _drop_last_piece(text: str) -> str:
     """The text without its last part, its last word, or its second half."""
     for separator in (", ", " "):
         if separator in text:

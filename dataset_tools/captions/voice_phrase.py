@@ -4,7 +4,16 @@ import re
 from dataclasses import dataclass
 
 from .lexicon import Lexicon, Mention
-from .voice_words import ABOUT, DETERMINERS, HEADS, KEPT_LINKS, LINKS, PEOPLE, PRONOUNS, QUALITIES
+from .voice_words import (
+    ABOUT_VOICE,
+    DETERMINERS,
+    KEPT_LINKS,
+    LINKS,
+    MUSIC_NOUNS,
+    PEOPLE,
+    PRONOUNS,
+    QUALITIES,
+)
 
 VOICE_TERMS = frozenset(
     "voice,choir,spoken word,vocoder,vocal samples,beatboxing,rap,opera,singer-songwriter".split(
@@ -15,45 +24,46 @@ VOICE_TERMS = frozenset(
 ADJECTIVES = ("mood", "tempo", "production", "culture")
 """Facets whose terms may describe a voice."""
 PRONOUN = re.compile(rf"\b(?:{'|'.join(sorted(PRONOUNS))})\b", re.IGNORECASE)
-"""A person, who is a singer in most captions."""
+"""Pronoun of a person, who is a singer in most captions."""
 
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*|&")
 
 
 @dataclass(frozen=True)
-class Phrase:
-    """Start and end of the words that belong to a voice, and the link word before them."""
+class VoicePhrase:
+    """The words of a caption's part that belong to a voice, with the links before them."""
 
     start: int
     end: int
     link: str
-    only_adjectives: bool
-    """Whether the text begins with adjectives of the voice: "echoing voice"."""
-    acts: bool
-    """Whether it ends in what the voice does: "singing softly"."""
+    """The first link word that may be kept ("with", "and"); empty if there is none."""
+    starts_part: bool
+    """Whether the voice or its adjectives begin the part, without an article: "echoing voice"."""
+    has_words_after: bool
+    """Whether words about the voice follow it: "singing softly"."""
 
 
 def voice_mentions(text: str, lexicon: Lexicon) -> list[Mention]:
     """Mentions of a voice, also denied ones."""
-    return [mention for mention in lexicon.find(text) if mention.value in VOICE_TERMS]
+    return [mention for mention in lexicon.find_mentions(text) if mention.value in VOICE_TERMS]
 
 
-def find_phrase(part: str, mention: Mention, lexicon: Lexicon) -> Phrase:
-    """The phrase of a voice in a part between commas."""
+def find_voice_phrase(part: str, mention: Mention, lexicon: Lexicon) -> VoicePhrase:
+    """Find the words that belong to a mentioned voice, in a part between commas."""
     words = [m for m in _WORD.finditer(part) if m.start() < mention.start]
     while words and words[-1].end() > mention.start:
         words.pop()
     first = _first_adjective(words, part, lexicon)
-    only_adjectives = first == 0 and (not words or words[0][0].lower() not in DETERMINERS)
+    starts_part = first == 0 and (not words or words[0][0].lower() not in DETERMINERS)
     del words[first:]
     link = ""
     while words and words[-1][0].lower() in DETERMINERS | LINKS | PEOPLE:
         if (name := words.pop()[0].lower()) in KEPT_LINKS:
             link = name
     end = mention.end
-    while more := ABOUT.match(part, end):
+    while more := ABOUT_VOICE.match(part, end):
         end = more.end()
-    return Phrase(words[-1].end() if words else 0, end, link, only_adjectives, end > mention.end)
+    return VoicePhrase(words[-1].end() if words else 0, end, link, starts_part, end > mention.end)
 
 
 def _first_adjective(words: list[re.Match[str]], part: str, lexicon: Lexicon) -> int:
@@ -83,7 +93,7 @@ def _first_adjective(words: list[re.Match[str]], part: str, lexicon: Lexicon) ->
     for i in range(first - 1, max(-1, first - 4), -1):
         if names[i] in DETERMINERS | KEPT_LINKS:
             return i + (names[i] in KEPT_LINKS)
-        if names[i] in LINKS | HEADS or words[i].start() in terms:
+        if names[i] in LINKS | MUSIC_NOUNS or words[i].start() in terms:
             return first
     return first if first > 3 else 0
 
@@ -95,9 +105,12 @@ def _term_words(
     adjectives: set[int] = set()
     others: set[int] = set()
     genres: set[int] = set()
-    for mention in lexicon.find(part):
+    for mention in lexicon.find_mentions(part):
         starts = [w.start() for w in _WORD.finditer(part, mention.start, mention.end)]
         (adjectives if mention.facet in ADJECTIVES else others).update(starts)
-        if mention.facet == "genre" and part[mention.start : mention.end].split()[-1] not in HEADS:
+        if (
+            mention.facet == "genre"
+            and part[mention.start : mention.end].split()[-1] not in MUSIC_NOUNS
+        ):
             genres.update(starts)
     return frozenset(adjectives), frozenset(others), frozenset(genres)

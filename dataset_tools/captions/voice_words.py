@@ -20,7 +20,7 @@ QUALITIES = PEOPLE | frozenset(
     powerful robotic flat clean whispery sassy amateur wide throated harmonious layered layering
     dubbed doubled several various many few multiple couple different four three""".split()
 )
-"""Adjectives of voices that are no adjectives in the lexicon."""
+"""Adjectives of voices that the lexicon does not have."""
 DETERMINERS = frozenset(
     "a an the some his her their its this that no not any one two both only just these".split()
 )
@@ -38,24 +38,24 @@ LINKS = frozenset(
 )
 """Words that connect a voice with the words before it; they are removed with it."""
 KEPT_LINKS = frozenset("with featuring features has over using and by".split())
-HEADS = frozenset(
+MUSIC_NOUNS = frozenset(
     """song songs track tracks piece pieces music tune tunes version melody melodies recording
     performance composition arrangement accompaniment production sound sounds vibe feel
     groove rhythm style texture line lines part parts section solo beat number instrumental harmony
     one cover remix loop jingle theme atmosphere mood tone medley video soundtrack instrumentation
     riff riffs chords progression""".split()
 )
-"""Nouns before a voice that it does not belong to; prose may end with one of them."""
-GOES_ON = word_pattern(
+"""Nouns of music before a voice that are not about it; prose may end with one of them."""
+BEGINS_OTHER_SOUND = word_pattern(
     """with over accompanied accompanying backed featuring alongside on_top_of supported joined
     using along_with as_well_as followed surrounded while against above together_with"""
 )
-"""Begins what else there is, after a voice."""
-STRONG = word_pattern(
+"""Words after a voice that begin other sounds."""
+ALWAYS_BEGINS_OTHER_SOUND = word_pattern(
     """over accompanied accompanying backed alongside on_top_of supported joined along_with
     as_well_as surrounded while against together_with above"""
 )
-"""Begins other sounds, rather than more about the voice (as "with emotion" does)."""
+"""Words that always begin other sounds; "with" may also go on about the voice ("with emotion")."""
 AND = re.compile(r"(?:and|or|plus|&|as well as|also|but|then)\s+", re.IGNORECASE)
 VERB = word_pattern(
     """is are has have was were can could makes? gives? sounds? feels? seems? sings? raps? plays?
@@ -63,8 +63,8 @@ VERB = word_pattern(
     alternates? interchanges? harmoni[sz]es? delivers? performs? shouts? screams? talks? speaks?
     who that which in to at about there does do not be being"""
 )
-"""Follows a voice that is the subject: what the voice does, up to other sounds."""
-ABOUT = re.compile(
+"""Words after a voice that is the subject of a sentence: what the voice does."""
+ABOUT_VOICE = re.compile(
     r"""\s*(?:
       (?:also\s|that\s|who\s|which\s)?(?:is\s|are\s)?  # what the voice does, until something else
       (?:singing|sings|sung|talk(?:s|ing)|speaking|telling|expressing|echoing|repeating|saying
@@ -86,7 +86,7 @@ ABOUT = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )  # fmt: skip
 """Words after a voice that belong to it."""
-ABSENT = re.compile(
+DENIAL_AFTER = re.compile(
     r"(?:-|\s*:|\s+(?:is|are|was|were|removed|absent|missing)\b)[^,;.()]*", re.IGNORECASE
 )
-"""The denial after a voice that is denied: "vocals are absent", "vocal-free"."""
+"""The denial that follows a voice: "vocals are absent", "vocal-free"."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from ..captions.history import History
+    from ..captions.history import CaptionHistory
 
 app = typer.Typer(
     help="Show what the caption rules change; edit captions.",
@@ -57,9 +57,9 @@ def diff(
     """
     from rich.console import Console
 
-    from ..captions.history import histories
+    from ..captions.history import caption_histories
 
-    found = histories(source, anchor=anchor, keep_voice=voice, reduce=reduce, column=column)
+    found = caption_histories(source, anchor=anchor, keep_voice=voice, reduce=reduce, column=column)
     changed = itertools.islice((history for history in found if history.changes), limit)
     if as_json:
         rows = [asdict(history) for history in changed]
@@ -70,7 +70,8 @@ def diff(
         _print_history(history, console)
 
 
-def _print_history(history: "History", console: "Console") -> None:
+def _print_history(history: "CaptionHistory", console: "Console") -> None:
+    """Print a caption and its changes, as coloured words or as the text after each rule."""
     from rich.text import Text
 
     from ..captions.history import word_edits
@@ -104,10 +105,12 @@ def stats(
     """
     from rich.console import Console
 
-    from ..captions.history import histories
+    from ..captions.history import caption_histories
     from ..captions.statistics import caption_statistics
 
-    found = list(histories(source, anchor=anchor, keep_voice=voice, reduce=reduce, column=column))
+    found = list(
+        caption_histories(source, anchor=anchor, keep_voice=voice, reduce=reduce, column=column)
+    )
     facts = {
         "before": caption_statistics([history.raw for history in found], anchor),
         "after": caption_statistics([history.caption for history in found], anchor),
@@ -115,10 +118,11 @@ def stats(
     if as_json:
         print(json.dumps(facts, indent=1, ensure_ascii=False))
     else:
-        Console().print(_table(facts))
+        Console().print(_comparison_table(facts))
 
 
-def _table(facts: dict[str, dict[str, Any]]) -> "Table":
+def _comparison_table(facts: dict[str, dict[str, Any]]) -> "Table":
+    """A row for each statistic, with a column before and one after the rules."""
     from rich.table import Table
 
     from ..captions.lexicon import FACETS

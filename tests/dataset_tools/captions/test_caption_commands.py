@@ -9,7 +9,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from dataset_tools.captions.clean import Change
-from dataset_tools.captions.history import History, word_edits
+from dataset_tools.captions.history import CaptionHistory, word_edits
 from dataset_tools.commands import captions
 from dmm.errors import InputError
 
@@ -51,7 +51,7 @@ def test_diff_as_json_holds_every_step_up_to_the_limit(run, table):
 
 def test_on_a_terminal_removed_words_are_red_and_struck_added_ones_green(capsys):
     console = Console(force_terminal=True, color_system="standard", width=200)
-    history = History("slow [b]", "calm [b]", [Change("reduced", "slow [b]", "calm [b]")])
+    history = CaptionHistory("slow [b]", "calm [b]", [Change("reduced", "slow [b]", "calm [b]")])
     captions._print_history(history, console)
     out = capsys.readouterr().out
     assert "\x1b[9;31mslow\x1b[0m" in out and "\x1b[32mcalm\x1b[0m" in out and "[b]" in out

@@ -14,13 +14,13 @@ IDIOMS = ("drum and bass", "synth-pop", "synthwave", "deep", "synthetic", "rhyth
 
 
 def values(text, *, negated=False):
-    return [mention.value for mention in LEXICON.find(text) if mention.negated == negated]
+    return [mention.value for mention in LEXICON.find_mentions(text) if mention.negated == negated]
 
 
 def test_every_value_finds_itself_and_nothing_else():
     for facet in FACETS:
         for value in LEXICON.values(facet):
-            found = [(m.facet, m.value) for m in LEXICON.find(f"the {value}.")]
+            found = [(m.facet, m.value) for m in LEXICON.find_mentions(f"the {value}.")]
             assert found == [(facet, value)]
 
 
@@ -68,7 +68,9 @@ def test_a_comma_ends_a_term_and_parts_of_words_are_none():
 )
 def test_a_word_counts_in_its_musical_sense_only(text, terms):
     heard = ("instrument", "genre", "mood", "tempo", "production", "culture")
-    found = [m for m in LEXICON.find(text) if m.facet in heard and m.value not in VOICE_TERMS]
+    found = [
+        m for m in LEXICON.find_mentions(text) if m.facet in heard and m.value not in VOICE_TERMS
+    ]
     assert [m.value for m in found] == terms
 
 
@@ -83,7 +85,7 @@ def test_no_term_of_another_facet_swallows_an_instrument():
 
 def test_positions_are_those_of_the_words():
     text = "Some SLOW  piano"
-    assert [text[m.start : m.end] for m in LEXICON.find(text)] == ["SLOW", "piano"]
+    assert [text[m.start : m.end] for m in LEXICON.find_mentions(text)] == ["SLOW", "piano"]
 
 
 @pytest.mark.parametrize(

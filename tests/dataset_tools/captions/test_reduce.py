@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from dataset_tools.captions.lexicon import FACETS, load_lexicon
 from dataset_tools.captions.pipeline import clean_and_reduce, prepare_caption
-from dataset_tools.captions.reduce import UNREAD, reduce
+from dataset_tools.captions.reduce import UNREAD, reduce_caption
 from dataset_tools.captions.statistics import caption_statistics
 from dataset_tools.captions.tokens import MAX_TOKENS, count_tokens, fit_to_token_limit
 
@@ -18,7 +18,7 @@ WORDS = st.sampled_from(
 
 
 def reduced(caption, facets=None):
-    return reduce(caption, LEXICON, facets)[0]
+    return reduce_caption(caption, LEXICON, facets)[0]
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_without_a_known_term_the_first_words_stay():
 
 
 def test_a_caption_in_another_script_is_named_as_unread():
-    caption, changes = reduce("медленная музыка " * 20, LEXICON)
+    caption, changes = reduce_caption("медленная музыка " * 20, LEXICON)
     assert caption.startswith("медленная") and changes[0].rule == UNREAD
     assert caption_statistics(["грустно", "sad"], "")["unread"] == 1
 
