@@ -15,7 +15,7 @@ import numpy as np
 
 from dataset_tools.vocals.evidence import VoiceEvidence
 from dataset_tools.vocals.gate import LOW, VOICED, Verdicts, judge_tracks, place_track
-from dataset_tools.vocals.report import PurityRow, markdown, purity_and_recall
+from dataset_tools.vocals.report import PurityRow, purity_and_recall, purity_table_markdown
 from dataset_tools.vocals.voice_mentions import mentions_voice, says_instrumental
 
 SEED, WINDOWS, DRAWS = 0, 23, 20
@@ -181,12 +181,15 @@ def main() -> None:
             print(f"\n### All {len(tracks)} tracks, {name}")
             print_learnt(verdicts)
             print_places(verdicts)
-            print("\n" + markdown(purity_and_recall(verdicts.votes, verdicts.probabilities)))
+            print(
+                "\n"
+                + purity_table_markdown(purity_and_recall(verdicts.votes, verdicts.probabilities))
+            )
             print(f"\n### Single captions, {name}; the label model's estimates\n")
-            print(markdown(single_captions(tracks, verdicts)))
+            print(purity_table_markdown(single_captions(tracks, verdicts)))
     print("\n### Single captions, by counting\n\n" + by_hand(tracks))
     print("\n### One caption shown, any caption is the reference\n")
-    print(markdown(held_out(tracks, tags)))
+    print(purity_table_markdown(held_out(tracks, tags)))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ RISE_FRAMES = 3.4
 
 
 def first_beat(audio: Float[np.ndarray, "channels samples"], sr: int) -> int:
-    """Samples from the start to the first beat; 0 if there is no steady beat.
+    """Number of samples before the first beat; 0 if there is no steady beat.
 
     For segments of about 3 to 15 s, in which the tempo is constant: see ``dmm.sound.rhythm``.
     """

@@ -18,7 +18,7 @@ VOTED = ("instrument", "genre")
 
 
 def mean_attributes(windows: Sequence[Attributes]) -> dict[str, dict[str, float]]:
-    """Mean probabilities over the windows of a track, which all have the same labels."""
+    """Mean probabilities over a track's windows, which all have the same labels; empty for none."""
     if not windows:
         return {}
     return {
@@ -31,7 +31,7 @@ def mean_attributes(windows: Sequence[Attributes]) -> dict[str, dict[str, float]
 
 
 def classifier_votes(attributes: Attributes, lexicon: Lexicon) -> Votes:
-    """Votes on the terms that the labels of instruments and genres mean.
+    """Votes on the lexicon's terms for the classified instruments and genres.
 
     Labels without a term in the lexicon are left out. Where several labels mean one term, the most
     probable counts: the styles "dub techno" and "techno" both mean techno.

@@ -1,4 +1,4 @@
-"""Find what a caption denies or only wishes for: "no piano or drums", "drums are absent".
+"""Find the words that a caption denies or only wishes for: "no piano", "drums are absent".
 
 A small grammar of English denials, with the Spanish "sin". A denial is a word ("no", "not",
 "absent") with a scope: the words it applies to. Scopes run over lists ("no guitar, piano or
@@ -12,7 +12,7 @@ Span = tuple[int, int]
 
 
 def _any_of(words: str) -> str:
-    """Pattern of alternatives, one a word; "_" stands for a space."""
+    """Regex source of whole-word alternatives, separated by spaces; "_" stands for a space."""
     return r"\b(?:" + "|".join(words.replace("_", r"\s+").split()) + r")\b"
 
 
@@ -67,7 +67,7 @@ _WISH = re.compile(
     r"|\bneeds?\s+(?:some\s+)?more\b|\bwish(?:es|ed)?\b",
     re.IGNORECASE,
 )
-"""What follows is not so, but wished for: "would need more syncopation"."""
+"""A wish for the words after it: "would need more syncopation"."""
 
 _CLAUSE_WORDS = """but just only however although though which yet while whereas because since so
     then when where until if except excepting besides"""
@@ -115,13 +115,18 @@ _SENTENCE_END = re.compile(r"[.;!?]|,\s+(?=[A-Z][a-z])")
 
 
 def denied_spans(text: str) -> list[Span]:
-    """Spans of the words that a text denies; they may overlap.
+    """Spans of the words that a text denies or only wishes for; they may overlap.
 
     >>> text = "No guitar, piano or drums, only strings"
     >>> [text[a:b] for a, b in denied_spans(text)]
     ['guitar, piano or drums']
     """
-    return [*_after(text), *_exceptions(text), *_before(text), *_wishes(text)]
+    return [
+        *_scopes_after_denials(text),
+        *_scopes_of_exceptions(text),
+        *_scopes_before_denials(text),
+        *_scopes_of_wishes(text),
+    ]
 
 
 def is_denied(start: int, spans: list[Span]) -> bool:
@@ -129,7 +134,7 @@ def is_denied(start: int, spans: list[Span]) -> bool:
     return any(first <= start < end for first, end in spans)
 
 
-def _after(text: str) -> Iterator[Span]:
+def _scopes_after_denials(text: str) -> Iterator[Span]:
     """Scopes of denials that come before the words they deny."""
     for match in _NOUNS_AFTER.finditer(text):
         every = not match[0].lower().startswith("no")
@@ -141,14 +146,14 @@ def _after(text: str) -> Iterator[Span]:
         yield match.end(), word.end() if word else match.end()
 
 
-def _exceptions(text: str) -> Iterator[Span]:
+def _scopes_of_exceptions(text: str) -> Iterator[Span]:
     """Scopes of "everything except drums"; "no instruments except a piano" denies no piano."""
     for match in _EXCEPT.finditer(text):
         if _EVERYTHING.search(text[: match.start()].rpartition(".")[2]):
             yield match.end(), _nouns_end(text, match.end(), every=True)
 
 
-def _before(text: str) -> Iterator[Span]:
+def _scopes_before_denials(text: str) -> Iterator[Span]:
     """Scopes of denials that come after the words they deny: "the drums are absent"."""
     for match in _ABSENT.finditer(text):
         if match[0].startswith("-"):
@@ -161,21 +166,24 @@ def _before(text: str) -> Iterator[Span]:
         yield start, match.start()
 
 
-def _wishes(text: str) -> Iterator[Span]:
-    """Scopes of what is not so: "if it were slower", "would need more drums"."""
+def _scopes_of_wishes(text: str) -> Iterator[Span]:
+    """Scopes of wishes and unreal conditions: "if it were slower", "would need more drums"."""
     for match in _UNREAL_IF.finditer(text):
         begins = [m.end() for m in _SENTENCE_END.finditer(text[: match.start()])]
         would = _WOULD.search(text, begins[-1] if begins else 0, match.start())
-        yield (would or match).start(), _first(text, match.end(), _SENTENCE_END)
+        yield (would or match).start(), _first_match_or_end(text, match.end(), _SENTENCE_END)
     for match in _WISH.finditer(text):
         yield match.end(), _statement_end(text, match.end())
 
 
 def _nouns_end(text: str, start: int, every: bool) -> int:
-    """End of the nouns from ``start`` on; ``every``: "and" continues a list as "or" does."""
-    stop, end = _first(text, start, _STOP), _first(text, start, _ENDS_NOUNS, _NEW_SUBJECT)
+    """End of the denied nouns from ``start`` on; with ``every``, "and" continues a list too."""
+    stop, end = (
+        _first_match_or_end(text, start, _STOP),
+        _first_match_or_end(text, start, _ENDS_NOUNS, _NEW_SUBJECT),
+    )
     if not every:
-        end = min(end, _first(text, start, _AND_PHRASE))
+        end = min(end, _first_match_or_end(text, start, _AND_PHRASE))
     if end < stop:
         return end
     closed = re.search(r"\b(?:and|or|nor)\b", text[start:stop])
@@ -185,14 +193,17 @@ def _nouns_end(text: str, start: int, every: bool) -> int:
 
 def _statement_end(text: str, start: int) -> int:
     """End of the statement from ``start`` on, with the further items of a list."""
-    stop, end = _first(text, start, _STOP), _first(text, start, _ENDS_STATEMENT, _NEW_SUBJECT)
+    stop, end = (
+        _first_match_or_end(text, start, _STOP),
+        _first_match_or_end(text, start, _ENDS_STATEMENT, _NEW_SUBJECT),
+    )
     if end < stop:
         return end
     more = _MORE_ITEMS["or|nor"].match(text, stop)
     return more.end() if more else stop
 
 
-def _first(text: str, start: int, *patterns: re.Pattern[str]) -> int:
+def _first_match_or_end(text: str, start: int, *patterns: re.Pattern[str]) -> int:
     """Position of the first match of any pattern from ``start`` on, or the text's length."""
     found = (pattern.search(text, start) for pattern in patterns)
     return min((match.start() for match in found if match), default=len(text))

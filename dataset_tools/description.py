@@ -31,8 +31,8 @@ from .sound_facts import SoundFacts
 
 AUDIBLE_FACETS = ("instrument", "genre", "mood", "tempo", "production", "culture")
 """Facets of the sound itself, so that an embedder can vote on them."""
-MOST_FITS = 3
-"""Most values of a facet that an embedder votes for in a track: the best ones."""
+MAX_FITS = 3
+"""Largest number of values of a facet that an embedder votes for in a track: the best ones."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,11 @@ class TrackSound:
     """Measurements of one track, from which it is described."""
 
     facts: Sequence[SoundFacts]
-    """Of each of its windows."""
+    """One entry for each of its windows."""
     loudness_lufs: float
     """NaN where it is unknown."""
     embedding: Float[np.ndarray, " dim"]
-    """Of no dimension without an embedder."""
+    """Mean over the windows; of size 0 without an embedder."""
     attributes: Sequence[Attributes] = ()
     """Probabilities by the embedder's classifiers, of each window; empty if it has none."""
 
@@ -65,7 +65,7 @@ class Description:
     """Facet to value to the origin of a vote for it: ``embedder``, ``classifier``, ``signal``."""
 
     def as_json(self) -> dict[str, Any]:
-        """Its values for the manifest, without the votes."""
+        """All fields but the votes, as JSON values for the manifest."""
         return {name: value for name, value in asdict(self).items() if name != "votes"}
 
 
@@ -83,7 +83,7 @@ def describe_tracks(
     measured = [f.tempo_bpm if f else None for f in facts]
     words = [most_probable(attributes, "tempo") for attributes in classified]
     tempos = choose_octaves(measured, slowness, words)
-    ranks = _ranks(tracks, facts)
+    ranks = _signal_ranks(tracks, facts)
     return [
         _description(
             tracks[i],
@@ -100,12 +100,12 @@ def describe_tracks(
 def embedder_votes(
     embedder: TextEmbedder, rows: Float[np.ndarray, "n dim"], lexicon: Lexicon
 ) -> list[Votes]:
-    """Votes of an embedder on every term of the lexicon that is about sound."""
+    """Votes of an embedder on the lexicon's terms of sound, for each row; unclear ones missing."""
     found: list[Votes] = [{} for _ in rows]
     for facet in AUDIBLE_FACETS:
         values = lexicon.values(facet)
         votes = votes_by_similarity(
-            embedder, rows, values, MOST_FITS, in_pairs=facet == "instrument"
+            embedder, rows, values, MAX_FITS, in_pairs=facet == "instrument"
         )
         for n, k in zip(*np.nonzero(votes), strict=True):
             found[n].setdefault(facet, {})[values[k]] = int(votes[n, k])
@@ -115,7 +115,7 @@ def embedder_votes(
 def _compare_with_words(
     embedder: TextEmbedder | None, tracks: Sequence[TrackSound], lexicon: Lexicon
 ) -> tuple[list[Votes], Float[np.ndarray, " n"]]:
-    """Votes of the embedder, and the rank of each track from fast (0) to slow (1)."""
+    """Votes of the embedder, and each track's rank from fast (0) to slow (1), NaN without one."""
     if embedder is None or not tracks:
         return [{} for _ in tracks], np.full(len(tracks), np.nan)
     rows = np.stack([track.embedding for track in tracks])
@@ -123,7 +123,7 @@ def _compare_with_words(
     return embedder_votes(embedder, rows, lexicon), ranks_of(rows @ (slow - fast))
 
 
-def _ranks(
+def _signal_ranks(
     tracks: Sequence[TrackSound], facts: Sequence[SoundFacts | None]
 ) -> list[dict[str, float]]:
     """Rank of each track by loudness, brightness and density, 0 to 1; NaN where unknown."""
@@ -145,6 +145,7 @@ def _description(
     votes_by_origin: Mapping[str, Votes],
     ranks: Mapping[str, float],
 ) -> Description:
+    """Combine a track's measurements and votes."""
     strong_key = facts.key if facts and facts.key_strength >= KEY_STRENGTH else None
     measured = signal_votes(tempo_bpm, classified_key or strong_key, ranks)
     votes, origins = _join_votes({**votes_by_origin, "signal": measured})
@@ -161,9 +162,9 @@ def _description(
 
 
 def _join_votes(votes_by_origin: Mapping[str, Votes]) -> tuple[Votes, dict[str, dict[str, str]]]:
-    """Join votes of several origins; returns them, and the origin of those that are for a value.
+    """Join votes of several origins; returns them, and the origin of each value voted for.
 
-    A classifier's votes on a facet replace the embedder's; else the last origin counts.
+    A classifier's votes on a facet replace the embedder's; otherwise the last origin counts.
     """
     votes: Votes = {}
     origins: dict[str, dict[str, str]] = {}

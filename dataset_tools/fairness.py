@@ -1,7 +1,7 @@
-"""Warnings about a dataset that is sound but will train or score badly; none is a fault.
+"""Warnings about a dataset without faults that will train or score badly.
 
-Few test tracks make scores say nothing, captions from file names say nothing about the sound, a
-handful of regularisation clips would be seen far too often, and peaks may forbid a loudness.
+Few test tracks make scores meaningless, captions from file names say nothing about the sound, a
+handful of regularisation clips would be seen far too often, and peaks may prevent a loudness.
 """
 
 from collections import defaultdict
@@ -15,7 +15,8 @@ from .dataset import Row
 from .regularisation import too_few_reg
 
 TEST_TRACKS, TEST_ARTISTS = 5, 3
-"""Fewest tracks, and artists where these are known, that scores can be trusted with."""
+"""Smallest numbers of tracks and of artists for trustworthy scores; unnamed artists count as one
+a track."""
 NAME_SHARE = 0.1
 """Share of captions from file names that is worth a warning."""
 DESCRIBE_SHARE = 1 / 3
@@ -24,7 +25,7 @@ LOUDNESS_SLACK_LU = 0.5
 
 
 def fairness_warnings(rows: Sequence[Row], options: Mapping[str, Any]) -> list[str]:
-    """One line for each reason to doubt a dataset; ``options`` as in ``dataset.json``."""
+    """One line for each reason to expect bad results; ``options`` as in ``dataset.json``."""
     found = (
         few_test_tracks(rows),
         names_as_captions(rows),
@@ -49,7 +50,7 @@ def few_test_tracks(rows: Sequence[Row]) -> str | None:
 
 
 def names_as_captions(rows: Sequence[Row]) -> str | None:
-    """Warning if many captions were made from file names or titles."""
+    """Warning if a tenth of the captions or more are file names or titles; otherwise None."""
     named = [row["caption"] for row in rows if row["caption_origin"] in ("rule", "title")]
     if len(named) < max(1, NAME_SHARE * len(rows)):
         return None
@@ -62,21 +63,21 @@ def names_as_captions(rows: Sequence[Row]) -> str | None:
 
 
 def described_by_nano_clap(rows: Sequence[Row], options: Mapping[str, Any]) -> str | None:
-    """Warning if nano-clap described other music than MiniMIDI's."""
+    """Warning if nano-clap described other music than MiniMIDI's; otherwise None."""
     is_nano_clap = (options.get("describe") or "").startswith("nano-clap")
     is_other_music = any(row["source"] != "minimidi" for row in rows)
     return NANO_CLAP_WARNING if is_nano_clap and is_other_music else None
 
 
 def few_reg_clips(rows: Sequence[Row], options: Mapping[str, Any]) -> str | None:
-    """Warning if the regularisation clips are too few to be used."""
+    """Warning if the regularisation clips are too few to be used; otherwise None."""
     n_train, n_reg = (sum(row["split"] == split for row in rows) for split in ("train", "reg"))
     reason = too_few_reg(n_train, n_reg, options.get("reg_repeats") or 1)
     return reason and f"reg/ is not used: {reason}; add music with --reg-input"
 
 
 def too_quiet(rows: Sequence[Row], target_lufs: float | None) -> str | None:
-    """Warning for tracks that did not reach the loudness, because their peaks allow no more."""
+    """Warning for tracks below the target loudness, because of their peaks; None without any."""
     if target_lufs is None:
         return None
     levels: dict[str, list[float]] = defaultdict(list)

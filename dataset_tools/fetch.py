@@ -23,7 +23,7 @@ MEGABYTE = 10**6
 TRIES = 5
 """Failed attempts in a row, none of which received a byte, after which a download ends."""
 RECEIPT = "fetched.json"
-"""Lists the files that are complete: their page, licence and checksums."""
+"""List of the complete files: their page, licence and checksums."""
 TEMPORARY = {408, 425, 429, 500, 502, 503, 504}
 """HTTP codes of temporary failures, after which the download is tried again."""
 
@@ -31,11 +31,11 @@ TEMPORARY = {408, 425, 429, 500, 502, 503, 504}
 def fetch_collection(
     collection: Collection, out: Path, *, audio: bool = True, pause_s: float = 2.0
 ) -> list[Path]:
-    """Download a collection into ``out``, without archives if not ``audio``; returns its tables.
+    """Download a collection into ``out``; returns the paths of its files that are no archives.
 
-    Complete files are not downloaded again, so they may also be put there by hand. ``pause_s`` is
-    the wait after a failure and doubles with every further one. DmmError for a server that cannot
-    be reached, a full disk, or a wrong checksum.
+    Without ``audio`` archives are left out. Complete files are not downloaded again, so they may
+    also be put there by hand. ``pause_s`` is the wait after a failure and doubles with every
+    further one. DmmError for an unreachable server, a full disk, or a wrong checksum.
     """
     wanted = [file for file in collection.files if audio or not file.is_archive]
     done = _completed_files(out)
@@ -44,7 +44,7 @@ def fetch_collection(
     out.mkdir(parents=True, exist_ok=True)
     for file in todo:
         path = out / file.name
-        if not _is_right(path, file):
+        if not _is_intact(path, file):
             _download(collection, file, out, pause_s)
         if file.is_archive:
             unpack(path, out)
@@ -68,7 +68,7 @@ def _completed_files(out: Path) -> dict[str, str]:
 
 
 def _is_done(out: Path, file: RemoteFile, done: dict[str, str]) -> bool:
-    """Whether a file was completed; of an archive, whether it was unpacked."""
+    """Whether an earlier run completed a file, or unpacked an archive."""
     if done.get(file.name) != file.md5:
         return False
     path = out / file.name
@@ -76,7 +76,7 @@ def _is_done(out: Path, file: RemoteFile, done: dict[str, str]) -> bool:
 
 
 def _check_space(out: Path, todo: list[RemoteFile]) -> None:
-    """DmmError if the remaining files do not fit on the disk; archives count twice."""
+    """Raise DmmError if the remaining files do not fit on the disk; archives count twice."""
     there = {
         f: max(_size_or_zero(out / f.name), _size_or_zero(_partial_path(out, f))) for f in todo
     }
@@ -97,7 +97,8 @@ def _partial_path(out: Path, file: RemoteFile) -> Path:
     return out / f"{file.name}.part"
 
 
-def _is_right(path: Path, file: RemoteFile) -> bool:
+def _is_intact(path: Path, file: RemoteFile) -> bool:
+    """Whether a file has the size and MD5 of the collection's."""
     return _size_or_zero(path) == file.size and _md5(path) == file.md5
 
 
@@ -109,7 +110,7 @@ def _md5(path: Path) -> str:
 def _download(collection: Collection, file: RemoteFile, out: Path, pause_s: float) -> None:
     """Download the rest of ``NAME.part``, check it, and rename it to ``NAME``."""
     part = _partial_path(out, file)
-    address = collection.address.replace("NAME", file.name)
+    url = collection.file_url.replace("NAME", file.name)
     if _size_or_zero(part) > file.size:
         part.unlink()
     with progress_bar(file.name, -(-file.size // MEGABYTE)) as advance:
@@ -119,7 +120,7 @@ def _download(collection: Collection, file: RemoteFile, out: Path, pause_s: floa
             advance(before // MEGABYTE - shown, note="MB")
             shown = before // MEGABYTE
             try:
-                _append_from_server(address, part, file.size, lambda n: advance(n, note="MB"))
+                _append_from_server(url, part, file.size, lambda n: advance(n, note="MB"))
             except urllib.error.HTTPError as error:
                 if error.code not in TEMPORARY:
                     raise DmmError(
@@ -146,12 +147,10 @@ def _download(collection: Collection, file: RemoteFile, out: Path, pause_s: floa
     part.replace(out / file.name)
 
 
-def _append_from_server(
-    address: str, part: Path, size: int, advance: Callable[[int], None]
-) -> None:
+def _append_from_server(url: str, part: Path, size: int, advance: Callable[[int], None]) -> None:
     """Append to ``part`` the bytes that follow it on the server, until the connection ends."""
     start = _size_or_zero(part)
-    request = urllib.request.Request(address, headers={"Range": f"bytes={start}-"})
+    request = urllib.request.Request(url, headers={"Range": f"bytes={start}-"})
     with urllib.request.urlopen(request, timeout=60) as answer:
         resumed = answer.status == 206
         start = start if resumed else 0

@@ -36,8 +36,8 @@ class Duplicate:
     """A clip that repeats an earlier one, directly or through another duplicate of it."""
 
     id: str
-    of: str
-    """Id of the earlier clip."""
+    original_id: str
+    """Id of the earlier clip, which is itself no duplicate."""
     similarity: float
     """Share of bits equal to those of the clip it was found by: 0.5 if unrelated, 1 if the same."""
 
@@ -45,7 +45,7 @@ class Duplicate:
 def audio_fingerprint(
     audio: Float[np.ndarray, "channels samples"], sr: int
 ) -> UInt32[np.ndarray, " n"]:
-    """Words of 32 bits, one every 23 ms; none for less than 0.4 s of sound."""
+    """Fingerprint a clip: words of 32 bits, one every 23 ms; none for less than 0.4 s of sound."""
     import soxr
     from scipy.fft import rfft  # four times as fast as NumPy's in 32 bits
 
@@ -67,23 +67,22 @@ def audio_fingerprint(
 
 
 def find_duplicates(
-    prints: Mapping[str, UInt32[np.ndarray, " _"]],
-    group: Mapping[str, str] | None = None,
+    fingerprints: Mapping[str, UInt32[np.ndarray, " _"]],
+    track_of: Mapping[str, str] | None = None,
     threshold: float = SAME,
 ) -> list[Duplicate]:
-    """List the clips that repeat an earlier one, in the order of ``prints``.
+    """List the clips that repeat an earlier one, in the order of ``fingerprints``.
 
-    ``group`` maps clips to tracks; clips of one track are not compared. Two clips are compared at
-    the offset with the most equal words and the two beside it, if half of the shorter clip or more
-    overlaps there.
-    ``Duplicate.of`` is never itself a duplicate.
+    ``track_of`` maps clips to tracks; clips of one track are not compared. Two clips are compared
+    at the offset with the most equal words and the two beside it, if half of the shorter clip or
+    more overlaps there.
     """
-    ids = list(prints)
-    names = [group[i] if group else i for i in ids]
+    ids = list(fingerprints)
+    names = [track_of[i] if track_of else i for i in ids]
     number = {name: i for i, name in enumerate(dict.fromkeys(names))}
     groups = np.array([number[name] for name in names], dtype=np.int64)
     found: dict[int, tuple[int, float]] = {}
-    words = list(prints.values())
+    words = list(fingerprints.values())
     for later, earlier, offset in _candidate_pairs(words, groups):
         value = max(similarity(words[earlier], words[later], offset + i) for i in (-1, 0, 1))
         first = found[earlier][0] if earlier in found else earlier
@@ -111,13 +110,13 @@ def similarity(a: UInt32[np.ndarray, " n"], b: UInt32[np.ndarray, " m"], offset:
 
 
 def _candidate_pairs(
-    prints: Sequence[UInt32[np.ndarray, " _"]], groups: Int64[np.ndarray, " clips"]
+    fingerprints: Sequence[UInt32[np.ndarray, " _"]], groups: Int64[np.ndarray, " clips"]
 ) -> Iterator[tuple[int, int, int]]:
     """Yield (later clip, earlier clip, offset with the most equal words), sorted by the clips."""
-    if not prints:
+    if not fingerprints:
         return
-    longest = max(map(len, prints)) + 1
-    votes = _offset_votes(prints, groups, longest)
+    longest = max(map(len, fingerprints)) + 1
+    votes = _offset_votes(fingerprints, groups, longest)
     codes, counts = np.unique(votes, return_counts=True)
     codes, counts = codes[counts >= MIN_VOTES], counts[counts >= MIN_VOTES]
     pairs = codes // (2 * longest)
@@ -125,17 +124,19 @@ def _candidate_pairs(
     _, best = np.unique(pairs[order], return_index=True)
     for code in codes[order[best]].tolist():
         pair, offset = divmod(code, 2 * longest)
-        later, earlier = divmod(pair, len(prints))
+        later, earlier = divmod(pair, len(fingerprints))
         yield later, earlier, offset - longest
 
 
 def _offset_votes(
-    prints: Sequence[UInt32[np.ndarray, " _"]], groups: Int64[np.ndarray, " clips"], longest: int
+    fingerprints: Sequence[UInt32[np.ndarray, " _"]],
+    groups: Int64[np.ndarray, " clips"],
+    longest: int,
 ) -> Int64[np.ndarray, " votes"]:
-    """Encode (later clip, earlier clip, offset) of each word of ``_equal_words``."""
-    words = np.concatenate(prints)
-    lengths = [len(p) for p in prints]
-    clips = np.repeat(np.arange(len(prints), dtype=np.int32), lengths)
+    """Encode (later clip, earlier clip, offset) of each pair of equal words as one integer."""
+    words = np.concatenate(fingerprints)
+    lengths = [len(p) for p in fingerprints]
+    clips = np.repeat(np.arange(len(fingerprints), dtype=np.int32), lengths)
     frames = np.concatenate([np.arange(n, dtype=np.int32) for n in lengths])
     votes = [np.zeros(0, np.int64)]
     for part in range(PARTS):
@@ -146,7 +147,7 @@ def _offset_votes(
             earlier = clip[there] < clip[here]
             here, there = here[earlier], there[earlier]
             offset = frame[there] - frame[here] + longest
-            pair = clip[here] * len(prints) + clip[there]
+            pair = clip[here] * len(fingerprints) + clip[there]
             votes.append(pair * (2 * longest) + offset)
     return np.concatenate(votes)
 

@@ -1,4 +1,4 @@
-"""How well instruments fit a sound in pairs: texts such as "piano and flute", one beside another.
+"""Score instruments by texts that name one or two of them, such as "piano and flute".
 
 A clip of two instruments is closer to a text that names both than to either word alone, so that
 words that are close to all music gain less. On 300 MiniMIDI pieces with nano-clap this raised the
@@ -14,19 +14,19 @@ from jaxtyping import Float
 from dmm.embedders import TextEmbedder
 
 BLOCK = 256
-"""Sounds that are compared with all texts at once, to bound the memory."""
+"""Number of sounds compared with all texts at once, to bound the memory."""
 
 
-def shares_of_pairs(
+def shares_in_single_and_pair_texts(
     embedder: TextEmbedder,
     rows: Float[np.ndarray, "n dim"],
     values: Sequence[str],
     base_quantile: float,
 ) -> Float[np.ndarray, "n values"]:
-    """Share, 0 to 1, that the texts naming a value have in a softmax over all single and pairs.
+    """Share (0..1) of the texts naming each value, in a softmax over single values and pairs.
 
-    ``rows`` are unit rows. Each cosine is counted from that text's ``base_quantile`` over all
-    sounds. Shares of a sound sum to between 1 and 2.
+    ``rows`` are unit embeddings of sounds. Each text's cosines are taken relative to their
+    ``base_quantile`` over all sounds. Shares of a sound sum to between 1 and 2.
     """
     numbers = range(len(values))
     texts: list[tuple[int, ...]] = [*((k,) for k in numbers), *combinations(numbers, 2)]

@@ -38,7 +38,7 @@ class LabelModel:
         applies: Bool[np.ndarray, "items functions"] | None = None,
     ) -> Float[np.ndarray, " items"]:
         """P(true) of every item; ``applies`` is False where a function does not apply."""
-        likelihood = _log_likelihood(_patterns(votes, applies), self.table)
+        likelihood = _log_likelihood(_table_rows(votes, applies), self.table)
         return _posterior(likelihood, self.balance)
 
 
@@ -54,9 +54,9 @@ def fit_label_model(
 ) -> LabelModel:
     """Learn the tables and the balance that are most probable given the votes and the priors.
 
-    ``prior`` counts imagined items, vote by class, that each function has voted on; its default is
-    ``agreeing_prior(votes, applies)``. ``balance_prior`` counts imagined (false, true) items. The
-    priors matter where votes are few, and decide which of the two classes is "true".
+    ``prior`` has pseudo-counts of votes by class for each function; its default is
+    ``agreeing_prior(votes, applies)``. ``balance_prior`` has pseudo-counts of (false, true)
+    items. The priors matter where votes are few, and decide which of the two classes is "true".
 
     Functions with the same number in ``kinds`` share one table, and the first one's prior: the
     captions of a track, for example, whose order means nothing.
@@ -68,12 +68,12 @@ def fit_label_model(
     prior = agreeing_prior(votes, applies) if prior is None else prior
     if min(balance_prior) <= 0 or (prior <= 0).any():
         raise ValueError("imagined counts must be above 0, or a vote could be impossible")
-    patterns, weights = _distinct(_patterns(votes, applies))
-    same = _same_kind(kinds, prior.shape[0])
+    patterns, weights = _distinct_rows(_table_rows(votes, applies))
+    same = _shares_table_matrix(kinds, prior.shape[0])
     one_hot = (patterns[:, :, None] == np.arange(3)).astype(float)
     if kinds is not None:
         prior = prior[[list(kinds).index(kind) for kind in kinds]]
-    table = _shares(prior)
+    table = _tables_from_counts(prior)
     balance = balance_prior[1] / sum(balance_prior)
     for rounds in range(1, max_rounds + 1):
         true = _posterior(_log_likelihood(patterns, table), balance)
@@ -82,7 +82,7 @@ def fit_label_model(
             weights.sum() + sum(balance_prior)
         )
         counts = np.einsum("ufv,uc->fvc", one_hot, classes)
-        new_table = _shares(np.einsum("fg,gvc->fvc", same, counts) + prior)
+        new_table = _tables_from_counts(np.einsum("fg,gvc->fvc", same, counts) + prior)
         change = max(np.abs(new_table - table).max(initial=0), abs(new_balance - balance))
         table, balance = new_table, float(new_balance)
         if change < tolerance:
@@ -90,7 +90,9 @@ def fit_label_model(
     return LabelModel(balance, table, max_rounds, converged=False)
 
 
-def _same_kind(kinds: Sequence[int] | None, n: int) -> Float[np.ndarray, "functions functions"]:
+def _shares_table_matrix(
+    kinds: Sequence[int] | None, n: int
+) -> Float[np.ndarray, "functions functions"]:
     """1 where two functions share a table, 0 elsewhere."""
     numbers = np.arange(n) if kinds is None else np.asarray(kinds)
     return (numbers[:, None] == numbers).astype(float)
@@ -102,14 +104,14 @@ def agreeing_prior(
     accuracy: float = 0.8,
     strength: float = 10.0,
 ) -> Float[np.ndarray, "functions 3 2"]:
-    """Counts of imagined items on which functions vote as often as in ``votes``.
+    """Default prior counts: functions vote as often as in ``votes`` and are mostly right.
 
     A share ``accuracy`` of these votes is right. ``strength`` is the number of items in each class.
     Functions abstain equally often in both classes.
     """
-    patterns = _patterns(votes, applies)
-    spoken = ((patterns != 1) & (patterns != NOT_APPLICABLE)).sum(axis=0)
-    share = (spoken + 1) / ((patterns != NOT_APPLICABLE).sum(axis=0) + 2)  # never 0 or 1
+    patterns = _table_rows(votes, applies)
+    voted = ((patterns != 1) & (patterns != NOT_APPLICABLE)).sum(axis=0)
+    share = (voted + 1) / ((patterns != NOT_APPLICABLE).sum(axis=0) + 2)  # never 0 or 1
     against, none, favour = share * (1 - accuracy), 1 - share, share * accuracy
     true = np.stack([against, none, favour], axis=1)
     return strength * np.stack([true[:, ::-1], true], axis=2)
@@ -123,22 +125,22 @@ def log_posterior(
     balance_prior: tuple[float, float],
 ) -> float:
     """The value that ``fit_label_model`` maximises, up to a constant."""
-    likelihood = _log_likelihood(_patterns(votes, applies), model.table)
+    likelihood = _log_likelihood(_table_rows(votes, applies), model.table)
     log_balance = np.log([1 - model.balance, model.balance])
     items = np.logaddexp(*(likelihood + log_balance).T).sum()
     return float(items + (prior * np.log(model.table)).sum() + log_balance @ balance_prior)
 
 
-def _patterns(
+def _table_rows(
     votes: Int[np.ndarray, "items functions"], applies: Bool[np.ndarray, "items functions"] | None
 ) -> Int[np.ndarray, "items functions"]:
-    """Rows of the log table: 0, 1, 2 for votes -1, 0, 1; NOT_APPLICABLE for ignored ones."""
+    """Row of the log table for each vote: 0, 1, 2 for -1, 0, 1; NOT_APPLICABLE for ignored ones."""
     if votes.size and not np.isin(votes, (-1, 0, 1)).all():
         raise ValueError(f"votes are -1, 0 or 1; got {votes.min()}..{votes.max()}")
     return votes + 1 if applies is None else np.where(applies, votes + 1, NOT_APPLICABLE)
 
 
-def _distinct(
+def _distinct_rows(
     patterns: Int[np.ndarray, "items functions"],
 ) -> tuple[Int[np.ndarray, "distinct functions"], Int[np.ndarray, " distinct"]]:
     """Distinct rows in a fixed order, and how often each occurs."""
@@ -151,7 +153,7 @@ def _distinct(
 def _log_likelihood(
     patterns: Int[np.ndarray, "items functions"], table: Float[np.ndarray, "functions 3 2"]
 ) -> Float[np.ndarray, "items 2"]:
-    """Log P(votes of the item | class)."""
+    """Log P(votes of the item | class), for each item and class."""
     padded = np.log(np.pad(table, ((0, 0), (0, 1), (0, 0)), constant_values=1.0))
     return padded[np.arange(len(table)), patterns].sum(axis=1)
 
@@ -164,7 +166,9 @@ def _posterior(
     return np.exp(-np.logaddexp(0, -log_odds))
 
 
-def _shares(counts: Float[np.ndarray, "functions 3 2"]) -> Float[np.ndarray, "functions 3 2"]:
+def _tables_from_counts(
+    counts: Float[np.ndarray, "functions 3 2"],
+) -> Float[np.ndarray, "functions 3 2"]:
     """Maximum-likelihood tables in which no vote is evidence for its opposite.
 
     A vote that is more frequent in the wrong class gets the same share in both classes; the other

@@ -21,7 +21,7 @@ def leak_messages(rows: Sequence[Row], grouped_by: str = "artist") -> list[str]:
 
 
 def find_leaks(rows: Sequence[Row], grouped_by: str = "artist") -> list[Finding]:
-    """Find everything that is on more than one side, sorted by its kind, then by its name.
+    """Find tracks, files, images, copies, artists and albums on more than one side.
 
     ``grouped_by`` is the unit that the splits keep together: "artist", "album" or "track". With
     "track", one artist's music may be on two sides.
@@ -30,7 +30,7 @@ def find_leaks(rows: Sequence[Row], grouped_by: str = "artist") -> list[Finding]
         *_shared_names("track", rows, lambda row: row["track"]),
         *_shared_names("source file", rows, lambda row: row["track_sha256"]),
         *_shared_names("picture", rows, lambda row: row["sha256"]),
-        *_parents_elsewhere(rows),
+        *_copies_on_other_sides(rows),
     ]
     if grouped_by == "artist":
         found += _shared_names("artist", rows, _artist)
@@ -62,7 +62,7 @@ def _shared_names(
             yield Finding("leak", f"{kind} {name}", f"on both sides: {where}", REBUILD)
 
 
-def _parents_elsewhere(rows: Sequence[Row]) -> Iterable[Finding]:
+def _copies_on_other_sides(rows: Sequence[Row]) -> Iterable[Finding]:
     """Find augmented copies on another side than the clip they were made from."""
     split_of: dict[str | None, str] = {row["id"]: row["split"] for row in rows}
     for row in rows:

@@ -16,5 +16,4 @@ class Limits:
     """The caption describes the sound, so at least half of the clip must have some."""
     min_bandwidth_hz: float = 0.0
     """0 is off, because a flute has no more bandwidth than an upsampled file. 15000 finds sound
-    that
-    passed through 22 or 32 kHz or a low-rate codec. It must be below half of ``sr``."""
+    that passed through 22 or 32 kHz or a low-rate codec. It must be below half of ``sr``."""

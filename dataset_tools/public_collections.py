@@ -24,11 +24,11 @@ class Collection:
     """A public collection of music: its files and where to download them."""
 
     page: str
-    """Address of its web page."""
+    """URL of its web page."""
     licence: str
     files: tuple[RemoteFile, ...]
-    address: str
-    """Address of a file, with ``NAME`` in place of its name."""
+    file_url: str
+    """URL of a file, with ``NAME`` in place of its name."""
 
 
 COLLECTIONS = {
@@ -45,7 +45,7 @@ COLLECTIONS = {
             ),
             RemoteFile("audio.zip", 3_318_019_617, "2126b8facfe9468cf806c6154e09bbe5"),
         ),
-        address="https://zenodo.org/records/10072001/files/NAME?download=1",
+        file_url="https://zenodo.org/records/10072001/files/NAME?download=1",
     ),
 }  # fmt: skip
 """Sizes and checksums as the page states them for version 1.0.0 of 2023-11-16, copied from another

@@ -74,7 +74,7 @@ def reason_to_refuse(quality: Quality, limits: Limits) -> str | None:
 
 
 def gain_to_loudness(loudness_lufs: float, target_lufs: float, peak_db: float) -> float:
-    """Gain in dB that reaches the target loudness, or a peak of -0.1 dBFS if that comes first.
+    """Gain in dB to the target loudness, or to a peak of -0.1 dBFS if that gain is smaller.
 
     There is no limiter: the model would learn its distortion. A clip with high peaks stays quieter
     instead. 0 for silence.

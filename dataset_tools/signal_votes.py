@@ -40,10 +40,7 @@ Votes = dict[str, dict[str, int]]
 
 
 def summarise_clips(clips: Sequence[SoundFacts]) -> SoundFacts | None:
-    """Facts of a track: medians of its clips, and the key with the greatest total strength.
-
-    None without clips.
-    """
+    """Facts of a track: medians of its clips, and the strongest key in all; None without clips."""
     if not clips:
         return None
     tempos = [clip.tempo_bpm for clip in clips if clip.tempo_bpm is not None]
@@ -65,11 +62,11 @@ def choose_octaves(
     slowness: Float[np.ndarray, " n"],
     words: Sequence[str | None],
 ) -> list[float | None]:
-    """Halve or double tempos (beats a minute) to fit each track's rank from slow to fast.
+    """Halve or double tempos (BPM) to fit each track's slowness; None for unknown tempos.
 
-    ``slowness`` is that rank, 0 (fast) to 1, or NaN where it is unknown: then the octave nearest to
-    the usual tempo is chosen. Where ``words`` has one of ``TEMPO_WORDS``, octaves that it describes
-    are preferred.
+    ``slowness`` is the track's rank, 0 (fast) to 1, or NaN if unknown: then the octave
+    nearest to the usual tempo is chosen. Where ``words`` has one of ``TEMPO_WORDS``, octaves that
+    it describes are preferred.
     """
     from scipy.special import ndtri
 
@@ -93,7 +90,7 @@ def mean_of_finite(values: Sequence[float | None]) -> float:
 def ranks_of(
     values: Sequence[float] | np.ndarray, min_spread: float = 0.0
 ) -> Float[np.ndarray, " n"]:
-    """Rank of each value, 0 to 1; NaN for unknown ones, and for all in small collections.
+    """Rank of each value, 0 to 1; NaN for unknown ones, and for all of fewer than five.
 
     NaN for all, too, if the lowest and the highest tenth are less than ``min_spread`` apart.
     """
@@ -111,9 +108,9 @@ def ranks_of(
 
 
 def signal_votes(tempo_bpm: float | None, key: str | None, ranks: Mapping[str, float]) -> Votes:
-    """Votes on words for tempo and production; None gives no vote.
+    """Votes on tempo words and production words; an unknown tempo or key gives no vote.
 
-    ``ranks`` has each measure of ``WORDS``, or NaN.
+    ``ranks`` maps each measure of ``WORDS`` to a rank (0..1) or NaN.
     """
     votes: Votes = defaultdict(dict)
     if tempo_bpm is not None:

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 
 from dmm.embedders import TextEmbedder
 
-from .instrument_pairs import shares_of_pairs
+from .instrument_pairs import shares_in_single_and_pair_texts
 
 BASE_QUANTILE = 0.3
 """Quantile of the cosines from which deviations are counted; up to 70 % of the sounds may fit."""
@@ -33,7 +33,7 @@ def votes_by_similarity(
     embedder: TextEmbedder,
     rows: Float[np.ndarray, "n dim"],
     values: Sequence[str],
-    most: int | None = None,
+    max_votes: int | None = None,
     *,
     in_pairs: bool = False,
 ) -> Int[np.ndarray, "n values"]:
@@ -41,36 +41,40 @@ def votes_by_similarity(
 
     ``rows`` are embeddings of the dataset's sounds or of a representative sample, because they are
     compared with each other; fewer than three give no votes. Rows are normalised here, so the mean
-    over a track's windows may be given. Of the values that fit a sound only the ``most`` best get
-    a vote. With ``in_pairs`` values are also compared two by two, which suits instruments.
+    over a track's windows may be given. Of the values that fit a sound only the ``max_votes`` best
+    get a vote. With ``in_pairs`` values are also compared two by two, which suits instruments.
     """
     if len(rows) < 3 or not values:
         return np.zeros((len(rows), len(values)), int)
     nothing, words = np.split(_embed_terms(embedder, ["", *values]), [1])
     rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
     found = deviations(rows @ words.T)
-    is_mostly_latin = ((words @ nothing[0]) <= UNREADABLE) & ~_is_repeated(words, values)
+    is_known = ((words @ nothing[0]) <= UNREADABLE) & ~_is_repeated(words, values)
     strength, fits = found, found > FITS
-    if in_pairs and is_mostly_latin.any():
+    if in_pairs and is_known.any():
         strength = np.zeros_like(found)
-        known = [value for value, read in zip(values, is_mostly_latin, strict=True) if read]
-        strength[:, is_mostly_latin] = shares_of_pairs(embedder, rows, known, BASE_QUANTILE)
+        known = [value for value, read in zip(values, is_known, strict=True) if read]
+        strength[:, is_known] = shares_in_single_and_pair_texts(
+            embedder, rows, known, BASE_QUANTILE
+        )
         fits = (found > PAIR_FITS) & (strength > PAIR_SHARE)
     votes = fits.astype(int) - (found < MISSES).astype(int)
-    votes[:, ~is_mostly_latin] = 0
-    _keep_best_of_kin(votes, found, values)
-    _keep_best(votes, strength, most)
+    votes[:, ~is_known] = 0
+    _keep_best_of_shared_word(votes, found, values)
+    _keep_strongest(votes, strength, max_votes)
     return votes
 
 
-def _keep_best(
-    votes: Int[np.ndarray, "n values"], strength: Float[np.ndarray, "n values"], most: int | None
+def _keep_strongest(
+    votes: Int[np.ndarray, "n values"],
+    strength: Float[np.ndarray, "n values"],
+    max_votes: int | None,
 ) -> None:
-    """Of the values that fit a sound, keep the ``most`` strongest; all for None."""
-    if most is not None:
+    """Set votes for all but each sound's ``max_votes`` strongest values to 0; None keeps all."""
+    if max_votes is not None:
         fitting = np.where(votes > 0, strength, -np.inf)
         ranks = np.argsort(np.argsort(-fitting, axis=1), axis=1)
-        votes[(votes > 0) & (ranks >= most)] = 0
+        votes[(votes > 0) & (ranks >= max_votes)] = 0
 
 
 def _is_repeated(
@@ -82,12 +86,12 @@ def _is_repeated(
     return np.asarray((same & (lengths[:, None] > lengths)).any(axis=1))
 
 
-def _keep_best_of_kin(
+def _keep_best_of_shared_word(
     votes: Int[np.ndarray, "n values"],
     found: Float[np.ndarray, "n values"],
     values: Sequence[str],
 ) -> None:
-    """Of the fitting values that share a word ("electric guitar", "guitar"), keep the best."""
+    """Set votes to 0 but for the best of the values that share a word, such as "guitar"."""
     kin: dict[str, list[int]] = {}
     for k, value in enumerate(values):
         for word in value.split():
@@ -110,7 +114,7 @@ def _embed_terms(embedder: TextEmbedder, terms: Sequence[str]) -> Float[np.ndarr
 
 
 def deviations(cosines: Float[np.ndarray, "n values"]) -> Float[np.ndarray, "n values"]:
-    """Z-scores from a low quantile and the spread below it; NaN in a column that does not vary.
+    """Z-scores above a column's low quantile, by the spread below it; NaN in a constant column.
 
     Sounds that fit are above that quantile, so they do not change it.
     """

@@ -23,15 +23,15 @@ PITCHES_HZ, BASS_HZ = (55.0, 1000.0), (40.0, 260.0)
 FIRST_FRAMES, FIRST_BONUS = 6, 0.1
 """Frames of the first bass note (half a second), and the most that it adds to a correlation."""
 LEAST_PULSE = 0.15
-"""Least autocorrelation of the onsets at a beat. A wrong tempo costs a word here, whereas clips are
-cut at beats only from twice as much on."""
+"""Least autocorrelation of the onsets at a beat. A wrong tempo is only a wrong word here;
+cutting clips at beats requires twice as much."""
 ONSET_SHARE = 0.3
 """A peak of the onset curve counts as a note from this share of the highest peak on."""
 
 
 @dataclass(frozen=True)
 class SoundFacts:
-    """What a stretch of music sounds like, in numbers."""
+    """Tempo, key, brightness and density of a stretch of music."""
 
     tempo_bpm: float | None
     """Beats a minute, 60 to 180, or half or twice the real tempo; None without a steady beat."""
@@ -40,7 +40,7 @@ class SoundFacts:
     key_strength: float
     """Correlation with the key's profile, -1..1, with the bonus of the first bass note."""
     brightness_hz: float
-    """Centre of gravity of the spectrum."""
+    """Spectral centroid."""
     density: float
     """Notes or strokes a second."""
 
@@ -48,7 +48,7 @@ class SoundFacts:
 def measure_sound_facts(mono: Float[np.ndarray, " samples"], sr: int) -> SoundFacts:
     """Measure mono sound of 3 to 15 seconds."""
     onsets = band_onsets(mono[None], sr)
-    spectra = _spectra(mono, sr)
+    spectra = _peak_spectra(mono, sr)
     key, strength = estimate_key(spectra)
     return SoundFacts(
         _tempo(onsets), key, strength, _brightness(mono, sr), _density(onsets, len(mono) / sr)
@@ -56,6 +56,7 @@ def measure_sound_facts(mono: Float[np.ndarray, " samples"], sr: int) -> SoundFa
 
 
 def _tempo(onsets: Float[np.ndarray, " frames"]) -> float | None:
+    """Beats a minute; None without a steady beat."""
     period = beat_period(onsets, SR / HOP, LEAST_PULSE)
     if period is None:
         return None
@@ -63,6 +64,7 @@ def _tempo(onsets: Float[np.ndarray, " frames"]) -> float | None:
 
 
 def _density(onsets: Float[np.ndarray, " frames"], duration_s: float) -> float:
+    """Peaks of the onset curve per second."""
     from scipy.signal import find_peaks
 
     apart = round(0.06 * SR / HOP)
@@ -70,8 +72,8 @@ def _density(onsets: Float[np.ndarray, " frames"], duration_s: float) -> float:
     return round(len(peaks) / duration_s, 2)
 
 
-def _spectra(mono: Float[np.ndarray, " samples"], sr: int) -> Float[np.ndarray, "frames bins"]:
-    """Magnitudes of the spectral peaks; 0 elsewhere."""
+def _peak_spectra(mono: Float[np.ndarray, " samples"], sr: int) -> Float[np.ndarray, "frames bins"]:
+    """STFT magnitudes at ``KEY_RATE``, with all bins but local peaks set to 0."""
     import soxr
     from scipy.fft import rfft
 
@@ -86,7 +88,7 @@ def _spectra(mono: Float[np.ndarray, " samples"], sr: int) -> Float[np.ndarray, 
 
 
 def estimate_key(peaks: Float[np.ndarray, "frames bins"]) -> tuple[str, float]:
-    """Key and its strength, from spectral peaks."""
+    """Most probable key ("A minor") and its strength, from ``_peak_spectra``."""
     chroma = _pitch_classes(np.sqrt(peaks), *PITCHES_HZ)
     bass = _pitch_classes(peaks[:FIRST_FRAMES], *BASS_HZ)
     chroma = chroma - chroma.mean()
@@ -121,6 +123,7 @@ def _pitch_classes(
 
 
 def _brightness(mono: Float[np.ndarray, " samples"], sr: int) -> float:
+    """Spectral centroid in Hz."""
     levels = np.abs(np.fft.rfft(mono))
     hz = np.fft.rfftfreq(len(mono), 1 / sr)
     return round(float((levels * hz).sum() / max(float(levels.sum()), 1e-9)), 1)

@@ -35,32 +35,35 @@ def assign_splits(
     val: float = 0.1,
     test: float = 0.1,
     held_out: Collection[str] = (),
-    clips: Mapping[str, int] | None = None,
+    clip_counts: Mapping[str, int] | None = None,
 ) -> tuple[dict[str, Split], str]:
-    """Map track ids to splits; also return the unit of the groups: "artist", "album" or "track".
+    """Map track ids to splits; also return the unit kept together: "artist", "album" or "track".
 
     Groups are artists; a track without an artist belongs to its album, and without an album it is
     its own group. If that makes fewer than three groups (a folder of one artist's music), albums
     are the groups, and then tracks; fewer than three tracks are all "train".
 
     A group's split depends on the seed and its name, so it stays when other groups are added, as
-    long as the splits have about the wanted shares of tracks and ``clips`` (by track id; 0 for a
-    track that is not trained on). Otherwise groups move until they have. Groups with a track in
-    ``held_out`` go to "test" in any case; groups of regularisation tracks alone are "train".
+    long as the splits have about the wanted shares of tracks and of clips (``clip_counts`` by
+    track id; 0 for a track that is not trained on). Otherwise groups move until they have. Groups
+    with a track in ``held_out`` go to "test" in any case; groups of regularisation tracks alone
+    are "train".
     """
     for grouping, group_of in GROUPINGS.items():
         groups = {track.id: group_of(track) for track in tracks}
         own = [track.id for track in tracks if not track.is_reg]
         if len({groups[track] for track in own}) >= MIN_GROUPS:
-            counts = {track: 1 if clips is None else clips.get(track, 0) for track in own}
-            places = place_groups(_weights(groups, counts), seed, val, test)
+            counts = {
+                track: 1 if clip_counts is None else clip_counts.get(track, 0) for track in own
+            }
+            places = place_groups(_group_weights(groups, counts), seed, val, test)
             places |= {groups[track]: "test" for track in held_out if groups[track] in places}
             return {track: places.get(group, "train") for track, group in groups.items()}, grouping
     return {track.id: "train" for track in tracks}, "track"
 
 
-def _weights(groups: Mapping[str, str], clips: Mapping[str, int]) -> dict[str, float]:
-    """Each group's part of the whole: the mean of its shares of the tracks and of the clips."""
+def _group_weights(groups: Mapping[str, str], clips: Mapping[str, int]) -> dict[str, float]:
+    """Weight of each group: the mean of its shares of the tracks and of the clips."""
     n_tracks, n_clips = max(1, sum(n > 0 for n in clips.values())), max(1, sum(clips.values()))
     weights = dict.fromkeys((groups[track] for track in clips), 0.0)
     for track, n in clips.items():
@@ -92,7 +95,9 @@ def place_groups(
     the hashes, as many groups as come closest.
     """
     position = {group: _hash_position(seed, group) for group in weights}
-    places: dict[str, Split] = {group: _interval(x, val, test) for group, x in position.items()}
+    places: dict[str, Split] = {
+        group: _split_at_position(x, val, test) for group, x in position.items()
+    }
     if _is_fair(places, weights, val, test):
         return places
     order = sorted(weights, key=lambda group: (position[group], group))
@@ -100,7 +105,7 @@ def place_groups(
     shares: tuple[tuple[Split, float], ...] = (("test", test), ("val", val))
     for split, share in shares:
         left = [group for group in order if places[group] == "train"]
-        taken = _closest(left, weights, share)
+        taken = _groups_closest_to_share(left, weights, share)
         if not taken and split == "test" and share > 0:
             taken = [min(left, key=lambda group: weights[group] or 1.0)]
         places |= {group: split for group in taken}
@@ -118,7 +123,9 @@ def _is_fair(
     return all(w / SLACK <= found[split] <= w * SLACK for split, w in wanted.items())
 
 
-def _closest(order: Sequence[str], weights: Mapping[str, float], share: float) -> list[str]:
+def _groups_closest_to_share(
+    order: Sequence[str], weights: Mapping[str, float], share: float
+) -> list[str]:
     """The groups, taken in order, whose weights come closest to a share; never all of them."""
     taken: list[str] = []
     total = 0.0
@@ -131,7 +138,8 @@ def _closest(order: Sequence[str], weights: Mapping[str, float], share: float) -
     return taken
 
 
-def _interval(x: float, val: float, test: float) -> Split:
+def _split_at_position(x: float, val: float, test: float) -> Split:
+    """Split of a position in 0..1: first test, then val, then train."""
     return "test" if x < test else "val" if x < test + val else "train"
 
 

@@ -1,4 +1,4 @@
-"""Unpack a zip file safely: no file outside the folder, at most 20 times the archive's size."""
+"""Unpack a zip file safely: no file outside the folder, no excessive expansion."""
 
 import lzma
 import stat
@@ -15,7 +15,7 @@ from dmm.files.paths import path_inside
 from dmm.progress import progress_bar
 
 MAX_EXPANSION = 20
-"""An archive may unpack to so many times its size; sound is hardly compressed."""
+"""Largest unpacked size, in sizes of the archive (plus 1 MB); sound is hardly compressed."""
 DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -50,7 +50,7 @@ def unpack(archive: Path, out: Path) -> None:
 
 
 def _checked_target(member: zipfile.ZipInfo, archive: Path, out: Path) -> Path:
-    """Path of an archive's member; DmmError if it leaves the folder."""
+    """Path to unpack a member to; DmmError for a link or a path that leaves the folder."""
     target = path_inside(member.filename, out)
     if target is None or stat.S_ISLNK(member.external_attr >> 16):
         raise DmmError(

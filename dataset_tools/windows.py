@@ -10,7 +10,7 @@ from dmm.errors import InputError
 from .sources import Sound
 
 LOOK_AHEAD_S = 1.5
-"""Sound after a clip in which a beat is looked for; beats at 40 per minute are no further apart."""
+"""Seconds after a clip in which a beat is searched: the distance of beats at 40 per minute."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def _windows_at_the_end(
 def checked_and_padded(
     blocks: Iterable[np.ndarray], clip_samples: int, sr: int, *, pad: bool
 ) -> Iterator[np.ndarray]:
-    """Yield the blocks of a track; with ``pad``, a track shorter than one clip gets silence added.
+    """Yield a track's blocks, checked; with ``pad``, silence extends a track to one clip.
 
     InputError for samples that are not finite, for no samples, and for a track shorter than one
     clip without ``pad``.

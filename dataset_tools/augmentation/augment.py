@@ -47,17 +47,17 @@ def augment(
         segment, clip_samples + fade, clip_samples, names, seed_text, parameters
     )
     if "mixup" in names and partner is not None:
-        sound = mix(sound, partner, sr, _generator_for(seed_text, "mixup"), parameters)
+        sound = mix(sound, partner, sr, _seeded_generator(seed_text, "mixup"), parameters)
     clip = sound[:, :clip_samples]
     if fade:
         clip, parameters["roll_s"] = _roll_to_beat(
-            sound, clip_samples, sr, _generator_for(seed_text, "roll")
+            sound, clip_samples, sr, _seeded_generator(seed_text, "roll")
         )
     return _apply_gain(clip, names, seed_text, parameters), parameters
 
 
-def _generator_for(seed_text: str, name: str) -> np.random.Generator:
-    """A generator for each augmentation, so that leaving one out does not change the others."""
+def _seeded_generator(seed_text: str, name: str) -> np.random.Generator:
+    """Random generator of one augmentation, so that leaving one out does not change the others."""
     digest = hashlib.sha256(f"{name} {seed_text}".encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:8]))
 
@@ -70,18 +70,15 @@ def _stretch_and_shift(
     seed_text: str,
     parameters: dict[str, Any],
 ) -> Float[np.ndarray, "channels wanted"]:
-    """Change tempo and pitch at once, by random amounts; returns ``wanted`` samples.
-
-    Adds the amounts to ``parameters``.
-    """
+    """Change tempo and pitch to ``wanted`` samples; adds the random amounts to ``parameters``."""
     tempo, semitones = 1.0, 0
     if "tempo" in names:
         slow, fast = TEMPO
         fastest = min(fast, segment.shape[1] / clip_samples)
-        tempo = _generator_for(seed_text, "tempo").uniform(slow, fastest)
+        tempo = _seeded_generator(seed_text, "tempo").uniform(slow, fastest)
         tempo = parameters["tempo"] = math.floor(1000 * tempo) / 1000
     if "pitch" in names:
-        semitones = int(_generator_for(seed_text, "pitch").choice(SEMITONES))
+        semitones = int(_seeded_generator(seed_text, "pitch").choice(SEMITONES))
         parameters["pitch_semitones"] = semitones
     sound = segment
     if tempo != 1 or semitones:
@@ -113,16 +110,15 @@ def _apply_gain(
     seed_text: str,
     parameters: dict[str, Any],
 ) -> Float[np.ndarray, "channels samples"]:
-    """Apply a random gain, limited by full scale.
+    """Apply a random gain, limited by full scale, and add it to ``parameters``.
 
-    Without the augmentation ``gain``, only clips that exceed full scale are attenuated. Adds the
-    gain to ``parameters``.
+    Without the augmentation ``gain``, only clips that exceed full scale are attenuated.
     """
     peak = float(np.abs(clip).max(initial=0))
     headroom_db = -20 * math.log10(peak) if peak > 0 else math.inf
     softest, loudest = GAIN_DB
     if "gain" in names:
-        random_db = float(_generator_for(seed_text, "gain").uniform(softest, loudest))
+        random_db = float(_seeded_generator(seed_text, "gain").uniform(softest, loudest))
         gain_db = parameters["gain_db"] = round(min(random_db, headroom_db) - 0.005, 2)
     elif headroom_db < 0:
         gain_db = parameters["gain_db"] = round(headroom_db - 0.005, 2)
@@ -134,11 +130,11 @@ def _apply_gain(
 def spec_augment(
     image: UInt8[np.ndarray, "rows frames *colours"], seed_text: str
 ) -> tuple[UInt8[np.ndarray, "rows frames *colours"], dict[str, Any]]:
-    """Set two bands of rows and two of columns to 0 (silence), each at most 1/16 of the image.
+    """Silence two bands of rows and two of columns in a copy; also return the bands.
 
     Park et al. 2019, "SpecAugment", without the time warp; ``tempo`` is similar to that.
     """
-    generator = _generator_for(seed_text, "spec")
+    generator = _seeded_generator(seed_text, "spec")
     masked, masks = image.copy(), {}
     for axis, name in enumerate(("rows", "frames")):
         masks[name] = []

@@ -64,8 +64,8 @@ def _transposed_key(found: re.Match[str], semitones: int) -> str:
 
 
 def _with_partner_instruments(caption: str, partner: str) -> str:
-    """Add the instruments of the partner's caption, and drop statements that they make untrue."""
-    find = load_lexicon().find
+    """Add the instruments of the partner's caption; drop denials, keys, and "solo"."""
+    find = load_lexicon().find_mentions
     instruments = [m.value for m in find(partner) if m.facet == "instrument" and not m.negated]
     parts = [SOLO.sub("", part.strip()).strip() for part in caption.split(",")]
     kept = [

@@ -18,7 +18,7 @@ FADE_S = 0.010
 HOP_S = 0.01
 """Time between values of the onset curve."""
 BPM = (60.0, 180.0)
-"""Range of tempos that are looked for."""
+"""Lowest and highest tempo searched for."""
 MAX_STRETCH = 0.06
 """Largest change of the partner's tempo; clips with other tempos are not mixed."""
 RATIO = (0.5, 0.7)
@@ -36,7 +36,7 @@ def mix(
     generator: np.random.Generator,
     parameters: dict[str, Any],
 ) -> Float[np.ndarray, "channels samples"]:
-    """Mix ``partner`` into the clip at its tempo and beats; adds "mixup" to ``parameters``.
+    """Mix ``partner`` in at the clip's tempo and beats; adds "mixup" to ``parameters``.
 
     If one of them has no steady beat, or the tempos differ too much, the clip is returned unchanged
     and nothing is added.
@@ -94,7 +94,7 @@ def beat_period_s(curve: Float[np.ndarray, " frames"]) -> float | None:
 
 
 def nearest_tempo_factor(period: float, target: float) -> float | None:
-    """Tempo factor that brings ``period`` to ``target``, half or twice that; None if beyond 6 %."""
+    """Tempo factor from ``period`` to ``target``, its half or its double; None beyond 6 %."""
     rates = [period / target * octave for octave in (0.5, 1.0, 2.0)]
     rate = min(rates, key=lambda r: abs(np.log(r)))
     return float(rate) if abs(rate - 1) <= MAX_STRETCH else None

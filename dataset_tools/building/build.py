@@ -37,7 +37,7 @@ from .cut import CutJob, cut_track
 from .decide import Facets, Placement, place_tracks, split_tracks
 from .listing import list_tracks, source_requests
 from .options import BuildOptions
-from .output_folder import prepare_folder, remove_strays
+from .output_folder import prepare_folder, remove_stray_files
 from .records import (
     TrackRecord,
     can_relocate,
@@ -50,8 +50,8 @@ from .records import (
 from .rows import track_rows
 from .track_facets import (
     describe_by_sound,
+    facets_with_sound_votes,
     text_facets,
-    weigh_facets,
     with_described_caption,
 )
 
@@ -65,21 +65,21 @@ def build_dataset(
     tags: Path | None = None,
     count: int = 100,
     jobs: int | None = None,
-    ray: str | None = None,
+    ray_address: str | None = None,
     force: bool = False,
 ) -> dict[str, Any]:
     """Build a dataset in ``out``, or continue an interrupted build; returns ``dataset.json``.
 
     ``input`` is the file or folder that the source reads, ``reg_input`` a folder of audio for
     regularisation, ``tags`` MTG-Jamendo's table for Song Describer, ``count`` the number of pieces
-    that a generator makes. ``jobs`` is the number of processes (None: one per processor), ``ray``
-    the address of a Ray cluster to use instead. ``force`` discards the dataset of an earlier
-    build. Refused inputs are listed on stderr and in ``rejected.jsonl``. InputError if no
-    clip is left.
+    that a generator makes. ``jobs`` is the number of processes (None: one per processor),
+    ``ray_address`` the address of a Ray cluster to use instead. ``force`` discards the dataset of
+    an earlier build. Refused inputs are listed on stderr and in ``rejected.jsonl``. InputError if
+    no clip is left.
     """
     with folder_lock(out), _make_progress() as progress:
         prepare_folder(out, options, force=force)
-        workers = Workers(jobs or os.cpu_count() or 1, ray, progress)
+        workers = Workers(jobs or os.cpu_count() or 1, ray_address, progress)
         requests = source_requests(options, input, reg_input, tags, count)
         tracks, rejected = list_tracks(requests, progress)
         _print_refusals(rejected, progress.console)
@@ -101,9 +101,9 @@ def build_dataset(
             [r for r in placement.rejected.values() if r.start_s is None], progress.console
         )
         rows = with_edits(rows, read_edits(out), _anchor_by_split(options))
-        pulses = {clip.id: clip.pulse_s for r in records.values() for clip in r.clips}
+        beat_periods = {clip.id: clip.pulse_s for r in records.values() for clip in r.clips}
         by_id = {track.id: track for track in tracks}
-        rows += write_copies(out.resolve(), rows, by_id, pulses, options, workers)
+        rows += write_copies(out.resolve(), rows, by_id, beat_periods, options, workers)
         rejected += [r for track in tracks for r in records[track.id].rejected]
         rejected += placement.rejected.values()
         return _finish_dataset(out, options, rows, rejected, placement)
@@ -112,10 +112,12 @@ def build_dataset(
 def _cut_and_place_tracks(
     out: Path, tracks: Sequence[Track], options: BuildOptions, workers: Workers
 ) -> tuple[dict[str, TrackRecord], Placement, Facets, dict[str, Description]]:
-    """Cut the tracks without a valid record, place all tracks, and move their clips.
+    """Cut tracks without a valid record, place all, move their clips; returns facts by track id.
+
+    These are the records, the placement, the facets, and the descriptions by sound.
 
     The split of a track is known only once all are cut, because tracks without clips and vocal
-    tracks are not counted. Most tracks then only move; the few that cannot are cut again.
+    tracks do not count. Files of most tracks are then moved; a few tracks are cut again.
     """
     facets = text_facets(tracks)
     records = _read_valid_records(out, tracks, options)
@@ -147,25 +149,26 @@ def _cut_and_place_tracks(
             out, track.id, record, *placement.place_and_left_out(record, track)
         )
     descriptions = describe_by_sound(out, usable, records, options)
-    return records, placement, weigh_facets(usable, facets, descriptions), descriptions
+    return records, placement, facets_with_sound_votes(usable, facets, descriptions), descriptions
 
 
 def _read_valid_records(
     out: Path, tracks: Sequence[Track], options: BuildOptions
 ) -> dict[str, TrackRecord]:
+    """Read the valid records, by track id; tracks without one are missing."""
     found = {t.id: read_valid_record(out, t, record_key(t, options)) for t in tracks}
     return {track: record for track, record in found.items() if record}
 
 
 def _cut_tracks(
-    places: Sequence[tuple[Track, str]],
+    tracks_and_splits: Sequence[tuple[Track, str]],
     out: Path,
     options: BuildOptions,
     workers: Workers,
     records: dict[str, TrackRecord],
 ) -> None:
     """Cut tracks in parallel and add their records to ``records``."""
-    jobs = [CutJob(track, place, options, out) for track, place in places]
+    jobs = [CutJob(track, place, options, out) for track, place in tracks_and_splits]
     task = workers.progress.add_task("cutting", total=len(jobs), visible=bool(jobs))
     for job, record in zip(jobs, workers.map(cut_track, jobs), strict=True):
         _print_refusals(record.rejected, workers.console)
@@ -176,7 +179,7 @@ def _cut_tracks(
 def _read_fingerprints(
     out: Path, tracks: Sequence[Track], records: Mapping[str, TrackRecord]
 ) -> dict[str, np.ndarray]:
-    """Read the clips' fingerprints, by clip id."""
+    """Read the fingerprints of the tracks' clips, by clip id."""
     return {
         clip.id: row
         for track in tracks
@@ -203,7 +206,7 @@ def _finish_dataset(
         raise InputError(_nothing_left_message(out, rejected))
     if found := find_leaks(rows, placement.grouping):
         raise DmmError(f"{out}: not finished, because test clips leak into training: {found[0]}")
-    remove_strays(out, keep={f"{row['split']}/{row['id']}" for row in rows})
+    remove_stray_files(out, keep={f"{row['split']}/{row['id']}" for row in rows})
     tables.write_captions(out, rows)
     tables.write_manifest(out, rows)
     tables.write_metadata(out, rows, _anchor_by_split(options))
@@ -227,7 +230,7 @@ def _nothing_left_message(out: Path, rejected: Sequence[Rejected]) -> str:
 def _dataset_json(
     options: BuildOptions, rows: Sequence[Row], n_rejected: int, placement: Placement
 ) -> dict[str, Any]:
-    """The content of ``dataset.json``."""
+    """Compose the content of ``dataset.json``."""
     resolved = options.resolved_json()
     return {
         "format": resolved.pop("format"),

@@ -60,16 +60,16 @@ def write_copies(
     folder: Path,
     rows: Sequence[Row],
     tracks: Mapping[str, Track],
-    pulses: Mapping[str, float | None],
+    beat_periods: Mapping[str, float | None],
     options: BuildOptions,
     workers: Workers,
 ) -> list[Row]:
     """Write the augmented copies of all training clips and return their rows.
 
     Unchanged copies of an earlier build are kept. Without ``options.augment`` there are no copies.
-    ``pulses``: clip id to seconds per beat, None without a steady beat.
+    ``beat_periods``: clip id to seconds per beat, None without a steady beat.
     """
-    jobs = list(_copy_jobs(folder, rows, tracks, pulses, options)) if options.augment else []
+    jobs = list(_copy_jobs(folder, rows, tracks, beat_periods, options)) if options.augment else []
     record_paths = {copies_record_path(folder, job.track.id) for job in jobs}
     for path in (folder / BUILD_FOLDER).glob("copies-*.json"):
         if path not in record_paths:
@@ -87,12 +87,14 @@ def _copy_jobs(
     folder: Path,
     rows: Sequence[Row],
     tracks: Mapping[str, Track],
-    pulses: Mapping[str, float | None],
+    beat_periods: Mapping[str, float | None],
     options: BuildOptions,
 ) -> Iterator[CopyJob]:
-    """Yield the job of each track that has training clips."""
+    """Yield one job for each track with training clips."""
     training = [row for row in rows if row["split"] == "train"]
-    partner_of = _mixup_partners(training, tracks, pulses) if "mixup" in options.augment else {}
+    partner_of = (
+        _mixup_partners(training, tracks, beat_periods) if "mixup" in options.augment else {}
+    )
     for track, group in groupby(training, key=lambda row: row["track"]):
         clips = tuple(group)
         partners = tuple(partner_of.get(row["id"]) for row in clips) if partner_of else ()
@@ -100,7 +102,7 @@ def _copy_jobs(
 
 
 def _mixup_partners(
-    training: Sequence[Row], tracks: Mapping[str, Track], pulses: Mapping[str, float | None]
+    training: Sequence[Row], tracks: Mapping[str, Track], beat_periods: Mapping[str, float | None]
 ) -> dict[str, tuple[Track, Row]]:
     """Clip id to the clip that is mixed into its copies; clips without a fitting one are missing.
 
@@ -108,7 +110,7 @@ def _mixup_partners(
     the order of the ids' hashes: partners are spread evenly, and one more clip changes few pairs.
     """
     hashed = sorted(training, key=lambda row: text_sha256(row["id"]))
-    steady = [(row, pulse) for row in hashed if (pulse := pulses[row["id"]])]
+    steady = [(row, pulse) for row in hashed if (pulse := beat_periods[row["id"]])]
     partner_of: dict[str, tuple[Track, Row]] = {}
     for n, (row, pulse) in enumerate(steady):
         others = (steady[(n + k) % len(steady)] for k in range(1, len(steady)))
@@ -164,24 +166,25 @@ def _write_clip_copies(
 
 
 def _read_partner_sound(track: Track, row: Row, options: BuildOptions) -> Sound:
+    """Sound of the clip to mix in, at its gain, and up to ``SPARE_S`` after it."""
     number = window_number(row["id"])
     sounds = (w.sound for w in track_windows(track, options, SPARE_S) if w.index == number)
     return amplified(next(sounds), row["gain_db"])
 
 
-def _copy_row(job: CopyJob, row: Row, name: str, parameters: dict[str, Any]) -> Row:
-    """The copy's manifest row: its parent's, with the caption that fits the augmentation."""
+def _copy_row(job: CopyJob, parent: Row, name: str, parameters: dict[str, Any]) -> Row:
+    """Manifest row of a copy: its parent's, with an id and a caption that fits the augmentation."""
     caption, _ = fit_to_token_limit(
-        job.options.anchor, augmented_caption(row["caption"], parameters)
+        job.options.anchor, augmented_caption(parent["caption"], parameters)
     )
-    if caption == row["caption"]:
-        changes = row["caption_changes"]
+    if caption == parent["caption"]:
+        changes = parent["caption_changes"]
     else:
-        change = {"rule": "augmentation", "before": row["caption"], "after": caption}
-        changes = [*row["caption_changes"], change]
-    return row | {
+        change = {"rule": "augmentation", "before": parent["caption"], "after": caption}
+        changes = [*parent["caption_changes"], change]
+    return parent | {
         "id": name,
-        "parent": row["id"],
+        "parent": parent["id"],
         "caption": caption,
         "caption_changes": changes,
         "tokens": count_tokens(full_prompt(job.options.anchor, caption)),
@@ -195,7 +198,7 @@ def copies_record_path(folder: Path, track: str) -> Path:
 
 
 def _unchanged_copies(job: CopyJob) -> list[Row] | None:
-    """Rows of the track's copies; None if they are missing, damaged, or would now be different."""
+    """Updated rows of an earlier build's copies; None if missing, damaged or made differently."""
     path = copies_record_path(job.folder, job.track.id)
     if not path.is_file():
         return None
@@ -207,11 +210,11 @@ def _unchanged_copies(job: CopyJob) -> list[Row] | None:
     unchanged = key == job.content_key and all(
         image.is_file() and sha256_file(image) == sha256 for image, sha256 in images.items()
     )
-    return [_with_parent_as_it_is_now(job, row) for row in rows] if unchanged else None
+    return [_row_with_current_parent(job, row) for row in rows] if unchanged else None
 
 
-def _with_parent_as_it_is_now(job: CopyJob, copy: Row) -> Row:
-    """The row of a finished copy, with its parent's facts of this build, such as vocal evidence."""
+def _row_with_current_parent(job: CopyJob, copy: Row) -> Row:
+    """The row of a finished copy, with its parent's facts in this build, such as vocal evidence."""
     parent = next(row for row in job.rows if row["id"] == copy["parent"])
     measured = {name: copy[name] for name in (*Quality.__dataclass_fields__, "sha256")}
     return (

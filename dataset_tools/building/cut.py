@@ -49,7 +49,7 @@ class CutJob:
 
 @dataclass(frozen=True)
 class TrackSurvey:
-    """Facts about a whole track that are needed before its first clip can be written."""
+    """Gain of a whole track and choice of its windows, needed before its first clip is written."""
 
     gain_db: float = 0.0
     chosen: frozenset[int] | None = None
@@ -57,10 +57,10 @@ class TrackSurvey:
 
 
 def cut_track(job: CutJob) -> TrackRecord:
-    """Write a track's clips and its record.
+    """Write a track's clips and its record; returns the record.
 
-    ``Record.rejected`` has the refused windows. If the track becomes unreadable midway, it has no
-    clips; the files written until then stay until ``remove_strays``.
+    ``TrackRecord.rejected`` has the refused windows. A track that becomes unreadable midway has no
+    clips; its files written until then stay until ``remove_stray_files``.
     """
     cut = _ClipWriter(job)
     rejected: list[Rejected] = []
@@ -75,7 +75,7 @@ def cut_track(job: CutJob) -> TrackRecord:
     except InputError as error:
         rejected.append(Rejected(job.track.input, str(error)))
         cut = _ClipWriter(job)
-    arrays = write_arrays(job.folder, job.track.id, cut.prints, cut.embeddings)
+    arrays = write_arrays(job.folder, job.track.id, cut.fingerprints, cut.embeddings)
     key = record_key(job.track, job.options)
     record = TrackRecord(key, job.place, cut.clips, rejected, cut.files, [], arrays)
     write_record(job.folder, job.track.id, record)
@@ -89,7 +89,7 @@ class _ClipWriter:
         self.job = job
         self.clips: list[ClipFacts] = []
         self.files: dict[str, str] = {}
-        self.prints: list[np.ndarray] = []
+        self.fingerprints: list[np.ndarray] = []
         self.embeddings: list[np.ndarray] = []
 
     def add_or_refuse(self, window: Window, gain_db: float) -> str | None:
@@ -103,7 +103,7 @@ class _ClipWriter:
         written = write_clip(job, name, clip)
         self.files |= written
         mono = clip.mean(0, keepdims=True)
-        self.prints.append(audio_fingerprint(mono, sr))
+        self.fingerprints.append(audio_fingerprint(mono, sr))
         if embedder := job.options.embedder:
             self.embeddings.append(load_caption_embedder(embedder).embed_sounds(mono, sr)[0])
         self.clips.append(
@@ -115,7 +115,7 @@ class _ClipWriter:
                 vocal_window=_vocal_probability(job, mono),
                 sha256=written[f"{name}.png"],
                 sound=asdict(measure_sound_facts(mono[0], sr)) if job.options.describe else None,
-                attributes=_attributes(job, mono),
+                attributes=_attribute_probabilities(job, mono),
                 pulse_s=beat_period_s(onset_curve(clip, sr))
                 if "mixup" in job.options.augment
                 else None,
@@ -146,7 +146,7 @@ def track_windows(track: Track, options: BuildOptions, spare_s: float = 0.0) -> 
 
 
 def _survey_track(job: CutJob) -> TrackSurvey:
-    """Read the whole track once, if its loudness or a choice of windows is needed."""
+    """Choose the gain and the windows; reads the whole track if the options need either."""
     options = job.options
     if options.max_clips_per_track is None and options.loudness_lufs is None:
         return TrackSurvey()
@@ -173,23 +173,24 @@ def _track_gain_db(qualities: list[Quality], target_lufs: float | None) -> float
 
 
 def amplified(sound: Sound, gain_db: float) -> Sound:
-    """Sound louder by ``gain_db``."""
+    """Sound with a gain of ``gain_db``."""
     return sound * np.float32(10 ** (gain_db / 20))
 
 
 def _reason_to_refuse(clip: Sound, quality: Quality, options: BuildOptions) -> str | None:
+    """Reason to refuse a silent or faulty clip; None if it is kept."""
     if (level := rms_db(clip)) < SILENCE_DB:
         return f"silent: {level:.1f} dBFS RMS, below {SILENCE_DB:.0f}"
     return reason_to_refuse(quality, options.quality_limits)
 
 
 def with_none_for_infinity(quality: Quality) -> dict[str, float | None]:
-    """Measurements as JSON values; None for infinite ones."""
+    """Measurements as JSON values; None for infinite ones and NaN."""
     return {name: value if isfinite(value) else None for name, value in asdict(quality).items()}
 
 
-def _attributes(job: CutJob, mono: Sound) -> dict[str, dict[str, float]] | None:
-    """Probabilities by the embedder that describes, if it has classifiers."""
+def _attribute_probabilities(job: CutJob, mono: Sound) -> dict[str, dict[str, float]] | None:
+    """Attribute to label to probability, by the describing embedder; None without classifiers."""
     if job.options.describe is None:
         return None
     embedder = load_caption_embedder(job.options.describe)

@@ -62,18 +62,18 @@ def split_tracks(
     tracks: Sequence[Track],
     options: BuildOptions,
     facets: Facets,
-    clips: Mapping[str, int] | None = None,
+    clip_counts: Mapping[str, int] | None = None,
 ) -> tuple[dict[str, Split], str]:
     """Assign tracks to splits, also before any is cut; returns track id to split, and the grouping.
 
-    ``clips`` are their numbers of clips to train on, once these are known. Rare combinations of
+    ``clip_counts``: track id to its number of clips to train on, once known. Rare combinations of
     instruments go to ``test``, if the options ask for it.
     """
     rare: set[str] = set()
     if options.holdout_combos:
         combos = {track.id: _instrument_combination(track, facets[track.id]) for track in tracks}
         rare = rare_combinations(combos, options.holdout_combos)
-    return assign_splits(tracks, options.seed, options.val, options.test, rare, clips)
+    return assign_splits(tracks, options.seed, options.val, options.test, rare, clip_counts)
 
 
 def _instrument_combination(track: Track, facets: dict[str, dict[str, float]]) -> list[str]:
@@ -87,11 +87,11 @@ def _instrument_combination(track: Track, facets: dict[str, dict[str, float]]) -
 def place_tracks(
     tracks: Sequence[Track],
     records: Mapping[str, TrackRecord],
-    prints: Mapping[str, np.ndarray],
+    fingerprints: Mapping[str, np.ndarray],
     options: BuildOptions,
     facets: Facets,
 ) -> Placement:
-    """Decide for tracks that have been cut; ``prints`` are their clips' fingerprints by clip id."""
+    """Decide splits and refusals of tracks that have been cut; ``fingerprints`` are by clip id."""
     placement = Placement({}, "")
     _judge_voices(placement, tracks, records)
     clips = {
@@ -104,14 +104,14 @@ def place_tracks(
         if options.vocals == "gate" and placement.places[track.id] not in ("reg", LEFT_OUT):
             _refuse_vocal_windows(placement, track, records[track.id])
     if not options.duplicates:
-        _refuse_duplicates(placement, tracks, records, prints)
+        _refuse_duplicates(placement, tracks, records, fingerprints)
     return placement
 
 
 def _judge_voices(
     placement: Placement, tracks: Sequence[Track], records: Mapping[str, TrackRecord]
 ) -> None:
-    """Set the probability of a voice: from the truth if it is known, otherwise from evidence."""
+    """Set in ``placement`` each track's probability of a voice: by truth, otherwise by evidence."""
     for track in tracks:
         if track.truth is not None:
             placement.vocal[track.id] = float(bool(track.truth.get("vocals")))
@@ -132,7 +132,7 @@ def _judge_voices(
 
 
 def _wanted_place(placement: Placement, track: Track, options: BuildOptions) -> str:
-    """Where a track belongs by its voices: ``train``, ``reg`` or ``LEFT_OUT``."""
+    """Place of a track before splits: ``reg``, or by its probability of a voice."""
     if track.is_reg:
         return "reg"
     probability = placement.vocal[track.id]
@@ -148,7 +148,7 @@ def _count_clips_to_train(
 
 
 def _set_place(placement: Placement, track: Track, split: Split, options: BuildOptions) -> None:
-    """Set a track's place: instrumental ones keep their split, vocal ones become regularisation.
+    """Set a track's place in ``placement``: its split, or regularisation for vocal tracks.
 
     Vocal tracks of a group that is kept for validation or testing are left out.
     """
@@ -167,7 +167,7 @@ def _set_place(placement: Placement, track: Track, split: Split, options: BuildO
 
 
 def _refuse_vocal_windows(placement: Placement, track: Track, record: TrackRecord) -> None:
-    """Leave out the clips of an instrumental track that hold a voice."""
+    """Refuse in ``placement`` the clips of an instrumental track that have a voice."""
     clips = [clip for clip in record.clips if clip.vocal_window is not None]
     probabilities = [clip.vocal_window for clip in clips if clip.vocal_window is not None]
     vocal = vocal_windows(probabilities, placement.vocal[track.id])
@@ -181,9 +181,9 @@ def _refuse_duplicates(
     placement: Placement,
     tracks: Sequence[Track],
     records: Mapping[str, TrackRecord],
-    prints: Mapping[str, np.ndarray],
+    fingerprints: Mapping[str, np.ndarray],
 ) -> None:
-    """Refuse clips that sound like a clip of another track; repeats within a track are kept."""
+    """Refuse in ``placement`` clips that sound like one of another track; repeats in one stay."""
     used = {
         clip.id: (track, clip)
         for track in tracks
@@ -191,9 +191,9 @@ def _refuse_duplicates(
         if placement.places[track.id] != LEFT_OUT and clip.id not in placement.rejected
     }
     groups = {clip_id: track.id for clip_id, (track, _) in used.items()}
-    for found in find_duplicates({clip_id: prints[clip_id] for clip_id in used}, groups):
+    for found in find_duplicates({clip_id: fingerprints[clip_id] for clip_id in used}, groups):
         track, clip = used[found.id]
-        first, first_clip = used[found.of]
+        first, first_clip = used[found.original_id]
         reason = (
             f"near-duplicate: {found.similarity:.0%} like {first.input} "
             f"at {first_clip.start_s:.2f} s (--duplicates keeps it)"

@@ -16,7 +16,7 @@ from . import tables
 
 
 def import_captions(folder: Path, table: Path) -> int:
-    """Write the captions of a CSV table that differ into a DATASET; returns their number.
+    """Write changed captions of a CSV table into a DATASET; returns the number of changed ones.
 
     Augmented copies of a clip follow it. InputError for a table or a clip that does not belong to
     the dataset; then nothing is written.
@@ -44,7 +44,7 @@ def _captions_of_copies(dataset: Dataset, edits: Mapping[str, str]) -> dict[str,
 
 
 def _write_captions_everywhere(dataset: Dataset, edits: Mapping[str, str]) -> None:
-    """Write everything that holds captions; ``dataset.json`` last, as a build does."""
+    """Write caption files, manifest, metadata and, last, ``dataset.json``."""
     folder, built = dataset.folder, dict[str, Any](dataset.built)
     anchors = {split: dataset.anchor_for_split(split) for split in SPLITS}
     rows = with_edits(dataset.rows, edits, anchors)

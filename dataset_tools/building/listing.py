@@ -25,7 +25,7 @@ def source_requests(
     tags: Path | None,
     count: int,
 ) -> list[NamedRequest]:
-    """Requests for training tracks first, then for regularisation tracks."""
+    """Requests to the sources: for training tracks first, then for regularisation tracks."""
     clip_s = load_format(options.format).clip_duration_s
     training = SourceRequest(
         input=_absolute_if_local(input),
@@ -59,7 +59,7 @@ def _absolute_if_local(path: Path | None) -> Path | None:
 def list_tracks(
     requests: Sequence[NamedRequest], progress: Progress
 ) -> tuple[list[Track], list[Rejected]]:
-    """List all tracks, files with equal bytes once, and all refusals."""
+    """List all tracks and all refusals; files with the bytes of an earlier one are refused."""
     tracks: dict[str, Track] = {}
     rejected: list[Rejected] = []
     task = progress.add_task("listing", total=None)

@@ -83,7 +83,7 @@ class BuildOptions:
     vocal_classifier: str = "nano"
     """Classifier of a voice in windows: ``nano``, ``none``, ``clap:FOLDER`` or an .onnx file."""
     describe: str | None = None
-    """Embedder that describes tracks by their sound; it makes the captions that are missing."""
+    """Embedder that describes tracks by their sound; the descriptions become missing captions."""
     caption_embedder: str | None = None
     """Embedder that compares captions with the audio (``--check-captions``): ``nano-clap`` or
     ``clap:FOLDER``; None compares nothing."""
@@ -166,7 +166,7 @@ class BuildOptions:
 
     @cached_property
     def soundfont_sha256(self) -> str | None:
-        """Hash of the SoundFont, None without one; InputError if it cannot be played here."""
+        """Hash of the SoundFont; None without one, InputError if it cannot be played here."""
         from ..sources.minimidi.soundfont import checked_soundfont_sha256
 
         return checked_soundfont_sha256(self.soundfont) if self.soundfont else None
@@ -181,7 +181,7 @@ class BuildOptions:
         }
 
     def resolved_json(self) -> dict[str, Any]:
-        """All options as JSON values: the mel format in full, the SoundFont as its hash."""
+        """All options as JSON values, with the whole mel format and hashes of other files."""
         return dict(self._cached_json)
 
     @cached_property

@@ -1,7 +1,7 @@
 """Prepare and tidy the folder that a dataset is built in.
 
 A folder built with other options is refused: half of its clips would be cut or generated
-differently. More or fewer tracks are no other options, so a dataset may grow.
+differently. The tracks are no options, so a dataset may grow.
 """
 
 import json
@@ -23,7 +23,7 @@ CLIP_FILES = re.compile(CLIP_ID + r"(_.+\.npz|\.png|\.txt|\.flac|\.mid)")
 
 
 def prepare_folder(out: Path, options: BuildOptions, *, force: bool) -> None:
-    """Prepare ``out`` for a build with these options, and record them there.
+    """Check that ``out`` may hold a build with these options, and record them there.
 
     ``force`` discards the dataset of an earlier build. InputError if ``out`` holds a dataset built
     with other options, or anything else than a dataset, with or without ``force``.
@@ -41,7 +41,7 @@ def prepare_folder(out: Path, options: BuildOptions, *, force: bool) -> None:
 
 
 def _refuse_changed_options(out: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
-    """InputError names the first option that differs from the earlier build's."""
+    """Raise InputError if an option differs from the earlier build's; names the first one."""
     old = BuildOptions().resolved_json() | old  # some options did not exist when it was built
     changed = [name for name in new if old[name] != new[name]]
     if changed:
@@ -57,13 +57,13 @@ def _refuse_changed_options(out: Path, old: dict[str, Any], new: dict[str, Any])
 
 def discard_earlier_build(out: Path) -> None:
     """Remove the clips and records of earlier builds from ``out``; other files stay."""
-    remove_strays(out, keep=set())
+    remove_stray_files(out, keep=set())
     (out / "dataset.json").unlink(missing_ok=True)
     for path in sorted((out / BUILD_FOLDER).glob("*")):
         path.unlink()
 
 
-def remove_strays(out: Path, keep: set[str]) -> None:
+def remove_stray_files(out: Path, keep: set[str]) -> None:
     """Remove files of clips that are not in ``keep`` (``SPLIT/ID``), and half-written files.
 
     sd-scripts trains on every image in a folder, so clips that left the manifest must be removed.

@@ -106,7 +106,7 @@ def read_valid_record(folder: Path, track: Track, key: str) -> TrackRecord | Non
 
 
 def remove_other_records(folder: Path, keep: Collection[str]) -> None:
-    """Remove the records of all tracks but those in ``keep``."""
+    """Remove the records and arrays of all tracks but those in ``keep`` (track ids)."""
     names = {record_path(folder, track).stem for track in keep}
     for path in (folder / BUILD_FOLDER).glob("track-*"):
         if path.stem not in names:
@@ -128,7 +128,7 @@ def can_relocate(record: TrackRecord, place: str, left_out: Collection[str]) -> 
 def relocate_clips(
     folder: Path, track: str, record: TrackRecord, place: str, left_out: Collection[str]
 ) -> TrackRecord:
-    """Move a track's files to the folder of a split; returns the new record.
+    """Move a track's files to the folder of a split; writes and returns its new record.
 
     Files of the clips in ``left_out`` are removed, all files if ``place`` is ``LEFT_OUT``.
     """
@@ -154,22 +154,24 @@ def relocate_clips(
 def write_arrays(
     folder: Path,
     track: str,
-    prints: Sequence[UInt32[np.ndarray, " frames"]],
+    fingerprints: Sequence[UInt32[np.ndarray, " frames"]],
     embeddings: Sequence[Float[np.ndarray, " dim"]],
 ) -> str | None:
     """Write fingerprints and embeddings, a row for each clip; returns the file's hash.
 
     None, and no file, if there are no clips.
     """
-    if not prints:
+    if not fingerprints:
         return None
     path = arrays_path(folder, track)
     with whole_file(path) as partial:
-        np.savez(partial, prints=np.stack(prints), embeddings=np.array(embeddings, np.float32))
+        np.savez(
+            partial, prints=np.stack(fingerprints), embeddings=np.array(embeddings, np.float32)
+        )
     return sha256_file(path)
 
 
 def read_arrays(folder: Path, track: str) -> dict[str, np.ndarray]:
-    """Read ``prints`` (clips, frames) and ``embeddings`` (clips, dim), (0) without an embedder."""
+    """Read ``prints`` (fingerprints: clips, frames) and ``embeddings`` (clips, dim), or (0,)."""
     with np.load(arrays_path(folder, track)) as arrays:
         return dict(arrays)

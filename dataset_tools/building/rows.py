@@ -69,7 +69,7 @@ def _caption_fields(
     is_vocal: bool,
     names_voice: bool,
 ) -> dict[str, Any]:
-    """The caption of a clip with its tokens and changes; with ``names_voice`` it names a voice."""
+    """Caption columns of a clip's row; with ``names_voice`` the caption names a voice."""
     anchor = options.anchor_for_split("reg" if is_vocal else "train")
     keep_voice = is_vocal or options.vocals == "keep"
     caption, tokens, changes = prepare_caption(

@@ -42,7 +42,7 @@ def write_metadata(
 ) -> None:
     """Write each split's ``metadata.jsonl``, for ``load_dataset("imagefolder", data_dir=...)``.
 
-    That of a split without clips is removed. The library ignores a single file above the splits
+    The file of a split without clips is removed. The library ignores a single file above the splits
     without a warning (datasets 5.2): images would load without captions.
     """
     for split in SPLITS:
@@ -74,8 +74,8 @@ def kohya_config_toml(options: BuildOptions, n_train: int, n_reg: int) -> str:
     """Compose ``dataset.toml``, without batch size and validation, which the trainer sets.
 
     sd-scripts uses one regularisation clip for every training clip, and repeats or ignores some to
-    get there. Training clips are therefore repeated until all regularisation clips are used; so few
-    regularisation clips that each would be seen far too often are left out.
+    do so. Training clips are therefore repeated until all regularisation clips are used. If there
+    are so few that each would be used far too often, the regularisation subset is left out.
     """
     too_few = too_few_reg(n_train, n_reg, options.reg_repeats)
     repeats = options.repeats or max(1, ceil(n_reg * options.reg_repeats / max(1, n_train)))

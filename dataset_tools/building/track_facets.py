@@ -24,7 +24,7 @@ MIN_UNMENTIONED = 0.05
 
 
 def text_facets(tracks: Sequence[Track]) -> dict[str, dict[str, dict[str, float]]]:
-    """Estimate facets from captions and tags alone."""
+    """Estimate facets from captions and tags alone, by track id."""
     found = facet_probabilities([voice_evidence(track) for track in tracks], load_lexicon())
     return {track.id: facets for track, facets in zip(tracks, found, strict=True)}
 
@@ -60,10 +60,10 @@ def _track_sound(record: TrackRecord, embedding: Float[np.ndarray, " dim"]) -> T
     )
 
 
-def weigh_facets(
+def facets_with_sound_votes(
     tracks: Sequence[Track], facets: Facets, descriptions: Mapping[str, Description]
 ) -> Facets:
-    """Estimate facets again with the votes from the sound; unchanged without descriptions."""
+    """Estimate facets again with votes from the sound; unchanged without descriptions."""
     if not descriptions:
         return facets
     votes = [descriptions[track.id].votes for track in tracks]
@@ -88,7 +88,7 @@ def with_described_caption(track: Track, facets: Facets, options: BuildOptions) 
 def _without_unlikely(
     now: dict[str, dict[str, float]], mentioned: dict[str, dict[str, float]]
 ) -> dict[str, dict[str, float]]:
-    """Drop values that no word mentions and that the embedder denies: most values of a track."""
+    """Drop improbable values that no caption or tag mentions: most values of a track."""
     kept = {
         facet: {
             value: p

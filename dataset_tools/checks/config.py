@@ -32,7 +32,7 @@ FORBIDDEN = {
 
 
 def check_config(dataset: Dataset) -> Iterator[Finding]:
-    """Find settings that sd-scripts would refuse, and those that would spoil the training."""
+    """Find settings of ``dataset.toml`` that sd-scripts refuses or that spoil the training."""
     if not (dataset.folder / FILE).exists():
         yield Finding("config", FILE, "missing", REMEDY)
         return
@@ -100,7 +100,7 @@ def _value_faults(dataset: Dataset, subsets: list[dict[str, Any]]) -> Iterator[s
 
 
 def _prefix_fault(subset: dict[str, Any], anchor: str) -> str | None:
-    """Compare prefix, separator and shuffling with the anchor, and with each other."""
+    """The fault of a subset's caption prefix, separators and shuffling, if it has one."""
     prefix, separator = subset.get("caption_prefix"), subset.get("keep_tokens_separator")
     parts_move = any(
         subset.get(option)

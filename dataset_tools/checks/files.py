@@ -38,7 +38,7 @@ def check_clip_files(dataset: Dataset, row: Row) -> Iterator[Finding]:
 
 
 def _image_fault(path: Path, row: Row, fmt: MelFormat, channels: int) -> str | None:
-    """First fault of a PNG: its header, format note or SHA-256; pixels are not decoded."""
+    """First fault of a PNG's header, recorded format or SHA-256, if any; pixels are not decoded."""
     try:
         content = read_bytes(path)
         with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
@@ -76,7 +76,7 @@ def _format_fault(text: str | None, fmt: MelFormat) -> str | None:
 
 
 def _sound_fault(path: Path, fmt: MelFormat, channels: int) -> str | None:
-    """Fault of a sound file's length, sampling rate or channels; the samples are not compared."""
+    """The fault of a sound file's length, sampling rate or channels, if any; nothing is decoded."""
     import soundfile
 
     if not path.is_file():
@@ -92,7 +92,7 @@ def _sound_fault(path: Path, fmt: MelFormat, channels: int) -> str | None:
 
 
 def check_folders(folder: Path, rows: Iterable[Row]) -> Iterator[Finding]:
-    """Find images and caches of no clip, and caches that are older than their image or caption."""
+    """Find images and caches of no clip, and caches older than their image or caption."""
     ids_of = {split: {row["id"] for row in rows if row["split"] == split} for split in SPLITS}
     for split, ids in ids_of.items():
         for path in sorted((folder / split).glob("*")):
@@ -111,7 +111,7 @@ def _is_image_of_clip(path: Path, ids: set[str]) -> bool:
 
 
 def _stale_cache_reason(path: Path, ids: set[str]) -> str | None:
-    """Reason why cached latents, or text encoder outputs, do not belong to a clip's files."""
+    """Reason why cached latents or text encoder outputs are outdated; None if they are not."""
     clip = path.stem.split("_")[0]
     if clip not in ids:
         return "cached for a clip that is not in the manifest"

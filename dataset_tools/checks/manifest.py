@@ -25,7 +25,7 @@ def check_manifest(built: dict[str, Any], rows: Sequence[Row]) -> Iterator[Findi
     yield from blanks
     if blanks:
         return
-    yield from _wrong_clip_counts(built, rows)
+    yield from _wrong_counts_or_hash(built, rows)
     yield from _conflicting_ids(rows)
     yield from _invalid_values(rows)
     yield from _misplaced_copies(rows)
@@ -42,8 +42,8 @@ def _missing_values(rows: Sequence[Row]) -> Iterator[Finding]:
                 yield Finding("manifest", where, f"{name} is missing", REBUILD)
 
 
-def _wrong_clip_counts(built: dict[str, Any], rows: Sequence[Row]) -> Iterator[Finding]:
-    """Find differences in number of clips and content from ``dataset.json``."""
+def _wrong_counts_or_hash(built: dict[str, Any], rows: Sequence[Row]) -> Iterator[Finding]:
+    """Find a number of clips or a content hash that differs from ``dataset.json``."""
     counted = Counter(row["split"] for row in rows)
     promised = {split: n for split, n in built.get("clips", {}).items() if n}
     if promised != counted:

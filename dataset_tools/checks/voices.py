@@ -12,7 +12,7 @@ REMEDY = "build again, or with --vocals keep if voices are wanted"
 
 
 def check_voices(dataset: Dataset) -> Iterator[Finding]:
-    """Find training clips whose caption names a voice, or whose track is not surely instrumental.
+    """Find training clips whose caption names a voice, also denied, or whose track may have one.
 
     Nothing is checked in a dataset built with ``--vocals keep``.
     """

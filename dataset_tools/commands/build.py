@@ -15,9 +15,9 @@ from ..captions.clean import DEFAULT_ANCHOR
 from ..choices import CLAP, SOURCE_NAMES, CaptionMode, UnsureMode, VocalMode
 from ..limits import Limits
 
-SOUND_CLIPS = 4
-"""Test clips that tell what nano's VAE loses; more take longer and hardly change the mean."""
-# An option in a panel of its own; those with plain typer.Option are what people need first.
+VAE_TEST_CLIPS = 4
+"""Number of test clips that measure the loss by nano's VAE; more hardly change the mean."""
+# Options in panels of their own; plain typer.Option marks those that people need first.
 clip_option = partial(typer.Option, rich_help_panel="Clips and their sound")
 caption_option = partial(typer.Option, rich_help_panel="Captions")
 voice_option = partial(typer.Option, rich_help_panel="Voices")
@@ -308,19 +308,19 @@ def build(
         soundfont=soundfont, midi=midi,
     )  # fmt: skip
     summary = build_dataset(
-        out, options, input=input, reg_input=reg_input, count=count, jobs=jobs, ray=ray,
-        force=force, tags=tags,
+        out, options, input=input, reg_input=reg_input, count=count, jobs=jobs,
+        ray_address=ray, force=force, tags=tags,
     )  # fmt: skip
     clips = ", ".join(f"{n} {split}" for split, n in summary["clips"].items())
     print(f"{out}: {clips} clips of {summary['tracks']} tracks, {summary['rejected']} refused")
-    _report_sound(out, format)
+    _print_vae_loss(out, format)
     dataset = read_dataset(out)
     for line in fairness_warnings(dataset.rows, dataset.built["options"]):
         print(f"warning: {line}", file=sys.stderr)
 
 
-def _report_sound(out: Path, format_name: str) -> None:
-    """Print what nano's VAE loses of test clips, for datasets of its format."""
+def _print_vae_loss(out: Path, format_name: str) -> None:
+    """Print to stderr the loss of test clips in nano's VAE; nothing for other formats."""
     from dmm.engine import ROOT
 
     from ..inspection.fidelity import write_fidelity_report
@@ -329,5 +329,5 @@ def _report_sound(out: Path, format_name: str) -> None:
     nano = ROOT / "models" / "nano" / "nano.safetensors"
     if format_name != "nano" or not nano.is_file() or not any((out / "test").glob("*.flac")):
         return
-    for line in vae_sentences(write_fidelity_report(out, nano, None, SOUND_CLIPS)):
+    for line in vae_sentences(write_fidelity_report(out, nano, None, VAE_TEST_CLIPS)):
         print(f"sound, at best: {line}", file=sys.stderr)

@@ -21,8 +21,8 @@ def check(
 ) -> None:
     """Check a dataset: files, captions, splits, leaks, and settings that sd-scripts misreads.
 
-    Prints a line for each fault, at most 20 of a kind; without any, a warning for what will train
-    or score badly. The exit code is 1 if there is any fault.
+    Prints a line for each fault, at most 20 of a kind. A dataset without faults may get warnings:
+    settings or clips that will train or score badly. The exit code is 1 if there is any fault.
 
     Example: dmm data check data/mine
     """
@@ -45,7 +45,7 @@ def check(
 
 
 def _finding_lines(findings: Sequence[Finding]) -> list[str]:
-    """Findings by kind, at most ``SHOWN`` of each."""
+    """Lines to print: findings by kind, at most ``SHOWN`` of each, and the number of others."""
     lines = []
     for kind, group in groupby(sorted(findings, key=lambda f: f.kind), key=lambda f: f.kind):
         alike = list(group)

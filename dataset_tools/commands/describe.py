@@ -47,6 +47,7 @@ def describe(
 
 
 def _print_table(found: list[dict[str, Any]]) -> None:
+    """Print one row of facts for each track."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table

@@ -36,11 +36,11 @@ def fidelity(
     if as_json:
         print(json.dumps(report, indent=1, ensure_ascii=False))
     else:
-        _print(report)
+        _print_losses(report)
         print(out / "fidelity.html")
 
 
-def _print(report: dict[str, Any]) -> None:
+def _print_losses(report: dict[str, Any]) -> None:
     """Print the mean and deviation of every loss as a table."""
     from rich.console import Console
     from rich.table import Table

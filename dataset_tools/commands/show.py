@@ -47,29 +47,29 @@ def show(
 
     opened = read_dataset(dataset)
     details = collect_clip_record(opened, id)
-    print("\n".join(map(printable, _lines(opened, details))))
+    print("\n".join(map(printable, _clip_lines(opened, details))))
     if html:
         write_text(html, render_page(opened, details))
     if out:
-        _write(opened, details, out)
+        _write_image_and_sound(opened, details, out)
 
 
-def _write(dataset: "Dataset", details: "ClipRecord", out: Path) -> None:
-    """Write the clip's image in colour and its sound."""
+def _write_image_and_sound(dataset: "Dataset", details: "ClipRecord", out: Path) -> None:
+    """Write the clip's image in colour and its sound to the folder ``out``."""
     from dmm.files import whole_file
     from dmm.sound.audio import write_audio
 
-    from ..inspection.show import coloured_png_of, original_or_decoded_sound
+    from ..inspection.show import original_or_decoded_sound, read_coloured_png
 
     name = details.row["id"]
     with whole_file(out / f"{name}.png") as partial:
-        partial.write_bytes(coloured_png_of(dataset.folder / f"{details.relative_stem}.png"))
+        partial.write_bytes(read_coloured_png(dataset.folder / f"{details.relative_stem}.png"))
     write_audio(
         out / f"{name}.flac", original_or_decoded_sound(dataset, details)[0], dataset.fmt.sr
     )
 
 
-def _lines(dataset: "Dataset", details: "ClipRecord") -> Iterator[str]:
+def _clip_lines(dataset: "Dataset", details: "ClipRecord") -> Iterator[str]:
     """Yield the lines that describe a clip."""
     from ..inspection.show import word_changes
     from ..inspection.show_page import UNITS, VOTES
@@ -103,7 +103,7 @@ def _lines(dataset: "Dataset", details: "ClipRecord") -> Iterator[str]:
 
 
 def _description_lines(found: dict[str, Any]) -> Iterator[str]:
-    """Yield facts about the sound, and the origin of each word; nothing without a description."""
+    """Yield facts about the sound, and each value's origin; nothing without a description."""
     if not found:
         return
     tempo = "no steady beat" if found["tempo_bpm"] is None else f"{found['tempo_bpm']:.0f} bpm"

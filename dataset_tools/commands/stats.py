@@ -36,6 +36,7 @@ def stats(
 
 
 def _print_tables(facts: dict[str, Any]) -> None:
+    """Print tables of splits, measurements and counts."""
     from rich.console import Console
 
     console = Console()

@@ -65,7 +65,7 @@ def count_clips(folder: Path) -> int:
 def _findings_of_all_checks(
     dataset: Dataset, advance: Callable[[int], None] | None
 ) -> Iterator[Finding]:
-    """Yield the findings of all checks; ``advance`` is called after each clip."""
+    """Yield the findings of all checks but the manifest's; calls ``advance(1)`` after each clip."""
     yield from check_config(dataset)
     yield from find_leaks(dataset.rows, dataset.built.get("splits_grouped_by", "artist"))
     yield from check_folders(dataset.folder, dataset.rows)

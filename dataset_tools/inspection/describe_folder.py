@@ -28,8 +28,8 @@ from ..vocals.evidence import VoiceEvidence
 from ..vocals.gate import judge_tracks
 from ..windows import rms_db
 
-WINDOWS = 6
-"""Fewest windows of a long track that are measured; twice as many at most."""
+MIN_WINDOWS = 6
+"""Smallest number of windows measured in a long track; the largest is twice that."""
 SOUND_ONLY = BuildOptions(vocal_classifier="none", pad=True)
 
 
@@ -58,7 +58,7 @@ def describe_folder(
     rejected: list[Rejected] = []
     with progress_bar("describing", len(listed)) as advance:
         for track in listed:
-            found = track if isinstance(track, Rejected) else _measure(track, embedder)
+            found = track if isinstance(track, Rejected) else _measure_or_refuse(track, embedder)
             if isinstance(found, Rejected):
                 rejected.append(found)
             else:
@@ -67,10 +67,11 @@ def describe_folder(
     if not measured:
         first = rejected[0]
         raise InputError(f"{folder}: no track can be used; {first.input}: {first.reason}")
-    return _results(measured, embedder), rejected
+    return _describe_measured_tracks(measured, embedder), rejected
 
 
-def _measure(track: Track, embedder: TextEmbedder | None) -> MeasuredTrack | Rejected:
+def _measure_or_refuse(track: Track, embedder: TextEmbedder | None) -> MeasuredTrack | Rejected:
+    """Measure a track's audible windows; Rejected if it is unreadable or silent."""
     sr = load_format(DEFAULT_FORMAT).sr
     try:
         kept = _spread_windows(track)
@@ -90,18 +91,22 @@ def _measure(track: Track, embedder: TextEmbedder | None) -> MeasuredTrack | Rej
     return MeasuredTrack(track.input, sound, tuple(classifier.probabilities(windows, sr).tolist()))
 
 
-def _results(measured: list[MeasuredTrack], embedder: TextEmbedder | None) -> list[dict[str, Any]]:
-    """Compare the tracks with each other, and describe each."""
+def _describe_measured_tracks(
+    measured: list[MeasuredTrack], embedder: TextEmbedder | None
+) -> list[dict[str, Any]]:
+    """Describe each track, compared with the others, as JSON values."""
     lexicon = load_lexicon()
     descriptions = describe_tracks(embedder, [track.sound for track in measured], lexicon)
     no_words = [VoiceEvidence(()) for _ in measured]
     facets = facet_probabilities(no_words, lexicon, [d.votes for d in descriptions])
     evidence = [VoiceEvidence((), window_probabilities=track.voice) for track in measured]
     voices = judge_tracks(evidence).probabilities
-    return [_result(*one) for one in zip(measured, descriptions, facets, voices, strict=True)]
+    return [
+        _description_json(*one) for one in zip(measured, descriptions, facets, voices, strict=True)
+    ]
 
 
-def _result(
+def _description_json(
     track: MeasuredTrack,
     description: Description,
     facets: dict[str, dict[str, float]],
@@ -112,15 +117,15 @@ def _result(
 
 
 def _spread_windows(track: Track) -> list[np.ndarray]:
-    """Up to twice ``WINDOWS`` mono windows that are not silent, evenly spread over the track.
+    """Up to twice ``MIN_WINDOWS`` mono windows that are not silent, evenly spread over the track.
 
-    Only those are held in memory. InputError if the track cannot be read.
+    Other windows are not kept in memory. InputError if the track cannot be read.
     """
     kept: list[np.ndarray] = []
     step = 1
     for window in track_windows(track, SOUND_ONLY):
         if window.index % step == 0:
             kept.append(window.sound.mean(0))
-        if len(kept) > 2 * WINDOWS:
+        if len(kept) > 2 * MIN_WINDOWS:
             kept, step = kept[::2], 2 * step
     return [window for window in kept if rms_db(window[None]) >= SILENCE_DB]

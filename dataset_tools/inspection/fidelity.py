@@ -1,4 +1,4 @@
-"""Measure what mel images and a base model's VAE lose of the sound: ``dmm data fidelity DATASET``.
+"""Measure the loss of sound by mel images and a base model's VAE: ``dmm data fidelity DATASET``.
 
 Test clips go sound -> mel image -> sound and, with a base model, image -> VAE -> image -> sound.
 A LoRA on that base cannot sound better: its images come from the same VAE, its sound from them.
@@ -56,11 +56,11 @@ class RestorationLoss:
 def write_fidelity_report(
     dataset: Path, base: Path | None, out: Path | None, clips: int = 12, seed: int = 0
 ) -> dict[str, Any]:
-    """Write ``fidelity.json`` and ``fidelity.html`` into ``out``; returns the JSON's content.
+    """Write ``fidelity.json`` and ``.html`` into ``out``, if given; returns the JSON's content.
 
-    ``seed`` chooses the ``clips`` test clips. What a base loses is kept in the dataset too, for
-    ``dmm train --check``; without ``out`` nothing else is written. InputError without a test split
-    with sound, ModelError for a base that is no SD 1.5 or SDXL checkpoint.
+    ``seed`` chooses the ``clips`` test clips. With ``base`` its loss is also written into the
+    dataset, for ``dmm train --check``. InputError without a test split with sound, ModelError for
+    a base that is no SD 1.5 or SDXL checkpoint.
     """
     built, fmt = read_built(dataset)
     channels = 2 if built["options"].get("stereo") else 1
@@ -176,7 +176,7 @@ def _report_json(
     n_test: int,
     measured: list[ClipStages],
 ) -> dict[str, Any]:
-    """The content of ``fidelity.json``."""
+    """Compose the content of ``fidelity.json``, but for ``expect``."""
     return {
         "schema": SCHEMA,
         "dataset": str(dataset),
@@ -187,10 +187,10 @@ def _report_json(
         "seed": seed,
         "n": len(measured),
         "test_clips": n_test,
-        "energy_above_fmax": _summary_statistics([clip.above for clip in measured]),
+        "energy_above_fmax": _summary_statistics([clip.energy_above_fmax for clip in measured]),
         "stages": {stage: dict(_stage_statistics(stage, measured)) for stage in measured[0].losses},
         "clips": [
-            {"id": c.id, "caption": c.caption, "energy_above_fmax": c.above, **c.losses}
+            {"id": c.id, "caption": c.caption, "energy_above_fmax": c.energy_above_fmax, **c.losses}
             for c in measured
         ],
     }
@@ -199,7 +199,7 @@ def _report_json(
 def _stage_statistics(
     stage: str, measured: list[ClipStages]
 ) -> Iterator[tuple[str, dict[str, float]]]:
-    """Yield the statistics of each loss after a stage."""
+    """Yield the name and statistics of each loss after a stage; unmeasured ones are left out."""
     for name in RestorationLoss.__annotations__:
         values = [clip.losses[stage][name] for clip in measured]
         if known := [value for value in values if value is not None]:

@@ -34,7 +34,7 @@ class ClipStages:
 
     id: str
     caption: str
-    above: float
+    energy_above_fmax: float
     """Share of its energy above the highest frequency of the format."""
     losses: dict[str, dict[str, float | None]]
     sounds: dict[str, Float[np.ndarray, "channels samples"]]
@@ -64,7 +64,7 @@ def render_page(report: dict[str, Any], clips: list[ClipStages], fmt: MelFormat)
 def _clips_with_players(
     clips: list[ClipStages], fmt: MelFormat
 ) -> Iterator[tuple[ClipStages, list[Player]]]:
-    """Yield clips with their players, at least one, up to ``PAGE_BYTES``."""
+    """Yield clips with their players, at least one clip, until ``PAGE_BYTES`` are used."""
     left = PAGE_BYTES
     for shown, clip in enumerate(clips):
         players = _stage_players(clip, fmt)

@@ -1,9 +1,9 @@
-"""Say in sentences what the numbers of ``dmm data fidelity`` mean for the sound."""
+"""Sentences that explain the numbers of ``dmm data fidelity``."""
 
 from typing import Any
 
 SHARP_PSNR_DB, SOFT_PSNR_DB = 38.0, 30.0
-"""PSNR of an image from which on a difference is hardly audible, and below which blur is
+"""PSNR of an image: from the first on a difference is hardly audible, below the second blur is
 obvious."""
 AUDIBLE_LU = 0.5
 """Smallest change of loudness that a listener may notice."""
@@ -40,7 +40,7 @@ def expectation_sentences(report: dict[str, Any]) -> list[str]:
 
 
 def vae_sentences(report: dict[str, Any]) -> list[str]:
-    """The sentences on the base's VAE, and on a format that the base was not made for."""
+    """The expectation sentences on the VAE's loss and on a base made for another format."""
     return [
         line
         for line in expectation_sentences(report)

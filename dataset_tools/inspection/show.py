@@ -1,4 +1,4 @@
-"""Collect what a manifest says about one clip; read its sound and its coloured image."""
+"""Collect the manifest's facts about one clip; read its sound and its coloured image."""
 
 import difflib
 import re
@@ -103,7 +103,7 @@ def original_or_decoded_sound(
 ) -> tuple[Float[np.ndarray, "channels samples"], bool]:
     """Sound of a clip at the format's rate, and whether it is the original.
 
-    Test clips come with their sound; that of all others is decoded from the image.
+    Test clips have a sound file; the sound of all others is decoded from the image.
     """
     from dmm.codec.decode import decode
     from dmm.sound.audio import read_audio
@@ -116,7 +116,7 @@ def original_or_decoded_sound(
     return decode(image, fmt), False
 
 
-def coloured_png_of(path: Path) -> bytes:
-    """PNG of a mel image: grey ones are coloured, stereo ones stay as they are."""
+def read_coloured_png(path: Path) -> bytes:
+    """Read a mel image as PNG bytes: grey ones are coloured, stereo ones stay as they are."""
     image, fmt = read_image(path)
     return coloured_png(Image.fromarray(image), dark_is_loud=fmt.level_scale == "power")

@@ -9,7 +9,7 @@ from dmm.pages import data_uri, template
 from dmm.sound.audio import audio_bytes
 
 from ..dataset import Dataset
-from .show import ClipRecord, coloured_png_of, original_or_decoded_sound, word_changes
+from .show import ClipRecord, original_or_decoded_sound, read_coloured_png, word_changes
 from .stats_page import format_number
 
 TEMPLATE = Path(__file__).with_name("show.html.jinja")
@@ -34,7 +34,7 @@ def render_page(dataset: Dataset, details: ClipRecord) -> str:
         row=details.row,
         fmt=dataset.fmt,
         picture=data_uri(
-            "image/png", coloured_png_of(dataset.folder / f"{details.relative_stem}.png")
+            "image/png", read_coloured_png(dataset.folder / f"{details.relative_stem}.png")
         ),
         audio=data_uri("audio/flac", audio_bytes(sound, dataset.fmt.sr)),
         is_original=is_original,

@@ -16,9 +16,9 @@ from ..dataset import Dataset, Row, read_dataset
 from ..layout import SPLITS
 
 BINS = 24
-"""Bars of a histogram."""
+"""Number of bars of a histogram."""
 TOP = 12
-"""Most values of a facet on the page."""
+"""Largest number of values of a facet on the page."""
 WORD, MOST_WORDS = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*"), 30
 LIKELY = 0.5
 """A track has a facet's value from this probability on."""
@@ -69,9 +69,9 @@ def dataset_statistics(folder: Path) -> dict[str, Any]:
 
 
 def column_distribution(rows: Sequence[Row], name: str) -> dict[str, Any] | None:
-    """Percentiles and histogram by split of a manifest column; None if no clip has a value.
+    """Percentiles of a manifest column, and its histogram by split; None if no clip has a value.
 
-    There is one more of the ``edges`` than of the counts; ``missing`` counts clips without a value.
+    ``edges`` has one more entry than the counts; ``missing`` counts clips without a value.
     """
     known = [row for row in rows if row[name] is not None]
     if not known:
@@ -158,16 +158,19 @@ def _count_voice_votes(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
 
 
 def _refusal_counts(dataset: Dataset) -> dict[str, int]:
+    """Count refusals by the first words of their reason."""
     lines = read_jsonl(dataset.folder / "rejected.jsonl", _RefusalLine)
     return _sorted_counts(line.reason.split(":")[0] for line in lines)
 
 
 def _measure_by_split(rows: Sequence[Row], measure: Callable[[list[Row]], int]) -> dict[str, int]:
+    """Apply ``measure`` to the rows of each split that has any."""
     groups = {split: [row for row in rows if row["split"] == split] for split in SPLITS}
     return {split: measure(group) for split, group in groups.items() if group}
 
 
 def _distinct_counter(name: str) -> Callable[[list[Row]], int]:
+    """A function that counts a column's distinct values, without missing ones."""
     return lambda rows: len({row[name] for row in rows if row[name] is not None})
 
 

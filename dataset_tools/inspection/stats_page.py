@@ -15,7 +15,7 @@ WIDTH, HEIGHT = 240, 80
 GAP = 1.0
 """Distance between two bars."""
 ORIGINS = {"rule": "file name", "truth": "known truth", "sound": "its sound"}
-"""Origins of captions that their name in the manifest does not explain."""
+"""Captions' origins in the manifest to plainer words, where these are needed."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def histogram_bars(distribution: dict[str, Any]) -> list[Bar]:
 
 
 def named_origins(origins: dict[str, int]) -> dict[str, int]:
-    """Counts of captions by the words for their origin."""
+    """Replace origins by plainer words, in counts of captions by origin."""
     return {ORIGINS.get(name, name): count for name, count in origins.items()}
 
 

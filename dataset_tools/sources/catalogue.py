@@ -6,47 +6,47 @@ from dmm.errors import InputError
 
 from . import Rejected, SourceRequest, Track
 
-Found = Iterator[Track | Rejected]
+TracksAndRefusals = Iterator[Track | Rejected]
 
 
-def source_tracks(name: str, request: SourceRequest) -> Found:
+def source_tracks(name: str, request: SourceRequest) -> TracksAndRefusals:
     """List the tracks of the named source; InputError lists the known names if it is unknown."""
     if name not in SOURCES:
         raise InputError(f"no source {name!r}; known: {', '.join(SOURCES)}")
     return SOURCES[name](request)
 
 
-def _folder_tracks(request: SourceRequest) -> Found:
+def _folder_tracks(request: SourceRequest) -> TracksAndRefusals:
     from .folder import tracks
 
     return tracks(request)
 
 
-def _minimidi_tracks(request: SourceRequest) -> Found:
+def _minimidi_tracks(request: SourceRequest) -> TracksAndRefusals:
     from .minimidi_clips import tracks
 
     return tracks(request)
 
 
-def _sdd_tracks(request: SourceRequest) -> Found:
+def _sdd_tracks(request: SourceRequest) -> TracksAndRefusals:
     from .sdd import tracks
 
     return tracks(request)
 
 
-def _suno_tracks(request: SourceRequest) -> Found:
+def _suno_tracks(request: SourceRequest) -> TracksAndRefusals:
     from .suno import tracks
 
     return tracks(request)
 
 
-def _huggingface_tracks(request: SourceRequest) -> Found:
+def _huggingface_tracks(request: SourceRequest) -> TracksAndRefusals:
     from .huggingface import tracks
 
     return tracks(request)
 
 
-SOURCES: dict[str, Callable[[SourceRequest], Found]] = {
+SOURCES: dict[str, Callable[[SourceRequest], TracksAndRefusals]] = {
     "folder": _folder_tracks,
     "minimidi": _minimidi_tracks,
     "sdd": _sdd_tracks,

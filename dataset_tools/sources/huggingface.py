@@ -121,7 +121,7 @@ def _without_decoding(data: Any, column: str) -> Any:
 
 
 def _track_of_row(row: SourceRow, request: SourceRequest) -> Track:
-    """The track of a row; Unusable if it has no caption or no sound."""
+    """The track of a row; UnusableRow if it has no caption or no sound."""
     captions = _row_captions(row.values, request.caption_column)
     column = _audio_column_name(row.values)
     name, sha256, stream = find_row_sound(row, column, request.input)
@@ -149,7 +149,7 @@ def _track_of_row(row: SourceRow, request: SourceRequest) -> Track:
 
 
 def _row_captions(values: Values, wanted: str | None) -> tuple[str, ...]:
-    """Captions of a row; InputError if no column can hold any, Unusable if the row has none."""
+    """Captions of a row; InputError if no column can hold any, UnusableRow if it has none."""
     column = wanted or next((name for name in CAPTIONS if name in values), None)
     if column not in values:
         names = ", ".join(values)
@@ -163,7 +163,7 @@ def _row_captions(values: Values, wanted: str | None) -> tuple[str, ...]:
 
 
 def _audio_column_name(values: Values) -> str:
-    """Name of the column with sound; Unusable for a row that has none, InputError without one."""
+    """Name of the column with sound; UnusableRow if this row has none, InputError without one."""
     held = [name for name, value in values.items() if isinstance(value, dict) and "bytes" in value]
     found = held or [name for name in AUDIO if isinstance(values.get(name), (str, bytes))]
     if not found and any(value is None for value in values.values()):
@@ -174,6 +174,7 @@ def _audio_column_name(values: Values) -> str:
 
 
 def _first_nonempty_text(values: Values, names: tuple[str, ...]) -> str | None:
+    """The first value among ``names`` that is a non-empty text or a number, as text; or None."""
     found = [values[name] for name in names if isinstance(values.get(name), (str, int))]
     return next((word for value in found if (word := str(value).strip())), None)
 

@@ -1,4 +1,4 @@
-"""Read MTG-Jamendo's tables of tags, names and licences; all map a track's number to its values.
+"""Read MTG-Jamendo's tables of tags, names and licences, by track number.
 
 The formats are those of https://github.com/MTG/mtg-jamendo-dataset and of the Song Describer
 record, which includes the lines of its tracks. Tables are tab-separated, with or without a header:
@@ -33,7 +33,7 @@ class TrackNames:
     url: str
 
 
-def read_tags(path: Path) -> dict[int, tuple[str, ...]]:
+def read_tag_table(path: Path) -> dict[int, tuple[str, ...]]:
     """Map tracks to their tags, such as ``instrument---voice``; InputError for a wrong table."""
     rows = {track: cells[5:] for track, cells in _cells_by_track(path).items()}
     if not rows:
@@ -41,7 +41,7 @@ def read_tags(path: Path) -> dict[int, tuple[str, ...]]:
     return {track: tuple(tag for tag in tags if tag.strip()) for track, tags in rows.items()}
 
 
-def read_names(path: Path) -> dict[int, TrackNames]:
+def read_name_table(path: Path) -> dict[int, TrackNames]:
     """Map tracks to their names; an artist listed under several names gets the first one."""
     rows = {track: cells for track, cells in _cells_by_track(path).items() if len(cells) >= 8}
     artists: dict[str, str] = {}

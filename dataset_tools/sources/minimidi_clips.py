@@ -29,7 +29,7 @@ from .minimidi.styles import require_style, styles_with_pairs
 LICENCE = "CC0-1.0"
 """The pieces are the generator's work alone."""
 MAX_TRIES = 1000
-"""Pieces composed at most, on average, to find one with the required instruments."""
+"""Largest number of pieces composed, on average, to find one with the required instruments."""
 NO_VOICE_CAPTIONS = 0.3
 """Share of pieces with a voice whose caption does not mention it, as in people's captions."""
 VOICE_WORDS = {
@@ -122,12 +122,12 @@ def _track_of_piece(
 
 
 def has_singer(seed: int, share: float) -> bool:
-    """Whether the piece of a seed has a voice; with a larger share these pieces keep theirs."""
+    """Whether the piece of a seed has a voice; a larger share only adds voices."""
     return bool(np.random.default_rng([2045, seed]).random() < share)
 
 
 def _caption_with_voice(caption_text: str, seed: int) -> str:
-    """Add words for the voice at a random place after the first, or change nothing."""
+    """Add words for the voice after a random part; in 30 % of the pieces return it unchanged."""
     rng = np.random.default_rng([2046, seed])
     if rng.random() < NO_VOICE_CAPTIONS:
         return caption_text
@@ -144,7 +144,7 @@ def _render_blocks(
     sr: int,
     channels: int,
 ) -> list[Sound]:
-    """Render the piece and its voice as one block of ``channels`` (1: mean of both, 2)."""
+    """Render the piece and its voice as one block: stereo, or the mean of both channels."""
     piece = compose_again()
     sound = render_by_soundfont(piece, soundfont, sr) if soundfont else render(piece, sr)
     if is_vocal:

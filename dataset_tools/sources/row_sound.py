@@ -1,4 +1,4 @@
-"""Find the sound of a row in a Hugging Face dataset: bytes, a path, or an address on the Hub."""
+"""Find the sound of a row in a Hugging Face dataset: bytes, a path, or a URL."""
 
 import hashlib
 import tempfile
@@ -26,7 +26,7 @@ class SourceRow:
     """One row of a Hugging Face dataset, and where it is stored."""
 
     name: str
-    """Names the row in refusals."""
+    """Name of the row in refusals."""
     values: Values
     parquet: Path | None = None
     """The Parquet file that holds it; None for other datasets."""
@@ -39,7 +39,7 @@ class UnusableRow(Exception):
 
 
 def find_row_sound(row: SourceRow, column: str, root: Path | None) -> tuple[str, str, Stream]:
-    """Name of a row's sound, SHA-256 of its bytes, and a function to read it; or Unusable."""
+    """Name of a row's sound, SHA-256 of its bytes, and a function to read it; else UnusableRow."""
     data, name = _data_and_name(row.values[column])
     title = Path(name).name if name else row.name
     if data is None and name is None:
@@ -59,6 +59,7 @@ def find_row_sound(row: SourceRow, column: str, root: Path | None) -> tuple[str,
 
 
 def _data_and_name(value: Any) -> tuple[bytes | None, str | None]:
+    """Bytes and path in a cell; None for a missing one."""
     if isinstance(value, dict):
         return value.get("bytes"), value.get("path")
     return (value, None) if isinstance(value, bytes) else (None, value)
@@ -71,7 +72,7 @@ def _row_folder(row: SourceRow, root: Path | None) -> Path:
 
 
 def _local_path(name: str, row: SourceRow, root: Path | None) -> Path | None:
-    """Path of the file that a row names; None for an address; Unusable if missing or outside."""
+    """Path of the file that a row names; None for a URL; UnusableRow if missing or outside."""
     if "://" in name:
         return None
     folder = _row_folder(row, root)
@@ -83,15 +84,15 @@ def _local_path(name: str, row: SourceRow, root: Path | None) -> Path | None:
     return path
 
 
-def _download(address: str) -> bytes:
-    """The bytes at an address; DmmError if it cannot be read."""
+def _download(url: str) -> bytes:
+    """Download the bytes at a URL; DmmError if it cannot be read."""
     import fsspec
 
     try:
-        with fsspec.open(address, "rb") as file:
+        with fsspec.open(url, "rb") as file:
             return file.read()  # pyright: ignore[reportAttributeAccessIssue]
     except OSError as error:
-        raise DmmError(f"{address} cannot be read ({error}); run again to go on") from error
+        raise DmmError(f"{url} cannot be read ({error}); run again to go on") from error
 
 
 def _store_in_cache(data: bytes, sha256: str) -> Path:

@@ -27,7 +27,7 @@ from dmm.files.paths import path_inside
 
 from . import Rejected, SourceRequest, Track, track_id
 from .files import SUFFIXES, checked_file_sha256, checked_folder, display_path, make_file_stream
-from .jamendo import TrackNames, read_licences_and_pages, read_names, read_tags
+from .jamendo import TrackNames, read_licences_and_pages, read_name_table, read_tag_table
 
 COLUMNS = (
     "caption_id", "track_id", "caption", "is_valid_subset", "familiarity", "artist_id", "album_id",
@@ -79,7 +79,7 @@ def _caption_table_path(root: Path) -> Path:
 
 
 def _read_table(path: Path) -> list[list[str]]:
-    """Cells of all rows, in the order of ``COLUMNS``; InputError names missing columns."""
+    """Read the cells of all rows, in the order of ``COLUMNS``; InputError names missing columns."""
     try:
         header, *rows = [*csv.reader(io.StringIO(read_text(path), newline=""))] or [[]]
     except csv.Error as error:
@@ -101,7 +101,7 @@ def _missing_column_message(name: str, spare: Sequence[str]) -> str:
 def _separate_usable_rows(
     cells: list[list[str]], *, valid_only: bool
 ) -> tuple[list[Row], list[Rejected]]:
-    """Separate usable rows from refused ones; of equal caption ids the first is used."""
+    """Separate usable rows from refused ones; with ``valid_only`` other rows are skipped."""
     rows: list[Row] = []
     rejected: list[Rejected] = []
     seen: set[str] = set()
@@ -186,9 +186,9 @@ def _read_track_tables(root: Path, tags: Path | None) -> TrackTables:
     """Read the files beside the captions, all of which are optional, and ``tags``, which is not."""
     tables = TrackTables()
     if tags := tags or next(iter(sorted(root.glob("*mtg-jamendo.tsv"))), None):
-        tables.tags = read_tags(tags)
+        tables.tags = read_tag_table(tags)
     if (names := root / "audio_metadata.tsv").is_file():
-        tables.names = read_names(names)
+        tables.names = read_name_table(names)
     if (licences := root / "audio_licenses.txt").is_file():
         tables.licences, tables.pages = read_licences_and_pages(licences)
     return tables

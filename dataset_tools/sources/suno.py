@@ -61,7 +61,7 @@ def _track_or_refusal(
         return Rejected(name, str(error))
     tags = read_tags(path)
     uuid = _find_uuid(path, tags)
-    clip = index.find(path, uuid) or ClipDescription(id=uuid)
+    clip = index.find_description(path, uuid) or ClipDescription(id=uuid)
     lyrics = [known for known in (clip.has_lyrics, file_has_lyrics(path)) if known is not None]
     style = clip.style or _style_from_tags(tags)
     caption = ", ".join(words for words in (style, clip.user_text) if words)

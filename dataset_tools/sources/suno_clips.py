@@ -59,11 +59,11 @@ class ClipIndex:
         for path in files_below(root, {".json"}):
             self._add_file(path, root)
 
-    def find(self, path: Path, uuid: str | None) -> ClipDescription | None:
-        """Description of the clip in a sound file; None if there is none.
+    def find_description(self, path: Path, uuid: str | None) -> ClipDescription | None:
+        """Find the description of the clip in a sound file; None if there is none.
 
-        It is that of the JSON file of the same name, else the one with the id ``uuid``, else the
-        only one with the file's name as its title and without another id.
+        The first that exists: the JSON file of the same name, the clip with the id ``uuid``, the
+        only clip with the file's name as its title and without another id.
         """
         if clip := self._by_path.get(path.with_suffix(".json")):
             return clip

@@ -27,7 +27,7 @@ FRAME_S = 2.0
 MAX_FRAME_HOP_S = 1.1
 """Frames begin at most this far apart."""
 MOST_VOCAL_FRAMES = 2
-"""A window's probability is the mean of so many of its frames."""
+"""A window's probability is the mean of this many of its most vocal frames."""
 BATCH = 32
 
 
@@ -49,7 +49,7 @@ class VocalClassifier(Protocol):
 def load_classifier(name: str) -> VocalClassifier | None:
     """Load the named classifier; None for "none".
 
-    InputError for an unknown name, ModelError for a file that is no such classifier.
+    InputError for an unknown name or a missing file, ModelError for a file that is no classifier.
     """
     if name == "none":
         return None
@@ -80,7 +80,7 @@ class OnnxClassifier:
     def __init__(self, path: Path, name: str) -> None:
         verify_against_card(path)
         self.name, self.version = name, sha256_file(path)[:12]
-        self._session = _session(path)
+        self._session = _open_session(path)
         self._input, self._sr, self._frame = _checked_inputs(self._session, path)
 
     def probabilities(
@@ -91,12 +91,12 @@ class OnnxClassifier:
             raise ValueError(f"windows of {windows.shape[1] / sr:.2f} s; 1 s or more are needed")
         if not len(windows):
             return np.zeros(0)
-        frames = np.stack([self._frames(window, sr) for window in windows])
-        vocal = self._run(frames.reshape(-1, self._frame)).reshape(len(windows), -1)
+        frames = np.stack([self._split_into_frames(window, sr) for window in windows])
+        vocal = self._run_in_batches(frames.reshape(-1, self._frame)).reshape(len(windows), -1)
         return np.sort(vocal, axis=1)[:, -MOST_VOCAL_FRAMES:].mean(1)
 
-    def _frames(self, window: Float[np.ndarray, " samples"], sr: int) -> np.ndarray:
-        """(frames, samples) at the model's rate, evenly spread; a short window is repeated."""
+    def _split_into_frames(self, window: Float[np.ndarray, " samples"], sr: int) -> np.ndarray:
+        """Resample a window and cut it into even frames (frames, samples); repeat a short one."""
         import soxr
 
         sound = np.asarray(window, np.float32)
@@ -109,7 +109,7 @@ class OnnxClassifier:
         starts = np.linspace(0, room, count).round().astype(int)
         return np.stack([sound[start : start + self._frame] for start in starts])
 
-    def _run(self, frames: Float[np.ndarray, "n samples"]) -> Float[np.ndarray, " n"]:
+    def _run_in_batches(self, frames: Float[np.ndarray, "n samples"]) -> Float[np.ndarray, " n"]:
         """The network's probabilities, in batches."""
         parts = [
             self._session.run(None, {self._input: np.ascontiguousarray(frames[i : i + BATCH])})[0]
@@ -118,8 +118,8 @@ class OnnxClassifier:
         return np.concatenate([np.asarray(part, np.float64).reshape(-1) for part in parts])
 
 
-def _session(path: Path) -> "InferenceSession":
-    """Open the file for one processor thread."""
+def _open_session(path: Path) -> "InferenceSession":
+    """Open an ONNX file for one processor thread; ModelError if it cannot run."""
     import onnxruntime
     from onnxruntime.capi import onnxruntime_pybind11_state as runtime  # pyright: ignore
 

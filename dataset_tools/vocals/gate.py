@@ -13,12 +13,11 @@ from jaxtyping import Bool, Float, Int
 
 from ..label_model import LabelModel, fit_label_model
 from .evidence import VoiceEvidence
-from .labelling_functions import LabellingFunction, functions_for
+from .labelling_functions import LabellingFunction, functions_for_collection
 
 BALANCE_PRIOR = (34.0, 6.0)
-"""Imagined instrumental and vocal tracks. People choose the folder they train on, so a track
-without
-evidence counts as instrumental until the rest of the collection suggests otherwise."""
+"""Prior counts of instrumental and vocal tracks. People choose the folder they train on, so a track
+without evidence counts as instrumental until the rest of the collection suggests otherwise."""
 LOW, HIGH = 0.2, 0.8
 """Tracks are instrumental up to the first probability of a voice, vocal from the second."""
 VOICED = 0.6
@@ -29,7 +28,7 @@ Place = Literal["train", "reg", "out"]
 
 @dataclass(frozen=True)
 class FunctionEstimate:
-    """How labelling functions of one kind vote and how often they are right, as learnt."""
+    """Learnt coverage, accuracy and shares of votes of the labelling functions of one kind."""
 
     name: str
     """The kind: all captions together are ``caption``."""
@@ -45,7 +44,7 @@ class FunctionEstimate:
 
 @dataclass(frozen=True)
 class Verdicts:
-    """The gate's probabilities for all tracks, in the order given, and what they rest on."""
+    """The gate's probabilities for all tracks, in the order given, with the votes behind them."""
 
     probabilities: tuple[float, ...]
     """P(a voice), rounded to six decimals so that results are equal on all machines."""
@@ -62,13 +61,13 @@ def judge_tracks(evidence: Sequence[VoiceEvidence]) -> Verdicts:
     A track without evidence gets the collection's share of vocal tracks. If no track has evidence,
     that is the share in ``BALANCE_PRIOR``: below ``LOW``, so that the tracks are trained on.
     """
-    functions = functions_for(evidence)
-    votes, applies = vote(evidence, functions)
+    functions = functions_for_collection(evidence)
+    votes, applies = collect_votes(evidence, functions)
     kinds = list(dict.fromkeys(f.kind for f in functions))
     model = fit_label_model(
         votes,
         applies,
-        prior=_expected(functions),
+        prior=_prior_votes(functions),
         balance_prior=BALANCE_PRIOR,
         kinds=[kinds.index(f.kind) for f in functions],
     )
@@ -84,7 +83,7 @@ def judge_tracks(evidence: Sequence[VoiceEvidence]) -> Verdicts:
     )
 
 
-def vote(
+def collect_votes(
     evidence: Sequence[VoiceEvidence], functions: Sequence[LabellingFunction]
 ) -> tuple[Int[np.ndarray, "tracks functions"], Bool[np.ndarray, "tracks functions"]]:
     """Every function's vote on every track, and whether it applies to the track."""
@@ -118,11 +117,11 @@ def place_track(
 def adjusted_probabilities(
     window_probabilities: Sequence[float], track_probability: float
 ) -> Float[np.ndarray, " windows"]:
-    """P(a voice) of every window: the classifier's probability, corrected by that of the track.
+    """P(a voice) of every window: the classifier's, corrected by the track's probability.
 
     The classifier assumes that half of all windows have a voice. Here ``VOICED`` of a vocal track's
-    windows have one and none of an instrumental track's, so its odds are multiplied by the odds of
-    that (Saerens et al. 2002, Neural Computation 14, equation 2.4).
+    windows have one and none of an instrumental track's, so the classifier's odds are
+    multiplied by these prior odds (Saerens et al. 2002, Neural Computation 14, equation 2.4).
     """
     scores = np.clip(np.asarray(window_probabilities, float), 1e-6, 1 - 1e-6)
     expected = np.clip(VOICED * track_probability, 1e-6, 1 - 1e-6)
@@ -137,9 +136,10 @@ def vocal_windows(
     return adjusted_probabilities(window_probabilities, track_probability) > 0.5
 
 
-def _expected(functions: Sequence[LabellingFunction]) -> Float[np.ndarray, "functions 3 2"]:
+def _prior_votes(functions: Sequence[LabellingFunction]) -> Float[np.ndarray, "functions 3 2"]:
+    """Expected numbers of votes (-1, 0, 1) on instrumental and on vocal tracks."""
     shares = np.array([[f.instrumental, f.vocal] for f in functions]).reshape(-1, 2, 3)
-    tracks = np.array([f.tracks for f in functions])
+    tracks = np.array([f.prior_tracks for f in functions])
     return tracks[:, None, None] * shares.transpose(0, 2, 1)
 
 
@@ -160,13 +160,14 @@ def _estimates(
                 kind,
                 coverage=float(cast.any(axis=1).mean()) if len(votes) else 0.0,
                 accuracy=float(right[:, same][cast].mean()) if cast.any() else float("nan"),
-                vocal=_three(model.table[same[0], :, 1]),
-                instrumental=_three(model.table[same[0], :, 0]),
+                vocal=_as_vote_shares(model.table[same[0], :, 1]),
+                instrumental=_as_vote_shares(model.table[same[0], :, 0]),
             )
         )
     return rows
 
 
-def _three(shares: Float[np.ndarray, "3"]) -> tuple[float, float, float]:
+def _as_vote_shares(shares: Float[np.ndarray, "3"]) -> tuple[float, float, float]:
+    """Round the shares of votes -1, 0 and 1 to six decimals."""
     against, none, favour = shares.round(6).tolist()
     return against, none, favour

@@ -16,7 +16,7 @@ HEARD_VOICE, HEARD_NONE = 0.9, 0.4
 """The classifier votes for a voice above the first probability, against one below the second."""
 
 
-def caption(text: str) -> int:
+def caption_vote(text: str) -> int:
     """Vote for a voice if the caption mentions one, against one if it says instrumental."""
     return 1 if mentions_voice(text) else -int(says_instrumental(text))
 
@@ -75,42 +75,42 @@ class LabellingFunction:
     """Expected shares of votes -1, 0 and 1 on instrumental tracks."""
     vocal: Shares
     """Expected shares of votes -1, 0 and 1 on tracks with a voice."""
-    tracks: int = 200
-    """Weight of the expectation: as if the shares were observed on so many tracks of each kind."""
-    number: int | None = None
+    prior_tracks: int = 200
+    """Weight of the expectation: as if observed on this many tracks of each kind."""
+    caption_number: int | None = None
     """Number of the caption it reads, from 1; None if it reads other evidence. The functions of
     all captions are equally trusted, so that the order of the captions does not matter."""
 
     @property
     def kind(self) -> str:
-        """Its name in reports; functions of the same kind are trusted alike."""
-        return "caption" if self.number else self.vote.__name__
+        """Its name in reports; functions of one kind share their learnt accuracy."""
+        return "caption" if self.caption_number else self.vote.__name__
 
     @property
     def name(self) -> str:
         """Its name in the manifest."""
-        return f"caption_{self.number}" if self.number else self.kind
+        return f"caption_{self.caption_number}" if self.caption_number else self.kind
 
 
 def _has_tags(evidence: VoiceEvidence) -> bool:
     return bool(evidence.tags)
 
 
-def _for(instrumental: float, vocal: float) -> tuple[Shares, Shares]:
-    """Shares of a function that votes 1 on these shares of both kinds of track, and never -1."""
+def _shares_voting_for(instrumental: float, vocal: float) -> tuple[Shares, Shares]:
+    """Expected shares of a function that only votes 1: on these shares of each kind of track."""
     return (0.001, 0.999 - instrumental, instrumental), (0.001, 0.999 - vocal, vocal)
 
 
-def _against(instrumental: float, vocal: float) -> tuple[Shares, Shares]:
-    """Shares of a function that votes -1 on these shares of both kinds of track, and never 1."""
+def _shares_voting_against(instrumental: float, vocal: float) -> tuple[Shares, Shares]:
+    """Expected shares of a function that only votes -1: on these shares of each kind of track."""
     return (instrumental, 0.999 - instrumental, 0.001), (vocal, 0.999 - vocal, 0.001)
 
 
 FUNCTIONS = (
-    LabellingFunction(tag_voice, _has_tags, *_for(0.002, 0.3)),
-    LabellingFunction(tag_sung_genre, _has_tags, *_for(0.005, 0.1)),
-    LabellingFunction(tag_instrumental, _has_tags, *_against(0.1, 0.005)),
-    LabellingFunction(lyrics, lambda e: e.has_lyrics is not None, *_for(0.01, 0.8)),
+    LabellingFunction(tag_voice, _has_tags, *_shares_voting_for(0.002, 0.3)),
+    LabellingFunction(tag_sung_genre, _has_tags, *_shares_voting_for(0.005, 0.1)),
+    LabellingFunction(tag_instrumental, _has_tags, *_shares_voting_against(0.1, 0.005)),
+    LabellingFunction(lyrics, lambda e: e.has_lyrics is not None, *_shares_voting_for(0.01, 0.8)),
     LabellingFunction(
         instrumental_flag,
         lambda e: e.instrumental is not None,
@@ -128,23 +128,25 @@ FUNCTIONS = (
 )
 """All labelling functions but those of captions. Expectations for captions and tags were measured
 on Song Describer's 706 tracks (``docs/vocals.md``); those for flags, lyrics and classifiers are
-guesses, which weigh less for the classifier and the flag. They matter most where a collection is
-small.
+guesses, with a smaller weight for the classifier and the flag. They matter most in a small
+collection.
 """
 
 
-def functions_for(evidence: Sequence[VoiceEvidence]) -> tuple[LabellingFunction, ...]:
-    """All labelling functions for a collection: one for each caption that a track has, and more."""
+def functions_for_collection(evidence: Sequence[VoiceEvidence]) -> tuple[LabellingFunction, ...]:
+    """All labelling functions for a collection: one for each caption number, then ``FUNCTIONS``."""
     most = max((len(track.captions) for track in evidence), default=0)
     return (*(_caption_function(number) for number in range(1, most + 1)), *FUNCTIONS)
 
 
 def _caption_function(number: int) -> LabellingFunction:
+    """The function that votes by each track's caption of this number, from 1."""
+
     def has_caption(evidence: VoiceEvidence) -> bool:
         return len(evidence.captions) >= number
 
     def vote(evidence: VoiceEvidence) -> int:
-        return caption(evidence.captions[number - 1]) if has_caption(evidence) else 0
+        return caption_vote(evidence.captions[number - 1]) if has_caption(evidence) else 0
 
     shares = (0.33, 0.63, 0.04), (0.01, 0.25, 0.74)
-    return LabellingFunction(vote, has_caption, *shares, number=number)
+    return LabellingFunction(vote, has_caption, *shares, caption_number=number)

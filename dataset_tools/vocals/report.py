@@ -33,7 +33,7 @@ def purity_and_recall(
     *,
     low: float = LOW,
 ) -> list[PurityRow]:
-    """Evaluate every labelling function alone and, last, the gate.
+    """Evaluate every labelling function alone, and the gate in the last row.
 
     A function that votes against voices keeps the tracks it votes on. A function that only votes
     for voices keeps the tracks it applies to and does not vote on. The gate keeps tracks with a
@@ -50,13 +50,13 @@ def purity_and_recall(
         known, voice = list(range(len(votes))), np.array(probabilities, float)
     votes = [votes[i] for i in known]
     names = dict.fromkeys(name for track in votes for name in track)
-    rows = [_row(name, *_kept_by(name, votes), voice) for name in names]
+    rows = [_purity_row(name, *_voted_and_kept(name, votes), voice) for name in names]
     fused = np.array([probabilities[i] <= low for i in known], bool)
-    spoken = np.array([any(track.values()) for track in votes], bool)
-    return [*rows, _row("gate", spoken, fused, voice)]
+    voted = np.array([any(track.values()) for track in votes], bool)
+    return [*rows, _purity_row("gate", voted, fused, voice)]
 
 
-def markdown(rows: Sequence[PurityRow]) -> str:
+def purity_table_markdown(rows: Sequence[PurityRow]) -> str:
     """Format the rows as a Markdown table, in per cent."""
     lines = ["| evidence | votes on | keeps | purity | recall |", "|---|---|---|---|---|"]
     for row in rows:
@@ -66,7 +66,7 @@ def markdown(rows: Sequence[PurityRow]) -> str:
     return "\n".join(lines)
 
 
-def _kept_by(
+def _voted_and_kept(
     name: str, votes: Sequence[Mapping[str, int]]
 ) -> tuple[Bool[np.ndarray, " tracks"], Bool[np.ndarray, " tracks"]]:
     """Tracks that the function votes on, and those it keeps.
@@ -79,22 +79,22 @@ def _kept_by(
     return cast != 0, kept
 
 
-def _row(
+def _purity_row(
     name: str,
-    spoken: Bool[np.ndarray, " tracks"],
+    voted: Bool[np.ndarray, " tracks"],
     kept: Bool[np.ndarray, " tracks"],
     voice: Float[np.ndarray, " tracks"],
 ) -> PurityRow:
-    """Coverage, purity and recall of the tracks that one function keeps."""
+    """Coverage, purity and recall of one function, from the tracks it votes on and keeps."""
     none = 1 - voice
     return PurityRow(
         name,
-        coverage=_share(spoken.sum(), len(voice)),
-        kept=_share(kept.sum(), len(voice)),
-        purity=_share(none[kept].sum(), kept.sum()),
-        recall=_share(none[kept].sum(), none.sum()),
+        coverage=_ratio_or_nan(voted.sum(), len(voice)),
+        kept=_ratio_or_nan(kept.sum(), len(voice)),
+        purity=_ratio_or_nan(none[kept].sum(), kept.sum()),
+        recall=_ratio_or_nan(none[kept].sum(), none.sum()),
     )
 
 
-def _share(part: SupportsFloat, total: SupportsFloat) -> float:
+def _ratio_or_nan(part: SupportsFloat, total: SupportsFloat) -> float:
     return float(part) / float(total) if float(total) else float("nan")

@@ -7,7 +7,7 @@ from ..denials import denied_spans, is_denied
 
 
 def _any_of(words: str) -> str:
-    """Pattern of alternatives, one a word; "_" stands for a space, a hyphen or nothing."""
+    """Regex source of alternatives, separated by spaces; "_" is a space, a hyphen or nothing."""
     return "(?:" + "|".join(words.replace("_", "[ -]?").split()) + ")"
 
 
@@ -72,7 +72,7 @@ def mentions_voice(text: str) -> bool:
     >>> [mentions_voice(t) for t in ("no drums, soft vocals", "rock without vocals or rap")]
     [True, False]
     """
-    return not all(_mentions(text))
+    return not all(_denials_of_mentions(text))
 
 
 def says_instrumental(text: str) -> bool:
@@ -83,13 +83,13 @@ def says_instrumental(text: str) -> bool:
     >>> [says_instrumental(t) for t in ("piano, voiceless", "no lyrics, but a choir of voices")]
     [True, False]
     """
-    denials = list(_mentions(text))
+    denials = list(_denials_of_mentions(text))
     named = _INSTRUMENTAL.search(_NOT_INSTRUMENTAL.sub(" ", text))
     return all(denials) and bool(denials or named)
 
 
-def _mentions(text: str) -> Iterator[bool]:
-    """For each mention of a voice, whether it is denied."""
+def _denials_of_mentions(text: str) -> Iterator[bool]:
+    """Yield for each mention of a voice whether it is denied."""
     text = _NO_VOICE.sub(" ", _VOICE_FREE.sub(" ", text))
     denied = denied_spans(text)
     return (is_denied(match.start(), denied) for match in _MENTIONED.finditer(text))

@@ -29,7 +29,7 @@ INSTRUMENTAL = (
 )
 
 
-class ZeroShot:
+class ZeroShotClassifier:
     """Vocal classifier from an embedder of sound and text; its probabilities are not calibrated."""
 
     def __init__(self, embedder: TextEmbedder) -> None:
@@ -37,7 +37,7 @@ class ZeroShot:
         self.name = f"{embedder.name} zero-shot"
         prompts = hashlib.sha256("\n".join([*VOCAL, "", *INSTRUMENTAL]).encode()).hexdigest()
         self.version = f"{embedder.version}-{prompts[:8]}"
-        self._vocal, self._instrumental = (self._direction(x) for x in (VOCAL, INSTRUMENTAL))
+        self._vocal, self._instrumental = (self._mean_direction(x) for x in (VOCAL, INSTRUMENTAL))
 
     def probabilities(
         self, windows: Float[np.ndarray, "n samples"], sr: int
@@ -49,11 +49,12 @@ class ZeroShot:
         logits = self.embedder.logit_scale * rows @ (self._vocal - self._instrumental)
         return 1 / (1 + np.exp(-logits))
 
-    def _direction(self, texts: tuple[str, ...]) -> Float[np.ndarray, " dim"]:
+    def _mean_direction(self, texts: tuple[str, ...]) -> Float[np.ndarray, " dim"]:
+        """Mean embedding of the texts, at unit length."""
         mean = self.embedder.embed_text(texts).mean(0)
         return mean / np.linalg.norm(mean)
 
 
-def load_zero_shot(folder: Path) -> ZeroShot:
+def load_zero_shot(folder: Path) -> ZeroShotClassifier:
     """Load CLAP from a folder; ModelError if a part of it, such as the tokeniser, is missing."""
-    return ZeroShot(load_text_embedder("clap", folder))
+    return ZeroShotClassifier(load_text_embedder("clap", folder))

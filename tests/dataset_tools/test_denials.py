@@ -8,7 +8,7 @@ LEXICON = load_lexicon()
 
 
 def said(text, *, denied):
-    return [m.value for m in LEXICON.find(text) if m.negated == denied]
+    return [m.value for m in LEXICON.find_mentions(text) if m.negated == denied]
 
 
 @pytest.mark.parametrize(
@@ -63,6 +63,6 @@ def said(text, *, denied):
 )
 def test_denials_reach_over_lists_and_end_with_the_clause(text, denied, said_of_it):
     audible = ("instrument", "genre", "mood", "tempo", "production")
-    found = [m for m in LEXICON.find(text) if m.facet in audible]
+    found = [m for m in LEXICON.find_mentions(text) if m.facet in audible]
     assert [m.value for m in found if m.negated] == denied
     assert [m.value for m in found if not m.negated] == said_of_it

@@ -87,7 +87,7 @@ def collection(server):
             RemoteFile(name, len(content), hashlib.md5(content).hexdigest())
             for name, content in server.files.items()
         ),
-        address=f"http://127.0.0.1:{server.server_port}/NAME",
+        file_url=f"http://127.0.0.1:{server.server_port}/NAME",
     )
 
 

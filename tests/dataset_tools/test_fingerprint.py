@@ -47,7 +47,7 @@ def test_a_changed_copy_is_found_and_other_music_is_not(change):
     prints = {str(seed): audio_fingerprint(clip(melody(seed)), SR) for seed in range(8)}
     prints["copy"] = audio_fingerprint(CHANGES[change](melody(3)), SR)
     (found,) = find_duplicates(prints)
-    assert (found.id, found.of) == ("copy", "3")
+    assert (found.id, found.original_id) == ("copy", "3")
     assert found.similarity >= SAME
 
 
@@ -64,9 +64,13 @@ def random_prints(n, rng):
 def test_the_first_given_stands_for_all_its_copies(rng):
     prints = random_prints(3, rng)
     prints |= {"x": prints["1"], "y": prints["1"][30:], "0b": prints["0"]}
-    assert [(d.id, d.of) for d in find_duplicates(prints)] == [("x", "1"), ("y", "1"), ("0b", "0")]
+    assert [(d.id, d.original_id) for d in find_duplicates(prints)] == [
+        ("x", "1"),
+        ("y", "1"),
+        ("0b", "0"),
+    ]
     backwards = dict(reversed(prints.items()))
-    found = [(d.id, d.of) for d in find_duplicates(backwards)]
+    found = [(d.id, d.original_id) for d in find_duplicates(backwards)]
     assert found == [("x", "y"), ("1", "y"), ("0", "0b")]
 
 
@@ -74,7 +78,7 @@ def test_clips_of_one_track_are_left_alone(rng):
     prints = random_prints(2, rng)
     prints |= {"0 again": prints["0"], "other": prints["0"]}
     track = {"0": "a", "0 again": "a", "1": "b", "other": "c"}
-    assert [(d.id, d.of) for d in find_duplicates(prints, track)] == [("other", "0")]
+    assert [(d.id, d.original_id) for d in find_duplicates(prints, track)] == [("other", "0")]
 
 
 def test_overlap_of_less_than_half_is_not_compared(rng):
@@ -82,7 +86,9 @@ def test_overlap_of_less_than_half_is_not_compared(rng):
     assert similarity(long[:200], long[90:290], 90) == 1
     assert similarity(long[:200], long[110:], 110) == 0
     prints = {"a": long[:200], "b": long[90:290], "c": long[110:]}
-    assert [(d.id, d.of) for d in find_duplicates({k: prints[k] for k in "ab"})] == [("b", "a")]
+    assert [(d.id, d.original_id) for d in find_duplicates({k: prints[k] for k in "ab"})] == [
+        ("b", "a")
+    ]
     assert find_duplicates({k: prints[k] for k in "ac"}) == []
 
 
@@ -98,5 +104,5 @@ def test_hundreds_of_copies_among_thousands_are_all_found(rng):
     prints = random_prints(2000, rng)
     flips = np.packbits(rng.random((300, 200, 32)) < 0.05, axis=2).view(np.uint32)[..., 0]
     prints |= {f"copy {i}": prints[str(i % 3)] ^ flips[i] for i in range(300)}
-    found = {d.id: d.of for d in find_duplicates(prints)}
+    found = {d.id: d.original_id for d in find_duplicates(prints)}
     assert found == {f"copy {i}": str(i % 3) for i in range(300)}

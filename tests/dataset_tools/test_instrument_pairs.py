@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dataset_tools.instrument_pairs import shares_of_pairs
+from dataset_tools.instrument_pairs import shares_in_single_and_pair_texts
 from dataset_tools.similarity import votes_by_similarity
 from dmm.embedders import Identity
 
@@ -41,14 +41,14 @@ def duets():
 
 def test_the_instruments_that_play_share_nearly_all(duets):
     rows, plays = duets
-    shares = shares_of_pairs(Fake(), rows, NAMES, base_quantile=0.3)
+    shares = shares_in_single_and_pair_texts(Fake(), rows, NAMES, base_quantile=0.3)
     assert shares[plays].min() > 4 * shares[~plays].max()
     assert (shares.sum(axis=1) > 1).all() and (shares.sum(axis=1) <= 2).all()
 
 
 def test_equal_texts_share_equally():
     rows = np.ones((3, 5), np.float32) / np.sqrt(5)
-    shares = shares_of_pairs(Fake(), rows, NAMES[:2], base_quantile=0.5)
+    shares = shares_in_single_and_pair_texts(Fake(), rows, NAMES[:2], base_quantile=0.5)
     assert shares == pytest.approx(np.full((3, 2), 2 / 3))  # each is in two texts of three
 
 

@@ -3,7 +3,7 @@ import pytest
 
 from dataset_tools.similarity import deviations, votes_by_similarity
 from dataset_tools.vocals import zero_shot
-from dataset_tools.vocals.zero_shot import INSTRUMENTAL, VOCAL, ZeroShot
+from dataset_tools.vocals.zero_shot import INSTRUMENTAL, VOCAL, ZeroShotClassifier
 from dmm.embedders import TextEmbedder
 from dmm.errors import InputError
 from dmm.registry import load_embedder, load_text_embedder
@@ -76,7 +76,7 @@ def test_deviations_ignore_offset_and_scale_and_outliers_do_not_widen_them(rng):
 
 def test_zero_shot_is_a_softmax_over_both_descriptions():
     places = {text: np.eye(4)[0] for text in VOCAL} | {text: np.eye(4)[1] for text in INSTRUMENTAL}
-    classifier = ZeroShot(Fake(places))
+    classifier = ZeroShotClassifier(Fake(places))
     found = classifier.probabilities(np.eye(4)[:3], 22050)
     expected = [1 / (1 + np.exp(-20)), 1 / (1 + np.exp(20)), 0.5]
     assert found == pytest.approx(expected)
@@ -84,9 +84,9 @@ def test_zero_shot_is_a_softmax_over_both_descriptions():
 
 
 def test_other_prompts_are_another_version(monkeypatch):
-    before = ZeroShot(Fake()).version
+    before = ZeroShotClassifier(Fake()).version
     monkeypatch.setattr(zero_shot, "VOCAL", (*VOCAL, "someone hums"))
-    assert ZeroShot(Fake()).version != before
+    assert ZeroShotClassifier(Fake()).version != before
 
 
 def test_an_embedder_without_text_is_refused():

@@ -67,7 +67,7 @@ def test_few_artists_leave_fair_shares_of_tracks_and_clips(seed):
         for _ in range(n):
             tracks.append(track(len(tracks), artist))
             clips[tracks[-1].id] = 5 if artist == "Epplin" else 10
-    splits, grouping = assign_splits(tracks, seed, val=0.15, test=0.15, clips=clips)
+    splits, grouping = assign_splits(tracks, seed, val=0.15, test=0.15, clip_counts=clips)
     assert grouping == "artist"
     for split in ("val", "test"):
         own = [name for name, place in splits.items() if place == split]
@@ -86,5 +86,5 @@ def test_tracks_that_are_not_trained_on_do_not_fill_the_test_split():
     tracks = [track(n) for n in range(20)]
     clips = {t.id: 0 if n < 10 else 8 for n, t in enumerate(tracks)}
     for seed in range(20):
-        splits, _ = assign_splits(tracks, seed, test=0.2, clips=clips)
+        splits, _ = assign_splits(tracks, seed, test=0.2, clip_counts=clips)
         assert any(splits[name] == "test" for name, n in clips.items() if n)

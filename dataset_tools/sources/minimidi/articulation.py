@@ -23,9 +23,9 @@ def render_singer(
     time_s = np.arange(n_samples // hop + 2) * (hop / sr)
     midi = _pitch_curve(syllables, voice, time_s, rng)
     f0 = 440 * 2 ** ((midi - 69) / 12)
-    gestures = _voice_curves(syllables, voice, time_s, f0)
+    curves = _voice_curves(syllables, voice, time_s, f0)
     noise = rng.standard_normal(n_samples).astype(np.float32)
-    return phonate(gestures, noise, sr, hop, voice.open_quotient, voice.tilt_hz, voice.jitter)
+    return phonate(curves, noise, sr, hop, voice.open_quotient, voice.tilt_hz, voice.jitter)
 
 
 def _pitch_curve(

@@ -194,7 +194,7 @@ def _swung_beat(beat: float, swing: float) -> float:
 
 
 def _density_word(arrangement: Arrangement, style: Style) -> str:
-    """Word for how many notes play: sparse, medium or busy."""
+    """Word for the number of notes: sparse, medium or busy."""
     low, high = style.weak_beat_probability
     place = (arrangement.activity - low) / (high - low)
     players = sum(
@@ -214,7 +214,7 @@ def _valence_word(arrangement: Arrangement) -> str:
 
 
 def _mood_words(arrangement: Arrangement, style: Style) -> tuple[str, ...]:
-    """Two or three words for what can be heard: mode and register, loudness and tempo, density."""
+    """Two or three mood words, by mode and register, by tempo and loudness, and by density."""
     valence = _valence_word(arrangement)
     fast, loud = arrangement.tempo_bpm >= 100, arrangement.force > 1
     arousal = {

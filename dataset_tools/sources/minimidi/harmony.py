@@ -64,8 +64,10 @@ class Scale:
         return [d for d in range(0, 77) if low <= self.pitch(d) <= high]
 
 
-def close_voicing(chord: tuple[int, ...], centre: int, before: tuple[int, ...]) -> tuple[int, ...]:
-    """Chord in close position that moves least from ``before``, or if empty, near ``centre``."""
+def close_voicing(
+    chord: tuple[int, ...], centre: int, previous: tuple[int, ...]
+) -> tuple[int, ...]:
+    """Chord in close position that moves least from ``previous``, or if empty, near ``centre``."""
     choices = [
         _stack_chord(chord, i, floor)
         for i in range(len(chord))
@@ -74,8 +76,8 @@ def close_voicing(chord: tuple[int, ...], centre: int, before: tuple[int, ...]) 
 
     def cost(pitches: tuple[int, ...]) -> float:
         drift = abs(sum(pitches) / len(pitches) - centre)
-        moved = sum(abs(a - b) for a, b in zip(pitches, before, strict=False))
-        return moved + (0.5 if before else 2.0) * drift
+        moved = sum(abs(a - b) for a, b in zip(pitches, previous, strict=False))
+        return moved + (0.5 if previous else 2.0) * drift
 
     return min(choices, key=cost)
 

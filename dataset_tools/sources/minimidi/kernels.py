@@ -35,7 +35,10 @@ def sum_partials(cycles, ratios, phases, envelopes, hop, sine):
 
 @compiled
 def add_note(out, wave, start, held, decay, left, right):
-    """Add ``wave`` to ``out``; after ``held`` samples each one multiplies its gain by ``decay``."""
+    """Add ``wave`` to the stereo ``out`` in place; after ``held`` samples its gain decays.
+
+    ``decay`` is the factor per sample.
+    """
     gate = np.float32(1.0)
     left, right, decay = np.float32(left), np.float32(right), np.float32(decay)
     for i in range(min(len(wave), out.shape[1] - start)):

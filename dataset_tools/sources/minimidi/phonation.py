@@ -34,7 +34,7 @@ class VoiceCurves:
 
 
 def phonate(
-    gestures: VoiceCurves,
+    curves: VoiceCurves,
     noise: Float[np.ndarray, " samples"],
     sr: int,
     hop: int,
@@ -42,12 +42,12 @@ def phonate(
     tilt_hz: float,
     jitter: float,
 ) -> Float[np.ndarray, " samples"]:
-    """Synthesise the sound of gestures, one frame every ``hop`` samples.
+    """Synthesise a voice from its curves, with one frame every ``hop`` samples.
 
     ``noise`` (RMS 1) is the only source of randomness. Above ``tilt_hz`` the pulses fall by a
     further 6 dB per octave; ``jitter`` is the relative irregularity of the cycles.
     """
-    g = gestures
+    g = curves
     tracks = np.stack([g.f0, g.voicing, g.breath, g.hiss])
     kept = np.minimum(np.stack([*g.formants, g.hiss_hz]), 0.46 * sr)
     widths = np.array([*BANDWIDTHS_HZ, HISS_WIDTH_HZ])[:, None] * np.sqrt(

@@ -66,7 +66,7 @@ def random_voice(seed: int, kind: str | None = None) -> Voice:
 
 
 def singers_with_pan(voice: Voice, seed: int) -> list[tuple[Voice, float]]:
-    """(voice, pan) of all singers: one, or a choir of four to six."""
+    """(voice, pan) of each singer: one, or four to six varied ones for a choir."""
     rng = np.random.default_rng([2042, seed])
     if voice.kind != "choir":
         return [(voice, float(rng.uniform(-0.2, 0.2)))]

@@ -4,7 +4,7 @@ import re
 from itertools import permutations
 
 from dataset_tools.building.clip_ids import CLIP_ID, clip_id, copy_id, window_number
-from dataset_tools.building.output_folder import remove_strays
+from dataset_tools.building.output_folder import remove_stray_files
 from dataset_tools.sources import track_id
 
 TRACK = track_id("A mix.flac", "0123456789" * 6)
@@ -29,6 +29,6 @@ def test_files_of_a_removed_window_are_removed_and_other_files_are_not(tmp_path)
     strangers = {f"{TRACK}-12345.png", f"{TRACK}-012.png", "x12345.png"}
     for name in strangers | {clip + end for clip in IDS for end in ends}:
         (tmp_path / "train" / name).touch()
-    remove_strays(tmp_path, keep={f"train/{IDS[0]}"})
+    remove_stray_files(tmp_path, keep={f"train/{IDS[0]}"})
     left = {path.name for path in (tmp_path / "train").iterdir()}
     assert left == strangers | {IDS[0] + end for end in ends}

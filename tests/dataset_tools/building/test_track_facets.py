@@ -51,7 +51,9 @@ def pianos(tmp_path, monkeypatch):
 
 def facets_by_sound(out, tracks, options):
     descriptions = track_facets.describe_by_sound(out, tracks, {}, options)
-    return track_facets.weigh_facets(tracks, track_facets.text_facets(tracks), descriptions)
+    return track_facets.facets_with_sound_votes(
+        tracks, track_facets.text_facets(tracks), descriptions
+    )
 
 
 def test_without_an_embedder_only_words_count(pianos):

@@ -25,9 +25,9 @@ def held(f0, vowel, seconds=1.0, voicing=1.0):
     frames = int(seconds * SR) // hop + 2
     formants = np.tile(np.array([*VOWELS[vowel], *UPPER_HZ])[:, None], frames)
     flat = np.ones(frames)
-    gestures = VoiceCurves(f0 * flat, voicing * flat, 0 * flat, 0 * flat, 4000 * flat, formants)
+    curves = VoiceCurves(f0 * flat, voicing * flat, 0 * flat, 0 * flat, 4000 * flat, formants)
     noise = np.random.default_rng(0).standard_normal(int(seconds * SR)).astype(np.float32)
-    return phonate(gestures, noise, SR, hop, 0.6, 4000.0, 0.0)
+    return phonate(curves, noise, SR, hop, 0.6, 4000.0, 0.0)
 
 
 def tracks(vocals, count=30, **options):

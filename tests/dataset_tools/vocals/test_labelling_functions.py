@@ -2,7 +2,7 @@ import pytest
 
 from dataset_tools.vocals.evidence import VoiceEvidence
 from dataset_tools.vocals.labelling_functions import (
-    functions_for,
+    functions_for_collection,
     heard,
     instrumental_flag,
     lyrics,
@@ -104,7 +104,11 @@ def test_a_voice_overrules_instrumental_in_the_same_caption():
 
 def test_every_caption_has_one_vote():
     evidence = VoiceEvidence(("instrumental", "a singer", "no vocals", "piano"))
-    captions = [f for f in functions_for([evidence, VoiceEvidence(("x",))]) if f.kind == "caption"]
+    captions = [
+        f
+        for f in functions_for_collection([evidence, VoiceEvidence(("x",))])
+        if f.kind == "caption"
+    ]
     assert [f.vote(evidence) for f in captions] == [-1, 1, -1, 0]
     assert [f.applies(VoiceEvidence(("x",))) for f in captions] == [True, False, False, False]
 
@@ -136,17 +140,17 @@ def test_the_classifier_votes_for_a_voice_in_a_fifth_of_the_windows():
 
 
 def test_functions_abstain_where_they_do_not_apply():
-    for function in functions_for([VoiceEvidence(("a", "b"))]):
+    for function in functions_for_collection([VoiceEvidence(("a", "b"))]):
         nothing = VoiceEvidence(())
         assert not function.applies(nothing) and function.vote(nothing) == 0
 
 
 def test_expectations_are_shares():
-    for function in functions_for([VoiceEvidence(("a", "b"))]):
+    for function in functions_for_collection([VoiceEvidence(("a", "b"))]):
         for shares in (function.instrumental, function.vocal):
             assert min(shares) > 0 and sum(shares) == pytest.approx(1)
 
 
 def test_names_are_distinct():
-    functions = functions_for([VoiceEvidence(("a", "b"))])
+    functions = functions_for_collection([VoiceEvidence(("a", "b"))])
     assert len({function.name for function in functions}) == len(functions)

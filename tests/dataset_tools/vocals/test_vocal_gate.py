@@ -11,7 +11,7 @@ from dataset_tools.vocals.gate import (
     place_track,
     vocal_windows,
 )
-from dataset_tools.vocals.report import markdown, purity_and_recall
+from dataset_tools.vocals.report import purity_and_recall, purity_table_markdown
 
 SILENT = VoiceEvidence(("slow piano",))
 
@@ -152,5 +152,5 @@ def test_tracks_of_unknown_truth_do_not_count():
 
 
 def test_the_report_is_a_table_of_per_cents():
-    table = markdown(purity_and_recall([{"tag_voice": 1}], [0.9], [True]))
+    table = purity_table_markdown(purity_and_recall([{"tag_voice": 1}], [0.9], [True]))
     assert table.splitlines()[2] == "| tag voice | 100.0 % | 0.0 % | – | – |"
