@@ -28,11 +28,11 @@ HEADER = (
 
 def theirs(checkpoint: Path, files: list[Path]) -> np.ndarray:
     """Embed all files by the package's own call."""
-    from eval.embedders.clap_checkpoint import read_checkpoint, sizes_of
+    from eval.embedders.clap_checkpoint import clap_sizes_of, read_checkpoint
     from eval.embedders.laion import build_laion_clap
 
     tensors = read_checkpoint(checkpoint)
-    module = build_laion_clap(sizes_of(tensors))
+    module = build_laion_clap(clap_sizes_of(tensors))
     module.model.load_state_dict(tensors)
     return timed(lambda: module.get_audio_embedding_from_filelist([str(file) for file in files]))
 

@@ -34,7 +34,7 @@ class MetricBands(BaseModel, frozen=True, extra="forbid"):
     clips: str
     """Clips that the first model's score was computed from."""
     at_least: int
-    """Fewest clips for which the bands are shown."""
+    """Smallest number of clips for which the bands are shown."""
     caveat: str
     """Known flaw of the bands; shown with them."""
     bands: tuple[Band, ...]
@@ -55,7 +55,7 @@ class EmbedderAndProtocol(BaseModel, frozen=True, extra="forbid"):
 
 
 class BandsFile(BaseModel, frozen=True, extra="forbid"):
-    """Content of the file; fields are named as the metrics."""
+    """Content of ``bands.toml``; its fields are named as the metrics."""
 
     source: EmbedderAndProtocol
     clap_score: MetricBands
@@ -66,7 +66,7 @@ class BandsFile(BaseModel, frozen=True, extra="forbid"):
 
 @cache
 def read_bands_file() -> BandsFile:
-    """Read and validate the file."""
+    """Read and validate ``bands.toml``."""
     return read_toml(PATH, BandsFile)
 
 

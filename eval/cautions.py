@@ -24,11 +24,11 @@ FEW_CLIPS = 10
 SAME_S = 0.01
 """Tolerance of equal durations: compressed files end a frame early or late."""
 VOID_SHARE = 0.1
-"""Share of clips with unknown prompts from which scores of prompts mean nothing."""
+"""Share of clips with unknown prompts that makes scores of prompts meaningless."""
 NAMED = 5
-"""Most clips named in a sentence."""
+"""Largest number of clips named in a sentence."""
 SPLITS = ("train", "reg", "val")
-"""Splits of a dataset that are no reference; the reference is its split "test"."""
+"""Splits of a dataset that must not be scored or be a reference, unlike "test"."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Caution:
     names: tuple[str, ...] = ()
     """Paths of the clips concerned, as they were given."""
     voids: tuple[str, ...] = ()
-    """Metrics that mean nothing for this reason."""
+    """Metrics that are meaningless for this reason."""
 
     @property
     def sentence(self) -> str:
@@ -168,7 +168,7 @@ def caution_too_few(clips: EmbeddedClips) -> list[Caution]:
 
 
 def caution_unreadable(inspected: InspectedSet) -> list[Caution]:
-    """Files that cannot be read and are in no score."""
+    """Caution about unreadable files, which are in no score; empty without any."""
     names = tuple(line.partition(": ")[0] for line in inspected.clips.skipped)
     text = f"Left out of all scores, because they cannot be read: {len(names)} {inspected.name}"
     return [Caution(text, names)] if names else []
@@ -180,7 +180,7 @@ def caution_unknown_prompts(
     texts: Mapping[str, Float[np.ndarray, " dim"]],
     embedder: TextEmbedder,
 ) -> list[Caution]:
-    """Clips whose prompt has the embedding of an empty text.
+    """Caution about clips whose prompt has the embedding of an empty text.
 
     ``texts`` maps each prompt to its row by ``embedder``.
     """
@@ -199,7 +199,7 @@ def caution_unknown_prompts(
 
 
 def caution_unknown_music(embedder: Embedder, real: EmbeddedClips) -> list[Caution]:
-    """Caution if the embedder was trained on another kind of music: then no score means much."""
+    """Caution if the embedder was trained on another kind of music, so that no score means much."""
     found = measure_domain_fit(embedder, real.rows)
     if found is None or found.is_known:
         return []
@@ -212,14 +212,14 @@ def caution_unknown_music(embedder: Embedder, real: EmbeddedClips) -> list[Cauti
 
 
 def caution_silent(inspected: InspectedSet) -> list[Caution]:
-    """Clips with a peak below -60 dB."""
+    """Caution about clips with a peak below -60 dB."""
     return _caution_if_any(
         "Silent", inspected.files_where(lambda audio: audio.is_silent), inspected
     )
 
 
 def caution_copies(inspected: InspectedSet) -> list[Caution]:
-    """Clips with the same bytes as an earlier clip."""
+    """Caution about clips with the same bytes as an earlier clip of the set."""
     seen: set[str] = set()
     repeated = []
     for path, sha256 in zip(inspected.clips.files, inspected.clips.sha256, strict=True):
@@ -230,7 +230,7 @@ def caution_copies(inspected: InspectedSet) -> list[Caution]:
 
 
 def caution_unusual(inspected: InspectedSet, shared: SharedProperty) -> list[Caution]:
-    """Clips that differ from most of their set in a property."""
+    """Caution about clips that differ from the most frequent value in a property."""
     usual = shared.typical_clip(inspected.properties)
     odd = inspected.files_where(lambda audio: not shared.is_same(audio, usual))
     return _caution_if_any(
@@ -241,7 +241,7 @@ def caution_unusual(inspected: InspectedSet, shared: SharedProperty) -> list[Cau
 def caution_sets_differ(
     ours: InspectedSet, real: InspectedSet, shared: SharedProperty
 ) -> list[Caution]:
-    """Caution if most clips of one set differ in a property from most clips of the other."""
+    """Caution if the typical clips of both sets differ in a property."""
     mine, theirs = (shared.typical_clip(own.properties) for own in (ours, real))
     if shared.is_same(mine, theirs):
         return []
@@ -252,7 +252,7 @@ def caution_sets_differ(
 def caution_in_both_sets(
     clips: EmbeddedClips, others: EmbeddedClips, meaning: str, name: str
 ) -> list[Caution]:
-    """Clips with the same bytes as a file of another set."""
+    """Caution about clips with the same bytes as a file of another set."""
     other_hashes = set(others.sha256)
     pairs = zip(clips.files, clips.sha256, strict=True)
     shared = [path for path, sha256 in pairs if sha256 in other_hashes]
@@ -261,19 +261,20 @@ def caution_in_both_sets(
 
 
 def caution_training_split(clips: EmbeddedClips, name: str) -> list[Caution]:
-    """Clips from the training, regularisation or validation split of a dataset."""
-    found = [path for path in clips.files if split_of(path) in SPLITS]
+    """Caution about clips from the train, reg or val split of a dataset."""
+    found = [path for path in clips.files if dataset_split_of(path) in SPLITS]
     text = f"Of a dataset's training or validation split: {len(found)} of {len(clips)} {name}"
     return [Caution(text, _path_strings(found))] if found else []
 
 
-def split_of(clip: Path) -> str | None:
+def dataset_split_of(clip: Path) -> str | None:
     """Split of the DATASET that holds a clip, or None."""
     folder = clip.parent
     return folder.name if (folder.parent / "manifest.parquet").is_file() else None
 
 
 def _caution_if_any(fault: str, files: Sequence[Path], inspected: InspectedSet) -> list[Caution]:
+    """One caution about these files; none if there are no files."""
     text = f"{fault}: {len(files)} of {len(inspected.clips)} {inspected.name}"
     return [Caution(text, _path_strings(files))] if files else []
 

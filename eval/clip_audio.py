@@ -16,9 +16,9 @@ from dmm.sound.decoding import decode_blocks
 SILENT_PEAK = 1e-3
 """Peak below which a clip counts as silent: -60 dB relative to full scale."""
 BLOCK_S = 10.0
-IMAGES = {".png"}
-DECODED = 1
-"""Raised when mel images decode to different audio: their embeddings are then computed again."""
+IMAGE_SUFFIXES = {".png"}
+DECODING_VERSION = 1
+"""Increased when mel images decode to other audio, so that embeddings are computed again."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def read_mono(path: Path, sr: int) -> Float[np.ndarray, " samples"]:
     A dataset keeps its training clips as mel images only. InputError, in one line, for a file that
     cannot be read.
     """
-    if path.suffix.lower() not in IMAGES:
+    if path.suffix.lower() not in IMAGE_SUFFIXES:
         return read_audio(path, sr, 1)[0]
     sound, own_sr = _decode_image(path)
     return resample(sound.mean(0, keepdims=True), own_sr, sr)[0]
@@ -75,12 +75,14 @@ def cached_audio_properties(path: Path, sha256: str) -> AudioProperties:
 
 def content_key(path: Path, sha256: str) -> str:
     """The clip's key in the caches of embeddings and properties."""
-    return f"{sha256}-decoded{DECODED}" if path.suffix.lower() in IMAGES else sha256
+    return (
+        f"{sha256}-decoded{DECODING_VERSION}" if path.suffix.lower() in IMAGE_SUFFIXES else sha256
+    )
 
 
 def _measure_properties(path: Path) -> AudioProperties:
     """Sample rate, length and peak of a file or mel image."""
-    if path.suffix.lower() in IMAGES:
+    if path.suffix.lower() in IMAGE_SUFFIXES:
         sound, sr = _decode_image(path)
         return AudioProperties(sr, sound.shape[1], float(np.abs(sound).max(initial=0)))
     found = AudioProperties(sr=1, samples=0, peak=0.0)

@@ -58,12 +58,12 @@ def audio_files(folder: Path) -> list[Path]:
 
 
 def _is_hidden(path: Path) -> bool:
-    """Whether a file or one of its folders is hidden: those that dmm ui has deleted are."""
+    """Whether a file or one of its folders is hidden, as clips deleted in dmm ui are."""
     return any(part.startswith(".") for part in path.parts)
 
 
 def files_without_variations(folder: Path) -> list[Path]:
-    """``audio_of_test_split`` without variations of other clips, which are named on stderr."""
+    """Files of ``audio_of_test_split`` but variations of other clips, counted on stderr."""
     files = audio_of_test_split(folder)
     kept = without_variations(files)
     if left_out := len(files) - len(kept):
@@ -108,16 +108,16 @@ def clip_id(path: Path, folder: Path) -> str:
 
 
 def embed_files(
-    files: Sequence[Path], embedder: Embedder, minimum: int = 2, ray: str | None = None
+    files: Sequence[Path], embedder: Embedder, minimum: int = 2, ray_address: str | None = None
 ) -> EmbeddedClips:
     """Embed files in order, using the cache; progress and skipped files go to stderr.
 
-    Files with equal content (``content_key``) are embedded once. ``ray`` is a cluster's address for
-    ``map_in_order``; it does not change the rows. Unreadable files are skipped; InputError if fewer
-    than ``minimum`` remain.
+    Files with equal content (``content_key``) are embedded once. ``ray_address`` is a cluster's,
+    for ``map_in_order``; it does not change the rows. Unreadable files are skipped; InputError if
+    fewer than ``minimum`` remain.
     """
     hashes = {path: _hash_or_error(path) for path in files}
-    results = _row_or_error_by_path(hashes, embedder, ray)
+    results = _row_or_error_by_path(hashes, embedder, ray_address)
     readable = [path for path in files if not isinstance(results[path], InputError)]
     skipped = [str(x) for x in map(results.__getitem__, files) if isinstance(x, InputError)]
     for line in skipped:
@@ -133,9 +133,11 @@ def embed_files(
     return EmbeddedClips(readable, [str(hashes[path]) for path in readable], rows, skipped)
 
 
-def embed_reference(dataset: Path, embedder: Embedder, ray: str | None = None) -> EmbeddedClips:
+def embed_reference(
+    dataset: Path, embedder: Embedder, ray_address: str | None = None
+) -> EmbeddedClips:
     """Embed the clips of ``audio_of_test_split``; InputError if most pairs of them are equal."""
-    real = embed_files(audio_of_test_split(dataset), embedder, ray=ray)
+    real = embed_files(audio_of_test_split(dataset), embedder, ray_address=ray_address)
     try:
         bandwidth(real.rows)
     except ValueError as error:
@@ -144,7 +146,7 @@ def embed_reference(dataset: Path, embedder: Embedder, ray: str | None = None) -
 
 
 def _hash_or_error(path: Path) -> str | InputError:
-    """SHA-256 of a file, or the error that it cannot be read."""
+    """SHA-256 of a file, or an error if it cannot be read."""
     try:
         return sha256_file(path)
     except OSError as error:
@@ -152,14 +154,14 @@ def _hash_or_error(path: Path) -> str | InputError:
 
 
 def _row_or_error_by_path(
-    hashes: dict[Path, str | InputError], embedder: Embedder, ray: str | None
+    hashes: dict[Path, str | InputError], embedder: Embedder, ray_address: str | None
 ) -> dict[Path, _Result]:
     """The embedding of each path, or an error that names it."""
     keys = {p: content_key(p, sha) for p, sha in hashes.items() if isinstance(sha, str)}
     first: dict[str, Path] = {}
     for path, key in keys.items():
         first.setdefault(key, path)
-    by_key = _row_or_error_by_key(first, embedder, ray)
+    by_key = _row_or_error_by_key(first, embedder, ray_address)
     results: dict[Path, _Result] = {p: e for p, e in hashes.items() if isinstance(e, InputError)}
     for path, key in keys.items():
         found, embedded = by_key[key], str(first[key].absolute())
@@ -169,7 +171,7 @@ def _row_or_error_by_path(
 
 
 def _row_or_error_by_key(
-    by_key: dict[str, Path], embedder: Embedder, ray: str | None
+    by_key: dict[str, Path], embedder: Embedder, ray_address: str | None
 ) -> dict[str, _Result]:
     """The embedding of each key, from the cache or by the embedder, or an error."""
     cached = {key: read_cached_row(key, embedder) for key in by_key}
@@ -180,7 +182,7 @@ def _row_or_error_by_key(
     with progress_bar(f"embedding with {embedder.name}", len(by_key)) as advance:
         advance(len(found))
         work = partial(_rows_or_errors, embedder)
-        for group, results in zip(groups, map_in_order(work, jobs, 1, ray), strict=True):
+        for group, results in zip(groups, map_in_order(work, jobs, 1, ray_address), strict=True):
             for key, result in zip(group, results, strict=True):
                 if not isinstance(result, InputError):
                     write_cached_row(key, embedder, result)

@@ -24,13 +24,13 @@ WEIGHTS_KEY = "weights_sha256"
 """Metadata key: the weights that the rows were embedded by."""
 LIMIT = 0.19
 """Median distance above which clips are of another kind of music."""
-MOST_CLIPS = 32
-"""Clips that decide: their median hardly changes with more."""
+MAX_CLIPS = 32
+"""Largest number of clips compared: their median hardly changes with more."""
 
 
 @dataclass(frozen=True)
 class DomainFit:
-    """How well an embedder's training clips cover other clips."""
+    """Distance of clips to an embedder's training clips."""
 
     distance: float
     """Median cosine distance to the nearest training clip."""
@@ -50,14 +50,14 @@ def measure_domain_fit(embedder: Embedder, rows: Float[np.ndarray, "n dim"]) -> 
 
 
 def domain_fit_of_files(embedder: Embedder, files: Sequence[Path]) -> DomainFit | None:
-    """``measure_domain_fit`` for audio files, at most ``MOST_CLIPS`` of them, evenly spaced."""
-    places = np.linspace(0, len(files) - 1, min(len(files), MOST_CLIPS)).astype(int)
+    """``measure_domain_fit`` for audio files, at most ``MAX_CLIPS`` of them, evenly spaced."""
+    places = np.linspace(0, len(files) - 1, min(len(files), MAX_CLIPS)).astype(int)
     return measure_domain_fit(embedder, embed_files([files[i] for i in places], embedder, 1).rows)
 
 
 @cache
 def _training_rows_by_weights() -> dict[str, np.ndarray]:
-    """Rows by the hash of their embedder's weights."""
+    """Embeddings of the training clips, by the hash of their embedder's weights."""
     from safetensors import safe_open
 
     with safe_open(DOMAIN, framework="numpy") as file:

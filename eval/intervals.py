@@ -18,9 +18,9 @@ from scipy import stats
 MIN_GROUPS = 5
 """Fewest groups for an interval."""
 FLOOR_DRAWS = 20
-"""Random subsets of real clips per floor."""
+"""Number of random subsets of real clips per floor."""
 RESAMPLES = 10_000
-"""Bootstrap samples."""
+"""Number of bootstrap samples."""
 
 
 def jackknife_interval(
@@ -97,7 +97,7 @@ def real_floor(
     reference: Float[np.ndarray, "m dim"],
     seed: int = 0,
 ) -> Floor | None:
-    """Score random subsets of the reference against the rest of it.
+    """Score random subsets of the reference against the rest of it; None for too few clips.
 
     In ``excess`` the bias of few clips cancels, because as many clips are scored against the same
     rest. None below two clips or four reference clips.

@@ -15,7 +15,7 @@ from .sample import Sample
 from .trust import TRUST, Trust
 
 Aim = Literal["low", "high", "real"]
-"""Better values: lower, higher, or closer to those of the real clips."""
+"""Which values are better: lower, higher, or closer to those of the real clips."""
 
 
 @dataclass(frozen=True)
@@ -25,15 +25,15 @@ class Metric:
     title: str
     short: str
     """Name inside a sentence."""
-    compute: Callable[[Sample], MetricValue]
-    """ValueError, with the reason, for a sample that has no such value."""
+    evaluate: Callable[[Sample], MetricValue]
+    """Computes the value for a sample; ValueError, with the reason, if it has none."""
     aim: Aim
     trust: Trust
     """Fewest clips for which it is reliable."""
     about: str
     """Explanation for readers who do not know the metric."""
-    of_rows: Callable[[Sample], Callable[[np.ndarray], float]] | None = None
-    """The metric as a function of kept row indices, for the interval of a paired change.
+    make_score_of_rows: Callable[[Sample], Callable[[np.ndarray], float]] | None = None
+    """Makes a function from kept row indices to the score, for the interval of a paired change.
 
     None if such an interval has too little coverage.
     """
@@ -42,6 +42,7 @@ class Metric:
 
 
 def _clap_score_of_rows(sample: Sample) -> Callable[[np.ndarray], float]:
+    """A function from kept row indices to their mean cosine of audio and prompt."""
     assert sample.texts is not None
     texts = np.stack([sample.texts[prompt or ""] for prompt in sample.prompts])
     cosines = (sample.rows.astype(np.float64) * texts).sum(1)
@@ -57,7 +58,7 @@ METRICS: dict[str, Metric] = {
         TRUST["clap_score"],
         "Mean cosine of each clip and its own prompt. It has no absolute scale: compare it with "
         "that of other clips' prompts, and of real clips with their captions.",
-        of_rows=_clap_score_of_rows,
+        make_score_of_rows=_clap_score_of_rows,
     ),
     "diversity": Metric(
         "Diversity",
@@ -67,7 +68,7 @@ METRICS: dict[str, Metric] = {
         TRUST["diversity"],
         "Mean cosine distance of two clips, equal to the trace of their covariance. The target is "
         "the diversity of the real clips.",
-        of_rows=lambda s: lambda keep: mean_cosine_distance(s.rows[keep]),
+        make_score_of_rows=lambda s: lambda keep: mean_cosine_distance(s.rows[keep]),
     ),
     "fad": Metric(
         "Fréchet distance (FAD)",
@@ -86,7 +87,7 @@ METRICS: dict[str, Metric] = {
         TRUST["cosine"],
         "Mean similarity of a clip and a real clip. A value above that of real clips among "
         "themselves means blander, not better.",
-        of_rows=lambda s: lambda keep: reference_cosine(s.rows[keep], s.real.rows),
+        make_score_of_rows=lambda s: lambda keep: reference_cosine(s.rows[keep], s.real.rows),
     ),
     "kad": Metric(
         "Kernel distance (KAD)",
@@ -96,7 +97,7 @@ METRICS: dict[str, Metric] = {
         TRUST["kad"],
         "Distance between the two sets that assumes no shape; unbiased for few clips. About 0, or "
         "slightly below, if both come from one source.",
-        of_rows=lambda s: kernel_matrices(s.rows, s.real.rows).distance,
+        make_score_of_rows=lambda s: kernel_matrices(s.rows, s.real.rows).distance,
     ),
     "fad_inf": Metric(
         "Extrapolated FAD (FAD-inf)",

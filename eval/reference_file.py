@@ -21,12 +21,12 @@ from .sample import Reference
 from .sets import ClipSet, short_names
 
 KIND = "dmm reference statistics 1"
-MOST_ROWS = 5000
+MAX_ROWS = 5000
 
 
 def write_statistics(path: Path, real: ClipSet, embedder: Embedder) -> Reference:
-    """Write rows, Gaussian and captions of real clips, with the embedder's identity."""
-    gaussian, step = fit_gaussian(real.rows), -(-len(real) // MOST_ROWS)
+    """Write rows (at most 5000), Gaussian and captions of real clips; returns what was written."""
+    gaussian, step = fit_gaussian(real.rows), -(-len(real) // MAX_ROWS)
     reference = Reference(real.rows[::step], gaussian, real.prompts[::step])
     metadata = {
         "kind": KIND,

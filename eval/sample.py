@@ -14,7 +14,7 @@ from .metrics.fad import Gaussian, fit_gaussian
 from .metrics.prdc import Prdc, precision_recall_coverage
 
 MAX_GROUPS = 200
-"""Most groups of a jackknife: more take long and change nothing."""
+"""Largest number of groups of a jackknife: more take long and change nothing."""
 Prompts = Sequence[str | None]
 Rows = Float[np.ndarray, "n dim"]
 
@@ -36,7 +36,7 @@ class Reference:
     def from_rows(
         cls, rows: Rows, prompts: Prompts | None = None, tracks: int | None = None
     ) -> "Reference":
-        """A reference of these rows."""
+        """A reference with these rows, and a Gaussian fitted to them."""
         return cls(rows, fit_gaussian(rows), prompts or [None] * len(rows), tracks)
 
 
@@ -90,6 +90,7 @@ class Sample:
         return precision_recall_coverage(self.rows, self.real.rows)
 
     def _clap_score(self, rows: Rows, prompts: Prompts) -> ClapScore:
+        """Score the rows that have a prompt; ValueError if the embedder knows no text."""
         if self.texts is None:
             raise ValueError(
                 "this embedder knows no text: use --weights with a CLAP checkpoint, or "
@@ -104,6 +105,7 @@ class Sample:
 def _rows_with_prompt(
     rows: Rows, prompts: Prompts
 ) -> tuple[Float[np.ndarray, "some dim"], list[str]]:
+    """Rows of the clips that have a prompt, and their prompts; ValueError without any."""
     known = [index for index, prompt in enumerate(prompts) if prompt]
     if not known:
         raise ValueError("no clip has a prompt: write it to ID.json or ID.txt beside ID's audio")

@@ -12,7 +12,7 @@ from .trust import VERDICT_TRACKS
 
 
 def compute_scores(sample: Sample, names: Iterable[str] = METRICS) -> dict[str, MetricValue]:
-    """Compute the named metrics; a value that cannot be computed is None, with the reason.
+    """Compute the named metrics; an impossible value is None, with the reason in ``why_not``.
 
     Raises ValueError for rows that are not finite or not of length 1.
     """
@@ -23,8 +23,9 @@ def compute_scores(sample: Sample, names: Iterable[str] = METRICS) -> dict[str, 
 
 
 def _value_or_reason(metric: Metric, sample: Sample) -> MetricValue:
+    """The metric's value, or the reason why it cannot be computed in ``why_not``."""
     try:
-        return metric.compute(sample)
+        return metric.evaluate(sample)
     except ValueError as reason:
         return MetricValue(None, len(sample.rows), why_not=str(reason))
 
@@ -66,11 +67,12 @@ def compare_scores(
 def _change_or_none(
     metric: Metric, old: MetricValue, new: MetricValue, before: Sample, after: Sample, paired: bool
 ) -> Change | None:
+    """Change of one score; None if either sample has no value."""
     if old.value is None or new.value is None:
         return None
     interval = None
-    if paired and metric.of_rows is not None:
-        old_of, new_of = metric.of_rows(before), metric.of_rows(after)
+    if paired and metric.make_score_of_rows is not None:
+        old_of, new_of = metric.make_score_of_rows(before), metric.make_score_of_rows(after)
         interval = jackknife_interval(lambda keep: new_of(keep) - old_of(keep), after.groups)
     better = _is_better(metric, old.value, new.value, _real_clips_target(new, after))
     return Change(old.value, new.value, new.value - old.value, *(interval or (None, None)), better)
@@ -83,6 +85,7 @@ def _real_clips_target(score: MetricValue, sample: Sample) -> float | None:
 
 
 def _is_better(metric: Metric, old: float, new: float, real: float | None) -> bool | None:
+    """Whether the new value is better; None if the target is unknown."""
     if metric.aim == "real":
         return None if real is None else abs(new - real) < abs(old - real)
     return new < old if metric.aim == "low" else new > old

@@ -1,4 +1,4 @@
-"""Open the sets of clips to score: embed them, read prompts, refuse sets that were swapped."""
+"""Open the sets of clips to score: embed them, read prompts, and refuse swapped sets."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -76,28 +76,28 @@ class ClipSet:
 
 
 def open_clips(
-    folder: Path, embedder: Embedder, minimum: int = 2, ray: str | None = None
+    folder: Path, embedder: Embedder, minimum: int = 2, ray_address: str | None = None
 ) -> ClipSet:
     """Embed a folder of clips, the test split of a DATASET, or a RUN's newest previews."""
     previews = sorted((folder / "previews").glob("step-*"))
     folder = previews[-1] if previews else folder
-    embedded = embed_files(files_without_variations(folder), embedder, minimum, ray)
+    embedded = embed_files(files_without_variations(folder), embedder, minimum, ray_address)
     return ClipSet(_clips_root(folder, embedded.files[0]), embedded)
 
 
-def open_reference(dataset: Path, embedder: Embedder, ray: str | None = None) -> ClipSet:
+def open_reference(dataset: Path, embedder: Embedder, ray_address: str | None = None) -> ClipSet:
     """Embed real clips: the test split of a DATASET, or all audio of another folder."""
-    embedded = embed_reference(dataset, embedder, ray)
+    embedded = embed_reference(dataset, embedder, ray_address)
     return ClipSet(_clips_root(dataset, embedded.files[0]), embedded)
 
 
-def open_training(train: Path, embedder: Embedder, ray: str | None = None) -> ClipSet:
+def open_training(train: Path, embedder: Embedder, ray_address: str | None = None) -> ClipSet:
     """Embed training clips; those of a DATASET are decoded from their mel images."""
-    return ClipSet(train, embed_files(training_images_or_audio(train), embedder, 1, ray))
+    return ClipSet(train, embed_files(training_images_or_audio(train), embedder, 1, ray_address))
 
 
 def open_held_out(
-    dataset: Path, train: ClipSet, embedder: Embedder, ray: str | None = None
+    dataset: Path, train: ClipSet, embedder: Embedder, ray_address: str | None = None
 ) -> ClipSet:
     """Embed real clips that were not used for training, prepared as the training clips are.
 
@@ -108,7 +108,7 @@ def open_held_out(
     images = [path.with_suffix(IMAGE) for path in files]
     if train.clips.files[0].suffix == IMAGE and all(path.is_file() for path in images):
         files = images
-    return ClipSet(_clips_root(dataset, files[0]), embed_files(files, embedder, 1, ray))
+    return ClipSet(_clips_root(dataset, files[0]), embed_files(files, embedder, 1, ray_address))
 
 
 def split_off_leaks(held_out: ClipSet, train: ClipSet) -> tuple[ClipSet, list[str]]:
@@ -136,7 +136,7 @@ def refuse_swapped(clips: ClipSet, reference: ClipSet) -> None:
         )
 
 
-def sample_of(
+def make_sample(
     clips: ClipSet, reference: ClipSet | Reference | None, texts: dict[str, np.ndarray] | None
 ) -> Sample:
     """Input of the metrics for these clips; ``texts`` are the rows of ``embed_prompts``."""
@@ -180,5 +180,6 @@ def short_names(folders: Sequence[Path]) -> list[str]:
 
 
 def _clips_root(folder: Path, first: Path) -> Path:
+    """Folder that clip ids are relative to: a DATASET's test folder, or the folder itself."""
     test = folder / "test"
     return test if first.parent == test else folder

@@ -9,7 +9,7 @@ from dmm.files import read_table
 
 
 def count_tracks(files: Sequence[Path]) -> int:
-    """Number of tracks, by the manifest of the DATASET that holds a clip.
+    """Number of distinct tracks, by the manifest of the DATASET that holds each clip.
 
     A file of another folder counts as a track of its own.
     """

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 
-def windows(
+def fill_windows(
     audio: Float[np.ndarray, " samples"], size: int, protocol: str = "loop"
 ) -> Sequence[Float[np.ndarray, " size"]]:
     """Windows of ``size`` samples: short audio is repeated, long audio covered at even steps.
@@ -20,9 +20,9 @@ def windows(
     CLAP itself takes one random window of long audio; here all of it is used. ValueError for audio
     without samples.
 
-    >>> windows(np.array([1.0, 2.0, 3.0]), 5)
+    >>> fill_windows(np.array([1.0, 2.0, 3.0]), 5)
     [array([1., 2., 3., 1., 2.])]
-    >>> windows(np.array([1.0, 2.0, 3.0]), 5, "legacy")
+    >>> fill_windows(np.array([1.0, 2.0, 3.0]), 5, "legacy")
     [array([1., 2., 3., 0., 0.])]
     """
     if len(audio) == 0:

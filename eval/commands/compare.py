@@ -29,10 +29,13 @@ def compare_runs(
     """
     from ..results import embedder_json, sets_json
     from ..scores import compare_scores
-    from ..sets import embed_prompts, matched_pairs, open_clips, open_reference, sample_of
+    from ..sets import embed_prompts, make_sample, matched_pairs, open_clips, open_reference
     from .tables import print_changes
 
-    a, b = (open_clips(folder, options.embedder, ray=options.ray) for folder in (run_a, run_b))
+    a, b = (
+        open_clips(folder, options.embedder, ray_address=options.ray_address)
+        for folder in (run_a, run_b)
+    )
     pairs = matched_pairs(a, b)
     if len(pairs) < 2:
         raise InputError(
@@ -40,9 +43,9 @@ def compare_runs(
             "comparison needs 2 or more; generate both with the same prompts and --seed"
         )
     a, b = (own.subset(side) for own, side in zip((a, b), zip(*pairs, strict=True), strict=True))
-    real = open_reference(dataset, options.embedder, options.ray) if dataset else None
+    real = open_reference(dataset, options.embedder, options.ray_address) if dataset else None
     texts = embed_prompts(options.embedder, a, b, real)
-    changes = compare_scores(sample_of(a, real, texts), sample_of(b, real, texts), paired=True)
+    changes = compare_scores(make_sample(a, real, texts), make_sample(b, real, texts), paired=True)
     content = {
         "embedder": embedder_json(options.embedder),
         "sets": sets_json({"A": a, "B": b} | ({"real": real} if real else {})),

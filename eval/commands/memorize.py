@@ -39,9 +39,9 @@ def memorize(
         raise InputError(
             f"{train}: has no test split; name real clips not used for training (--held-out)"
         )
-    trained = open_training(train, options.embedder, options.ray)
-    generated = open_clips(clips, options.embedder, 1, options.ray)
-    real = open_held_out(held_out or train, trained, options.embedder, options.ray)
+    trained = open_training(train, options.embedder, options.ray_address)
+    generated = open_clips(clips, options.embedder, 1, options.ray_address)
+    real = open_held_out(held_out or train, trained, options.embedder, options.ray_address)
     copies = find_copies(generated, trained, real)
     content = {
         "embedder": embedder_json(options.embedder),

@@ -22,9 +22,9 @@ Dataset = Annotated[
     Path, typer.Argument(help="DATASET (its test split), or a folder of real audio.")
 ]
 REAL_CLIPS = ("dataset", "reference", "held_out", "clips", "run_a")
-"""Parameters that name real clips; where a command has none, the clips that are scored."""
+"""Parameters that may name real clips, in order of preference."""
 SECOND = "mel-stats"
-"""Describes any music, if roughly, and needs no weights."""
+"""Embedder that describes any music roughly and needs no weights."""
 EMBEDDER, OUTPUT = "Embedder", "Machine and output"
 """Panels of the help text."""
 
@@ -38,7 +38,7 @@ class SharedOptions:
     """mel-stats beside another embedder, unless --embedder was given."""
     why: str
     """Reason for the choice, in brackets; empty if --embedder was given."""
-    ray: str | None
+    ray_address: str | None
     """Address of the cluster that embeds; None for this machine."""
     as_json: bool
 
@@ -110,14 +110,14 @@ def resolve_shared_options(
 
 
 def _statistics_embedder_name(real: Path | None) -> str | None:
-    """Embedder of a statistics file in place of real clips."""
+    """Name of the embedder of a statistics file; None for a folder."""
     from ..reference_file import statistics_embedder_name
 
     return statistics_embedder_name(real) if real and real.is_file() else None
 
 
 def _embedder_that_knows(embedder: Embedder, real: Path | None) -> tuple[Embedder, str]:
-    """The embedder, or mel-stats if it does not know the music; and the reason."""
+    """The embedder, or mel-stats if it does not know the music; and the reason in brackets."""
     from ..clips import audio_of_test_split
     from ..domain import domain_fit_of_files
 

@@ -22,7 +22,7 @@ def write_reference_statistics(
     from ..results import embedder_json, sets_json
     from ..sets import open_reference
 
-    real = open_reference(reference, options.embedder, options.ray)
+    real = open_reference(reference, options.embedder, options.ray_address)
     saved = write_statistics(out, real, options.embedder)
     if options.as_json:
         return print_json(

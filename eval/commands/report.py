@@ -36,7 +36,7 @@ def report(
     from .tables import print_scores
 
     made = write_report(
-        clips, dataset, out, options.embedder, baseline, train, shown, options.ray,
+        clips, dataset, out, options.embedder, baseline, train, shown, options.ray_address,
         second=options.second,
     )  # fmt: skip
     if options.as_json:

@@ -68,21 +68,21 @@ def _score_and_print(
     options: SharedOptions,
     minimum: int = 2,
 ) -> None:
-    """Score and print; InputError if the first of the metrics cannot be computed."""
+    """Compute and print metrics; InputError if the first of them cannot be computed."""
     from ..results import cautions_json, embedder_json, scores_json, sets_json
     from ..sample import jackknife_groups_and_kind
     from ..scores import compute_scores
-    from ..sets import ClipSet, embed_prompts, open_clips, refuse_swapped, sample_of
+    from ..sets import ClipSet, embed_prompts, make_sample, open_clips, refuse_swapped
     from .tables import print_scores
 
     real, origin = _open_real_or_statistics(reference, options)
-    generated = open_clips(clips, options.embedder, minimum, options.ray)
+    generated = open_clips(clips, options.embedder, minimum, options.ray_address)
     sets = {"clips": generated}
     if isinstance(real, ClipSet):
         refuse_swapped(generated, real)
         sets["real"] = real
     texts = embed_prompts(options.embedder, generated) if names[0] == "clap_score" else None
-    found = compute_scores(sample_of(generated, real, texts), names)
+    found = compute_scores(make_sample(generated, real, texts), names)
     if found[names[0]].value is None:
         raise InputError(f"{clips}: {found[names[0]].why_not}")
     content = {
@@ -107,7 +107,7 @@ def _open_real_or_statistics(
     if path is None:
         return None, {}
     if not path.is_file():
-        return open_reference(path, options.embedder, options.ray), {}
+        return open_reference(path, options.embedder, options.ray_address), {}
     reference, metadata = read_statistics(path, options.embedder)
     entry = {"folder": f"{metadata['folder']} in {path.name}", "n": reference.gaussian.n}
     return reference, {"real": entry | {"prompts": 0, "n_left_out": 0, "left_out": []}}

@@ -2,7 +2,7 @@
 
 ``clap`` runs a checkpoint folder with transformers (``clap_folder.py``), ``laion-clap`` a .pt file
 with its authors' package (``laion.py``). Both agree to 1e-6 on equal weights. The weights' SHA-256
-is part of the embedder's identity, because a checkpoint's name does not tell its weights.
+is part of the embedder's identity, because a checkpoint's name does not identify its weights.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,7 +18,7 @@ from dmm.errors import ModelError
 from dmm.registry import load_text_embedder
 
 from ..clip_audio import read_mono, resample
-from ..windows import quantise_16_bit, windows
+from ..windows import fill_windows, quantise_16_bit
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,13 +26,13 @@ Item = TypeVar("Item")
 
 SR = 48000
 WINDOW_SAMPLES = 480_000
-"""CLAP's window: 10 s."""
+"""Length of CLAP's window: 10 s."""
 BATCH = 8
 """Windows or texts per forward pass: more take more memory, and more time on a CPU."""
 MAX_TOKENS = 77
 """Longest text in tokens; the rest is cut off, as in CLAP's training."""
-CODE = 2
-"""Code version; raised when the same clip, weights and config give another vector."""
+CODE_VERSION = 2
+"""Code version; increased when the same clip, weights and config give another vector."""
 PROTOCOL_TEXTS = {
     "loop": "48 kHz mono, 16 bit, looped to 10 s; longer sound: mean of 10 s windows",
     "legacy": "48 kHz mono, 16 bit, whole copies then silence to 10 s; longer sound: mean of 10 s "
@@ -57,7 +57,7 @@ class Encoder(Protocol):
 
 
 class Clap:
-    """A loaded CLAP checkpoint; pickled, it holds only its location, and workers load it again."""
+    """Embedder of a loaded CLAP checkpoint; its pickle holds only the location to load again."""
 
     def __init__(
         self,
@@ -93,11 +93,12 @@ class Clap:
     def _embed_mono_sounds(
         self, sounds: Iterable[Float[np.ndarray, "_"]]
     ) -> Float[np.ndarray, "n dim"]:
+        """Unit rows of mono sounds at 48 kHz: means over each one's windows."""
         counts: list[int] = []
 
         def all_windows() -> Iterator[np.ndarray]:
             for sound in sounds:
-                clip_windows = windows(
+                clip_windows = fill_windows(
                     quantise_16_bit(sound), WINDOW_SAMPLES, self.identity.protocol
                 )
                 counts.append(len(clip_windows))
@@ -108,7 +109,7 @@ class Clap:
         return _normalised_rows(np.stack(means))
 
     def _unit_rows(self, encode: Any, items: Iterable[Any]) -> Float[np.ndarray, "n dim"]:
-        """Unit rows of one network, computed in batches."""
+        """Unit rows by ``encode``, computed in batches."""
         import torch
 
         from dmm.devices import bf16_autocast

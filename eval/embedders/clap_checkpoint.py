@@ -24,9 +24,9 @@ NAMES: dict[tuple[int, tuple[int, ...]], str] = {
     (128, (2, 2, 12, 2)): "HTSAT-base",
     (256, (2, 2, 12, 2)): "HTSAT-large",
 }
-"""The package's names of audio networks, by width and depths."""
+"""Names of audio networks in the package laion-clap, by width and depths."""
 HEAD_DIM = 64
-"""Width of a head in every RoBERTa; the weights do not tell the number of heads."""
+"""Width of a head in every RoBERTa; the weights do not show the number of heads."""
 PATCHES = "audio_branch.patch_embed.proj.weight"
 FUSION = "audio_branch.patch_embed.mel_conv2d.weight"
 
@@ -63,7 +63,7 @@ class ClapSizes:
 
 
 def read_checkpoint(path: Path) -> dict[str, "Tensor"]:
-    """Tensors by the package's names; ModelError for files with code and for other files.
+    """Read a checkpoint's tensors by the package's names; ModelError for files with code or others.
 
     Tensors are memory-mapped, so that the optimizer's two thirds of a training state are not read.
     """
@@ -98,7 +98,7 @@ def read_checkpoint(path: Path) -> dict[str, "Tensor"]:
     return tensors
 
 
-def sizes_of(tensors: Mapping[str, "Tensor"]) -> ClapSizes:
+def clap_sizes_of(tensors: Mapping[str, "Tensor"]) -> ClapSizes:
     """Sizes from the tensors' shapes; ModelError unless there are an HTSAT and a RoBERTa."""
     try:
         tables = {
@@ -141,7 +141,7 @@ def _numpy_globals() -> list[Any]:
 
 
 def _refusal_sentence(error: Exception) -> str:
-    """The sentence of torch's message that names the refused global."""
+    """The sentence of torch's message that names the refused global, else its first line."""
     lines = str(error).replace(". ", ".\n").splitlines()
     relevant = (line for line in lines if "Unsupported" in line or "GLOBAL" in line)
     return next(relevant, lines[0]).strip().removeprefix("WeightsUnpickler error: ").rstrip(".")

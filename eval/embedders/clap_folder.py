@@ -19,7 +19,7 @@ from dmm.errors import ModelError
 from dmm.files import read_json
 from dmm.model_cards import sha256_of
 
-from .clap import CODE, MAX_TOKENS, SR, Clap
+from .clap import CODE_VERSION, MAX_TOKENS, SR, Clap
 from .hub import find_or_download_checkpoint
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def load_clap(weights: Path | None, config: EmbedderConfig) -> Clap:
         backend("transformers", "torch"),
         config.protocol,
         config.precision,
-        CODE,
+        CODE_VERSION,
     )
     location = source.absolute() if source.is_dir() else source
     return Clap(encoder, identity, config, device, location)
@@ -166,7 +166,7 @@ def _is_weight(key: str) -> bool:
 
 
 def _hash_of_files(files: Sequence[Path]) -> str:
-    """SHA-256 of the only file, or of the joined hashes of several files."""
+    """SHA-256 of a single file, or of the joined hashes of several files."""
     hashes = [sha256_of(path) for path in files]
     return hashes[0] if len(files) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
 

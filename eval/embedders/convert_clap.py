@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dmm.errors import ModelError
 from dmm.files import whole_file
 
-from .clap_checkpoint import ClapSizes, read_checkpoint, sizes_of
+from .clap_checkpoint import ClapSizes, clap_sizes_of, read_checkpoint
 from .roberta import find_roberta_tokenizer, load_tokenizer_from_folder
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def convert_clap(file: Path, out: Path) -> bool:
         raise ModelError(f"{out}: is not empty; name a new folder")
     source = read_checkpoint(file)
     try:
-        sizes = sizes_of(source)
+        sizes = clap_sizes_of(source)
         _ = sizes.audio_network_name  # raises for unknown sizes
         config, tensors = transformers_config(sizes), transformers_tensors(source)
         complete_and_check(config, tensors)
@@ -116,7 +116,7 @@ def transformers_tensors(source: Mapping[str, "Tensor"]) -> dict[str, "Tensor"]:
 
 
 def complete_and_check(config: "ClapConfig", tensors: dict[str, "Tensor"]) -> None:
-    """Compare names and shapes with the model's; add the position counters, in place.
+    """Add the position counters to ``tensors``; then compare names and shapes with the model's.
 
     ModelError names the first tensor that is missing, unknown or of another shape.
     """
@@ -143,13 +143,14 @@ def complete_and_check(config: "ClapConfig", tensors: dict[str, "Tensor"]) -> No
 
 
 def _transformers_name(name: str) -> str:
+    """Name of a laion-clap tensor in transformers."""
     for pattern, new in RENAMED:
         name = re.sub(pattern, new, name)
     return name
 
 
 def _split_qkv(name: str, tensor: Any) -> dict[str, Any]:
-    """The tensor, or query, key and value of an attention."""
+    """The tensor by its name; an attention's QKV tensor as three tensors."""
     if ".qkv." not in name:
         return {name: tensor}
     parts = zip(("query", "key", "value"), tensor.chunk(3), strict=True)

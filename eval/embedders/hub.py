@@ -41,11 +41,13 @@ def cached_folder(name: str, patterns: list[str]) -> Path | None:
 
 
 def _is_complete(folder: Path) -> bool:
+    """Whether a folder has the configurations and weights of a checkpoint."""
     needed = ("config.json", "preprocessor_config.json")
     return all((folder / n).is_file() for n in needed) and any(folder.glob("*.safetensors"))
 
 
 def _download(name: str) -> Path:
+    """Download a checkpoint into the Hub's cache; ModelError if that fails."""
     if not hub_answers():
         raise ModelError(
             f"{name}: no such folder, not in the Hub's cache, and the Hub does not answer; "

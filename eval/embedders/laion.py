@@ -23,8 +23,8 @@ from dmm.embedders import EmbedderConfig, Identity, backend
 from dmm.errors import InputError, ModelError
 from dmm.model_cards import sha256_of
 
-from .clap import CODE, Clap
-from .clap_checkpoint import ClapSizes, read_checkpoint, sizes_of
+from .clap import CODE_VERSION, Clap
+from .clap_checkpoint import ClapSizes, clap_sizes_of, read_checkpoint
 from .clap_folder import tokenize
 from .roberta import find_and_load_tokenizer
 
@@ -36,7 +36,7 @@ RELEASED_FILE = "music_audioset_epoch_15_esc_90.14.pt"
 
 
 def load_laion_clap(weights: Path | None, config: EmbedderConfig) -> Clap:
-    """Load a .pt checkpoint.
+    """Load a .pt checkpoint as an embedder.
 
     InputError without one, and for a precision other than fp32. ModelError if the package or the
     file is missing, damaged or unsafe, or if its tensors do not fit.
@@ -60,7 +60,7 @@ def load_laion_clap(weights: Path | None, config: EmbedderConfig) -> Clap:
     tensors = read_checkpoint(weights)
     device = pick_device(config.device)
     try:
-        model = build_laion_clap(sizes_of(tensors)).model
+        model = build_laion_clap(clap_sizes_of(tensors)).model
     except ModelError as error:
         raise ModelError(f"{weights}: {error}") from error
     tensors.pop("text_branch.embeddings.position_ids", None)  # not a weight; older files have it
@@ -72,7 +72,7 @@ def load_laion_clap(weights: Path | None, config: EmbedderConfig) -> Clap:
     model.eval().requires_grad_(False).to(device)
     packages = backend("laion-clap", "torch", "transformers")
     identity = Identity(
-        "laion-clap", sha256_of(weights), packages, config.protocol, config.precision, CODE
+        "laion-clap", sha256_of(weights), packages, config.protocol, config.precision, CODE_VERSION
     )
     encoder = LaionClapEncoder(model, weights, device)
     return Clap(encoder, identity, config, device, weights.absolute())

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 
 TEMPO_WORDS = {"medium tempo": "mid-tempo"}
-CODE = 1
-"""Code version; raised when the same clip and weights give another vector."""
+CODE_VERSION = 1
+"""Code version; increased when the same clip and weights give another vector."""
 
 
 class NanoClap:
@@ -36,7 +36,7 @@ class NanoClap:
     def __init__(self, listener: "Listener", sha256: str):
         self.listener = listener
         self._judges = Judges(listener, sha256[:16])
-        self.identity = Identity(self.name, sha256, backend("torch"), "loop", "fp32", CODE)
+        self.identity = Identity(self.name, sha256, backend("torch"), "loop", "fp32", CODE_VERSION)
         self.version = self.identity.version
         self.logit_scale = float(listener.log_scale.exp())
 
@@ -66,6 +66,7 @@ class NanoClap:
     def _embed_mono_sounds(
         self, sounds: Iterable[Float[np.ndarray, "_"]]
     ) -> Float[np.ndarray, "n dim"]:
+        """Unit rows of mono sounds at 22.05 kHz: means over each one's windows."""
         rows = self.listener.clip_probabilities(sounds).embedding.numpy()
         return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 

@@ -57,7 +57,7 @@ class MelStats:
 
     def embed(self, audio_files: Sequence[Path]) -> Float[np.ndarray, "n dim"]:
         """Unit rows, float32; InputError names the first file that cannot be read."""
-        rows = [descriptor_of(read_mono(path, FORMAT.sr)) for path in audio_files]
+        rows = [mel_stats_descriptor(read_mono(path, FORMAT.sr)) for path in audio_files]
         return np.stack(rows).astype(np.float32)
 
 
@@ -70,7 +70,7 @@ def load_mel_stats(weights: Path | None = None, config: EmbedderConfig | None = 
     return MelStats()
 
 
-def descriptor_of(audio: Float[np.ndarray, " samples"]) -> Float[np.ndarray, " dim"]:
+def mel_stats_descriptor(audio: Float[np.ndarray, " samples"]) -> Float[np.ndarray, " dim"]:
     """Descriptor of 22.05 kHz mono audio: unit length, independent of gain, defined for silence.
 
     Four blocks of equal weight, each standardised by the constants above: mean, standard

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 NO_DRUMS = "no drums"
 DETECTION_THRESHOLD = 0.5
-"""Probability from which an instrument is detected: on validation clips as often as it plays."""
+"""Probability of a detected instrument: detections are as frequent as playing, on validation."""
 
 
 @dataclass(frozen=True)

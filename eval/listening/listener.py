@@ -194,11 +194,11 @@ def load_listener(path: Path | None = None) -> tuple[Listener, str]:
     path = path / SHIPPED.name if path.is_dir() else path
     verify_against_card(path)
     sha256 = sha256_of(path)
-    return _load_once(path, sha256), sha256
+    return _load_cached(path, sha256), sha256
 
 
 @cache
-def _load_once(path: Path, sha256: str) -> Listener:
+def _load_cached(path: Path, sha256: str) -> Listener:
     """Load a file once per process and hash."""
     from safetensors import SafetensorError, safe_open
 

@@ -16,7 +16,7 @@ from scipy import sparse
 from dmm.codec.mel import MelFormat, mel_magnitude, stft
 
 from ..clip_audio import read_mono
-from ..windows import windows
+from ..windows import fill_windows
 
 SR = 22050
 WINDOW_SAMPLES = 112_896
@@ -61,8 +61,8 @@ class Spectrograms:
 
 
 def spectrograms_of(audio: Float[np.ndarray, " samples"]) -> Spectrograms:
-    """Spectrograms of all windows of mono audio at ``SR``; shorter audio is looped."""
-    pairs = [_spectrogram_pair(window) for window in windows(audio, WINDOW_SAMPLES)]
+    """Spectrograms of all 5.12 s windows of mono audio at ``SR``; shorter audio is looped."""
+    pairs = [_spectrogram_pair(window) for window in fill_windows(audio, WINDOW_SAMPLES)]
     return Spectrograms(np.stack([p[0] for p in pairs]), np.stack([p[1] for p in pairs]))
 
 

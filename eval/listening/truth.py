@@ -35,7 +35,7 @@ def read_truths(dataset: Path) -> dict[str, Truth]:
 
 
 class _TruthFacts(BaseModel):
-    """What the manifest's column ``truth`` says of a clip, as far as it is used here."""
+    """Fields of the manifest's column ``truth`` that are used here."""
 
     tempo_bpm: float
     instruments: tuple[str, ...]

@@ -13,7 +13,7 @@ from ..sets import ClipSet
 
 
 def clip_map(sets: dict[str, ClipSet]) -> dict[str, Any]:
-    """Coordinates of each clip, in the units of the embeddings, and the plane's share of variance.
+    """Coordinates of each clip in the plane of PCA, and the two directions' shares of variance.
 
     The plane is fitted to all sets together, each with the same total weight.
     """

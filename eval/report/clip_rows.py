@@ -13,9 +13,9 @@ from ..sets import ClipSet
 Row = dict[str, Any]
 
 
-def clip_rows(own: ClipSet, sample: Sample, reference: ClipSet) -> list[Row]:
+def clip_rows(clips: ClipSet, sample: Sample, reference: ClipSet) -> list[Row]:
     """Id, prompt, seed; cosine to the own prompt, mean and highest cosine to the real clips."""
-    near = nearest_reference_clips(own.rows, reference.rows)
+    near = nearest_reference_clips(clips.rows, reference.rows)
     return [
         {
             "id": clip,
@@ -27,10 +27,10 @@ def clip_rows(own: ClipSet, sample: Sample, reference: ClipSet) -> list[Row]:
             "nearest_cosine": float(nearest_cosine),
         }
         for clip, origin, similarity, cosine, index, nearest_cosine in zip(
-            own.ids,
-            own.origins,
+            clips.ids,
+            clips.origins,
             own_prompt_cosines(sample),
-            cosines_to_reference(own.rows, reference.rows),
+            cosines_to_reference(clips.rows, reference.rows),
             near.index,
             near.cosine,
             strict=True,
@@ -69,7 +69,7 @@ def prompt_rows(sample: Sample) -> list[Row]:
 
 
 def _own_prompt_is_best(sample: Sample, prompts: list[str]) -> Float[np.ndarray, " n"] | None:
-    """1 for each clip whose own prompt has the highest cosine, else 0; ties count as 1."""
+    """1 for each clip whose own prompt has the highest cosine, else 0; None below two prompts."""
     if not sample.texts or len(prompts) < 2:
         return None
     texts = np.stack([sample.texts[prompt] for prompt in prompts]).astype(np.float64)

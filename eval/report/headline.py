@@ -36,7 +36,7 @@ def headline(report: dict[str, Any]) -> str:
 
 
 def _missing_for_verdict(report: dict[str, Any]) -> list[str]:
-    """What a verdict on the clips would need and does not have."""
+    """Reasons against a verdict: too few clips or tracks, or an unsuitable embedder."""
     n, tracks = report["sets"]["clips"]["n"], report["sets"]["real"]["tracks"]
     lacking = []
     if n < VERDICT_CLIPS:
@@ -50,7 +50,7 @@ def _missing_for_verdict(report: dict[str, Any]) -> list[str]:
 
 
 def _judged_main_changes(moved: Moved, void: Any) -> Moved:
-    """Changes of the main scores that are better or worse."""
+    """Changes of the main scores that are known to be better or worse."""
     return {
         name: moved[name]
         for name in HEADLINE

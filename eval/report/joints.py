@@ -7,7 +7,7 @@ from ..sets import ClipSet
 
 GENERATED = ("clips", "before")
 SCORES = ("z", "flux", "level", "distance", "joints", "places")
-"""Fields of ``dmm.songs.seams``: ``z`` is the one of the next three that is furthest from 0."""
+"""Fields of ``dmm.songs.seams``: ``z`` is that of the next three furthest from 0."""
 
 
 def joint_rows(sets: dict[str, ClipSet]) -> list[dict[str, Any]]:

@@ -45,7 +45,7 @@ def clip_media(path: Path) -> Media:
 
 
 def mel_image(path: Path) -> Image.Image:
-    """Levels 0..255, low frequency at the bottom: ID.png beside the audio, else computed."""
+    """Mel image (levels 0..255) of a clip: ID.png beside the audio, else computed from it."""
     beside = path.with_suffix(".png")
     if beside.is_file():
         levels, _ = read_image(beside)

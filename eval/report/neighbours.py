@@ -13,7 +13,7 @@ from ..trust import TRUST
 from .media import mel_image
 
 COMPARED = 6
-"""Nearest pairs whose mel images are compared too; all flagged pairs are."""
+"""Smallest number of nearest pairs whose mel images are compared; all flagged pairs are."""
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,13 @@ class CopySearch:
     """Ids of held-out clips that are training clips too, and are therefore skipped."""
 
 
-def find_copies(own: ClipSet, train: ClipSet, held_out: ClipSet) -> CopySearch:
+def find_copies(clips: ClipSet, train: ClipSet, held_out: ClipSet) -> CopySearch:
     """Find possible copies; InputError if half of the held-out clips or more are training clips."""
     kept, leaked = split_off_leaks(held_out, train)
-    return CopySearch(find_memorised(own.rows, train.rows, kept.rows), train, kept, leaked)
+    return CopySearch(find_memorised(clips.rows, train.rows, kept.rows), train, kept, leaked)
 
 
-def copies_json(own: ClipSet, copies: CopySearch) -> dict[str, Any]:
+def copies_json(clips: ClipSet, copies: CopySearch) -> dict[str, Any]:
     """The entry of report.json on memorisation; ``clips`` are sorted, nearest first.
 
     ``likeness`` is the correlation of mel images, for the nearest pairs. ``real_likeness`` is that
@@ -55,14 +55,16 @@ def copies_json(own: ClipSet, copies: CopySearch) -> dict[str, Any]:
             copies.held_out, nearest_real, copies.train, int(real.index[nearest_real])
         ),
         "flagged": len(flagged),
-        "expected": found.false_positive_rate * len(own),
+        "expected": found.false_positive_rate * len(clips),
         "clips": [
             {
-                "id": own.ids[i],
+                "id": clips.ids[i],
                 "nearest": copies.train.ids[found.nearest[i]],
                 "cosine": float(found.cosine[i]),
                 "flagged": i in flagged,
-                "likeness": _image_correlation_of_pair(own, i, copies.train, int(found.nearest[i]))
+                "likeness": _image_correlation_of_pair(
+                    clips, i, copies.train, int(found.nearest[i])
+                )
                 if i in compared
                 else None,
             }
@@ -72,6 +74,8 @@ def copies_json(own: ClipSet, copies: CopySearch) -> dict[str, Any]:
     }
 
 
-def _image_correlation_of_pair(own: ClipSet, clip: int, train: ClipSet, nearest_clip: int) -> float:
-    pair = (own.clips.files[clip], train.clips.files[nearest_clip])
+def _image_correlation_of_pair(
+    clips: ClipSet, clip: int, train: ClipSet, nearest_clip: int
+) -> float:
+    pair = (clips.clips.files[clip], train.clips.files[nearest_clip])
     return image_correlation(*(mel_image(path) for path in pair))

@@ -19,7 +19,7 @@ from .sentences import AIMS, DETAILS
 
 TEMPLATE = Path(__file__).with_name("templates") / "report.html.jinja"
 PAGE_BYTES = 14_000_000
-"""Most bytes of audio and images in the page; further clips are not played."""
+"""Largest number of bytes of audio and images in the page; further clips have no player."""
 SHOWN_REAL = 4
 OUTLIERS = ("far", "off_prompt", "twins")
 """Kinds of outliers."""
@@ -147,7 +147,9 @@ def _role_labels(report: dict[str, Any]) -> dict[str, str]:
 
 def _cosine_axis_of_copies(report: dict[str, Any]) -> Axis | None:
     found = report["copies"]
-    return found and Axis.of([*found["held_out"], *(clip["cosine"] for clip in found["clips"])])
+    return found and Axis.spanning(
+        [*found["held_out"], *(clip["cosine"] for clip in found["clips"])]
+    )
 
 
 def _players_by_prompt(

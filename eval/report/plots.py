@@ -17,7 +17,7 @@ class Axis:
     most: float
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> "Axis":
+    def spanning(cls, values: Sequence[float]) -> "Axis":
         """An axis from the least to the greatest value."""
         return cls(min(values), max(values))
 
@@ -57,7 +57,7 @@ def number_line(score: dict[str, Any], before: dict[str, Any] | None) -> NumberL
     chance = score["detail"].get("shuffled_mean", score["detail"].get("chance"))
     old = before["value"] if before else None
     values = [score[key] for key in ("value", "low", "high", "real", "real_low", "real_high")]
-    axis = Axis.of([x for x in [*values, chance, old] if x is not None])
+    axis = Axis.spanning([x for x in [*values, chance, old] if x is not None])
 
     def at(value: float | None) -> float | None:
         return None if value is None else axis.at(value)
@@ -75,7 +75,7 @@ def number_line(score: dict[str, Any], before: dict[str, Any] | None) -> NumberL
 
 def map_positions(points: Sequence[dict[str, Any]]) -> list[tuple[float, float]]:
     """Position of each point from the left and from the bottom, with the same scale for both."""
-    sides = [Axis.of([point["place"][k] for point in points]) for k in (0, 1)]
+    sides = [Axis.spanning([point["place"][k] for point in points]) for k in (0, 1)]
     middle = [(side.least + side.most) / 2 for side in sides]
     widths = [side.most - side.least for side in sides]
     half = max(widths[0], widths[1] * MAP_SHAPE) / 2 or 1.0
@@ -108,7 +108,7 @@ def prompt_scatter(
         return None
     every = [row for own in both.values() for row in own.values()]
     across = Axis(0.0, max([row["diversity"] for row in every] + [alike_below or 0.0]))
-    up = Axis.of([row["similarity"] for row in every])
+    up = Axis.spanning([row["similarity"] for row in every])
     places = {
         role: {n: (across.at(row["diversity"]), up.at(row["similarity"])) for n, row in own.items()}
         for role, own in both.items()

@@ -19,13 +19,13 @@ from ..scores import compare_scores, compute_scores
 from ..sets import (
     ClipSet,
     embed_prompts,
+    make_sample,
     matched_pairs,
     open_clips,
     open_held_out,
     open_reference,
     open_training,
     refuse_swapped,
-    sample_of,
 )
 from . import SHOWN_CLIPS
 from .clip_map import clip_map
@@ -61,12 +61,12 @@ class ReportSets:
     @cached_property
     def sample(self) -> Sample:
         """Input of the metrics for the clips."""
-        return sample_of(self.clips, self.reference, self.texts)
+        return make_sample(self.clips, self.reference, self.texts)
 
     @cached_property
     def baseline_sample(self) -> Sample | None:
         """Input of the metrics for the baseline."""
-        return sample_of(self.baseline, self.reference, self.texts) if self.baseline else None
+        return make_sample(self.baseline, self.reference, self.texts) if self.baseline else None
 
     @cached_property
     def pairs(self) -> list[tuple[int, int]]:
@@ -88,7 +88,7 @@ def write_report(
     baseline: Path | None = None,
     train: Path | None = None,
     shown: int = SHOWN_CLIPS,
-    ray: str | None = None,
+    ray_address: str | None = None,
     tables: Sequence[Table] = (),
     second: Embedder | None = None,
 ) -> dict[str, Any]:
@@ -100,9 +100,12 @@ def write_report(
     in full. The scores of a ``second`` embedder stand beside the first one's. Equal input gives
     equal bytes.
     """
-    found = embed_report_sets(clips, dataset, embedder, baseline, train, ray)
+    found = embed_report_sets(clips, dataset, embedder, baseline, train, ray_address)
     if second:
-        found = replace(found, second=embed_report_sets(clips, dataset, second, baseline, ray=ray))
+        found = replace(
+            found,
+            second=embed_report_sets(clips, dataset, second, baseline, ray_address=ray_address),
+        )
     content = report_json(found) | {"tables": [[title, rows] for title, rows in tables]}
     write_text(out / "report.json", json.dumps(content, indent=2, allow_nan=False) + "\n")
     write_text(
@@ -117,20 +120,20 @@ def embed_report_sets(
     embedder: Embedder,
     baseline: Path | None = None,
     train: Path | None = None,
-    ray: str | None = None,
+    ray_address: str | None = None,
 ) -> ReportSets:
     """Embed all folders and prompts, and search for copies of training clips.
 
     InputError names a folder that cannot be used.
     """
-    real = open_reference(dataset, embedder, ray)
-    ours = open_clips(clips, embedder, ray=ray)
+    real = open_reference(dataset, embedder, ray_address)
+    ours = open_clips(clips, embedder, ray_address=ray_address)
     refuse_swapped(ours, real)
-    before = open_clips(baseline, embedder, ray=ray) if baseline else None
+    before = open_clips(baseline, embedder, ray_address=ray_address) if baseline else None
     copies = None
     if train:
-        trained = open_training(train, embedder, ray)
-        copies = find_copies(ours, trained, open_held_out(dataset, trained, embedder, ray))
+        trained = open_training(train, embedder, ray_address)
+        copies = find_copies(ours, trained, open_held_out(dataset, trained, embedder, ray_address))
     texts = embed_prompts(embedder, ours, real, before)
     return ReportSets(embedder, dataset, ours, real, before, copies, texts)
 
@@ -192,8 +195,8 @@ def _changes_json(
     paired = len(pairs) >= 2
     if paired:
         old, new = (list(side) for side in zip(*pairs, strict=True))
-        before = sample_of(baseline.subset(old), after.reference, report.texts)
-        after = sample_of(report.clips.subset(new), after.reference, report.texts)
+        before = make_sample(baseline.subset(old), after.reference, report.texts)
+        after = make_sample(report.clips.subset(new), after.reference, report.texts)
     changes = compare_scores(before, after, paired, names)
     return {
         name: asdict(change) | {"sure": change.is_significant} for name, change in changes.items()

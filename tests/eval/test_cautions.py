@@ -5,7 +5,7 @@ import pytest
 import soundfile
 
 from dmm.registry import load_embedder, load_text_embedder
-from eval.cautions import Caution, caution_unknown_prompts, cautions_of_files, split_of
+from eval.cautions import Caution, caution_unknown_prompts, cautions_of_files, dataset_split_of
 from eval.clips import audio_files, embed_files
 
 
@@ -87,8 +87,8 @@ def test_a_training_split_used_as_reference_is_named(found, dataset, tone):
         write(dataset / "train" / f"{hz}.flac", tone(hz))
     text = "Of a dataset's training or validation split: 3 of 3 reference clips"
     assert found(reference=dataset / "train")[text] == ["300.flac", "320.flac", "350.flac"]
-    assert split_of(dataset / "test" / "clip-0.flac") == "test"
-    assert split_of(dataset.parent / "clips" / "clip-0.flac") is None
+    assert dataset_split_of(dataset / "test" / "clip-0.flac") == "test"
+    assert dataset_split_of(dataset.parent / "clips" / "clip-0.flac") is None
 
 
 def test_a_sentence_shows_the_first_names_and_counts_the_rest():

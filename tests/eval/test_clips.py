@@ -138,7 +138,9 @@ def test_by_ray_the_rows_are_the_same_and_the_cache_is_written_here(clips, tmp_p
 
     monkeypatch.setattr(clips_module, "map_in_order", elsewhere)
     monkeypatch.setattr(clips_module, "BATCH", 4)
-    there = embed_files(audio_files(clips), load_embedder("mel-stats"), ray="ray://head:10001")
+    there = embed_files(
+        audio_files(clips), load_embedder("mel-stats"), ray_address="ray://head:10001"
+    )
     assert asked == [("ray://head:10001", True)] * 2
     assert (there.rows == here.rows).all()
     assert len([*(tmp_path / "cache").rglob("*.npy")]) == 6
@@ -153,7 +155,7 @@ from eval.clips import audio_files, embed_files
 clips, weights, cache = map(Path, sys.argv[1:])
 for where in (None, "local"):
     os.environ["DMM_CACHE"] = str(cache / str(where))
-    found = embed_files(audio_files(clips), load_embedder("clap", weights), ray=where)
+    found = embed_files(audio_files(clips), load_embedder("clap", weights), ray_address=where)
     print(found.rows.tobytes().hex(), found.skipped)
 """
 

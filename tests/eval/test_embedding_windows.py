@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from eval.windows import quantise_16_bit, windows
+from eval.windows import fill_windows, quantise_16_bit
 
 SIZE = 480_000
 
@@ -12,7 +12,7 @@ def ramp(samples):
 
 def test_looped_sound_fills_the_window_without_silence():
     audio = ramp(245_760)  # 5.12 s at 48 kHz
-    (window,) = windows(audio, SIZE)
+    (window,) = fill_windows(audio, SIZE)
     assert window.tolist() == [*audio, *audio[: SIZE - len(audio)]]
 
 
@@ -21,7 +21,7 @@ def test_looped_sound_fills_the_window_without_silence():
 )
 def test_legacy_repeats_whole_copies_then_is_silent(samples, copies):
     audio = ramp(samples)
-    (window,) = windows(audio, SIZE, "legacy")
+    (window,) = fill_windows(audio, SIZE, "legacy")
     assert len(window) == SIZE
     assert window[: copies * samples].tolist() == np.tile(audio, copies).tolist()
     assert not window[copies * samples :].any()
@@ -30,7 +30,7 @@ def test_legacy_repeats_whole_copies_then_is_silent(samples, copies):
 @pytest.mark.parametrize("protocol", ["loop", "legacy"])
 def test_long_sound_is_covered_by_even_windows_to_its_end(protocol):
     audio = np.arange(25 * 48_000, dtype=np.float32)
-    found = windows(audio, SIZE, protocol)
+    found = fill_windows(audio, SIZE, protocol)
     assert [window[0] for window in found] == [0, 360_000, 720_000]
     assert all(len(window) == SIZE for window in found)
     assert found[-1][-1] == audio[-1]
@@ -38,7 +38,7 @@ def test_long_sound_is_covered_by_even_windows_to_its_end(protocol):
 
 def test_a_clip_of_exactly_the_window_is_left_alone_by_either_protocol():
     assert all(
-        (windows(ramp(SIZE), SIZE, way)[0] == ramp(SIZE)).all() for way in ("loop", "legacy")
+        (fill_windows(ramp(SIZE), SIZE, way)[0] == ramp(SIZE)).all() for way in ("loop", "legacy")
     )
 
 
@@ -52,4 +52,4 @@ def test_sixteen_bits_cut_towards_zero_and_clip(rng):
 
 def test_no_samples_are_refused():
     with pytest.raises(ValueError, match="no samples"):
-        windows(np.zeros(0, np.float32), SIZE)
+        fill_windows(np.zeros(0, np.float32), SIZE)

@@ -9,7 +9,7 @@ from dmm.registry import load_embedder
 from eval.reference_file import read_statistics, write_statistics
 from eval.sample import Sample
 from eval.scores import compute_scores
-from eval.sets import open_clips, open_reference, sample_of
+from eval.sets import make_sample, open_clips, open_reference
 
 
 @pytest.fixture
@@ -23,7 +23,9 @@ def test_a_score_from_the_file_equals_that_from_the_folder(clips, dataset, embed
     kept, described = read_statistics(tmp_path / "real.safetensors", embedder)
     assert described["folder"] == "test"
     names = ("fad", "kad", "cosine", "vendi")
-    from_folder, from_file = (compute_scores(sample_of(ours, x, None), names) for x in (real, kept))
+    from_folder, from_file = (
+        compute_scores(make_sample(ours, x, None), names) for x in (real, kept)
+    )
     for name in names:
         assert from_file[name].value == pytest.approx(from_folder[name].value, abs=1e-12)
         assert from_file[name].excess == pytest.approx(from_folder[name].excess, abs=1e-12)
@@ -32,13 +34,13 @@ def test_a_score_from_the_file_equals_that_from_the_folder(clips, dataset, embed
 def test_the_gaussian_is_fitted_to_all_of_very_many_clips(
     clips, dataset, embedder, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("eval.reference_file.MOST_ROWS", 4)
+    monkeypatch.setattr("eval.reference_file.MAX_ROWS", 4)
     ours, real = open_clips(clips, embedder), open_reference(dataset, embedder)
     write_statistics(tmp_path / "real.safetensors", real, embedder)
     kept, _ = read_statistics(tmp_path / "real.safetensors", embedder)
     assert (len(kept.rows), kept.gaussian.n) == (4, 8)
     few = compute_scores(Sample(ours.rows, ours.prompts, kept), ["fad"])["fad"].value
-    assert few == pytest.approx(compute_scores(sample_of(ours, real, None), ["fad"])["fad"].value)
+    assert few == pytest.approx(compute_scores(make_sample(ours, real, None), ["fad"])["fad"].value)
 
 
 def test_a_file_of_another_embedder_is_refused_in_one_line(dataset, embedder, tmp_path):

@@ -141,7 +141,7 @@ def test_the_version_follows_weights_protocol_and_precision(tiny_clap):
 
 
 def test_a_change_of_the_numbers_needs_a_new_version(tiny_clap):
-    """Cached rows and published scores name the version: raise CODE when this fails."""
+    """Cached rows and published scores name the version: raise CODE_VERSION when this fails."""
     clap = load_text_embedder("clap", tiny_clap)
     row = clap.embed_sounds(np.sin(np.arange(48_000)[None] * 0.05) * 0.5, 48000)[0]
     assert clap.identity.code == 2

@@ -13,7 +13,7 @@ from dmm.errors import ModelError
 from dmm.registry import load_embedder
 from eval.cli import app
 from eval.embedders import clap_checkpoint
-from eval.embedders.clap_checkpoint import read_checkpoint, sizes_of
+from eval.embedders.clap_checkpoint import clap_sizes_of, read_checkpoint
 from eval.embedders.convert_clap import (
     LEFT_OUT,
     complete_and_check,
@@ -136,7 +136,9 @@ def test_every_tensor_goes_to_one_place_and_every_place_is_filled(tensors):
     assert sum(x.double().sum() for x in made.values()) == pytest.approx(
         float(sum(x.double().sum() for x in used))
     )
-    complete_and_check(transformers_config(sizes_of(tensors)), made)  # names and shapes, both ways
+    complete_and_check(
+        transformers_config(clap_sizes_of(tensors)), made
+    )  # names and shapes, both ways
 
 
 AUDIO, BLOCK = "audio_model.audio_encoder.", "audio_model.audio_encoder.layers.0.blocks.0."
@@ -188,7 +190,7 @@ def test_left_out_is_only_what_makes_spectrograms_or_is_for_training(tensors):
     ids=["missing", "unknown", "shape", "no-qkv"],
 )
 def test_what_does_not_fit_is_named(tensors, spoil, message):
-    sizes = sizes_of(tensors)
+    sizes = clap_sizes_of(tensors)
     spoil(tensors)
     with pytest.raises(ModelError, match=message):
         complete_and_check(transformers_config(sizes), transformers_tensors(tensors))

@@ -6,7 +6,7 @@ from eval.embedders.spectral import (
     FRAME_RATE_HZ,
     PULSE_EDGES_HZ,
     MelStats,
-    descriptor_of,
+    mel_stats_descriptor,
     pulse_spectrum_db,
 )
 
@@ -21,17 +21,19 @@ def test_rows_have_unit_length_and_come_out_the_same_twice(clips):
 
 
 def test_gain_does_not_change_the_description(pulses):
-    assert descriptor_of(pulses(4) * 0.1) == pytest.approx(descriptor_of(pulses(4)), abs=1e-4)
+    assert mel_stats_descriptor(pulses(4) * 0.1) == pytest.approx(
+        mel_stats_descriptor(pulses(4)), abs=1e-4
+    )
 
 
 @pytest.mark.parametrize("n_samples", [0, 1, 300, 22050])
 def test_silence_of_any_length_has_a_finite_unit_description(n_samples):
-    assert np.linalg.norm(descriptor_of(np.zeros(n_samples, np.float32))) == pytest.approx(1)
+    assert np.linalg.norm(mel_stats_descriptor(np.zeros(n_samples, np.float32))) == pytest.approx(1)
 
 
 def test_like_sounds_lie_nearer_than_unlike_ones(tone, pulses):
-    tones = [descriptor_of(tone(hz)) for hz in (220, 262, 330)]
-    beats = [descriptor_of(pulses(rate, seed)) for seed, rate in enumerate((4, 5, 6))]
+    tones = [mel_stats_descriptor(tone(hz)) for hz in (220, 262, 330)]
+    beats = [mel_stats_descriptor(pulses(rate, seed)) for seed, rate in enumerate((4, 5, 6))]
     within = [*(np.triu(np.array(x) @ np.array(x).T, 1).ravel() for x in (tones, beats))]
     across = np.array(tones) @ np.array(beats).T
     assert min(v for x in within for v in x if v) > across.max()
