@@ -50,7 +50,7 @@ def use_checkpoint_sizes(shapes: SdxlShapes) -> Iterator[None]:
 
 
 def _transformer_of_depth(original: Any, shapes: SdxlShapes, **settings: Any) -> Any:
-    """Replace the depths: the engine's literals are 2 on its second level and 10 on its third."""
+    """Build a transformer of the checkpoint's depth; the engine's are 2 (second level) and 10."""
     depth = shapes.depths[0] if settings["num_transformer_layers"] == 2 else shapes.depths[1]
     return original(
         **settings | {"num_transformer_layers": depth, "cross_attention_dim": shapes.context_dim}
@@ -58,6 +58,6 @@ def _transformer_of_depth(original: Any, shapes: SdxlShapes, **settings: Any) ->
 
 
 def _text_config_of_size(original: Any, shapes: SdxlShapes, **settings: Any) -> Any:
-    """Replace the sizes of a text encoder: the one with literal width 768 is the first."""
+    """Text encoder's configuration with the checkpoint's sizes; the engine's width 768 is TE1."""
     encoder = shapes.te1 if settings["hidden_size"] == 768 else shapes.te2
     return original(**settings | encoder.clip_text_config(hidden_act=settings["hidden_act"]))

@@ -41,4 +41,5 @@ def use_checkpoint_sizes(shapes: Sd15Shapes) -> Iterator[None]:
 
 
 def _text_config_of_size(original: Any, shapes: Sd15Shapes, **settings: Any) -> Any:
+    """Text encoder's configuration with the checkpoint's sizes."""
     return original(**settings | shapes.te.clip_text_config(hidden_act=settings["hidden_act"]))

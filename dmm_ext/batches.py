@@ -21,7 +21,7 @@ from .patches import replace_class, replace_method
 
 
 class BatchNumbers(Sampler[int]):
-    """The numbers of the batches, one engine epoch per pass; every process passes over all."""
+    """Sampler of batch numbers, which go on over engine epochs; every process yields all."""
 
     def __init__(self, batches: int, batches_per_step: int) -> None:
         self.batches, self.batches_per_step = batches, batches_per_step
@@ -68,7 +68,7 @@ class NumberedBatches(train_util.DatasetGroup):
         return batch | {"number": number, "clips": self._clip_ids(index)}
 
     def _clip_ids(self, index: int) -> list[str]:
-        """Ids of the clips in a batch."""
+        """Ids of the clips in the engine's batch ``index``."""
         for dataset in self.datasets:
             if index < len(dataset):
                 found = dataset.buckets_indices[index]
@@ -87,7 +87,7 @@ class NumberedBatches(train_util.DatasetGroup):
 
 
 def number_batches(group: Any, seed: int, batches_per_step: int) -> BatchNumbers:
-    """Turn the engine's training group into ``NumberedBatches``; returns the order to load."""
+    """Turn the engine's training group into ``NumberedBatches`` in place; returns its sampler."""
     replace_class(group, NumberedBatches)
     group.seed, group.batches_per_step = seed, batches_per_step
     for dataset in group.datasets:
@@ -96,7 +96,7 @@ def number_batches(group: Any, seed: int, batches_per_step: int) -> BatchNumbers
 
 
 def patch_loader_order(accelerator: Any, numbers: BatchNumbers) -> None:
-    """Give the training loader our order when the engine passes it to the accelerator.
+    """Make ``accelerator.prepare`` give the training loader our order.
 
     Gradients are accumulated across the ends of epochs, so that every optimizer step has equally
     many batches, wherever a resumed run starts.
@@ -111,7 +111,7 @@ def patch_loader_order(accelerator: Any, numbers: BatchNumbers) -> None:
 
 
 def _loader_in_order(thing: Any, numbers: BatchNumbers) -> Any:
-    """A data loader of numbered batches with our order; anything else unchanged."""
+    """A loader of numbered batches with ``numbers`` as its sampler; other things unchanged."""
     if not (isinstance(thing, DataLoader) and isinstance(thing.dataset, NumberedBatches)):
         return thing
     return DataLoader(
@@ -126,13 +126,13 @@ def _loader_in_order(thing: Any, numbers: BatchNumbers) -> Any:
 
 
 def shuffled_indices(count: int, seed: int, epoch: int) -> list[int]:
-    """The order of all batches in one epoch."""
+    """Shuffled order of all batches in one epoch, by the seed."""
     generator = torch.Generator().manual_seed(derive_seed(seed, "turn", epoch))
     return torch.randperm(count, generator=generator).tolist()
 
 
 def derive_seed(*words: object) -> int:
-    """A seed of 63 bits that differs for different words.
+    """Hash any words to a seed of 63 bits.
 
     >>> derive_seed(0, 1) == derive_seed(0, 1) != derive_seed(0, 2)
     True

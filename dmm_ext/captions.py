@@ -31,7 +31,7 @@ class SeparatorFreeDataset(train_util.DreamBoothDataset):
 
 
 def strip_separators_in(datasets: list[Any]) -> None:
-    """Turn those that are the engine's image datasets into ``SeparatorFreeDataset``, in place."""
+    """Turn the engine's image datasets in the list into ``SeparatorFreeDataset``, in place."""
     for dataset in datasets:
         if type(dataset) is train_util.DreamBoothDataset:
             replace_class(dataset, SeparatorFreeDataset)

@@ -1,6 +1,6 @@
 """Alarm for mode collapse: clips of one prompt that become more and more alike.
 
-It takes each preview's diversity within a prompt (``preview/prompt_diversity``), and goes off after
+It reads each preview's diversity within a prompt (``preview/prompt_diversity``), and goes off after
 several previews in a row below its bound: a floor, or a share of the first preview's diversity,
 which the base model has before training. One preview is a handful of clips: a single low value says
 little. Usual diversity differs between embedders; the share fits all of them.
@@ -20,7 +20,7 @@ FALL = 0.6
 
 
 class CollapseAlarm:
-    """Counts previews in a row below the bound and goes off at ``patience`` of them."""
+    """Alarm that is on after ``patience`` previews in a row below the bound."""
 
     message: str | None = None
     """Warning for the user while the alarm is on."""

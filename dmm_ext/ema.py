@@ -15,7 +15,7 @@ FILE = "ema.safetensors"
 
 
 class Ema:
-    """Averages of a network's weights in float32; an update moves them to the weights' device."""
+    """Moving averages of a network's weights, in float32 on the weights' device."""
 
     def __init__(self, network: Any, decay: float) -> None:
         self.decay = decay

@@ -22,7 +22,7 @@ class StepLosses:
         self.losses.append(losses.detach())
 
     def require_finite_and_clear(self, accelerator: Any, step: int) -> None:
-        """End the step; SystemExit, in every process, names all clips with a NaN or Inf loss."""
+        """Clear the step's losses; SystemExit, in every process, if any is NaN or Inf."""
         finite = torch.isfinite(torch.cat(self.losses))
         clips, self.clips, self.losses = self.clips, [], []
         if accelerator.reduce((~finite).sum(), reduction="sum") == 0:

@@ -16,7 +16,7 @@ class Intervals:
 
 
 def disable_engine_intervals(args: argparse.Namespace) -> Intervals:
-    """Return the intervals, and switch them off in the engine, whose step numbers are wrong."""
+    """Switch the intervals off in ``args``, as the engine's steps are wrong; returns them."""
     intervals = Intervals(
         args.save_every_n_steps, args.validate_every_n_steps, args.preview_every_n_steps
     )

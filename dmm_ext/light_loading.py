@@ -41,7 +41,7 @@ class UnreadTensor:
 
 @contextmanager
 def light_loading(args: argparse.Namespace, weight_dtype: torch.dtype) -> Iterator[None]:
-    """Within the block sd-scripts loads this run's SDXL checkpoint in little memory."""
+    """Within the block sd-scripts loads this run's SDXL checkpoint one UNet tensor at a time."""
     dtypes = _network_dtypes(args, weight_dtype)
 
     def load_state_dict(model: Any, tensors: Any, device: Any, dtype: Any = None) -> str:
@@ -52,7 +52,7 @@ def light_loading(args: argparse.Namespace, weight_dtype: torch.dtype) -> Iterat
         with suppress(ModelError):  # weights of 8 bits are loaded in the engine's own way
             file = opened.enter_context(open_tensors(Path(args.pretrained_model_name_or_path)))
             ours = {
-                "load_file": lambda *_, **__: _checkpoint(file),
+                "load_file": lambda *_, **__: _tensors_with_unread_unet(file),
                 "_load_state_dict_on_device": load_state_dict,
             }
             opened.enter_context(replaced(sdxl_model_util, **ours))
@@ -62,7 +62,7 @@ def light_loading(args: argparse.Namespace, weight_dtype: torch.dtype) -> Iterat
 def _network_dtypes(args: argparse.Namespace, weight_dtype: torch.dtype) -> dict[type, Any]:
     """Type in which each kind of network is kept; None is the file's.
 
-    What the engine itself changes before it converts to ``weight_dtype`` stays in single precision.
+    Weights that the engine changes before its conversion to ``weight_dtype`` stay in float32.
     """
     unet: torch.dtype | None = weight_dtype
     if args.fp8_base or args.fp8_base_unet:
@@ -73,7 +73,7 @@ def _network_dtypes(args: argparse.Namespace, weight_dtype: torch.dtype) -> dict
     return {SdxlUNet2DConditionModel: unet, CLIPPreTrainedModel: text}
 
 
-def _checkpoint(file: TensorFile) -> dict[str, Any]:
+def _tensors_with_unread_unet(file: TensorFile) -> dict[str, Any]:
     """The checkpoint as the engine expects it, with the UNet's tensors unread."""
     return {
         name: UnreadTensor(file, name) if name.startswith(UNET) else file.read(name)
@@ -84,26 +84,26 @@ def _checkpoint(file: TensorFile) -> dict[str, Any]:
 def _load_network(
     model: Any, tensors: dict[str, Any], device: Any, dtype: torch.dtype | None
 ) -> str:
-    """Move tensors into a network on the meta device; RuntimeError if they are not all of its."""
+    """Load a network on the meta device and empty ``tensors``; RuntimeError if names differ."""
     expected = model.state_dict().keys()
     if missing := sorted(expected - tensors.keys()):
         raise RuntimeError(f"{type(model).__name__}: the checkpoint lacks {missing[0]}")
     if unexpected := sorted(tensors.keys() - expected):
         raise RuntimeError(f"{type(model).__name__}: the checkpoint's {unexpected[0]} is unknown")
     for name in list(tensors):
-        value = _read(tensors, name)
+        value = _pop_and_read(tensors, name)
         own = value.dtype if dtype is None or not value.is_floating_point() else dtype
         set_module_tensor_to_device(model, name, device, value=value, dtype=own)
     return "<All keys matched successfully>"
 
 
-def _read(tensors: dict[str, Any], name: str) -> Tensor:
-    """Take a tensor out of the dictionary, so that nothing else holds it."""
+def _pop_and_read(tensors: dict[str, Any], name: str) -> Tensor:
+    """Remove a tensor from the dictionary and read it, so that nothing else holds it."""
     value = tensors.pop(name)
     return value.read() if isinstance(value, UnreadTensor) else value
 
 
 def release_weights(networks: Iterable[Any]) -> None:
-    """Free the memory of networks that nothing runs any more; the engine still holds them."""
+    """Free the memory of unused networks that the engine still holds, by moving them to meta."""
     for network in networks:
         network.to("meta")

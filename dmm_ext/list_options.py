@@ -22,7 +22,7 @@ from .options import add_options
 
 TRAINERS = {"sd15": train_network, "sdxl": sdxl_train_network}
 KINDS: dict[Any, str] = {int: "int", float: "float", str: "str", Path: "str", None: "str"}
-"""Any other type is the engine's own parser: a number of steps, or below 1 a share of all."""
+"""Other types are the engine's own: a number of steps, or below 1 a share of all steps."""
 
 
 def list_options() -> dict[str, Option]:
@@ -59,7 +59,7 @@ def _parser_options(
 
 
 def _merge_trainers(key: str, earlier: Option | None, added: Option) -> Option:
-    """One entry for an option that several trainers share."""
+    """One entry for an option of several trainers; ValueError if they differ."""
     if earlier is None:
         return added
     merged = replace(added, trainers=(*earlier.trainers, *added.trainers))

@@ -44,7 +44,7 @@ class LoraFile:
                 yield
 
     def save(self, path: Path) -> None:
-        """Write the LoRA, completely or not at all."""
+        """Write the LoRA (averaged weights, if an average is kept), completely or not at all."""
         dtype = train_util.prepare_dtype(self.args)[1]
         with self.with_averaged_weights(), whole_lora_file(path) as partial:
             self.trainer.save_weights(str(partial), dtype, self._metadata())
@@ -63,7 +63,7 @@ class LoraFile:
         return metadata | dict(pair.split("=", 1) for pair in self.args.lora_metadata or ())
 
     def _corrections(self) -> dict[str, str]:
-        """Fields that the engine gets wrong: its counters are off, and restart at a resume."""
+        """Correct values of the engine's counters, which are wrong and restart on a resume."""
         done, total = self.steps.done, self.steps.total
         images = self.trainer.train_group.datasets[0]
         return {

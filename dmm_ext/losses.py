@@ -58,7 +58,7 @@ def main_loss_weight_map(
 
 
 def make_measure(loss_type: str, threshold: Tensor | None = None) -> Measure:
-    """The engine's loss as a function of residuals: mean l2, l1, huber or smooth_l1 per clip.
+    """Make the engine's loss a function of residuals: mean l2, l1, huber or smooth_l1 per clip.
 
     The last two need a ``threshold`` d (batch,): 2d(sqrt(r^2 + d^2) - d), and that over d.
     """
@@ -177,15 +177,16 @@ def mel_row_weights(rows: int, tilt: float, device: torch.device | None = None) 
     return rows * torch.softmax(tilt * place, dim=0)
 
 
-def snr_gate(timesteps: Tensor, alphas_cumprod: Tensor, gate: float) -> Tensor:
-    """1 for clips whose signal-to-noise ratio a / (1 - a) is ``gate`` or more, else 0; (batch,).
+def snr_gate(timesteps: Tensor, alphas_cumprod: Tensor, min_snr: float) -> Tensor:
+    """Mask (batch,): 1 for clips whose SNR a / (1 - a) is ``min_snr`` or more, else 0.
 
     Of Stable Diffusion's 1000 timesteps, 147 pass a gate of 5, 354 of 1 and 687 of 0.1.
     """
     # The small table goes to the timesteps: moving these would wait for the GPU.
     signal = alphas_cumprod.to(timesteps.device, non_blocking=True)[timesteps]
-    return (signal / (1 - signal) >= gate).float()
+    return (signal / (1 - signal) >= min_snr).float()
 
 
 def _snr_gate_weight(timesteps: Tensor, alphas_cumprod: Tensor, args: argparse.Namespace) -> Tensor:
+    """``snr_gate`` by the setting of the same name."""
     return snr_gate(timesteps, alphas_cumprod, args.snr_gate)

@@ -20,14 +20,14 @@ class MetricsLog:
         self.path.unlink(missing_ok=True)
 
     def keep_lines_up_to(self, step: int) -> None:
-        """Keep only the lines up to a step; a last line without its end is dropped."""
+        """Rewrite the log with the lines up to a step; damaged lines are dropped."""
         if self.path.is_file():
             lines = read_jsonl(self.path, finite=False, skip_damaged=True)
             kept = [json.dumps(line) + "\n" for line in lines if line.get("step", 0) <= step]
             write_text(self.path, "".join(kept))
 
     def add_loss(self, loss: float) -> None:
-        """Record the loss of one micro-batch of the current step."""
+        """Add the loss of one micro-batch to the current step's mean."""
         self._losses.append(loss)
 
     def write_step(self, step: int, logs: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from dmm.files import write_text
 
 
 def write_outcome(run: Path, outcome: dict[str, Any]) -> None:
-    """Write ``outcome.json``: an outcome with peak memory and device added.
+    """Write ``outcome.json`` with peak memory and device, unless another process knows more.
 
     Of several processes the first one writes, and any that knows why the training failed: the
     first may only have seen that another one was gone.

@@ -82,7 +82,7 @@ REPLACED = {
 
 @contextmanager
 def replaced(module: ModuleType, **values: Any) -> Iterator[None]:
-    """Within the block, names in a module of the engine's have other values."""
+    """Within the block, these names in a module of the engine have these values."""
     for name in values:
         _require_listed(f"{_short_name(module.__name__)}.{name}")
     with patch.multiple(module, **values):
@@ -90,7 +90,7 @@ def replaced(module: ModuleType, **values: Any) -> Iterator[None]:
 
 
 def replace_class(instance: Any, ours: type) -> None:
-    """Turn an object of the engine's into one of ``ours``, a subclass of its class."""
+    """Change an engine object's class, in place, to ``ours``, a subclass of its class."""
     theirs = type(instance)
     for name in (name for name in vars(ours) if callable(getattr(theirs, name, None))):
         _require_listed(f"{_short_name(theirs.__module__)}.{theirs.__name__}.{name}")
@@ -105,12 +105,13 @@ def replace_method(name: str, instance: Any, function: Callable[..., Any]) -> No
 
 @contextmanager
 def changed_settings(args: argparse.Namespace, **values: Any) -> Iterator[None]:
-    """Within the block, settings of the run have other values."""
+    """Within the block, these settings of the run have these values."""
     with patch.multiple(args, **values):
         yield
 
 
 def _require_listed(name: str) -> None:
+    """AssertionError unless ``REPLACED`` lists the name."""
     assert name in REPLACED, f"{name} is replaced; list it in REPLACED with its place and reason"
 
 

@@ -23,7 +23,7 @@ from dmm.sound.audio import write_audio
 from .preview_settings import evenly_spaced
 
 MAX_REFERENCE = 64
-"""Most real clips to compare previews with, because decoding a large image takes seconds."""
+"""Largest number of real clips to compare with, because decoding an image takes seconds."""
 
 
 class PreviewScorer:
@@ -42,7 +42,7 @@ class PreviewScorer:
             self.prompt_embeddings = dict(zip(prompts, embeddings, strict=True))
 
     def scores(self, files: Sequence[Path], prompts: Sequence[str]) -> dict[str, float | str]:
-        """Entries ``preview/...`` for the log: the embedder's name, and each score of these clips.
+        """Score clips: entries ``preview/...`` for the log, with the embedder's name.
 
         ``diversity`` over all pairs, ``prompt_diversity`` over pairs of one prompt, ``similarity``
         the mean cosine of clip and prompt, ``fad`` to the real clips. Scores that cannot be

@@ -21,7 +21,7 @@ def preview_prompts(args: argparse.Namespace) -> list[str]:
     the first ones are often of one style or track. SystemExit if there are neither prompts nor
     captions.
     """
-    given = distinct(args.preview_prompts or ())
+    given = distinct_nonempty(args.preview_prompts or ())
     if given:
         return given
     if not args.preview_reference:
@@ -30,7 +30,7 @@ def preview_prompts(args: argparse.Namespace) -> list[str]:
             "with captions, or leave out preview_every_n_steps"
         )
     files = sorted(Path(args.preview_reference).glob("*.txt"))
-    found = distinct(read_text(path) for path in files)
+    found = distinct_nonempty(read_text(path) for path in files)
     if not found:
         raise SystemExit(
             f"{args.preview_reference}: no captions (*.txt) to take prompts from; set "
@@ -50,10 +50,10 @@ def evenly_spaced(things: Sequence[T], count: int) -> list[T]:
     return [things[i * len(things) // count] for i in range(count)]
 
 
-def distinct(texts: Iterable[str]) -> list[str]:
+def distinct_nonempty(texts: Iterable[str]) -> list[str]:
     """The texts that are not empty, in their order, each once.
 
-    >>> distinct(["piano", " ", "piano ", "organ"])
+    >>> distinct_nonempty(["piano", " ", "piano ", "organ"])
     ['piano', 'organ']
     """
     return [*dict.fromkeys(filter(None, (text.strip() for text in texts)))]

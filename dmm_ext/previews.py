@@ -37,7 +37,7 @@ class Previews:
     """The previews of one run, with their collapse alarm; the main process makes them."""
 
     def __init__(self, engine: EngineState, trainer: Any, folder: Path) -> None:
-        """``folder`` is RUN/previews. SystemExit, in one line, for settings that do not hold."""
+        """``folder`` is RUN/previews. SystemExit, in one line, for invalid settings."""
         from dmm.generation.requests import clip_requests, with_anchor
         from dmm.generation.sampling import Sampling
 
@@ -61,7 +61,7 @@ class Previews:
                 raise SystemExit(str(error)) from error
 
     def _load_embedder_and_generator(self, trainer: Any, prompts: list[str]) -> None:
-        """Load the embedder and compute the embeddings that all previews share."""
+        """Load the embedder, embed the real clips, and prepare the generator for all previews."""
         args = self.engine.args
         self.fmt = preview_format(args)
         weights = Path(args.preview_weights) if args.preview_weights else None
@@ -154,7 +154,7 @@ class StageTimer:
 
 
 def scores_if_unchanged(folder: Path, inputs: dict[str, Any]) -> dict[str, float | str] | None:
-    """Scores of an existing preview, if it was made from the same inputs."""
+    """Scores of an existing preview; None if there is none, or it has other inputs."""
     path = folder / FILE
     if not path.is_file():
         return None

@@ -36,7 +36,7 @@ def main() -> int:
     train_util.verify_command_line_training_args(args)
     args = train_util.read_config_from_file(args, parser)
     architecture = read_architecture(Path(args.pretrained_model_name_or_path))
-    code = run(TRAINERS[architecture.kind](), args)
+    code = train_and_record(TRAINERS[architecture.kind](), args)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # leaving takes a second, in which nothing is lost
     return code
 
@@ -48,7 +48,7 @@ def setup_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def run(trainer: Any, args: argparse.Namespace) -> int:
+def train_and_record(trainer: Any, args: argparse.Namespace) -> int:
     """Train and write ``outcome.json``, however it ends; returns the exit code."""
     ended: dict[str, Any] = {"status": "failed", "reason": None}
     try:

@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from dmm.errors import DmmError
 from dmm.files import read_json
 
-from .steps import FILE
+from .steps import STATE_FILE
 
 HYPERPARAMETERS = ("initial_lr", "weight_decay", "betas", "eps", "momentum")
 """Settings of an optimizer's parameter group that a resumed run may change."""
@@ -28,7 +28,7 @@ UNREADABLE = (
 
 @contextmanager
 def keep_current_hyperparameters(accelerator: Any) -> Iterator[None]:
-    """Load a state within the block; after it, the hyperparameters from before are in force."""
+    """Restore the current hyperparameters after the block, in which a state is loaded."""
     groups = [group for optimizer in accelerator._optimizers for group in optimizer.param_groups]
     settings = [{key: group[key] for key in HYPERPARAMETERS if key in group} for group in groups]
     schedulers = [wrapper.scheduler for wrapper in accelerator._schedulers]
@@ -42,7 +42,7 @@ def keep_current_hyperparameters(accelerator: Any) -> Iterator[None]:
 
 
 def _set_rates(scheduler: Any, base_lrs: list[float]) -> None:
-    """Set the learning rates that these base rates have at the scheduler's step."""
+    """Set a scheduler's base rates, and the learning rates that they give at its step."""
     if not base_lrs:
         return  # schedule-free optimizers have none
     saved = scheduler.base_lrs
@@ -74,8 +74,8 @@ def load_state(accelerator: Any, folder: Path) -> None:
 
 
 def read_state_record(folder: Path) -> dict[str, Any]:
-    """``dmm_state.json`` of a state; empty for a stock state of sd-scripts."""
-    path = folder / FILE
+    """Read ``dmm_state.json`` of a state; empty for a stock state of sd-scripts."""
+    path = folder / STATE_FILE
     return read_json(path, finite=False) if path.is_file() else {}
 
 

@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from dmm.files import follow_umask, whole_file
 from dmm.files.parts import sweep
 
-from .steps import FILE
+from .steps import STATE_FILE
 
 PART = ".part-"
 """Prefix of a state's name while it is being written."""
@@ -61,7 +61,7 @@ class RunFiles:
                 if self.best.is_file():
                     shutil.copyfile(self.best, partial / self.best.name)
                 files = {path.name: path.stat().st_size for path in partial.iterdir()}
-                (partial / FILE).write_text(json.dumps({**record, "files": files}))
+                (partial / STATE_FILE).write_text(json.dumps({**record, "files": files}))
                 follow_umask(partial)
                 if final.exists():
                     shutil.rmtree(final)

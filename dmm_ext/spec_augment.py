@@ -18,7 +18,7 @@ def mask_strips(
     mel: float = 0.2,
     generator: torch.Generator | None = None,
 ) -> tuple[Tensor, Tensor | None]:
-    """Mask a strip of time and a strip of mel rows in a ``share`` of the clips.
+    """Mask strips of time and mel in a ``share`` of clips; also return loss weights, or None.
 
     ``latents`` (batch, channels, rows, frames) are clean; noise is added afterwards. Widths are
     uniform from 0 up to a share ``time`` of the frames and ``mel`` of the rows, positions uniform.
@@ -49,7 +49,7 @@ def mask_strips(
 
 
 def _strip_mask(size: int, largest: float, width: Tensor, start: Tensor) -> Tensor:
-    """One run of true values per row of (batch, size), from uniform numbers (batch, 1) below 1."""
+    """Mask (batch, size) with one strip of true values per clip, by random numbers (batch, 1)."""
     most = int(size * largest)
     widths = (width * (most + 1)).long().clamp(max=most)  # float32 may round up to most + 1
     starts = (start * (size - widths + 1)).long()

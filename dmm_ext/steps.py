@@ -14,7 +14,7 @@ import torch
 
 from dmm.files import read_json
 
-FILE = "dmm_state.json"
+STATE_FILE = "dmm_state.json"
 
 
 class StepCounter:
@@ -53,7 +53,7 @@ class StepCounter:
         self.since_resume += 1
 
     def restore(self, folder: Path, has_lora: bool = True) -> None:
-        """Continue from a state's step; SystemExit if nothing is left to do.
+        """Continue from a state's step, and set ``args`` to the steps left; SystemExit if none is.
 
         Without the final LoRA (``has_lora``) the last step's state is enough: a run that was killed
         before it wrote the LoRA has no step left, and ends at once.
@@ -68,13 +68,13 @@ class StepCounter:
         self.args.initial_step = 0  # the engine counts the steps that are left from zero
 
     def median_seconds(self) -> float | None:
-        """Median time of an optimizer step, without saving, validation and previews."""
+        """Median seconds of a step, without saving, validation and previews; None without steps."""
         return statistics.median(self.seconds) if self.seconds else None
 
 
 def step_of_state(folder: Path) -> int:
     """Number of optimizer steps before a saved state, ours or a stock one of sd-scripts."""
-    if (folder / FILE).is_file():
-        return read_json(folder / FILE, finite=False)["step"]
+    if (folder / STATE_FILE).is_file():
+        return read_json(folder / STATE_FILE, finite=False)["step"]
     scheduler = torch.load(folder / "scheduler.bin", weights_only=True)
     return int(scheduler["last_epoch"])

@@ -1,7 +1,8 @@
 """Train with sd-scripts alone, for comparison: ``python -m dmm_ext.stock --config_file FILE``.
 
-The engine is only given the sizes of the checkpoint, which its loader has written into it. Writes
-``stock.json`` into the output folder: seconds of every step but the first, and peak memory.
+The engine gets only the checkpoint's sizes, because its loader is written for one size. Writes
+``stock.json`` into the output folder: seconds of every step but the first and the last,
+and peak memory.
 """
 
 import json
@@ -23,7 +24,7 @@ from .outcome import peak_memory_mb
 FILE = "stock.json"
 
 
-class _Timed:
+class _TimedTrainer:
     """The engine's trainer with a clock; put before the engine's class."""
 
     starts: list[float]
@@ -43,16 +44,16 @@ class _Timed:
             return engine.load_target_model(args, *rest)
 
 
-class _Sdxl(_Timed, sdxl_train_network.SdxlNetworkTrainer):
+class _Sdxl(_TimedTrainer, sdxl_train_network.SdxlNetworkTrainer):
     pass
 
 
-class _Sd15(_Timed, train_network.NetworkTrainer):
+class _Sd15(_TimedTrainer, train_network.NetworkTrainer):
     pass
 
 
 def main() -> None:
-    """Train as the configuration says."""
+    """Train with sd-scripts by the configuration, and write ``stock.json``."""
     parser = sdxl_train_network.setup_parser()
     args = train_util.read_config_from_file(parser.parse_args(), parser)
     kind = read_architecture(Path(args.pretrained_model_name_or_path)).kind

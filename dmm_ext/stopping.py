@@ -48,7 +48,7 @@ class Stopping:
         self._finishes_step = True
 
     def request(self, status: str, reason: str) -> None:
-        """Request an end after the current step; a request with an earlier status is ignored.
+        """Request an end after the step; ignored unless its priority exceeds earlier requests'.
 
         ``status`` is one of ``STATUSES``.
         """

@@ -43,7 +43,7 @@ class MelTraining:
             engine.train(args)
 
     def assert_extra_args(self, args: Any, train_group: Any, val_group: Any) -> None:
-        """Prepare both dataset groups, before anything is loaded."""
+        """Strip separators in both dataset groups and set up the run, before anything is loaded."""
         engine: Any = super()
         engine.assert_extra_args(args, train_group, val_group)
         for group in filter(None, (train_group, val_group)):
@@ -65,7 +65,7 @@ class MelTraining:
         return engine.load_target_model(args, weight_dtype, accelerator)
 
     def prepare_unet_with_accelerator(self, args: Any, accelerator: Any, unet: Any) -> Any:
-        """Skip it in several CPU processes, where accelerate refuses networks without gradients."""
+        """Leave the UNet as it is in several CPU processes: accelerate refuses frozen networks."""
         if accelerator.device.type == "cpu" and accelerator.num_processes > 1:
             return unet
         engine: Any = super()
@@ -87,7 +87,7 @@ class MelTraining:
     def post_process_network(
         self, args: Any, accelerator: Any, network: Any, text_encoders: Any, unet: Any
     ) -> None:
-        """Save the engine's last LoRA ourselves, as all others."""
+        """Replace the network's ``save_weights``, so that the last LoRA is saved like others."""
         self.network = network
         self.save_weights = network.save_weights
         patches.replace_method("network.save_weights", network, self.training_run.save_final_lora)
@@ -104,7 +104,7 @@ class MelTraining:
         self.training_run.steps.batch_starts()
 
     def shift_scale_latents(self, args: Any, latents: Any) -> Any:
-        """Mask strips of some clips (SpecAugment), if it is on."""
+        """Scale latents as the engine does, then mask strips of some clips (SpecAugment)."""
         engine: Any = super()
         latents, self.unmasked = spec_augment.mask_strips(
             engine.shift_scale_latents(args, latents),
@@ -182,11 +182,11 @@ class MelTraining:
             if accelerator.is_main_process:
                 self.training_run.metrics.write_step(step, logs)
             self.log_values(accelerator, logs, step)
-            if self.training_run.leaving:
+            if self.training_run.ends_after_logging:
                 raise KeyboardInterrupt
 
     def log_values(self, accelerator: Any, values: dict[str, Any], step: int) -> None:
-        """Log values to all trackers at a true step, as each of them counts steps."""
+        """Log values to all trackers under a true step number."""
         engine: Any = self
         engine.accelerator_logging(
             accelerator, values, step, step, self.batches.epochs_in_steps(step)
@@ -206,6 +206,7 @@ class MelTraining:
         return threshold
 
     def _resume_from_state(self, accelerator: Any, args: Any) -> None:
+        """Load the state of ``--resume``, if given, and continue the run from it."""
         if args.resume:
             load_state(accelerator, Path(args.resume))
             self.training_run.resume(Path(args.resume))

@@ -25,7 +25,7 @@ from .validation import EarlyStop, validation_fingerprint, validation_loss
 
 logger = logging.getLogger(__name__)
 CHATTY = ("accelerate", "library.train_util", "train_network")
-"""Loggers with a line for every file of a state and for every epoch."""
+"""Loggers that print a line for every file of a state and for every epoch."""
 FINGERPRINT = "yardstick"
 """Key of the validation fingerprint in ``dmm_state.json``."""
 
@@ -53,7 +53,7 @@ class TrainingRun:
         self.previews: Any = None
         self.resumed_from: Path | None = None
         self.state_record: dict[str, Any] = {}
-        self.leaving = False
+        self.ends_after_logging = False
 
     def prepare(self, accelerator: Any, batches: BatchNumbers) -> None:
         """Handle signals and clean the RUN folder, before any model is loaded."""
@@ -130,6 +130,7 @@ class TrainingRun:
         return loss
 
     def _validate_and_keep_best(self) -> None:
+        """Validate, save the best weights, and request an end by early stopping."""
         loss = self._log_validation_loss()
         is_best = self.early_stop.update(self.steps.done, loss)
         if is_best and self.accelerator.is_main_process:
@@ -180,11 +181,11 @@ class TrainingRun:
             self.ema.save(folder)
 
     def _end_training(self) -> None:
-        """When interrupted, leave soon; otherwise let the engine end as after its last step."""
+        """End at once after logging if interrupted; otherwise let the engine end as usual."""
         if self.stopping.status == "interrupted":
             if not self.accelerator.is_main_process:
                 raise KeyboardInterrupt
-            self.leaving = True  # after the step is logged
+            self.ends_after_logging = True  # after the step is logged
             return
         self.args.max_train_steps = self.steps.since_resume
         self.batches.stopped = True
@@ -203,7 +204,7 @@ class TrainingRun:
             self.lora.save(Path(file))
 
     def outcome(self) -> dict[str, Any]:
-        """How the run went, for ``outcome.json``."""
+        """Status, steps, best validation and speed of the run, for ``outcome.json``."""
         validated = self.early_stop.best_step > 0
         return {
             "status": self.stopping.status,

@@ -38,8 +38,8 @@ ENGINE_SETTINGS: dict[str, Any] = {
     "debiased_estimation_loss": False,
     "masked_loss": False,
 }
-"""In force while validating. Beside these ``huber_c`` is ``huber_validation``, and our own losses
-and SpecAugment are off."""
+"""Settings in force while validating. Besides these ``huber_c`` is ``huber_validation``, and our
+own losses and SpecAugment are off."""
 
 
 @torch.no_grad()
@@ -131,7 +131,7 @@ class EarlyStop:
     waited: int = 0
 
     def update(self, step: int, loss: float) -> bool:
-        """Record a validation; whether it is the best so far, by more than ``min_delta``."""
+        """Record a validation; returns whether it is the best so far by more than ``min_delta``."""
         if loss >= self.best_loss - self.min_delta:
             self.waited += 1
             return False

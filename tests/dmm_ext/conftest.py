@@ -101,7 +101,7 @@ def train_here(inside_engine, small_data, tiny_checkpoint):
     from accelerate.state import AcceleratorState, GradientState, PartialState
     from library import strategy_base, train_util
 
-    from dmm_ext.process import TRAINERS, run, setup_parser
+    from dmm_ext.process import TRAINERS, setup_parser, train_and_record
 
     def train(out: Path, hook=None, base=tiny_checkpoint, **settings: object):
         for state in (AcceleratorState, GradientState, PartialState):
@@ -115,6 +115,6 @@ def train_here(inside_engine, small_data, tiny_checkpoint):
         trainer = TRAINERS[read_architecture(base).kind]()
         if hook:
             hook(trainer)
-        return run(trainer, args), trainer
+        return train_and_record(trainer, args), trainer
 
     return train

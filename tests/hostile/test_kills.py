@@ -151,7 +151,7 @@ def trainer_in_this_process(_engine, run, *_):
 
     from dmm.training.engine_run import read_outcome
     from dmm_ext.process import TRAINERS, setup_parser
-    from dmm_ext.process import run as run_trainer
+    from dmm_ext.process import train_and_record as run_trainer
 
     for state in (AcceleratorState, GradientState, PartialState):
         state._reset_state()
