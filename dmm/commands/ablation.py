@@ -48,7 +48,7 @@ def ablate(
     if as_json:
         print(json.dumps(found, indent=1, ensure_ascii=False))
     else:
-        _print(found)
+        _print_tables(found)
         print(out / "ablation.md")
     failed = sum(run["status"] == "failed" for run in found["runs"])
     if failed:
@@ -58,28 +58,28 @@ def ablate(
         )
 
 
-def _print(found: Mapping[str, Any]) -> None:
+def _print_tables(found: Mapping[str, Any]) -> None:
     """Print a table for each score, then the notes."""
     from rich.console import Console
 
     console = Console()
     for name in found["metrics"]:
-        console.print(_table(found, name), "")
+        console.print(_score_table(found, name), "")
     for note in found["notes"]:
         console.print(f"- {note}", markup=False, highlight=False)
 
 
-def _table(found: Mapping[str, Any], name: str) -> Any:
-    """The table of one score."""
+def _score_table(found: Mapping[str, Any], name: str) -> Any:
+    """Table of one score for the terminal."""
     from rich.markup import escape
     from rich.table import Table
 
-    from ..training.ablation.table import HEAD, rows
+    from ..training.ablation.table import HEAD, score_rows
 
     title = escape(found["metrics"][name]["title"])
     table = Table(HEAD[0], title=title, title_justify="left", box=None)
     for head in HEAD[1:]:
         table.add_column(head, justify="right")
-    for row in rows(found, name):
+    for row in score_rows(found, name):
         table.add_row(*map(escape, row))
     return table

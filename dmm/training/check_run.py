@@ -15,7 +15,7 @@ from .engine_run import run_trainer
 from .facts import gather_facts, read_dataset_facts
 from .forecast.card import speed_by_card
 from .forecast.duration import calibrate
-from .forecast.forecast import Forecast, forecast, table
+from .forecast.forecast import Forecast, as_table, forecast
 from .presets import resolve
 from .rules.base import Finding
 from .rules.check import check_settings
@@ -27,13 +27,13 @@ Read = TypeVar("Read")
 
 @dataclass(frozen=True)
 class CheckReport:
-    """Findings of the rules and of the forecast, errors first, and the forecast itself."""
+    """Findings on a run, errors first, its forecast, and the limits of its sound."""
 
     findings: tuple[Finding, ...]
     forecast: Forecast | None
     """None if settings, dataset or base cannot be read."""
     sound: tuple[str, ...] = ()
-    """What the base's VAE loses of the dataset's sound, or how to measure it."""
+    """Lines on the sound that the base's VAE loses, or on how to measure it."""
 
     @property
     def may_start(self) -> bool:
@@ -77,7 +77,7 @@ def check_run(
 def find_unreadable_inputs(
     preset: str, dataset: Path, base: Path, settings: Sequence[str]
 ) -> list[Finding]:
-    """Find inputs that cannot be read; if there are any, the errors of the settings follow."""
+    """Findings on inputs that cannot be read, then errors of the settings; empty if all can be."""
     faults: list[str] = []
 
     def attempt(read: Callable[[], Read]) -> Read | None:
@@ -104,10 +104,10 @@ def _has_no_errors(findings: Iterable[Finding]) -> bool:
 
 
 def print_report(report: CheckReport) -> None:
-    """Print the findings, one per line, then the forecast as a table."""
+    """Print the findings, one per line, the forecast as a table, and the limits of the sound."""
     for finding in report.findings:
         print(finding)
     if report.forecast:
-        Console().print(table(report.forecast))
+        Console().print(as_table(report.forecast))
     for line in report.sound:
         print(line)

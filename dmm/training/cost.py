@@ -13,13 +13,14 @@ PRICE = re.compile(r"(?P<amount>\d+(\.\d+)?)\s*(?P<currency>[^\d/\s]*)\s*/\s*(?P
 
 @dataclass(frozen=True)
 class Tariff:
-    """What a machine draws, and what its energy or its time costs."""
+    """Power of a machine, and the price of its energy or of an hour."""
 
     watts: float | None = None
-    """Of the whole machine while it trains."""
+    """Power of the whole machine while it trains."""
     price: float | None = None
+    """Price of one ``unit``."""
     unit: str = "kWh"
-    """``kWh`` or ``h``: what ``price`` is for."""
+    """``kWh`` or ``h``."""
     currency: str = ""
 
     @classmethod
@@ -29,7 +30,7 @@ class Tariff:
         >>> Tariff.parse("0.30 EUR/kWh", 350.0)
         Tariff(watts=350.0, price=0.3, unit='kWh', currency='EUR')
         """
-        drawn = None if watts is None else _watts(watts)
+        drawn = None if watts is None else _parse_watts(watts)
         if price is None:
             return cls(drawn)
         found = PRICE.fullmatch(price.strip())
@@ -40,18 +41,18 @@ class Tariff:
         return cls(drawn, float(found["amount"]), found["unit"], found["currency"])
 
     def kilowatt_hours(self, seconds: float) -> float | None:
-        """Energy of so many seconds; None without watts."""
+        """Energy that the machine takes in this time; None if its power is not known."""
         return None if self.watts is None else self.watts * seconds / 3.6e6
 
     def money(self, seconds: float) -> float | None:
-        """Price of so many seconds; None without a price."""
+        """Cost of this time; None without a price."""
         if self.price is None:
             return None
         hours, energy = seconds / 3600, self.kilowatt_hours(seconds)
         return self.price * (hours if self.unit == "h" or energy is None else energy)
 
     def rows(self, seconds: float) -> list[tuple[str, str, str]]:
-        """Name, amount and basis of energy and money; without what is not known."""
+        """Rows of energy and cost (name, amount, basis); unknown ones are left out."""
         energy, money = self.kilowatt_hours(seconds), self.money(seconds)
         found = []
         if energy is not None:
@@ -67,13 +68,13 @@ class Tariff:
         return f"{self.price:g} {self.currency}".strip() + f"/{self.unit}"
 
     def record(self) -> dict[str, Any]:
-        """Entries of ``run.json``, by the options' names; empty without any."""
+        """``price`` and ``watts`` for ``run.json``; unknown ones are left out."""
         price = None if self.price is None else self.price_in_words
         return {k: v for k, v in (("price", price), ("watts", self.watts)) if v is not None}
 
 
 def tariff_here(price: str | None = None, watts: float | None = None) -> Tariff:
-    """The tariff of the given options, and for those left out of ``dmm doctor --set``.
+    """Tariff of these options; one that is None is the value that ``dmm doctor --set`` stored.
 
     PresetError as ``Tariff.parse``.
     """
@@ -82,7 +83,8 @@ def tariff_here(price: str | None = None, watts: float | None = None) -> Tariff:
     return Tariff.parse(price or stored.get("price"), known)
 
 
-def _watts(value: str | float) -> float:
+def _parse_watts(value: str | float) -> float:
+    """A power as a number; PresetError unless it is above 0."""
     try:
         watts = float(value)
     except ValueError:

@@ -52,14 +52,14 @@ def read_options() -> dict[str, Option]:
 
 
 def loss_weights() -> dict[str, str]:
-    """Settings that each weight a loss of ``dmm_ext.losses``, with one line on what it does."""
+    """Settings that each weight a loss of ``dmm_ext.losses``, with one line on that loss."""
     return _read_manifest()["loss_weights"]
 
 
 def options_text(
     options: Mapping[str, Option], pin: Pin, loss_weights: Mapping[str, str] | None = None
 ) -> str:
-    """The file's text, one option per line, so that an upgrade of the engine reads as a diff."""
+    """Text of ``engine-options.json``: one option per line, for diffs when sd-scripts changes."""
     entries = {key: vars(options[key]) for key in sorted(options)}
     lines = ",\n".join(f"    {json.dumps(key)}: {json.dumps(e)}" for key, e in entries.items())
     return (

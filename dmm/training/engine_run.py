@@ -26,7 +26,7 @@ PARENT_PIPE = "DMM_PARENT_PIPE"
 """Environment variable that tells the trainer to watch its standard input."""
 POLL_S = 0.05
 GRACE_S = 30.0
-"""After one process has failed the others are killed: they may wait for it for ever."""
+"""Time after one process has failed until the others, which may wait for it, are killed."""
 
 Process = subprocess.Popen[bytes]
 
@@ -37,9 +37,9 @@ def run_trainer(
     processes: int = 1,
     on_start: Callable[..., object] = lambda *_: None,
 ) -> dict[str, Any]:
-    """Train as configured in ``RUN/engine.toml``; returns ``outcome.json``.
+    """Train as configured in ``RUN/engine.toml``; returns the contents of ``outcome.json``.
 
-    ``on_start`` receives the numbers of the trainer's processes. The progress bar and messages go
+    ``on_start`` receives the ids of the trainer's processes. The progress bar and messages go
     to standard error. EngineError if the training failed, with the trainer's reason if it left one;
     KeyboardInterrupt if it was interrupted.
     """
@@ -81,7 +81,7 @@ def _trainer_command(config: Path) -> list[str]:
 
 
 def _process_variables(count: int) -> list[dict[str, str]]:
-    """Environment variables of each process, by which those of one machine find one another.
+    """Environment variables by which the processes of one machine find one another, for each.
 
     Not by torchrun, which prints a traceback at ctrl-C and kills its processes before they save.
     """
@@ -104,7 +104,7 @@ def _free_port() -> int:
 
 
 def _wait_through_ctrl_c(processes: Sequence[Process]) -> tuple[int, bool]:
-    """The exit code, that of the first failure if any, and whether ctrl-C was pressed."""
+    """Wait for all; returns a failed one's exit code, else 0, and whether ctrl-C was pressed."""
     interrupted = False
     while True:
         try:
@@ -116,7 +116,10 @@ def _wait_through_ctrl_c(processes: Sequence[Process]) -> tuple[int, bool]:
 
 
 def _wait_for_all(processes: Sequence[Process]) -> int:
-    """Wait for all; ``GRACE_S`` after one has failed, the others are killed."""
+    """Wait for all, and return a failed one's exit code, else 0.
+
+    ``GRACE_S`` after one has failed, the others are killed.
+    """
     code, deadline = 0, float("inf")
     while running := [process for process in processes if process.poll() is None]:
         if not code and (code := _first_failure(processes)):
@@ -129,16 +132,16 @@ def _wait_for_all(processes: Sequence[Process]) -> int:
 
 
 def _first_failure(processes: Sequence[Process]) -> int:
-    """The first exit code other than 0 among processes that have ended, else 0."""
+    """Exit code of the first process in the list that has failed, else 0."""
     return next((process.returncode for process in processes if process.returncode), 0)
 
 
 @contextmanager
 def _forwarded_sigterm(processes: list[Process]) -> Iterator[Callable[[Process], None]]:
-    """Within the block SIGTERM goes to the processes; only in the main thread.
+    """Forward SIGTERM to ``processes`` within the block; yields a function that appends one.
 
-    Yields a function that adds a started process: one that was started while the signal arrived
-    receives it too.
+    A process that was started while the signal arrived receives it too. Outside the main thread
+    nothing is forwarded.
     """
     received = False
 

@@ -42,7 +42,7 @@ class Explanation:
     def __str__(self) -> str:
         """Several lines, the first with the key."""
         lines = [f"{self.key}: {self.what}", f"  takes: {_accepted_values(self.option)}"]
-        lines.append(f"  read by: {_read_by(self.option)}")
+        lines.append(f"  read by: {_reader_name(self.option)}")
         lines.append(f"  default: {toml_value(self.option.default)}")
         lines += [f"  {value} in {', '.join(names)}" for value, names in self.presets.items()]
         lines += [f"  ablation: {value} in {', '.join(n)}" for value, n in self.ablations.items()]
@@ -52,8 +52,8 @@ class Explanation:
 
 
 @cache
-def explained() -> dict[str, dict[str, str]]:
-    """``what`` and ``why`` by setting, for the settings in ``presets/explain.toml``."""
+def read_explanations() -> dict[str, dict[str, str]]:
+    """The texts in ``presets/explain.toml``: ``what`` and often ``why``, by setting."""
     return read_toml(PATH)
 
 
@@ -68,7 +68,7 @@ def explain(key: str) -> Explanation:
         similar = sorted(name for name in options if name.startswith(f"{key}_"))
         hint = f"; there are {', '.join(similar)}" if similar else did_you_mean(key, options)
         raise PresetError(f"no setting {key!r} in the engine or its plugin{hint}")
-    words = explained().get(key, {})
+    words = read_explanations().get(key, {})
     return Explanation(
         key,
         options[key],
@@ -80,7 +80,7 @@ def explain(key: str) -> Explanation:
 
 
 def _meaning(key: str, words: Mapping[str, str]) -> str:
-    """Sentences on what a setting does, and on what reads it instead."""
+    """Sentences on what a setting does, and on what to use instead where it has no effect."""
     help_line = loss_weights().get(key, "")
     what = words["what"] if words else f"{help_line[:1].upper()}{help_line[1:]}." * bool(help_line)
     sentences = [what] if what else []
@@ -94,16 +94,16 @@ def _meaning(key: str, words: Mapping[str, str]) -> str:
 
 def _values_in_presets(key: str) -> dict[str, tuple[str, ...]]:
     stated = ((name, resolve(name).stated) for name in preset_names())
-    return _by_value({name: settings[key] for name, settings in stated if key in settings})
+    return _names_by_value({name: settings[key] for name, settings in stated if key in settings})
 
 
 def _values_in_ablations(key: str) -> dict[str, tuple[str, ...]]:
     stated = ((name, read_layers(name)[-1].values) for name in preset_names(ABLATIONS))
-    return _by_value({name: values[key] for name, values in stated if key in values})
+    return _names_by_value({name: values[key] for name, values in stated if key in values})
 
 
-def _by_value(values: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """Names of presets by the value that they state."""
+def _names_by_value(values: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Invert preset names to values: the names by the value that they state, as text."""
     found: dict[str, tuple[str, ...]] = {}
     for name, value in values.items():
         found[toml_value(value)] = (*found.get(toml_value(value), ()), name)
@@ -115,7 +115,7 @@ def _accepted_values(option: Option) -> str:
     return f"a list, each {kind}" if option.is_list else kind
 
 
-def _read_by(option: Option) -> str:
+def _reader_name(option: Option) -> str:
     """The program that reads an option."""
     if option.owner == "launcher":
         return "dmm train"

@@ -160,7 +160,10 @@ def _resolution(config: Mapping[str, Any]) -> tuple[int, int] | None:
 
 
 def _stated_options(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Options from all tables: a subset's override its dataset's, those the general ones."""
+    """Options in all tables, by the engine's names.
+
+    Those of a subset override those of its dataset, which override the general ones.
+    """
     found: dict[str, Any] = dict(config.get("general", {}))
     for entry in config["datasets"]:
         for table in (entry, *entry["subsets"]):
@@ -169,7 +172,10 @@ def _stated_options(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _token_counts(manifest: Path) -> tuple[int, ...]:
-    """Token counts of the clips that are trained on; empty without a manifest."""
+    """Token counts of captions that are trained on, unknown ones left out.
+
+    Empty without a manifest.
+    """
     if not manifest.is_file():
         return ()
     table = read_table(manifest, ["split", "tokens"])

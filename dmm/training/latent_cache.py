@@ -20,11 +20,10 @@ RECORD = "latents.json"
 CACHED = "*/*.npz"
 
 
-def claim_latents(dataset: Path, base: Path) -> None:
-    """Record the base's VAE in the DATASET, before latents are cached there on disk.
+def record_latent_vae(dataset: Path, base: Path) -> None:
+    """Write the base's VAE to ``latents.json``; InputError if latents of another are cached.
 
-    InputError if there are latents of another VAE, or of an unknown one while the base names its
-    latents.
+    Latents of an unknown VAE are refused too if the base's metadata name its latents.
     """
     ours: dict[str, Any] = {"base": base.name, "vae": vae_identity(base)}
     path = dataset / RECORD
@@ -41,7 +40,7 @@ def claim_latents(dataset: Path, base: Path) -> None:
 
 
 def vae_identity(base: Path) -> str:
-    """What a checkpoint says of its latents, else a hash of its VAE's encoder."""
+    """Name of its latents in a checkpoint's metadata, else a hash of its VAE's encoder."""
     if stated := read_metadata(base).get(LATENTS):
         return stated
     digest = hashlib.sha256()

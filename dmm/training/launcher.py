@@ -44,7 +44,7 @@ STATED_ELSEWHERE = {
 
 
 def change_dataset_config(config: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """A changed copy of a ``dataset.toml``.
+    """A copy of a ``dataset.toml`` with the launcher's settings applied.
 
     ``settings`` has a value for every key of ``LAUNCHER_OPTIONS``. ``dataset_repeats`` sets how
     often each training clip occurs in an epoch; regularisation clips keep their number. Without

@@ -27,7 +27,10 @@ def steps_per_epoch(settings: RunSettings, data: DatasetFacts) -> int:
 
 
 def total_steps(settings: RunSettings, data: DatasetFacts | None) -> int:
-    """Optimizer steps of the run; ``max_train_epochs`` overrides ``max_train_steps``."""
+    """Optimizer steps of the run: of ``max_train_epochs`` if set, else ``max_train_steps``.
+
+    Epochs are ignored while the dataset is unknown.
+    """
     epochs = settings["max_train_epochs"]
     if epochs is None or data is None:
         return settings["max_train_steps"]

@@ -70,7 +70,7 @@ class RunSettings:
             return "default"
         return next(layer.name for layer in reversed(self.layers) if key in layer.values)
 
-    def is_users(self, key: str) -> bool:
+    def is_stated_by_user(self, key: str) -> bool:
         """Whether the user stated a setting: by ``--set``, or in a preset of their own."""
         stating = [layer for layer in self.layers if key in layer.values]
         return bool(stating) and not stating[-1].shipped
@@ -80,7 +80,7 @@ class RunSettings:
         return ", ".join(f"{key} = {toml_value(self[key])} ({self.origin(key)})" for key in keys)
 
     def without(self, keys: Iterable[str]) -> "RunSettings":
-        """The settings with the defaults of these keys."""
+        """A copy in which these keys have their defaults."""
         left_out = set(keys)
         stated = {key: value for key, value in self.stated.items() if key not in left_out}
         return replace(self, stated=stated)
@@ -206,7 +206,7 @@ def parse_settings(pairs: Iterable[str], faults: list[str] | None = None) -> dic
         if equals and key.strip():
             values[key.strip().replace(".", "_")] = value.strip() or None
         else:
-            _report([f"--set takes key=value; got {pair!r}"], faults)
+            _collect_or_raise([f"--set takes key=value; got {pair!r}"], faults)
     return _checked_values(values, "--set", faults)
 
 
@@ -240,6 +240,7 @@ def _misplaced_key_message(key: str, name: str) -> str | None:
 
 
 def _unset_keys(keys: Any, place: str) -> dict[str, Any]:
+    """Each key with None, which restores its default; PresetError unless ``keys`` is a list."""
     if not (isinstance(keys, list) and all(isinstance(key, str) for key in keys)):
         raise PresetError(f"{place}: unset = {keys!r}: a list of settings is needed")
     return dict.fromkeys(keys)
@@ -248,19 +249,19 @@ def _unset_keys(keys: Any, place: str) -> dict[str, Any]:
 def _checked_values(
     values: Mapping[str, Any], place: str, faults: list[str] | None
 ) -> dict[str, Any]:
-    """The values by key, parsed; faulty ones are reported and left out."""
+    """Values parsed by key; faulty ones are left out and added to ``faults``, or raised."""
     good: dict[str, Any] = {}
     found = []
     for key, value in values.items():
         try:
-            good[key] = _parsed(key, value)
+            good[key] = _parse_setting(key, value)
         except PresetError as error:
             found.append(f"{place}: {error}")
-    _report(found, faults)
+    _collect_or_raise(found, faults)
     return good
 
 
-def _parsed(key: str, value: Any) -> Any:
+def _parse_setting(key: str, value: Any) -> Any:
     """One value; PresetError for an unknown key, a wrong type or choice, or a key of a command."""
     options = known_options()
     if key not in options:
@@ -271,7 +272,7 @@ def _parsed(key: str, value: Any) -> Any:
     return None if value is None else parse_value(key, value, options[key])
 
 
-def _report(found: list[str], faults: list[str] | None) -> None:
+def _collect_or_raise(found: list[str], faults: list[str] | None) -> None:
     """Append faults to the list, or raise the first as PresetError if there is no list."""
     if faults is not None:
         faults += found

@@ -31,7 +31,9 @@ def state_to_resume(run: Path) -> Path:
 
 
 def finished_lora(run: Path, name: str, steps: int) -> Path | None:
-    """The run's LoRA, if it has been trained for all ``steps``; None if training must go on.
+    """The run's LoRA if it has all ``steps`` or stopped early; None if training must go on.
+
+    A run that stopped early goes on if it has a state.
 
     The LoRA takes its name at the very end, so it shows that a run ended even if the process was
     killed before it could record that.
@@ -45,7 +47,7 @@ def finished_lora(run: Path, name: str, steps: int) -> Path | None:
 
 
 def finished_record(run: Path, lora: Path) -> dict[str, Any]:
-    """``run.json`` of a finished run, completed by what its trainer could still record."""
+    """``run.json`` of a finished run, completed from ``outcome.json`` and the LoRA's metadata."""
     found = read_run(run).record
     if found.get("status") not in ENDED:
         found = found | {"status": "finished", "reason": None}
@@ -53,36 +55,39 @@ def finished_record(run: Path, lora: Path) -> dict[str, Any]:
 
 
 def refuse_to_overwrite(run: Path) -> None:
-    """InputError if the folder already holds a run."""
+    """InputError if the folder already holds a LoRA or a state."""
     if any(run.glob("*.safetensors")) or newest_state(run):
         raise InputError(f"{run}: holds a run already; add --resume or name another folder")
 
 
 def resumed_record(
-    run: Path, state: Path, now: Mapping[str, Any], settings: Mapping[str, Any]
+    run: Path, state: Path, new_record: Mapping[str, Any], settings: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Entries of ``run.json`` that a resume changes; they override the new record ``now``.
+    """Entries of ``run.json`` that a resume changes; they override the new record ``new_record``.
 
     ``resumed`` has an entry per resume: the state it continued ``from``, and what ``changed`` as
     ``{key: [before, after]}``, None for unset. Licences are those of all datasets. InputError or
     PresetError for a change that a state does not allow.
     """
     before = read_record(run)
-    _refuse_another("base", before, now, run)
-    _refuse_another("format", before, now, run)
+    _refuse_another_source("base", before, new_record, run)
+    _refuse_another_source("format", before, new_record, run)
     changed = changed_settings(run, settings)
     for key in ("dataset", "dataset_sha256", "processes"):
-        if before.get(key, now[key]) != now[key]:
-            changed[key] = [before[key], now[key]]
+        if before.get(key, new_record[key]) != new_record[key]:
+            changed[key] = [before[key], new_record[key]]
     return {
         "from_weights": before.get("from_weights"),
-        "licences": _larger_counts(before.get("licences") or {}, now["licences"]),
+        "licences": _larger_counts(before.get("licences") or {}, new_record["licences"]),
         "resumed": [*before.get("resumed", []), {"from": state.name, "changed": changed}],
     }
 
 
 def changed_settings(run: Path, settings: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """Settings that differ from the run's; PresetError for one that a state does not allow."""
+    """Settings that differ from the run's, as ``{key: [before, after]}``.
+
+    PresetError for a change that a state does not allow.
+    """
     before = read_settings(run)
     changed = {
         key: [before.get(key), settings.get(key)]
@@ -98,14 +103,14 @@ def changed_settings(run: Path, settings: Mapping[str, Any]) -> dict[str, list[A
     return changed
 
 
-def _refuse_another(
-    what: str, before: Mapping[str, Any], now: Mapping[str, Any], run: Path
+def _refuse_another_source(
+    what: str, before: Mapping[str, Any], new_record: Mapping[str, Any], run: Path
 ) -> None:
     """InputError if the run was trained on another base, or on images of another format."""
     key = {"base": "base_sha256", "format": "format"}[what]
-    if before.get(key, now[key]) != now[key]:
+    if before.get(key, new_record[key]) != new_record[key]:
         raise InputError(
-            f"{run}: was trained on another {what} ({before.get(what)}, not {now[what]}); "
+            f"{run}: was trained on another {what} ({before.get(what)}, not {new_record[what]}); "
             f"{REMEDIES[what]}"
         )
 

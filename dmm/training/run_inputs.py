@@ -58,7 +58,7 @@ def read_inputs(preset: str, dataset: Path, base: Path, settings: Sequence[str] 
 
 
 def write_engine_files(
-    inputs: RunInputs, out: Path, name: str, state: Path | None, start: Path | None
+    inputs: RunInputs, out: Path, name: str, state: Path | None, starting_weights: Path | None
 ) -> dict[str, Any]:
     """Write ``dataset.toml``, ``preset.toml``, ``engine.toml``; returns the engine's settings."""
     write_text(out / "dataset.toml", toml.dumps(dataset_config(inputs)))
@@ -83,8 +83,8 @@ def write_engine_files(
         arguments["max_train_steps"] = total_steps(inputs.settings, inputs.facts.dataset)
     if state:
         arguments["resume"] = str(state.resolve())
-    if start:
-        arguments["network_weights"] = str(start.resolve())
+    if starting_weights:
+        arguments["network_weights"] = str(starting_weights.resolve())
     write_text(out / "engine.toml", toml.dumps(arguments))
     return arguments
 
@@ -146,8 +146,8 @@ def _huber_in_words(settings: RunSettings) -> str | None:
     return f"{start:g} to {end:g} over training ({settings['huber_curve']}){factor}"
 
 
-def run_record(inputs: RunInputs, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """``run.json`` as far as it is known before the run; ``changes`` override it."""
+def run_record(inputs: RunInputs, further: Mapping[str, Any]) -> dict[str, Any]:
+    """Entries of ``run.json`` that are known before the run, and the ``further`` ones."""
     return {
         "preset": inputs.settings.name,
         "seed": inputs.settings["seed"],
@@ -159,5 +159,5 @@ def run_record(inputs: RunInputs, changes: Mapping[str, Any]) -> dict[str, Any]:
         "licences": count_licences(inputs.dataset),
         "engine_commit": read_pin().commit,
         "versions": {p: version(p) for p in ("torch", "diffusers", "transformers", "accelerate")},
-        **changes,
+        **further,
     }

@@ -51,7 +51,7 @@ def read_run(folder: Path) -> Run:
     if not (folder / "run.json").is_file():
         raise InputError(f"{folder}: not a training run (no run.json); name a folder of dmm train")
     record = _read_json_object(folder / "outcome.json") | read_record(folder)
-    return Run(folder, record, read_settings(folder), metric_lines(folder / "metrics.jsonl"))
+    return Run(folder, record, read_settings(folder), read_metric_lines(folder / "metrics.jsonl"))
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def read_settings(folder: Path) -> dict[str, Any]:
     return read_toml(path)
 
 
-def metric_lines(path: Path) -> list[MetricLine]:
+def read_metric_lines(path: Path) -> list[MetricLine]:
     """The lines of ``metrics.jsonl`` that are objects with a step; incomplete ones are skipped."""
     if not path.is_file():
         return []
@@ -76,14 +76,14 @@ def metric_lines(path: Path) -> list[MetricLine]:
 
 
 def newest_state(folder: Path) -> Path | None:
-    """The state with the highest step in a RUN folder, if there is one."""
+    """The state with the highest step in a RUN folder; None without one."""
     return max((folder / "state").glob("step-*"), default=None)
 
 
 def series(
     lines: Iterable[MetricLine], key: str
 ) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, " points"]]:
-    """Steps and values of the lines that have a number under ``key``, NaN included."""
+    """Steps and values (two arrays) of the lines with a number under ``key``, NaN included."""
     found = [(line["step"], line[key]) for line in lines if _is_number(line.get(key))]
     steps, values = np.array(found, dtype=float).reshape(-1, 2).T
     return steps, values

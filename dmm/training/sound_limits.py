@@ -1,4 +1,4 @@
-"""What a base's VAE loses of a DATASET's sound, as ``dmm data fidelity`` measured it.
+"""Loss of a DATASET's sound in a base's VAE, as ``dmm data fidelity`` measured it.
 
 The measurement lies in the DATASET, so that ``dmm train --check`` can report it without the audio
 tools of ``dataset_tools``: no LoRA on this base sounds better.
@@ -16,13 +16,13 @@ FILE = "fidelity.json"
 
 
 def write_sound_limits(dataset: Path, base: Path, clips: int, sentences: Sequence[str]) -> None:
-    """Keep what was measured on so many ``clips`` with a base, known by its name and size."""
+    """Write ``fidelity.json``: sentences measured on ``clips`` clips, and the base's identity."""
     facts = {"clips": clips, "sentences": list(sentences)}
     write_text(dataset / FILE, json.dumps(_identity(base) | facts, indent=1, ensure_ascii=False))
 
 
 def sound_limits(dataset: Path, base: Path) -> list[str]:
-    """Lines on the limits of the sound; how to measure them if that was not done with this base."""
+    """Lines on the sound's limits with this base, or one line on how to measure them."""
     try:
         found: Mapping[str, Any] = read_json(dataset / FILE)
         if {key: found[key] for key in ("base", "bytes")} == _identity(base):

@@ -19,7 +19,7 @@ from ..checkpoints.lora import check_lora
 from ..errors import InputError, ModelError, PresetError
 from ..files import whole_file
 from .presets import RunSettings
-from .rules.network import ENGINES_RANK, network_args, number
+from .rules.network import DEFAULT_RANK, network_args, parse_number
 
 DOWN = ".lora_down.weight"
 
@@ -27,7 +27,7 @@ DOWN = ".lora_down.weight"
 def write_starting_weights(
     source: Path, target: Path, settings: RunSettings, base: Path, mel_format: str | None
 ) -> Path:
-    """Check that a LoRA fits a run, and write it at the run's rank to ``target``; returns that.
+    """Check that a LoRA fits a run, and write it at the run's rank; returns ``target``.
 
     ``mel_format`` names that of the run's images. ModelError if the file is no LoRA or of another
     base, InputError if its mel format differs from the dataset's, PresetError if it has
@@ -41,10 +41,10 @@ def write_starting_weights(
             f"dataset with --format {theirs}, or start from another LoRA"
         )
     words = network_args(settings)
-    conv_rank, conv_alpha = (number(words.get(f"conv_{key}")) for key in ("dim", "alpha"))
+    conv_rank, conv_alpha = (parse_number(words.get(f"conv_{key}")) for key in ("dim", "alpha"))
     _refuse_to_leave_out(source, settings, has_convolutions=bool(conv_rank))
-    fit_rank(
-        source, target, settings["network_dim"] or ENGINES_RANK, float(settings["network_alpha"]),
+    write_at_rank(
+        source, target, settings["network_dim"] or DEFAULT_RANK, float(settings["network_alpha"]),
         int(conv_rank) if conv_rank else None, conv_alpha or 1.0,
     )  # fmt: skip
     return target
@@ -75,7 +75,7 @@ def is_convolution(shape: Sequence[int]) -> bool:
     return len(shape) == 4 and shape[-1] > 1
 
 
-def fit_rank(
+def write_at_rank(
     source: Path,
     target: Path,
     rank: int,
@@ -84,7 +84,7 @@ def fit_rank(
     conv_alpha: float = 1.0,
     seed: int = 0,
 ) -> None:
-    """Write ``source`` at another rank; 3 x 3 convolutions at ``conv_rank``, left out if None.
+    """Write ``source`` to ``target`` at another rank; without ``conv_rank`` no 3 x 3 convolutions.
 
     ModelError if the file is no LoRA in sd-scripts' format.
     """
@@ -109,7 +109,7 @@ def fit_rank(
 def resize_factors(
     down: Tensor, up: Tensor, old_alpha: float, rank: int, alpha: float, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Factors (rank, in, ...) and (out, rank, ...) of the same change, or the nearest one.
+    """``down`` (rank, in, ...) and ``up`` (out, rank, ...) of the same or the nearest change.
 
     The change is ``up @ down`` times alpha / rank.
     """
@@ -132,7 +132,7 @@ def resize_factors(
 
 
 def _reduce_rank(down: Tensor, up: Tensor, rank: int) -> tuple[Tensor, Tensor]:
-    """The best factors of a lower rank, from QR factors: the full product is never formed."""
+    """The best ``down`` and ``up`` of a lower rank, from QR factors: no full product is formed."""
     q_up, r_up = torch.linalg.qr(up)
     q_down, r_down = torch.linalg.qr(down.T)
     u, s, vh = torch.linalg.svd(r_up @ r_down.T)

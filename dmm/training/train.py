@@ -85,27 +85,29 @@ def train(
             refuse_to_overwrite(out)
             record["from_weights"] = str(from_weights) if from_weights else None
             if from_weights:
-                starting_weights = _starting_weights(from_weights, out, inputs)
+                starting_weights = _write_starting_weights(from_weights, out, inputs)
         if inputs.settings["cache_latents_to_disk"]:
-            from .latent_cache import claim_latents  # imports torch
+            from .latent_cache import record_latent_vae  # imports torch
 
-            claim_latents(dataset, base)
+            record_latent_vae(dataset, base)
         engine = set_up_engine()
         write_engine_files(inputs, out, name, state, starting_weights)
-        _train(engine, out, record, processes, lock)
+        _run_and_record(engine, out, record, processes, lock)
         _write_curve_and_card(out)
     return out / f"{name}.safetensors"
 
 
-def _starting_weights(lora: Path, out: Path, inputs: RunInputs) -> Path:
-    """Weights to start from, resized to the run's rank, in the RUN folder."""
+def _write_starting_weights(lora: Path, out: Path, inputs: RunInputs) -> Path:
+    """Write the weights to start from to the RUN folder, at the run's rank; returns their path."""
     from .starting_weights import write_starting_weights  # imports torch
 
     target = out / "state" / "start.safetensors"
     return write_starting_weights(lora, target, inputs.settings, inputs.base, inputs.format_name)
 
 
-def _train(engine: Path, out: Path, record: dict[str, Any], processes: int, lock: Lock) -> None:
+def _run_and_record(
+    engine: Path, out: Path, record: dict[str, Any], processes: int, lock: Lock
+) -> None:
     """Run the trainer, and record in ``run.json`` how it goes and how long it takes."""
     _write_record(out, record, {"status": "started"})
     earlier, started = record.get("seconds", 0.0), time.monotonic()
@@ -122,6 +124,7 @@ def _train(engine: Path, out: Path, record: dict[str, Any], processes: int, lock
 
 
 def _write_record(out: Path, record: dict[str, Any], outcome: dict[str, Any]) -> None:
+    """Write ``run.json``: the record, overridden by the trainer's outcome."""
     write_text(out / "run.json", json.dumps(record | outcome, indent=2) + "\n")
 
 

@@ -7,4 +7,4 @@ VALIDATION_BATCH = 4
 VALIDATION_TIMESTEPS = (100, 300, 500, 700, 900)
 """Timesteps at which a clip is scored; evenly over the schedule's 1000."""
 MOST_REG_REPEATS = 4
-"""Regularisation clips are worth using if each is seen at most so many times as often as others."""
+"""Regularisation clips help if each is seen at most this many times as often as a training clip."""

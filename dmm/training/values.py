@@ -64,17 +64,17 @@ def _parse_value(key: str, value: Any, option: Option) -> Any:
         result = PARSERS[option.kind](value)
     except ValueError as error:
         raise PresetError(
-            f"{key} = {_as_toml(value)}: {EXPECTED[option.kind]} is needed"
+            f"{key} = {_in_messages(value)}: {EXPECTED[option.kind]} is needed"
         ) from error
     if option.choices and str(result) not in option.choices:
         raise PresetError(
-            f"{key} = {_as_toml(value)}: one of {', '.join(option.choices)} is needed"
+            f"{key} = {_in_messages(value)}: one of {', '.join(option.choices)} is needed"
         )
     return result
 
 
-def _as_toml(value: Any) -> str:
-    """A value as TOML writes it."""
+def _in_messages(value: Any) -> str:
+    """A value in an error message: ``true`` or ``false``, else Python's repr."""
     return str(value).lower() if isinstance(value, bool) else repr(value)
 
 

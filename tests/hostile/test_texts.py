@@ -10,7 +10,7 @@ from dmm.generation.prompts import read_prompts
 from dmm.songs.timeline import read_timeline
 from dmm.training.facts import read_dataset_facts
 from dmm.training.presets import resolve
-from dmm.training.runs import metric_lines, read_run
+from dmm.training.runs import read_metric_lines, read_run
 from dmm.ui.timeline_file import TimelineFile
 from eval.origins import read_origin
 
@@ -31,7 +31,7 @@ JSON = {
     "facts": lambda path: read_dataset_facts(path.parent),
     "clip.json": lambda path: read_origin(path.with_suffix(".flac")),
     "run.json": lambda path: read_run(path.parent),
-    "metrics.jsonl": metric_lines,
+    "metrics.jsonl": read_metric_lines,
     ".timeline.json": lambda path: TimelineFile(path.parent).read(),
     "suno.json": lambda path: ClipIndex(path.parent),
 }

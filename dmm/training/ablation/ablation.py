@@ -33,9 +33,9 @@ def ablate(
     trainer: Trainer | None = None,
     resolve: Resolve = stated_settings,
 ) -> dict[str, Any]:
-    """Train every preset with seeds 0 to ``seeds`` - 1 and compare them with the first one.
+    """Train every preset with each seed, compare it with the first, and return ``ablation.json``.
 
-    Returns the contents of ``ablation.json``, written with ``ablation.md`` after each run.
+    Seeds are 0 to ``seeds`` - 1. ``ablation.json`` and ``ablation.md`` are written after each run.
     ``settings`` are ``key=value`` words that override all presets; ``metrics`` replace the default
     scores. A run that fails is named in the result, and the queue continues.
 
@@ -48,12 +48,12 @@ def ablate(
     sources = read_sources(dataset, base)
     queue = queue_runs(presets, out, seeds, settings, resolve)
     for queued in queue:
-        _refuse_another(queued, sources)
+        _refuse_other_contents(queued, sources)
     failures: dict[Path, str] = {}
     table = write_table(out, queue, sources, failures, metrics)
     for number, queued in enumerate(queue, start=1):
         print(f"[{number}/{len(queue)}] {queued.preset}, seed {queued.seed}", file=sys.stderr)
-        before = _record_time(queued.folder)
+        time_before = _record_time(queued.folder)
         try:
             _train_to_the_end(queued, sources, trainer)
         except DmmError as error:
@@ -63,13 +63,13 @@ def ablate(
             table = write_table(out, queue, sources, failures, metrics)
         if (
             _status_if_started(queued.folder) == "interrupted"
-            and _record_time(queued.folder) != before
+            and _record_time(queued.folder) != time_before
         ):
             raise KeyboardInterrupt
     return table
 
 
-def _refuse_another(queued: QueuedRun, sources: Sources) -> None:
+def _refuse_other_contents(queued: QueuedRun, sources: Sources) -> None:
     """InputError if the folder holds a run with other settings, data or base, or other files."""
     folder = queued.folder
     remedy = "name another --out, or move the folder away"
@@ -78,7 +78,7 @@ def _refuse_another(queued: QueuedRun, sources: Sources) -> None:
             raise InputError(f"{folder}: holds files that are no training run; {remedy}")
         return
     if (folder / "preset.toml").is_file():
-        found, requested = read_settings(folder), _as_read(queued.settings)
+        found, requested = read_settings(folder), _after_toml_round_trip(queued.settings)
         keys = sorted(key for key in found | requested if found.get(key) != requested.get(key))
         if keys:
             more = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
@@ -94,7 +94,7 @@ def _refuse_another(queued: QueuedRun, sources: Sources) -> None:
 
 
 def _train_to_the_end(queued: QueuedRun, sources: Sources, trainer: Trainer) -> None:
-    """Train one run to its end: skip, resume or start it."""
+    """Train one run to its end: resume or start it; a run that has ended is skipped."""
     folder = queued.folder
     if _status_if_started(folder) in ENDED:
         return
@@ -134,6 +134,6 @@ def _record_time(folder: Path) -> int | None:
     return path.stat().st_mtime_ns if path.is_file() else None
 
 
-def _as_read(settings: Settings) -> dict[str, Any]:
+def _after_toml_round_trip(settings: Settings) -> dict[str, Any]:
     """Settings after a round trip through TOML."""
     return parse_toml(toml.dumps(dict(settings)), "settings")

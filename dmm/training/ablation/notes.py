@@ -14,7 +14,12 @@ WAITING = "waiting"
 
 def notes(runs: Sequence[Result], measured: Sequence[str]) -> list[str]:
     """All notes, one sentence each, the most important first."""
-    found = [*_failed(runs), *_unfinished(runs), *_stopped(runs), *_without_value(runs, measured)]
+    found = [
+        *_failure_notes(runs),
+        *_unfinished_note(runs),
+        *_early_stop_notes(runs),
+        *_missing_value_notes(runs, measured),
+    ]
     baseline = runs[0]["preset"]
     finished = sum(run["preset"] == baseline and run["status"] in ENDED for run in runs)
     if finished and (words := few_seeds_warning(finished)):
@@ -29,14 +34,14 @@ def notes(runs: Sequence[Result], measured: Sequence[str]) -> list[str]:
     return found
 
 
-def not_measured(metrics: Collection[str], runs: Sequence[Result]) -> list[str]:
-    """A sentence for each requested score that no run has."""
+def unmeasured_notes(unmeasured: Collection[str], runs: Sequence[Result]) -> list[str]:
+    """A sentence on each of these ``unmeasured`` scores; none until a run has reached its end."""
     some = any(run["status"] in ENDED for run in runs)
-    return [f"No run measured {name}; check its name." for name in sorted(metrics) if some]
+    return [f"No run measured {name}; check its name." for name in sorted(unmeasured) if some]
 
 
-def _failed(runs: Sequence[Result]) -> Iterator[str]:
-    """Yield a note on each failed run, and a warning."""
+def _failure_notes(runs: Sequence[Result]) -> Iterator[str]:
+    """Yield a note on each failed run, and a warning if there are any."""
     failed = [run for run in runs if run["status"] == "failed"]
     for run in failed:
         yield f"{_run_name(run)} failed: {run['reason'] or 'no reason was left'}"
@@ -47,13 +52,14 @@ def _failed(runs: Sequence[Result]) -> Iterator[str]:
         )
 
 
-def _unfinished(runs: Sequence[Result]) -> Iterator[str]:
+def _unfinished_note(runs: Sequence[Result]) -> Iterator[str]:
+    """Yield one note with the number of runs that are not done, if there are any."""
     waiting = [run for run in runs if run["status"] not in (*ENDED, "failed")]
     if waiting:
         yield f"{len(waiting)} of {len(runs)} runs are not done yet; means are of the others."
 
 
-def _stopped(runs: Sequence[Result]) -> Iterator[str]:
+def _early_stop_notes(runs: Sequence[Result]) -> Iterator[str]:
     """Yield a note on each run that stopped early."""
     for run in runs:
         if run["status"] == "stopped":
@@ -61,7 +67,7 @@ def _stopped(runs: Sequence[Result]) -> Iterator[str]:
             yield f"{_run_name(run)} stopped early, at step {run['step']}{why}"
 
 
-def _without_value(runs: Sequence[Result], measured: Sequence[str]) -> Iterator[str]:
+def _missing_value_notes(runs: Sequence[Result], measured: Sequence[str]) -> Iterator[str]:
     """Yield a note on each score that finished runs lack."""
     for name in measured:
         done = [run for run in runs if run["status"] in ENDED]

@@ -66,7 +66,7 @@ def stated_settings(preset: str, words: Sequence[str]) -> Settings:
 
 
 def read_sources(dataset: Path, base: Path) -> Sources:
-    """Hash the dataset and base; InputError if one is missing or has no clips for validation."""
+    """Hash ``dataset.json`` and the base; InputError without them or without validation clips."""
     if not (dataset / "dataset.json").is_file():
         raise InputError(f"{dataset}: not a dataset (no dataset.json); make one: dmm data build")
     if not any((dataset / "val").glob("*.png")):
@@ -103,10 +103,10 @@ def queue_runs(
     return queue
 
 
-def safe_name(preset: str) -> str:
+def safe_folder_name(preset: str) -> str:
     """A folder name for a preset: unique, and valid on any system.
 
-    >>> safe_name("nano-cpu+min-snr"), safe_name("../Mine/a b.toml")
+    >>> safe_folder_name("nano-cpu+min-snr"), safe_folder_name("../Mine/a b.toml")
     ('nano-cpu+min-snr', 'mine-a-b-...')
     """
     if re.fullmatch(r"[a-z0-9][a-z0-9+_-]{0,79}", preset) and preset not in RESERVED:
@@ -124,7 +124,7 @@ def _queued_run(
         every = max(1, int(settings.get("max_train_steps", DEFAULT_STEPS)) // VALIDATIONS)
         words = (*words, f"validate_every_n_steps={every}")
         settings = resolve(preset, words)
-    return QueuedRun(preset, seed, out / safe_name(preset) / f"seed-{seed}", words, settings)
+    return QueuedRun(preset, seed, out / safe_folder_name(preset) / f"seed-{seed}", words, settings)
 
 
 def _check_comparable(baseline: QueuedRun, other: QueuedRun) -> None:

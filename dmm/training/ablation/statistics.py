@@ -104,11 +104,10 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
 
 
 def detectable_effect(n: int) -> float:
-    """Smallest true difference that ``n`` pairs detect, in sds of the paired differences.
+    """True difference that ``n`` pairs detect 80 % of the time, in sds of the paired differences.
 
-    The effect at which the two-sided paired t test at 5 % rejects 80 % of the time; the test's
-    noncentrality (of its F) is ``n * effect**2``.
-    ValueError below two pairs.
+    The test is the two-sided paired t test at 5 %; its F statistic has noncentrality
+    ``n * effect**2``. ValueError below two pairs.
     """
     if n < 2:
         raise ValueError(f"a test needs 2 pairs or more; got {n}")

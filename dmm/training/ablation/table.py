@@ -10,7 +10,7 @@ from typing import Any
 from ...files import write_text
 from ..run_card.markdown import escape, table
 from ..runs import ENDED, Run, last_value, read_run, series
-from .notes import WAITING, not_measured, notes
+from .notes import WAITING, notes, unmeasured_notes
 from .queue import QueuedRun, Sources
 from .statistics import estimate, paired_difference, with_holm
 
@@ -34,7 +34,7 @@ def write_table(
     failures: Mapping[Path, str],
     metrics: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Write ``ablation.json``, which is returned, and ``ablation.md`` from the RUN folders.
+    """Write ``ablation.json`` and ``ablation.md`` from the RUN folders; returns the former.
 
     ``failures`` are the reasons of runs that failed before they could write their own.
     """
@@ -50,7 +50,7 @@ def write_table(
         "base_sha256": sources.base_sha256,
         "metrics": {name: _compare_presets(name, presets, runs) for name in measured},
         "runs": runs,
-        "notes": [*notes(runs, measured), *not_measured(set(metrics) - set(measured), runs)],
+        "notes": [*notes(runs, measured), *unmeasured_notes(set(metrics) - set(measured), runs)],
     }
     text = json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False)
     write_text(out / "ablation.json", text + "\n")
@@ -58,11 +58,11 @@ def write_table(
     return found
 
 
-def rows(summary: Mapping[str, Any], name: str) -> list[tuple[str, ...]]:
-    """One score's table, a row per preset with the cells of ``HEAD``, the baseline first."""
-    seeds = len(summary["seeds"])
+def score_rows(summary: Mapping[str, Any], name: str) -> list[tuple[str, ...]]:
+    """Table of one score: a row per preset with the cells of ``HEAD``, the baseline first."""
+    n_seeds = len(summary["seeds"])
     return [
-        (preset, *_row_cells(entry, seeds))
+        (preset, *_row_cells(entry, n_seeds))
         for preset, entry in summary["metrics"][name]["presets"].items()
     ]
 
@@ -71,7 +71,7 @@ def markdown_page(summary: Mapping[str, Any]) -> str:
     """All scores and notes as Markdown."""
     parts = [f"# Ablation\n\nThe baseline is {escape(summary['baseline'])}."]
     for name, metric in summary["metrics"].items():
-        cells = [[escape(cell) for cell in row] for row in rows(summary, name)]
+        cells = [[escape(cell) for cell in row] for row in score_rows(summary, name)]
         parts.append(f"## {escape(metric['title'])}\n\n{table(HEAD, cells, right=range(1, 6))}")
     if summary["notes"]:
         parts.append("\n".join(f"- {escape(note)}" for note in summary["notes"]))
@@ -95,8 +95,8 @@ def mean_with_interval(mean: float | None, low: float | None) -> str:
     return f"{mean:.{decimals}f} ± {half:.{decimals}f}"
 
 
-def _row_cells(entry: Mapping[str, Any], seeds: int) -> tuple[str, ...]:
-    runs = str(seeds) if entry["n"] == seeds else f"{entry['n']} of {seeds}"
+def _row_cells(entry: Mapping[str, Any], n_seeds: int) -> tuple[str, ...]:
+    runs = str(n_seeds) if entry["n"] == n_seeds else f"{entry['n']} of {n_seeds}"
     shown = (runs, mean_with_interval(entry["mean"], entry["low"]))
     difference = entry["difference"]
     if difference is None:
@@ -134,7 +134,10 @@ def _run_result(
 
 
 def _finite_score(run: Run, name: str) -> float | None:
-    """A number in ``run.json``, or else the last in ``metrics.jsonl``; None if not finite."""
+    """A score in ``run.json``, else the last in ``metrics.jsonl``; None if not a finite number.
+
+    ``best_validation_loss`` is the lowest in ``metrics.jsonl`` after step 0.
+    """
     value = run.record.get(name)
     if value is None and name == "best_validation_loss":
         steps, losses = series(run.lines, "validation_loss")

@@ -1,4 +1,4 @@
-"""What ``dmm bench card`` measured of this machine, from which ``--check`` forecasts the time.
+"""Measurements of this GPU by ``dmm bench card``, from which ``--check`` forecasts the time.
 
 The file ``card.json`` lies beside the settings that ``dmm doctor --set`` stores.
 """
@@ -37,7 +37,7 @@ class MeasuredTraining:
     seconds_per_step: float
     peak_memory_mb: int
     forecast_memory_mb: int
-    """What the forecast says in place of ``peak_memory_mb``."""
+    """Forecast of ``peak_memory_mb``."""
 
     @property
     def seconds_per_pixel(self) -> float:
@@ -54,17 +54,17 @@ class MeasuredCard:
 
 
 def card_file() -> Path:
-    """The file that holds what was measured here; it need not exist."""
+    """Path of the measurements of this machine; the file need not exist."""
     return settings_file().with_name(FILE)
 
 
 def write_card_file(card: MeasuredCard, path: Path) -> None:
-    """Write what was measured, for ``read_card_file``."""
+    """Write measurements, for ``read_card_file``."""
     write_text(path, json.dumps({"version": VERSION, **asdict(card)}, indent=1) + "\n")
 
 
 def read_card_file(path: Path) -> MeasuredCard:
-    """Read what was measured; InputError for a file of another version or a damaged one."""
+    """Read measurements; InputError for a file of another version or a damaged one."""
     found = read_json(path)
     try:
         if found["version"] != VERSION:
@@ -76,10 +76,11 @@ def read_card_file(path: Path) -> MeasuredCard:
 
 
 def speed_by_card(settings: RunSettings, facts: Facts) -> Calibration | None:
-    """Speed of a run by what was measured on this device, in proportion to its pixels.
+    """Forecast a run's speed from a measurement on this device; None without a fitting one.
 
-    None without measurements of a base of the same sizes, with or without gradient checkpointing
-    as in this run. Of several, that of the same preset counts, else that of the nearest size.
+    The time of a step is proportional to its pixels. A measurement fits if the architecture, the
+    UNet's width and gradient checkpointing are equal. One of the same preset is preferred, then
+    one of the nearest image size.
     """
     if not card_file().is_file() or facts.base is None:
         return None

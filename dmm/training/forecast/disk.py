@@ -12,10 +12,11 @@ from ..facts import Facts
 from ..lengths import total_steps
 from ..presets import RunSettings
 from ..rules.base import Finding
+from ..rules.optimizer import optimizer_name
 from ..trainer_constants import PROMPTS_FROM_CAPTIONS
 from .memory.cache import counted_step
 from .memory.estimate import readable_size
-from .memory.optimizer import optimizer_bytes, optimizer_name
+from .memory.optimizer import optimizer_bytes
 from .memory.step import BYTES, CountedStep, TrainingStep, training_step
 
 SAVED_BYTES = {"fp16": 2, "bf16": 2, "float": 4}
@@ -67,7 +68,7 @@ def estimate_disk(
     return DiskUse(
         lora_files=times_due(steps, settings["save_every_n_steps"]) + 1 + validates,
         lora_bytes=lora,
-        states=kept_states(settings, steps),
+        states=max_states(settings, steps),
         state_bytes=lora_file_bytes(counted, itemsize) + state + average + lora * validates,
         previews=times_due_or_last(steps, settings["preview_every_n_steps"], at_start=True),
         preview_bytes=bytes_per_preview(settings, facts),
@@ -81,8 +82,8 @@ def lora_file_bytes(counted: CountedStep, itemsize: int) -> int:
     return numbers * itemsize + counted.lora_modules * TENSORS_PER_MODULE * HEADER_BYTES
 
 
-def kept_states(settings: RunSettings, steps: int) -> int:
-    """Largest number of states at one time: a new one is written before an old one is deleted."""
+def max_states(settings: RunSettings, steps: int) -> int:
+    """Largest number of states on disk: a new one is written before an old one is deleted."""
     saved = times_due_or_last(steps, settings["save_every_n_steps"]) or 1
     if not settings["save_state"]:
         return int(settings["save_state_on_train_end"])
@@ -110,7 +111,9 @@ def times_due(steps: int, interval: int | None) -> int:
 
 
 def times_due_or_last(steps: int, interval: int | None, at_start: bool = False) -> int:
-    """``times_due``, and once more at the last step unless it is due then, and ``at_start``.
+    """``times_due`` plus one for a last step that is not due, and one more with ``at_start``.
+
+    0 without an interval.
 
     >>> due = times_due_or_last
     >>> due(10, 4), due(10, 5), due(10, 5, at_start=True), due(10, None)
@@ -126,9 +129,9 @@ def free_bytes(folder: Path) -> int:
 
 
 def refuse_full_disk(settings: RunSettings, facts: Facts, shapes: Shapes, out: Path) -> None:
-    """DmmError if a run does not fit on the disk of its RUN folder, whose earlier files are reused.
+    """DmmError if a run does not fit on its disk; files in its RUN folder count as free space.
 
-    As ``--check`` finds it; counting takes seconds for a base that was never counted before.
+    The forecast is that of ``--check``; it takes seconds for a base that was not counted before.
     """
     step = training_step(settings, facts, shapes)
     needed = estimate_disk(settings, facts, step, counted_step(step), out)

@@ -37,14 +37,14 @@ NOT_CALIBRATED = (
 
 @dataclass(frozen=True)
 class Calibration:
-    """Speed and memory of three real steps."""
+    """Speed and memory of a training, measured by real steps or forecast from others."""
 
     seconds_per_step: float
     peak_memory_mb: int
     """Of the GPU if there is one, else of the whole process."""
     device: str
     measured: bool = True
-    """Of these settings; else forecast from what ``dmm bench card`` measured."""
+    """Whether steps of this run were timed; else it is forecast from ``dmm bench card``."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def calibrate(inputs: RunInputs, train: Callable[[Path], Mapping[str, Any]]) -> 
         run = Path(folder)
         write_engine_files(short, run, "calibration", None, None)
         config = read_toml(run / "dataset.toml")
-        write_text(run / "dataset.toml", toml.dumps(first_clips_only(config, clips, run / "clips")))
+        write_text(run / "dataset.toml", toml.dumps(copy_first_clips(config, clips, run / "clips")))
         outcome = train(run)
     seconds = outcome.get("seconds_per_step")
     if not seconds:
@@ -85,8 +85,8 @@ def calibrate(inputs: RunInputs, train: Callable[[Path], Mapping[str, Any]]) -> 
     return Calibration(seconds, outcome["peak_memory_mb"], outcome["device"])
 
 
-def first_clips_only(config: Mapping[str, Any], count: int, folder: Path) -> dict[str, Any]:
-    """A dataset configuration over copies of the first ``count`` clips of every subset.
+def copy_first_clips(config: Mapping[str, Any], count: int, folder: Path) -> dict[str, Any]:
+    """Copy the first ``count`` clips of every subset; returns a configuration of the copies.
 
     So three steps need not wait until the latents of a whole dataset are cached. Subsets of a
     validation split are left out.
@@ -109,9 +109,8 @@ def estimate_duration(
 ) -> DurationEstimate:
     """Seconds of the whole training at the calibrated speed.
 
-    Validations and previews only need forward passes. The base is frozen, so a backward pass costs
-    as much as a forward pass, and once more where checkpointed blocks are recomputed; hence the
-    share of a step that the forward pass of one clip takes.
+    A step is a forward pass and a backward pass of equal cost, because the base is frozen; gradient
+    checkpointing adds a second forward pass. Validations and previews need forward passes only.
     """
     steps, data = total_steps(settings, facts.dataset), facts.dataset
     passes = 3 if settings["gradient_checkpointing"] else 2

@@ -1,6 +1,6 @@
 """Forecast of a training before it starts: steps, disk, GPU memory and, once measured, time.
 
-``forecast`` computes the figures and reports what does not fit. ``table`` formats them for the
+``forecast`` computes the figures and reports what does not fit. ``as_table`` formats them for the
 terminal, ``as_json`` for programs.
 """
 
@@ -117,7 +117,10 @@ def forecast(
 def _reg_times_seen(
     settings: RunSettings, data: DatasetFacts, epochs: float, repeats: int
 ) -> float | None:
-    """How often each regularisation clip is trained on: an epoch uses as many as training clips."""
+    """How often each regularisation clip is trained on; None without any.
+
+    An epoch uses equal numbers of regularisation and training clips.
+    """
     if not uses_regularisation(settings, data):
         return None
     return epochs * max(data.reg_repeats, data.n_train * repeats / data.n_reg)
@@ -147,18 +150,18 @@ def as_json(figures: Forecast) -> dict[str, Any]:
     return values
 
 
-def table(figures: Forecast) -> "Table":
+def as_table(figures: Forecast) -> "Table":
     """Format the forecast as a table for the terminal."""
     from rich.table import Table
 
     shown = Table("", "forecast", "of which", title="what this training will take")
-    for row in rows(figures):
+    for row in table_rows(figures):
         shown.add_row(*row)
     return shown
 
 
-def rows(figures: Forecast) -> list[tuple[str, str, str]]:
-    """Rows of the table: name, amount, and the parts of the amount."""
+def table_rows(figures: Forecast) -> list[tuple[str, str, str]]:
+    """Rows of the table: name, amount, and the parts or the basis of the amount."""
     disk, memory = figures.disk, figures.memory
     lines = [
         ("steps", f"{figures.steps:,}", f"{figures.clips:,} clips, {figures.epochs:.1f} epochs"),
@@ -190,7 +193,7 @@ def _files_row(name: str, count: int, size: int) -> tuple[str, str, str]:
 
 
 def _memory_row(figures: Forecast) -> tuple[str, str, str]:
-    """The row of GPU memory, compared with the GPU if there is one."""
+    """The row of GPU memory, compared with the GPU's if there is one."""
     if figures.gpu_bytes is None:
         return ("memory", readable_size(figures.memory.allocated), "no GPU here to compare it with")
     overhead = readable_size(CUDA_OVERHEAD_BYTES)
@@ -199,7 +202,7 @@ def _memory_row(figures: Forecast) -> tuple[str, str, str]:
 
 
 def _ram_row(figures: Forecast) -> tuple[str, str, str]:
-    """The row of RAM, compared with that of this machine."""
+    """The row of RAM, compared with this machine's."""
     parts = (
         f"this machine has {readable_size(figures.ram_bytes)}; most is for "
         f"{figures.ram.worst_phase}"
@@ -208,7 +211,10 @@ def _ram_row(figures: Forecast) -> tuple[str, str, str]:
 
 
 def _time_rows(figures: Forecast) -> list[tuple[str, str, str]]:
-    """Rows of a step's and the whole duration, and its cost; none unless steps were measured."""
+    """Rows of a step's time, the whole time and the cost.
+
+    Without a speed there is only a row on how to get one, if a price or watts are known.
+    """
     if not (figures.duration and figures.calibration):
         missing = (
             "cost",
@@ -244,7 +250,7 @@ def readable_time(seconds: float) -> str:
 
 
 def _parts_between_steps(memory: MemoryEstimate) -> str:
-    """What occupies the memory between steps, with sizes; empty parts are left out."""
+    """Networks and other parts in memory between steps, with sizes; empty ones are left out."""
     parts = {
         "UNet": memory.unet,
         "text encoders": memory.text_encoders,

@@ -27,14 +27,14 @@ NEEDS = {
 }
 """By the name of the preset, the most demanding first."""
 SLOW = "minutes a step"
-"""How fast these are on a CPU."""
+"""Speed of these presets on a CPU."""
 
 
-def presets_that_fit(ram: int, gpu: int | None) -> list[str]:
-    """Names of the presets that fit into ``ram`` bytes beside a GPU of ``gpu`` bytes, or alone."""
+def presets_that_fit(ram_bytes: int, gpu_bytes: int | None) -> list[str]:
+    """Names of the presets that fit into this RAM and GPU; without a GPU, into the RAM alone."""
     return [
         name
         for name, needs in NEEDS.items()
-        if (needs.ram_alone if gpu is None else needs.ram) * 2**30 <= ram
-        and (gpu is None or needs.gpu * 2**30 <= gpu)
+        if (needs.ram_alone if gpu_bytes is None else needs.ram) * 2**30 <= ram_bytes
+        and (gpu_bytes is None or needs.gpu * 2**30 <= gpu_bytes)
     ]

@@ -49,7 +49,7 @@ def value_in_force(settings: RunSettings, facts: Facts, key: str) -> Any:
 
 
 def clips_per_step(settings: RunSettings, facts: Facts) -> int:
-    """Clips of an optimizer step in one process, those of all its micro-batches."""
+    """Clips of an optimizer step in one process, over all its micro-batches."""
     batch = value_in_force(settings, facts, "train_batch_size")
     return batch * settings["gradient_accumulation_steps"]
 

@@ -38,7 +38,7 @@ def preset_overridden_by_dataset(settings: RunSettings, facts: Facts) -> str | N
 def _overridden_message(settings: RunSettings, facts: Facts, of_user: bool) -> str | None:
     for key, value in (facts.dataset.stated if facts.dataset else {}).items():
         differs = key in settings.stated and key != "dataset_repeats" and settings[key] != value
-        if differs and settings.is_users(key) == of_user:
+        if differs and settings.is_stated_by_user(key) == of_user:
             remedy = (
                 f"use {LAUNCHER_SETTINGS[key]}"
                 if key in LAUNCHER_SETTINGS

@@ -11,7 +11,7 @@ from .base import Finding
 
 HUBER = ("huber", "smooth_l1")
 """Values of ``loss_type`` that have a threshold."""
-SQUARED = 'put +mse on the preset for the mean squared error, or set loss_type = "huber"'
+HUBER_REMEDY = 'put +mse on the preset for the mean squared error, or set loss_type = "huber"'
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def dependencies() -> tuple[Dependency, ...]:
         Dependency(
             ("huber_start", "huber_end", "huber_over", "huber_curve", "huber_schedule", "huber_c",
              "huber_scale"),
-            ("loss_type",), HUBER, "warning", SQUARED,
+            ("loss_type",), HUBER, "warning", HUBER_REMEDY,
         ),
         Dependency(("huber_end", "huber_over", "huber_curve"), ("huber_start",)),
         Dependency(("huber_curve",), ("huber_over",), ("training",), "warning"),
@@ -107,7 +107,7 @@ def check_dependencies(settings: RunSettings) -> list[Finding]:
         if row.is_met(settings):
             continue
         idle = [k for k in row.settings if settings.states(k) and settings[k] and k not in reported]
-        wrong = [key for key in idle if row.severity == "error" and settings.is_users(key)]
+        wrong = [key for key in idle if row.severity == "error" and settings.is_stated_by_user(key)]
         harmless = [key for key in idle if key not in wrong]
         for keys, severity in ((wrong, "error"), (harmless, "warning")):
             if keys:

@@ -17,7 +17,7 @@ def is_huber(settings: RunSettings) -> bool:
     return settings["loss_type"] in HUBER
 
 
-def is_v(settings: RunSettings, facts: Facts) -> bool:
+def predicts_v(settings: RunSettings, facts: Facts) -> bool:
     """Whether the network predicts v, by the checkpoint's metadata or else by the preset."""
     by_base = facts.base and facts.base.prediction_type == "v_prediction"
     return bool(by_base or settings["v_parameterization"])
@@ -87,7 +87,7 @@ def prediction_against_checkpoint(settings: RunSettings, facts: Facts) -> str | 
 
 def weights_of_the_other_prediction(settings: RunSettings, facts: Facts) -> str | None:
     """Report a loss weight made for the other kind of prediction."""
-    v = is_v(settings, facts)
+    v = predicts_v(settings, facts)
     key = "v_pred_like_loss" if v else "scale_v_pred_loss_like_noise_pred"
     if not settings[key]:
         return None
@@ -97,7 +97,7 @@ def weights_of_the_other_prediction(settings: RunSettings, facts: Facts) -> str 
 
 def zero_snr_without_v(settings: RunSettings, facts: Facts) -> str | None:
     """Report ``zero_terminal_snr`` for a base that predicts the noise."""
-    if not settings["zero_terminal_snr"] or is_v(settings, facts):
+    if not settings["zero_terminal_snr"] or predicts_v(settings, facts):
         return None
     return (
         f"{settings.quote('zero_terminal_snr')}: the base predicts the noise, from which "
@@ -132,23 +132,23 @@ def noise_offset_moves_loudness(settings: RunSettings, facts: Facts) -> str | No
     data = facts.dataset
     width, height = data.resolution if data and data.resolution else (512, 512)
     cells = width * height // PIXELS_PER_LATENT**2
-    without, with_it = (hidden_level(cells, value) for value in (usual, offset))
+    without, with_offset = (mean_level_deviation(cells, value) for value in (usual, offset))
     name = ARCHITECTURES[facts.architecture]
     return (
         f"{settings.quote('noise_offset')}: {name} was trained with {usual:g}. At the last "
-        f"timestep noise hides the mean level of a latent channel to within {with_it:.2f} instead "
-        f"of {without:.2f} (a channel's own spread is about 1), so the loudness floor is learnt "
-        f"again; listen to silences, or set noise_offset = {usual:g}"
+        f"timestep noise hides the mean level of a latent channel to within {with_offset:.2f} "
+        f"instead of {without:.2f} (a channel's own spread is about 1), so the loudness floor is "
+        f"learnt again; listen to silences, or set noise_offset = {usual:g}"
     )
 
 
-def hidden_level(cells: int, offset: float) -> float:
-    """Standard deviation of a channel's mean as estimated at the noisiest timestep.
+def mean_level_deviation(cells: int, offset: float) -> float:
+    """Standard deviation of a latent channel's mean as estimated at the noisiest timestep.
 
     The mean of ``cells`` independent noises varies by 1/sqrt(cells), an offset adds its own.
     The signal is scaled by sqrt(a), with a = .0047 at Stable Diffusion's last timestep.
 
-    >>> round(hidden_level(64 * 64, 0.0), 2), round(hidden_level(64 * 64, 0.1), 2)
+    >>> round(mean_level_deviation(64 * 64, 0.0), 2), round(mean_level_deviation(64 * 64, 0.1), 2)
     (0.23, 1.48)
     """
     roots = (sqrt(0.00085) + (sqrt(0.012) - sqrt(0.00085)) * t / 999 for t in range(1000))

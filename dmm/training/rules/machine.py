@@ -7,7 +7,7 @@ from ..facts import Facts
 from ..lengths import total_steps
 from ..presets import RunSettings
 from .base import Rule
-from .optimizer import package_of_optimizer
+from .optimizer import adamw_instead, optimizer_key, package_of_optimizer
 
 CPU_SECONDS_PER_STEP = 265
 """Of ``sdxl-24gb`` at 512 x 512 pixels in bf16, on two cores that other programs used too."""
@@ -19,10 +19,10 @@ def optimizer_without_gpu(settings: RunSettings, facts: Facts) -> str | None:
     """Report an optimizer of bitsandbytes where torch sees no CUDA GPU."""
     if facts.device in (None, "cuda") or package_of_optimizer(settings) != "bitsandbytes":
         return None
-    ways = "train where there is one, or here with --set optimizer_type=AdamW"
+    ways = f"train where there is one, or here with {adamw_instead(settings)}"
     slow = f" ({_duration_on_cpu(settings, facts)})" if is_full_size_on_cpu(facts) else ""
     return (
-        f"{settings.quote('optimizer_type')} needs a CUDA GPU, and torch sees none here; "
+        f"{settings.quote(optimizer_key(settings))} needs a CUDA GPU, and torch sees none here; "
         f"{ways}{slow}"
     )
 
@@ -64,7 +64,7 @@ def is_full_size_on_cpu(facts: Facts) -> bool:
 
 
 def _duration_on_cpu(settings: RunSettings, facts: Facts) -> str:
-    """How long SDXL takes on a CPU, as measured once; SD 1.5 is not measured."""
+    """Words on the time that a training takes on a CPU, in steps and hours for SDXL only."""
     if facts.architecture != "sdxl":
         return "a CPU works in bf16, but takes minutes a step"
     steps = total_steps(settings, facts.dataset)

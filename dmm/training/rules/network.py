@@ -12,8 +12,8 @@ LORA_ARGS = (
     "loraplus_lr_ratio", "loraplus_unet_lr_ratio", "loraplus_text_encoder_lr_ratio",
 )  # fmt: skip
 """Keys of network_args that ``networks/lora.py`` reads; it accepts and ignores any other."""
-NUMBERS = ("conv_dim", "conv_alpha", "rank_dropout", "module_dropout")
-ENGINES_RANK = 4
+NUMBER_ARGS = ("conv_dim", "conv_alpha", "rank_dropout", "module_dropout")
+DEFAULT_RANK = 4
 """The engine's default where ``network_dim`` is unset."""
 HIGH_RANK = 128
 """The first model collapsed at its highest rank and alpha; the values were not recorded."""
@@ -25,8 +25,8 @@ def network_args(settings: RunSettings) -> dict[str, str]:
     return {key.strip(): value.strip() for key, _, value in pairs}
 
 
-def number(text: str | None) -> float | None:
-    """The number in a network argument, or None."""
+def parse_number(text: str | None) -> float | None:
+    """The number that a network argument states; None if it is missing or no number."""
     try:
         return None if text is None else float(text)
     except ValueError:
@@ -41,7 +41,7 @@ def unknown_network_argument(settings: RunSettings, facts: Facts) -> str | None:
         if key not in LORA_ARGS:
             hint = did_you_mean(key, LORA_ARGS)
             return f"network_args: {LORA} has no {key!r} and would ignore it{hint}"
-        if not value or (key in NUMBERS and number(value) is None):
+        if not value or (key in NUMBER_ARGS and parse_number(value) is None):
             return f"network_args: {key}={value}: a number is needed, as in {key}=8"
     return None
 
@@ -50,7 +50,7 @@ def alpha_left_at_one(settings: RunSettings, facts: Facts) -> str | None:
     """Report an unset alpha, which the engine sets to 1 at any rank."""
     if settings.states("network_alpha"):
         return None
-    rank = settings["network_dim"] or ENGINES_RANK
+    rank = settings["network_dim"] or DEFAULT_RANK
     return (
         f"network_alpha is unset: the engine takes 1, a scale of 1/{rank}; state it (network_alpha "
         f"= {rank} is scale 1)"
@@ -108,7 +108,7 @@ def rank_unset(settings: RunSettings, facts: Facts) -> str | None:
     if settings.states("network_dim") or settings["network_module"] != LORA:
         return None
     return (
-        f"network_dim is unset: the engine takes rank {ENGINES_RANK}, very little; state it, as 32"
+        f"network_dim is unset: the engine takes rank {DEFAULT_RANK}, very little; state it, as 32"
     )
 
 
@@ -118,8 +118,8 @@ def scale_above_one(settings: RunSettings, facts: Facts) -> str | None:
     pairs = {
         ("network_alpha", "network_dim"): (settings["network_alpha"], settings["network_dim"]),
         ("conv_alpha", "conv_dim"): (
-            number(found.get("conv_alpha")),
-            number(found.get("conv_dim")),
+            parse_number(found.get("conv_alpha")),
+            parse_number(found.get("conv_dim")),
         ),
     }
     for (alpha_name, rank_name), (alpha, rank) in pairs.items():

@@ -19,6 +19,8 @@ OPTIMIZERS = {
     "SGDScheduleFree": "schedulefree", "AdamW": None, "Adafactor": None, "SGDNesterov": None,
 }  # fmt: skip
 """The engine's names, case-insensitive, and the package that each needs."""
+FLAGS = {"use_8bit_adam": "AdamW8bit", "use_lion_optimizer": "Lion"}
+"""Flags of the engine, each with the optimizer that it chooses."""
 TORCH_OPTIMIZERS = ("Adadelta", "Adagrad", "Adam", "Adamax", "ASGD", "NAdam", "RAdam", "RMSprop",
                     "Rprop", "SGD")  # fmt: skip
 """Names of torch.optim, case-sensitive."""
@@ -32,7 +34,7 @@ SCHEDULERS = (
 def unknown_optimizer(settings: RunSettings, facts: Facts) -> str | None:
     """Report an optimizer that does not exist, or two of them."""
     name = settings["optimizer_type"]
-    flags = [key for key in ("use_8bit_adam", "use_lion_optimizer") if settings[key]]
+    flags = [key for key in FLAGS if settings[key]]
     if flags and name:
         return f"{settings.quote(*flags, 'optimizer_type')}: two optimizers; remove the former"
     known = {ours.lower() for ours in OPTIMIZERS}
@@ -62,10 +64,26 @@ def malformed_arguments(settings: RunSettings, facts: Facts) -> str | None:
     return None
 
 
+def optimizer_name(settings: RunSettings) -> str:
+    """The optimizer of the run, in lower case as the engine compares names."""
+    return (FLAGS.get(optimizer_key(settings)) or settings["optimizer_type"] or "AdamW").lower()
+
+
+def optimizer_key(settings: RunSettings) -> str:
+    """The setting that chooses the optimizer: one of ``FLAGS``, else ``optimizer_type``."""
+    return next((key for key in FLAGS if settings[key]), "optimizer_type")
+
+
 def package_of_optimizer(settings: RunSettings) -> str | None:
-    """The package that the optimizer needs beside torch and transformers, if any."""
+    """The package that the optimizer needs beside torch and transformers; None if it needs none."""
     packages = {name.lower(): package for name, package in OPTIMIZERS.items()}
-    return packages.get((settings["optimizer_type"] or "").lower())
+    return packages.get(optimizer_name(settings))
+
+
+def adamw_instead(settings: RunSettings) -> str:
+    """The options that replace the optimizer by torch's AdamW."""
+    flags = "".join(f"--set {key}=false " for key in FLAGS if settings[key])
+    return f"{flags}--set optimizer_type=AdamW"
 
 
 def missing_package(settings: RunSettings, facts: Facts) -> str | None:
@@ -73,7 +91,7 @@ def missing_package(settings: RunSettings, facts: Facts) -> str | None:
     if facts.packages is None:
         return None
     wanted = {
-        "optimizer_type": package_of_optimizer(settings),
+        optimizer_key(settings): package_of_optimizer(settings),
         "xformers": "xformers" if settings["xformers"] else None,
         "log_with": "wandb" if settings["log_with"] in ("wandb", "all") else None,
         "deepspeed": "deepspeed" if settings["deepspeed"] else None,
@@ -84,7 +102,7 @@ def missing_package(settings: RunSettings, facts: Facts) -> str | None:
             continue  # the rules of machine.py report it
         if package and package not in facts.packages:
             install = "uv sync --extra cuda" if cuda else f"uv pip install {package}"
-            other = ", or --set optimizer_type=AdamW" if package == "bitsandbytes" else ""
+            other = f", or {adamw_instead(settings)}" if package == "bitsandbytes" else ""
             return (
                 f"{settings.quote(key)} needs {package}, which is not installed; {install}{other}"
             )

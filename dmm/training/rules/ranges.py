@@ -22,13 +22,12 @@ ONE_OR_MORE = (
     "validate_every_n_steps", "max_validation_steps", "early_stop_patience",
     "preview_every_n_steps", "preview_count", "preview_steps", "collapse_patience",
 )  # fmt: skip
-
-
 RULE = "out-of-range"
+"""The rule's name in findings."""
 
 
 def out_of_range(settings: RunSettings) -> dict[str, str]:
-    """Message for each setting whose number is outside its range."""
+    """Error message by setting, for each number outside its range."""
     bounds = (
         (ABOVE_ZERO, "above 0", lambda x: x > 0),
         ((*NOT_NEGATIVE, *loss_weights()), "0 or more", lambda x: x >= 0),

@@ -127,7 +127,7 @@ def _training_section(run: Run, lora: Path) -> str:
         "seed": record.get("seed"),
         "processes": record.get("processes"),
         "steps": record.get("step"),
-        **_costs(record),
+        **_cost_facts(record),
         "seconds per step (median)": f"{seconds:.3g}" if seconds else None,
         "peak memory": f"{memory:.0f} MB" if memory else None,
         "device": record.get("device"),
@@ -144,7 +144,7 @@ def _training_section(run: Run, lora: Path) -> str:
     return f"## Training\n\n{table(['', ''], rows)}"
 
 
-def _costs(record: dict[str, Any]) -> dict[str, str]:
+def _cost_facts(record: dict[str, Any]) -> dict[str, str]:
     """Hours of the trainer's processes, energy and money, as far as they are known."""
     seconds = record.get("seconds")
     if not seconds:

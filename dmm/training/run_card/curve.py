@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from ...files import whole_file
-from ..runs import MetricLine, metric_lines, series
+from ..runs import MetricLine, read_metric_lines, series
 
 COLOURS = ("#8c226a", "#e0782c", "#1f7a8c", "#36105c", "#de4c4a")
 GREY = "#666677"
@@ -31,6 +31,7 @@ PANELS = {
 """Small panels: title to key and label of each line; learning rates find their own keys."""
 
 Panel = Callable[[Any], None]
+"""Function that draws one panel on the given matplotlib axes."""
 
 
 def write_curve(run: Path) -> Path | None:
@@ -38,7 +39,7 @@ def write_curve(run: Path) -> Path | None:
 
     The training loss is on top, other values in small panels below; unmeasured ones have no panel.
     """
-    lines = metric_lines(run / "metrics.jsonl")
+    lines = read_metric_lines(run / "metrics.jsonl")
     large = [_loss_panel(lines)] if _is_measured(lines, "loss") else []
     small = [
         _line_panel(title, labels, lines)
@@ -61,10 +62,10 @@ def write_curve(run: Path) -> Path | None:
 def moving_median(
     values: Float[np.ndarray, " points"], width: int, most: int = 400
 ) -> tuple[Int[np.ndarray, " places"], Float[np.ndarray, " places"]]:
-    """Places, at most ``most`` of them, and the median of the ``width`` values around each.
+    """Medians of the ``width`` values around at most ``most`` places; returns (places, medians).
 
-    Fewer values at both ends; those that are not finite are skipped, and NaN is a median of none.
-    The loss of a single step depends on its timestep: a mean would follow the few large ones.
+    Windows are shorter at both ends. Values that are not finite are skipped; without any finite
+    value the median is NaN. A mean would follow the few steps whose timestep has a large loss.
 
     >>> places, medians = moving_median(np.array([0.0, 3.0, np.nan, 9.0, 9.0]), 3)
     >>> medians.tolist()
@@ -110,7 +111,7 @@ def _style_axes(axes: Any, span: tuple[int, int]) -> None:
 
 
 def _loss_panel(lines: Sequence[MetricLine]) -> Panel:
-    """Plot every step faintly, and the moving median on top."""
+    """A panel with the loss of every step, faint, and its moving median on top."""
     steps, values = series(lines, "loss")
     width = max(1, len(values) // MEDIAN_SHARE)
 
@@ -131,7 +132,7 @@ def _loss_panel(lines: Sequence[MetricLine]) -> Panel:
 
 
 def _cut_off_peaks(axes: Any, values: Float[np.ndarray, " points"]) -> None:
-    """Cut off single steps far above all others, so that the rest stays visible."""
+    """Limit the y axis where few steps are far above all others, so that these stay visible."""
     finite = values[np.isfinite(values)]
     if len(finite) < MEDIAN_SHARE:
         return

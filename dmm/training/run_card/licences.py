@@ -46,12 +46,12 @@ def licence_conditions(licence: str) -> list[str]:
     return [words for words, pattern in CONDITIONS.items() if pattern.search(licence)]
 
 
-def lora_licence(base_sha256: str | None, data: Mapping[str, int]) -> str | None:
-    """The LoRA's licence if it follows from its sources; None if its maker has to decide.
+def lora_licence(base_sha256: str | None, clip_counts: Mapping[str, int]) -> str | None:
+    """The LoRA's licence if it follows from base and music; None if its maker has to decide.
 
     It follows only for a published base with music that is all free of conditions: then the base's
-    own licence applies.
+    own licence applies. ``clip_counts`` are those of ``count_licences``.
     """
     base = PUBLISHED_BASES.get(base_sha256 or "")
-    free = bool(data) and all(FREE.search(licence) for licence in data)
+    free = bool(clip_counts) and all(FREE.search(licence) for licence in clip_counts)
     return base.licence if base and free else None

@@ -38,13 +38,13 @@ def code(text: object) -> str:
     words = plain(text).replace("|", "\N{FULLWIDTH VERTICAL LINE}")
     if "`" not in words:
         return f"`{words}`"
-    fence = _longer_than_any("`", words)
+    fence = _fence("`", words)
     return f"{fence} {words} {fence}"
 
 
 def block(text: str, language: str) -> str:
     """A code block with a fence longer than any in its text."""
-    fence = _longer_than_any("`", text, 3)
+    fence = _fence("`", text, 3)
     return f"{fence}{language}\n{text.rstrip()}\n{fence}"
 
 
@@ -68,6 +68,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[in
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *rows))
 
 
-def _longer_than_any(sign: str, text: str, least: int = 1) -> str:
+def _fence(sign: str, text: str, least: int = 1) -> str:
+    """``sign`` repeated once more than anywhere in the text, and at least ``least`` times."""
     runs = re.findall(f"{re.escape(sign)}+", text)
     return sign * max(least, 1 + max(map(len, runs), default=0))

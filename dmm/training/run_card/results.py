@@ -46,7 +46,7 @@ def previews_section(run: Run) -> str:
         return ""
     shown = list(dict.fromkeys([folders[0], folders[-1]]))
     clips = sorted({path.stem for folder in shown for path in folder.glob("*.png")})
-    rows = [[escape(clip), *(_clip(folder, clip) for folder in shown)] for clip in clips]
+    rows = [[escape(clip), *(_clip_cell(folder, clip) for folder in shown)] for clip in clips]
     heads = ["prompt and seed", *(_step_title(folder) for folder in shown)]
     parts = ["## Hear it", table(heads, rows[:MAX_CLIPS])]
     if len(rows) > MAX_CLIPS:
@@ -54,8 +54,8 @@ def previews_section(run: Run) -> str:
     return "\n\n".join(parts)
 
 
-def _clip(folder: Path, clip: str) -> str:
-    """The image and a link to the sound of a clip, relative to RUN.md."""
+def _clip_cell(folder: Path, clip: str) -> str:
+    """Table cell with a clip's image and a link to its sound; empty without both files."""
     beside = PurePosixPath("previews") / folder.name
     found = [image(clip, beside / f"{clip}.png")] * (folder / f"{clip}.png").is_file()
     found += [link("sound", beside / f"{clip}.flac")] * (folder / f"{clip}.flac").is_file()

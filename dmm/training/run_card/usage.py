@@ -24,7 +24,7 @@ def usage_section(run: Run, lora: Path, metadata: dict[str, str]) -> str:
     base = PureWindowsPath(str(run.record.get("base", "BASE.safetensors"))).name
     words = ["dmm", "generate", plain(prompts[0]), "--model", plain(base)]
     command = shlex.join([*words, "--lora", plain(lora.name), "--out", "clips"])
-    parts = ["## Use", block(command, "sh"), _decoding(run, metadata)]
+    parts = ["## Use", block(command, "sh"), _decoding_sentences(run, metadata)]
     if anchor := metadata.get("dmm_anchor"):
         parts.append(
             f"Every caption began with {code(anchor)}. `dmm generate` puts these words before "
@@ -39,7 +39,7 @@ def usage_section(run: Run, lora: Path, metadata: dict[str, str]) -> str:
     return "\n\n".join(parts)
 
 
-def _decoding(run: Run, metadata: dict[str, str]) -> str:
+def _decoding_sentences(run: Run, metadata: dict[str, str]) -> str:
     """Sentences on the mel format of this LoRA's images, and how to turn them into sound."""
     fmt = _recorded_format(metadata)
     name = fmt.name if fmt else metadata.get("dmm_format")

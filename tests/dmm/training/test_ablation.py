@@ -6,7 +6,7 @@ import toml
 from dmm.errors import EngineError, InputError, PresetError
 from dmm.files import sha256_file
 from dmm.training.ablation.ablation import ablate
-from dmm.training.ablation.queue import safe_name, stated_settings
+from dmm.training.ablation.queue import safe_folder_name, stated_settings
 
 PRESETS = {
     "base": {"max_train_steps": 40, "learning_rate": 1e-3},
@@ -363,7 +363,7 @@ def test_a_requested_score_that_was_not_measured_is_named(run):
 
 def test_folder_names_are_safe_and_differ(tmp_path):
     names = ["nano", "Nano", "../nano", "a/b.toml", "b.toml", "con", ".", "x" * 99, "x" * 98, "π"]
-    safe = [safe_name(name) for name in names]
+    safe = [safe_folder_name(name) for name in names]
     assert safe[0] == "nano" and len({name.casefold() for name in safe}) == len(names)
     assert all((tmp_path / name).resolve().parent == tmp_path.resolve() for name in safe)
     assert max(map(len, safe)) <= 80

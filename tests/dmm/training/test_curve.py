@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from dmm.training.run_card.curve import moving_median, write_curve
-from dmm.training.runs import metric_lines, series
+from dmm.training.runs import read_metric_lines, series
 
 
 def training(steps, **more):
@@ -73,7 +73,7 @@ def test_nothing_measured_plots_nothing(tmp_path):
 def test_a_line_that_was_cut_short_is_left_out(tmp_path):
     broken = ['{"step": 4, "loss": 0.', "[1]", "null", '{"loss": 2}', '{"step": 5, "loss": 0.2}']
     write(tmp_path, training(3), end="\n".join(broken))
-    steps, losses = series(metric_lines(tmp_path / "metrics.jsonl"), "loss")
+    steps, losses = series(read_metric_lines(tmp_path / "metrics.jsonl"), "loss")
     assert steps.tolist() == [1, 2, 3, 5] and losses[-1] == 0.2
 
 

@@ -4,25 +4,25 @@ import pytest
 
 from dmm.errors import PresetError
 from dmm.training.engine_options import loss_weights
-from dmm.training.explain import explain, explained
+from dmm.training.explain import explain, read_explanations
 from dmm.training.presets import ABLATIONS, known_options, preset_names, read_layers, resolve
 from dmm.training.rules.engine import OURS_INSTEAD
 
 
 def test_every_explained_key_exists_and_has_a_sentence():
-    assert set(explained()) <= set(known_options())
-    for key, words in explained().items():
+    assert set(read_explanations()) <= set(known_options())
+    for key, words in read_explanations().items():
         assert set(words) <= {"what", "why"}, key
         assert all(text.endswith(".") for text in words.values()), key
 
 
 def test_every_setting_of_ours_is_explained():
     ours = {key for key, option in known_options().items() if option.owner != "engine"}
-    assert ours and ours - set(loss_weights()) <= set(explained())
+    assert ours and ours - set(loss_weights()) <= set(read_explanations())
 
 
 def test_a_setting_without_a_table_shows_its_own_line(monkeypatch):
-    monkeypatch.setattr("dmm.training.explain.explained", dict)
+    monkeypatch.setattr("dmm.training.explain.read_explanations", dict)
     line = {"mel_tilt": "weight of a new loss; 0 is off"}
     monkeypatch.setattr("dmm.training.explain.loss_weights", lambda: line)
     assert explain("mel_tilt").what == "Weight of a new loss; 0 is off."
@@ -31,8 +31,8 @@ def test_a_setting_without_a_table_shows_its_own_line(monkeypatch):
 def test_every_setting_in_a_shipped_preset_is_explained_with_its_reason():
     whole = {key for name in preset_names() for key in resolve(name).stated}
     ablated = {key for name in preset_names(ABLATIONS) for key in read_layers(name)[-1].values}
-    assert whole | ablated <= set(explained())
-    assert [key for key in sorted(whole) if "why" not in explained()[key]] == []
+    assert whole | ablated <= set(read_explanations())
+    assert [key for key in sorted(whole) if "why" not in read_explanations()[key]] == []
 
 
 def test_an_explanation_shows_default_presets_and_ablations():

@@ -11,9 +11,9 @@ from dmm.checkpoints.sdxl_shapes import SdxlShapes
 from dmm.pretraining.nano import NANO
 from dmm.training.cost import Tariff
 from dmm.training.facts import BaseFacts, DatasetFacts, Facts
-from dmm.training.forecast.disk import DiskUse, disk_error, kept_states, times_due_or_last
+from dmm.training.forecast.disk import DiskUse, disk_error, max_states, times_due_or_last
 from dmm.training.forecast.duration import Calibration
-from dmm.training.forecast.forecast import as_json, forecast, rows, table
+from dmm.training.forecast.forecast import as_json, as_table, forecast, table_rows
 from dmm.training.forecast.memory.estimate import CUDA_OVERHEAD_BYTES, GB
 from dmm.training.forecast.memory.step import CountedStep
 from dmm.training.forecast.needs import NEEDS, presets_that_fit
@@ -95,7 +95,7 @@ def test_every_file_of_a_run_is_counted(make):
     ],
 )
 def test_states_are_those_that_lie_there_at_once(words, count):
-    assert kept_states(resolve("nano-cpu", words), 1000) == count
+    assert max_states(resolve("nano-cpu", words), 1000) == count
 
 
 def test_previews_take_at_most_their_pixels_and_samples_twice(make):
@@ -145,12 +145,12 @@ def test_the_table_and_the_json_say_the_same(make):
     values = json.loads(json.dumps(as_json(found)))
     assert values["memory"]["total"] == found.memory.total
     assert values["disk"]["total"] == found.disk.total
-    shown = dict(row[:2] for row in rows(found))
+    shown = dict(row[:2] for row in table_rows(found))
     assert shown["time"] == "2 h 00 min" and shown["steps"] == "1,000"
     console = Console(width=120, record=True, file=StringIO())
-    console.print(table(found))
+    console.print(as_table(found))
     text = console.export_text()
-    assert all(row[0].strip() in text and row[1] in text for row in rows(found))
+    assert all(row[0].strip() in text and row[1] in text for row in table_rows(found))
 
 
 def test_without_a_dataset_nothing_is_forecast(tmp_path):
@@ -166,11 +166,11 @@ def test_energy_and_money_follow_from_the_time_and_need_it(make):
     tariff = Tariff.parse("0.50/kWh", 360.0)
     found = make(*WORDS, calibration=Calibration(7.2, 900, "a card"), tariff=tariff)
     kilowatt_hours = 0.36 * found.duration.total / 3600
-    shown = {name: (amount, basis) for name, amount, basis in rows(found)}
+    shown = {name: (amount, basis) for name, amount, basis in table_rows(found)}
     assert shown["energy"] == (f"{kilowatt_hours:.3g} kWh", "at 360 W")
     assert shown["cost"] == (f"{kilowatt_hours / 2:.2f}", "at 0.5/kWh")
     assert as_json(found)["cost"]["money"] == pytest.approx(kilowatt_hours / 2)
-    untimed = {name: basis for name, _, basis in rows(make(*WORDS, tariff=tariff))}
+    untimed = {name: basis for name, _, basis in table_rows(make(*WORDS, tariff=tariff))}
     assert untimed["cost"].startswith("--calibrate times three steps")
 
 
@@ -190,7 +190,7 @@ def test_too_little_ram_is_a_warning_with_ways_out(make, monkeypatch):
         ("too-little-ram", "warning")
     ]
     assert "this machine has 1.0 GB: add swap" in found.findings[0].message
-    shown = {row[0]: row[2] for row in rows(found)}
+    shown = {row[0]: row[2] for row in table_rows(found)}
     assert shown["RAM, about"].startswith("this machine has 1.0 GB; most is for")
 
 

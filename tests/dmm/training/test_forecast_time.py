@@ -12,8 +12,8 @@ from dmm.training.facts import DatasetFacts, Facts
 from dmm.training.forecast.duration import (
     Calibration,
     calibrate,
+    copy_first_clips,
     estimate_duration,
-    first_clips_only,
 )
 from dmm.training.presets import resolve
 from dmm.training.run_inputs import RunInputs
@@ -71,7 +71,7 @@ def test_steps_that_fail_say_why(inputs):
 
 def test_the_dataset_that_was_given_stays_as_it_is(inputs, tmp_path):
     config = {"datasets": [{"subsets": [{"image_dir": str(inputs.dataset / "train")}]}]}
-    few = first_clips_only(config, 3, tmp_path / "few")
+    few = copy_first_clips(config, 3, tmp_path / "few")
     assert config["datasets"][0]["subsets"][0]["image_dir"] == str(inputs.dataset / "train")
     names = sorted(p.name for p in Path(few["datasets"][0]["subsets"][0]["image_dir"]).iterdir())
     assert names == ["00.png", "00.txt", "01.png", "01.txt", "02.png", "02.txt"]

@@ -3,7 +3,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from dmm.errors import InputError
-from dmm.training.latent_cache import claim_latents, vae_identity
+from dmm.training.latent_cache import record_latent_vae, vae_identity
 
 CONV = "first_stage_model.encoder.conv_in.weight"
 
@@ -23,20 +23,20 @@ def base(tmp_path, tiny_checkpoint):
 
 def test_latents_of_another_encoder_are_refused_by_name(dataset, base):
     old, new = base("old.safetensors"), base("new.safetensors", 0.1)
-    claim_latents(dataset, old)
-    claim_latents(dataset, new)  # nothing was cached
-    claim_latents(dataset, old)
+    record_latent_vae(dataset, old)
+    record_latent_vae(dataset, new)  # nothing was cached
+    record_latent_vae(dataset, old)
     (dataset / "train" / "0_0256x0256_sdxl.npz").write_bytes(b"latents")
-    claim_latents(dataset, old)
+    record_latent_vae(dataset, old)
     with pytest.raises(InputError, match=r"of old\.safetensors, .*new\.safetensors; remove"):
-        claim_latents(dataset, new)
+        record_latent_vae(dataset, new)
 
 
 def test_latents_of_an_unknown_base_are_refused_by_one_that_names_its_own(dataset, base):
     (dataset / "train" / "0_0256x0256_sdxl.npz").write_bytes(b"latents")
     with pytest.raises(InputError, match="of an unknown base"):
-        claim_latents(dataset, base("named.safetensors", dmm_latents="a1"))
-    claim_latents(dataset, base("unnamed.safetensors"))
+        record_latent_vae(dataset, base("named.safetensors", dmm_latents="a1"))
+    record_latent_vae(dataset, base("unnamed.safetensors"))
 
 
 def test_a_new_decoder_keeps_the_identity(base, tmp_path):

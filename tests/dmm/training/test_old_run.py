@@ -11,7 +11,7 @@ from dmm.training.presets import resolve
 from dmm.training.resuming import resumed_record, state_to_resume
 from dmm.training.run_card.card import write_card
 from dmm.training.runs import last_value, read_run, series
-from dmm.training.starting_weights import fit_rank
+from dmm.training.starting_weights import write_at_rank
 
 OLD = Path(__file__).parents[2] / "golden" / "run-850b165"
 
@@ -48,5 +48,5 @@ def test_its_settings_are_compared_with_those_of_a_resume():
 
 @pytest.mark.parametrize("rank", [1, 3])
 def test_another_run_can_begin_from_its_lora(tmp_path, rank):
-    fit_rank(OLD / "lora.safetensors", tmp_path / "start.safetensors", rank, 1.0)
+    write_at_rank(OLD / "lora.safetensors", tmp_path / "start.safetensors", rank, 1.0)
     assert (tmp_path / "start.safetensors").is_file()

@@ -78,6 +78,9 @@ FIRES = [
     ("malformed-arguments", "nano-cpu", ["lr_scheduler_args=power"], NANO),
     ("missing-package", "sdxl-24gb", [], replace(SDXL, packages=frozenset())),
     ("missing-package", "nano-cpu", ["log_with=wandb"], replace(NANO, packages=frozenset())),
+    ("missing-package", "nano-cpu", ["optimizer_type=", "use_8bit_adam=true"],
+     replace(NANO, packages=frozenset())),
+    ("optimizer-without-gpu", "nano-cpu", ["optimizer_type=", "use_8bit_adam=true"], CPU),
     ("no-learning-rate", "nano-cpu", ["learning_rate="], NANO),
     ("unknown-schedule", "nano-cpu", ["lr_scheduler=cosinus"], NANO),
     ("warmup-of-a-constant-rate", "nano-cpu", ["lr_scheduler=constant", "lr_warmup_steps=9"],
@@ -347,7 +350,9 @@ def test_a_preset_file_of_the_users_own_is_theirs_and_not_the_shipped_one(tmp_pa
     path = tmp_path / "mine.toml"
     path.write_text('extends = "sdxl-24gb"\nlr_scheduler = "constant"\n')
     settings = resolve(str(path))
-    assert settings.is_users("lr_scheduler") and not settings.is_users("lr_warmup_steps")
+    assert settings.is_stated_by_user("lr_scheduler") and not settings.is_stated_by_user(
+        "lr_warmup_steps"
+    )
     assert not settings.states("lr_warmup_steps")  # the engine refuses it with a constant rate
     assert not any(f.severity == "error" for f in check_settings(settings, SDXL))
 

@@ -7,7 +7,7 @@ import pytest
 
 from dmm.training.presets import resolve
 from dmm.training.rules.dependencies import dependencies
-from dmm.training.rules.loss import SDXL_OFFSET, hidden_level
+from dmm.training.rules.loss import SDXL_OFFSET, mean_level_deviation
 from dmm.training.rules.network import LORA_ARGS
 from dmm.training.rules.optimizer import OPTIMIZERS, SCHEDULERS, TORCH_OPTIMIZERS
 
@@ -59,4 +59,4 @@ def test_a_channels_level_hides_behind_the_mean_of_its_noises(rng):
     signal = 0.0682  # sqrt of alphas_cumprod at t = 999
     noise = rng.standard_normal((4000, 256)).mean(1) + 0.1 * rng.standard_normal(4000)
     expected = noise.std() * sqrt(1 - signal**2) / signal
-    assert hidden_level(256, 0.1) == pytest.approx(expected, rel=0.05)
+    assert mean_level_deviation(256, 0.1) == pytest.approx(expected, rel=0.05)

@@ -4,7 +4,7 @@ from safetensors.torch import load_file, save_file
 
 from dmm.errors import InputError, ModelError, PresetError
 from dmm.training.presets import resolve
-from dmm.training.starting_weights import fit_rank, write_starting_weights
+from dmm.training.starting_weights import write_at_rank, write_starting_weights
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def change(path, name):
 
 @pytest.mark.parametrize(("rank", "alpha"), [(4, 2.0), (4, 8.0), (16, 16.0)])
 def test_the_same_change_at_an_equal_or_higher_rank(lora, tmp_path, rank, alpha):
-    fit_rank(lora, tmp_path / "out.safetensors", rank, alpha, conv_rank=6, conv_alpha=1.0)
+    write_at_rank(lora, tmp_path / "out.safetensors", rank, alpha, conv_rank=6, conv_alpha=1.0)
     for name in "ab":
         torch.testing.assert_close(change(tmp_path / "out.safetensors", name), change(lora, name))
     assert load_file(tmp_path / "out.safetensors")["a.lora_down.weight"].shape == (rank, 10)
@@ -36,7 +36,7 @@ def test_the_same_change_at_an_equal_or_higher_rank(lora, tmp_path, rank, alpha)
 
 
 def test_a_lower_rank_keeps_the_largest_singular_values(lora, tmp_path):
-    fit_rank(lora, tmp_path / "out.safetensors", 2, 2.0)
+    write_at_rank(lora, tmp_path / "out.safetensors", 2, 2.0)
     u, s, vh = torch.linalg.svd(change(lora, "a"), full_matrices=False)
     nearest = (u[:, :2] * s[:2]) @ vh[:2]
     torch.testing.assert_close(change(tmp_path / "out.safetensors", "a"), nearest)
@@ -46,7 +46,7 @@ def test_a_lower_rank_keeps_the_largest_singular_values(lora, tmp_path):
 def test_a_file_that_is_no_lora_is_refused(tmp_path):
     save_file({"x": torch.zeros(1)}, tmp_path / "x.safetensors")
     with pytest.raises(ModelError, match="no lora_down"):
-        fit_rank(tmp_path / "x.safetensors", tmp_path / "out.safetensors", 2, 2.0)
+        write_at_rank(tmp_path / "x.safetensors", tmp_path / "out.safetensors", 2, 2.0)
 
 
 LINEAR = "lora_unet_input_blocks_4_1_transformer_blocks_0_attn1_to_q"

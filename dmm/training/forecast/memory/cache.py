@@ -25,14 +25,14 @@ def counted_step(step: TrainingStep) -> CountedStep:
     """Count a step's memory, or read the result of an equal step from the cache."""
     path = cache_root() / "memory" / f"{_fingerprint(step)}.json"
     try:
-        return _read(read_json(path))
+        return _parse_counted_step(read_json(path))
     except (InputError, ValueError, TypeError, KeyError):
         counted = count_step(step)
         write_text(path, json.dumps(asdict(counted)) + "\n")
         return counted
 
 
-def _read(stored: dict[str, Any]) -> CountedStep:
+def _parse_counted_step(stored: dict[str, Any]) -> CountedStep:
     lora = tuple((tuple(shape), count) for shape, count in stored.pop("lora"))
     return CountedStep(lora=lora, **stored)
 

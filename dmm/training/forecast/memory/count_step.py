@@ -26,11 +26,11 @@ TIME_IDS = 6
 
 
 def count_step(step: TrainingStep) -> CountedStep:
-    """Count a forward and backward pass, and the VAE's passes; takes seconds for SDXL."""
+    """Count parameters, and peak bytes of a step and of the VAE; takes seconds for SDXL."""
     with META:
         built = networks.build_networks(step.shapes)
         base = BaseNetworks(built["unet"], text_encoders(built), built["vae"])
-        trained = _prepare(base, step)
+        trained = _prepare_networks(base, step)
     shapes = Counter(tuple(p.shape) for lora in trained for p in lora.parameters())
     counts = [sum(p.numel() for p in part.parameters()) for part in base.all()]
     return CountedStep(
@@ -63,8 +63,8 @@ def text_encoders(built: dict[str, Any]) -> list[Any]:
     return [network for name, network in built.items() if name.startswith("text_encoder")]
 
 
-def _prepare(base: BaseNetworks, step: TrainingStep) -> list[nn.Module]:
-    """Set up precision, LoRA and checkpointing as the engine does; returns the LoRA's modules."""
+def _prepare_networks(base: BaseNetworks, step: TrainingStep) -> list[nn.Module]:
+    """Set up dtypes, LoRA and checkpointing in place, as the engine does; returns LoRA modules."""
     for part in base.all():
         part.requires_grad_(False)
     base.unet.to(getattr(torch, step.unet_dtype))

@@ -12,8 +12,9 @@ from ....checkpoints.architecture import Shapes
 from ...facts import Facts
 from ...presets import RunSettings
 from ...rules.base import Finding, clips_per_step
+from ...rules.optimizer import optimizer_name
 from .cache import counted_step
-from .optimizer import optimizer_bytes, optimizer_name, update_bytes
+from .optimizer import optimizer_bytes, update_bytes
 from .step import BYTES, CountedStep, TrainingStep, training_step
 
 GB = 2**30
@@ -72,11 +73,11 @@ def estimate_memory(settings: RunSettings, facts: Facts, shapes: Shapes) -> Memo
     lora = counted.lora_parameters * BYTES[step.lora_dtype]
     name = optimizer_name(settings)
     state = optimizer_bytes(name, counted.lora, BYTES[step.lora_dtype])
-    reads = not settings["cache_text_encoder_outputs"] or step.trains_text
+    keeps_text = not settings["cache_text_encoder_outputs"] or step.trains_text
     vae = counted.vae * BYTES[step.vae_dtype]
     resting = MemoryEstimate(
         unet=counted.unet * BYTES[step.unet_dtype],
-        text_encoders=counted.text * BYTES[step.text_dtype] if reads else 0,
+        text_encoders=counted.text * BYTES[step.text_dtype] if keeps_text else 0,
         lora=lora,
         optimizer=state or 0,
         average=counted.lora_parameters * 4 if settings["ema_decay"] else 0,
@@ -133,8 +134,8 @@ REMEDIES: tuple[dict[str, Any], ...] = (
     {"network_train_unet_only": True},
     {"cache_text_encoder_outputs": True, "dataset_shuffle": False},
 )
-"""Changes that save memory, the cheapest first. Gradient accumulation makes up for a smaller batch:
-a step sees as many clips as before."""
+"""Changes that save memory, the cheapest first. Gradient accumulation makes up for a smaller batch,
+so that a step still sees the same number of clips."""
 
 
 def installed_gpu_bytes() -> int | None:
@@ -145,15 +146,15 @@ def installed_gpu_bytes() -> int | None:
 
 
 def memory_warning(
-    settings: RunSettings, facts: Facts, shapes: Shapes, needed: MemoryEstimate, gpu: int
+    settings: RunSettings, facts: Facts, shapes: Shapes, needed: MemoryEstimate, gpu_bytes: int
 ) -> Finding | None:
-    """A warning, with changes that help, if a GPU of ``gpu`` bytes is too small; else None."""
-    if needed.total <= gpu:
+    """A warning with changes that help, if a GPU of ``gpu_bytes`` is too small; else None."""
+    if needed.total <= gpu_bytes:
         return None
     changed, stated, less = settings, [], needed
     for remedy in 2 * REMEDIES:  # twice: some help only after one further down the list
         tried, words = _with_remedy(changed, facts, remedy)
-        after = estimate_memory(tried, facts, shapes) if words and less.total > gpu else less
+        after = estimate_memory(tried, facts, shapes) if words and less.total > gpu_bytes else less
         if after.total < less.total:
             changed, less = tried, after
             stated += words
@@ -163,9 +164,9 @@ def memory_warning(
     )
     if not stated:
         remedy = "no setting known here takes less; use smaller images or a smaller base"
-    elif less.total > gpu:
+    elif less.total > gpu_bytes:
         remedy += ", still too much; use smaller images, a lower network_dim or a smaller base"
-    message = f"training takes about {size} and the GPU has {readable_size(gpu)}: {remedy}"
+    message = f"training takes about {size} and the GPU has {readable_size(gpu_bytes)}: {remedy}"
     return Finding("too-much-memory", "warning", message)
 
 
@@ -184,6 +185,7 @@ def _with_remedy(
 
 
 def _set_value(value: Any) -> str:
+    """A value as ``--set`` takes it."""
     return "" if value is None else str(value).lower()
 
 

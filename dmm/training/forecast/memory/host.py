@@ -20,11 +20,12 @@ CUDA_HOST_BYTES = int(2.5 * GB)
 
 @dataclass(frozen=True)
 class HostMemory:
-    """Bytes of RAM at the peak of each phase, without those of the processes themselves."""
+    """RAM of a training: bytes of the processes, and bytes on top at the peak of each phase."""
 
     phases: dict[str, int]
+    """Bytes at the peak of each phase, without ``processes``."""
     processes: int
-    """Bytes before anything is loaded."""
+    """Bytes of the processes before anything is loaded."""
 
     @property
     def worst_phase(self) -> str:
@@ -33,7 +34,7 @@ class HostMemory:
 
     @property
     def total(self) -> int:
-        """Bytes at the highest peak."""
+        """Bytes at the highest peak, those of the processes included."""
         return self.processes + self.phases[self.worst_phase]
 
 
@@ -63,19 +64,19 @@ def estimate_host_memory(
 
 
 def installed_ram_bytes() -> int:
-    """Memory of this machine."""
+    """RAM of this machine."""
     import psutil
 
     return psutil.virtual_memory().total
 
 
-def ram_warning(needed: HostMemory, ram: int) -> Finding | None:
-    """A warning if a machine of ``ram`` bytes is too small; else None."""
-    if needed.total <= ram:
+def ram_warning(needed: HostMemory, ram_bytes: int) -> Finding | None:
+    """A warning if a machine with ``ram_bytes`` has too little; else None."""
+    if needed.total <= ram_bytes:
         return None
     message = (
         f"training takes about {readable_size(needed.total)} of RAM at its peak "
-        f"({needed.worst_phase}) and this machine has {readable_size(ram)}: add swap, or use "
+        f"({needed.worst_phase}) and this machine has {readable_size(ram_bytes)}: add swap, or use "
         "mixed_precision = bf16, smaller images or a smaller base"
     )
     return Finding("too-little-ram", "warning", message)

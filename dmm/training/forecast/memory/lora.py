@@ -23,8 +23,8 @@ class LoraLayer(nn.Module):
     def __init__(self, layer: nn.Module, rank: int) -> None:
         super().__init__()
         if isinstance(layer, nn.Conv2d):
-            place: Any = (layer.kernel_size, layer.stride, layer.padding)
-            self.down: nn.Module = nn.Conv2d(layer.in_channels, rank, *place, bias=False)
+            geometry: Any = (layer.kernel_size, layer.stride, layer.padding)
+            self.down: nn.Module = nn.Conv2d(layer.in_channels, rank, *geometry, bias=False)
             self.up: nn.Module = nn.Conv2d(rank, layer.out_channels, 1, bias=False)
         elif isinstance(layer, nn.Linear):
             self.down = nn.Linear(layer.in_features, rank, bias=False)
@@ -39,7 +39,7 @@ class LoraLayer(nn.Module):
 
 
 def add_lora(network: nn.Module, rank: int, conv_rank: int | None = None) -> list[LoraLayer]:
-    """Put a LoRA on a UNet's or a text encoder's layers; returns the trainable modules.
+    """Put a LoRA on a UNet's or a text encoder's layers, in place; returns the LoRA's modules.
 
     ``conv_rank`` is the engine's ``conv_dim``, for convolutions larger than 1 x 1; None leaves out
     these and all layers of the residual blocks that contain them.
@@ -55,7 +55,7 @@ def add_lora(network: nn.Module, rank: int, conv_rank: int | None = None) -> lis
 def lora_layers(
     network: nn.Module, rank: int, conv_rank: int | None = None
 ) -> Iterator[tuple[nn.Module, int]]:
-    """The layers that the engine would choose, each with its rank."""
+    """Yield each layer that the engine would choose, and its rank."""
     holders = (*ATTENTION, *TEXT, *(CONVOLUTIONS if conv_rank else ()))
     for holder in network.modules():
         if type(holder).__name__ not in holders:

@@ -7,8 +7,6 @@ prodigyopt, dadaptation, schedulefree and lion-pytorch as of 2026.
 from collections.abc import Iterable
 from math import ceil, prod
 
-from ...presets import RunSettings
-
 STATES = {
     "adamw": 2, "adam": 2, "nadam": 2, "radam": 2, "adamax": 2, "adadelta": 2, "rprop": 2,
     "adagrad": 1, "rmsprop": 1, "asgd": 1, "sgd": 0, "sgdnesterov": 1, "lion": 1,
@@ -28,20 +26,11 @@ COPIES = ("adamw", "adam", "nadam", "radam", "adamax")
 """Optimizers that allocate one copy of all weights per step (torch's foreach kernels: the root of
 the second moment)."""
 
-Shapes = Iterable[tuple[tuple[int, ...], int]]
+MatrixCounts = Iterable[tuple[tuple[int, ...], int]]
 """Shapes of matrices, each with the number of matrices."""
 
 
-def optimizer_name(settings: RunSettings) -> str:
-    """The optimizer of the run, in lower case as the engine compares names."""
-    if settings["use_8bit_adam"]:
-        return "adamw8bit"
-    if settings["use_lion_optimizer"]:
-        return "lion"
-    return (settings["optimizer_type"] or "AdamW").lower()
-
-
-def optimizer_bytes(name: str, shapes: Shapes, itemsize: int) -> int | None:
+def optimizer_bytes(name: str, matrices: MatrixCounts, itemsize: int) -> int | None:
     """Bytes of the optimizer's state for matrices of ``itemsize`` bytes per number.
 
     None for an optimizer that is not known here.
@@ -50,28 +39,31 @@ def optimizer_bytes(name: str, shapes: Shapes, itemsize: int) -> int | None:
     40960
     """
     if name == "adafactor":
-        return sum(itemsize * count * _factored(shape) for shape, count in shapes)
+        return sum(itemsize * count * _adafactor_state_size(shape) for shape, count in matrices)
     if name in STATES_8BIT:
-        return sum(STATES_8BIT[name] * count * _in_8_bits(prod(shape)) for shape, count in shapes)
+        return sum(
+            STATES_8BIT[name] * count * _bytes_in_8_bits(prod(shape)) for shape, count in matrices
+        )
     if name not in STATES:
         return None
-    return STATES[name] * itemsize * sum(prod(shape) * count for shape, count in shapes)
+    return STATES[name] * itemsize * sum(prod(shape) * count for shape, count in matrices)
 
 
-def update_bytes(name: str, shapes: Shapes, itemsize: int) -> int:
+def update_bytes(name: str, matrices: MatrixCounts, itemsize: int) -> int:
     """Temporary bytes within one update of all matrices."""
-    sizes = [(prod(shape), count) for shape, count in shapes]
+    sizes = [(prod(shape), count) for shape, count in matrices]
     if name in COPIES:
         return itemsize * sum(size * count for size, count in sizes)
     return itemsize * max((size for size, _ in sizes), default=0)
 
 
-def _factored(shape: tuple[int, ...]) -> int:
-    """Numbers of Adafactor's state: sums over rows and columns instead of a matrix."""
+def _adafactor_state_size(shape: tuple[int, ...]) -> int:
+    """Count of numbers in Adafactor's state: sums over rows and columns instead of a matrix."""
     if len(shape) < 2:
         return prod(shape)
     return prod(shape[:-1]) + prod(shape[:-2]) * shape[-1]
 
 
-def _in_8_bits(size: int) -> int:
+def _bytes_in_8_bits(size: int) -> int:
+    """Bytes of ``size`` state numbers in bitsandbytes' 8-bit format."""
     return 4 * size if size < SMALL else size + 4 * ceil(size / BLOCK)

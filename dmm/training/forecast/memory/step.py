@@ -7,7 +7,7 @@ from ....checkpoints.architecture import Shapes
 from ...facts import Facts
 from ...presets import RunSettings
 from ...rules.base import value_in_force
-from ...rules.network import ENGINES_RANK, network_args, number
+from ...rules.network import DEFAULT_RANK, network_args, parse_number
 
 PRECISIONS = {"no": "float32", "fp16": "float16", "bf16": "bfloat16"}
 """``mixed_precision`` to the name of torch's dtype."""
@@ -76,13 +76,13 @@ def training_step(settings: RunSettings, facts: Facts, shapes: Shapes) -> Traini
     compute = PRECISIONS[settings["mixed_precision"]]
     fp8 = settings["fp8_base"] or settings["fp8_base_unet"]
     pure = settings["full_fp16"] or settings["full_bf16"]
-    conv_rank = number(network_args(settings).get("conv_dim"))
+    conv_rank = parse_number(network_args(settings).get("conv_dim"))
     return TrainingStep(
         shapes=shapes,
         width=width,
         height=height,
         batch=value_in_force(settings, facts, "train_batch_size"),
-        rank=settings["network_dim"] or ENGINES_RANK,
+        rank=settings["network_dim"] or DEFAULT_RANK,
         conv_rank=int(conv_rank) if conv_rank else None,
         accumulates=settings["gradient_accumulation_steps"] > 1,
         checkpointing=settings["gradient_checkpointing"],
