@@ -16,7 +16,7 @@ from .folder import open_bundle
 from .noise import TorchRandom
 from .samplers import Latents, make_sampler
 from .schema import Bundle
-from .sessions import open_session, pick_provider, run_session
+from .sessions import open_session, pick_session_device, run_session
 from .tokenizer import Tokenizer
 
 
@@ -25,10 +25,10 @@ class BundlePlayer:
 
     def __init__(self, folder: Path, device: str = "auto") -> None:
         """Checks every file's size and hash; ModelError, in one line, names the first at fault."""
-        self.folder, self.device = folder, pick_provider(device)
+        self.folder, self.device = folder, pick_session_device(device)
         self.bundle: Bundle = open_bundle(folder)
         self._sessions: dict[str, Any] = {}
-        self._read: dict[str, Embeddings] = {}
+        self._embedded: dict[str, Embeddings] = {}
 
     @cached_property
     def format(self) -> MelFormat:
@@ -42,20 +42,20 @@ class BundlePlayer:
         return Tokenizer(self.folder / self.bundle.tokenizer.merges.file)
 
     def run(self, part: str, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
-        """A part's outputs."""
+        """Outputs of a network, named as in ``bundle.json``; it is loaded at its first run."""
         if part not in self._sessions:
             path = self.folder / self.bundle.parts[part].model.file
             self._sessions[part] = open_session(path, self.device)
         return run_session(self._sessions[part], inputs)
 
     def embed(self, texts: Sequence[str]) -> list[Embeddings]:
-        """What the text encoders make of each text, read alone; encoders are freed afterwards."""
+        """Embeddings of each text alone, kept for later calls; frees the text encoders."""
         for text in dict.fromkeys(texts):
-            if text not in self._read:
-                self._read[text] = self._embed(text)
+            if text not in self._embedded:
+                self._embedded[text] = self._embed(text)
         for name in ("text_encoder", "text_encoder_2"):
             self._sessions.pop(name, None)
-        return [self._read[text] for text in texts]
+        return [self._embedded[text] for text in texts]
 
     def _embed(self, text: str) -> Embeddings:
         hidden, pooled = [], None
@@ -69,7 +69,7 @@ class BundlePlayer:
         return Embeddings(np.concatenate(hidden, -1), pooled)
 
     def latent_shape(self, columns: int | None = None) -> tuple[int, int, int, int]:
-        """Of one clip's latents, or of a longer piece's of so many ``columns``."""
+        """Shape of one clip's latents, or of a longer piece's with this number of columns."""
         latent = self.bundle.latent
         return 1, latent.channels, latent.rows, columns or latent.columns
 
@@ -84,10 +84,10 @@ class BundlePlayer:
         negative_prompt: str | None = None,
         on_step: OnStep = ignore_step,
     ) -> Latents:
-        """One clip's latents from its first noise; what is None here is as the bundle says.
+        """Sample one clip's latents from ``noise``; None stands for the bundle's own setting.
 
-        ``random`` goes on to make what noise the sampler adds underway. ModelError if the latents
-        are not finite.
+        ``random`` generates the noise that the sampler adds between steps. ModelError if the
+        latents are not finite.
         """
         usual = self.bundle.sampling
         guidance = usual.guidance if guidance is None else guidance
@@ -123,17 +123,17 @@ class BundlePlayer:
         self, latents: Latents, stereo: bool | None = None
     ) -> UInt8[np.ndarray, "image_rows image_columns *colour"]:
         """The mel image of one clip's latents; ModelError if it is not finite."""
-        picture = self.run("vae_decoder", {"latents": latents})[0][0]
-        if not np.isfinite(picture).all():
+        decoded = self.run("vae_decoder", {"latents": latents})[0][0]
+        if not np.isfinite(decoded).all():
             raise ModelError(
                 f"{self.folder}: the decoder overflowed; export it again with --vae mixed or fp32"
             )
-        return to_levels(picture, self.bundle.stereo if stereo is None else stereo)
+        return to_mel_image(decoded, self.bundle.stereo if stereo is None else stereo)
 
 
-def to_levels(
-    picture: Float[np.ndarray, "channels rows columns"], stereo: bool
+def to_mel_image(
+    decoded: Float[np.ndarray, "channels rows columns"], stereo: bool
 ) -> UInt8[np.ndarray, "rows columns *colour"]:
-    """A picture in -1..1 as a mel image: its grey mean, or with its colours."""
-    shares = (picture / 2 + 0.5).clip(0, 1).transpose(1, 2, 0)
+    """A decoded image in -1..1 as bytes: the mean of its channels, or all three with ``stereo``."""
+    shares = (decoded / 2 + 0.5).clip(0, 1).transpose(1, 2, 0)
     return np.rint((shares if stereo else shares.mean(-1)) * 255).astype(np.uint8)

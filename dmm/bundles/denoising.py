@@ -24,12 +24,12 @@ class Embeddings:
 
     @classmethod
     def joined(cls, parts: "Sequence[Embeddings]") -> "Embeddings":
-        """Concatenate rows."""
+        """Concatenate the rows of several embeddings."""
         pooled = [part.pooled for part in parts if part.pooled is not None]
         hidden = np.concatenate([part.hidden for part in parts])
         return cls(hidden, np.concatenate(pooled) if pooled else None)
 
-    def toward(self, other: "Embeddings", amount: float) -> "Embeddings":
+    def interpolate(self, other: "Embeddings", amount: float) -> "Embeddings":
         """Interpolate linearly from these rows (0) to ``other`` (1)."""
 
         def between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -44,19 +44,19 @@ class Embeddings:
 def unet_inputs(
     embeddings: Embeddings,
     negative: Embeddings | None,
-    shape: tuple[int, ...],
-    factor: int,
+    latent_shape: tuple[int, ...],
+    pixels_per_latent: int,
     guidance_input: float | None = None,
 ) -> dict[str, np.ndarray]:
     """The UNet's inputs that stay the same over all steps.
 
-    ``shape`` is that of the latents, ``factor`` image pixels per latent, for SDXL's sizes.
-    ``guidance_input`` is for a UNet that takes the scale as an input.
+    ``latent_shape`` and ``pixels_per_latent`` (along one side) give SDXL's image size.
+    ``guidance_input`` is for a UNet that takes the guidance scale as an input.
     """
     together = embeddings if negative is None else Embeddings.joined([negative, embeddings])
     inputs = {"context": together.hidden}
     if together.pooled is not None:
-        size = [length * factor for length in shape[2:]]
+        size = [length * pixels_per_latent for length in latent_shape[2:]]
         ids = np.array([[*size, 0, 0, *size]], np.float32)
         inputs |= {"pooled": together.pooled, "time_ids": ids.repeat(len(together.hidden), 0)}
     if guidance_input is not None:
@@ -64,7 +64,7 @@ def unet_inputs(
     return inputs
 
 
-def ignore_step(taken: int, of: int) -> None:
+def ignore_step(done: int, total: int) -> None:
     """Do nothing before a step."""
 
 
@@ -74,22 +74,23 @@ def denoise(
     noise: Latents,
     inputs: dict[str, np.ndarray],
     guidance: float,
-    more_noise: Callable[[], Latents],
+    make_noise: Callable[[], Latents],
     on_step: OnStep = ignore_step,
 ) -> Latents:
     """Sample one clip's latents; ``noise`` is (1, channels, rows, columns), standard normal.
 
-    ``inputs`` are ``unet_inputs``; of two rows, the first is what to stay away from, ``guidance``
-    times as far as the second says.
+    ``inputs`` are ``unet_inputs``. With two rows, the first of which is the negative prompt,
+    classifier-free guidance of scale ``guidance`` is applied. ``make_noise`` generates the noise
+    that the sampler adds between steps.
     """
     rows = len(inputs["context"])
     latents = (noise * sampler.init_noise_sigma).astype(np.float32)
     for number, time in enumerate(sampler.timesteps):
         on_step(number, len(sampler.timesteps))
-        scaled = sampler.scale(latents, number).astype(np.float32)
+        scaled = sampler.scale_input(latents, number).astype(np.float32)
         changing = {"sample": scaled.repeat(rows, 0), "timestep": np.array([time], np.float32)}
         found = predict(inputs | changing)
         if rows == 2:
             found = found[:1] + np.float32(guidance) * (found[1:] - found[:1])
-        latents = sampler.step(found, number, latents, more_noise).astype(np.float32)
+        latents = sampler.step(found, number, latents, make_noise).astype(np.float32)
     return latents

@@ -14,7 +14,7 @@ from .schema import FILE, VERSION, Bundle, StoredFile
 def open_bundle(folder: Path) -> Bundle:
     """Read a bundle's description and check that every file is present and unaltered.
 
-    ModelError, in one line, names the file that is not, or a bundle of a newer version.
+    ModelError, in one line, for a missing or altered file, or a bundle of a newer version.
     """
     bundle = read_description(folder)
     for file in bundle.files():
@@ -40,7 +40,7 @@ def read_description(folder: Path) -> Bundle:
 
 
 def check_file(folder: Path, file: StoredFile) -> None:
-    """ModelError, in one line, unless the file is as the description says."""
+    """ModelError, in one line, if a file is missing, or its size or hash is not as described."""
     path = folder / file.file
     if not path.is_file():
         raise ModelError(f"{path}: missing; copy the whole bundle again")

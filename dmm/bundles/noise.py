@@ -11,14 +11,14 @@ GROUP = 16
 
 
 class TorchRandom:
-    """``torch.Generator().manual_seed(seed)`` on the CPU, for float32."""
+    """NumPy counterpart of ``torch.Generator().manual_seed(seed)`` on the CPU, for float32."""
 
     def __init__(self, seed: int) -> None:
         """Seeds of over 32 bits lose their upper bits, as in PyTorch."""
         self._state = np.random.RandomState(seed & 0xFFFFFFFF)
 
     def randn(self, shape: tuple[int, ...]) -> Float[np.ndarray, "..."]:
-        """Standard normal noise; 16 numbers or more (PyTorch makes fewer in another way)."""
+        """Standard normal noise; ValueError below 16 numbers, which PyTorch makes differently."""
         size = int(np.prod(shape))
         if size < GROUP:
             raise ValueError(f"noise of {size} numbers; {GROUP} or more are needed")
@@ -35,6 +35,7 @@ class TorchRandom:
 
 
 def _normal(uniform: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    """Turn uniform numbers, a multiple of ``GROUP``, into normal ones."""
     first, second = np.split(uniform.reshape(-1, GROUP), 2, axis=1)
     radius = np.sqrt(np.float32(-2) * np.log(np.float32(1) - first))
     angle = np.float32(2 * np.pi) * second
@@ -42,7 +43,7 @@ def _normal(uniform: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
 
 
 def first_noise(seed: int, shape: tuple[int, ...]) -> Float[np.ndarray, "..."]:
-    """The noise that a clip of that seed begins with.
+    """Initial noise of a clip, decided by its seed.
 
     >>> first_noise(0, (2, 8)).shape
     (2, 8)
@@ -53,7 +54,7 @@ def first_noise(seed: int, shape: tuple[int, ...]) -> Float[np.ndarray, "..."]:
 def slerp(
     a: Float[np.ndarray, "*shape"], b: Float[np.ndarray, "*shape"], amount: float
 ) -> Float[np.ndarray, "*shape"]:
-    """From ``a`` (0) to ``b`` (1) along a great circle, which keeps the noise's level."""
+    """Spherical interpolation from ``a`` (0) to ``b`` (1), which keeps the noise level."""
     if amount in (0, 1):
         return b.copy() if amount else a.copy()
     cosine = np.vdot(a, b) / (np.linalg.norm(a) * np.linalg.norm(b))

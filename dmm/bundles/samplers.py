@@ -15,7 +15,7 @@ from .schedule import alphas_cumprod, karras_sigmas, sigmas, spaced_timesteps, t
 from .schema import Schedule
 
 Latents = Float[np.ndarray, "n channels rows columns"]
-Noise = Callable[[], Latents]
+MakeNoise = Callable[[], Latents]
 
 
 @runtime_checkable
@@ -24,14 +24,16 @@ class Sampler(Protocol):
 
     timesteps: Float[np.ndarray, " steps"]
     init_noise_sigma: float
-    """Factor of the first noise."""
+    """Factor of the initial noise."""
 
-    def scale(self, latents: Latents, number: int) -> Latents:
-        """Scale latents for the UNet at a step."""
+    def scale_input(self, latents: Latents, number: int) -> Latents:
+        """Latents as the UNet's input at step ``number``, counted from 0."""
         ...
 
-    def step(self, predicted: Latents, number: int, latents: Latents, noise: Noise) -> Latents:
-        """The latents after a step; ``noise`` makes the noise that a sampler adds."""
+    def step(
+        self, predicted: Latents, number: int, latents: Latents, make_noise: MakeNoise
+    ) -> Latents:
+        """The latents after step ``number``; ``make_noise`` generates noise that is added."""
         ...
 
 
@@ -69,12 +71,14 @@ class Euler:
         self.init_noise_sigma = (highest**2 + 1) ** 0.5 if is_leading else highest
         self._clean = _CleanLatents(prediction)
 
-    def scale(self, latents: Latents, number: int) -> Latents:
+    def scale_input(self, latents: Latents, number: int) -> Latents:
         """Latents at unit variance."""
         return latents / np.sqrt(self.sigmas[number] ** 2 + 1)
 
-    def step(self, predicted: Latents, number: int, latents: Latents, noise: Noise) -> Latents:
-        """Follow the line from the clean latents through these."""
+    def step(
+        self, predicted: Latents, number: int, latents: Latents, make_noise: MakeNoise
+    ) -> Latents:
+        """Euler step along the line from the clean latents through these."""
         sigma, following = self.sigmas[number : number + 2]
         size = np.sqrt(sigma**2 + 1)
         # In units where latents = clean + sigma · noise
@@ -95,12 +99,14 @@ class Ddim:
         self._kept = alphas_cumprod(schedule)
         self._clean = _CleanLatents(prediction)
 
-    def scale(self, latents: Latents, number: int) -> Latents:
+    def scale_input(self, latents: Latents, number: int) -> Latents:
         """Latents as they are."""
         return latents
 
-    def step(self, predicted: Latents, number: int, latents: Latents, noise: Noise) -> Latents:
-        """Mix the predicted clean latents and noise for the next timestep (eq. 12)."""
+    def step(
+        self, predicted: Latents, number: int, latents: Latents, make_noise: MakeNoise
+    ) -> Latents:
+        """Mix the predicted clean latents and noise for the next timestep (eq. 12 of DDIM)."""
         time = int(self.timesteps[number])
         before = time - self._jump
         kept, following = self._kept[time], self._kept[before] if before >= 0 else np.float32(1)
@@ -131,12 +137,14 @@ class DpmSolver:
         self.sigmas = np.append(found, 0).astype(np.float32)
         self._clean, self._last = _CleanLatents(prediction), None
 
-    def scale(self, latents: Latents, number: int) -> Latents:
+    def scale_input(self, latents: Latents, number: int) -> Latents:
         """Latents as they are."""
         return latents
 
-    def step(self, predicted: Latents, number: int, latents: Latents, noise: Noise) -> Latents:
-        """Second order, except the first and the last step."""
+    def step(
+        self, predicted: Latents, number: int, latents: Latents, make_noise: MakeNoise
+    ) -> Latents:
+        """DPM-Solver++ step of second order; of first order at the first and the last step."""
         signal, size, log_snr = self._at(number)
         following_signal, following_size, following_log_snr = self._at(number + 1)
         clean = self._clean(predicted, latents, signal, size)
@@ -149,7 +157,7 @@ class DpmSolver:
         return found.astype(np.float32)
 
     def _at(self, number: int) -> tuple[np.floating, np.floating, np.floating]:
-        """Signal, noise and the logarithm of their ratio."""
+        """Scale of signal and of noise at a step, and the logarithm of their ratio."""
         sigma = self.sigmas[number]
         signal = 1 / np.sqrt(sigma**2 + 1)
         with np.errstate(divide="ignore"):
@@ -171,11 +179,13 @@ class Lcm:
         self.timesteps = original[::-1][places].astype(np.float64)
         self._kept, self._clean = alphas_cumprod(schedule), _CleanLatents(prediction)
 
-    def scale(self, latents: Latents, number: int) -> Latents:
+    def scale_input(self, latents: Latents, number: int) -> Latents:
         """Latents as they are."""
         return latents
 
-    def step(self, predicted: Latents, number: int, latents: Latents, noise: Noise) -> Latents:
+    def step(
+        self, predicted: Latents, number: int, latents: Latents, make_noise: MakeNoise
+    ) -> Latents:
         """Apply the consistency function, then add new noise unless it is the last step."""
         time = self.timesteps[number]
         kept = self._kept[int(time)]
@@ -187,7 +197,7 @@ class Lcm:
         if number + 1 == len(self.timesteps):
             return found
         following = self._kept[int(self.timesteps[number + 1])]
-        return np.sqrt(following) * found + np.sqrt(1 - following) * noise()
+        return np.sqrt(following) * found + np.sqrt(1 - following) * make_noise()
 
 
 SAMPLERS: dict[str, Callable[[Schedule, str, int], Sampler]] = {

@@ -14,7 +14,7 @@ PARTS = ("text_encoder", "text_encoder_2", "unet", "vae_decoder")
 
 
 class StrictModel(BaseModel, frozen=True, extra="forbid"):
-    """A field that this version does not know is an error."""
+    """A model in which an unknown field is an error."""
 
 
 class StoredFile(StrictModel, frozen=True):
@@ -35,7 +35,7 @@ class Tensor(StrictModel, frozen=True):
 
 
 class Memory(StrictModel, frozen=True):
-    """What a part takes in a browser, forecast."""
+    """Forecast of the memory that a part takes in a browser."""
 
     wasm_peak_bytes: int
     """Heap of WebAssembly that one session needs while it runs on the CPU: weights as they are
@@ -61,7 +61,7 @@ class Part(StrictModel, frozen=True):
 
 
 class Encoder(StrictModel, frozen=True):
-    """How one text encoder's ids are made of CLIP's merges."""
+    """Vocabulary size, special tokens and input length of one text encoder."""
 
     vocab_size: int
     bos: int
@@ -103,14 +103,14 @@ class SamplingDefaults(StrictModel, frozen=True):
 
 
 class Latent(StrictModel, frozen=True):
-    """The UNet's space."""
+    """Size and scale of the UNet's latents."""
 
     channels: int
     rows: int
     columns: int
     """Of one clip; any other multiple of ``multiple`` works where the axis is dynamic."""
     factor: int
-    """Image pixels per latent."""
+    """Image pixels per latent, along one side."""
     scaling_factor: float
     """For information: the decoder divides by it itself."""
     multiple: int = 1
@@ -118,7 +118,7 @@ class Latent(StrictModel, frozen=True):
 
 
 class Licences(StrictModel, frozen=True):
-    """Under what terms the weights and the music behind them are."""
+    """Licences of the base, of the LoRAs, and of the music that they learnt from."""
 
     base: str
     loras: list[str]
@@ -126,7 +126,7 @@ class Licences(StrictModel, frozen=True):
 
 
 class Origin(StrictModel, frozen=True):
-    """What the bundle was made from."""
+    """Sources of the bundle."""
 
     checkpoint_sha256: str
     loras: list[dict[str, str | float]]
@@ -134,13 +134,13 @@ class Origin(StrictModel, frozen=True):
 
 
 class Parity(StrictModel, frozen=True):
-    """How far a part, or a whole sampling run, is from PyTorch in single precision."""
+    """Difference of a part, a sampling run or clips from PyTorch in single precision."""
 
     part: str
     """A part's name, ``whole run``, or ``clips``."""
     against: str
     precision: Precision | None = None
-    """What the part was computed in for this row: also fp32, on the way to the bundle's own."""
+    """Precision of this comparison: the bundle's own, or fp32 as a step towards it."""
     relative_error: float | None = None
     """||difference|| / ||expected||."""
     psnr_db: float | None = None
@@ -176,9 +176,9 @@ class Bundle(StrictModel, frozen=True):
     source: Origin
     parity: list[Parity] = []
     reference: StoredFile | None = None
-    """What ``dmm export --verify`` compares with; a player needs none of it."""
+    """Expected values for ``dmm export --verify``; a player does not need them."""
     doctor: StoredFile | None = None
-    """What the precision doctor kept in fp32 and why; a player needs none of it."""
+    """Nodes that the precision doctor kept in fp32 and why; a player does not need them."""
 
     def files(self) -> list[StoredFile]:
         """Every file of the bundle but ``bundle.json``."""

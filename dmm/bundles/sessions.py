@@ -15,8 +15,8 @@ PROVIDERS = {
 """Device to ONNX Runtime's name, the fastest first."""
 
 
-def pick_provider(device: str) -> str:
-    """Resolve a device: ``auto`` is the first available of cuda, dml and cpu.
+def pick_session_device(device: str) -> str:
+    """The device to use: ``auto`` is the first available of cuda, dml and cpu.
 
     PresetError for an unknown one, or one that this ONNX Runtime does not know.
     """
@@ -63,9 +63,9 @@ def open_session(path: Path, device: str = "cpu", lean: bool = False, **settings
 
 
 def run_session(session: Any, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
-    """A session's outputs; a network that was exported for one row runs row by row.
+    """Run a session on a batch, row by row if the network has a fixed batch size of 1.
 
-    An input of a single row belongs to all rows.
+    An input of a single row is used for all rows.
     """
     rows = max(len(array) for array in inputs.values())
     fixed = all(value.shape[0] == 1 for value in session.get_inputs())

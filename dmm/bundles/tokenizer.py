@@ -41,7 +41,7 @@ class Tokenizer:
         self._words, self._ids = words, {word: number for number, word in enumerate(words)}
         self._known: dict[str, list[int]] = {}
 
-    def tokens(self, text: str, encoder: Encoder) -> list[int]:
+    def token_ids(self, text: str, encoder: Encoder) -> list[int]:
         """Token ids of a text, without start and end."""
         special = {"<|startoftext|>": encoder.bos, "<|endoftext|>": encoder.eos}
         if (
@@ -49,28 +49,28 @@ class Tokenizer:
         ):  # SDXL's second pads with "!", so each "!" is a token of its own
             special[self._words[encoder.pad]] = encoder.pad
         parts = re.split(f"({'|'.join(map(re.escape, special))})", text)
-        return [number for part in parts for number in self._ids_of(part, special)]
+        return [number for part in parts for number in self._part_ids(part, special)]
 
     def encode(self, text: str, encoder: Encoder) -> Int[np.ndarray, " places"]:
         """Ids for a text encoder: start, the text's ids truncated to fit, end, padding."""
-        found = self.tokens(text, encoder)[: encoder.max_length - 2]
+        found = self.token_ids(text, encoder)[: encoder.max_length - 2]
         padding = [encoder.pad] * (encoder.max_length - 2 - len(found))
         return np.array([encoder.bos, *found, encoder.eos, *padding], np.int32)
 
     def cut_to_fit(self, text: str, encoder: Encoder) -> tuple[str, list[str]]:
-        """The leading whole words that fit, and the words cut off."""
+        """The leading whole words that fit into the encoder, and a list of those cut off."""
         words, room = text.split(), encoder.max_length - 2
         kept = len(words)
-        while kept and len(self.tokens(" ".join(words[:kept]), encoder)) > room:
+        while kept and len(self.token_ids(" ".join(words[:kept]), encoder)) > room:
             kept -= 1
         return (text if kept == len(words) else " ".join(words[:kept])), words[kept:]
 
-    def _ids_of(self, part: str, special: Mapping[str, int]) -> list[int]:
+    def _part_ids(self, part: str, special: Mapping[str, int]) -> list[int]:
         if part in special:
             return [special[part]]
-        return [number for word in _words(part) for number in self._ids_of_word(word)]
+        return [number for word in _words(part) for number in self._word_ids(word)]
 
-    def _ids_of_word(self, word: str) -> list[int]:
+    def _word_ids(self, word: str) -> list[int]:
         if word not in self._known:
             parts = [self._bytes[byte] for byte in word.encode()]
             parts[-1] += END
@@ -89,6 +89,7 @@ class Tokenizer:
 
 
 def _merge_pair(parts: Sequence[str], pair: tuple[str, str]) -> Iterator[str]:
+    """Yield the parts, each occurrence of the pair joined."""
     place = 0
     while place < len(parts):
         if tuple(parts[place : place + 2]) == pair:
@@ -100,7 +101,7 @@ def _merge_pair(parts: Sequence[str], pair: tuple[str, str]) -> Iterator[str]:
 
 
 def _words(text: str) -> Iterator[str]:
-    """Runs of letters, single digits and runs of other signs, in lower case."""
+    """Yield words in lower case: runs of letters, single digits, other signs, ``ENDINGS``."""
     text = html.unescape(text).translate(QUOTES)
     text = unicodedata.normalize("NFC", "".join(map(_normalise_character, text))).lower()
     place = 0

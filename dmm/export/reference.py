@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..bundles.bundle_player import to_levels
+from ..bundles.bundle_player import to_mel_image
 from ..bundles.denoising import Embeddings, OnStep, denoise, ignore_step, unet_inputs
 from ..bundles.noise import TorchRandom
 from ..bundles.samplers import make_sampler
@@ -200,7 +200,7 @@ def sample_clip(
         on_step,
     )
     picture = run("vae_decoder", {"latents": latents})[0][0]
-    image = to_levels(np.nan_to_num(picture), sampling_run.stereo)
+    image = to_mel_image(np.nan_to_num(picture), sampling_run.stereo)
     strip = run("vae_decoder", {"latents": latents[..., : sampling_run.strip]})[0]
     return RecordedClip(
         sampling_run, encoded, samples, timesteps, predictions, latents, image, strip

@@ -11,7 +11,7 @@ from ..bundles.denoising import Embeddings
 from ..bundles.folder import read_description
 from ..bundles.noise import TorchRandom, first_noise, slerp
 from ..bundles.schema import FILE, Bundle
-from ..bundles.sessions import pick_provider
+from ..bundles.sessions import pick_session_device
 from ..codec.mel import MelFormat, load_format
 from ..errors import PresetError
 from ..model_cards import sha256_of
@@ -33,7 +33,7 @@ class BundleModel:
     def __post_init__(self) -> None:
         """PresetError for an unavailable device, ModelError for a folder that is no bundle."""
         if self.device != "auto":
-            pick_provider(self.device)
+            pick_session_device(self.device)
         assert self.description
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -138,7 +138,7 @@ class BundleModel:
         texts = [settings.sampling.negative_prompt, *settings.anchored_prompts(request)]
         _, first, *second = self.player.embed(texts)
         if request.toward_prompt:
-            return first.toward(second[0], request.toward_prompt[1])
+            return first.interpolate(second[0], request.toward_prompt[1])
         return first
 
     def truncation_notes(self, texts: Iterable[str]) -> Iterator[str]:

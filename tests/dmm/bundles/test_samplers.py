@@ -70,7 +70,7 @@ def compare(name, changes, steps):
         predicted = torch.tanh(scaled) * (0.5 + time / 2000)
         extra = {"generator": generator} if name == "lcm" else {}
         theirs_x = theirs.step(predicted, time, theirs_x, return_dict=False, **extra)[0]
-        found = ours.scale(ours_x, number)
+        found = ours.scale_input(ours_x, number)
         guess = np.tanh(found) * np.float32(0.5 + ours.timesteps[number] / 2000)
         ours_x = ours.step(guess, number, ours_x, lambda: random.randn((1, 4, 4, 4)))
     assert ours_x.dtype == np.float32

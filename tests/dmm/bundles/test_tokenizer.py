@@ -36,7 +36,7 @@ def test_ids_are_those_of_transformers(both, text):
 def test_a_long_prompt_is_cut_between_words(both):
     ours, encoders, _ = both
     kept, left = ours.cut_to_fit("piano " * 100, encoders[0])
-    lengths = [len(ours.tokens(text, encoders[0])) for text in (kept, f"{kept} {left[0]}")]
+    lengths = [len(ours.token_ids(text, encoders[0])) for text in (kept, f"{kept} {left[0]}")]
     assert lengths[0] <= 75 < lengths[1]
     assert [*kept.split(), *left] == ["piano"] * 100
 
