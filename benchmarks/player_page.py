@@ -15,7 +15,7 @@ import uvicorn
 from playwright.sync_api import Page, Playwright
 
 from dmm.serving.server import listen
-from dmm.web.offers import find_bundles
+from dmm.web.offers import open_or_export_bundles
 from dmm.web.page import built_page
 from dmm.web.server import create_app
 
@@ -30,7 +30,7 @@ def serving(bundle: Path) -> Iterator[tuple[str, set[str]]]:
     requested: set[str] = set()
     with listen(0, "dmm web") as sock:
         port = sock.getsockname()[1]
-        app = create_app(built_page(), find_bundles([bundle]), port, "key")
+        app = create_app(built_page(), open_or_export_bundles([bundle]), port, "key")
 
         async def noting(scope: Any, receive: Any, send: Any) -> None:
             requested.add(scope.get("path", "").lstrip("/"))

@@ -5,15 +5,15 @@ import sys
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line, and exit with its code."""
     before = signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from .cli import interrupted, main
+    from .cli import main, report_interruption
 
     try:
         signal.signal(signal.SIGINT, before)
         main()
     except KeyboardInterrupt:
-        sys.exit(interrupted())
+        sys.exit(report_interruption())
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import typer
 
 from .errors import DmmError
 from .files.os_errors import os_error_line
-from .option_bounds import check_options
+from .option_bounds import add_option_checks
 from .terminal import printable
 
 COMMANDS = {
@@ -88,20 +88,20 @@ def run(arguments: list[str]) -> int:
         return 2
     warnings.filterwarnings("ignore", "CUDA is not available")  # from every import of diffusers
     try:
-        code = load(name)(arguments[1:], prog_name=f"dmm {name}", standalone_mode=False)
-        return interrupted() if code == INTERRUPTED else code or 0
+        code = load_command(name)(arguments[1:], prog_name=f"dmm {name}", standalone_mode=False)
+        return report_interruption() if code == INTERRUPTED else code or 0
     except UsageError as error:
-        return _misused(error)
+        return _report_usage_error(error)
     except DmmError as error:
-        return _failed(str(error))
+        return _report_error(str(error))
     except KeyboardInterrupt:
-        return interrupted()
+        return report_interruption()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except BrokenPipeError:
         raise
     except OSError as error:
-        return _failed(os_error_line(error))
+        return _report_error(os_error_line(error))
     except Exception as error:  # nothing expected it
         from .crash import EXIT_CODE, report_crash
 
@@ -109,21 +109,22 @@ def run(arguments: list[str]) -> int:
         return EXIT_CODE
 
 
-def _misused(error: Any) -> int:
-    """Report wrong usage in one line; a command without arguments has its help shown instead."""
+def _report_usage_error(error: Any) -> int:
+    """Print wrong usage in one line, unless help was shown instead; returns the exit code."""
     if type(error).__name__ != "NoArgsIsHelpError":
         hint = f" ({error.ctx.command_path} --help explains it)" if error.ctx else ""
-        _failed(" ".join(error.format_message().split()) + hint)
+        _report_error(" ".join(error.format_message().split()) + hint)
     return error.exit_code
 
 
-def _failed(line: str) -> int:
+def _report_error(line: str) -> int:
+    """Print an error in one line; returns the exit code."""
     print(f"error: {printable(line)}", file=sys.stderr)
     return 1
 
 
-def interrupted() -> int:
-    """Say how to go on after ctrl-C; returns the exit code."""
+def report_interruption() -> int:
+    """Print how to continue after ctrl-C; returns the exit code."""
     print("interrupted; run the same command again to go on", file=sys.stderr)
     return 1
 
@@ -135,15 +136,15 @@ def overview() -> str:
     return "\n".join([USAGE, "", about, "", *lines])
 
 
-def load(name: str) -> Callable[..., Any]:
-    """Import a command; its numbers and outputs are checked by ``dmm.option_bounds``."""
+def load_command(name: str) -> Callable[..., Any]:
+    """Import a command as a click command that checks its options (``dmm.option_bounds``)."""
     module, attribute = COMMANDS[name][0].split(":")
     found = getattr(import_module(module), attribute)
     if not isinstance(found, typer.Typer):
         app = typer.Typer(add_completion=False)
         add_command(app, found)
         found = app
-    return check_options(typer.main.get_command(found))
+    return add_option_checks(typer.main.get_command(found))
 
 
 def add_command(app: typer.Typer, function: Callable[..., object], name: str | None = None) -> None:

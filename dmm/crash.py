@@ -1,4 +1,4 @@
-"""The last resort for errors that nothing expected: one line, and a report without user data."""
+"""Report of an unexpected error: one line for the user, and a file without user data."""
 
 import os
 import platform
@@ -16,9 +16,9 @@ PACKAGES = ("diffusion-minimidi", "torch", "diffusers", "transformers", "numpy",
 
 
 def report_crash(error: BaseException, command: str, folder: Path | None = None) -> str:
-    """Write ``dmm-crash-TIME.txt`` in ``folder``, by default here; returns a line for the user.
+    """Write ``dmm-crash-TIME-ID.txt`` in ``folder`` or here; returns a line for the user.
 
-    The report has the command's name, versions and the places in our code. It leaves out the
+    The report has the command's name, versions and the places in the code. It leaves out the
     arguments and the error's message, which may hold names, paths or prompts.
     """
     if os.environ.get(VARIABLE):
@@ -27,13 +27,13 @@ def report_crash(error: BaseException, command: str, folder: Path | None = None)
     name = f"dmm-crash-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
     path = (folder or Path.cwd()) / name
     try:
-        path.write_text(_report(error, command), encoding="utf-8")
+        path.write_text(_report_text(error, command), encoding="utf-8")
     except OSError:
         return f"internal fault, please report it with {VARIABLE}=1: {what}"
     return f"internal fault, please report it with {path}: {what}"
 
 
-def _report(error: BaseException, command: str) -> str:
+def _report_text(error: BaseException, command: str) -> str:
     versions = [f"{name} {_version(name)}" for name in PACKAGES]
     lines = [
         f"dmm {command}",
@@ -48,7 +48,7 @@ def _report(error: BaseException, command: str) -> str:
 
 
 def _frames(error: BaseException) -> list[str]:
-    """Module path below its package's folder, line and function of every frame."""
+    """A line for every frame: file relative to ``sys.path``, line and function."""
     found = []
     for frame in traceback.extract_tb(error.__traceback__):
         place = next((p for p in sys.path if p and frame.filename.startswith(p)), "")

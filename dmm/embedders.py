@@ -34,8 +34,11 @@ class EmbedderConfig:
             if (value := getattr(self, name)) not in values:
                 raise InputError(f"no {name} {value!r}; known: {', '.join(values)}")
 
-    def refuse_choice(self, name: str) -> None:
-        """Raise InputError unless all values are the defaults, for embedders without a choice."""
+    def refuse_non_defaults(self, name: str) -> None:
+        """InputError unless all values are the defaults, or the device is the CPU.
+
+        ``name`` is an embedder without these choices.
+        """
         for field, default in (("protocol", "loop"), ("precision", "fp32"), ("device", "auto")):
             value = getattr(self, field)
             if value != default and (field, value) != ("device", "cpu"):
@@ -58,7 +61,7 @@ class Identity:
     protocol: str
     precision: str
     code: int
-    """Code version; raised when our own code gives another vector."""
+    """Version of our own code; increased whenever it gives other vectors."""
 
     @property
     def version(self) -> str:
@@ -98,7 +101,7 @@ class Embedder(Protocol):
 
     @property
     def protocol(self) -> str:
-        """Preparation of a file in words: rate, channels, windows."""
+        """Words on how a file is prepared: sample rate, channels, windows."""
         ...
 
     def embed(self, audio_files: Sequence[Path]) -> Float[np.ndarray, "n dim"]:

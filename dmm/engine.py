@@ -27,6 +27,7 @@ class Pin:
     tag: str
     commit: str
     leave_out: tuple[str, ...]
+    """Folders that are not cloned."""
 
 
 def read_pin() -> Pin:
@@ -59,7 +60,7 @@ def find_engine() -> Path:
 
 
 def set_up_engine() -> Path:
-    """Clone the engine if it is missing, check its commit, and return its folder."""
+    """Clone the engine if its folder is missing; returns the folder, as ``find_engine``."""
     folder = checkout_folder()
     if not folder.exists():
         _clone(read_pin(), folder)
@@ -67,7 +68,7 @@ def set_up_engine() -> Path:
 
 
 def engine_environment(engine: Path) -> dict[str, str]:
-    """The environment with sd-scripts and ours on PYTHONPATH, and Python's warnings off."""
+    """Environment variables with sd-scripts and ours on PYTHONPATH, and Python's warnings off."""
     paths = [str(engine), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONWARNINGS": "ignore"}
 

@@ -16,11 +16,11 @@ KEYS = {
     "price": "of energy or of an hour of the machine: 0.30/kWh, 0.30 EUR/kWh or 0.25/h",
     "watts": "that the whole machine draws while it trains",
 }
-"""What may be stored, and what it means."""
+"""Settings that can be stored, each with its meaning."""
 
 
 def settings_file() -> Path:
-    """The file that holds the settings; it need not exist."""
+    """Path of the file with the settings; it need not exist."""
     folder = os.environ.get("DMM_CONFIG") or Path.home() / ".config" / "dmm"
     return Path(folder) / "machine.toml"
 
@@ -32,10 +32,10 @@ def read_machine_settings() -> dict[str, str]:
     return {key: str(value) for key, value in found.items()}
 
 
-def with_changes(pairs: Iterable[str]) -> dict[str, str]:
-    """The stored settings with ``key=value`` words on top, of which ``key=`` removes one.
+def changed_machine_settings(pairs: Iterable[str]) -> dict[str, str]:
+    """The stored settings changed by ``key=value`` words; nothing is stored yet.
 
-    Nothing is stored. PresetError for an unknown key.
+    ``key=`` removes a setting. PresetError for an unknown key.
     """
     changed = read_machine_settings()
     for pair in pairs:
@@ -50,5 +50,5 @@ def with_changes(pairs: Iterable[str]) -> dict[str, str]:
 
 
 def store_machine_settings(settings: Mapping[str, str]) -> None:
-    """Store these settings instead of the earlier ones."""
+    """Replace all stored settings by these."""
     write_text(settings_file(), toml.dumps(dict(settings)))

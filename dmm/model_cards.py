@@ -25,7 +25,7 @@ def card_hashes(folder: Path) -> dict[str, str]:
 
 
 def card_licence(path: Path) -> str | None:
-    """The licence that the card beside a model states in its table; None without."""
+    """The licence in the card beside a model; None if the card has no licence or no hash of it."""
     card = path.parent / "README.md"
     text = read_bytes(card).decode("utf-8", "replace") if card.is_file() else ""
     found = _LICENCE.search(text) if card_hashes(path.parent).get(path.name) else None
@@ -33,9 +33,9 @@ def card_licence(path: Path) -> str | None:
 
 
 def verify_against_card(path: Path) -> None:
-    """Raise ModelError if the card beside ``path`` states another hash, or if ``path`` is missing.
+    """ModelError if the card beside ``path`` states a hash that the file does not have.
 
-    A file of which no card states a hash passes unread.
+    A file without a stated hash passes unread.
     """
     stated = card_hashes(path.parent).get(path.name)
     if stated is None:
@@ -49,7 +49,7 @@ def verify_against_card(path: Path) -> None:
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, cached by path, size and time of change; ModelError if it is missing."""
+    """SHA-256 of a file, cached in this process until it changes; ModelError if it is missing."""
     try:
         status = path.stat()
     except FileNotFoundError as error:

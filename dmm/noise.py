@@ -1,4 +1,4 @@
-"""Initial noise of diffusion: decided by the seed alone, on every device."""
+"""Initial noise of diffusion, which depends on the seed alone, on every device."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ def first_noise(
 def next_noise(
     generators: Sequence[torch.Generator], shape: tuple[int, int, int]
 ) -> Float[torch.Tensor, "clips channels rows frames"]:
-    """The same from CPU generators, which can afterwards supply a sampler's own noise."""
+    """Standard normal noise, each clip's from its own CPU generator, which is advanced."""
     return torch.stack([torch.randn(shape, generator=generator) for generator in generators])
 
 

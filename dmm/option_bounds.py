@@ -16,7 +16,7 @@ import typer
 from .files.os_errors import os_error_line
 
 MOST = 2.0**53
-"""Magnitude that numbers stay below: the largest integers that JSON's readers hold exactly."""
+"""Largest magnitude of a number: up to it JSON's readers hold integers exactly."""
 SHARE = (0.0, 1.0)
 BOUNDS = {
     "batch": (1, 4096),
@@ -51,10 +51,10 @@ LARGE = {
 OUTPUTS = ("out", "html", "build")
 """Options that name what is written."""
 YES = "dmm.yes"
-"""Where a command's context remembers ``--yes``."""
+"""Key of ``--yes`` in the ``meta`` of a command's context."""
 
 
-def _remember(context: Any, value: bool) -> bool:
+def _remember_yes(context: Any, value: bool) -> bool:
     context.meta[YES] = value
     return value
 
@@ -65,30 +65,31 @@ YesOption = Annotated[
         "--yes",
         is_eager=True,
         expose_value=False,
-        callback=_remember,
+        callback=_remember_yes,
         help="Work on more than is usual, such as hours of sound or 100000 clips.",
         rich_help_panel="Machine",
     ),
 ]
-"""``--yes``, of every command with an option in ``LARGE``; only ``check_options`` reads it."""
+"""``--yes``, of every command with an option in ``LARGE``; only ``add_option_checks`` reads it."""
 
 
-def check_options(command: Any) -> Any:
-    """Let a typer command, and all below it, check their numbers and outputs; returns it."""
-    for one in _commands(command):
+def add_option_checks(command: Any) -> Any:
+    """Add the checks to all options of a command and its subcommands, in place; returns it."""
+    for one in _all_commands(command):
         for parameter in one.params:
-            parameter.callback = _checked(parameter.callback)
+            parameter.callback = _with_checks(parameter.callback)
     return command
 
 
-def _commands(command: Any) -> Iterator[Any]:
+def _all_commands(command: Any) -> Iterator[Any]:
+    """Yield a command and all its subcommands."""
     yield command
     for one in getattr(command, "commands", {}).values():
-        yield from _commands(one)
+        yield from _all_commands(one)
 
 
-def _checked(callback: Callable[..., Any] | None) -> Callable[..., Any]:
-    """The parameter's own callback after our checks."""
+def _with_checks(callback: Callable[..., Any] | None) -> Callable[..., Any]:
+    """A callback that makes our checks, then calls the option's own callback."""
 
     def check(context: Any, parameter: Any, value: Any) -> Any:
         for one in value if isinstance(value, list | tuple) else [value]:
@@ -102,6 +103,7 @@ def _checked(callback: Callable[..., Any] | None) -> Callable[..., Any]:
 
 
 def _check_number(context: Any, parameter: Any, value: int | float) -> None:
+    """Refuse a number out of bounds, or one above ``LARGE`` without ``--yes``."""
     name = parameter.name or ""
     low, high = BOUNDS.get(name, (-MOST, MOST))
     if not (math.isfinite(value) and low <= value <= high):

@@ -35,15 +35,18 @@ def template(path: Path, **filters: object) -> jinja2.Template:
     return environment.get_template(path.name)
 
 
-def data_uri(kind: str, content: bytes) -> str:
-    """A data URI that embeds the content; ``kind`` is its media type."""
-    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
+def data_uri(media_type: str, content: bytes) -> str:
+    """A data URI that embeds the content."""
+    return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def coloured_png(image: Image.Image, *, dark_is_loud: bool = False) -> bytes:
-    """PNG of an image with grey levels in colour, as a palette: a third of RGB's size."""
+    """PNG of an image; grey levels get a colour palette, RGB stays as it is.
+
+    With a palette the file has a third of RGB's size.
+    """
     if image.mode == "L":
-        palette = _palette()
+        palette, image = _palette(), image.copy()
         image.putpalette((palette[::-1] if dark_is_loud else palette).tobytes())
     buffer = io.BytesIO()
     image.save(buffer, "PNG", optimize=True)
@@ -51,6 +54,7 @@ def coloured_png(image: Image.Image, *, dark_is_loud: bool = False) -> bytes:
 
 
 def _palette() -> UInt8[np.ndarray, "256 3"]:
+    """``COLOUR_MAP`` interpolated to 256 levels."""
     stops, colours = np.linspace(0, 255, len(COLOUR_MAP)), np.array(COLOUR_MAP)
     mixed = [np.interp(np.arange(256), stops, colours[:, c]) for c in range(3)]
     return np.rint(np.stack(mixed, axis=1)).astype(np.uint8)

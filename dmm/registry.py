@@ -46,7 +46,7 @@ def load_embedder(
     if name not in EMBEDDERS:
         raise InputError(f"no embedder {name!r}; known: {', '.join(sorted(EMBEDDERS))}")
     config = EmbedderConfig(protocol, precision, device)
-    load: Callable[[Path | None, EmbedderConfig], Embedder] = _resolve(EMBEDDERS[name])
+    load: Callable[[Path | None, EmbedderConfig], Embedder] = _import_object(EMBEDDERS[name])
     return load(weights, config)
 
 
@@ -57,7 +57,7 @@ def load_text_embedder(
     precision: str = PRECISIONS[0],
     device: str = "auto",
 ) -> TextEmbedder:
-    """Load an embedder of audio and text by name; InputError if it knows no text."""
+    """Load an embedder of audio and text by name; InputError if it embeds no text."""
     embedder = load_embedder(name, weights, protocol, precision, device)
     if not isinstance(embedder, TextEmbedder):
         raise InputError(f"embedder {name!r} knows no text; use nano-clap or clap")
@@ -67,9 +67,9 @@ def load_text_embedder(
 REPORT = "eval.report.report:write_report"
 
 
-def load_report() -> Callable[..., dict[str, Any]]:
-    """What writes the report of ``dmm eval report``."""
-    return _resolve(REPORT)
+def load_report_writer() -> Callable[..., dict[str, Any]]:
+    """Load the function that writes the report of ``dmm eval report``."""
+    return _import_object(REPORT)
 
 
 METRICS = {
@@ -83,10 +83,10 @@ def load_metric(name: str) -> Callable[..., float]:
     """Load a metric by name; InputError lists the known names."""
     if name not in METRICS:
         raise InputError(f"no metric {name!r}; known: {', '.join(sorted(METRICS))}")
-    return _resolve(METRICS[name])
+    return _import_object(METRICS[name])
 
 
-def _resolve(target: str) -> Any:
+def _import_object(target: str) -> Any:
     """Import the object ``module:name``."""
     module, attribute = target.split(":")
     return getattr(import_module(module), attribute)

@@ -11,7 +11,7 @@ Command = Callable[..., None]
 def with_options(
     name: str, resolve: Callable[..., Any], **derived: Callable[[dict[str, Any]], Any]
 ) -> Callable[[Command], Command]:
-    """Decorate a command: add the options of ``resolve``, and pass what it returns as ``name``.
+    """A decorator that gives a command the options of ``resolve``, and its result as ``name``.
 
     ``derived`` gives parameters of ``resolve`` that are no options, from the command's arguments.
     """

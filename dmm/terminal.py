@@ -7,7 +7,7 @@ KEPT = "\n\t"
 
 
 def printable(text: object) -> str:
-    r"""Text in which control characters, and those that turn the direction of writing, are escaped.
+    r"""Text with control characters, and those that change the writing direction, escaped.
 
     >>> printable("a\x1b[2J\u202eb")
     'a\\x1b[2J\\u202eb'

@@ -53,18 +53,19 @@ def map_in_order(
     function: Callable[[Job], Result],
     jobs: Iterable[Job],
     processes: int,
-    ray: str | None = None,
+    ray_address: str | None = None,
     on_gpu: bool = False,
 ) -> Iterator[Result]:
-    """Yield results in the order of the jobs; with one process, in this process.
+    """Yield results in the order of the jobs, computed in processes or on a Ray cluster.
 
-    ``ray`` is a cluster's address; "auto" takes the cluster of RAY_ADDRESS or of this machine,
-    "local" starts one here with ``processes`` CPUs. On a cluster, paths in jobs must be absolute
-    and valid on all machines; ``on_gpu`` gives each job a GPU. Ctrl-C and errors cancel jobs that
-    have not started; processes finish theirs. DmmError if a worker dies or no cluster answers.
+    With one process or job they are computed in this process. ``ray_address`` may also be "auto",
+    the cluster of RAY_ADDRESS or of this machine, or "local", which starts one here with
+    ``processes`` CPUs. On a cluster, paths in jobs must be absolute and valid on all machines;
+    ``on_gpu`` gives each job a GPU. Ctrl-C and errors cancel jobs that have not started; processes
+    finish theirs. DmmError if a worker dies or no cluster answers.
     """
-    if ray is not None:
-        yield from _by_ray(function, jobs, ray, processes, on_gpu)
+    if ray_address is not None:
+        yield from _map_with_ray(function, jobs, ray_address, processes, on_gpu)
         return
     coming = iter(jobs)
     first = list(islice(coming, processes))
@@ -72,7 +73,7 @@ def map_in_order(
     if len(first) <= 1:
         yield from map(function, coming)
     else:
-        yield from _by_processes(function, coming, len(first))
+        yield from _map_with_processes(function, coming, len(first))
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,8 @@ class Workers:
     """Number and place of workers, and the progress display."""
 
     processes: int
-    ray: str | None
-    """A cluster's address, as for ``map_in_order``; None means processes."""
+    ray_address: str | None
+    """As for ``map_in_order``; None means processes."""
     progress: Progress
 
     @property
@@ -91,7 +92,7 @@ class Workers:
 
     def map(self, function: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[Result]:
         """Yield results in the order of the jobs: see ``map_in_order``."""
-        return map_in_order(function, jobs, self.processes, self.ray)
+        return map_in_order(function, jobs, self.processes, self.ray_address)
 
 
 def _in_order(
@@ -115,10 +116,10 @@ def _in_order(
             cancel(ticket)
 
 
-def _by_processes(
+def _map_with_processes(
     function: Callable[[Job], Result], jobs: Iterable[Job], processes: int
 ) -> Iterator[Result]:
-    """Map over jobs in processes of this machine."""
+    """Yield results of jobs in processes of this machine."""
     context = multiprocessing.get_context("spawn")  # forking is unsafe with threaded libraries
     pool = ProcessPoolExecutor(processes, context, initializer=_follow_parent)
     submit = partial(pool.submit, function)
@@ -151,14 +152,14 @@ def has_gpus(address: str, processes: int) -> bool:
     return _connected_ray(address, processes).cluster_resources().get("GPU", 0) >= 1
 
 
-def _by_ray(
+def _map_with_ray(
     function: Callable[[Job], Result],
     jobs: Iterable[Job],
     address: str,
     processes: int,
     on_gpu: bool,
 ) -> Iterator[Result]:
-    """Results of Ray tasks with one CPU or GPU each; the connection stays open."""
+    """Yield results of Ray tasks with one CPU or GPU each; the connection stays open."""
     ray = _connected_ray(address, processes)
     from ray.exceptions import RayError, RayTaskError
 
@@ -185,9 +186,9 @@ def _connected_ray(address: str, processes: int) -> ModuleType:
     if find_spec("ray") is None:
         raise DmmError("--ray: Ray is not installed; run: pip install -e '.[ray]'")
     if address == "auto":
-        address = _running_here() or address
+        address = _known_cluster_address() or address
     if address not in ("auto", "local"):
-        _check_answer(address)
+        _check_cluster_answers(address)
     for name, value in RAY_SETTINGS.items():
         os.environ.setdefault(name, value)
     import ray
@@ -199,11 +200,11 @@ def _connected_ray(address: str, processes: int) -> ModuleType:
         try:
             ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **local_settings)
         except (Exception, SystemExit) as error:  # Ray raises both without a subclass
-            raise _no_cluster(address, str(error).strip().partition("\n")[0]) from error
+            raise _no_cluster_error(address, str(error).strip().partition("\n")[0]) from error
     return ray
 
 
-def _running_here() -> str | None:
+def _known_cluster_address() -> str | None:
     """The cluster address in RAY_ADDRESS, else in the file that ``ray start`` writes here.
 
     The file may remain after the cluster has ended.
@@ -214,8 +215,8 @@ def _running_here() -> str | None:
     return read_text(note).strip() if note.is_file() else None
 
 
-def _check_answer(address: str) -> None:
-    """DmmError if no cluster answers at an address."""
+def _check_cluster_answers(address: str) -> None:
+    """DmmError if an address is malformed, or no cluster answers there."""
     try:
         parts = urlsplit(address if "://" in address else f"ray://{address}")
         host, port = parts.hostname, parts.port
@@ -226,10 +227,10 @@ def _check_answer(address: str) -> None:
     try:
         socket.create_connection((host, port), ANSWER_S).close()
     except OSError as error:
-        raise _no_cluster(address, error.strerror or str(error)) from error
+        raise _no_cluster_error(address, error.strerror or str(error)) from error
 
 
-def _no_cluster(address: str, reason: str) -> DmmError:
+def _no_cluster_error(address: str, reason: str) -> DmmError:
     if address == "local":
         return DmmError(f"--ray local: Ray did not start ({reason}); use --jobs instead")
     return DmmError(

@@ -13,7 +13,7 @@ from typing import Any
 from safetensors import SafetensorError
 
 from dmm.files import follow_umask, whole_file
-from dmm.files.parts import sweep
+from dmm.files.parts import remove_left_behind
 
 from .steps import STATE_FILE
 
@@ -41,7 +41,7 @@ class RunFiles:
         """Delete states and LoRA files that a killed process left half-written."""
         for state in self.states.glob(f"{PART}*"):
             shutil.rmtree(state)
-        sweep(self.folder)
+        remove_left_behind(self.folder)
 
     def save_state(
         self, accelerator: Any, step: int, record: dict[str, Any], extra: Callable[[Path], None]

@@ -15,7 +15,7 @@ from PIL import Image, PngImagePlugin
 from pydantic import ValidationError
 
 from ..errors import DmmError, InputError
-from ..files import check_regular, fault_line, open_bytes, parse_json, whole_file
+from ..files import check_regular, open_bytes, parse_json, validation_error_line, whole_file
 from .mel import MAX_ROWS, MelFormat, parse_format
 
 COMPRESS_LEVEL = 4
@@ -114,7 +114,7 @@ def _stated_format(path: Path, text: dict[str, Any], exif: dict[int, Any]) -> Me
     try:
         return riffusion_format(exif)
     except ValidationError as error:
-        raise _damaged_format_error(path, fault_line(error)) from error
+        raise _damaged_format_error(path, validation_error_line(error)) from error
     except (ValueError, TypeError, KeyError, ArithmeticError) as error:
         raise _damaged_format_error(path, f"Riffusion's tags: {error}") from error
 

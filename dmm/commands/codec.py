@@ -62,9 +62,9 @@ def decode(
 
 
 def _convert_all(name: str, paths: list[Path], convert: Callable[[Path], list[Path]]) -> None:
-    """Convert file by file, print the paths written, then the failures on standard error.
+    """Convert each file with a progress bar ``name``; print paths written, then the failures.
 
-    A failure does not stop the others, but the exit code is 1 at the end.
+    A failure goes to standard error and does not stop the others; the exit code is then 1.
     """
     from ..progress import progress_bar
 
@@ -89,9 +89,9 @@ def _convert_all(name: str, paths: list[Path], convert: Callable[[Path], list[Pa
 
 
 def _refuse_same_stem(path: Path, sources: dict[str, Path]) -> None:
-    """InputError for two inputs whose names without suffix are equal: they give the same files.
+    """InputError if another input has the same name without suffix: both give the same files.
 
-    The same path twice is converted twice, into the same files.
+    Adds the path to ``sources``. The same path twice is converted twice, into the same files.
     """
     earlier = sources.setdefault(path.stem, path)
     if earlier != path:

@@ -40,23 +40,26 @@ def demo(
     data, before, after = out / "data", out / "clips-base", out / "clips-lora"
     music = ["--source", "minimidi", "--styles", STYLE, "--count", pieces, "--format", "nano"]
     splits = ["--test", 0.3, "--val", 0, "--reg-minimidi", REG_PIECES]
-    _dmm("data", "build", *music, *splits, "--out", data)
-    _dmm("data", "check", data)
-    lora = _train(data, out / "run", steps)
-    prompts = _prompts(data)
+    _run_dmm("data", "build", *music, *splits, "--out", data)
+    _run_dmm("data", "check", data)
+    lora = _trained_lora(data, out / "run", steps)
+    prompts = _test_prompts(data)
     options = [*prompts, "--count", SEEDS, "--model", NANO, "--anchor", "mel spectrogram music"]
-    _dmm("generate", *options, "--out", before, "--overwrite")
-    _dmm("generate", *options, "--lora", lora, "--out", after, "--overwrite")
+    _run_dmm("generate", *options, "--out", before, "--overwrite")
+    _run_dmm("generate", *options, "--lora", lora, "--out", after, "--overwrite")
     beside = ["--baseline", before, "--train", data]
-    _dmm("eval", "report", after, data, *beside, "--out", out / "report")
+    _run_dmm("eval", "report", after, data, *beside, "--out", out / "report")
     fused = out / "fused.safetensors"
     if not fused.is_file():
-        _dmm("fuse", NANO, "--lora", lora, "--out", fused)
+        _run_dmm("fuse", NANO, "--lora", lora, "--out", fused)
     print(f"uv run --extra web dmm web {shlex.quote(str(fused))}   # plays your LoRA in a browser")
 
 
-def _train(data: Path, out: Path, steps: int) -> Path:
-    """Train with sd-scripts; if it cannot be cloned, say so and use the shipped LoRA."""
+def _trained_lora(data: Path, out: Path, steps: int) -> Path:
+    """Path of the trained LoRA, or of the shipped one if sd-scripts cannot be cloned.
+
+    An existing LoRA is used, and an interrupted training is resumed.
+    """
     lora = out / "lora.safetensors"
     if lora.is_file():
         return lora
@@ -72,17 +75,17 @@ def _train(data: Path, out: Path, steps: int) -> Path:
     length = ["--set", f"max_train_steps={steps}"]
     if any((out / "state").glob("step-*")):  # from an interrupted demo
         length.append("--resume")
-    _dmm("train", "nano-cpu", "--dataset", data, "--base", NANO, "--out", out, *length)
+    _run_dmm("train", "nano-cpu", "--dataset", data, "--base", NANO, "--out", out, *length)
     return lora
 
 
-def _prompts(data: Path) -> list[str]:
-    """Captions of every other test piece; two seeds of each show whether clips repeat."""
+def _test_prompts(data: Path) -> list[str]:
+    """Every other distinct caption of the test split, as prompts with two seeds each."""
     captions = [read_text(path).strip() for path in sorted((data / "test").glob("*.txt"))]
     return list(dict.fromkeys(captions))[::SEEDS]
 
 
-def _dmm(*words: object) -> None:
+def _run_dmm(*words: object) -> None:
     """Show and run a ``dmm`` command; DmmError if it fails."""
     arguments = [str(word) for word in words]
     command = shlex.join(arguments)

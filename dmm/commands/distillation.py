@@ -55,7 +55,7 @@ def machine_options(
     ] = 1,
     offload: OffloadOption = "none",
 ) -> Machine:
-    """Options of every command here."""
+    """Seed and machine, from options that every command here has."""
     from ..fitting.compute import Compute
 
     return Machine(seed, Compute(device, precision, accumulate=accumulate), offload)
@@ -220,6 +220,7 @@ def _parse_loras(texts: list[str] | None) -> Any:
 def _print_forecast_and_exit(
     preset: Any, parts: tuple[str, ...], model: Path, loras: Any, sources: Any, out: Path
 ) -> None:
+    """Print the forecast of a distillation; exit code 0 if it fits this machine, else 1."""
     from ..distillation.forecast import forecast
     from ..distillation.forecast_table import print_forecast
 

@@ -14,7 +14,7 @@ import typer
 
 from ..errors import DmmError
 from ..files import sha256_file
-from ..files.parts import left_behind, size_of
+from ..files.parts import left_behind_parts, size_of
 
 FREE_GB_FOR_SDXL = 20
 MOST_FOLDERS = 2000
@@ -23,7 +23,7 @@ MOST_FOLDERS = 2000
 
 @dataclass(frozen=True)
 class PartCheck:
-    """One row of the table: a part, what was found, and the remedy if that is not enough."""
+    """One row of the table: a part of the machine or set-up, its state, and a remedy."""
 
     what: str
     found: str
@@ -46,7 +46,7 @@ def doctor(
     Example: dmm doctor
     """
     if settings:
-        _store(settings)
+        _store_settings(settings)
         return
     checked = check_parts()
     if as_json:
@@ -58,34 +58,37 @@ def doctor(
 
 
 def check_parts() -> list[PartCheck]:
-    """Check all parts, in the order in which a new user needs them."""
+    """Check all parts, in the order in which a new user needs them; returns the table's rows."""
     checks: tuple[Callable[[], Iterator[PartCheck]], ...] = (
-        _python,
-        _cpu,
-        _torch,
-        _what_fits,
-        _engine,
-        _sound,
-        _model,
-        _disk,
-        _cost,
-        _left_behind,
+        _check_python,
+        _check_cpu,
+        _check_torch,
+        _check_what_fits,
+        _check_engine,
+        _check_sound,
+        _check_model,
+        _check_disk,
+        _check_cost,
+        _check_left_behind,
     )
     return [part for check in checks for part in check()]
 
 
-def _store(settings: list[str]) -> None:
-    """Store settings of this machine, if all of them can be used together."""
-    from ..machine_settings import settings_file, store_machine_settings, with_changes
+def _store_settings(settings: list[str]) -> None:
+    """Store ``key=value`` settings of this machine, and print the file's path.
+
+    PresetError if they are unknown or cannot be used together.
+    """
+    from ..machine_settings import changed_machine_settings, settings_file, store_machine_settings
     from ..training.cost import Tariff
 
-    with_these = with_changes(settings)
+    with_these = changed_machine_settings(settings)
     Tariff.parse(with_these.get("price"), with_these.get("watts"))
     store_machine_settings(with_these)
     print(settings_file())
 
 
-def _python() -> Iterator[PartCheck]:
+def _check_python() -> Iterator[PartCheck]:
     """Check the version of Python."""
     fine = (3, 11) <= sys.version_info < (3, 13)
     yield PartCheck(
@@ -93,8 +96,8 @@ def _python() -> Iterator[PartCheck]:
     )
 
 
-def _cpu() -> Iterator[PartCheck]:
-    """Cores, and the load of the last minute where the system knows it; a warning, no failure."""
+def _check_cpu() -> Iterator[PartCheck]:
+    """Report cores, and the last minute's load where the system knows it; never a failure."""
     cores = os.cpu_count() or 1
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     found = f"{cores} cores, {load:.1f} processes running or waiting"
@@ -106,7 +109,7 @@ def _cpu() -> Iterator[PartCheck]:
         )
 
 
-def _torch() -> Iterator[PartCheck]:
+def _check_torch() -> Iterator[PartCheck]:
     """Check torch and its GPUs."""
     import torch
 
@@ -125,8 +128,8 @@ def _torch() -> Iterator[PartCheck]:
         )
 
 
-def _what_fits() -> Iterator[PartCheck]:
-    """The RAM, and the presets that fit into it and into the first GPU; no failure."""
+def _check_what_fits() -> Iterator[PartCheck]:
+    """Report the RAM, and the presets that fit into it and into the first GPU; never a failure."""
     import psutil
 
     from ..training.forecast.memory.estimate import GB, installed_gpu_bytes
@@ -140,7 +143,7 @@ def _what_fits() -> Iterator[PartCheck]:
     yield PartCheck("what trains here", f"nano-cpu{large}")
 
 
-def _engine() -> Iterator[PartCheck]:
+def _check_engine() -> Iterator[PartCheck]:
     """Check git and the clone of sd-scripts."""
     from ..engine import checkout_folder, find_engine, read_pin
 
@@ -154,8 +157,8 @@ def _engine() -> Iterator[PartCheck]:
         yield PartCheck("sd-scripts", f"not usable at {checkout_folder()}", False, remedy)
 
 
-def _sound() -> Iterator[PartCheck]:
-    """libsndfile, and PyAV for what it cannot read; no ffmpeg program is called."""
+def _check_sound() -> Iterator[PartCheck]:
+    """Check libsndfile, and report PyAV, which reads other formats without an ffmpeg program."""
     import av
     import soundfile
 
@@ -171,17 +174,17 @@ def _sound() -> Iterator[PartCheck]:
     yield PartCheck("PyAV", f"{av.__version__}: m4a, aac and others, no ffmpeg program needed")
 
 
-def _model() -> Iterator[PartCheck]:
+def _check_model() -> Iterator[PartCheck]:
     """Check that the nano model is there."""
     from .demo import NANO
 
     if NANO.is_file():
-        yield PartCheck("nano model", f"{_short(NANO)}, sha256 {sha256_file(NANO)[:12]}")
+        yield PartCheck("nano model", f"{_relative_to_here(NANO)}, sha256 {sha256_file(NANO)[:12]}")
     else:
         yield PartCheck("nano model", "missing", False, "git checkout models/nano")
 
 
-def _disk() -> Iterator[PartCheck]:
+def _check_disk() -> Iterator[PartCheck]:
     """Check the free space of the current folder's disk."""
     free_gb = shutil.disk_usage(Path.cwd()).free / 1e9
     yield PartCheck(
@@ -192,8 +195,8 @@ def _disk() -> Iterator[PartCheck]:
     )
 
 
-def _cost() -> Iterator[PartCheck]:
-    """What an hour of training costs here, by the stored price and watts."""
+def _check_cost() -> Iterator[PartCheck]:
+    """Report the cost of an hour of training, by the stored price and watts; never a failure."""
     from ..training.cost import tariff_here
 
     rows = tariff_here().rows(3600.0)
@@ -202,21 +205,22 @@ def _cost() -> Iterator[PartCheck]:
     yield PartCheck("an hour of training", found or how)
 
 
-def _left_behind() -> Iterator[PartCheck]:
-    """Part files of killed commands, in this folder and two levels below."""
+def _check_left_behind() -> Iterator[PartCheck]:
+    """Report part files of killed commands, in this folder and two levels below, if any."""
     here = Path.cwd()
     folders = [here, *(path for depth in ("*", "*/*") for path in here.glob(depth))][:MOST_FOLDERS]
-    parts = [part for folder in folders if folder.is_dir() for part in left_behind(folder)]
+    parts = [part for folder in folders if folder.is_dir() for part in left_behind_parts(folder)]
     if parts:
-        size_mb = sum(map(size_of, parts)) / 1e6
+        size_mb, first = sum(map(size_of, parts)) / 1e6, _relative_to_here(parts[0])
         yield PartCheck(
             "left behind",
-            f"{len(parts)} part files of killed commands, {size_mb:.0f} MB: {_short(parts[0])}; "
+            f"{len(parts)} part files of killed commands, {size_mb:.0f} MB: {first}; "
             "removed by the next command that writes there",
         )
 
 
-def _short(path: Path) -> str:
+def _relative_to_here(path: Path) -> str:
+    """A path relative to the current folder, if it is in it."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 

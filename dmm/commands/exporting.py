@@ -1,4 +1,4 @@
-"""``dmm export``."""
+"""The command ``dmm export``."""
 
 import json as json_format
 from dataclasses import asdict, replace
@@ -107,14 +107,14 @@ def export(
     if clips == 1:
         raise typer.BadParameter("--clips 1: FAD needs 2 clips or more")
     if verify:
-        _verify(path, _scorer(embedder, weights) if clips else None, json)
+        _print_verification(path, _clip_scorer(embedder, weights) if clips else None, json)
         return
     stated = {
         "sampler": sampler, "steps": steps, "guidance": guidance, "negative_prompt": negative_prompt
     }  # fmt: skip
-    options = _options(path, lora, prompts, clips, stated)
+    options = _export_options(path, lora, prompts, clips, stated)
     if doctor:
-        _diagnose(options, json)
+        _print_diagnosis(options, json)
         return
     from ..export.exporter import export as export_bundle
     from ..export.precision import Precisions
@@ -127,17 +127,21 @@ def export(
         static=static,
         music=tuple(music_licence or ()),
     )
-    bundle = export_bundle(options, out, _scorer(embedder, weights) if clips else None)
+    bundle = export_bundle(options, out, _clip_scorer(embedder, weights) if clips else None)
     if json:
         print(bundle.model_dump_json(indent=1))
         return
-    _report(bundle, out)
+    _print_summary(bundle, out)
 
 
-def _options(
-    model: Path, lora: list[str] | None, file: Path | None, clips: int, stated: dict[str, Any]
+def _export_options(
+    model: Path,
+    lora: list[str] | None,
+    prompts_file: Path | None,
+    clips: int,
+    stated: dict[str, Any],
 ) -> "ExportOptions":
-    """Options with the checkpoint's own sampling, except what is stated."""
+    """Export options: the model's own sampling except for ``stated``, and a prompt per clip."""
     from ..export.exporter import SUGGESTED_PROMPTS, ExportOptions, default_prompts
     from ..generation.loading import Lora
     from ..generation.prompts import gather_prompts
@@ -146,8 +150,8 @@ def _options(
     loras = tuple(map(Lora.parse, lora or ()))
     settings = resolve_settings(model, loras)
     settings = replace(settings, sampling=settings.sampling.override(**stated))
-    if file:
-        found = gather_prompts((), file, None, None, 0)
+    if prompts_file:
+        found = gather_prompts((), prompts_file, None, None, 0)
     else:
         found = default_prompts(settings.fmt, max(clips, SUGGESTED_PROMPTS))
     if clips:
@@ -155,23 +159,25 @@ def _options(
     return ExportOptions(model, settings, tuple(found), loras)
 
 
-def _scorer(embedder: str, weights: Path | None) -> "ClipScorer":
+def _clip_scorer(embedder: str, weights: Path | None) -> "ClipScorer":
     from ..export.scoring import ClipScorer
 
     return ClipScorer(embedder, weights)
 
 
-def _verify(folder: Path, scorer: "ClipScorer | None", as_json: bool) -> None:
+def _print_verification(folder: Path, scorer: "ClipScorer | None", as_json: bool) -> None:
+    """Compare a bundle with PyTorch again from its files, and print the comparisons."""
     from ..export.parity import verify
 
     rows = verify(folder, scorer)
     if as_json:
         print(json_format.dumps([row.model_dump() for row in rows], indent=1))
         return
-    print(*map(_row, rows), sep="\n")
+    print(*map(_parity_line, rows), sep="\n")
 
 
-def _diagnose(options: "ExportOptions", as_json: bool) -> None:
+def _print_diagnosis(options: "ExportOptions", as_json: bool) -> None:
+    """Find the nodes that half precision would break, and print them for each part."""
     from ..export.doctor import finding_lines
     from ..export.exporter import diagnose_only
 
@@ -186,7 +192,7 @@ def _diagnose(options: "ExportOptions", as_json: bool) -> None:
         )
 
 
-def _report(bundle: "Bundle", out: Path) -> None:
+def _print_summary(bundle: "Bundle", out: Path) -> None:
     """Print sizes, memory and parity of each part, advice for browsers, then the folder."""
     from ..export.memory import MB, advise
 
@@ -199,14 +205,14 @@ def _report(bundle: "Bundle", out: Path) -> None:
                 *(peak / MB for peak in peaks)
             )
         print(line)
-    print(*map(_row, bundle.parity), sep="\n")
+    print(*map(_parity_line, bundle.parity), sep="\n")
     for advice in advise(bundle):
         print(f"note: {advice.part} {advice.sentence}")
     print(out)
 
 
-def _row(row: "Parity") -> str:
-    """One line for one comparison."""
+def _parity_line(row: "Parity") -> str:
+    """One line of text for one comparison."""
     if row.adherence is not None:
         return (
             f"{row.part:<15}adherence {row.adherence} points (PyTorch {row.adherence_expected}), "

@@ -48,7 +48,7 @@ def fuse(
     Example: dmm fuse models/nano/nano.safetensors --lora models/nano/music-box-lora.safetensors:0.8
     --out music-box.safetensors --verify
     """
-    from ..files import refuse_filled
+    from ..files import refuse_non_empty
     from ..fusing.diffusers_folder import write_diffusers_folder
     from ..fusing.fuse import fuse as fuse_files
     from ..fusing.verify import verify as compare
@@ -56,7 +56,7 @@ def fuse(
 
     loras = [Lora.parse(text) for text in lora]
     if diffusers:
-        refuse_filled(diffusers)
+        refuse_non_empty(diffusers)
     fuse_files(base, loras, out, precision)
     print(out)
     if diffusers:

@@ -32,17 +32,17 @@ def web(
     Example: dmm web models/nano/nano.safetensors
     """
     from ..serving.server import listen
-    from ..web.offers import default_model, find_bundles
+    from ..web.offers import default_model, open_or_export_bundles
     from ..web.page import built_page
     from ..web.server import COMMAND, serve
     from ..web.site import write_site
 
     if build:
-        write_site(built_page(), find_bundles(models or [default_model()]), build)
+        write_site(built_page(), open_or_export_bundles(models or [default_model()]), build)
         print(build)
         return
     server = listen(port, COMMAND)
-    offers = find_bundles(models or [default_model()])
+    offers = open_or_export_bundles(models or [default_model()])
 
     def show(address: str) -> None:
         print(address, flush=True)

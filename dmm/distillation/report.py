@@ -13,7 +13,7 @@ from ..generation.generate import generate
 from ..generation.loading import Lora
 from ..generation.settings import resolve_settings
 from ..pretraining.nano import load_captions_and_anchor
-from ..registry import default_embedder, load_embedder, load_report
+from ..registry import default_embedder, load_embedder, load_report_writer
 from .embedding_table import EmbeddingTable
 from .examples import Examples
 from .model_cost import cost_table_rows, errors_by_timestep, model_cost
@@ -75,7 +75,7 @@ def write_report(
     ]  # fmt: skip
     name = options.embedder or default_embedder(options.weights)
     embedder = load_embedder(name, options.weights)
-    load_report()(after, dataset, out / "report", embedder, before, tables=tables)
+    load_report_writer()(after, dataset, out / "report", embedder, before, tables=tables)
     return out / "report" / "report.html"
 
 

@@ -21,7 +21,7 @@ from ..checkpoints.sd15_shapes import TE, Sd15Shapes
 from ..checkpoints.sdxl_layout import clip_tensors, open_clip_tensors, unet_tensors, vae_tensors
 from ..checkpoints.sdxl_shapes import TE1, TE2
 from ..checkpoints.tensorfile import TensorSpec, open_tensors, sorted_for_alignment, write_tensors
-from ..files import refuse_same
+from ..files import refuse_overwriting_input
 from ..fusing.fuse import lora_changes
 from ..fusing.provenance import file_identity
 from ..generation.loading import Lora
@@ -45,7 +45,7 @@ def write_student(
 
     ``metadata`` are added to the base's.
     """
-    refuse_same(out, base, *(lora.path for lora in loras))
+    refuse_overwriting_input(out, base, *(lora.path for lora in loras))
     new: dict[str, Tensor] = {}
     for part, network in networks.items():
         new |= _single_file_tensors(part, network, shapes)

@@ -18,7 +18,7 @@ from ..bundles.schema import FILE, Bundle, Parity, Tensor
 from ..bundles.schema import Part as StoredPart
 from ..codec.mel import MelFormat
 from ..errors import ModelError
-from ..files import refuse_filled, whole_folder, write_text
+from ..files import refuse_non_empty, whole_folder, write_text
 from ..generation.loading import Lora
 from ..generation.prompts import gather_prompts
 from ..generation.settings import GenerationSettings
@@ -70,7 +70,7 @@ def export(options: ExportOptions, out: Path, scorer: ClipScorer | None = None) 
     is not empty; ModelError for files that do not load, a part that is too far from PyTorch, and a
     node without a WebGPU kernel.
     """
-    refuse_filled(out)
+    refuse_non_empty(out)
     with whole_folder(out) as folder:
         rows = _write(options, folder, out.name, scorer)
         bundle = read_description(folder)

@@ -3,7 +3,7 @@
 from .hashes import sha256_file
 from .locks import folder_lock, output_lock
 from .os_errors import make_folder, os_error_line, readable_os_errors
-from .parsing import decode_text, fault_line, parse_json, parse_toml, validated
+from .parsing import decode_text, parse_json, parse_toml, validated, validation_error_line
 from .paths import file_in, path_inside, stays_inside
 from .permissions import follow_umask
 from .reading import (
@@ -17,8 +17,8 @@ from .reading import (
 )
 from .tables import read_table
 from .writing import (
-    refuse_filled,
-    refuse_same,
+    refuse_non_empty,
+    refuse_overwriting_input,
     scratch_folder,
     whole_file,
     whole_files,
@@ -29,7 +29,6 @@ from .writing import (
 __all__ = [
     "check_regular",
     "decode_text",
-    "fault_line",
     "file_in",
     "folder_lock",
     "follow_umask",
@@ -47,12 +46,13 @@ __all__ = [
     "read_text",
     "read_toml",
     "readable_os_errors",
-    "refuse_filled",
-    "refuse_same",
+    "refuse_non_empty",
+    "refuse_overwriting_input",
     "scratch_folder",
     "sha256_file",
     "stays_inside",
     "validated",
+    "validation_error_line",
     "whole_file",
     "whole_files",
     "whole_folder",

@@ -28,13 +28,13 @@ REASONS = {
     errno.ENOMEM: "not enough memory; close programs and run again",
     errno.EIO: "the disk reports a read or write error; check the disk",
 }
-"""What an error number means for a user, and what to do."""
+"""Error number to its meaning for a user, and the remedy."""
 OS_ERROR = re.compile(r"\(os error (\d+)\)")
-"""How Rust's messages end."""
+"""End of Rust's messages on errors of the operating system."""
 
 
 def os_error_line(error: OSError, path: Path | str | None = None) -> str:
-    """One line for any OSError: the file that it names, else ``path``; the reason; the remedy."""
+    """One line for any OSError: the file that it names, else ``path``, the reason, the remedy."""
     where = path if error.filename is None else os.fsdecode(error.filename)
     reason = REASONS.get(error.errno or 0) or error.strerror or str(error) or type(error).__name__
     return reason if where is None else f"{where}: {reason}"
@@ -42,7 +42,7 @@ def os_error_line(error: OSError, path: Path | str | None = None) -> str:
 
 @contextmanager
 def readable_os_errors(path: Path, part: Path | None = None) -> Iterator[None]:
-    """Raise file errors (OSError) as a DmmError of one line; one of ``part`` is named as ``path``.
+    """Raise file errors (OSError) as a one-line DmmError, which shows ``part`` as ``path``.
 
     This includes write errors of torch and safetensors, which raise exceptions of their own, but no
     broken pipes, connection errors and timeouts.
@@ -55,8 +55,8 @@ def readable_os_errors(path: Path, part: Path | None = None) -> Iterator[None]:
         found = _os_error(error)
         if found is None:
             raise
-        own = found.filename is not None and Path(os.fsdecode(found.filename)) in (part, path)
-        line = os_error_line(OSError(found.errno, found.strerror) if own else found, path)
+        is_ours = found.filename is not None and Path(os.fsdecode(found.filename)) in (part, path)
+        line = os_error_line(OSError(found.errno, found.strerror) if is_ours else found, path)
         raise DmmError(line) from error
 
 
@@ -72,7 +72,7 @@ def _os_error(error: BaseException) -> OSError | None:
 
 
 def make_folder(folder: Path) -> None:
-    """Create a folder and those above it, unless it exists; DmmError in one line if it cannot."""
+    """Create a folder and its parents unless it exists; DmmError in one line if that fails."""
     with readable_os_errors(folder):
         try:
             folder.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ T = TypeVar("T")
 MAX_DEPTH = 100
 """Deepest nesting of lists and objects."""
 MAX_INT = 2**63
-"""Integers lie below it in magnitude: the largest that other programs read without loss."""
+"""Integers must lie below it in magnitude: they fit into 64 bits, as other programs expect."""
 _OBJECT = dict[str, Any]
 _LONG_NUMBER = re.compile(r"[\s:,\[-]\d(?:\d{18}|[\d.]*[eE]\+?\d{3})")
 """JSON numbers that may be infinite or over 63 bits, after the character before them."""
@@ -53,19 +53,19 @@ def parse_toml(
 def validated(
     value: object, where: object, kind: type[T] | Any, error: type[DmmError] = InputError
 ) -> T:
-    """``value`` as ``kind``, or ``error`` that names the field, its value and its bound."""
+    """Convert ``value`` to ``kind`` by pydantic; ``error`` names the field, value and bound."""
     if kind == _OBJECT and isinstance(value, dict):
         return value  # pyright: ignore[reportReturnType] - the usual kind needs no pydantic
     from pydantic import ValidationError  # 0.1 s
 
     try:
-        return _adapter(kind).validate_python(value)
+        return _type_adapter(kind).validate_python(value)
     except ValidationError as fault:
-        raise error(f"{where}: {fault_line(fault)}") from fault
+        raise error(f"{where}: {validation_error_line(fault)}") from fault
 
 
-def fault_line(error: Any) -> str:
-    """The first fault of a pydantic ValidationError: field, value, and what is expected."""
+def validation_error_line(error: Any) -> str:
+    """The first fault of a pydantic ValidationError in one line: field, value, expectation."""
     first = error.errors(include_url=False, include_context=False)[0]
     field = _shown(".".join(str(part) for part in first["loc"]))
     value, reason = _brief(first["input"]), first["msg"].removeprefix("Value error, ")
@@ -76,7 +76,7 @@ def fault_line(error: Any) -> str:
 
 
 def decode_text(content: bytes, where: object, error: type[DmmError] = InputError) -> str:
-    """UTF-8 bytes as text, without a byte order mark; ``error`` names the place ``where``."""
+    """UTF-8 bytes as text, without a byte order mark; ``error`` begins with ``where``."""
     try:
         return content.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as fault:
@@ -95,10 +95,10 @@ def _parse(
     try:
         text = decode_text(text, where, error) if isinstance(text, bytes) else text
         value = parser(text)
-        _check(value, text, finite, is_json=parser is json.loads)
+        _refuse_unusual(value, text, finite, is_json=parser is json.loads)
     except RecursionError as fault:
         raise error(f"{where}: nested deeper than {MAX_DEPTH} levels; make it again") from fault
-    except _Unusual as fault:
+    except _UnusualValue as fault:
         raise error(f"{where}: {fault}") from fault
     except ValueError as fault:
         reason = " ".join(str(fault).split())[:200]
@@ -108,17 +108,22 @@ def _parse(
     return validated(value, where, kind, error)
 
 
-class _Unusual(ValueError):
+class _UnusualValue(ValueError):
     """Valid text that no program of ours writes."""
 
 
-def _check(value: object, text: str, finite: bool, is_json: bool) -> None:
-    """Raise _Unusual for values out of bounds; JSON, often long, is walked only if suspicious."""
+def _refuse_unusual(value: object, text: str, finite: bool, is_json: bool) -> None:
+    """Raise _UnusualValue for values out of bounds.
+
+    JSON, often long, is searched only if its text shows that it may hold one.
+    """
     if _SURROGATE.search(text):
         try:
             json.dumps(value, ensure_ascii=False).encode()
         except UnicodeEncodeError as error:
-            raise _Unusual("characters that are not valid Unicode (a lone surrogate)") from error
+            raise _UnusualValue(
+                "characters that are not valid Unicode (a lone surrogate)"
+            ) from error
     if (
         not is_json
         or isinstance(value, int | float)
@@ -127,33 +132,38 @@ def _check(value: object, text: str, finite: bool, is_json: bool) -> None:
         or text.count("[") + text.count("{") > MAX_DEPTH
         or _LONG_NUMBER.search(text)
     ):
-        _walk(value, "", finite, MAX_DEPTH)
+        _refuse_unusual_values(value, "", finite, MAX_DEPTH)
 
 
-def _walk(value: object, field: str, finite: bool, levels: int) -> None:
+def _refuse_unusual_values(value: object, field: str, finite: bool, levels: int) -> None:
+    """Search nested values for _UnusualValue; RecursionError below ``levels`` levels."""
     if levels < 0:
         raise RecursionError
     if isinstance(value, dict | list):
         for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-            _walk(item, f"{field}.{key}" if field else str(key), finite, levels - 1)
+            _refuse_unusual_values(
+                item, f"{field}.{key}" if field else str(key), finite, levels - 1
+            )
     elif isinstance(value, float) and finite and not math.isfinite(value):
-        raise _Unusual(f"{_shown(field)} is {value}: a finite number is needed")
+        raise _UnusualValue(f"{_shown(field)} is {value}: a finite number is needed")
     elif isinstance(value, int) and abs(value) >= MAX_INT:
-        raise _Unusual(f"{_shown(field)} is an integer of {value.bit_length()} bits: at most 63")
+        bits = value.bit_length()
+        raise _UnusualValue(f"{_shown(field)} is an integer of {bits} bits: at most 63")
 
 
 @lru_cache(maxsize=64)
-def _adapter(kind: Any) -> Any:
+def _type_adapter(kind: Any) -> Any:
     from pydantic import TypeAdapter
 
     return TypeAdapter(kind)
 
 
 def _shown(field: str) -> str:
-    """A field's name; in quotes and escaped if it would not fit on one line."""
+    """A field's name, escaped and in quotes if it holds characters that are not printable."""
     return field if field.isprintable() else _brief(field)
 
 
 def _brief(value: object) -> str:
+    """Python's repr of a value, cut to 60 characters."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

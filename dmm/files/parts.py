@@ -27,12 +27,12 @@ OTHER_HOST_S = 24 * 3600.0
 _numbers = itertools.count()
 _own: set[Path] = set()
 """Part files that this process is writing."""
-_swept: set[Path] = set()
-"""Folders that this process has swept."""
+_cleaned: set[Path] = set()
+"""Folders in which this process has removed parts that others left."""
 
 
-def part_of(path: Path) -> Path:
-    """A new part name beside ``path``, unlike any other, with the suffix that writers depend on."""
+def new_part_path(path: Path) -> Path:
+    """A new unique part name beside ``path``, with its suffix; registered as this process's."""
     name = f".{path.stem[:MAX_STEM]}.{host_id()}-{os.getpid()}-{next(_numbers)}.part{path.suffix}"
     part = path.with_name(name)
     _own.add(part.absolute())
@@ -45,22 +45,22 @@ def is_own_part(path: Path) -> bool:
 
 
 def remove_part(part: Path) -> None:
-    """Remove a part file or folder of this process; a failure must not hide an earlier error."""
+    """Remove a part file or folder of this process, if it exists; failures are ignored."""
     _own.discard(part.absolute())
     _remove(part)
 
 
-def sweep(folder: Path) -> None:
+def remove_left_behind(folder: Path) -> None:
     """Remove part files that ended processes left in ``folder``; once per process and folder."""
     place = folder.absolute()
-    if place not in _swept:
-        _swept.add(place)
-        for part in left_behind(folder):
+    if place not in _cleaned:
+        _cleaned.add(place)
+        for part in left_behind_parts(folder):
             _remove(part)
 
 
-def left_behind(folder: Path) -> Iterator[Path]:
-    """Part files and folders in ``folder`` whose process has ended."""
+def left_behind_parts(folder: Path) -> Iterator[Path]:
+    """Yield part files and folders in ``folder`` whose process has ended."""
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             found = NAME.fullmatch(entry.name) if entry.name[0] == "." else None
@@ -93,10 +93,12 @@ def _has_ended(path: Path, found: re.Match[str]) -> bool:
     pid = int(found["pid"])
     if found["host"] not in (None, host_id()):
         return time.time() - path.lstat().st_mtime > OTHER_HOST_S
-    return pid == os.getpid() or not is_running(pid)  # its own are known: see ``is_own_part``
+    # a part with our own id that is not ours (``is_own_part``) is from an ended process
+    return pid == os.getpid() or not is_running(pid)
 
 
 def _remove(path: Path) -> None:
+    """Remove a file or folder; failures are ignored."""
     with suppress(OSError):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)

@@ -18,14 +18,14 @@ def is_plain_name(name: str) -> bool:
 
 
 def file_in(folder: Path, name: str, where: object) -> Path:
-    """``folder / name``; InputError, naming ``where`` the name stands, if it would leave it."""
+    """``folder / name``; InputError, beginning with ``where``, unless it is a plain name."""
     if not is_plain_name(name):
         raise InputError(f"{where}: {name!r} is no file name; build the dataset again")
     return folder / name
 
 
 def path_inside(name: str, root: Path) -> Path | None:
-    """Path below ``root`` for a relative path in a table; None if it would leave the folder.
+    """Path below ``root`` for a relative path ``name``; None if it would leave that folder.
 
     >>> path_inside("../secret.mp3", Path("music")) is None
     True
@@ -38,7 +38,7 @@ def path_inside(name: str, root: Path) -> Path | None:
 
 
 def stays_inside(path: Path, root: Path) -> bool:
-    """Whether a path below ``root`` stays below it when all links are followed."""
+    """Whether a path is below ``root`` once all links are followed; False for circular links."""
     try:
         return path.resolve().is_relative_to(root.resolve())
     except (RuntimeError, OSError):  # a loop of links

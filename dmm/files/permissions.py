@@ -3,14 +3,14 @@
 from contextlib import suppress
 from pathlib import Path
 
-from .parts import part_of, remove_part
+from .parts import new_part_path, remove_part
 
 OTHERS = 0o077
 """Permissions of all but the owner."""
 
 
 def follow_umask(path: Path) -> None:
-    """Let everybody whom the umask admits read a file, or all files in a folder.
+    """Add the permissions that the umask allows to a file, or to all files in a folder.
 
     safetensors and tempfile write files that only their owner can read. The umask itself cannot be
     read without changing it for all threads, so a file beside ``path`` shows what it gives; none is
@@ -26,7 +26,8 @@ def follow_umask(path: Path) -> None:
 
 
 def _mode_of_a_new_file(beside: Path) -> int:
-    probe = part_of(beside)
+    """Mode of a file that is created beside this path, and removed again."""
+    probe = new_part_path(beside)
     try:
         probe.touch()
         return probe.stat().st_mode

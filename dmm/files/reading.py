@@ -23,7 +23,7 @@ MAX_LINES = 2 << 30
 def open_bytes(path: Path, error: type[DmmError] = InputError) -> Iterator[BufferedReader]:
     """Open a regular file for reading; ``error`` for anything else, without waiting for a pipe."""
     check_regular(path, error)
-    with _readable(path, error):
+    with _one_line_errors(path, error):
         file = path.open("rb")
     with file:
         yield file
@@ -31,7 +31,7 @@ def open_bytes(path: Path, error: type[DmmError] = InputError) -> Iterator[Buffe
 
 def check_regular(path: Path, error: type[DmmError] = InputError) -> os.stat_result:
     """The status of a regular file; ``error`` for a missing file, a folder, a pipe or a device."""
-    with _readable(path, error):
+    with _one_line_errors(path, error):
         found = path.stat()
     if stat.S_ISDIR(found.st_mode):
         raise error(f"{path}: a folder; name a file")
@@ -41,16 +41,16 @@ def check_regular(path: Path, error: type[DmmError] = InputError) -> os.stat_res
 
 
 def read_bytes(path: Path, max_bytes: int = MAX_TEXT, error: type[DmmError] = InputError) -> bytes:
-    """The bytes of a regular file of at most ``max_bytes``."""
+    """The bytes of a regular file; ``error`` if it has more than ``max_bytes``."""
     size = check_regular(path, error).st_size
     if size > max_bytes:
         raise error(f"{path}: {size} bytes; at most {max_bytes} are read; name another file")
-    with open_bytes(path, error) as file, _readable(path, error):
+    with open_bytes(path, error) as file, _one_line_errors(path, error):
         return file.read(max_bytes)
 
 
 def read_text(path: Path, max_bytes: int = MAX_TEXT, error: type[DmmError] = InputError) -> str:
-    """The text of a UTF-8 file, without a byte order mark."""
+    """The text of a UTF-8 file, without a byte order mark; ``error`` as for ``read_bytes``."""
     return decode_text(read_bytes(path, max_bytes, error), path, error)
 
 
@@ -83,7 +83,7 @@ def read_jsonl(
     finite: bool = True,
     skip_damaged: bool = False,
 ) -> list[T]:
-    """The lines of a JSON lines file; an InputError names the line.
+    """The values in a JSON lines file, one per line; InputError names a damaged line.
 
     ``skip_damaged`` leaves out lines that are not ``kind``, such as the last one of a killed
     process.
@@ -100,7 +100,8 @@ def read_jsonl(
 
 
 @contextmanager
-def _readable(path: Path, error: type[DmmError]) -> Iterator[None]:
+def _one_line_errors(path: Path, error: type[DmmError]) -> Iterator[None]:
+    """Raise OSError and ValueError within the block as ``error``, in one line."""
     try:
         yield
     except FileNotFoundError as fault:

@@ -7,16 +7,16 @@ from pathlib import Path
 
 from ..errors import InputError
 from .os_errors import make_folder, readable_os_errors
-from .parts import is_own_part, part_of, remove_part, sweep
+from .parts import is_own_part, new_part_path, remove_left_behind, remove_part
 from .permissions import follow_umask
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a path beside ``path`` to write to; it is renamed only if the block succeeds.
+    """Yield a part path to write to; it is renamed to ``path`` only if the block succeeds.
 
     The suffix is kept for writers that depend on it (soundfile, Pillow). DmmError, and no file, for
-    a full disk or a folder that cannot be written. A part of ``whole_files`` is written directly.
+    a full disk or a folder that cannot be written. A path of ``whole_files`` is yielded itself.
     """
     if is_own_part(path):
         yield path
@@ -27,31 +27,30 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_files(*paths: Path) -> Iterator[list[Path]]:
-    """Yield a path beside each of ``paths`` to write to; all are renamed if the block succeeds.
+    """Yield a part path for each of ``paths``; all are renamed only if the block succeeds.
 
-    What exists under the final names stays as it is until then. The last file shows that the others
-    are complete: an older one is removed before the others are replaced. DmmError as in
-    ``whole_file``.
+    Older files stay as they are until then. The last file shows that the others are complete, so an
+    older one is removed before the others are replaced. DmmError as in ``whole_file``.
     """
-    parts = [part_of(path) for path in paths]
+    parts = [new_part_path(path) for path in paths]
     try:
         with readable_os_errors(paths[0], parts[0]):
             for path in paths:
                 make_folder(path.parent)
-                sweep(path.parent)
+                remove_left_behind(path.parent)
                 if path.is_dir():
                     raise InputError(f"{path}: a folder; name a file")
             yield parts
             for part in parts:
                 follow_umask(part)
-            _publish(parts, paths)
+            _rename_all(parts, paths)
     finally:
         for part in parts:
             remove_part(part)
 
 
-def _publish(parts: Sequence[Path], paths: Sequence[Path]) -> None:
-    """Rename all; ctrl-C between two of them waits until all are."""
+def _rename_all(parts: Sequence[Path], paths: Sequence[Path]) -> None:
+    """Rename all parts after an older last file is removed; ctrl-C takes effect only afterwards."""
     pending = list(zip(parts, paths, strict=True))
     interruption: KeyboardInterrupt | None = None
     if len(paths) > 1:
@@ -74,11 +73,11 @@ def whole_folder(folder: Path) -> Iterator[Path]:
     The earlier folder is removed only once the new one has its name. DmmError as for
     ``whole_file``.
     """
-    part, earlier = part_of(folder), part_of(folder)
+    part, earlier = new_part_path(folder), new_part_path(folder)
     try:
         with readable_os_errors(folder, part):
             make_folder(folder.parent)
-            sweep(folder.parent)
+            remove_left_behind(folder.parent)
             part.mkdir()
             yield part
             follow_umask(part)
@@ -98,30 +97,30 @@ def whole_folder(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def scratch_folder(near: Path) -> Iterator[Path]:
-    """Yield an empty folder in ``near`` for files of this block alone; it is removed at its end.
+    """Yield an empty temporary folder in ``near``, which is removed at the end of the block.
 
-    That of a killed process is swept by the next command that writes to ``near``.
+    One that a killed process left is removed by the next command that writes to ``near``.
     """
-    part = part_of(near / "scratch")
+    part = new_part_path(near / "scratch")
     try:
         with readable_os_errors(near, part):
             make_folder(near)
-            sweep(near)
+            remove_left_behind(near)
             part.mkdir()
             yield part
     finally:
         remove_part(part)
 
 
-def refuse_same(out: Path, *sources: Path) -> None:
-    """InputError if the output file is one of the files it is made from."""
+def refuse_overwriting_input(out: Path, *sources: Path) -> None:
+    """InputError if the output file ``out`` is one of the input files."""
     for source in sources:
         if out.exists() and source.exists() and out.samefile(source):
             raise InputError(f"{out}: is an input of this command; name another file to write")
 
 
-def refuse_filled(folder: Path) -> None:
-    """Raise InputError if the folder is a file or is not empty."""
+def refuse_non_empty(folder: Path) -> None:
+    """InputError if ``folder`` is a file, or a folder that is not empty."""
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
         raise InputError(f"{folder}: is a file or not empty already; name a new folder")
 

@@ -9,7 +9,7 @@ from ..checkpoints.header import read_metadata
 from ..checkpoints.pipeline import load_pipeline
 from ..checkpoints.tensorfile import main_dtype, open_tensors
 from ..errors import DmmError
-from ..files import refuse_filled, whole_folder, write_text
+from ..files import refuse_non_empty, whole_folder, write_text
 
 METADATA = "dmm.json"
 """File for the checkpoint's metadata, which diffusers does not store."""
@@ -21,7 +21,7 @@ def write_diffusers_folder(checkpoint: Path, folder: Path) -> None:
     The whole model is in memory. InputError if the folder is not empty, DmmError if it cannot be
     written.
     """
-    refuse_filled(folder)
+    refuse_non_empty(folder)
     with open_tensors(checkpoint) as file:
         dtype = main_dtype(file)
     pipeline = load_pipeline(checkpoint, dtype).to(dtype)

@@ -22,7 +22,7 @@ from ..checkpoints.tensorfile import (
     write_tensors,
 )
 from ..errors import ModelError
-from ..files import refuse_same
+from ..files import refuse_overwriting_input
 from ..generation.loading import Lora, LoraArgument, as_loras
 from ..progress import progress_bar
 from .precision import dtype_of
@@ -55,7 +55,7 @@ def fuse(
     if not loras:
         raise ValueError("name a LoRA to fuse")
     dtype = dtype_of(precision)
-    refuse_same(out, base, *(lora.path for lora in loras))
+    refuse_overwriting_input(out, base, *(lora.path for lora in loras))
     changes = lora_changes(base, loras)
     metadata = fused_metadata(base, loras, out.stem)
     with open_tensors(base) as source, progress_bar("fuse", len(source.specs)) as advance:

@@ -23,7 +23,7 @@ from ..checkpoints.tensorfile import (
     write_tensors,
 )
 from ..errors import ModelError
-from ..files import refuse_same
+from ..files import refuse_overwriting_input
 from ..progress import progress_bar
 from .low_rank import best_factors
 from .precision import dtype_of
@@ -85,7 +85,7 @@ def extract_lora(
     """
     if ranks.matrix_rank < 1 or ranks.kernel_rank < 0:
         raise ValueError(f"a rank is 1 or more, of kernels 0 or more; got {ranks}")
-    refuse_same(out, base, fused)
+    refuse_overwriting_input(out, base, fused)
     layers = _layers_by_tensor(base, fused)
     found, tensors = Extraction(), {}
     with open_tensors(base) as before, open_tensors(fused) as after:

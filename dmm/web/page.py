@@ -22,9 +22,9 @@ DOWNLOADING = re.compile(r"/assets/download\.worker-[^/]+\.js")
 
 
 def built_page() -> Path:
-    """The folder of the page; built first if its sources have changed.
+    """The folder of the page in the cache; builds it first if its sources have changed.
 
-    DmmError, in one line, without Node.js or if the build fails.
+    DmmError, in one line, if it must be built and Node.js is missing or the build fails.
     """
     folder = cache_root() / f"player-{sources_digest()[:16]}"
     if not folder.is_dir():
@@ -51,17 +51,17 @@ def _build(out: Path) -> None:
 
 
 def page_policy(page: Path) -> str:
-    """The content security policy that the page states itself."""
+    """The content security policy in the page's own ``index.html``."""
     found = POLICY.search(read_text(page / "index.html"))
     assert found, "the player's index.html states a content security policy"
     return found[1]
 
 
 def page_headers(policy: str, path: str) -> dict[str, str]:
-    """Headers of a response: isolation, which threads need, and the policy.
+    """Headers of the response for ``path``: cross-origin isolation for threads, and the policy.
 
-    The page and its workers reach this address only; the one that fetches models may also fetch
-    from sites that the user names.
+    The page and its workers may connect to this server only. The worker that fetches models may
+    also connect to other sites, which the user names.
     """
     own = f"{policy}; frame-ancestors 'none'"
     if DOWNLOADING.fullmatch(path):

@@ -20,6 +20,7 @@ from .page import page_headers, page_policy
 
 COMMAND = "dmm web"
 KEPT = "private, max-age=31536000, immutable"
+"""``cache-control`` of files that browsers keep for a year."""
 
 
 class PageFiles(StaticFiles):
@@ -29,7 +30,7 @@ class PageFiles(StaticFiles):
     """
 
     def file_response(self, full_path: Any, *arguments: Any, **named: Any) -> Response:
-        """The file, or that it has not changed."""
+        """The response for a file; 304 if the browser's copy is current."""
         response = super().file_response(full_path, *arguments, **named)
         if Path(full_path).parent.name == "assets":
             response.headers["cache-control"] = KEPT

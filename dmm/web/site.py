@@ -5,16 +5,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..bundles.schema import FILE
-from ..files import refuse_filled, whole_folder, write_text
+from ..files import refuse_non_empty, whole_folder, write_text
 from .offers import OfferedBundle, bundle_list_json
 
 
 def write_site(page: Path, offers: Sequence[OfferedBundle], out: Path) -> None:
-    """Write the page with its bundles; InputError if ``out`` holds something already.
+    """Write the page with its bundles to ``out``; InputError if that is a file or not empty.
 
-    A host that cannot send headers gets them by the page's own service worker.
+    Where a host cannot send the headers, the page's own service worker adds them.
     """
-    refuse_filled(out)
+    refuse_non_empty(out)
     with whole_folder(out) as folder:
         shutil.copytree(page, folder, dirs_exist_ok=True)
         for offer in offers:

@@ -90,5 +90,5 @@ def load_nano_clap(weights: Path | None = None, config: EmbedderConfig | None = 
     from ..listening.listener import load_listener
 
     if config:
-        config.refuse_choice(NanoClap.name)
+        config.refuse_non_defaults(NanoClap.name)
     return NanoClap(*load_listener(weights))

@@ -66,7 +66,7 @@ def load_mel_stats(weights: Path | None = None, config: EmbedderConfig | None = 
     if weights is not None:
         raise InputError(f"{weights}: mel-stats has no weights; leave out --weights")
     if config:
-        config.refuse_choice(MelStats.name)
+        config.refuse_non_defaults(MelStats.name)
     return MelStats()
 
 

@@ -25,12 +25,12 @@ def test_presets_that_fit_are_named(monkeypatch, ram_gb, gpu_gb, expected):
         "dmm.training.forecast.memory.estimate.installed_gpu_bytes",
         lambda: gpu_gb and gpu_gb * GB,
     )
-    ram, fits = doctor._what_fits()
+    ram, fits = doctor._check_what_fits()
     assert ram.found == f"{ram_gb} GB, 1 GB of them free" and fits.found == expected
 
 
 def test_an_hour_is_priced_once_a_price_is_stored(monkeypatch, tmp_path):
     monkeypatch.setenv("DMM_CONFIG", str(tmp_path))
-    assert "dmm doctor --set price=" in next(doctor._cost()).found
+    assert "dmm doctor --set price=" in next(doctor._check_cost()).found
     store_machine_settings({"price": "0.50/kWh", "watts": "400"})
-    assert next(doctor._cost()).found == "0.4 kWh (at 400 W), 0.20 (at 0.5/kWh)"
+    assert next(doctor._check_cost()).found == "0.4 kWh (at 400 W), 0.20 (at 0.5/kWh)"

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import typer
 
-from dmm.cli import COMMANDS, load, run
+from dmm.cli import COMMANDS, load_command, run
 from dmm.option_bounds import BOUNDS, LARGE, YES
 
 GENERATE = ["generate", "piano", "--model", "none.safetensors", "--out", "clips"]
@@ -32,13 +32,13 @@ def passes(parameter, value, yes=False):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_no_option_of_any_command_takes_numbers_that_are_not_finite_or_too_large(name):
-    for parameter in (p for p in parameters(load(name)) if p.name != "yes"):
+    for parameter in (p for p in parameters(load_command(name)) if p.name != "yes"):
         for value in (float("nan"), float("inf"), -float("inf"), 2**64, -(2**64), 1e300):
             assert not passes(parameter, value), (parameter.name, value)
 
 
 def test_large_work_needs_yes():
-    for parameter in parameters(load("song")):
+    for parameter in parameters(load_command("song")):
         if parameter.name in LARGE:
             above = LARGE[parameter.name] + 1
             assert not passes(parameter, above) and passes(parameter, above, yes=True)
@@ -46,13 +46,13 @@ def test_large_work_needs_yes():
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_that_may_work_for_days_has_the_option_yes(name):
-    for command in commands(load(name)):
+    for command in commands(load_command(name)):
         names = {parameter.name for parameter in command.params}
         assert "yes" in names or not names & LARGE.keys()
 
 
 def test_bounds_name_options_that_exist():
-    names = {p.name for name in COMMANDS for p in parameters(load(name))}
+    names = {p.name for name in COMMANDS for p in parameters(load_command(name))}
     assert {*BOUNDS, *LARGE} <= names
 
 

@@ -47,5 +47,5 @@ def test_torch_reads_the_limit():
 def test_doctor_reports_a_load_above_the_cores(monkeypatch, load, is_busy):
     monkeypatch.setattr(doctor.os, "cpu_count", lambda: 4)
     monkeypatch.setattr(doctor.os, "getloadavg", lambda: (load, 0.0, 0.0))
-    (part,) = doctor._cpu()
+    (part,) = doctor._check_cpu()
     assert part.is_fine and ("busy, so all takes 2.0 times longer" in part.found) == is_busy

@@ -75,13 +75,13 @@ def no_ray(monkeypatch):
 
 def test_without_ray_one_line_says_what_to_install(no_ray):
     with pytest.raises(DmmError, match=r"pip install -e '\.\[ray\]'"):
-        next(map_in_order(math.sqrt, [1], 1, ray="local"))
+        next(map_in_order(math.sqrt, [1], 1, ray_address="local"))
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "ray://", "ray://host:port"])
 def test_an_address_without_host_and_port_is_refused(address):
     with pytest.raises(DmmError, match=r"no address; use .*ray://HOST:PORT"):
-        next(map_in_order(math.sqrt, [1], 1, ray=address))
+        next(map_in_order(math.sqrt, [1], 1, ray_address=address))
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_a_cluster_that_does_not_answer_is_an_error_at_once(named, closed_port, 
     monkeypatch.setenv("RAY_ADDRESS", address)
     start = time.monotonic()
     with pytest.raises(DmmError, match=rf"{closed_port}: no cluster answers.*--ray local"):
-        next(map_in_order(math.sqrt, [1], 1, ray=address if named else "auto"))
+        next(map_in_order(math.sqrt, [1], 1, ray_address=address if named else "auto"))
     assert time.monotonic() - start < 10
 
 
@@ -156,13 +156,13 @@ def fake_ray(monkeypatch):
 
 
 def test_running_tasks_are_bounded_by_the_clusters_processors(fake_ray):
-    results = map_in_order(math.sqrt, itertools.count(), 1, ray="local")
+    results = map_in_order(math.sqrt, itertools.count(), 1, ray_address="local")
     assert [next(results) for _ in range(30)] == [math.sqrt(n) for n in range(30)]
     assert fake_ray.peak == 2 * IN_FLIGHT
 
 
 def test_leaving_early_cancels_submitted_jobs(fake_ray):
-    results = map_in_order(math.sqrt, range(20), 1, ray="local")
+    results = map_in_order(math.sqrt, range(20), 1, ray_address="local")
     next(results)
     results.close()
     assert len(fake_ray.cancelled) == 2 * IN_FLIGHT - 1
@@ -173,7 +173,7 @@ def test_a_tasks_own_error_keeps_its_type(fake_ray):
         raise InputError(f"{job}: no sound")
 
     with pytest.raises(InputError, match=r"^a: no sound$"):
-        list(map_in_order(refuse, "ab", 1, ray="local"))
+        list(map_in_order(refuse, "ab", 1, ray_address="local"))
 
 
 def test_a_worker_lost_for_good_is_an_error_in_one_line(fake_ray):
@@ -181,7 +181,7 @@ def test_a_worker_lost_for_good_is_an_error_in_one_line(fake_ray):
         raise FakeRay.RayError("The worker died\nand much more")
 
     with pytest.raises(DmmError, match=r"^Ray at local lost a job for good \(The worker died\)"):
-        list(map_in_order(crash, "ab", 1, ray="local"))
+        list(map_in_order(crash, "ab", 1, ray_address="local"))
 
 
 BY_RAY = """
@@ -202,10 +202,10 @@ def refuse(n):
     raise InputError(f"{n}: no sound")
 
 out = Path(sys.argv[1])
-print(*map_in_order(once_dying, range(10), 2, ray="local"))
+print(*map_in_order(once_dying, range(10), 2, ray_address="local"))
 for function in (refuse, os._exit):
     try:
-        list(map_in_order(function, [3], 2, ray="local"))
+        list(map_in_order(function, [3], 2, ray_address="local"))
     except DmmError as error:
         print(type(error).__name__, error)
 """

@@ -98,7 +98,7 @@ def test_half_precision_weights_of_a_large_network_are_stored_as_such_while_it_r
     part = next(part for part in parts if part.name == "unet")
     inputs, graph = random_inputs(part, 1, 16), trace(part)
     whole = sum(array.nbytes for array in graph.weights.values())
-    for opened in (running.running, open_probe):
+    for opened in (running.open_graph, open_probe):
         with opened(graph, tmp_path) as run:
             stored = sum(path.stat().st_size for path in tmp_path.rglob("*.data-*"))
             assert stored < 0.55 * whole

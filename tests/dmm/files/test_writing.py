@@ -7,7 +7,7 @@ import pytest
 
 from dmm.errors import DmmError, InputError
 from dmm.files import whole_file, whole_files, whole_folder, write_text
-from dmm.files.parts import left_behind
+from dmm.files.parts import left_behind_parts
 
 
 def names(folder):
@@ -92,7 +92,7 @@ with whole_file(Path(sys.argv[1])) as part:
 def test_the_part_file_of_a_killed_process_is_swept_by_the_next_write(tmp_path):
     done = subprocess.run([sys.executable, "-c", KILLED, tmp_path / "model.safetensors"])
     assert done.returncode == -signal.SIGKILL
-    assert len(list(left_behind(tmp_path))) == 1
+    assert len(list(left_behind_parts(tmp_path))) == 1
     write_text(tmp_path / "other.txt", "whole")
     assert names(tmp_path) == ["other.txt"]
 
@@ -113,7 +113,7 @@ def test_part_files_of_running_processes_stay(tmp_path):
     (tmp_path / f".a.{os.getppid()}.part.wav").write_text("half")
     with whole_file(tmp_path / "b.txt") as part:
         part.write_text("whole")
-        assert not list(left_behind(tmp_path))
+        assert not list(left_behind_parts(tmp_path))
     assert names(tmp_path) == [f".a.{os.getppid()}.part.wav", "b.txt"]
 
 

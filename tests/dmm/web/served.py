@@ -10,7 +10,7 @@ from pathlib import Path
 import uvicorn
 
 from dmm.serving.server import listen
-from dmm.web.offers import find_bundles
+from dmm.web.offers import open_or_export_bundles
 from dmm.web.server import create_app
 
 KEY = "secret"
@@ -113,7 +113,7 @@ def served(page: Path, bundles: list[Path]) -> Iterator[Served]:
     faults = Faults()
     with listen(0, "dmm web") as sock:
         port = sock.getsockname()[1]
-        app = Prelude(create_app(page, find_bundles(bundles), port, KEY), faults)
+        app = Prelude(create_app(page, open_or_export_bundles(bundles), port, KEY), faults)
         app = Faulty(app, faults)
         server = uvicorn.Server(uvicorn.Config(app, log_level="critical"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)

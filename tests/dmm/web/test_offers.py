@@ -5,18 +5,18 @@ import pytest
 
 from dmm.errors import DmmError, InputError
 from dmm.web import offers
-from dmm.web.offers import exported_bundle, find_bundles, index
+from dmm.web.offers import bundle_list, exported_bundle, open_or_export_bundles
 from dmm.web.site import write_site
 
 
 def test_bundles_of_one_name_get_paths_of_their_own(toy):
-    found = find_bundles([toy, toy])
+    found = open_or_export_bundles([toy, toy])
     assert [offer.path for offer in found] == ["toy", "toy-2"]
-    assert index(found)["bundles"][1] == {"name": "toy", "path": "toy-2"}
+    assert bundle_list(found)["bundles"][1] == {"name": "toy", "path": "toy-2"}
 
 
 def test_only_a_bundles_own_files_are_offered(toy):
-    (offer,) = find_bundles([toy])
+    (offer,) = open_or_export_bundles([toy])
     assert offer.file("mel.json") == toy / "mel.json"
     assert offer.file("bundle.json") == toy / "bundle.json"
     for name in ("../toy/mel.json", "secret.txt", "/etc/passwd", ""):
@@ -28,12 +28,12 @@ def test_a_bundle_that_lacks_a_file_is_refused(toy, tmp_path, name):
     folder = shutil.copytree(toy, tmp_path / "mine")
     (folder / name).unlink()
     with pytest.raises(DmmError, match=name):
-        find_bundles([folder])
+        open_or_export_bundles([folder])
 
 
 def test_what_is_neither_bundle_nor_checkpoint_is_refused(tmp_path):
     with pytest.raises(InputError, match="name a bundle or a checkpoint"):
-        find_bundles([tmp_path / "nothing"])
+        open_or_export_bundles([tmp_path / "nothing"])
 
 
 def test_a_checkpoint_is_exported_once(tiny_checkpoint, tmp_path, monkeypatch):
@@ -62,7 +62,7 @@ def test_a_site_holds_page_and_bundles_and_never_replaces_anything(toy, tmp_path
     page = tmp_path / "page"
     page.mkdir()
     (page / "index.html").write_text("page")
-    found = find_bundles([toy])
+    found = open_or_export_bundles([toy])
     write_site(page, found, tmp_path / "site")
     listed = json.loads((tmp_path / "site/bundles/index.json").read_text())
     folder = tmp_path / "site/bundles" / listed["bundles"][0]["path"]

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import expect
 
-from dmm.web.offers import find_bundles
+from dmm.web.offers import open_or_export_bundles
 from dmm.web.site import write_site
 
 
@@ -22,7 +22,7 @@ class Quiet(SimpleHTTPRequestHandler):
 @pytest.fixture
 def static_site(built, toy, tmp_path):
     """Address of what ``dmm web --build`` wrote, below a path as on GitHub Pages."""
-    write_site(built, find_bundles([toy]), tmp_path / "host" / "player")
+    write_site(built, open_or_export_bundles([toy]), tmp_path / "host" / "player")
     handler = functools.partial(Quiet, directory=tmp_path / "host")
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -3,7 +3,7 @@ import json
 import pytest
 from starlette.testclient import TestClient
 
-from dmm.web.offers import find_bundles
+from dmm.web.offers import open_or_export_bundles
 from dmm.web.page import page_headers
 from dmm.web.server import create_app
 
@@ -16,7 +16,7 @@ def client(toy, tmp_path):
     """A browser that has opened the printed address of a page of one line."""
     meta = f'<meta http-equiv="content-security-policy" content="{POLICY}">'
     (tmp_path / "index.html").write_text(meta)
-    app = create_app(tmp_path, find_bundles([toy]), 8378, "secret")
+    app = create_app(tmp_path, open_or_export_bundles([toy]), 8378, "secret")
     client = TestClient(app, base_url=HOME)
     assert client.get("/?token=secret").status_code == 200
     return client
