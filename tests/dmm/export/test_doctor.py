@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from dmm.export.open_probe import open_probe
 from onnx import helper
 from torch import nn
 
@@ -12,6 +11,7 @@ from dmm.export.doctor import diagnose
 from dmm.export.emulation import emulate_half
 from dmm.export.graph import Graph, trace
 from dmm.export.half import LARGEST, to_half
+from dmm.export.probing import open_probe
 from dmm.export.rounding import LIMIT, reduce_rounding
 from dmm.export.scaling import find_streams, with_scaled_streams
 from dmm.export.traceable_parts import Part

@@ -4,7 +4,6 @@ import json
 import numpy as np
 import pytest
 import torch
-from dmm.export.open_probe import open_probe
 from safetensors.torch import load_file, save_file
 
 from dmm.bundles.folder import read_description
@@ -19,6 +18,7 @@ from dmm.export.emulation import emulate_half
 from dmm.export.exporter import export
 from dmm.export.graph import Graph, shorten_names, trace
 from dmm.export.half import to_half
+from dmm.export.probing import open_probe
 from dmm.export.quantize import quantize
 from dmm.export.reading import read_graph
 from dmm.export.source import Source
