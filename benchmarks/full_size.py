@@ -160,6 +160,7 @@ def distil(road: Road) -> Stage:
     road.work.mkdir(parents=True, exist_ok=True)
     preset.write_text(
         f'about = "Two steps."\nextends = "{size}"\n[unet]\nsteps = 2\nbatch_size = 1\nwarmup = 1\n'
+        "store = 2\n"
     )
     words = [
         "--teacher",

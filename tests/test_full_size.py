@@ -108,6 +108,17 @@ def test_random_bases_are_whole_and_their_fused_lora_is_found_again(tmp_path, ra
     assert "layers; cosine" in checks.extracted_is_the_lora(base, lora, back)
 
 
+def test_only_the_outputs_of_two_steps_are_computed_of_the_teacher(tmp_path):
+    from full_size import Road, distil
+
+    from dmm.distillation.presets import load_preset
+
+    for tiny in (True, False):
+        distil(Road(tmp_path, tiny, None))
+        unet = load_preset(str(tmp_path / "two-steps.toml")).unet
+        assert unet and (unet.steps, unet.store) == (2, 2)
+
+
 @pytest.mark.slow
 def test_the_whole_road_at_tiny_size(engine, tmp_path):
     import subprocess
