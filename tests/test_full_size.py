@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -106,6 +107,26 @@ def test_random_bases_are_whole_and_their_fused_lora_is_found_again(tmp_path, ra
         checks.fused_is_base_plus_lora(base, lora, base)
     extract_lora(base, fused, back, Ranks(4, 2), "fp32")
     assert "layers; cosine" in checks.extracted_is_the_lora(base, lora, back)
+
+
+def test_clips_that_differ_and_sounds_of_their_length_are_told(tmp_path, rng):
+    import full_size_checks as checks
+    from PIL import Image
+
+    from dmm.sound.audio import write_audio
+
+    for name in ("plain", "lora"):
+        (tmp_path / name).mkdir()
+        image = Image.fromarray(rng.integers(0, 255, (8, 8), np.uint8))
+        image.save(tmp_path / name / "a.png")
+        write_audio(tmp_path / name / "a.flac", rng.normal(0, 0.1, (1, 22050)), 22050)
+    plain, tuned = tmp_path / "plain", tmp_path / "lora"
+    assert "of 255 on average" in checks.lora_changes_the_picture(plain, tuned)
+    with pytest.raises(AssertionError, match="changes nothing"):
+        checks.lora_changes_the_picture(plain, plain)
+    assert checks.sound_lasts(plain / "a.flac", 1.0).startswith("1.00 s")
+    with pytest.raises(AssertionError):
+        checks.sound_lasts(plain / "a.flac", 20.0)
 
 
 def test_only_the_outputs_of_two_steps_are_computed_of_the_teacher(tmp_path):
