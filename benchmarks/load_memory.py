@@ -29,6 +29,7 @@ from dmm.checkpoints.sdxl_layout import single_file_tensors
 from dmm.checkpoints.sdxl_shapes import SdxlShapes
 from dmm.engine import find_engine
 
+LOADERS = ("sd-scripts", "dmm_ext")
 HEADER = (
     "| date | commit | machine | model | loader | file MB | MB before | MB at peak | times the file"
     " | forecast | CPU s |\n|" + "---|" * 11
@@ -98,9 +99,14 @@ def row(name: str, loader: str, checkpoint: Path) -> str:
 def main() -> None:
     """Measure both loaders on every model."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--full", action="store_true", help="SDXL 1.0's own sizes: 21 GB of RAM.")
+    parser.add_argument(
+        "--full",
+        action="store_true",
+        help="SDXL 1.0's own sizes: 21 GB of RAM, 9 by dmm_ext alone.",
+    )
     parser.add_argument("--base", type=Path, help="A checkpoint to load instead.")
     parser.add_argument("--work", type=Path, help="Folder for the file.")
+    parser.add_argument("--loaders", nargs="+", choices=LOADERS, default=LOADERS)
     parser.add_argument("--load", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.load:
@@ -116,7 +122,7 @@ def main() -> None:
             tensors = single_file_tensors(*networks.values())
             write_random(checkpoint, {key: tuple(t.shape) for key, t in tensors.items()})
         width = read_architecture(checkpoint).model_channels / 320
-        for loader in ("sd-scripts", "dmm_ext"):
+        for loader in options.loaders:
             print(row(f"{width:.1f} of SDXL's width", loader, checkpoint), flush=True)
 
 
