@@ -53,7 +53,12 @@ def open_page(playwright: Playwright, profile: str, address: str) -> Page:
     context.set_default_timeout(PATIENCE_MS)
     page = context.pages[0]
     page.goto(address)
-    page.wait_for_selector("#make:enabled")
+    get = page.locator(".model .get:visible")  # a large model is fetched when it is asked for
+    page.locator("#make:enabled").or_(get).first.wait_for()
+    if get.count():
+        get.click()
+        page.wait_for_selector("#make:enabled")
+        page.keyboard.press("Escape")
     return page
 
 
