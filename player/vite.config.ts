@@ -1,8 +1,7 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
-import type { Plugin } from "vite";
-import { defineConfig } from "vitest/config";
+import { defineConfig, type Plugin } from "vite";
 
 /** What the service worker fetches at once; the runtime, of which each machine needs one, comes when used. */
 const LATER = /ort-wasm|\.map$|^sw\.js$|^precache\.json$|^bundles\//;
@@ -49,5 +48,4 @@ export default defineConfig({
       "cross-origin-embedder-policy": "require-corp",
     },
   },
-  test: { include: ["test/**/*.test.ts"], globalSetup: "test/setup.ts", testTimeout: 60_000 },
 });

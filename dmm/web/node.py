@@ -34,6 +34,6 @@ def run_npm(arguments: Sequence[str], folder: Path) -> None:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         lines = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        named = [line for line in lines if "error" in line.lower()]
+        named = [line for line in lines if "error" in line.lower() and not line.endswith(":")]
         reason = (named or lines or [f"exit code {done.returncode}"])[0]
         raise DmmError(f"npm {arguments[0]} failed in {folder}: {reason[:300]}")

@@ -1,3 +1,5 @@
+import json
+import re
 import shutil
 import sys
 
@@ -39,11 +41,19 @@ def test_the_page_is_built_once_and_again_after_a_change(sources, monkeypatch):
 
 
 def test_a_build_that_fails_leaves_nothing(sources, monkeypatch, tmp_path):
-    program = [sys.executable, "-c", "print('x'); raise SystemExit('error: no such module')"]
+    said = "error during build:\\nError: no such module"
+    program = [sys.executable, "-c", f"print('x'); raise SystemExit('{said}')"]
     monkeypatch.setattr(node, "npm_command", lambda: program)
-    with pytest.raises(DmmError, match="error: no such module"):
+    with pytest.raises(DmmError, match="Error: no such module"):
         page.built_page()
     assert not any((tmp_path / "cache").glob("*"))
+
+
+def test_the_page_is_built_with_the_packages_that_are_fetched_for_it():
+    packages = json.loads((page.SOURCES / "package.json").read_text())["dependencies"]
+    settings = (page.SOURCES / "vite.config.ts").read_text()
+    imported = set(re.findall(r'from "([^".][^":]*)"', settings))
+    assert imported and imported <= packages.keys()
 
 
 def test_without_node_the_remedy_is_named(monkeypatch):
