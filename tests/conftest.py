@@ -178,6 +178,47 @@ def random_lora():
     return write
 
 
+@pytest.fixture(scope="session")
+def student_preset() -> str:
+    """A preset of ``dmm distill`` with every part, of two steps each."""
+    return """
+[unet]
+steps = 2
+batch_size = 2
+learning_rate = 1e-3
+store = 4
+variants = 1
+sampling_steps = 2
+[unet.sizes]
+channels = [16, 32, 32]
+depths = [0, 1, 1]
+layers = 1
+middle = "none"
+groups = 8
+size_width = 8
+[steps]
+to = 2
+steps = 2
+batch_size = 1
+learning_rate = 1e-3
+teacher_steps = 2
+[text_encoder_1]
+layers = 2
+steps = 2
+batch_size = 2
+learning_rate = 1e-3
+[decoder]
+width = 4
+blocks = [1, 1, 1, 1]
+encoder_width = 4
+encoder_blocks = [1, 1, 1, 1]
+crop = 32
+steps = 2
+batch_size = 1
+learning_rate = 1e-3
+"""
+
+
 def pytest_terminal_summary(terminalreporter):
     skipped = [
         r for r in terminalreporter.stats.get("skipped", []) if WITHOUT_ENGINE in str(r.longrepr)

@@ -62,45 +62,6 @@ BROKEN = st.sampled_from(
 )  # fmt: skip
 
 
-STUDENT = """
-[unet]
-steps = 2
-batch_size = 2
-learning_rate = 1e-3
-store = 4
-variants = 1
-sampling_steps = 2
-[unet.sizes]
-channels = [16, 32, 32]
-depths = [0, 1, 1]
-layers = 1
-middle = "none"
-groups = 8
-size_width = 8
-[steps]
-to = 2
-steps = 2
-batch_size = 1
-learning_rate = 1e-3
-teacher_steps = 2
-[text_encoder_1]
-layers = 2
-steps = 2
-batch_size = 2
-learning_rate = 1e-3
-[decoder]
-width = 4
-blocks = [1, 1, 1, 1]
-encoder_width = 4
-encoder_blocks = [1, 1, 1, 1]
-crop = 32
-steps = 2
-batch_size = 1
-learning_rate = 1e-3
-"""
-"""A preset of ``dmm distill`` with every part, of two steps each."""
-
-
 def json_texts():
     """JSON of any values, and texts that are none."""
     return (
@@ -290,11 +251,6 @@ def in_child(action, folder, operation=None, delay_s=0.0):
     assert status == 0, f"ended with status {status}"
     count, pause_s = text.split()
     return int(count), float(pause_s)
-
-
-@pytest.fixture(scope="session")
-def student_preset():
-    return STUDENT
 
 
 @pytest.fixture(scope="session")

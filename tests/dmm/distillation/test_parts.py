@@ -18,43 +18,6 @@ from dmm.errors import InputError, ModelError
 from dmm.generation.sampling import Sampling
 from dmm.generation.settings import default_sampling
 
-ALL = """
-[unet]
-steps = 1
-batch_size = 2
-learning_rate = 1e-3
-store = 2
-variants = 1
-sampling_steps = 2
-[unet.sizes]
-channels = [16, 32, 32]
-depths = [0, 1, 1]
-layers = 1
-middle = "none"
-groups = 8
-size_width = 8
-[steps]
-to = 2
-steps = 1
-batch_size = 1
-learning_rate = 1e-3
-teacher_steps = 2
-[text_encoder_1]
-layers = 2
-steps = 1
-batch_size = 2
-learning_rate = 1e-3
-[decoder]
-width = 4
-blocks = [1, 1, 1, 1]
-encoder_width = 4
-encoder_blocks = [1, 1, 1, 1]
-crop = 32
-steps = 1
-batch_size = 1
-learning_rate = 1e-3
-"""
-
 
 @pytest.fixture
 def sources(data, compute):
@@ -174,12 +137,12 @@ def test_loras_on_text_encoders_go_into_the_students_file(
 
 
 def test_all_parts_end_in_one_student_and_one_report(
-    tiny_checkpoint, tmp_path, capsys, monkeypatch
+    tiny_checkpoint, student_preset, tmp_path, capsys, monkeypatch
 ):
     monkeypatch.setattr("dmm.distillation.report.SEEDS", 1)
     options = BuildOptions(source="minimidi", format="nano", test=0.5)
     build_dataset(tmp_path / "data", options, count=6, jobs=1)
-    (tmp_path / "all.toml").write_text(ALL)
+    (tmp_path / "all.toml").write_text(student_preset)
     command = [
         "distill", "all", str(tmp_path / "all.toml"), "--teacher", str(tiny_checkpoint),
         "--dataset", str(tmp_path / "data"), "--out", str(tmp_path / "out"), "--device", "cpu",
