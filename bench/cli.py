@@ -8,7 +8,7 @@ import typer
 
 from dmm.cli import add_command
 from dmm.commands.options import GuidanceOption, StepsOption
-from dmm.files import sha256_file, write_text
+from dmm.files import folder_lock, sha256_file, write_text
 
 from .listener.scores import score_listener
 from .listener.train import train_listener
@@ -75,14 +75,15 @@ def minimidi(
         "steps": sampling.steps,
         "guidance": sampling.guidance,
     }
-    for title, (count, is_unseen) in groups.items():
-        chosen = make_cases(count, seeds, style, is_unseen)
-        rows = evaluate_with_baselines(
-            evaluated, chosen, judges, embedder, out / title.replace(" ", "-")
-        )
-        found[title] = {"prompts": len(chosen), "rows": rows_as_json(rows)}
-        print(f"\n{title}: {len(chosen)} prompts x {seeds} seeds\n\n{markdown_table(rows)}")
-    write_text(out / "bench.json", json.dumps(found, indent=2) + "\n")
+    with folder_lock(out):
+        for title, (count, is_unseen) in groups.items():
+            chosen = make_cases(count, seeds, style, is_unseen)
+            rows = evaluate_with_baselines(
+                evaluated, chosen, judges, embedder, out / title.replace(" ", "-")
+            )
+            found[title] = {"prompts": len(chosen), "rows": rows_as_json(rows)}
+            print(f"\n{title}: {len(chosen)} prompts x {seeds} seeds\n\n{markdown_table(rows)}")
+        write_text(out / "bench.json", json.dumps(found, indent=2) + "\n")
 
 
 def card(

@@ -8,12 +8,12 @@ import socket
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http.client import HTTPException
 from pathlib import Path
 
 from dmm.errors import DmmError, InputError
-from dmm.files import open_bytes, read_json, write_text
+from dmm.files import folder_lock, open_bytes, read_json, write_text
 from dmm.progress import progress_bar
 
 from .public_collections import Collection, RemoteFile
@@ -35,13 +35,19 @@ def fetch_collection(
 
     Without ``audio`` archives are left out. Complete files are not downloaded again, so they may
     also be put there by hand. ``pause_s`` is the wait after a failure and doubles with every
-    further one. DmmError for an unreachable server, a full disk, or a wrong checksum.
+    further one. DmmError for an unreachable server, a full disk, a wrong checksum, or another
+    command that writes to ``out``.
     """
     wanted = [file for file in collection.files if audio or not file.is_archive]
+    with folder_lock(out):
+        _fetch(collection, wanted, out, pause_s)
+    return [out / file.name for file in wanted if not file.is_archive]
+
+
+def _fetch(collection: Collection, wanted: Sequence[RemoteFile], out: Path, pause_s: float) -> None:
     done = _completed_files(out)
     todo = [file for file in wanted if not _is_done(out, file, done)]
     _check_space(out, todo)
-    out.mkdir(parents=True, exist_ok=True)
     for file in todo:
         path = out / file.name
         if not _is_intact(path, file):
@@ -52,7 +58,6 @@ def fetch_collection(
         write_text(out / RECEIPT, json.dumps(_receipt_json(collection, done), indent=1) + "\n")
         if file.is_archive:
             path.unlink()
-    return [out / file.name for file in wanted if not file.is_archive]
 
 
 def _receipt_json(collection: Collection, done: dict[str, str]) -> dict[str, object]:

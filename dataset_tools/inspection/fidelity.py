@@ -7,6 +7,7 @@ A LoRA on that base cannot sound better: its images come from the same VAE, its 
 import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from math import isfinite
 from pathlib import Path
@@ -19,7 +20,7 @@ from dmm.checkpoints.header import read_metadata
 from dmm.codec.decode import decode
 from dmm.codec.mel import MelFormat, encode
 from dmm.errors import InputError
-from dmm.files import read_text, sha256_file, write_text
+from dmm.files import folder_lock, read_text, sha256_file, write_text
 from dmm.progress import progress_bar
 from dmm.sound.audio import read_audio
 from dmm.sound.loudness import loudness_lufs
@@ -58,10 +59,18 @@ def write_fidelity_report(
 ) -> dict[str, Any]:
     """Write ``fidelity.json`` and ``.html`` into ``out``, if given; returns the JSON's content.
 
-    ``seed`` chooses the ``clips`` test clips. With ``base`` its loss is also written into the
-    dataset, for ``dmm train --check``. InputError without a test split with sound, ModelError for
-    a base that is no SD 1.5 or SDXL checkpoint.
+    ``seed`` chooses the ``clips`` test clips. What a base loses is kept in the dataset too, for
+    ``dmm train --check``; without ``out`` nothing else is written. InputError without a test split
+    with sound or if another command writes to ``out``, ModelError for a base that is no SD 1.5 or
+    SDXL checkpoint.
     """
+    with folder_lock(out) if out else nullcontext():
+        return _measure_and_write(dataset, base, out, clips, seed)
+
+
+def _measure_and_write(
+    dataset: Path, base: Path | None, out: Path | None, clips: int, seed: int
+) -> dict[str, Any]:
     built, fmt = read_built(dataset)
     channels = 2 if built["options"].get("stereo") else 1
     found = sorted(p for p in (dataset / "test").glob("*.flac") if p.with_suffix(".png").is_file())

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ..files import folder_lock
 from ..generation.loading import Lora
 from .decoder import layout_with_tiny_vae
 from .few_steps.training import distil_steps
@@ -35,9 +36,22 @@ def distil_all(
 ) -> list[Path]:
     """Distil all parts into the folder ``out``; returns the paths of student and report.
 
-    Finished parts are not made again. Errors as of each part.
+    Finished parts are not made again. Errors as of each part; InputError if another command writes
+    to the folder.
     """
     sources = replace(sources, shared=out / "parts" / "shared")
+    with sources.compute.in_main_process(folder_lock(out)):
+        return _distil_parts(checkpoint, loras, preset, sources, out, options)
+
+
+def _distil_parts(
+    checkpoint: Path,
+    loras: Sequence[Lora],
+    preset: Preset,
+    sources: Sources,
+    out: Path,
+    options: ReportOptions,
+) -> list[Path]:
     teacher = open_teacher(checkpoint, loras, sources)
     named = [part for part in PARTS if getattr(preset, part) is not None]
     parts, student = out / "parts", out / STUDENT

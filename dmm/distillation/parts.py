@@ -15,7 +15,7 @@ from ..checkpoints.architecture import Shapes
 from ..checkpoints.header import read_metadata
 from ..choices import Offload
 from ..errors import InputError, ModelError
-from ..files import sha256_file
+from ..files import output_lock, sha256_file
 from ..fitting.compute import ON_CPU, Compute
 from ..generation.loading import Lora
 from ..generation.sampling import Sampling
@@ -64,15 +64,23 @@ def distil_unet(
     """Write the teacher with a smaller UNet that predicts without guidance what it does with it.
 
     ModelError for a teacher that is neither SD 1.5 nor SDXL; InputError for a dataset of another
-    mel format, or a state of another run; PresetError for sizes that make no UNet.
+    mel format, a state of another run, or another command that writes ``out``; PresetError for
+    sizes that make no UNet.
     """
     part: UnetPart = part_of(preset, "unet")
-    teacher = open_teacher(checkpoint, loras, sources)
+    with sources.compute.in_main_process(output_lock(out)):
+        teacher = open_teacher(checkpoint, loras, sources)
+        origin = part_origin_metadata(teacher, preset, "unet", sources)
+        if not exists_with_origin(out, origin):
+            _train_and_write_unet(part, teacher, sources, out, origin)
+    return out
+
+
+def _train_and_write_unet(
+    part: UnetPart, teacher: Teacher, sources: Sources, out: Path, origin: dict[str, str]
+) -> None:
     shapes, state = student_shapes(part, teacher.shapes), state_folder(out)
     cache = sources.cache_folder(state)
-    origin = part_origin_metadata(teacher, preset, "unet", sources)
-    if exists_with_origin(out, origin):
-        return out
     clips = load_clips(
         teacher, sources.dataset, sources.prompts, part.clips, part.variants, cache, sources.seed
     )
@@ -88,7 +96,6 @@ def distil_unet(
         shapes,
         generation_metadata(teacher.settings, sampling) | origin,
     )
-    return out
 
 
 def distil_text_encoder(
@@ -100,11 +107,12 @@ def distil_text_encoder(
     out: Path,
 ) -> Path:
     """Write the teacher with a text encoder of fewer layers; errors as ``distil_unet``."""
-    teacher = open_teacher(checkpoint, loras, sources)
-    origin = part_origin_metadata(teacher, preset, f"text_encoder_{which}", sources)
-    if not exists_with_origin(out, origin):
-        networks = train_text_encoder_part(teacher, which, preset, sources, state_folder(out))
-        write_in_main_process(teacher, out, networks, teacher.shapes, origin)
+    with sources.compute.in_main_process(output_lock(out)):
+        teacher = open_teacher(checkpoint, loras, sources)
+        origin = part_origin_metadata(teacher, preset, f"text_encoder_{which}", sources)
+        if not exists_with_origin(out, origin):
+            networks = train_text_encoder_part(teacher, which, preset, sources, state_folder(out))
+            write_in_main_process(teacher, out, networks, teacher.shapes, origin)
     return out
 
 
@@ -125,12 +133,14 @@ def distil_decoder(
     checkpoint: Path, loras: Sequence[Lora], preset: Preset, sources: Sources, out: Path
 ) -> Path:
     """Write the teacher with a tiny VAE; errors as ``distil_unet``."""
-    teacher = open_teacher(checkpoint, loras, sources)
-    origin = part_origin_metadata(teacher, preset, "decoder", sources)
-    if not exists_with_origin(out, origin):
-        networks = train_tiny_vae_part(teacher, preset, sources, state_folder(out))
-        own = layout_with_tiny_vae(part_of(preset, "decoder"), teacher, teacher.shapes.custom)
-        write_in_main_process(teacher, out, networks, replace(teacher.shapes, custom=own), origin)
+    with sources.compute.in_main_process(output_lock(out)):
+        teacher = open_teacher(checkpoint, loras, sources)
+        origin = part_origin_metadata(teacher, preset, "decoder", sources)
+        if not exists_with_origin(out, origin):
+            networks = train_tiny_vae_part(teacher, preset, sources, state_folder(out))
+            own = layout_with_tiny_vae(part_of(preset, "decoder"), teacher, teacher.shapes.custom)
+            shapes = replace(teacher.shapes, custom=own)
+            write_in_main_process(teacher, out, networks, shapes, origin)
     return out
 
 

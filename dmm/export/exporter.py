@@ -18,7 +18,7 @@ from ..bundles.schema import FILE, Bundle, Parity, Tensor
 from ..bundles.schema import Part as StoredPart
 from ..codec.mel import MelFormat
 from ..errors import ModelError
-from ..files import refuse_non_empty, whole_folder, write_text
+from ..files import output_lock, refuse_non_empty, whole_folder, write_text
 from ..generation.loading import Lora
 from ..generation.prompts import gather_prompts
 from ..generation.settings import GenerationSettings
@@ -67,18 +67,19 @@ def export(options: ExportOptions, out: Path, scorer: ClipScorer | None = None) 
     """Write a bundle, completely or not at all, after comparing it with PyTorch.
 
     A ``scorer`` scores a clip of every prompt, by PyTorch and by the bundle. InputError if ``out``
-    is not empty; ModelError for files that do not load, a part that is too far from PyTorch, and a
-    node without a WebGPU kernel.
+    is not empty, or another command writes it; ModelError for files that do not load, a part that
+    is too far from PyTorch, and a node without a WebGPU kernel.
     """
-    refuse_non_empty(out)
-    with whole_folder(out) as folder:
-        rows = _write(options, folder, out.name, scorer)
-        bundle = read_description(folder)
-        parity.raise_on_failure(out, bundle, rows)
-        rows += parity.measure_parity(folder, bundle, scorer)
-        parity.raise_on_failure(out, bundle, rows)
-        bundle = bundle.model_copy(update={"parity": rows})
-        _write_description(folder, bundle)
+    with output_lock(out):
+        refuse_non_empty(out)
+        with whole_folder(out) as folder:
+            rows = _write(options, folder, out.name, scorer)
+            bundle = read_description(folder)
+            parity.raise_on_failure(out, bundle, rows)
+            rows += parity.measure_parity(folder, bundle, scorer)
+            parity.raise_on_failure(out, bundle, rows)
+            bundle = bundle.model_copy(update={"parity": rows})
+            _write_description(folder, bundle)
     return bundle
 
 

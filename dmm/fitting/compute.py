@@ -8,7 +8,7 @@ such as DistributedDataParallel would not allow.
 
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -63,6 +63,10 @@ class Compute:
     def is_main(self) -> bool:
         """Whether this process writes files and shows progress."""
         return self._processes is None or self._processes.is_main_process
+
+    def in_main_process(self, block: AbstractContextManager[Any]) -> AbstractContextManager[Any]:
+        """``block`` in the main process, nothing in others: one lock is for all processes."""
+        return block if self.is_main else nullcontext()
 
     @property
     def share_count(self) -> int:

@@ -22,7 +22,7 @@ from ..checkpoints.sdxl_layout import save_checkpoint, single_file_tensors
 from ..checkpoints.sdxl_shapes import SIZE_EMBEDDING, SdxlShapes
 from ..codec.mel import MelFormat
 from ..errors import InputError, ModelError, PresetError
-from ..files import read_json
+from ..files import output_lock, read_json
 from ..fitting.compute import ON_CPU, Compute
 from ..fitting.loop import Schedule
 from ..progress import progress_bar
@@ -78,57 +78,61 @@ def pretrain(
     ``extra`` is a second DATASET for the VAE alone, so that a LoRA can later teach the UNet sounds
     that the VAE already decodes. ``start`` is a checkpoint to begin with; networks with 0 steps
     keep its weights exactly. ``decoder_only`` keeps the latents and trains the VAE's decoder.
-    ``batch_size`` is the UNet's. InputError if a folder holds no images, ModelError if ``start``
-    does not fit, PresetError for steps that make no working model.
+    ``batch_size`` is the UNet's. InputError if a folder holds no images or another command
+    writes ``out``, ModelError if ``start`` does not fit, PresetError for steps that make no working
+    model.
     """
     _check_steps(start, vae_steps, text_steps, unet_steps, decoder_only)
-    torch.manual_seed(seed)
-    unet, te1, te2, vae = read_networks(start) if start else build_four_networks(NANO)
-    images, captions, anchor = load_images_and_captions(dataset)
-    if _read_dataset_json(dataset)["options"].get("source") == "minimidi" and compute.is_main:
-        check_captions(images, captions, MelFormat(**_read_dataset_json(dataset)["format"]))
-    state = out.with_suffix(".state")
-    if vae_steps:
-        vae_images = torch.cat([images, load_images_and_captions(extra)[0]]) if extra else images
-        train = train_decoder if decoder_only else train_vae
-        schedule = Schedule(vae_steps, 6, **VAE_SCHEDULE)
-        vae = train(vae, vae_images, schedule, state / "vae.pt", seed, compute)
-    variants = [vary_captions(captions, anchor, seed + i) for i in range(CAPTION_VARIANTS)]
-    encoders = TextEncoders(te1, te2)
-    if text_steps:
-        all_captions = [caption for variant in variants for caption in variant]
-        schedule = Schedule(text_steps, 64, 2e-3)
-        encoders = train_text_encoders(
-            te1, te2, all_captions, schedule, state / "text.pt", seed, compute
-        )
-    if start and (decoder_only or not vae_steps):
-        identity = read_metadata(start).get(LATENTS)
-    else:
-        identity = latents_identity(vae)
-    metadata = {"modelspec.prediction_type": "v", "dmm_format": "nano"}
-    metadata |= {LATENTS: identity} if identity else {}
+    with compute.in_main_process(output_lock(out)):
+        torch.manual_seed(seed)
+        unet, te1, te2, vae = read_networks(start) if start else build_four_networks(NANO)
+        images, captions, anchor = load_images_and_captions(dataset)
+        if _read_dataset_json(dataset)["options"].get("source") == "minimidi" and compute.is_main:
+            check_captions(images, captions, MelFormat(**_read_dataset_json(dataset)["format"]))
+        state = out.with_suffix(".state")
+        if vae_steps:
+            vae_images = (
+                torch.cat([images, load_images_and_captions(extra)[0]]) if extra else images
+            )
+            train = train_decoder if decoder_only else train_vae
+            schedule = Schedule(vae_steps, 6, **VAE_SCHEDULE)
+            vae = train(vae, vae_images, schedule, state / "vae.pt", seed, compute)
+        variants = [vary_captions(captions, anchor, seed + i) for i in range(CAPTION_VARIANTS)]
+        encoders = TextEncoders(te1, te2)
+        if text_steps:
+            all_captions = [caption for variant in variants for caption in variant]
+            schedule = Schedule(text_steps, 64, 2e-3)
+            encoders = train_text_encoders(
+                te1, te2, all_captions, schedule, state / "text.pt", seed, compute
+            )
+        if start and (decoder_only or not vae_steps):
+            identity = read_metadata(start).get(LATENTS)
+        else:
+            identity = latents_identity(vae)
+        metadata = {"modelspec.prediction_type": "v", "dmm_format": "nano"}
+        metadata |= {LATENTS: identity} if identity else {}
 
-    def save(path: Path, unet: Any) -> None:
-        tensors = single_file_tensors(unet, encoders.te1, encoders.te2, vae)
-        save_checkpoint(path, tensors, metadata, torch.float16)
+        def save(path: Path, unet: Any) -> None:
+            tensors = single_file_tensors(unet, encoders.te1, encoders.te2, vae)
+            save_checkpoint(path, tensors, metadata, torch.float16)
 
-    if unet_steps:
-        latents = refresh_cached_latents(vae, images, state / "latents", compute)
-        schedule = Schedule(unet_steps, batch_size, warmup=100, **UNET_SCHEDULE)
-        tokens, empty = tokenize_variants(variants), empty_tokens()
-        held_out = _held_out_latents_and_tokens(dataset, vae)
+        if unet_steps:
+            latents = refresh_cached_latents(vae, images, state / "latents", compute)
+            schedule = Schedule(unet_steps, batch_size, warmup=100, **UNET_SCHEDULE)
+            tokens, empty = tokenize_variants(variants), empty_tokens()
+            held_out = _held_out_latents_and_tokens(dataset, vae)
 
-        def validate(denoiser: Denoiser) -> dict[str, float]:
-            if compute.is_main:
-                save(state / "early.safetensors", denoiser.unet)
-            return held_out_errors(denoiser, *held_out, compute) if held_out else {}
+            def validate(denoiser: Denoiser) -> dict[str, float]:
+                if compute.is_main:
+                    save(state / "early.safetensors", denoiser.unet)
+                return held_out_errors(denoiser, *held_out, compute) if held_out else {}
 
-        unet = train_unet(
-            unet, latents, encoders, tokens, empty, schedule, state / "unet.pt", seed, compute,
-            validate=validate,
-        ).unet  # fmt: skip
-    if compute.is_main:
-        save(out, unet)
+            unet = train_unet(
+                unet, latents, encoders, tokens, empty, schedule, state / "unet.pt", seed, compute,
+                validate=validate,
+            ).unet  # fmt: skip
+        if compute.is_main:
+            save(out, unet)
     return out
 
 

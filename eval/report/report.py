@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dmm.embedders import Embedder
-from dmm.files import write_text
+from dmm.files import folder_lock, write_text
 
 from ..metric_table import HEADLINE, METRICS
 from ..results import cautions_json, embedder_json, scores_json, sets_json
@@ -98,19 +98,20 @@ def write_report(
     ``baseline`` is another CLIPS folder, paired clip by clip by prompt and seed. ``train`` holds
     the training clips. The page begins with ``tables`` and shows at most ``shown`` clips of a set
     in full. The scores of a ``second`` embedder stand beside the first one's. Equal input gives
-    equal bytes.
+    equal bytes. InputError for a folder that cannot be used, or that another command writes to.
     """
-    found = embed_report_sets(clips, dataset, embedder, baseline, train, ray_address)
-    if second:
-        found = replace(
-            found,
-            second=embed_report_sets(clips, dataset, second, baseline, ray_address=ray_address),
+    with folder_lock(out):
+        found = embed_report_sets(clips, dataset, embedder, baseline, train, ray_address)
+        if second:
+            found = replace(
+                found,
+                second=embed_report_sets(clips, dataset, second, baseline, ray_address=ray_address),
+            )
+        content = report_json(found) | {"tables": [[title, rows] for title, rows in tables]}
+        write_text(out / "report.json", json.dumps(content, indent=2, allow_nan=False) + "\n")
+        write_text(
+            out / "report.html", render_page(content, found.sets, found.copies, found.pairs, shown)
         )
-    content = report_json(found) | {"tables": [[title, rows] for title, rows in tables]}
-    write_text(out / "report.json", json.dumps(content, indent=2, allow_nan=False) + "\n")
-    write_text(
-        out / "report.html", render_page(content, found.sets, found.copies, found.pairs, shown)
-    )
     return content
 
 

@@ -9,6 +9,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from ...checkpoints.networks import build_unet
+from ...files import output_lock
 from ...fitting.loop import fit
 from ...fitting.plain_attention import use_plain_attention_on_cpu
 from ...fitting.state import fingerprint
@@ -47,12 +48,25 @@ def distil_steps(
     Errors as ``distil_unet``.
     """
     part: StepsPart = part_of(preset, "steps")
-    teacher = open_teacher(model, loras, sources)
-    origin = part_origin_metadata(teacher, preset, "steps", sources)
-    if exists_with_origin(out, origin):
-        return out
+    with sources.compute.in_main_process(output_lock(out)):
+        teacher = open_teacher(model, loras, sources)
+        origin = part_origin_metadata(teacher, preset, "steps", sources)
+        if not exists_with_origin(out, origin):
+            sampling = default_sampling(model, loras)
+            _train_and_write_steps(part, teacher, sampling, sources, out, origin)
+    return out
+
+
+def _train_and_write_steps(
+    part: StepsPart,
+    teacher: Teacher,
+    sampling: Sampling,
+    sources: Sources,
+    out: Path,
+    origin: dict[str, str],
+) -> None:
+    """Train, and write the result in the main process; ``sampling`` is the teacher's."""
     state = state_folder(out)
-    sampling = default_sampling(model, loras)
     task = make_task(part, teacher, sources, sources.cache_folder(state), sampling)
     objective = METHODS[part.method](task)
     trained: Any = _fit_objective(objective, task, sources, state)
@@ -63,8 +77,9 @@ def distil_steps(
             write_lora(out, trained.student, teacher, part.rank, metadata)
         else:
             networks = {"unet": trained.student}
-            write_student(out, model, teacher.loras, networks, teacher.shapes, metadata)
-    return out
+            write_student(
+                out, teacher.checkpoint, teacher.loras, networks, teacher.shapes, metadata
+            )
 
 
 def make_task(

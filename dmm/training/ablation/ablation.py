@@ -13,7 +13,7 @@ from typing import Any
 import toml
 
 from ...errors import DmmError, InputError
-from ...files import parse_toml
+from ...files import folder_lock, parse_toml
 from ..runs import ENDED, RUN_FILES, newest_state, read_run, read_settings
 from .queue import QueuedRun, Resolve, Settings, Sources, queue_runs, read_sources, stated_settings
 from .table import write_table
@@ -40,15 +40,27 @@ def ablate(
     scores. A run that fails is named in the result, and the queue continues.
 
     PresetError or InputError, before the first run, if presets cannot be compared, or if an
-    existing run has other settings, data or base. KeyboardInterrupt, also within a run, ends the
+    existing run has other settings, data or base, or another command writes to ``out``.
+    KeyboardInterrupt, also within a run, ends the
     queue.
     """
     if trainer is None:
         from ..train import train as trainer
     sources = read_sources(dataset, base)
     queue = queue_runs(presets, out, seeds, settings, resolve)
-    for queued in queue:
-        _refuse_other_contents(queued, sources)
+    with folder_lock(out):
+        for queued in queue:
+            _refuse_other_contents(queued, sources)
+        return _run_queue(queue, sources, out, metrics, trainer)
+
+
+def _run_queue(
+    queue: Sequence[QueuedRun],
+    sources: Sources,
+    out: Path,
+    metrics: Sequence[str],
+    trainer: Trainer,
+) -> dict[str, Any]:
     failures: dict[Path, str] = {}
     table = write_table(out, queue, sources, failures, metrics)
     for number, queued in enumerate(queue, start=1):

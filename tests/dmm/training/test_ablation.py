@@ -4,7 +4,7 @@ import pytest
 import toml
 
 from dmm.errors import EngineError, InputError, PresetError
-from dmm.files import sha256_file
+from dmm.files import folder_lock, sha256_file
 from dmm.training.ablation.ablation import ablate
 from dmm.training.ablation.queue import safe_folder_name, stated_settings
 
@@ -374,3 +374,10 @@ def test_real_presets_state_what_a_run_writes_down():
     assert (stated["seed"], stated["max_train_steps"], stated["loss_type"]) == (3, 20, "l2")
     with pytest.raises(PresetError, match="nano-cpu"):
         stated_settings("nano-cpo", ())
+
+
+def test_a_second_ablation_on_the_same_folder_is_refused(run, tmp_path):
+    trainer = FakeTrainer()
+    with folder_lock(tmp_path / "out"), pytest.raises(InputError, match="writes there"):
+        run(trainer)
+    assert trainer.calls == []
