@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from dmm.errors import InputError
-from dmm.files import parse_json, write_text
+from dmm.files import folder_lock, parse_json, write_text
 
 from ..augmentation.augmented_caption import augmented_caption
 from ..captions.edits import read_captions, read_edits, with_edits, write_edits
-from ..dataset import Dataset, content_sha256, read_dataset
+from ..dataset import Dataset, content_sha256, read_built, read_dataset
 from ..layout import SPLITS
 from . import tables
 
@@ -19,14 +19,23 @@ def import_captions(folder: Path, table: Path) -> int:
     """Write changed captions of a CSV table into a DATASET; returns the number of changed ones.
 
     Augmented copies of a clip follow it. InputError for a table or a clip that does not belong to
-    the dataset; then nothing is written.
+    the dataset, and if another command writes to it; then nothing is written.
     """
+    read_built(folder)  # a folder that is no dataset gets no lock
+    with folder_lock(folder):
+        return _import(folder, table)
+
+
+def _import(folder: Path, table: Path) -> int:
     dataset = read_dataset(folder)
     wanted, now = read_captions(table), {row["id"]: row["caption"] for row in dataset.rows}
     if unknown := [clip for clip in wanted if clip not in now]:
-        raise InputError(f"{table}: no clip {unknown[0]!r} in {folder}; export its captions again")
+        raise InputError(
+            f"{table}: no clip {unknown[0][:60]!r} in {folder}; export its captions again"
+        )
     edits = {clip: caption for clip, caption in wanted.items() if caption != now[clip]}
-    if edits:
+    was_cut_short = dataset.built.get("content_sha256") != content_sha256(dataset.rows)
+    if edits or was_cut_short:
         write_edits(folder, read_edits(folder) | edits)
         _write_captions_everywhere(dataset, edits | _captions_of_copies(dataset, edits))
     return len(edits)
@@ -44,12 +53,16 @@ def _captions_of_copies(dataset: Dataset, edits: Mapping[str, str]) -> dict[str,
 
 
 def _write_captions_everywhere(dataset: Dataset, edits: Mapping[str, str]) -> None:
-    """Write caption files, manifest, metadata and, last, ``dataset.json``."""
+    """Write everything that holds captions; an import that is killed can be repeated.
+
+    The manifest, which says what has changed, is written after the files made from it, then
+    ``dataset.json``, whose hash shows that all is done.
+    """
     folder, built = dataset.folder, dict[str, Any](dataset.built)
     anchors = {split: dataset.anchor_for_split(split) for split in SPLITS}
     rows = with_edits(dataset.rows, edits, anchors)
     tables.write_captions(folder, rows)
-    tables.write_manifest(folder, rows)
     tables.write_metadata(folder, rows, anchors)
+    tables.write_manifest(folder, rows)
     built["content_sha256"] = content_sha256(rows)
     write_text(folder / "dataset.json", json.dumps(built, indent=1, ensure_ascii=False) + "\n")

@@ -9,6 +9,7 @@ from dataset_tools.captions.edits import captions_table, read_captions
 from dataset_tools.dataset import content_sha256, read_dataset
 from dataset_tools.inspection.check import check_dataset
 from dmm.errors import InputError
+from dmm.files import folder_lock
 
 OPTIONS = BuildOptions(source="minimidi", format="nano", augment=("gain",), test=0.2, val=0.0)
 
@@ -48,7 +49,9 @@ def test_an_edited_caption_is_used_checked_and_survives_a_new_build(built, tmp_p
     [
         ("id,text\nx,y\n", "no column 'caption'"),
         ("id,caption\nx,\n", "line 2: id or caption is empty"),
-        ("id,caption\nx,a\nx,b\n", "line 3: clip x stands there twice"),
+        ("id,caption\nx,<b>...</b>\n", "line 2: id or caption is empty"),
+        ("id,caption\nx,a\nx,b\n", "line 3: clip 'x' stands there twice"),
+        ('id,caption\n"x\ny",a\n"x\ny",b\n', r"line 5: clip 'x\\ny' stands there twice"),
     ],
 )
 def test_a_table_that_cannot_be_used_is_refused(tmp_path, text, why):
@@ -63,3 +66,35 @@ def test_a_clip_of_another_dataset_is_refused_and_nothing_is_written(built, tmp_
     with pytest.raises(InputError, match="no clip 'other-0'"):
         import_captions(built, tmp_path / "t.csv")
     assert captions(built) == before
+
+
+def test_a_dataset_that_is_being_built_is_refused(built, tmp_path):
+    (tmp_path / "t.csv").write_text(captions_table(read_dataset(built).rows))
+    with folder_lock(built), pytest.raises(InputError, match="writes there"):
+        import_captions(built, tmp_path / "t.csv")
+
+
+def test_a_folder_that_is_no_dataset_is_left_alone(tmp_path):
+    with pytest.raises(InputError, match="no finished dataset"):
+        import_captions(tmp_path / "none", tmp_path / "t.csv")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("last", ["captions", "metadata", "manifest"])
+def test_an_import_that_was_cut_short_is_completed_by_the_next(built, tmp_path, monkeypatch, last):
+    from dataset_tools.building import tables
+
+    row = next(r for r in read_dataset(built).rows if r["split"] == "train" and not r["parent"])
+    (tmp_path / "t.csv").write_text(f"id,caption\n{row['id']},harp after {last}\n")
+    write = getattr(tables, f"write_{last}")
+
+    def then_interrupted(*arguments):
+        write(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(tables, f"write_{last}", then_interrupted)
+        import_captions(built, tmp_path / "t.csv")
+    import_captions(built, tmp_path / "t.csv")
+    assert captions(built)[row["id"]] == (f"harp after {last}", "edited")
+    assert check_dataset(built) == []
