@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from dmm.errors import InputError
 
 DEFAULT_ANCHOR = "mel spectrogram music"
+MAX_CHARACTERS = 10_000
+"""Most characters of a raw caption that are read; 77 tokens have at most a quarter of them."""
 SEPARATOR = "|||"
 """Between the anchor and the parts that sd-scripts shuffles."""
 
@@ -27,6 +29,8 @@ _SENTENCE_END = re.compile(
 """The end of a sentence; not after some abbreviations: "Piano Sonata no. 2" is one part."""
 
 
+_FULL_STOP = re.compile(r"(?<!\.)\.[.\s]*+(?=,|$)")
+"""Full stops at the end of a part; a run of them is looked at once."""
 _TAG = re.compile(r"</?[a-zA-Z][^<>|]{0,200}>")
 """An HTML tag."""
 
@@ -96,6 +100,7 @@ def _distinct_parts(text: str) -> str:
 
 
 TIDY_RULES: Rules = {
+    "length": lambda text: text[:MAX_CHARACTERS],
     "markup": _without_markup,
     "unicode": lambda text: unicodedata.normalize("NFC", text),
     "lines": lambda text: ", ".join(line.strip() for line in text.splitlines() if line.strip()),
@@ -103,7 +108,7 @@ TIDY_RULES: Rules = {
     "separator": lambda text: re.sub(r"\|[\s|]*", " ", text),
     "spaces": lambda text: " ".join(text.split()),
     "sentences": lambda text: _SENTENCE_END.sub(", ", text),
-    "full stop": lambda text: re.sub(r"\.[.\s]*(?=,|$)", "", text),
+    "full stop": lambda text: _FULL_STOP.sub("", text),
     "repeats": _distinct_parts,
 }
 """Name: rule, in order. Sentences become parts too, because the trainer shuffles parts."""

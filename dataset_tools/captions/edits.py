@@ -47,11 +47,12 @@ def read_captions(table: Path) -> dict[str, str]:
             )
         for row in reader:
             where, clip, caption = f"{table}, line {reader.line_num}", row["id"], row["caption"]
-            if not clip or not (caption or "").strip():
+            tidy = clean(caption or "")[0]
+            if not clip or not tidy:
                 raise InputError(f"{where}: id or caption is empty; write a caption")
             if clip in found:
-                raise InputError(f"{where}: clip {clip} stands there twice; keep one line")
-            found[clip] = clean(caption)[0]
+                raise InputError(f"{where}: clip {clip[:60]!r} stands there twice; keep one line")
+            found[clip] = tidy
     except csv.Error as error:
         raise InputError(f"{table}: no CSV table ({error}); save it as CSV") from error
     return found

@@ -66,8 +66,9 @@ def _captions_in_column(table: Path, column: str) -> Iterator[str]:
         reader = csv.DictReader(io.StringIO(read_text(table), newline=""))
         names = reader.fieldnames or []
         if column not in names:
-            near = difflib.get_close_matches(column, names, n=1) or names
-            raise InputError(f"{table}: no column {column!r}; --column {' or '.join(near)}?")
+            near = difflib.get_close_matches(column, names, n=1) or names[:5]
+            known = " or ".join(name if name.isprintable() else repr(name) for name in near)[:200]
+            raise InputError(f"{table}: no column {column!r}; --column {known}?")
         for row in reader:
             if row[column] is None:
                 raise InputError(f"{table}, line {reader.line_num}: too few columns")

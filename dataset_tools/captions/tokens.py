@@ -3,6 +3,7 @@
 The encoders ignore further tokens without a warning, so captions are shortened when they are built.
 """
 
+from bisect import bisect_left
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
 MAX_TOKENS = 77
 """Tokens that CLIP's encoders read; start and end are two of them, which leaves 75."""
+
+MAX_CHARACTERS = 4_000
+"""More than 77 tokens can have: the longest one has 32 bytes."""
 
 _WORD_PATTERN = (
     r"(?i:<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d"
@@ -46,12 +50,19 @@ def fit_to_token_limit(anchor: str, caption: str) -> tuple[str, list[Change]]:
     least one letter stays, even if the anchor alone is too long.
     """
     fitted = caption
-    while count_tokens(full_prompt(anchor, fitted)) > MAX_TOKENS:
-        shorter = _drop_last_piece(fitted)
-        if not shorter:
-            break
-        fitted = shorter
+    if not _fits(anchor, caption):
+        while len(fitted) > MAX_CHARACTERS and (shorter := _drop_last_piece(fitted)):
+            fitted = shorter
+        candidates = [fitted]
+        while shorter := _drop_last_piece(candidates[-1]):
+            candidates.append(shorter)
+        first = bisect_left(candidates, True, key=lambda text: _fits(anchor, text))
+        fitted = candidates[min(first, len(candidates) - 1)]
     return fitted, [Change("75 tokens", caption, fitted)] if fitted != caption else []
+
+
+def _fits(anchor: str, caption: str) -> bool:
+    return count_tokens(full_prompt(anchor, caption)) <= MAX_TOKENS
 
 
 def _drop_last_piece(text: str) -> str:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataset_tools.captions.clean import caption_prefix, check_anchor, clean, full_prompt
+from dataset_tools.captions.tokens import fit_to_token_limit
 from dataset_tools.sources import Rejected, SourceRequest, track_id
 from dataset_tools.sources.folder import tracks
 from dataset_tools.sources.tags import caption_from_tags, read_tags
@@ -125,6 +126,17 @@ def test_sentences_become_comma_parts_and_abbreviations_stay(raw, caption):
 )
 def test_entities_are_decoded_and_tags_stripped(raw, caption):
     assert clean(raw)[0] == caption
+
+
+def test_a_caption_as_long_as_a_book_is_cut_first():
+    caption, changes = clean("a" * 130_000)
+    assert caption == "a" * 10_000 and [change.rule for change in changes] == ["length"]
+    assert clean("x" + "." * 130_000 + "x")[0] == "x"
+
+
+def test_a_long_caption_is_fitted_as_its_beginning():
+    parts = ", ".join(map(str, range(2_000)))
+    assert fit_to_token_limit("", parts)[0] == fit_to_token_limit("", parts[:400])[0]
 
 
 def test_a_missing_caption_is_an_input_error():
