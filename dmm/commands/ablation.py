@@ -50,11 +50,12 @@ def ablate(
     else:
         _print_tables(found)
         print(out / "ablation.md")
-    failed = sum(run["status"] == "failed" for run in found["runs"])
+    failed = [run for run in found["runs"] if run["status"] == "failed"]
     if failed:
+        reason = failed[0]["reason"] or "no reason was left"
         raise EngineError(
-            f"{failed} of {len(found['runs'])} runs failed, for reasons in {out / 'ablation.md'}; "
-            "run the same command again to retry them"
+            f"{len(failed)} of {len(found['runs'])} runs failed, for reasons in "
+            f"{out / 'ablation.md'}, the first one: {reason}; run the same command again to retry"
         )
 
 

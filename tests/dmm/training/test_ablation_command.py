@@ -62,7 +62,7 @@ def test_the_score_to_compare_can_be_chosen(run, capsys):
 
 
 def test_a_failed_run_ends_in_an_error_after_the_table(run, capsys):
-    with pytest.raises(EngineError, match=r"^1 of 2 runs failed, .*ablation\.md"):
+    with pytest.raises(EngineError, match=r"^1 of 2 runs failed, .*ablation\.md, .*: no GPU; take"):
         run("nano+mse", "broken", "--seeds", "1")
     shown = capsys.readouterr().out
     assert "0.2" in shown and "no GPU; take a preset for a CPU" in shown.replace("\n", " ")
