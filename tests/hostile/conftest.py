@@ -25,7 +25,7 @@ from dmm.errors import DmmError
 CPU_S, WALL_S, MEMORY_MB = 20, 300, 1500
 """Most processor seconds, seconds and additional memory of one input."""
 TRIED: dict[str, Counter] = {}
-KILLS = 12
+KILLS = int(os.environ.get("DMM_KILLS", "12"))
 """Kills of each command, at seeded random moments."""
 KILLED: dict[str, Counter] = {}
 FULL_DISKS: Counter[str] = Counter()
