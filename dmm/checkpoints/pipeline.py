@@ -43,7 +43,8 @@ def load_pipeline(checkpoint: Path, dtype: torch.dtype = torch.float32) -> Any:
     """Load a StableDiffusion(XL)Pipeline on the CPU: all networks but the VAE in ``dtype``.
 
     The VAE is in float32, because SDXL's overflows in half precision. CLIP's tokenisers are fetched
-    from the Hub once if they can be. ModelError, in one line, if the file is of another kind or lacks a tensor.
+    from the Hub once if they can be. ModelError, in one line, if the file is of another kind or
+    lacks a tensor.
     """
     import diffusers
 
