@@ -18,11 +18,11 @@ SLOW_BPM, FAST_BPM = 84.0, 120.0
 USUAL_BPM, SPREAD_OCTAVES = 100.0, 0.5
 """Median and spread of the tempos of a collection, by which the octave of a tempo is chosen."""
 TEMPI_BPM = (45.0, 200.0)
-"""Slowest and fastest tempo."""
+"""Slowest and fastest tempo that ``choose_octaves`` returns."""
 KEY_STRENGTH = 0.6
 """Least correlation with a key's profile for a vote on major or minor."""
 HIGH, LOW = 0.8, 0.2
-"""Ranks within the collection from which it is loud, bright or dense, or the opposite."""
+"""From rank ``HIGH`` up a track is loud, bright or dense; from ``LOW`` down it is the opposite."""
 MIN_TRACKS = 5
 """Fewest tracks among which a rank means something."""
 MIN_SPREAD_LU = 3.0
@@ -33,14 +33,17 @@ WORDS = {
     "brightness": ("bright", "deep"),
     "density": ("dense", "sparse"),
 }
-"""Measure to the words for a high and a low rank."""
+"""For each measure, the word for a high rank and the word for a low one."""
 
 Votes = dict[str, dict[str, int]]
 """Facet to value to vote: 1 present, -1 absent."""
 
 
 def summarise_clips(clips: Sequence[SoundFacts]) -> SoundFacts | None:
-    """Facts of a track: medians of its clips, and the strongest key in all; None without clips."""
+    """Facts of a track: medians over its clips; None without clips.
+
+    Its key is that with the largest total strength, with its mean strength.
+    """
     if not clips:
         return None
     tempos = [clip.tempo_bpm for clip in clips if clip.tempo_bpm is not None]
@@ -108,7 +111,9 @@ def ranks_of(
 
 
 def signal_votes(tempo_bpm: float | None, key: str | None, ranks: Mapping[str, float]) -> Votes:
-    """Votes on tempo words and production words; an unknown tempo or key gives no vote.
+    """Votes on tempo words, the tempo itself ("84 bpm") and production words.
+
+    An unknown tempo or key gives no vote.
 
     ``ranks`` maps each measure of ``WORDS`` to a rank (0..1) or NaN.
     """

@@ -49,7 +49,7 @@ def progress_bar(name: str, total: int) -> Iterator[Callable[..., None]]:
 
 
 def _advance_for(callback: ProgressCallback, name: str, total: int) -> Callable[..., None]:
-    """Report 0 steps, and return the ``advance`` that reports all finished steps."""
+    """Report 0 steps; return ``advance``, which reports the number of steps finished so far."""
     done = 0
 
     def advance(steps: int = 1, note: str = "") -> None:

@@ -1,8 +1,8 @@
-"""Spectrogram-aware losses, added to the main loss: of edges, of structure, weighted by mel row.
+"""Losses of edges and structure that are added to the main loss, and weights of mel rows.
 
-All work on the residual r = prediction - target, (batch, channels, rows, frames): columns are
-time, rows are mel bands with the lowest frequency in the last row; a latent is 8 pixels wide.
-Each gives one value per clip, lower is better, by the same ``measure`` as the main loss.
+The added losses work on the residual r = prediction - target, (batch, channels, rows, frames):
+columns are time, rows are mel bands with the lowest frequency in the last row; a latent is 8 pixels
+wide. Each gives one value per clip, lower is better, by the same ``measure`` as the main loss.
 
 Which residual? With x_t = a x0 + s e, a^2 + s^2 = 1, SNR = a^2 / s^2, and v = a e - s x0, an error
 d = x0' - x0 in the clean latents is, for the same x_t, the residual
@@ -40,7 +40,7 @@ def main_loss_weight_map(
     args: argparse.Namespace,
     unmasked: Tensor | None = None,
 ) -> Tensor | None:
-    """Weight map of the main loss; None without ``mel_tilt`` and mask.
+    """Weight map of the main loss; None if there is neither ``mel_tilt`` nor a mask.
 
     (batch or 1, 1, rows, 1) by ``mel_tilt``, all 1 where the gate is closed; times ``unmasked``,
     the weights of SpecAugment (batch, 1, rows, frames). Mean 1 per clip: the loss keeps its size.
@@ -49,7 +49,7 @@ def main_loss_weight_map(
         return unmasked
     tilted = mel_row_weights(rows, args.mel_tilt, timesteps.device).view(1, 1, rows, 1)
     if args.snr_gate is not None:
-        gate = _snr_gate_weight(timesteps, alphas_cumprod, args).view(-1, 1, 1, 1)
+        gate = _snr_mask(timesteps, alphas_cumprod, args).view(-1, 1, 1, 1)
         tilted = 1 + gate * (tilted - 1)
     if unmasked is None:
         return tilted
@@ -58,9 +58,10 @@ def main_loss_weight_map(
 
 
 def make_measure(loss_type: str, threshold: Tensor | None = None) -> Measure:
-    """Make the engine's loss a function of residuals: mean l2, l1, huber or smooth_l1 per clip.
+    """Return the engine's loss as a function of the residual, averaged per clip.
 
-    The last two need a ``threshold`` d (batch,): 2d(sqrt(r^2 + d^2) - d), and that over d.
+    ``loss_type`` is l2, l1, huber or smooth_l1. The last two need a ``threshold`` d (batch,):
+    2d(sqrt(r^2 + d^2) - d), and that over d.
     """
     if loss_type == "l2":
         return mean_square
@@ -82,7 +83,7 @@ def gradient_loss(residual: Tensor, measure: Measure = mean_square) -> Tensor:
 
     The mean of both directions. Onsets and partials are such differences; a constant error costs
     nothing. Halved, a checkerboard (the sharpest error there is) costs as much as
-    in the main loss, so a weight w counts the sharpest 1 + w times and the smoothest once.
+    in the main loss, so with weight w the sharpest error counts 1 + w times, the smoothest once.
     """
     half = residual / 2
     time = half[..., 1:] - half[..., :-1]
@@ -95,9 +96,10 @@ def multires_loss(
 ) -> Tensor:
     """Size of the residual averaged over squares of each scale, (batch,); mean over scales.
 
-    Bars, chords and loudness are such averages; what cancels out within a square costs nothing. A
-    weight w counts an error as large as the largest square 1 + w times, the finest once. Squares
-    that stick out at the edge average what is inside. ValueError if a scale exceeds the latents.
+    Bars, chords and loudness are such averages; what cancels out within a square costs nothing.
+    With weight w an error as large as the largest square counts 1 + w times, the finest once.
+    Squares that stick out at the edge average what is inside. ValueError if a scale exceeds the
+    latents.
     """
     if max(scales) > min(residual.shape[2:]):
         raise ValueError(
@@ -160,11 +162,7 @@ def weighted_added_losses(
             raise PresetError(f"{name} is {weight}; a weight is 0 or more")
         if weight:
             total = total + weight * loss.function(residual, measure=size)
-    return (
-        total
-        if args.snr_gate is None
-        else total * _snr_gate_weight(timesteps, alphas_cumprod, args)
-    )
+    return total if args.snr_gate is None else total * _snr_mask(timesteps, alphas_cumprod, args)
 
 
 def mel_row_weights(rows: int, tilt: float, device: torch.device | None = None) -> Tensor:
@@ -187,6 +185,6 @@ def snr_gate(timesteps: Tensor, alphas_cumprod: Tensor, min_snr: float) -> Tenso
     return (signal / (1 - signal) >= min_snr).float()
 
 
-def _snr_gate_weight(timesteps: Tensor, alphas_cumprod: Tensor, args: argparse.Namespace) -> Tensor:
-    """``snr_gate`` by the setting of the same name."""
+def _snr_mask(timesteps: Tensor, alphas_cumprod: Tensor, args: argparse.Namespace) -> Tensor:
+    """Mask of ``snr_gate`` with the threshold ``args.snr_gate``, which must not be None."""
     return snr_gate(timesteps, alphas_cumprod, args.snr_gate)

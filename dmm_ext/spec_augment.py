@@ -49,7 +49,10 @@ def mask_strips(
 
 
 def _strip_mask(size: int, largest: float, width: Tensor, start: Tensor) -> Tensor:
-    """Mask (batch, size) with one strip of true values per clip, by random numbers (batch, 1)."""
+    """Mask (batch, size) with one true strip per clip, at most ``largest`` (a share) wide.
+
+    ``width`` and ``start`` are random numbers 0..1, (batch, 1).
+    """
     most = int(size * largest)
     widths = (width * (most + 1)).long().clamp(max=most)  # float32 may round up to most + 1
     starts = (start * (size - widths + 1)).long()

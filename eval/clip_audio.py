@@ -18,7 +18,7 @@ SILENT_PEAK = 1e-3
 BLOCK_S = 10.0
 IMAGE_SUFFIXES = {".png"}
 DECODING_VERSION = 1
-"""Increased when mel images decode to other audio, so that embeddings are computed again."""
+"""Increased when mel images decode to other audio: then cached results are computed again."""
 
 
 @dataclass(frozen=True)

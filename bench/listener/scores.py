@@ -1,4 +1,7 @@
-"""``dmm bench score-listener``: accuracy of nano-CLAP and the judges on fresh MiniMIDI pieces."""
+"""``dmm bench score-listener``: accuracy of nano-CLAP's classifiers and embeddings.
+
+Both are scored on MiniMIDI pieces that it was not trained on.
+"""
 
 from pathlib import Path
 from typing import Annotated
@@ -29,7 +32,7 @@ TESTS: dict[str, MakePiece] = {
     "recast": swapped_piece,
     "through the mel codec": coded_piece,
 }
-"""Kinds of test pieces; each has seeds of its own."""
+"""Table column to the function that makes its pieces; no two kinds share seeds."""
 CAPTIONS_AT_ONCE = 32
 
 
@@ -42,7 +45,7 @@ def score_listener(
     ] = 1024,
     keep: Annotated[Path, typer.Option(help="Cache of rendered clips.")] = Path("runs/listener"),
 ) -> None:
-    """Score nano-CLAP and the judges on pieces they were not trained on; prints a Markdown table.
+    """Score nano-CLAP's classifiers and retrieval on fresh pieces; prints a Markdown table.
 
     Example: dmm bench score-listener --clips 1024
     """
@@ -60,7 +63,7 @@ def score_listener(
 
 
 def listener_scores(listener: Listener, clips: LabelledClips) -> dict[str, float]:
-    """Accuracy, precision, recall and F1 by name, 0..1; higher is better.
+    """Accuracy, precision, recall, F1 and retrieval shares by row name, 0..1; higher is better.
 
     "instrument" counts pitched instruments and drum kits together. "exact set" is the share of
     clips with all instruments detected and no others.
@@ -91,7 +94,9 @@ def listener_scores(listener: Listener, clips: LabelledClips) -> dict[str, float
     }
 
 
-def retrieval_share(listener: Listener, sounds: Float[Tensor, "n dim"], texts: list[str]) -> float:
+def retrieval_share(
+    listener: Listener, audio_embeddings: Float[Tensor, "n dim"], texts: list[str]
+) -> float:
     """Share of clips whose own caption is nearest among those of 32 consecutive clips.
 
     If captions of the 32 are equal, any of them is right. A remainder below 32 is not scored.
@@ -102,13 +107,13 @@ def retrieval_share(listener: Listener, sounds: Float[Tensor, "n dim"], texts: l
     used = len(texts) // CAPTIONS_AT_ONCE * CAPTIONS_AT_ONCE
     for start in range(0, used, CAPTIONS_AT_ONCE):
         group = slice(start, start + CAPTIONS_AT_ONCE)
-        best_rows = (sounds[group] @ captions[group].T).argmax(1) + start
+        best_rows = (audio_embeddings[group] @ captions[group].T).argmax(1) + start
         right += sum(texts[i] == texts[own] for own, i in enumerate(best_rows.tolist(), start))
     return right / used
 
 
 def balance_instrument_biases(listener: Listener, clips: LabelledClips) -> None:
-    """Shift the instruments' biases so that each is detected as often as it plays, in place."""
+    """Shift each instrument's bias, in place, so that it is detected as often as it plays."""
     logits = listener.window_logits(clips.spectrograms).instruments.numpy()
     playing = target_tensors(clips, listener.labels)["instruments"].numpy() > 0
     thresholds = [balanced_threshold(x, y) for x, y in zip(logits.T, playing.T, strict=True)]

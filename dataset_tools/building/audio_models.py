@@ -26,13 +26,13 @@ def load_caption_embedder(name: str) -> TextEmbedder:
 
 
 def classifier_version(name: str) -> str | None:
-    """Name of the classifier and hash of its weights; None for ``none``."""
+    """Name and version of the classifier as one string; None for ``none``."""
     classifier = load_vocal_classifier(name)
     return f"{classifier.name} {classifier.version}" if classifier else None
 
 
 def embedder_version(name: str | None) -> str | None:
-    """Name of the embedder and hash of its weights; None for None."""
+    """Name and version (weights, protocol, precision, code) of the embedder as one string."""
     if name is None:
         return None
     embedder = load_caption_embedder(name)

@@ -34,7 +34,8 @@ def describe_by_sound(
 ) -> dict[str, Description]:
     """Describe every track by its sound, by track id; empty if the options do not ask for it.
 
-    With the option ``caption_embedder`` alone the embedder votes; with ``describe`` the signal too.
+    With only ``caption_embedder`` set, votes come from the embedder; with ``describe``, from the
+    measured signal too.
     """
     if options.embedder is None or not tracks:
         return {}
@@ -61,23 +62,26 @@ def _track_sound(record: TrackRecord, embedding: Float[np.ndarray, " dim"]) -> T
 
 
 def facets_with_sound_votes(
-    tracks: Sequence[Track], facets: Facets, descriptions: Mapping[str, Description]
+    tracks: Sequence[Track], text_facets: Facets, descriptions: Mapping[str, Description]
 ) -> Facets:
-    """Estimate facets again with votes from the sound; unchanged without descriptions."""
+    """Estimate facets from text and sound, without improbable values that no text mentions.
+
+    Returns ``text_facets`` themselves without descriptions.
+    """
     if not descriptions:
-        return facets
+        return text_facets
     votes = [descriptions[track.id].votes for track in tracks]
     found = facet_probabilities([voice_evidence(t) for t in tracks], load_lexicon(), votes)
     return {
-        track.id: _without_unlikely(now, facets[track.id])
+        track.id: _without_unlikely(now, text_facets[track.id])
         for track, now in zip(tracks, found, strict=True)
     }
 
 
 def with_described_caption(track: Track, facets: Facets, options: BuildOptions) -> Track:
-    """The track with a caption made of its facets, if it has no written one and options ask for it.
+    """The track with a caption made of its facets, if the options ask for it and nobody wrote one.
 
-    A track without any probable facet keeps its caption.
+    Else, or without any probable facet, it is unchanged.
     """
     if options.describe is None or track.caption_origin not in ("rule", "title"):
         return track
@@ -88,7 +92,7 @@ def with_described_caption(track: Track, facets: Facets, options: BuildOptions) 
 def _without_unlikely(
     now: dict[str, dict[str, float]], mentioned: dict[str, dict[str, float]]
 ) -> dict[str, dict[str, float]]:
-    """Drop improbable values that no caption or tag mentions: most values of a track."""
+    """Drop improbable values that no caption or tag mentions; these are most of a track's."""
     kept = {
         facet: {
             value: p

@@ -49,7 +49,7 @@ class SplitInHalves(torch.autograd.Function):
 
     @staticmethod
     def symbolic(g: Any, x: Any) -> Any:
-        """One Split, where the exporter would compute the middle from the shape."""
+        """One Split node; without it the exporter adds nodes that compute the middle."""
         return g.op("Split", x, axis_i=-1, num_outputs_i=2, outputs=2)
 
 
@@ -91,7 +91,7 @@ def _diffusers_attention(
 def _clip_attention(
     attn: Any, hidden_states: Tensor, causal_attention_mask: Tensor, **_: Any
 ) -> tuple[Tensor, None]:
-    """Decomposed, because some WebGPU kernels of MultiHeadAttention take no mask for all heads."""
+    """Decomposed, because some WebGPU kernels of MultiHeadAttention refuse a mask of all heads."""
     shape = -1, TOKENS, attn.num_heads, attn.head_dim
     q, k, v = (
         layer(hidden_states).reshape(shape).transpose(1, 2)

@@ -52,7 +52,7 @@ class ExportOptions:
     precisions: Precisions = field(default_factory=Precisions)
     shard_mb: int = 256
     static: bool = False
-    """Fix all axes: one row, the format's width."""
+    """Fix all axes: a batch of one, images as wide as the format."""
     music: tuple[str, ...] = ()
     """Licences of the training music, in addition to those in the files' metadata."""
 
@@ -84,9 +84,9 @@ def export(options: ExportOptions, out: Path, scorer: ClipScorer | None = None) 
 
 
 def diagnose_only(options: ExportOptions, near: Path) -> dict[str, tuple[NodeFinding, ...]]:
-    """The doctor's findings in each part, largest first; temporary files go into ``near``."""
+    """The doctor's findings by part, largest first; temporary files go into ``near``."""
     source = Source(options.model, options.settings, options.loras)
-    clips = _reference_clips(source, options)
+    clips = _record_reference_clips(source, options)
     calls = sum(doctor_calls(name, "mixed", clips) for name in source.parts)
     with progress_bar("doctor", calls) as advance:
         return {
@@ -102,10 +102,10 @@ def _write(
 ) -> list[Parity]:
     """Write all files; returns how far the fp32 graphs are from PyTorch.
 
-    PyTorch's networks are freed when it returns.
+    Each PyTorch network is freed once it is written.
     """
     source = Source(options.model, options.settings, options.loras)
-    clips, prompts = _reference_clips(source, options), options.prompts
+    clips, prompts = _record_reference_clips(source, options), options.prompts
     scored: dict[str, np.ndarray] = {}
     if scorer:
         scores = source.scores(scorer, prompts)
@@ -178,8 +178,8 @@ def _export_part(
     return _WrittenPart(name, part, converted.findings, converted.fp32_error)
 
 
-def _reference_clips(source: Source, options: ExportOptions) -> list[reference.RecordedClip]:
-    """Clips of the first prompts, by PyTorch in fp32."""
+def _record_reference_clips(source: Source, options: ExportOptions) -> list[reference.RecordedClip]:
+    """Record all networks' inputs and outputs while PyTorch samples the first prompts in fp32."""
     sampling_runs = [
         source.sampling_run(prompt, seed, options.static)
         for seed, prompt in enumerate(options.prompts[:DOCTOR_PROMPTS])

@@ -60,7 +60,7 @@ class BundleModel:
 
     @property
     def lora_names(self) -> list[str]:
-        """None: LoRAs are part of a bundle's weights."""
+        """Always empty: LoRAs are part of a bundle's weights."""
         return []
 
     def other_format_note(self, fmt: MelFormat) -> str | None:
@@ -125,7 +125,7 @@ class BundleModel:
         latents = player.sample(
             noise,
             random,
-            self._request_embeddings(request, settings),
+            self._prompt_embedding(request, settings),
             sampling.sampler,
             sampling.steps,
             sampling.guidance,
@@ -134,7 +134,11 @@ class BundleModel:
         )
         return player.decode(latents, settings.stereo)
 
-    def _request_embeddings(self, request: ClipRequest, settings: GenerationSettings) -> Embeddings:
+    def _prompt_embedding(self, request: ClipRequest, settings: GenerationSettings) -> Embeddings:
+        """The prompt's embedding, interpolated to a second prompt if the request has one.
+
+        The negative prompt is embedded with it, before the text encoders are freed.
+        """
         texts = [settings.sampling.negative_prompt, *settings.anchored_prompts(request)]
         _, first, *second = self.player.embed(texts)
         if request.toward_prompt:

@@ -49,7 +49,7 @@ def convert_clap(file: Path, out: Path) -> bool:
     from transformers import ClapFeatureExtractor
 
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ModelError(f"{out}: is not empty; name a new folder")
+        raise ModelError(f"{out}: a file, or a folder that is not empty; name a new folder")
     source = read_checkpoint(file)
     try:
         sizes = clap_sizes_of(source)
@@ -116,7 +116,7 @@ def transformers_tensors(source: Mapping[str, "Tensor"]) -> dict[str, "Tensor"]:
 
 
 def complete_and_check(config: "ClapConfig", tensors: dict[str, "Tensor"]) -> None:
-    """Add the position counters to ``tensors``; then compare names and shapes with the model's.
+    """Add position and token type ids to ``tensors``; then compare them with the model's.
 
     ModelError names the first tensor that is missing, unknown or of another shape.
     """
@@ -150,7 +150,7 @@ def _transformers_name(name: str) -> str:
 
 
 def _split_qkv(name: str, tensor: Any) -> dict[str, Any]:
-    """The tensor by its name; an attention's QKV tensor as three tensors."""
+    """Name to tensor: the given one, or query, key and value if it is a QKV tensor."""
     if ".qkv." not in name:
         return {name: tensor}
     parts = zip(("query", "key", "value"), tensor.chunk(3), strict=True)

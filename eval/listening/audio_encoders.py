@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from .spectrograms import LOWEST_PITCH, PER_SEMITONE, SEMITONES
 
 RHYTHM_BANDS, MAX_LAG = 8, 100
-"""Lags of up to 100 frames of 20 ms: a beat at 30 bpm."""
+"""Number of bands, and longest lag: 100 frames of 20 ms are one beat at 30 bpm."""
 OCTAVES = SEMITONES // 12
 
 
@@ -42,7 +42,7 @@ class TimbreEncoder(nn.Module):
         self.out = nn.Linear(128 * 8, self.width)
 
     def forward(self, timbre: Float[Tensor, "n 128 256"]) -> TimbreFeatures:
-        """Features of patches of 2 rows x 8 frames; an extra channel holds each patch's height."""
+        """Features of patches of 2 rows x 8 frames; one channel holds each patch's place in mel."""
         x = timbre.unflatten(2, (-1, 8)).unflatten(1, (-1, 2)).permute(0, 2, 4, 1, 3).flatten(1, 2)
         height = torch.linspace(-1, 1, x.shape[2], device=x.device)[:, None].expand_as(x[:, :1])
         x = torch.cat([x - 0.4, height], 1)

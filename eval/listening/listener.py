@@ -30,7 +30,7 @@ SHIPPED = Path(__file__).parents[2] / "models" / "nano-clap" / "nano-clap.safete
 DIM = 128
 MAX_WORDS = 48
 PAD, START = 0, 1
-"""Token ids before those of words; a caption of unknown words is START alone."""
+"""Ids of padding and of the start token; a caption without known words is START alone."""
 BATCH = 32
 """Windows per forward pass."""
 
@@ -50,7 +50,7 @@ class Labels:
 
 
 class Predictions(NamedTuple):
-    """Logits or probabilities for each list of labels, and an embedding (windows: unit length)."""
+    """Logits or probabilities for each list of labels, and an embedding (unit, if of a window)."""
 
     moments: Float[Tensor, "n 16 instruments"]
     """Instruments in each sixteenth of the window; an auxiliary training target."""
@@ -98,7 +98,7 @@ class Listener(nn.Module):
     def forward(
         self, timbre: Float[Tensor, "n 128 256"], pitch: Float[Tensor, "n 216 48"]
     ) -> Predictions:
-        """Logits and embeddings of windows: ``Spectrograms`` scaled to levels in 0..1."""
+        """Logits and embeddings of windows; inputs are ``Spectrograms`` arrays divided by 255."""
         features = self.timbre_ear(timbre)
         with_rhythm = torch.cat([features.pooled, self.rhythm_ear(timbre)], 1)
         key = self.harmony_ear(pitch)
@@ -140,7 +140,7 @@ class Listener(nn.Module):
         return F.normalize(self.reader(tokens).float(), dim=1)
 
     def tokenize(self, texts: Sequence[str]) -> Int[Tensor, "n words"]:
-        """Token ids, padded to the longest caption; unknown words are skipped."""
+        """Token ids: START and at most 47 known words, padded to the longest row."""
         number = {word: i + 2 for i, word in enumerate(self.labels.words)}
         rows = [[START, *(number[w] for w in split_words(t) if w in number)] for t in texts]
         rows = [torch.tensor(row[:MAX_WORDS]) for row in rows]
@@ -158,7 +158,7 @@ def logits_to_probabilities(answers: Predictions) -> Predictions:
 
 
 class CaptionEncoder(nn.Module):
-    """One transformer layer over words, then the mean over the words of a caption."""
+    """One transformer layer over tokens, their mean without padding, and a linear layer."""
 
     def __init__(self, words: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Sounds of a voice: vowels as formants, consonants as noise, and random syllables."""
+"""Phonemes of a voice: vowels, consonants of voicing, noise and formants; random syllables."""
 
 from dataclasses import dataclass
 
@@ -32,7 +32,7 @@ class Consonant:
     breath: float = 0.0
     """Level of noise at the glottis, which passes the formants."""
     hiss: float = 0.0
-    """Level of noise at the lips or teeth."""
+    """Level of noise at the lips, teeth or palate, which bypasses the formants."""
     hiss_hz: float = 4000.0
     place: tuple[float, float, float] | None = None
     """Target formants, Hz; None for those of the vowel."""

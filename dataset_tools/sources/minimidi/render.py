@@ -91,7 +91,7 @@ def _add_echo_room_lowpass(
 
 
 def _echo_spectrum(sr: int, n_fft: int, delay_s: float) -> np.ndarray:
-    """Spectrum (bins) of an impulse and its echoes, as many as fit before they wrap round."""
+    """Spectrum (bins) of an impulse and its echoes within ``TAIL_S``."""
     turn = np.exp(-2j * np.pi * fft.rfftfreq(n_fft, 1 / sr) * delay_s)
     repeats = range(int(TAIL_S / delay_s) + 1)
     return np.sum([(0.45 * turn) ** n for n in repeats], axis=0).astype(np.complex64)
@@ -99,7 +99,7 @@ def _echo_spectrum(sr: int, n_fft: int, delay_s: float) -> np.ndarray:
 
 @lru_cache(maxsize=4)
 def _room_spectrum(sr: int, n_fft: int) -> np.ndarray:
-    """Spectrum (2, bins) of a room: decaying noise of unit energy in each channel."""
+    """Spectrum (2, bins) of a room: decaying noise of unit energy in each channel, low-passed."""
     rng = np.random.default_rng(20)
     time_s = np.arange(int(TAIL_S * sr)) / sr
     tail = rng.standard_normal((2, len(time_s))) * np.exp(-time_s / 0.16) * (time_s > 0.012)
