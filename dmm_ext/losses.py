@@ -28,7 +28,7 @@ from torch.nn import functional as F
 from dmm.errors import PresetError
 
 SCALES = (2, 4, 8)
-"""Latents to a side of the averaged squares: 16, 32 and 64 pixels of the mel image."""
+"""Sides of the averaged squares, in latent cells: 16, 32 and 64 pixels of the mel image."""
 Measure = Callable[[Tensor], Tensor]
 """The size of residuals, one value per clip: (batch, channels, rows, frames) to (batch,)."""
 
@@ -141,19 +141,19 @@ def weighted_added_losses(
     args: argparse.Namespace,
     *,
     threshold: Tensor | None = None,
-    weighting: Tensor | None = None,
+    weight_map: Tensor | None = None,
 ) -> Tensor | None:
     """Weighted sum of all added losses per clip, (batch,); None while no weight is set.
 
-    ``threshold`` (batch,) is the Huber threshold of the main loss. ``weighting`` is the weight map
+    ``threshold`` (batch,) is the Huber threshold of the main loss. ``weight_map`` is that
     of the main loss (see ``main_loss_weight_map``). Its root scales the residual, so squared
     residuals are weighted by the map and masked places are no error. PresetError for a negative
     weight.
     """
     if not has_added_losses(args):
         return None
-    if weighting is not None:
-        residual = residual * weighting.sqrt()
+    if weight_map is not None:
+        residual = residual * weight_map.sqrt()
     size = make_measure(args.loss_type, threshold)
     total = residual.new_zeros(len(residual))
     for name, loss in LOSSES.items():
@@ -176,7 +176,7 @@ def mel_row_weights(rows: int, tilt: float, device: torch.device | None = None) 
 
 
 def snr_gate(timesteps: Tensor, alphas_cumprod: Tensor, min_snr: float) -> Tensor:
-    """Mask (batch,): 1 for clips whose SNR a / (1 - a) is ``min_snr`` or more, else 0.
+    """Mask (batch,): 1 for clips whose signal-to-noise ratio is ``min_snr`` or more, else 0.
 
     Of Stable Diffusion's 1000 timesteps, 147 pass a gate of 5, 354 of 1 and 687 of 0.1.
     """

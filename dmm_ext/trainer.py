@@ -135,7 +135,7 @@ class MelTraining:
         if self.residual is not None:
             extra = losses.weighted_added_losses(
                 self.residual, timesteps, noise_scheduler.alphas_cumprod, args,
-                threshold=self.threshold, weighting=self.weighting,
+                threshold=self.threshold, weight_map=self.weighting,
             )  # fmt: skip
             loss, self.residual = loss + extra * self.loss_weights, None
         engine: Any = super()

@@ -1,4 +1,4 @@
-"""A DATASET of noise in a mel format: as many clips as timing needs, made in a second."""
+"""Write a DATASET of random noise, to time training without real music."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,10 @@ ANCHOR = "mel spectrogram music"
 
 
 def write_noise_dataset(folder: Path, format_name: str, clips: int, seed: int = 0) -> Path:
-    """Write the files that a training reads; equal arguments give equal bytes."""
+    """Write a training dataset of noise, without a manifest, into ``folder``, which is returned.
+
+    Equal arguments give equal bytes.
+    """
     fmt, rng = load_format(format_name), np.random.default_rng(seed)
     for number in range(clips):
         levels = rng.integers(0, 256, (fmt.n_mels, fmt.n_frames), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""MiniMIDI pieces for nano-CLAP, by seed: each with whether its audio passes through the codec.
+"""MiniMIDI pieces for nano-CLAP, by seed, and whether their sound passes through the codec.
 
 Training seeds begin at 3,000,000, validation seeds at 4,000,000, test seeds at 5,000,000: no piece
 is in two sets, and no generator was trained on any.
@@ -16,14 +16,14 @@ from dataset_tools.sources.minimidi.instruments import INSTRUMENTS
 TRAIN_SEED, VALIDATION_SEED, TEST_SEED = 3_000_000, 4_000_000, 5_000_000
 THROUGH_CODEC = 0.12
 """Share of training clips that pass through the mel codec, as every generated clip does."""
-RECAST = 0.35
+SWAPPED = 0.35
 """Share of training clips with instruments swapped, so that a style does not predict them."""
 MakePiece = Callable[[int], tuple[Piece, bool]]
 """Function of a seed: a piece, and whether its audio passes through the mel codec."""
 
 
 def training_piece(seed: int) -> tuple[Piece, bool]:
-    """A base, unseen-pair or held-out piece, perhaps recast, and whether it is coded."""
+    """A base, unseen-pair or held-out piece, perhaps swapped, and whether it is coded."""
     rng = np.random.default_rng([2030, seed])
     kind = rng.random()
     if kind < 0.5:
@@ -32,7 +32,7 @@ def training_piece(seed: int) -> tuple[Piece, bool]:
         piece = compose(seed, unseen=True)
     else:
         piece = compose(seed, style=HELD_OUT_STYLES[rng.integers(len(HELD_OUT_STYLES))])
-    if rng.random() < RECAST:
+    if rng.random() < SWAPPED:
         piece = with_swapped_instruments(piece, rng)
     return piece, bool(rng.random() < THROUGH_CODEC)
 

@@ -18,7 +18,7 @@ from .options import BuildOptions
 from .records import ClipFacts, TrackRecord
 
 VOICE_WORD = "vocals"
-"""Added to captions of vocal regularisation clips that mention no voice, if words elsewhere do."""
+"""Added to captions of vocal regularisation clips that mention none, if ``_voice_is_no_guess``."""
 GUESSES = ("heard", "tag_sung_genre")
 """Labelling functions whose vote for a voice is a guess, not a person's statement."""
 
@@ -31,11 +31,11 @@ def track_rows(
     options: BuildOptions,
     description: Description | None = None,
 ) -> Iterator[Row]:
-    """Yield a row for every clip of a track that is kept; the track's captions alternate."""
+    """Yield a row for each kept clip of a track; clips take the track's captions in turn."""
     captions = (track.caption, *track.more_captions)
     is_vocal = placement.places[track.id] == "reg" and placement.vocal[track.id] > 0.5
     described = json.dumps(description.as_json(), sort_keys=True) if description else None
-    is_stated = is_vocal and _voice_is_stated(track, placement)
+    is_stated = is_vocal and _voice_is_no_guess(track, placement)
     fields = [
         _caption_fields(c, facets[track.id], options, is_vocal=is_vocal, names_voice=is_stated)
         for c in captions
@@ -50,8 +50,8 @@ def track_rows(
             }
 
 
-def _voice_is_stated(track: Track, placement: Placement) -> bool:
-    """Whether truth, captions, tags, lyrics or a flag say that the track has a voice.
+def _voice_is_no_guess(track: Track, placement: Placement) -> bool:
+    """Whether the judgement that a track is vocal rests on truth, words or a flag.
 
     The classifier alone may be wrong, and a wrong word in a caption would be learnt.
     """
@@ -89,7 +89,7 @@ def _caption_fields(
 def _row_without_caption(
     track: Track, place: str, clip: ClipFacts, placement: Placement, facets: Facets
 ) -> Row:
-    """The columns of a clip's row that do not concern its caption."""
+    """The columns of a clip's row that are the same for any of the track's captions."""
     return {
         "id": clip.id,
         "source": track.source,

@@ -36,17 +36,17 @@ def captions_table(rows: Iterable[Mapping[str, Any]]) -> str:
     return text.getvalue()
 
 
-def read_captions(table: Path) -> dict[str, str]:
-    """Read cleaned captions by clip id from a CSV table; InputError names an unusable line."""
+def read_captions(path: Path) -> dict[str, str]:
+    """Read captions by clip id from a CSV file, and clean them; InputError names a bad line."""
     found: dict[str, str] = {}
     try:
-        reader = csv.DictReader(io.StringIO(read_text(table), newline=""))
+        reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
         if missing := [name for name in COLUMNS[:2] if name not in (reader.fieldnames or [])]:
             raise InputError(
-                f"{table}: no column {missing[0]!r}; export a table: dmm data captions export"
+                f"{path}: no column {missing[0]!r}; export a table: dmm data captions export"
             )
         for row in reader:
-            where, clip, caption = f"{table}, line {reader.line_num}", row["id"], row["caption"]
+            where, clip, caption = f"{path}, line {reader.line_num}", row["id"], row["caption"]
             tidy = clean(caption or "")[0]
             if not clip or not tidy:
                 raise InputError(f"{where}: id or caption is empty; write a caption")
@@ -54,7 +54,7 @@ def read_captions(table: Path) -> dict[str, str]:
                 raise InputError(f"{where}: clip {clip[:60]!r} stands there twice; keep one line")
             found[clip] = tidy
     except csv.Error as error:
-        raise InputError(f"{table}: no CSV table ({error}); save it as CSV") from error
+        raise InputError(f"{path}: no CSV table ({error}); save it as CSV") from error
     return found
 
 

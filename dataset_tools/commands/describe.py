@@ -57,13 +57,13 @@ def _print_table(found: list[dict[str, Any]]) -> None:
         table.add_row(
             escape(track["input"]),
             escape(track["caption"]),
-            _rounded(track["tempo_bpm"], 0),
+            _decimals_text(track["tempo_bpm"], 0),
             track["key"],
-            _rounded(track["loudness_lufs"], 1),
-            _rounded(track["vocal_probability"], 2),
+            _decimals_text(track["loudness_lufs"], 1),
+            _decimals_text(track["vocal_probability"], 2),
         )
     Console().print(table)
 
 
-def _rounded(value: float | None, digits: int) -> str:
+def _decimals_text(value: float | None, digits: int) -> str:
     return "" if value is None else f"{value:.{digits}f}"

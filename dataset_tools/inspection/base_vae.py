@@ -1,4 +1,4 @@
-"""Send mel images through a base model's VAE: to latents and back, as generated clips go."""
+"""Encode mel images by a base model's VAE and decode them, to hear what the VAE changes."""
 
 from collections.abc import Callable
 from pathlib import Path

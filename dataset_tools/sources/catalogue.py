@@ -10,7 +10,7 @@ TracksAndRefusals = Iterator[Track | Rejected]
 
 
 def source_tracks(name: str, request: SourceRequest) -> TracksAndRefusals:
-    """List the tracks of the named source; InputError lists the known names if it is unknown."""
+    """Yield the named source's tracks and refusals; InputError lists the names of all sources."""
     if name not in SOURCES:
         raise InputError(f"no source {name!r}; known: {', '.join(SOURCES)}")
     return SOURCES[name](request)

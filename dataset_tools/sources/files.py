@@ -31,7 +31,8 @@ SUFFIXES = {
 def checked_folder(folder: Path | None) -> Path:
     """Return the folder; InputError if it is no folder that can be read."""
     if folder is None or not folder.is_dir():
-        raise InputError(f"{folder} is not a folder; name one that holds audio files (--input DIR)")
+        what = "no folder is given" if folder is None else f"{folder} is not a folder"
+        raise InputError(f"{what}; name one that holds audio files (--input DIR)")
     with readable_os_errors(folder), os.scandir(folder):
         return folder
 
@@ -39,7 +40,7 @@ def checked_folder(folder: Path | None) -> Path:
 def audio_files_and_refusals(root: Path, remedy: str) -> tuple[list[Path], list[Rejected]]:
     """Audio files below ``root``, sorted, and refusals of folders that were not read.
 
-    InputError, with the remedy, if there is no audio file.
+    InputError if there is no audio file: the first refusal of a folder, else with ``remedy``.
     """
     paths, unread = files_below(root, SUFFIXES), list(refusals_of_folders(root))
     if unread and not paths:
@@ -80,7 +81,7 @@ def refusals_of_folders(root: Path) -> Iterator[Rejected]:
 def _visible_folders(
     root: Path, onerror: Callable[[OSError], object] | None = None
 ) -> Iterator[tuple[Path, list[str], list[str]]]:
-    """Yield (folder, file names, folder names), without hidden ones and built datasets."""
+    """Yield (folder, file names, folder names), without hidden names; of built datasets none."""
     for folder, subfolders, names in os.walk(root, onerror=onerror):
         is_dataset = BUILD_FOLDER in subfolders  # its reference audio is no input
         subfolders[:] = (
@@ -95,7 +96,7 @@ def display_path(path: Path, root: Path) -> str:
 
 
 def checked_file_sha256(path: Path, root: Path) -> str:
-    """Hash an audio file; InputError, beginning with its kind, if the file must not be read."""
+    """Hash an audio file; an InputError begins with the fault, such as "link:" or "empty file:"."""
     try:
         str(path.relative_to(root)).encode()
     except UnicodeEncodeError as error:  # neither libsndfile nor the manifest can hold such a name
@@ -120,7 +121,8 @@ def _link_fault(link: Path, root: Path) -> str:
     try:
         target = link.resolve(strict=True)
     except (RuntimeError, OSError) as error:  # for a loop Python 3.13 raises OSError
-        return "leads nowhere" if isinstance(error, FileNotFoundError) else "leads in a circle"
+        is_broken = isinstance(error, FileNotFoundError | NotADirectoryError)
+        return "leads nowhere" if is_broken else "leads in a circle"
     if not target.is_relative_to(root.resolve()):
         return "leads out of the folder"
     return "leads to a folder, which is not followed"

@@ -51,7 +51,7 @@ class SdxlShapes:
     vae_layers: int
     """ResNet blocks per VAE encoder level."""
     custom: CustomLayout = STANDARD
-    """Networks that are not in SDXL's layout; the fields above then say less of them."""
+    """Networks that are not in SDXL's layout; for these, depths above are 0."""
 
     @property
     def vocab_size(self) -> int:
@@ -87,7 +87,7 @@ class SdxlShapes:
         return vae_config(self.vae_channels, self.vae_layers, self.latent_channels, 0.13025)
 
     def text_configs(self) -> dict[str, dict[str, Any]]:
-        """Arguments of CLIPTextConfig and the class, for each of a pipeline's text encoders."""
+        """CLIPTextConfig arguments, with ``architectures``, by the name of each text encoder."""
         return {
             "text_encoder": {
                 "architectures": ["CLIPTextModel"],
@@ -101,7 +101,7 @@ class SdxlShapes:
 
 
 def sdxl_shapes(header: Header, custom: CustomLayout = STANDARD) -> SdxlShapes:
-    """Sizes from a single-file SDXL checkpoint's header, and of layouts that its metadata tell.
+    """Read the sizes from an SDXL checkpoint's header; those of custom networks from ``custom``.
 
     KeyError names a missing tensor; ValueError for a UNet with another number of blocks.
     """

@@ -1,4 +1,4 @@
-"""Check that ONNX Runtime Web has a WebGPU kernel for every node that computes with floats.
+"""Check that ONNX Runtime Web has a WebGPU kernel for every node with float or 8-bit values.
 
 A node without one runs on the CPU, and its inputs and outputs are copied between the two at every
 step. Arithmetic on shapes (64-bit integers) runs on the CPU by design, without that cost.
@@ -22,7 +22,10 @@ NATIVE_ONLY = {("MatMulNBits", 8), ("GatherBlockQuantized", 8)}
 
 
 def nodes_without_kernel(graph: Graph, provider: str = "native") -> list[str]:
-    """Name and reason of each node that would run on the CPU."""
+    """Each float or 8-bit node without a WebGPU kernel, as "NAME (reason)".
+
+    ``provider`` is ``native`` or ``jsep``.
+    """
     opsets = {found.domain or "ai.onnx": found.version for found in graph.model.opset_import}
     types = element_types(graph)
     found = []

@@ -1,8 +1,9 @@
 """Metadata of a fused checkpoint and of an extracted LoRA: origins and generation settings.
 
-The base's own metadata are kept. ``dmm_format``, ``dmm_anchor`` and ``dmm_clip_skip`` are taken
-from the LoRAs, so that the fused file generates as the LoRAs do. ``dmm_fused`` is JSON: name and
-SHA-256 of the base and of every LoRA, and a LoRA's ratio and metadata.
+The base's other metadata are kept, except its date. Format, stereo, anchor and clip skip are the
+LoRAs' where they state them, so that the fused file generates as the LoRAs do.
+``dmm_fused`` is JSON: name and SHA-256 of the base and of every LoRA, and a LoRA's ratio and
+metadata.
 """
 
 import json
@@ -26,8 +27,8 @@ ARCHITECTURES = {"sdxl": "stable-diffusion-xl-v1-base", "sd15": "stable-diffusio
 def fused_metadata(base: Path, loras: Sequence[Lora], title: str) -> dict[str, str]:
     """A fused checkpoint's metadata; ModelError if LoRAs need different generation settings."""
     shapes, base_metadata = read_architecture(base), read_metadata(base)
-    lora_metadata = {lora.path: read_metadata(lora.path) for lora in loras}
-    generation = _generation_metadata(lora_metadata, shapes)
+    metadata_of_loras = {lora.path: read_metadata(lora.path) for lora in loras}
+    generation = _generation_metadata(metadata_of_loras, shapes)
     stale = {"modelspec.date"}  # a new date would change the file's hash
     if "dmm_format" in generation:
         stale.add("dmm_format_parameters")  # those of the base's format
@@ -39,15 +40,15 @@ def fused_metadata(base: Path, loras: Sequence[Lora], title: str) -> dict[str, s
             "modelspec.architecture", ARCHITECTURES[shapes.kind]
         ),
         "modelspec.title": title,
-        "modelspec.merged_from": ", ".join(path.stem for path in (base, *lora_metadata)),
+        "modelspec.merged_from": ", ".join(path.stem for path in (base, *metadata_of_loras)),
     }
-    sources = [base_metadata, *lora_metadata.values()]
+    sources = [base_metadata, *metadata_of_loras.values()]
     if licences := _distinct_nonempty(source.get("modelspec.license") for source in sources):
         metadata["modelspec.license"] = "; ".join(licences)
     if types := _distinct_nonempty(source.get("modelspec.prediction_type") for source in sources):
         metadata["modelspec.prediction_type"] = types[0]  # the base's, if it states one
     parts = [
-        {**file_identity(lora.path), "ratio": lora.weight, "metadata": lora_metadata[lora.path]}
+        {**file_identity(lora.path), "ratio": lora.weight, "metadata": metadata_of_loras[lora.path]}
         for lora in loras
     ]
     metadata["dmm_fused"] = json.dumps(
@@ -110,14 +111,15 @@ def _base_identity(base: Path, metadata: dict[str, str]) -> dict[str, Any]:
 
 
 def _generation_metadata(
-    lora_metadata: dict[Path, dict[str, str]], shapes: Shapes
+    metadata_of_loras: dict[Path, dict[str, str]], shapes: Shapes
 ) -> dict[str, str]:
-    """Format, stereo and clip skip, which all LoRAs must share, and their joined anchors."""
+    """Format, stereo and clip skip, on which LoRAs that state them must agree; joined anchors."""
     stated = {
-        name: [(path, of.get(name)) for path, of in lora_metadata.items()] for name in _MUST_AGREE
+        name: [(path, of.get(name)) for path, of in metadata_of_loras.items()]
+        for name in _MUST_AGREE
     }
     stated["dmm_clip_skip"] = [
-        (path, str(clip_skip(of, shapes) or "")) for path, of in lora_metadata.items()
+        (path, str(clip_skip(of, shapes) or "")) for path, of in metadata_of_loras.items()
     ]
     found: dict[str, str] = {}
     for field, values in stated.items():
@@ -127,7 +129,7 @@ def _generation_metadata(
                     f"{path}: its {field} is {value}, another LoRA's {found[field]}; "
                     "fuse only LoRAs with the same generation settings"
                 )
-    if anchors := _distinct_nonempty(of.get("dmm_anchor") for of in lora_metadata.values()):
+    if anchors := _distinct_nonempty(of.get("dmm_anchor") for of in metadata_of_loras.values()):
         found["dmm_anchor"] = ", ".join(anchors)
     return found
 

@@ -61,15 +61,15 @@ def generate(
     """Generate ``count`` clips of each prompt into the folder ``out``; returns their FLAC files.
 
     Parameters are the options of ``dmm generate``, which explains them. A ``morph`` of two prompts
-    or ``variations`` of the clip with that ID need no prompts. Sampler settings that are None are
-    those that the LoRAs or the model name, else those of ``Sampling``, for variations the
-    original's; anchor, format and stereo those that they were trained with. Seeds count up from
-    ``seed``, by default 0; a seed gives the same clip in any batch. ``model`` is a checkpoint, or a
-    BUNDLE folder, which needs no torch; a ``LoadedModel`` or ``BundleModel`` has its own LoRAs and
-    device. A clip that exists with other settings is refused, or replaced with ``overwrite``.
-    ``dry_run`` only returns the files that would be generated. ValueError unless exactly one of
-    prompts, ``morph`` and ``variations`` is given; InputError, PresetError or ModelError for
-    unusable input.
+    or ``variations`` of the clip with that ID need no prompts. A sampler setting that is None is
+    taken from the original (variations), else from the LoRAs or the model, else from ``Sampling``;
+    anchor, format and stereo likewise. Seeds count up from ``seed``, by default 0 (for variations,
+    the one after the original's); a seed gives the same clip in any batch. ``model`` is a
+    checkpoint, or a BUNDLE folder, which needs no torch; a ``LoadedModel`` or ``BundleModel`` has
+    its own LoRAs and device. A clip that exists with other settings is refused, or replaced with
+    ``overwrite``. ``dry_run`` only returns the files that may be written: with ``rank``, those of
+    all candidates. ValueError unless exactly one of prompts, ``morph`` and ``variations`` is given;
+    InputError, PresetError or ModelError for unusable input.
     """
     if sum(map(bool, (prompts, morph, variations))) != 1:
         raise ValueError("give prompts, or a morph of two, or the clip to make variations of")
@@ -116,7 +116,7 @@ def _model_from_arguments(
     offload: Offload,
     ray: str | None,
 ) -> ImageModel:
-    """The model, not loaded yet; for a cluster with absolute paths and a device that it has."""
+    """The model, not loaded yet; with ``ray``, paths are absolute, the device is a cluster's."""
     if path.is_dir():
         return _open_bundle_model(
             path.resolve() if ray else path, loras, device, precision, offload

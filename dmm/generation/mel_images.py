@@ -26,7 +26,7 @@ def generate_images(
     settings: GenerationSettings,
     on_step: OnStep = ignore_step,
 ) -> list[MelImage]:
-    """One mel image a request, each from its own seed; ModelError for NaN or infinity."""
+    """One mel image per request, each from its own seed; ModelError for NaN or infinity."""
     latents = generate_latents(pipeline, batch, settings, on_step)
     return list(decode_images(pipeline, latents, settings))
 
@@ -38,7 +38,7 @@ def generate_latents(
     on_step: OnStep = ignore_step,
     predict: Predict = predict,
 ) -> Latents:
-    """Denoised latents on the CPU, one row a request.
+    """Denoised latents on the CPU, one row per request.
 
     Values that overflow in half precision are infinite or NaN, without an error.
     """
@@ -56,7 +56,7 @@ def generate_latents(
 def embed_requests(
     pipeline: Any, batch: Sequence[ClipRequest], settings: GenerationSettings
 ) -> Conditioning:
-    """Conditioning with one row a request; each distinct text is embedded once."""
+    """Conditioning with one row per request; each distinct text is embedded once."""
     texts = [settings.sampling.negative_prompt]
     for request in batch:
         texts += settings.anchored_prompts(request)
@@ -83,7 +83,7 @@ def latent_shape(pipeline: Any, rows: int, frames: int) -> tuple[int, int, int]:
 def decode_images(
     pipeline: Any, latents: Latents, settings: GenerationSettings
 ) -> Iterator[MelImage]:
-    """Decode latents one at a time, because SDXL's VAE needs gigabytes for each.
+    """Yield the clips' mel images, decoded one at a time: SDXL's VAE needs gigabytes for each.
 
     With an init image, its columns outside the repainted span are restored. ModelError for NaN or
     infinity.
@@ -100,8 +100,10 @@ def decode_latent(pipeline: Any, latent: Latents) -> Float[np.ndarray, "rows fra
     scaled = latent.to(pipeline._execution_device, vae.dtype) / vae.config.scaling_factor
     image = vae.decode(scaled, return_dict=False)[0][0].float()
     if not torch.isfinite(image).all():
-        raise ModelError("an image holds NaN: a LoRA has diverged, or the weights are damaged")
-    rgb = image.expand(3, -1, -1)  # a tiny VAE may decode grey alone
+        raise ModelError(
+            "an image holds NaN or infinity: a LoRA has diverged, or the weights are damaged"
+        )
+    rgb = image.expand(3, -1, -1)  # a tiny VAE may decode to one grey channel
     return (rgb / 2 + 0.5).clamp(0, 1).permute(1, 2, 0).cpu().numpy()
 
 

@@ -19,7 +19,7 @@ from .request_bodies import ClipsBody, VariationsBody
 
 
 class WouldReplace(InputError):
-    """Clips of the same IDs exist with other settings."""
+    """Clips of the same IDs exist with other settings, or damaged."""
 
     def __init__(self, clip_ids: Sequence[str]) -> None:
         super().__init__(f"{', '.join(clip_ids)}: there with other settings")
@@ -34,7 +34,7 @@ class ClipJobs:
         self._model: LoadedModel | None = None
 
     def start(self, body: ClipsBody) -> None:
-        """Generate clips in the background; Busy, WouldReplace or another DmmError at once."""
+        """Start a job that generates clips; Busy, WouldReplace or another DmmError before that."""
         self.jobs.refuse_if_busy()
         model = self._requested_model(body)
         make = partial(
@@ -61,12 +61,12 @@ class ClipJobs:
         self.jobs.start(job, lambda job: _generate_with_progress(job, make, len(missing)))
 
     def start_variations(self, body: VariationsBody, facts: Mapping[str, Any]) -> None:
-        """Generate variations of a clip, whose JSON is ``facts``, with the model that made it.
+        """Start a job that makes variations of a clip, whose JSON is ``facts``, with its model.
 
-        Busy at once, or InputError if the model or a LoRA is not offered here any more.
+        Busy or another DmmError before it starts, such as for a model that is not offered here.
         """
         self.jobs.refuse_if_busy()
-        model = self._load_or_reuse(*self._paths_by_hashes(facts))
+        model = self._same_or_new_model(*self._paths_by_hashes(facts))
         make = partial(
             generate,
             (),
@@ -105,10 +105,10 @@ class ClipJobs:
             if choice.name not in model.loras:
                 raise InputError(f"{choice.name}: no LoRA for {body.model}; reload the page")
         loras = tuple(Lora(self.library.loras[c.name].path, c.weight) for c in body.loras)
-        return self._load_or_reuse(model.path, loras)
+        return self._same_or_new_model(model.path, loras)
 
-    def _load_or_reuse(self, path: Path, loras: tuple[Lora, ...]) -> LoadedModel:
-        """The model; the loaded one if it is the same."""
+    def _same_or_new_model(self, path: Path, loras: tuple[Lora, ...]) -> LoadedModel:
+        """The last model if path and LoRAs are the same, else a new one, not loaded yet."""
         loaded = self._model
         if loaded is None or (loaded.path, loaded.loras) != (path, loras):
             loaded = self._model = None  # free the last model before the next one is loaded
@@ -117,7 +117,7 @@ class ClipJobs:
 
 
 def _file_with_hash(files: Sequence[Path], sha256: str, kind: str) -> Path:
-    """The file with this content; each is hashed once."""
+    """The file with this SHA-256 (hashes are cached); InputError if there is none."""
     found = next((path for path in files if sha256_of(path) == sha256), None)
     if found is None:
         raise InputError(f"the {kind} that made the clip is not among those of this page")
@@ -125,6 +125,7 @@ def _file_with_hash(files: Sequence[Path], sha256: str, kind: str) -> Path:
 
 
 def _generate_with_progress(job: Job, make: Callable[..., list[Path]], n_missing: int) -> str:
+    """Run ``make``, report to the job, and return the note shown at its end."""
     finished = 0
     batch: Sequence[ClipRequest] = ()
 

@@ -169,7 +169,7 @@ def test_masked_latents_have_no_weight_and_are_no_error():
     torch.testing.assert_close(weights[1, 0].mean(1), losses.mel_row_weights(16, 1.0))
     residual = clips(torch.zeros_like(ROWS), CHECKERBOARD)
     residual[0, ..., 5:11] = 9.0
-    found = extra(residual, torch.tensor([5, 5]), args, weighting=weights)
+    found = extra(residual, torch.tensor([5, 5]), args, weight_map=weights)
     assert found[0] == 0 and found[1] > 0
 
 

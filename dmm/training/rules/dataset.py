@@ -16,7 +16,7 @@ from .base import (
 )
 
 LAUNCHER_SETTINGS = {"shuffle_caption": "dataset_shuffle", "enable_bucket": "dataset_bucketing"}
-"""Option of ``dataset.toml`` to the launcher's setting that overrides it."""
+"""Maps an option of ``dataset.toml`` to the launcher's setting that overrides it."""
 START_AND_END = 2
 """Number of special tokens in every prompt: its start and its end."""
 PROMPT_TOKENS = 75
@@ -72,7 +72,7 @@ def augmentation_for_photographs(settings: RunSettings, facts: Facts) -> str | N
 
 
 def masked_loss(settings: RunSettings, facts: Facts) -> str | None:
-    """Report a loss mask: mel images have no alpha channel, and blue may be the stereo balance."""
+    """Report a loss mask: mel images have no alpha channel to take one from."""
     key = next(
         (k for k in ("masked_loss", "alpha_mask") if value_in_force(settings, facts, k)), None
     )
@@ -122,7 +122,7 @@ def small_images_for_a_large_base(settings: RunSettings, facts: Facts) -> str | 
     if min(data.resolution) >= SMALLEST_SIDE:
         return None
     return (
-        f"images of {_size(data.resolution)}: SDXL was trained at 1024 x 1024 and SD 1.5 at "
+        f"images of {_w_x_h(data.resolution)}: SDXL was trained at 1024 x 1024 and SD 1.5 at "
         "512 x 512, and both generate poorly at this size; build the dataset with --format "
         "sdxl-512, or take nano as the base"
     )
@@ -137,7 +137,8 @@ def resized_images(settings: RunSettings, facts: Facts) -> str | None:
     if not others:
         return None
     return (
-        f"images of {_size(others[0])} would be scaled and cropped to {_size(data.resolution)}, "
+        f"images of {_w_x_h(others[0])} would be scaled and cropped to "
+        f"{_w_x_h(data.resolution)}, "
         "which changes tempo and pitch; correct resolution in dataset.toml, or build the dataset "
         "again"
     )
@@ -155,7 +156,7 @@ def size_not_divisible(settings: RunSettings, facts: Facts) -> str | None:
     for size in sorted(facts.dataset.sizes):
         if size[0] % unit or size[1] % unit:
             return (
-                f"images of {_size(size)}: width and height must be multiples of {unit} for this "
+                f"images of {_w_x_h(size)}: width and height must be multiples of {unit} for this "
                 "base; build the dataset in another format"
             )
     return None
@@ -170,8 +171,8 @@ def resolution_outside_bucket_limits(settings: RunSettings, facts: Facts) -> str
     if low <= min(data.resolution) and max(data.resolution) <= high:
         return None
     return (
-        f"bucketing: {_size(data.resolution)} is outside min_bucket_reso {low} and max_bucket_reso "
-        f"{high}; widen these, or leave bucketing off"
+        f"bucketing: {_w_x_h(data.resolution)} is outside min_bucket_reso {low} and "
+        f"max_bucket_reso {high}; widen these, or leave bucketing off"
     )
 
 
@@ -179,7 +180,7 @@ def bucketing_one_size(settings: RunSettings, facts: Facts) -> str | None:
     """Report bucketing of images that all have one size."""
     if facts.dataset is None or not uses_buckets(settings, facts) or len(facts.dataset.sizes) != 1:
         return None
-    size = _size(next(iter(facts.dataset.sizes)))
+    size = _w_x_h(next(iter(facts.dataset.sizes)))
     return f"bucketing does nothing: all images are {size}; leave it off"
 
 
@@ -219,7 +220,7 @@ def regularisation_setting_without_effect(settings: RunSettings, facts: Facts) -
 
 
 def unused_regularisation(settings: RunSettings, facts: Facts) -> str | None:
-    """Report regularisation clips that sd-scripts never uses: it takes one per training clip."""
+    """Report regularisation clips that sd-scripts never uses: one per clip and repeat is."""
     data = facts.dataset
     if data is None or not uses_regularisation(settings, data):
         return None
@@ -273,7 +274,7 @@ def more_tokens_than_generation_reads(settings: RunSettings, facts: Facts) -> st
     )
 
 
-def _size(size: tuple[int, int]) -> str:
+def _w_x_h(size: tuple[int, int]) -> str:
     return f"{size[0]} x {size[1]}"
 
 
