@@ -37,7 +37,7 @@ from dataset_tools.sound_facts import PITCH_CLASSES, measure_sound_facts
 from dataset_tools.sources import SourceRequest
 from dataset_tools.sources.minimidi_clips import tracks
 from dataset_tools.vocals.evidence import VoiceEvidence
-from dmm.embedders import SoundClassifier, TextEmbedder
+from dmm.embedders import TextEmbedder, embed_and_classify
 from dmm.registry import load_text_embedder
 from dmm.sound.loudness import loudness_lufs
 
@@ -68,13 +68,12 @@ def render(count: int, seed: int, soundfont: Path | None) -> list[Piece]:
 
 def measure(embedder: TextEmbedder, pieces: Sequence[Piece]) -> tuple[list[TrackSound], float]:
     """Measurements of every piece, and how many seconds of music a CPU second takes."""
-    assert isinstance(embedder, SoundClassifier)
     embedder.embed_sounds(pieces[0].sound[None], SR)  # loads what is loaded once
     found, start = [], time.process_time()
     for piece in pieces:
         mono = piece.sound[None]
         facts = [measure_sound_facts(piece.sound, SR)]
-        row, attributes = embedder.embed_sounds(mono, SR)[0], embedder.classify_sounds(mono, SR)
+        (row,), attributes = embed_and_classify(embedder, mono, SR)
         found.append(TrackSound(facts, loudness_lufs(mono, SR), row, attributes))
     music_s = sum(len(piece.sound) for piece in pieces) / SR
     return found, music_s / (time.process_time() - start)

@@ -109,6 +109,14 @@ class Embedder(Protocol):
         ...
 
 
+Attributes = dict[str, dict[str, float]]
+"""Attribute to label to probability.
+
+The attributes are some of ``instrument``, ``genre``, ``tempo`` ("slow", "mid-tempo", "fast") and
+``key`` ("C major" .. "B minor"); labels are in the words of captions.
+"""
+
+
 @runtime_checkable
 class TextEmbedder(Embedder, Protocol):
     """An embedder that also maps text to the same space, and accepts audio in memory."""
@@ -130,15 +138,20 @@ class TextEmbedder(Embedder, Protocol):
 
 
 @runtime_checkable
-class SoundClassifier(Protocol):
+class SoundClassifier(TextEmbedder, Protocol):
     """An embedder that has trained classifiers of musical attributes too."""
 
-    def classify_sounds(
+    def embed_and_classify(
         self, sounds: Float[np.ndarray, "n samples"], sr: int
-    ) -> list[dict[str, dict[str, float]]]:
-        """Attribute to label to probability, for each mono sound at ``sr`` Hz.
-
-        The attributes are some of ``instrument``, ``genre``, ``tempo`` ("slow", "mid-tempo",
-        "fast") and ``key`` ("C major" .. "B minor"); labels are in the words of captions.
-        """
+    ) -> tuple[Float[np.ndarray, "n dim"], list[Attributes]]:
+        """Rows as of ``embed_sounds``, and the attributes of each mono sound at ``sr`` Hz."""
         ...
+
+
+def embed_and_classify(
+    embedder: TextEmbedder, sounds: Float[np.ndarray, "n samples"], sr: int
+) -> tuple[Float[np.ndarray, "n dim"], list[Attributes]]:
+    """Embed mono sounds and classify them in one pass; no attributes without classifiers."""
+    if isinstance(embedder, SoundClassifier):
+        return embedder.embed_and_classify(sounds, sr)
+    return embedder.embed_sounds(sounds, sr), []

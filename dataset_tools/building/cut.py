@@ -9,7 +9,7 @@ import numpy as np
 
 from dmm.codec.image import write_image
 from dmm.codec.mel import MelFormat, encode, load_format
-from dmm.embedders import SoundClassifier
+from dmm.embedders import embed_and_classify
 from dmm.errors import InputError
 from dmm.files import sha256_file, whole_file
 from dmm.sound.audio import write_audio
@@ -104,8 +104,10 @@ class _ClipWriter:
         self.files |= written
         mono = clip.mean(0, keepdims=True)
         self.fingerprints.append(audio_fingerprint(mono, sr))
+        attributes = []
         if embedder := job.options.embedder:
-            self.embeddings.append(load_caption_embedder(embedder).embed_sounds(mono, sr)[0])
+            rows, attributes = embed_and_classify(load_caption_embedder(embedder), mono, sr)
+            self.embeddings.append(rows[0])
         self.clips.append(
             ClipFacts(
                 id=name,
@@ -115,7 +117,7 @@ class _ClipWriter:
                 vocal_window=_vocal_probability(job, mono),
                 sha256=written[f"{name}.png"],
                 sound=asdict(measure_sound_facts(mono[0], sr)) if job.options.describe else None,
-                attributes=_attribute_probabilities(job, mono),
+                attributes=attributes[0] if attributes and job.options.describe else None,
                 pulse_s=beat_period_s(onset_curve(clip, sr))
                 if "mixup" in job.options.augment
                 else None,
@@ -187,17 +189,6 @@ def _reason_to_refuse(clip: Sound, quality: Quality, options: BuildOptions) -> s
 def with_none_for_infinity(quality: Quality) -> dict[str, float | None]:
     """Measurements as JSON values; None for infinite ones and NaN."""
     return {name: value if isfinite(value) else None for name, value in asdict(quality).items()}
-
-
-def _attribute_probabilities(job: CutJob, mono: Sound) -> dict[str, dict[str, float]] | None:
-    """Attribute to label to probability, by the describing embedder; None without classifiers."""
-    if job.options.describe is None:
-        return None
-    embedder = load_caption_embedder(job.options.describe)
-    if not isinstance(embedder, SoundClassifier):
-        return None
-    (found,) = embedder.classify_sounds(mono, job.fmt.sr)
-    return found
 
 
 def _vocal_probability(job: CutJob, mono: Sound) -> float | None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from dmm.choices import DEFAULT_FORMAT
 from dmm.codec.mel import load_format
-from dmm.embedders import SoundClassifier, TextEmbedder
+from dmm.embedders import TextEmbedder, embed_and_classify
 from dmm.errors import InputError
 from dmm.progress import progress_bar
 from dmm.sound.loudness import loudness_lufs
@@ -82,11 +82,14 @@ def _measure_or_refuse(track: Track, embedder: TextEmbedder | None) -> MeasuredT
     windows = np.stack(kept)
     classifier = load_vocal_classifier("nano")
     assert classifier is not None
+    rows, attributes = np.zeros((1, 0), np.float32), []
+    if embedder:
+        rows, attributes = embed_and_classify(embedder, windows, sr)
     sound = TrackSound(
         [measure_sound_facts(window, sr) for window in windows],
         mean_of_finite([loudness_lufs(window[None], sr) for window in windows]),
-        embedder.embed_sounds(windows, sr).mean(0) if embedder else np.zeros(0, np.float32),
-        embedder.classify_sounds(windows, sr) if isinstance(embedder, SoundClassifier) else (),
+        rows.mean(0),
+        attributes,
     )
     return MeasuredTrack(track.input, sound, tuple(classifier.probabilities(windows, sr).tolist()))
 

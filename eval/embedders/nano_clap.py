@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 
-from dmm.embedders import EmbedderConfig, Identity, backend
+from dmm.embedders import Attributes, EmbedderConfig, Identity, backend
 
 from ..clip_audio import resample
-from ..listening.judges import NO_DRUMS, AttributeProbabilities, Judges
+from ..listening.judges import NO_DRUMS, AttributeProbabilities, attribute_probabilities
 from ..listening.spectrograms import SR, read_all_mono
 
 if TYPE_CHECKING:
-    from ..listening.listener import Listener
+    from ..listening.listener import Listener, Predictions
 
 
 TEMPO_WORDS = {"medium tempo": "mid-tempo"}
@@ -35,7 +35,6 @@ class NanoClap:
 
     def __init__(self, listener: "Listener", sha256: str):
         self.listener = listener
-        self._judges = Judges(listener, sha256[:16])
         self.identity = Identity(self.name, sha256, backend("torch"), "loop", "fp32", CODE_VERSION)
         self.version = self.identity.version
         self.logit_scale = float(listener.log_scale.exp())
@@ -57,21 +56,28 @@ class NanoClap:
         with torch.inference_mode():
             return self.listener.embed_tokens(self.listener.tokenize(texts)).numpy()
 
-    def classify_sounds(
+    def embed_and_classify(
         self, sounds: Float[np.ndarray, "n samples"], sr: int
-    ) -> list[dict[str, dict[str, float]]]:
-        """Probabilities of MiniMIDI's instruments, styles, tempo classes and keys."""
-        return [_attributes(found) for found in self._judges.probabilities_of_audio(sounds, sr)]
+    ) -> tuple[Float[np.ndarray, "n dim"], list[Attributes]]:
+        """Rows, and probabilities of MiniMIDI's instruments, styles, tempo classes and keys."""
+        mono = resample(sounds.astype(np.float32, copy=False), sr, SR)
+        found = self.listener.clip_probabilities(mono)
+        probabilities = attribute_probabilities(self.listener.labels, found)
+        return _unit_rows(found), [_attributes(clip) for clip in probabilities]
 
     def _embed_mono_sounds(
         self, sounds: Iterable[Float[np.ndarray, "_"]]
     ) -> Float[np.ndarray, "n dim"]:
         """Unit rows of mono sounds at 22.05 kHz: means over each one's windows."""
-        rows = self.listener.clip_probabilities(sounds).embedding.numpy()
-        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        return _unit_rows(self.listener.clip_probabilities(sounds))
 
 
-def _attributes(found: AttributeProbabilities) -> dict[str, dict[str, float]]:
+def _unit_rows(found: "Predictions") -> Float[np.ndarray, "n dim"]:
+    rows = found.embedding.numpy()
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def _attributes(found: AttributeProbabilities) -> Attributes:
     """The classifiers' probabilities by attribute, for ``SoundClassifier``."""
     kits = {kit: p for kit, p in found.drums.items() if kit != NO_DRUMS}
     return {

@@ -17,7 +17,7 @@ from .spectrograms import SR, read_all_mono
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from .listener import Listener
+    from .listener import Labels, Listener, Predictions
 
 NO_DRUMS = "no drums"
 DETECTION_THRESHOLD = 0.5
@@ -83,15 +83,20 @@ class Judges:
 
         if sr != SR:
             clips = (soxr.resample(clip, sr, SR) for clip in clips)
-        labels, found = self.listener.labels, self.listener.clip_probabilities(clips)
-        columns = (
-            _rows_as_dicts(labels.instruments, found.instruments),
-            _rows_as_dicts(labels.drums, found.drums),
-            _rows_as_dicts(labels.tempos, found.tempo),
-            _rows_as_dicts(labels.keys, found.key),
-            _rows_as_dicts(labels.styles, found.style),
-        )
-        return [AttributeProbabilities(*row) for row in zip(*columns, strict=True)]
+        found = self.listener.clip_probabilities(clips)
+        return attribute_probabilities(self.listener.labels, found)
+
+
+def attribute_probabilities(labels: "Labels", found: "Predictions") -> list[AttributeProbabilities]:
+    """The probabilities of each clip in ``found`` by their labels."""
+    columns = (
+        _rows_as_dicts(labels.instruments, found.instruments),
+        _rows_as_dicts(labels.drums, found.drums),
+        _rows_as_dicts(labels.tempos, found.tempo),
+        _rows_as_dicts(labels.keys, found.key),
+        _rows_as_dicts(labels.styles, found.style),
+    )
+    return [AttributeProbabilities(*row) for row in zip(*columns, strict=True)]
 
 
 def _rows_as_dicts(labels: tuple[str, ...], rows: "Tensor") -> list[dict[str, float]]:

@@ -1,9 +1,14 @@
 """Votes of an embedder's classifiers on terms of the lexicon."""
 
+import numpy as np
+import pytest
+
 from dataset_tools.captions.lexicon import load_lexicon
 from dataset_tools.classifier_votes import classifier_votes, mean_attributes, most_probable
-from dmm.embedders import SoundClassifier
+from dmm.embedders import SoundClassifier, embed_and_classify
 from dmm.registry import load_text_embedder
+
+SR = 22_050
 
 
 def test_labels_become_terms_and_labels_without_one_are_left_out():
@@ -24,5 +29,12 @@ def test_windows_are_averaged():
     assert mean_attributes([]) == {}
 
 
-def test_nano_clap_is_a_classifier():
-    assert isinstance(load_text_embedder("nano-clap"), SoundClassifier)
+def test_nano_clap_classifies_what_it_embeds():
+    embedder, sounds = (
+        load_text_embedder("nano-clap"),
+        np.random.default_rng(0).normal(size=(2, SR)),
+    )
+    assert isinstance(embedder, SoundClassifier)
+    rows, attributes = embed_and_classify(embedder, sounds, SR)
+    assert np.array_equal(rows, embedder.embed_sounds(sounds, SR))
+    assert [sum(clip["key"].values()) for clip in attributes] == pytest.approx([1, 1])
