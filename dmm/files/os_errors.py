@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,10 +32,14 @@ REASONS = {
 """Error number to its meaning for a user, and the remedy."""
 OS_ERROR = re.compile(r"\(os error (\d+)\)")
 """End of Rust's messages on errors of the operating system."""
+ERRNO = re.compile(r"\[Errno (\d+)\]")
+"""Beginning of Python's."""
 
 
 def os_error_line(error: OSError, path: Path | str | None = None) -> str:
     """One line for any OSError: the file that it names, else ``path``, the reason, the remedy."""
+    if isinstance(error, shutil.Error) and (number := ERRNO.search(str(error))):
+        error = OSError(int(number[1]), os.strerror(int(number[1])))  # copytree lists all by texts
     where = path if error.filename is None else os.fsdecode(error.filename)
     reason = REASONS.get(error.errno or 0) or error.strerror or str(error) or type(error).__name__
     return reason if where is None else f"{where}: {reason}"

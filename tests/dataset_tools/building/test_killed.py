@@ -104,5 +104,6 @@ def test_killed_at_five_points_and_run_again_gives_the_same_bytes(killed):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3000)
 def test_killed_at_25_points_and_run_again_gives_the_same_bytes(killed):
     check(killed(25))

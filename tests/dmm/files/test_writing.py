@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -157,3 +158,21 @@ def test_a_write_that_fails_inside_a_library_is_one_line(tmp_path, library):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert not names(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit on the size of files")
+def test_a_copy_of_a_folder_that_does_not_fit_is_one_line(tmp_path):
+    import resource
+
+    source, out = tmp_path / "source", tmp_path / "out"
+    source.mkdir()
+    for name in "ab":
+        (source / name).write_bytes(b"\1" * 10_000)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(DmmError, match=f"^{out}: larger than"), whole_folder(out) as part:
+            shutil.copytree(source, part, dirs_exist_ok=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [path.name for path in tmp_path.iterdir()] == ["source"]
