@@ -20,10 +20,10 @@ class Needs:
 
 
 NEEDS = {
-    "sdxl-24gb": Needs(8.9, 12.4, 9.9),
-    "sdxl-16gb": Needs(8.9, 12.4, 9.9),
+    "sdxl-24gb": Needs(8.9, 12.4, 10.2),
+    "sdxl-16gb": Needs(8.9, 12.4, 10.2),
     "sdxl-12gb": Needs(6.8, 12.4, 9.9),
-    "sd15-12gb": Needs(4.0, 6.2, 4.7),
+    "sd15-12gb": Needs(4.0, 6.6, 5.0),
 }
 """By the name of the preset, the most demanding first."""
 SLOW = "minutes a step"
