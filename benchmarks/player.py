@@ -131,7 +131,8 @@ def cells(folder: Path, bundle: Bundle, steps: int, found: Measured) -> list[str
     length = fmt["n_frames"] * fmt["hop_length"] / fmt["sr"]
     warm, warm_processor = zip(*found.warm_s, strict=True)
     python, python_processor = map(statistics.median, zip(*found.python_s, strict=True))
-    step, peak = statistics.median(found.step_s), found.peak - found.before
+    step = statistics.median(found.step_s) if found.step_s else None  # None for clips of one step
+    peak = found.peak - found.before
     return [
         bundle.name,
         str(steps),
@@ -139,7 +140,7 @@ def cells(folder: Path, bundle: Bundle, steps: int, found: Measured) -> list[str
         f"{statistics.median(warm):.1f} ({min(warm):.1f}-{max(warm):.1f};"
         f" {statistics.median(warm_processor):.1f} of processor)",
         f"{statistics.median(found.sound_s) / length:.2f}",
-        f"{step:.3f}, {step / python:.2f} x",
+        f"{step:.3f}, {step / python:.2f} x" if step else "-",
         f"{found.step_processor_s:.3f}, {found.step_processor_s / python_processor:.2f} x",
         f"{found.page_bytes / 1e6:.1f}",
         f"{peak / size:.1f} ({peak / 1e6:.0f} of {size / 1e6:.0f} MB)",
