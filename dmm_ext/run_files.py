@@ -43,16 +43,16 @@ class RunFiles:
             shutil.rmtree(state)
         remove_left_behind(self.folder)
 
-    def save_state(
+    def write_state(
         self, accelerator: Any, step: int, record: dict[str, Any], extra: Callable[[Path], None]
     ) -> None:
-        """Save a state and delete all but the newest ``keep``; every process takes part.
+        """Write a state under a part name, for ``publish_state``; every process takes part.
 
         ``record`` goes into ``dmm_state.json`` with the size of every file. ``extra`` adds its own
         files to the folder.
         """
-        final = self.states / f"step-{step:06d}"
-        partial = self.states / f"{PART}{final.name}"
+        final = self.state_of_step(step)
+        partial = final.with_name(f"{PART}{final.name}")
         with removed_on_failure(partial), one_line_saving_errors(final, "the state"):
             accelerator.save_state(str(partial))
             accelerator.wait_for_everyone()  # each process has a file of its own
@@ -63,11 +63,20 @@ class RunFiles:
                 files = {path.name: path.stat().st_size for path in partial.iterdir()}
                 (partial / STATE_FILE).write_text(json.dumps({**record, "files": files}))
                 follow_umask(partial)
-                if final.exists():
-                    shutil.rmtree(final)
-                partial.rename(final)
-                delete_all_but_newest(self.states, self.keep)
-        accelerator.wait_for_everyone()
+
+    def publish_state(self, step: int) -> None:
+        """Give a step's state, if one was written, its final name; delete all but the newest."""
+        final = self.state_of_step(step)
+        partial = final.with_name(f"{PART}{final.name}")
+        if partial.is_dir():
+            if final.exists():
+                shutil.rmtree(final)
+            partial.rename(final)
+            delete_all_but_newest(self.states, self.keep)
+
+    def state_of_step(self, step: int) -> Path:
+        """Folder of the state of one step."""
+        return self.states / f"step-{step:06d}"
 
     def restore_best_weights(self, state: Path) -> None:
         """Replace the best weights by those in a state; without any there, delete them."""

@@ -154,7 +154,10 @@ class TrainingRun:
         self.accelerator.wait_for_everyone()
 
     def _save_where_due(self, lora_due: bool, ending: bool) -> None:
-        """Save this step's LoRA and a state where due; after ctrl-C a state in any case."""
+        """Save this step's LoRA and a state where due; after ctrl-C a state in any case.
+
+        The state has a part name until the step is logged: a resume from it logs later steps only.
+        """
         args = self.args
         if lora_due or ending:
             require_finite_weights(self.engine.network, self.steps.done)
@@ -162,7 +165,7 @@ class TrainingRun:
             self.lora.save(self.files.lora_path_of_step(self.steps.done))
         keeps_states = args.save_state or (ending and args.save_state_on_train_end)
         if (keeps_states and (lora_due or ending)) or self.stopping.status == "interrupted":
-            self.files.save_state(
+            self.files.write_state(
                 self.accelerator, self.steps.done, self._state_record(), self._save_average
             )
 

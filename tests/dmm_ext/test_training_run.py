@@ -144,6 +144,23 @@ def test_ctrl_c_during_a_save_keeps_complete_states_only(train_here, tmp_path, t
     assert found == [f"step-{step:06d}" for step in states]
 
 
+def test_a_state_counts_only_once_its_step_is_logged(train_here, tmp_path):
+    def end_before_logging(trainer):
+        log = trainer.step_logging
+
+        def step_logging(*arguments):
+            if trainer.training_run.steps.done == 3:
+                raise SystemExit("as if killed")
+            log(*arguments)
+
+        trainer.step_logging = step_logging
+
+    train_here(tmp_path, end_before_logging, **SHORT)
+    states = sorted(state.name for state in (tmp_path / "state").glob("step-*"))
+    assert states == ["step-000001", "step-000002"]
+    assert list(metrics(tmp_path, "loss")) == [1, 2]
+
+
 def test_a_full_disk_loses_nothing_saved_before(train_here, tmp_path):
     def full():
         raise OSError(errno.ENOSPC, "No space left on device")
