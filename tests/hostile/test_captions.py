@@ -12,7 +12,7 @@ from dataset_tools.building.build import build_dataset
 from dataset_tools.building.import_captions import import_captions
 from dataset_tools.building.options import BuildOptions
 from dataset_tools.captions.clean import DEFAULT_ANCHOR
-from dataset_tools.captions.history import histories
+from dataset_tools.captions.history import caption_histories
 from dataset_tools.dataset import content_sha256, read_dataset
 from dmm.errors import InputError
 
@@ -87,7 +87,7 @@ def test_captions_of_any_table_are_cleaned_or_refused(built, count, tmp_path, tr
 
     def target(data):
         path.write_bytes(data)
-        for found in histories(path, anchor=DEFAULT_ANCHOR, keep_voice=False, reduce=True):
+        for found in caption_histories(path, anchor=DEFAULT_ANCHOR, keep_voice=False, reduce=True):
             assert "\n" not in found.caption
 
     try_inputs(

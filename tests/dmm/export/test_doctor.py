@@ -126,7 +126,7 @@ def test_findings_are_the_largest_first_and_say_why(overflowing):
 def test_scaling_a_stream_changes_no_digit_in_single_precision(overflowing, run):
     graph, x, expected, _ = overflowing
     streams = find_streams(graph)
-    powers = dict.fromkeys(streams.free(), 6)
+    powers = dict.fromkeys(streams.scalable(), 6)
     assert len(powers) >= 1
     scaled = with_scaled_streams(graph, streams, powers)
     assert scaled.weights.keys() != graph.weights.keys()
