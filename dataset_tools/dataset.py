@@ -71,20 +71,18 @@ def read_manifest(folder: Path) -> tuple[list[Row], list[str]]:
     """
     path = folder / "manifest.parquet"
     table = read_table(path)
-    rows, wrong = (
-        [dict.fromkeys(ADDED_LATER) | row for row in table.to_pylist()],
-        [
-            f"no column {column.name!r}"
-            if column.name not in table.column_names
-            else f"column {column.name!r} holds {table.schema.field(column.name).type}"
-            for column in SCHEMA
-            if column.name not in {*table.column_names, *ADDED_LATER}
-            or (
-                column.name in table.column_names
-                and table.schema.field(column.name).type != column.type
-            )
-        ],
-    )
+    rows, present = table.to_pylist(), table.column_names
+    if added := dict.fromkeys(name for name in ADDED_LATER if name not in present):
+        for row in rows:
+            row.update(added)
+    wrong = [
+        f"no column {column.name!r}"
+        if column.name not in present
+        else f"column {column.name!r} holds {table.schema.field(column.name).type}"
+        for column in SCHEMA
+        if column.name not in {*present, *ADDED_LATER}
+        or (column.name in present and table.schema.field(column.name).type != column.type)
+    ]
     names = {row.get(column) for column in ("id", "split") for row in rows}
     for name in names:
         if isinstance(name, str) and not is_plain_name(name):
