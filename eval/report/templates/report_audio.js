@@ -13,6 +13,10 @@ function follow() {
   if (!audio.paused) requestAnimationFrame(follow);
 }
 
+function ignoreAbort(error) {  // another sound took its place, or it was paused, before it began
+  if (error.name !== "AbortError") throw error;
+}
+
 function show(button) {
   if (playing && playing !== button) playing.classList.remove("playing", "opened");
   playing = button;
@@ -24,11 +28,11 @@ function play(button, share) {
   show(button);
   const start = () => {
     if (share !== undefined && audio.duration) audio.currentTime = share * audio.duration;
-    audio.play();
+    audio.play().catch(ignoreAbort);
   };
   if (!isOther && audio.readyState) return start();
   audio.src = media[button.dataset.media].audio;
-  audio.addEventListener("loadedmetadata", start, { once: true });
+  audio.onloadedmetadata = start;
 }
 
 function pressed(event) {
