@@ -31,6 +31,8 @@ class RunFiles:
         self.folder, self.name, self.keep = folder, name, keep
         self.states = folder / "state"
         self.best = folder / "best.safetensors"
+        self._written_state: tuple[Path, Path] | None = None
+        """Part and final path of a state that ``publish_state`` is to rename."""
 
     @property
     def final_lora_path(self) -> Path:
@@ -51,8 +53,8 @@ class RunFiles:
         ``record`` goes into ``dmm_state.json`` with the size of every file. ``extra`` adds its own
         files to the folder.
         """
-        final = self.state_of_step(step)
-        partial = final.with_name(f"{PART}{final.name}")
+        final = self.states / f"step-{step:06d}"
+        partial = self.states / f"{PART}{final.name}"
         with removed_on_failure(partial), one_line_saving_errors(final, "the state"):
             accelerator.save_state(str(partial))
             accelerator.wait_for_everyone()  # each process has a file of its own
@@ -63,20 +65,20 @@ class RunFiles:
                 files = {path.name: path.stat().st_size for path in partial.iterdir()}
                 (partial / STATE_FILE).write_text(json.dumps({**record, "files": files}))
                 follow_umask(partial)
+                self._written_state = partial, final
+        accelerator.wait_for_everyone()
 
-    def publish_state(self, step: int) -> None:
-        """Give a step's state, if one was written, its final name; delete all but the newest."""
-        final = self.state_of_step(step)
-        partial = final.with_name(f"{PART}{final.name}")
-        if partial.is_dir():
+    def publish_state(self) -> None:
+        """Give the written state, if there is one, its final name; delete all but the newest."""
+        if self._written_state is None:
+            return
+        partial, final = self._written_state
+        self._written_state = None
+        with removed_on_failure(partial), one_line_saving_errors(final, "the state"):
             if final.exists():
                 shutil.rmtree(final)
             partial.rename(final)
             delete_all_but_newest(self.states, self.keep)
-
-    def state_of_step(self, step: int) -> Path:
-        """Folder of the state of one step."""
-        return self.states / f"step-{step:06d}"
 
     def restore_best_weights(self, state: Path) -> None:
         """Replace the best weights by those in a state; without any there, delete them."""

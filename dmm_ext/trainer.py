@@ -181,7 +181,7 @@ class MelTraining:
             step = self.training_run.steps.done
             if accelerator.is_main_process:
                 self.training_run.metrics.write_step(step, logs)
-                self.training_run.files.publish_state(step)
+                self.training_run.files.publish_state()
             self.log_values(accelerator, logs, step)
             if self.training_run.ends_after_logging:
                 raise KeyboardInterrupt
