@@ -44,14 +44,15 @@ def checkout_folder() -> Path:
 def find_engine() -> Path:
     """The engine's folder; EngineError if it is missing or not at the pinned commit."""
     pin, folder = read_pin(), checkout_folder()
+    remedy = "delete the folder and run: dmm setup"
+    if os.environ.get(VARIABLE):  # the user's own folder
+        remedy = f"check out {pin.tag} there, or unset {VARIABLE}"
+    if not folder.exists():
+        remedy = "run: dmm setup"
     if not (folder / "sdxl_train_network.py").is_file():
-        first = "delete the folder and " if folder.exists() else ""
-        raise EngineError(f"{folder}: sd-scripts is not there; {first}run: dmm setup")
+        raise EngineError(f"{folder}: sd-scripts is not there; {remedy}")
     found = _git("-C", str(folder), "rev-parse", "HEAD")
     if found != pin.commit:
-        remedy = "delete the folder and run: dmm setup"
-        if os.environ.get(VARIABLE):
-            remedy = f"check out {pin.tag} there, or unset {VARIABLE}"
         raise EngineError(
             f"{folder}: sd-scripts is at commit {found[:12]}, the hooks need {pin.commit[:12]} "
             f"({pin.tag}); {remedy}"
