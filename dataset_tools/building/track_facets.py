@@ -79,9 +79,9 @@ def facets_with_sound_votes(
 
 
 def with_described_caption(track: Track, facets: Facets, options: BuildOptions) -> Track:
-    """The track with a caption made of its facets, if the options ask for it and nobody wrote one.
+    """The track with a caption of its facets, if the options ask for it.
 
-    Else, or without any probable facet, it is unchanged.
+    A caption that somebody wrote stays, and so does any caption if no facet is probable.
     """
     if options.describe is None or track.caption_origin not in ("rule", "title"):
         return track

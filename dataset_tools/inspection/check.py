@@ -24,8 +24,8 @@ from ..leaks import find_leaks
 def check_dataset(folder: Path, advance: Callable[[int], None] | None = None) -> list[Finding]:
     """Check a dataset and list its faults; InputError if ``folder`` is no dataset.
 
-    ``advance(1)`` is called after every clip. If the manifest is faulty, only its
-    faults are returned.
+    ``advance(1)`` is called after every clip. If the manifest is faulty, only its faults
+    are returned.
     """
     if not any(
         (folder / name).exists() for name in ("dataset.json", "manifest.parquet", BUILD_FOLDER)

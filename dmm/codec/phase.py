@@ -187,10 +187,9 @@ class _Step:
     def _consistent(self, n_frames: int) -> Complex[np.ndarray, "frames bins"]:
         """P(V): STFT of the overlap-added frames."""
         frames = np.zeros((n_frames, self.fmt.n_fft), np.float32)
-        shape, left = self.overlap.window, self.overlap.left
-        _cut_windowed_frames(
-            self.sound, frames[:, left : left + len(shape)], shape, self.fmt.hop_length
-        )
+        own_window, left = self.overlap.window, self.overlap.left
+        within = frames[:, left : left + len(own_window)]
+        _cut_windowed_frames(self.sound, within, own_window, self.fmt.hop_length)
         return np.asarray(fft.rfft(frames, axis=-1))
 
 

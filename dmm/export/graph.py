@@ -60,12 +60,12 @@ def trace(part: Part) -> Graph:
 
 def _export(part: Part, path: Path) -> None:
     """Export a copy with simplified layers by PyTorch's exporter; parameters are inputs."""
-    placeholder = _copy_without_memory(part.network)
-    simplify_layers(placeholder)
+    network = _copy_without_memory(part.network)
+    simplify_layers(network)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the old exporter and branches on sizes
         torch.onnx.export(
-            placeholder,
+            network,
             tuple(part.inputs.values()),
             path,
             dynamo=False,

@@ -15,9 +15,9 @@ from .permissions import follow_umask
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield a part path to write to; it is renamed to ``path`` only if the block succeeds.
 
-    The suffix is kept for writers that depend on it (soundfile, Pillow). If the disk
-    is full or the folder read-only, raises DmmError and leaves no file. A part path of
-    ``whole_files`` is passed through.
+    The suffix is kept for writers that depend on it (soundfile, Pillow). If the disk is full
+    or the folder read-only, raises DmmError and leaves no file. A part path of ``whole_files`` is
+    passed through.
     """
     if is_own_part(path):
         yield path

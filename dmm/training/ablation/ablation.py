@@ -41,8 +41,7 @@ def ablate(
 
     PresetError or InputError, before the first run, if presets cannot be compared, or if an
     existing run has other settings, data or base, or another command writes to ``out``.
-    KeyboardInterrupt, also within a run, ends the
-    queue.
+    KeyboardInterrupt, also within a run, ends the queue.
     """
     if trainer is None:
         from ..train import train as trainer
