@@ -37,6 +37,7 @@ from dmm.checkpoints.custom_layout import CustomLayout, canonical_json
 from dmm.checkpoints.networks import build_networks
 from dmm.checkpoints.sdxl_layout import single_file_tensors
 from dmm.checkpoints.tensorfile import TensorSpec, write_tensors
+from dmm.distillation.decoder import tiny_vae_config
 from dmm.distillation.presets import load_preset
 from dmm.distillation.student_sizes import student_shapes
 
@@ -53,16 +54,8 @@ def student() -> Any:
     preset = load_preset("unet-330m")
     encoder, decoder = preset.text_encoder_2, preset.decoder
     layers = round(SDXL.te2.num_layers * encoder.ratio)
-    vae = {
-        "out_channels": decoder.colours,
-        "latent_channels": SDXL.latent_channels,
-        "encoder_block_out_channels": [decoder.encoder_width] * len(decoder.encoder_blocks),
-        "decoder_block_out_channels": [decoder.width] * len(decoder.blocks),
-        "num_encoder_blocks": list(decoder.encoder_blocks),
-        "num_decoder_blocks": list(decoder.blocks),
-    }
     made = student_shapes(preset.unet, SDXL)
-    custom = CustomLayout(made.custom.unet, canonical_json(vae))
+    custom = CustomLayout(made.custom.unet, canonical_json(tiny_vae_config(decoder, SDXL)))
     return replace(made, te2=replace(SDXL.te2, num_layers=layers), custom=custom)
 
 

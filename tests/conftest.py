@@ -208,10 +208,8 @@ steps = 2
 batch_size = 2
 learning_rate = 1e-3
 [decoder]
-width = 4
+widths = [4, 4, 4, 4]
 blocks = [1, 1, 1, 1]
-encoder_width = 4
-encoder_blocks = [1, 1, 1, 1]
 crop = 32
 steps = 2
 batch_size = 1

@@ -3,7 +3,7 @@
 A student may leave the layout that sd-scripts trains: fewer groups, one ResNet a level, no middle
 block, a VAE of another kind. Such a network's tensors keep diffusers' own names behind the usual
 prefix, and the metadata hold its arguments as JSON: ``dmm_unet_config`` those of
-UNet2DConditionModel, ``dmm_vae_config`` those of AutoencoderTiny.
+UNet2DConditionModel, ``dmm_vae_config`` those of ``TinyVae``.
 """
 
 import json
@@ -22,7 +22,7 @@ class CustomLayout:
     unet: str | None = None
     """Of UNet2DConditionModel; None where the UNet has the architecture's own layout."""
     vae: str | None = None
-    """Of AutoencoderTiny; None where the VAE is an AutoencoderKL."""
+    """Of ``TinyVae``; None where the VAE is diffusers' AutoencoderKL."""
 
     def __bool__(self) -> bool:
         """Whether any network has a layout of its own."""

@@ -58,11 +58,13 @@ def read_vae_sizes(header: Header) -> dict[str, Any]:
 
 
 def custom_vae_sizes(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The same fields from the arguments of an AutoencoderTiny."""
+    """The same fields from the arguments of a ``TinyVae``; ValueError for another tiny VAE."""
+    if "block_out_channels" not in config:
+        raise ValueError("its tiny VAE is of an earlier version: distil the decoder again")
     return {
         "latent_channels": config["latent_channels"],
-        "vae_channels": tuple(config["decoder_block_out_channels"]),
-        "vae_layers": max(config["num_decoder_blocks"]),
+        "vae_channels": tuple(config["block_out_channels"]),
+        "vae_layers": max(config["blocks"]),
     }
 
 

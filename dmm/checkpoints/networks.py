@@ -29,15 +29,14 @@ def build_unet(shapes: Shapes) -> Any:
 
 
 def build_vae(shapes: Shapes) -> Any:
-    """A VAE of these sizes with fresh weights."""
-    import diffusers
+    """A VAE of these sizes with fresh weights: diffusers' own, or a student's tiny one."""
+    if shapes.custom.vae:
+        from .tiny_vae import TinyVae
 
-    return getattr(diffusers, vae_class_name(shapes))(**shapes.vae_config())
+        return TinyVae(**shapes.vae_config())
+    from diffusers import AutoencoderKL
 
-
-def vae_class_name(shapes: Shapes) -> str:
-    """The class in diffusers of the checkpoint's VAE."""
-    return "AutoencoderTiny" if shapes.custom.vae else "AutoencoderKL"
+    return AutoencoderKL(**shapes.vae_config())
 
 
 def mean_latents(vae: Any, pixels: Tensor) -> Tensor:

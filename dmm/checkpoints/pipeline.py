@@ -17,7 +17,7 @@ import torch
 from ..errors import ModelError
 from .architecture import Shapes, prediction_type, read_architecture
 from .custom_tensors import load_custom_tensors
-from .networks import build_unet, build_vae, vae_class_name
+from .networks import build_unet, build_vae
 from .sd15_shapes import Sd15Shapes
 from .sdxl_layout import unet_tensors
 from .tensorfile import open_tensors
@@ -141,12 +141,16 @@ def without_diffusers_messages() -> Iterator[None]:
 
 
 def write_configs(folder: Path, shapes: Shapes, prediction: str) -> None:
-    """Write model_index.json and the config files of a diffusers model, but no tokenisers."""
+    """Write model_index.json and the config files of a diffusers model.
+
+    Without tokenisers, and without a VAE that diffusers does not know.
+    """
     parts = {
         "unet": {"_class_name": "UNet2DConditionModel", **shapes.unet_config()},
-        "vae": {"_class_name": vae_class_name(shapes), **shapes.vae_config()},
         "scheduler": {**SCHEDULER, "prediction_type": prediction},
     }
+    if not shapes.custom.vae:
+        parts["vae"] = {"_class_name": "AutoencoderKL", **shapes.vae_config()}
     index: dict[str, Any] = {
         part: ["diffusers", config["_class_name"]] for part, config in parts.items()
     }

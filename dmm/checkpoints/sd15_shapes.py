@@ -76,7 +76,7 @@ class Sd15Shapes:
         }
 
     def vae_config(self) -> dict[str, Any]:
-        """Arguments of diffusers' AutoencoderKL, with SD 1.5's factor, or AutoencoderTiny."""
+        """Arguments of diffusers' AutoencoderKL, with SD 1.5's factor, or a ``TinyVae``."""
         if self.custom.vae:
             return self.custom.vae_config
         return vae_config(self.vae_channels, self.vae_layers, self.latent_channels, 0.18215)

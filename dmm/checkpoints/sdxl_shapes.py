@@ -81,7 +81,7 @@ class SdxlShapes:
         }
 
     def vae_config(self) -> dict[str, Any]:
-        """Arguments of diffusers' AutoencoderKL, with SDXL's scaling factor, or AutoencoderTiny."""
+        """Arguments of diffusers' AutoencoderKL, with SDXL's scaling factor, or a ``TinyVae``."""
         if self.custom.vae:
             return self.custom.vae_config
         return vae_config(self.vae_channels, self.vae_layers, self.latent_channels, 0.13025)

@@ -1,8 +1,7 @@
-"""A tiny VAE for the teacher's latents, of TAESD's kind (https://github.com/madebyollin/taesd).
+"""Train a tiny VAE for the teacher's latents, as TAESD is one for SDXL's.
 
-SDXL's decoder takes 198 MB and overflows in half precision; this one has a few dozen channels and
-no normalisation. Decoder and encoder are trained on the dataset's images and the teacher's latents
-of them.
+SDXL's decoder takes 198 MB and overflows in half precision. Decoder and encoder are trained on the
+dataset's images and the teacher's latents of them (https://github.com/madebyollin/taesd).
 """
 
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from ..checkpoints.architecture import Shapes
 from ..checkpoints.custom_layout import CustomLayout, canonical_json
 from ..errors import PresetError
 from ..fitting.loop import fit
@@ -24,25 +24,27 @@ BORDER = 1
 """Latents along a crop's edges without loss, because their neighbours are missing."""
 
 
-def tiny_vae_config(part: DecoderPart, teacher: Teacher) -> dict[str, Any]:
-    """Arguments of AutoencoderTiny; PresetError for grey output with a stereo teacher."""
-    if part.colours == 1 and teacher.settings.stereo:
-        raise PresetError("colours = 1 loses the side channel of a stereo teacher; set colours = 3")
+def tiny_vae_config(part: DecoderPart, shapes: Shapes) -> dict[str, Any]:
+    """Arguments of ``TinyVae``; PresetError if it would not fit the teacher's latents."""
+    levels = len(shapes.vae_channels)
+    if not len(part.widths) == len(part.blocks) == levels:
+        raise PresetError(
+            f"[decoder] has {len(part.widths)} widths and {len(part.blocks)} blocks; "
+            f"the teacher's VAE has {levels} resolutions: give {levels} of each"
+        )
     return {
-        "in_channels": 3,
-        "out_channels": part.colours,
-        "latent_channels": teacher.shapes.latent_channels,
-        "encoder_block_out_channels": [part.encoder_width] * len(part.encoder_blocks),
-        "decoder_block_out_channels": [part.width] * len(part.blocks),
-        "num_encoder_blocks": list(part.encoder_blocks),
-        "num_decoder_blocks": list(part.blocks),
-        "scaling_factor": 1.0,
+        "latent_channels": shapes.latent_channels,
+        "colours": part.colours,
+        "block_out_channels": list(part.widths),
+        "blocks": list(part.blocks),
     }
 
 
 def layout_with_tiny_vae(part: DecoderPart, teacher: Teacher, own: CustomLayout) -> CustomLayout:
-    """The layout of a student with this tiny VAE."""
-    return CustomLayout(own.unet, canonical_json(tiny_vae_config(part, teacher)))
+    """The layout of a student with this tiny VAE; PresetError if it does not fit the teacher."""
+    if part.colours == 1 and teacher.settings.stereo:
+        raise PresetError("colours = 1 loses the side channel of a stereo teacher; set colours = 3")
+    return CustomLayout(own.unet, canonical_json(tiny_vae_config(part, teacher.shapes)))
 
 
 def train_tiny_vae(
@@ -54,11 +56,11 @@ def train_tiny_vae(
     seed: int,
 ) -> Any:
     """Train a tiny VAE on images and the teacher's latents of them; returns averaged weights."""
-    from diffusers import AutoencoderTiny
+    from ..checkpoints.tiny_vae import TinyVae
 
     compute = teacher.compute
     torch.manual_seed(seed)
-    vae = AutoencoderTiny(**tiny_vae_config(part, teacher))
+    vae = TinyVae(**tiny_vae_config(part, teacher.shapes))
     rows = compute.rows_per_share(part.batch_size)
     factor = images.shape[1] // latents.shape[2]
     side = min(part.crop // factor, *latents.shape[2:])

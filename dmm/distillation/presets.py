@@ -8,7 +8,14 @@ import difflib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationError,
+)
 
 from ..engine import ROOT
 from ..errors import PresetError
@@ -131,12 +138,10 @@ class TextPart(_Training):
 class DecoderPart(_Training):
     """Sizes and training of a tiny VAE."""
 
-    width: int = Field(default=64, ge=4)
-    blocks: tuple[int, ...] = (3, 3, 3, 1)
-    """Residual blocks of the decoder at each resolution, from the latents up."""
-    encoder_width: int = Field(default=64, ge=4)
-    encoder_blocks: tuple[int, ...] = (1, 3, 3, 3)
-    """Residual blocks of the encoder at each resolution, from the image down."""
+    widths: tuple[PositiveInt, ...] = (16, 64, 96, 128)
+    """Channels of encoder and decoder at each resolution, from the image to the latents."""
+    blocks: tuple[NonNegativeInt, ...] = (0, 4, 4, 4)
+    """Residual blocks of encoder and decoder at each resolution, in the same order."""
     colours: Literal[1, 3] = 1
     """Channels of decoded images: 1 is grey, for mono sound."""
     crop: int = Field(default=128, ge=16)

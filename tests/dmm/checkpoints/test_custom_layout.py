@@ -24,11 +24,7 @@ UNET = {
     "use_linear_projection": True, "addition_embed_type": "text_time",
     "addition_time_embed_dim": 8, "projection_class_embeddings_input_dim": 128 + 6 * 8,
 }  # fmt: skip
-VAE = {
-    "out_channels": 1, "latent_channels": 8, "encoder_block_out_channels": [8] * 4,
-    "decoder_block_out_channels": [8] * 4, "num_encoder_blocks": [1] * 4,
-    "num_decoder_blocks": [1] * 4,
-}  # fmt: skip
+VAE = {"latent_channels": 8, "colours": 1, "block_out_channels": [8] * 4, "blocks": [1] * 4}
 CUSTOM = CustomLayout(canonical_json(UNET), canonical_json(VAE))
 
 
@@ -52,6 +48,14 @@ def test_sizes_and_layout_are_read_back(file):
     assert shapes.custom == CUSTOM
     assert (shapes.model_channels, shapes.latent_channels) == (16, 8)
     assert (shapes.te1, shapes.te2) == (NANO.te1, NANO.te2)
+
+
+def test_a_tiny_vae_of_an_earlier_version_is_refused(file, tmp_path):
+    earlier = canonical_json({"latent_channels": 8, "decoder_block_out_channels": [16] * 4})
+    metadata = {**CUSTOM.metadata, "dmm_vae_config": earlier}
+    save_checkpoint(tmp_path / "a.safetensors", load_file(file), metadata, torch.float32)
+    with pytest.raises(ModelError, match="earlier version: distil the decoder again"):
+        read_architecture(tmp_path / "a.safetensors")
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")

@@ -5,7 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from dmm.distillation.decoder import tiny_vae_config, train_tiny_vae
+from dmm.checkpoints.custom_layout import STANDARD
+from dmm.checkpoints.tiny_vae import TinyVae
+from dmm.distillation.decoder import layout_with_tiny_vae, tiny_vae_config, train_tiny_vae
 from dmm.distillation.presets import DecoderPart, TextPart
 from dmm.distillation.text_encoder import (
     TextReader,
@@ -112,8 +114,9 @@ def test_activations_beyond_half_precision_are_refused(teacher):
 
 
 def _decoder(**changes):
-    known = {**TRAINING, "width": 8, "blocks": (1, 1, 1, 1), "encoder_width": 8, "crop": 64}
-    return DecoderPart(**{**known, "encoder_blocks": (1, 1, 1, 1), **changes})
+    known = {**TRAINING, "widths": (8, 8, 8, 8), "blocks": (1, 1, 1, 1), "crop": 64}
+    known |= {"optimizer": "muon", "learning_rate": 3e-2}
+    return DecoderPart(**{**known, **changes})
 
 
 def test_a_tiny_vae_learns_pictures_and_latents(teacher, tmp_path):
@@ -129,24 +132,28 @@ def test_a_tiny_vae_learns_pictures_and_latents(teacher, tmp_path):
         with torch.no_grad():
             return (vae.decode(latents).sample - wanted).square().mean().item()
 
-    assert error(40) < 0.7 * error(1)
+    assert error(60) < 0.7 * error(1)
 
 
 def test_grey_pictures_of_a_stereo_teacher_are_refused(teacher, monkeypatch):
     monkeypatch.setattr(teacher, "settings", replace(teacher.settings, stereo=True))
     with pytest.raises(PresetError, match="set colours = 3"):
-        tiny_vae_config(_decoder(), teacher)
-    assert tiny_vae_config(_decoder(colours=3), teacher)["out_channels"] == 3
+        layout_with_tiny_vae(_decoder(), teacher, STANDARD)
+    in_colour = layout_with_tiny_vae(_decoder(colours=3), teacher, STANDARD)
+    assert in_colour.vae_config["colours"] == 3
+
+
+def test_a_tiny_vae_with_other_resolutions_than_the_teachers_is_refused(teacher):
+    with pytest.raises(PresetError, match=r"3 widths and 4 blocks.*give 4 of each"):
+        tiny_vae_config(_decoder(widths=(8, 8, 8)), teacher.shapes)
 
 
 def test_nanos_decoder_has_at_most_15_percent_of_the_weights(teacher):
-    from diffusers import AutoencoderTiny
-
     from dmm.distillation.presets import load_preset
 
     part = load_preset("nano-quarter").decoder
     assert part is not None
-    tiny = AutoencoderTiny(**tiny_vae_config(part, teacher)).decoder
+    tiny = TinyVae(**tiny_vae_config(part, teacher.shapes)).decoder
     whole = (teacher.pipeline.vae.decoder, teacher.pipeline.vae.post_quant_conv)
     count = sum(p.numel() for network in whole for p in network.parameters())
     assert sum(p.numel() for p in tiny.parameters()) <= 0.15 * count

@@ -33,11 +33,7 @@ UNET = {
     "addition_embed_type": "text_time", "addition_time_embed_dim": 8,
     "projection_class_embeddings_input_dim": 128 + 6 * 8,
 }  # fmt: skip
-VAE = {
-    "out_channels": 1, "latent_channels": 8, "encoder_block_out_channels": [8] * 4,
-    "decoder_block_out_channels": [8] * 4, "num_encoder_blocks": [1] * 4,
-    "num_decoder_blocks": [1] * 4,
-}  # fmt: skip
+VAE = {"latent_channels": 8, "colours": 1, "block_out_channels": [8] * 4, "blocks": [1] * 4}
 
 
 @pytest.fixture(scope="session")
