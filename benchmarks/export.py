@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -24,7 +25,8 @@ from dmm.bundles.schema import Bundle
 from dmm.bundles.sessions import open_session
 from dmm.export.exporter import SUGGESTED_PROMPTS, ExportOptions, default_prompts, export
 from dmm.export.precision import Precisions
-from dmm.export.scoring import ClipScorer
+from dmm.export.reference import RunPart
+from dmm.export.scoring import ClipScorer, ClipScores
 from dmm.export.source import Source
 from dmm.generation.settings import resolve_settings
 
@@ -47,7 +49,7 @@ def main() -> None:
     options = parser.parse_args()
     settings = resolve_settings(options.model)
     prompts = default_prompts(settings.fmt, max(options.clips, SUGGESTED_PROMPTS))
-    scorer = ClipScorer("nano-clap") if options.clips else None
+    scorer = PytorchOnce("nano-clap") if options.clips else None
     source = Source(options.model, settings)
     print(HEADER)
     whole: tuple[int, int] | None = None
@@ -60,6 +62,19 @@ def main() -> None:
             whole = whole or sizes
             times = [step_ratio(source, Path(folder) / precision, rows) for rows in (1, 2)]
             print(row(options.model.stem, precision, bundle, sizes, whole, times), flush=True)
+
+
+class PytorchOnce(ClipScorer):
+    """Scores PyTorch's clips once: they are the same for every precision."""
+
+    _pytorch: ClipScores | None = None
+
+    def score(self, run: RunPart, *args: Any) -> ClipScores:
+        """As ``ClipScorer``'s, but PyTorch's first scores are returned again."""
+        if not isinstance(getattr(run, "__self__", None), Source):
+            return super().score(run, *args)
+        self._pytorch = self._pytorch or super().score(run, *args)
+        return self._pytorch
 
 
 def unet_bytes(bundle: Bundle) -> int:

@@ -39,7 +39,7 @@ class Memory(StrictModel, frozen=True):
 
     wasm_peak_bytes: int
     """Heap of WebAssembly that one session needs while it runs on the CPU: weights as they are
-    computed there, and activations. Copies of the files in JavaScript come on top."""
+    computed there, and activations. Copies of weights in JavaScript come on top."""
     webgpu_peak_bytes: int
     """Memory on the graphics card: weights, and the activations that are alive at once."""
     largest_tensor_bytes: int

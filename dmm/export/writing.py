@@ -1,7 +1,7 @@
 """Write a graph as an ONNX file with weights in shards beside it, one array at a time."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import IO
 
@@ -15,6 +15,8 @@ from .graph import Graph
 
 INLINE_BYTES = 2**20
 """If all weights together are smaller, the graph's file holds them; otherwise all are in shards."""
+INLINE_ARRAY_BYTES = 1024
+"""Smaller arrays are always in the graph's file: each reference to a shard takes 80 bytes there."""
 PAGE, MAPPED_BYTES = 4096, 2**20
 """Arrays of MAPPED_BYTES or more start at a multiple of PAGE, so a runtime can map them."""
 
@@ -27,12 +29,13 @@ def write_graph(graph: Graph, path: Path, shard_bytes: int) -> tuple[StoredFile,
     """
     model = onnx.ModelProto()
     model.CopyFrom(graph.model)
-    if sum(array.nbytes for array in graph.weights.values()) < INLINE_BYTES:
-        for name, array in graph.weights.items():
+    total = sum(array.nbytes for array in graph.weights.values())
+    limit = INLINE_BYTES if total < INLINE_BYTES else INLINE_ARRAY_BYTES
+    large = {name for name, array in graph.weights.items() if array.nbytes >= limit}
+    for name, array in graph.weights.items():
+        if name not in large:
             model.graph.initializer.append(numpy_helper.from_array(array.load(), name))
-        shards = []
-    else:
-        shards = list(_write_shards_and_refer(graph, model, path, shard_bytes))
+    shards = list(_write_shards_and_refer(graph, model, large, path, shard_bytes))
     path.write_bytes(model.SerializeToString())
     return describe_file(path), shards
 
@@ -43,10 +46,10 @@ def describe_file(path: Path) -> StoredFile:
 
 
 def _write_shards_and_refer(
-    graph: Graph, model: onnx.ModelProto, path: Path, shard_bytes: int
+    graph: Graph, model: onnx.ModelProto, large: Set[str], path: Path, shard_bytes: int
 ) -> Iterator[StoredFile]:
     """Write each shard, add references to its weights to the model, and yield its description."""
-    for number, names in enumerate(_shares(graph, shard_bytes)):
+    for number, names in enumerate(_shares(graph, large, shard_bytes)):
         shard = path.with_name(f"{path.name}.data-{number:05}")
         with shard.open("wb") as file:
             digest = hashlib.sha256()
@@ -62,12 +65,12 @@ def _write_shards_and_refer(
         yield StoredFile(file=shard.name, bytes=size, sha256=digest.hexdigest())
 
 
-def _shares(graph: Graph, shard_bytes: int) -> Iterator[list[str]]:
-    """Names of the weights of each shard, in the order in which nodes read them."""
+def _shares(graph: Graph, large: Set[str], shard_bytes: int) -> Iterator[list[str]]:
+    """Names of the ``large`` weights of each shard, in the order in which nodes read them."""
     share: list[str] = []
     size = 0
     for name in dict.fromkeys(name for node in graph.nodes for name in node.input):
-        if name not in graph.weights:
+        if name not in large:
             continue
         needed = graph.weights[name].nbytes + PAGE
         if share and size + needed > shard_bytes:

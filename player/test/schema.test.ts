@@ -1,7 +1,14 @@
 import { createHash } from "node:crypto";
 import { expect, test } from "vitest";
 import { forecastMemory } from "../src/bundle/memory";
-import { bundleBytes, bundleFiles, parseBundle, partsOf } from "../src/bundle/schema";
+import {
+  bundleBytes,
+  bundleFiles,
+  type Part,
+  type PartName,
+  parseBundle,
+  partsOf,
+} from "../src/bundle/schema";
 import { UserError } from "../src/errors";
 import { bundle } from "./bundle";
 
@@ -48,4 +55,27 @@ test("a memory forecast grows with the weights and is at least twice them in Web
   expect(small.heap).toBeGreaterThan(2 * 30e6);
   parsed.parts.unet.data[0].bytes += 1e9;
   expect(forecastMemory(parsed, "wasm").peak - small.peak).toBeGreaterThanOrEqual(2e9);
+});
+
+test("a memory forecast of a large model is at most 15 % above what Chromium took", () => {
+  const { bundle: parsed } = parseBundle(text());
+  const measured = {
+    text_encoder: [232188109, 546806024],
+    text_encoder_2: [445044458, 1084936831],
+    unet: [679192824, 1879610135],
+    vae_decoder: [2459299, 206212159],
+  };
+  for (const [name, [stored, heap]] of Object.entries(measured)) {
+    const part = parsed.parts[name as PartName] as Part;
+    part.data[0].bytes = stored;
+    part.memory = { wasm_peak_bytes: heap, webgpu_peak_bytes: 0, largest_tensor_bytes: 0 };
+  }
+  const { peak, heap } = forecastMemory(parsed, "wasm");
+  for (const [forecast, seen] of [
+    [peak, 3377e6],
+    [heap, 1967e6],
+  ]) {
+    expect(forecast).toBeGreaterThan(seen);
+    expect(forecast).toBeLessThan(1.15 * seen);
+  }
 });

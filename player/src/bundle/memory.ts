@@ -3,8 +3,10 @@
 import type { Backend } from "../engine/runtime";
 import { type Bundle, type Part, type PartName, partsOf } from "./schema";
 
-/** ONNX Runtime, its threads and the page around it. */
-const RUNTIME_BYTES = 150e6;
+/** ONNX Runtime, loaded and compiled in three workers, and the page around it (docs/log.md). */
+const RUNTIME_BYTES = 320e6;
+/** A large table of embeddings, or what V8 lets lie before it frees. */
+const READ_BYTES = 130e6;
 /** WebAssembly addresses no more. */
 export const WASM_LIMIT = 4 * 2 ** 30;
 
@@ -15,20 +17,41 @@ export interface MemoryForecast {
   heap: number;
 }
 
-/** Text encoders run first, in a worker of their own that is then ended. */
+/** Of one part, in bytes. */
+interface Needs {
+  /** Copies of its weights that JavaScript has read and not yet freed. */
+  read: number;
+  /** Its weights, once it is loaded. */
+  loaded: number;
+  /** Its weights and activations, at their peak. */
+  running: number;
+}
+
+/**
+ * The encoders run one after another in a worker of their own, while UNet and decoder are loaded.
+ * That worker has ended when the decoder runs.
+ */
 export function forecastMemory(bundle: Bundle, backend: Backend): MemoryForecast {
-  const sizes = new Map(partsOf(bundle).map(([name, part]) => [name, partBytes(part, backend)]));
-  const size = (name: PartName) => sizes.get(name) ?? 0;
-  const text = Math.max(size("text_encoder"), size("text_encoder_2"));
-  const image = size("unet") + size("vae_decoder");
-  return { peak: RUNTIME_BYTES + image + text, heap: Math.max(text, image) };
+  const needs = new Map(partsOf(bundle).map(([name, part]) => [name, needsOf(part, backend)]));
+  const of = (name: PartName) => needs.get(name) ?? { read: 0, loaded: 0, running: 0 };
+  const [unet, decoder] = [of("unet"), of("vae_decoder")];
+  const encoders = [of("text_encoder"), of("text_encoder_2")];
+  const text = Math.max(...encoders.map(({ running }) => running));
+  const encoding = Math.max(...encoders.map(({ read, running }) => read + running));
+  const image = unet.running + decoder.running;
+  const loading = encoding + unet.read + unet.running + decoder.loaded;
+  const decoding = unet.read + decoder.read + image;
+  return { peak: RUNTIME_BYTES + Math.max(loading, decoding), heap: Math.max(text, image) };
 }
 
 const storedBytes = ({ model, data }: Part): number =>
   data.reduce((sum, { bytes }) => sum + bytes, model.bytes);
 
-/** Of one part, with its files, which are in memory once while it is loaded. */
-function partBytes(part: Part, backend: Backend): number {
-  const stated = part.memory?.[backend === "webgpu" ? "webgpu_peak_bytes" : "wasm_peak_bytes"];
-  return storedBytes(part) + (stated ?? storedBytes(part));
+function needsOf(part: Part, backend: Backend): Needs {
+  const stored = storedBytes(part);
+  const onGpu = backend === "webgpu";
+  const stated = part.memory?.[onGpu ? "webgpu_peak_bytes" : "wasm_peak_bytes"];
+  const running = stated ?? (onGpu ? stored : 2 * stored);
+  const read = onGpu ? stored : Math.min(stored, READ_BYTES);
+  return { read, loaded: Math.min(running, 2 * stored), running };
 }

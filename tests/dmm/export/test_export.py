@@ -4,6 +4,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from onnx import helper
 from safetensors.torch import load_file, save_file
 
 from dmm.bundles.folder import read_description
@@ -124,8 +125,6 @@ def test_static_shapes_leave_no_arithmetic_on_shapes_and_run_row_by_row(
 def test_a_shard_is_no_larger_than_asked_for_and_reads_back(tmp_path):
     arrays = {f"w{i}": np.full((300, 1000), i, np.float32) for i in range(5)}
     lazy = {name: LazyArray(a.shape, a.dtype, lambda a=a: a) for name, a in arrays.items()}
-    from onnx import helper
-
     nodes = [helper.make_node("Add", ["x", name], [f"y{name}"], name) for name in arrays]
     model = helper.make_model(helper.make_graph(nodes, "g", [], []))
     _, shards = write_graph(Graph(model, lazy), tmp_path / "g.onnx", 3_000_000)
@@ -133,6 +132,18 @@ def test_a_shard_is_no_larger_than_asked_for_and_reads_back(tmp_path):
     assert max(shard.bytes for shard in shards) <= 3_000_000
     back = read_graph(tmp_path / "g.onnx").weights
     assert all(np.array_equal(back[name].load(), array) for name, array in arrays.items())
+
+
+def test_small_arrays_lie_in_the_graph_and_only_large_ones_in_a_shard(tmp_path):
+    arrays = {"w": np.ones((600, 1000), np.float32), "bias": np.ones(200, np.float32)}
+    lazy = {name: LazyArray(a.shape, a.dtype, lambda a=a: a) for name, a in arrays.items()}
+    nodes = [helper.make_node("Add", ["x", name], [f"y{name}"], name) for name in arrays]
+    model = helper.make_model(helper.make_graph(nodes, "g", [], []))
+    _, [shard] = write_graph(Graph(model, lazy), tmp_path / "g.onnx", 2**30)
+    assert shard.bytes == arrays["w"].nbytes
+    back = read_graph(tmp_path / "g.onnx")
+    assert list(back.weights) == ["w"]
+    assert [constant.name for constant in back.model.graph.initializer] == ["bias"]
 
 
 @pytest.mark.parametrize("kind", ["sdxl", "sd15"])

@@ -81,8 +81,37 @@ def test_memory_is_weights_and_the_most_values_alive_at_once():
     memory = forecast_memory(graph(nodes, {"x": [1, 10]}, {"y": []}, weights), {})
     stored, cast = 800 + 1200, 2400
     assert memory.webgpu_peak_bytes == stored + 80 + cast + 120
-    assert memory.wasm_peak_bytes == 800 + 2400 + 80 + cast + 120
+    assert memory.wasm_peak_bytes == 800 * 1.125 + 2400 + 80 + cast + 120
     assert memory.largest_tensor_bytes == 2400
+
+
+def test_webassembly_looks_halves_up_as_they_are_and_packs_those_of_products():
+    weights = {"table": np.zeros((50, 8), np.float16), "w": np.zeros((8, 8), np.float16)}
+    nodes = [
+        helper.make_node("Gather", ["table", "x"], ["a"], "a"),
+        helper.make_node("MatMul", ["a", "w"], ["b"], "b"),
+        helper.make_node("Cast", ["b"], ["y"], "y", to=1),
+    ]
+    memory = forecast_memory(graph(nodes, {"x": [1, 5]}, {"y": [1, 5, 8]}, weights), {})
+    assert memory.wasm_peak_bytes == 800 + 1.5 * 256 + 2 * (5 * 8 * 4)
+
+
+def test_webassembly_widens_quantized_weights():
+    """Those of convolutions stay widened, those of linear layers while they run."""
+    weights = {"q": np.zeros((6, 4, 1, 1), np.int8), "s": np.zeros(6, np.float32)}
+    nodes = [
+        helper.make_node("DequantizeLinear", ["q", "s"], ["w"], "w", axis=0),
+        helper.make_node("Conv", ["x", "w"], ["y"], "y"),
+    ]
+    memory = forecast_memory(graph(nodes, {"x": [1, 4, 2, 2]}, {"y": [1, 6, 2, 2]}, weights), {})
+    assert memory.wasm_peak_bytes == (24 + 6 * 4) + 4 * 24 + 4 * (16 + 24)
+    weights = {"q": np.zeros((3, 1, 32), np.uint8), "s": np.zeros((3, 1), np.float32)}
+    node = helper.make_node(
+        "MatMulNBits", ["x", "q", "s"], ["y"], "y", domain="com.microsoft",
+        K=32, N=3, bits=8, block_size=32,
+    )  # fmt: skip
+    memory = forecast_memory(graph([node], {"x": [1, 32]}, {"y": [1, 3]}, weights), {})
+    assert memory.wasm_peak_bytes == (96 + 12) + 4 * 96 + 4 * (32 + 3)
 
 
 def test_attention_counts_its_scores():
