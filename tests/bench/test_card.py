@@ -132,6 +132,7 @@ def test_without_a_gpu_a_base_must_be_named(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3000)
 def test_the_whole_command_measures_everything(engine, tiny_checkpoint, tmp_path):
     out = tmp_path / "card.json"
     words = ["--base", str(tiny_checkpoint), "--format", "nano", "--out", str(out)]
