@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import time
 
 import pytest
 
@@ -19,7 +20,7 @@ from bench.card.noise_dataset import write_noise_dataset
 from bench.card.trainings import PRESETS, StockTraining, inputs_of
 from dmm.cli import run as run_command
 from dmm.distillation.presets import load_preset
-from dmm.errors import EngineError, InputError
+from dmm.errors import DmmError, EngineError, InputError
 from dmm.training.forecast.card import MeasuredTraining, card_file, read_card_file
 
 TRAINED = MeasuredTraining(
@@ -100,11 +101,22 @@ def test_distillation_stores_as_many_outputs_of_the_teacher_whatever_the_steps(
 
     def run(command, **_):
         presets.append(load_preset(command[command.index("--student") + 1]).unet)
+        time.sleep(presets[-1].steps / 400)
 
     monkeypatch.setattr(subprocess, "run", run)
     (figure,) = measure_distillation(tmp_path / "base", tmp_path, "unet-330m")
-    assert [(unet.steps, unet.store, unet.batch_size) for unet in presets] == [(2, 2, 1), (6, 2, 1)]
-    assert figure.unit == "steps/s"
+    assert [(unet.steps, unet.store, unet.batch_size) for unet in presets] == [
+        (2, 2, 1),
+        (42, 2, 1),
+    ]
+    assert figure.unit == "steps/s" and 100 < figure.value < 800
+
+
+def test_a_distillation_that_took_no_longer_for_more_steps_has_no_speed(monkeypatch, tmp_path):
+    pauses = iter((0.1, 0.0))
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: time.sleep(next(pauses)))
+    with pytest.raises(DmmError, match="42 steps took no longer than 2; run again"):
+        list(measure_distillation(tmp_path / "base", tmp_path, "unet-330m"))
 
 
 def test_nothing_begins_once_the_time_is_up(tiny_checkpoint, tmp_path):
