@@ -32,7 +32,7 @@ from torch import Tensor
 
 from dmm.bundles.folder import read_description
 from dmm.bundles.schema import Part
-from dmm.bundles.sessions import open_session
+from dmm.bundles.sessions import open_session, session_settings
 from dmm.checkpoints.custom_layout import CustomLayout, canonical_json
 from dmm.checkpoints.networks import build_networks
 from dmm.checkpoints.sdxl_layout import single_file_tensors
@@ -97,7 +97,9 @@ def run_part(folder: Path, name: str) -> None:
         is_ids = tensor.dtype == "int32"
         array = generator.integers(0, 49000, size) if is_ids else generator.normal(size=size)
         inputs[key] = array.astype(tensor.dtype)
-    found = open_session(folder / f"{name}.onnx", intra_op_num_threads=1).run(None, inputs)
+    settings = session_settings(part, "cpu")
+    session = open_session(folder / f"{name}.onnx", intra_op_num_threads=1, **settings)
+    found = session.run(None, inputs)
     assert all(np.isfinite(array).all() for array in found)
 
 

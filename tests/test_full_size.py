@@ -141,6 +141,7 @@ def test_only_the_outputs_of_two_steps_are_computed_of_the_teacher(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3000)
 def test_the_whole_road_at_tiny_size(engine, tmp_path):
     import subprocess
 

@@ -4,6 +4,7 @@ Measurements are made one after the other until the time is up. One that fails i
 reason, and the others go on. ``card.json`` is kept for ``dmm train --check`` too.
 """
 
+import gc
 import json
 import subprocess
 import tempfile
@@ -96,13 +97,20 @@ def measure_card(plan: MeasurementPlan, out: Path) -> Measurements:
             try:
                 for found in measure():
                     measured.add(found)
-            except (DmmError, torch.OutOfMemoryError, subprocess.CalledProcessError) as error:
-                measured.missing[name] = str(error).splitlines()[0]
+            except (DmmError, RuntimeError, OSError, subprocess.CalledProcessError) as error:
+                measured.missing[name] = (str(error) or repr(error)).splitlines()[0]
+            gc.collect()  # networks in reference cycles
             torch.cuda.empty_cache()  # trainings and distillation are processes of their own
+            _write(measured, out)  # each time: what follows may be interrupted
+    _write(measured, out)
+    return measured
+
+
+def _write(measured: Measurements, out: Path) -> None:
+    """Write ``card.json``, and the trainings for ``--check``."""
     write_text(out, json.dumps(as_json(measured), indent=1) + "\n")
     if measured.trainings:
         write_card_file(MeasuredCard(measured.device, tuple(measured.trainings)), card_file())
-    return measured
 
 
 def _measurements(

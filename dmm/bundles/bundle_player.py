@@ -16,7 +16,7 @@ from .folder import open_bundle
 from .noise import TorchRandom
 from .samplers import Latents, make_sampler
 from .schema import Bundle
-from .sessions import open_session, pick_session_device, run_session
+from .sessions import open_session, pick_session_device, run_session, session_settings
 from .tokenizer import Tokenizer
 
 
@@ -44,8 +44,10 @@ class BundlePlayer:
     def run(self, part: str, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
         """Outputs of a network, named as in ``bundle.json``; it is loaded at its first run."""
         if part not in self._sessions:
-            path = self.folder / self.bundle.parts[part].model.file
-            self._sessions[part] = open_session(path, self.device)
+            stored = self.bundle.parts[part]
+            settings = session_settings(stored, self.device)
+            path = self.folder / stored.model.file
+            self._sessions[part] = open_session(path, self.device, **settings)
         return run_session(self._sessions[part], inputs)
 
     def embed(self, texts: Sequence[str]) -> list[Embeddings]:

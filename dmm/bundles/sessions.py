@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ModelError, PresetError
+from .schema import Part
 
 PROVIDERS = {
     "cuda": "CUDAExecutionProvider",
@@ -13,6 +14,9 @@ PROVIDERS = {
     "cpu": "CPUExecutionProvider",
 }
 """Device to ONNX Runtime's name, the fastest first."""
+
+LARGE_BYTES = 2**31
+"""Bytes of weights from which a fifth more time is worth a third of the memory."""
 
 
 def pick_session_device(device: str) -> str:
@@ -60,6 +64,30 @@ def open_session(path: Path, device: str = "cpu", lean: bool = False, **settings
             f"{path}: does not load in ONNX Runtime {onnxruntime.__version__} ({reason}); "
             "update onnxruntime, or export again"
         ) from error
+
+
+def session_settings(part: Part, device: str) -> dict[str, Any]:
+    """Arguments of ``open_session`` that suit a part of a bundle.
+
+    A CPU computes half precision in fp32. Usually all weights are widened when the session opens,
+    which takes twice the bytes of the files beside them: 15 GB for SDXL's UNet. In a large part
+    each is widened just before the node that reads it, which makes a step a fifth slower.
+    """
+    is_half = part.precision in ("fp16", "mixed")
+    is_large = sum(file.bytes for file in part.data) >= LARGE_BYTES
+    if device == "cpu" and is_half and is_large:
+        return {"lean": True, **in_listed_order()}
+    return {}
+
+
+def in_listed_order() -> dict[str, Any]:
+    """Settings that fold nothing and run the nodes as they are listed."""
+    import onnxruntime
+
+    return {
+        "graph_optimization_level": onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
+        "execution_order": onnxruntime.ExecutionOrder.PRIORITY_BASED,
+    }
 
 
 def run_session(session: Any, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:

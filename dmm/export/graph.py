@@ -10,6 +10,8 @@ minutes, and its opset 20 keeps LayerNormalization and Gelu whole.
 
 import copy
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -62,7 +64,7 @@ def _export(part: Part, path: Path) -> None:
     """Export a copy with simplified layers by PyTorch's exporter; parameters are inputs."""
     network = _copy_without_memory(part.network)
     simplify_layers(network)
-    with torch.no_grad(), warnings.catch_warnings():
+    with torch.no_grad(), _shapes_inferred_without_weights(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the old exporter and branches on sizes
         torch.onnx.export(
             network,
@@ -76,6 +78,23 @@ def _export(part: Part, path: Path) -> None:
             output_names=list(part.outputs),
             dynamic_axes=part.axes | part.outputs,
         )
+
+
+@contextmanager
+def _shapes_inferred_without_weights() -> Iterator[None]:
+    """Hide parameters from the exporter's inference of shapes, which transposes and keeps them.
+
+    Copies of most weights in fp32 would be in memory at once. The graph is the same.
+    """
+    exporter: Any = torch._C
+    infer = exporter._jit_pass_onnx_graph_shape_type_inference
+    exporter._jit_pass_onnx_graph_shape_type_inference = lambda graph, _, opset: infer(
+        graph, {}, opset
+    )
+    try:
+        yield
+    finally:
+        exporter._jit_pass_onnx_graph_shape_type_inference = infer
 
 
 def shorten_names(graph: Graph) -> None:

@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
+from ..bundles.sessions import in_listed_order
 from .graph import Graph
-from .running import RunGraph, in_listed_order, open_graph
+from .running import RunGraph, open_graph
 from .values import attribute, element_types
 
 PEAKS = "peaks"

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from onnx import helper
 
-from ..bundles.sessions import open_session, run_session
+from ..bundles.sessions import in_listed_order, open_session, run_session
 from ..files import scratch_folder
 from .graph import Graph
 from .half import FLOAT
@@ -42,16 +42,6 @@ def open_graph(graph: Graph, near: Path, **settings: Any) -> Iterator[RunGraph]:
             yield lambda inputs: run_session(sessions[0], inputs)
         finally:
             sessions.clear()  # Windows cannot delete a file that a session has mapped
-
-
-def in_listed_order() -> dict[str, Any]:
-    """Settings that run the nodes as they are listed."""
-    import onnxruntime
-
-    return {
-        "graph_optimization_level": onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
-        "execution_order": onnxruntime.ExecutionOrder.PRIORITY_BASED,
-    }
 
 
 def _weights_to_store_in_half(graph: Graph) -> set[str]:

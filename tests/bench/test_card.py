@@ -1,6 +1,8 @@
 """``dmm bench card`` at tiny sizes on a CPU, so that a card finds no mistake of ours."""
 
 import json
+import subprocess
+import time
 
 import pytest
 
@@ -10,13 +12,15 @@ from bench.card.networks import (
     Figure,
     measure_clap,
     measure_codec,
+    measure_distillation,
     measure_generation,
     measure_vae,
 )
 from bench.card.noise_dataset import write_noise_dataset
 from bench.card.trainings import PRESETS, StockTraining, inputs_of
 from dmm.cli import run as run_command
-from dmm.errors import EngineError, InputError
+from dmm.distillation.presets import load_preset
+from dmm.errors import DmmError, EngineError, InputError
 from dmm.training.forecast.card import MeasuredTraining, card_file, read_card_file
 
 TRAINED = MeasuredTraining(
@@ -67,6 +71,54 @@ def test_what_fails_is_reported_and_the_rest_goes_on(monkeypatch, tiny_checkpoin
     assert read_card_file(card_file()).trainings == (TRAINED,)  # for --check
 
 
+def test_an_error_of_torch_leaves_a_reason_and_what_was_measured_before(
+    monkeypatch, tiny_checkpoint, tmp_path
+):
+    def fails(*_):
+        raise RuntimeError("CUDA error: an illegal memory access")
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(measure, "measure_training", lambda *_: TRAINED)
+    monkeypatch.setattr(measure, "measure_stock", fails)
+    monkeypatch.setattr(measure, "measure_generation", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        measure_card(
+            MeasurementPlan(tiny_checkpoint, "nano", ("nano-cpu",)), tmp_path / "card.json"
+        )
+    written = json.loads((tmp_path / "card.json").read_text())
+    assert written["trainings"][0]["seconds_per_step"] == 2.0
+    assert written["not_measured"] == {
+        "sd-scripts nano-cpu": "CUDA error: an illegal memory access"
+    }
+
+
+def test_distillation_stores_as_many_outputs_of_the_teacher_whatever_the_steps(
+    monkeypatch, tmp_path
+):
+    presets = []
+
+    def run(command, **_):
+        presets.append(load_preset(command[command.index("--student") + 1]).unet)
+        time.sleep(presets[-1].steps / 400)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    (figure,) = measure_distillation(tmp_path / "base", tmp_path, "unet-330m")
+    assert [(unet.steps, unet.store, unet.batch_size) for unet in presets] == [
+        (2, 2, 1),
+        (42, 2, 1),
+    ]
+    assert figure.unit == "steps/s" and 100 < figure.value < 800
+
+
+def test_a_distillation_that_took_no_longer_for_more_steps_has_no_speed(monkeypatch, tmp_path):
+    pauses = iter((0.1, 0.0))
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: time.sleep(next(pauses)))
+    with pytest.raises(DmmError, match="42 steps took no longer than 2; run again"):
+        list(measure_distillation(tmp_path / "base", tmp_path, "unet-330m"))
+
+
 def test_nothing_begins_once_the_time_is_up(tiny_checkpoint, tmp_path):
     plan = MeasurementPlan(tiny_checkpoint, "nano", ("nano-cpu",), minutes=0.0)
     measured = measure_card(plan, tmp_path / "card.json")
@@ -92,6 +144,7 @@ def test_without_a_gpu_a_base_must_be_named(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3000)
 def test_the_whole_command_measures_everything(engine, tiny_checkpoint, tmp_path):
     out = tmp_path / "card.json"
     words = ["--base", str(tiny_checkpoint), "--format", "nano", "--out", str(out)]
