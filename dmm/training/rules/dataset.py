@@ -202,7 +202,10 @@ def repeats_only_move_epochs(settings: RunSettings, facts: Facts) -> str | None:
 
 
 def regularisation_setting_without_effect(settings: RunSettings, facts: Facts) -> str | None:
-    """Report a setting on regularisation clips if none are trained on."""
+    """Report a setting on regularisation clips if none are trained on.
+
+    A preset may weigh them for the datasets that have some.
+    """
     data = facts.dataset
     if data is None or uses_regularisation(settings, data):
         return None
@@ -211,7 +214,7 @@ def regularisation_setting_without_effect(settings: RunSettings, facts: Facts) -
             f"{settings.quote('dataset_regularisation')} does nothing: the dataset has no clips "
             "for regularisation; remove it"
         )
-    if settings.states("prior_loss_weight"):
+    if settings.is_stated_by_user("prior_loss_weight"):
         return (
             f"{settings.quote('prior_loss_weight')} does nothing: no regularisation clips take "
             "part; remove it"
