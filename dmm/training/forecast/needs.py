@@ -20,10 +20,10 @@ class Needs:
 
 
 NEEDS = {
-    "sdxl-24gb": Needs(8.9, 12.4, 10.2),
-    "sdxl-16gb": Needs(8.9, 12.4, 10.2),
-    "sdxl-12gb": Needs(6.8, 12.4, 9.9),
-    "sd15-12gb": Needs(4.0, 6.6, 5.0),
+    "sdxl-24gb": Needs(8.9, 12.9, 10.7),
+    "sdxl-16gb": Needs(8.9, 12.9, 10.7),
+    "sdxl-12gb": Needs(6.8, 12.9, 11.8),
+    "sd15-12gb": Needs(4.0, 10.6, 8.1),
 }
 """By the name of the preset, the most demanding first."""
 SLOW = "minutes a step"
