@@ -45,7 +45,7 @@ def write_student():
         custom = CustomLayout(canonical_json(UNET | (unet or {})), canonical_json(VAE))
         text = replace(NANO.te1, num_layers=3)
         networks = build_networks(replace(NANO, custom=custom, te1=text))
-        last = networks["vae"].decoder.layers[-1]
+        last = networks["vae"].decoder[-1]
         last.weight.data *= 20  # or images would be even
         last.bias.data += 0.4
         said = {"modelspec.prediction_type": "v", "dmm_format": "nano", **metadata}
