@@ -200,6 +200,7 @@ QUIET = [
     ("unused-regularisation", "sdxl-24gb", ["dataset_repeats=3"], data(n_reg=500)),
     ("overused-regularisation", "sdxl-24gb", [], data(n_reg=80)),
     ("overused-regularisation", "sdxl-24gb", ["dataset_regularisation=false"], data(n_reg=8)),
+    ("regularisation-setting-without-effect", "nano-cpu", [], NO_REG),
     ("missing-package", "sdxl-24gb", ["optimizer_type=adamw"], replace(SDXL, packages=frozenset())),
     ("unknown-optimizer", "nano-cpu", ["optimizer_type=my.own.Optimizer"], NANO),
     ("size-not-divisible", "sdxl-24gb", [], data(sizes=frozenset({(512, 480)}))),
