@@ -14,7 +14,7 @@ GB = 2**30
     ("ram_gb", "gpu_gb", "expected"),
     [
         (32, 24, "nano-cpu, and sdxl-24gb, sdxl-16gb, sdxl-12gb, sd15-12gb at 512 x 512"),
-        (8, None, "nano-cpu, and sd15-12gb at 512 x 512 on the CPU, minutes a step"),
+        (10, None, "nano-cpu, and sd15-12gb at 512 x 512 on the CPU, minutes a step"),
         (2, None, "nano-cpu; SDXL and SD 1.5 do not fit"),
     ],
 )
