@@ -60,8 +60,11 @@ self.addEventListener("fetch", (event) => {
   const isOurs = url.origin === self.location.origin && url.href.startsWith(scoped("."));
   if (request.method !== "GET" || !isOurs || MODELS.test(url.pathname)) return;
   if (request.mode === "navigate") event.respondWith(page(request).then(isolated));
-  else if (RUNTIME.test(url.pathname)) event.respondWith(runtime(request));
-  else event.respondWith(file(request).then(isolated));
+  else if (RUNTIME.test(url.pathname)) {
+    const answer = runtime(request);
+    event.respondWith(answer);
+    event.waitUntil(answer.then(() => keepForOffline(request)));
+  } else event.respondWith(file(request).then(isolated));
 });
 
 /** The page from its host, so that it can be a newer one; from here where the host is away. */
@@ -79,7 +82,7 @@ async function file(request: Request): Promise<Response> {
   const kept = await caches.match(request, { ignoreVary: true });
   if (kept) return kept;
   const response = await fetch(request);
-  if (/\/assets\//.test(request.url)) await keep(request, response);
+  if (/\/assets\//.test(request.url)) await keep(request, response.clone());
   return response;
 }
 
@@ -90,20 +93,36 @@ async function file(request: Request): Promise<Response> {
  * takes twice the time.
  */
 async function runtime(request: Request): Promise<Response> {
-  const kept = await caches.match(request, { ignoreVary: true });
   try {
-    const response = await fetch(request);
-    if (!kept) await keep(request, response);
-    return response;
+    return await fetch(request);
   } catch {
-    return kept ?? Response.error();
+    return (await caches.match(request, { ignoreVary: true })) ?? Response.error();
+  }
+}
+
+/** Requests whose answers are on their way here. */
+const arriving = new Set<string>();
+
+/**
+ * Ask for the runtime once more, which the browser's own cache answers, and keep it.
+ *
+ * A clone of the page's answer would stay in memory, 18 MB for each worker, until the page closes.
+ */
+async function keepForOffline(request: Request): Promise<void> {
+  const { url } = request;
+  if (arriving.has(url) || (await caches.match(request, { ignoreVary: true }))) return;
+  arriving.add(url);
+  try {
+    await keep(request, await fetch(url));
+  } finally {
+    arriving.delete(url);
   }
 }
 
 async function keep(request: Request, response: Response): Promise<void> {
   if (response.status !== 200) return;
   const [name] = (await caches.keys()).filter((key) => key.startsWith(CACHES)).slice(-1);
-  if (name) await (await caches.open(name)).put(request, response.clone());
+  if (name) await (await caches.open(name)).put(request, response);
 }
 
 /** The same answer with the headers that isolate the page and bind it to this origin. */

@@ -75,6 +75,13 @@ def test_after_the_first_visit_it_works_without_a_network(context, page, built, 
     context.set_offline(False)
 
 
+def test_a_runtime_that_does_not_fit_the_cache_runs_all_the_same(context, page, make):
+    page.wait_for_function("() => navigator.serviceWorker.controller !== null")
+    [worker] = context.service_workers
+    worker.evaluate("() => { Cache.prototype.put = () => Promise.reject(new Error('full')); }")
+    make(page)
+
+
 def test_no_request_leaves_for_another_origin(context, open_page, site, make):
     asked: set[str] = set()
     context.on("request", lambda request: asked.add(urlsplit(request.url).netloc))
