@@ -1,10 +1,10 @@
 /** Forecast of the memory that a model takes in this browser. */
 
 import type { Backend } from "../engine/runtime";
-import { type Bundle, type Part, type PartName, partsOf } from "./schema";
+import { type Bundle, type Part, type PartName, partsOf, storedBytes } from "./schema";
 
-/** ONNX Runtime, loaded and compiled in three workers, and the page around it (docs/log.md). */
-const RUNTIME_BYTES = 640e6;
+/** ONNX Runtime, loaded and compiled in two workers, and the page around it (docs/log.md). */
+const RUNTIME_BYTES = 300e6;
 /** A large table of embeddings, or what V8 lets lie before it frees. */
 const READ_BYTES = 130e6;
 /** WebAssembly addresses no more. */
@@ -43,9 +43,6 @@ export function forecastMemory(bundle: Bundle, backend: Backend): MemoryForecast
   const decoding = unet.read + decoder.read + image;
   return { peak: RUNTIME_BYTES + Math.max(loading, decoding), heap: Math.max(text, image) };
 }
-
-const storedBytes = ({ model, data }: Part): number =>
-  data.reduce((sum, { bytes }) => sum + bytes, model.bytes);
 
 function needsOf(part: Part, backend: Backend): Needs {
   const stored = storedBytes(part);

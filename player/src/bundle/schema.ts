@@ -144,6 +144,10 @@ export function bundleFiles({ parts, tokenizer, format }: Bundle): StoredFile[] 
 export const bundleBytes = (bundle: Bundle): number =>
   bundleFiles(bundle).reduce((sum, { bytes }) => sum + bytes, 0);
 
+/** Bytes of a part's files. */
+export const storedBytes = ({ model, data }: Part): number =>
+  data.reduce((sum, { bytes }) => sum + bytes, model.bytes);
+
 /** Parts in the order in which they run. */
 export function partsOf({ parts }: Bundle): [PartName, Part][] {
   const order: PartName[] = ["text_encoder", "text_encoder_2", "unet", "vae_decoder"];

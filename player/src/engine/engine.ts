@@ -74,6 +74,7 @@ export class Engine {
     this.#loaded = undefined;
     this.#audio?.terminate();
     this.#audio = undefined;
+    this.#prompts.endWorker();
   }
 
   /** Generate a request; AbortError at once when it is cancelled. */

@@ -102,10 +102,23 @@ def test_the_policy_keeps_the_page_from_asking_another_origin(page):
     assert page.evaluate("() => window.seen.effectiveDirective") == "connect-src"
 
 
+def text_workers(page):
+    return [worker for worker in page.workers if "text.worker" in worker.url]
+
+
+def test_one_worker_reads_the_prompts_of_a_small_model(page, make):
+    make(page, "piano")
+    workers = text_workers(page)
+    make(page, "organ")
+    assert text_workers(page) == workers and len(workers) == 1
+
+
 def test_memory_is_given_back_and_taken_again(page, make):
     make(page)
+    [worker] = text_workers(page)
     page.click("#model")
-    page.get_by_role("button", name="Free memory: toy").click()
+    with worker.expect_event("close"):
+        page.get_by_role("button", name="Free memory: toy").click()
     expect(page.get_by_role("button", name="Free memory: toy")).to_be_hidden()
     page.keyboard.press("Escape")
     make(page)
