@@ -16,15 +16,8 @@ from dmm.progress import progress_bar
 
 MAX_EXPANSION = 20
 """Largest unpacked size, in sizes of the archive (plus 1 MB); sound is hardly compressed."""
-DAMAGE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    EOFError,
-    NotImplementedError,
-    RuntimeError,
-)
-"""Exceptions of the libraries for a damaged or encrypted archive."""
+DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError)
+"""Exceptions of the libraries for an archive that is damaged, encrypted or of an unknown kind."""
 
 
 def unpack(archive: Path, out: Path) -> None:

@@ -29,7 +29,7 @@ interface Needs {
 
 /**
  * The encoders run one after another in a worker of their own, while UNet and decoder are loaded.
- * That worker has ended when the decoder runs.
+ * When the decoder runs, that worker has ended, or its encoders are small.
  */
 export function forecastMemory(bundle: Bundle, backend: Backend): MemoryForecast {
   const needs = new Map(partsOf(bundle).map(([name, part]) => [name, needsOf(part, backend)]));

@@ -32,7 +32,7 @@ export interface Callbacks {
   onFallback(fallback: Fallback): void;
   /** Everything is made again, in WebAssembly: forget columns and sound. */
   onRestart(): void;
-  /** PromptEmbedding that were not read. */
+  /** Words of the prompts that were not read. */
   onUnread(words: string[]): void;
 }
 

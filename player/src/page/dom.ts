@@ -46,7 +46,7 @@ export function download(name: string, bytes: Uint8Array<ArrayBuffer>, type: str
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }
 
-/** PromptEmbedding of a text in at most 60 characters that any file system takes (`slug` of dmm). */
+/** Words of a text in at most 60 characters that any file system takes (`slug` of dmm). */
 export function slug(text: string): string {
   const words = text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
   return words.join("-").slice(0, 60).replace(/-$/, "") || "clip";

@@ -79,7 +79,7 @@ async function page(request: Request): Promise<Response> {
 
 /** A file of the page, whose name changes with its content, from here or else from its host. */
 async function file(request: Request): Promise<Response> {
-  const kept = await caches.match(request, { ignoreVary: true });
+  const kept = await keptAnswer(request);
   if (kept) return kept;
   const response = await fetch(request);
   if (/\/assets\//.test(request.url)) await keep(request, response.clone());
@@ -96,7 +96,7 @@ async function runtime(request: Request): Promise<Response> {
   try {
     return await fetch(request);
   } catch {
-    return (await caches.match(request, { ignoreVary: true })) ?? Response.error();
+    return (await keptAnswer(request)) ?? Response.error();
   }
 }
 
@@ -110,7 +110,7 @@ const arriving = new Set<string>();
  */
 async function keepForOffline(request: Request): Promise<void> {
   const { url } = request;
-  if (arriving.has(url) || (await caches.match(request, { ignoreVary: true }))) return;
+  if (arriving.has(url) || (await keptAnswer(request))) return;
   arriving.add(url);
   try {
     await keep(request, await fetch(url));
@@ -118,6 +118,9 @@ async function keepForOffline(request: Request): Promise<void> {
     arriving.delete(url);
   }
 }
+
+const keptAnswer = (request: Request): Promise<Response | undefined> =>
+  caches.match(request, { ignoreVary: true });
 
 async function keep(request: Request, response: Response): Promise<void> {
   if (response.status !== 200) return;
