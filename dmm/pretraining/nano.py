@@ -120,7 +120,7 @@ def pretrain(
             latents = refresh_cached_latents(vae, images, state / "latents", compute)
             schedule = Schedule(unet_steps, batch_size, warmup=100, **UNET_SCHEDULE)
             tokens, empty = tokenize_variants(variants), empty_tokens()
-            held_out = _held_out_latents_and_tokens(dataset, vae)
+            held_out = _held_out_latents_and_tokens(dataset, vae, compute)
 
             def validate(denoiser: Denoiser) -> dict[str, float]:
                 if compute.is_main:
@@ -136,12 +136,14 @@ def pretrain(
     return out
 
 
-def _held_out_latents_and_tokens(dataset: Path, vae: Any) -> tuple[Tensor, Tokens] | None:
+def _held_out_latents_and_tokens(
+    dataset: Path, vae: Any, compute: Compute
+) -> tuple[Tensor, Tokens] | None:
     """Latents and captions of the val split's first clips; None if it is empty."""
     if not any((dataset / "val").glob("*.png")):
         return None
     images, captions, _ = load_images_and_captions(dataset, "val")
-    latents = encode_latents(vae, images[:VALIDATION_CLIPS])
+    latents = encode_latents(vae, images[:VALIDATION_CLIPS], compute)
     return latents, tokenize(captions[:VALIDATION_CLIPS], NANO.te1.vocab_size)
 
 
