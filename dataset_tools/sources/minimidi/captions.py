@@ -11,7 +11,7 @@ TEMPLATES = (
     "{instruments}, {moods}, {pace}, {mode}",
     "{style}, {instruments}, {drums}, {moods}, {pace}, {mode}",
     "{moods} {style} with {instruments}, {pace}, {mode}, {drums}",
-    "{style}, {instruments}, {drums}, {bpm} bpm, {key} {mode}, {mood}",
+    "{style}, {instruments}, {drums}, {bpm} bpm, {mode}, {mood}",
     "{pace} {mode} {style}, {instruments}, {drums}, {moods}",
     "{instruments}, {drums}, {style}, {moods}, {bpm} bpm",
     "{front}, {moods}, {pace}",
@@ -21,6 +21,8 @@ TEMPLATES = (
 _WEIGHTS = (0.12, 0.15, 0.1, 0.1, 0.1, 0.08, 0.15, 0.1, 0.1)
 PARAPHRASED = 0.3
 """Probability of replacing a word that has synonyms by one of them."""
+KEY_NAMED = 0.7
+"""Probability of naming the key too where a template has the mode: "A minor"."""
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "happy": ("cheerful", "joyful"),
     "warm": ("tender", "gentle"),
@@ -89,8 +91,7 @@ def caption(piece: Piece) -> str:
         style=piece.style,
         pace=say(tempo_word(piece.tempo_bpm)),
         bpm=piece.tempo_bpm,
-        key=piece.key,
-        mode=say(piece.mode),
+        mode=f"{piece.key} {piece.mode}" if rng.random() < KEY_NAMED else say(piece.mode),
     )
     return ", ".join(part.strip() for part in text.split(",") if part.strip())
 

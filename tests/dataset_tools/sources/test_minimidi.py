@@ -74,6 +74,12 @@ def test_captions_and_prompts_say_nothing_untrue_and_name_the_lead(style):
         assert said(asked.text) & INSTRUMENTS.keys() == set(asked.instruments)
 
 
+def test_about_half_of_the_captions_name_the_key():
+    pieces = [compose(seed, "pop") for seed in range(200)]
+    named = sum(piece.key in said(caption(piece)) for piece in pieces)
+    assert 70 < named < 120
+
+
 def test_captions_name_all_or_the_first_two_instruments():
     named = [
         (piece.instruments, said(caption(piece)) & INSTRUMENTS.keys())
