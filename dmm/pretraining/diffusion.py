@@ -2,8 +2,9 @@
 
 v-prediction (Salimans & Ho 2022, https://arxiv.org/abs/2202.00512) on SDXL's noise schedule, all
 timesteps with equal weight: min-SNR weights almost leave out the high noise in which tempo, key and
-instruments are decided. Middle timesteps are sampled more often (Esser et al. 2024,
-https://arxiv.org/abs/2403.03206). Captions are dropped at random for classifier-free guidance.
+instruments are decided. High noise is sampled more often, by a logit-normal distribution (Esser et
+al. 2024, https://arxiv.org/abs/2403.03206). Captions are dropped at random for classifier-free
+guidance.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,7 +23,7 @@ from ..fitting.state import fingerprint
 
 CAPTION_DROPOUT = 0.1
 TIMESTEPS = 1000
-LOGIT_MEAN, LOGIT_STD = 0.3, 1.0
+LOGIT_MEAN, LOGIT_STD = 1.0, 1.0
 """Normal distribution of log(t / (1000 - t)) from which timesteps are sampled."""
 UNIFORM_SHARE = 0.2
 """Share of timesteps that are sampled uniformly instead, so that none is rare."""
