@@ -39,9 +39,7 @@ def refresh_cached_latents(
         for path, chunk in zip(paths, chunks, strict=True):
             if not path.is_file():
                 with whole_file(path) as partial:
-                    save_file(
-                        {"latents": encode_latents(vae, chunk, compute).contiguous()}, partial
-                    )
+                    save_file({"latents": encode_latents(vae, chunk, compute)}, partial)
         for stale in set(folder.glob("*.safetensors")) - set(paths):
             stale.unlink()
     return torch.cat([load_file(path)["latents"] for path in paths])
