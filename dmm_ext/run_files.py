@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 
 from dmm.files import follow_umask, whole_file
 from dmm.files.parts import remove_left_behind
+from dmm.training.runs import folders_by_step
 
 from .steps import STATE_FILE
 
@@ -130,5 +131,5 @@ def _save_failure_reason(error: Exception, path: Path) -> str:
 
 def delete_all_but_newest(folder: Path, count: int | None) -> None:
     """Delete all but the newest ``count`` states; None keeps all."""
-    for old in sorted(folder.glob("step-*"))[: -count or None] if count else []:
+    for old in folders_by_step(folder)[:-count] if count else []:
         shutil.rmtree(old)

@@ -77,7 +77,12 @@ def read_metric_lines(path: Path) -> list[MetricLine]:
 
 def newest_state(folder: Path) -> Path | None:
     """The state with the highest step in a RUN folder; None without one."""
-    return max((folder / "state").glob("step-*"), default=None)
+    return next(reversed(folders_by_step(folder / "state")), None)
+
+
+def folders_by_step(parent: Path) -> list[Path]:
+    """Folders such as ``step-000500`` in the order of their steps, which may have any digits."""
+    return sorted(parent.glob("step-*"), key=lambda folder: (len(folder.name), folder.name))
 
 
 def series(

@@ -2,7 +2,7 @@
 
 from pathlib import Path, PurePosixPath
 
-from ..runs import Run, last_value, series
+from ..runs import Run, folders_by_step, last_value, series
 from .markdown import code, escape, image, link, table
 
 SCORES = {
@@ -41,7 +41,7 @@ def scores_section(run: Run) -> str:
 
 def previews_section(run: Run) -> str:
     """Markdown section: the first and the last previews side by side, with sound."""
-    folders = sorted(f for f in (run.folder / "previews").glob("step-*") if any(f.glob("*.png")))
+    folders = [f for f in folders_by_step(run.folder / "previews") if any(f.glob("*.png"))]
     if not folders:
         return ""
     shown = list(dict.fromkeys([folders[0], folders[-1]]))

@@ -79,6 +79,9 @@ def test_the_newest_state_is_resumed_and_half_written_ones_are_none(run):
     for name in ("step-000002", "step-000010", ".part-step-000012"):
         (run / "state" / name).mkdir(parents=True)
     assert state_to_resume(run).name == "step-000010"
+    for name in ("step-999999", "step-1000000"):
+        (run / "state" / name).mkdir()
+    assert state_to_resume(run).name == "step-1000000"
     with pytest.raises(InputError, match="holds a run already"):
         refuse_to_overwrite(run)
 
