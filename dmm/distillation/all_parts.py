@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from ..checkpoints.architecture import Shapes
 from ..files import folder_lock
 from ..generation.loading import Lora
 from .decoder import layout_with_tiny_vae
@@ -19,6 +21,7 @@ from .parts import (
 )
 from .presets import Preset
 from .report import ReportOptions, write_report
+from .teacher import Teacher
 from .writing import distillation_metadata, write_student
 
 PARTS = ("unet", "steps", "text_encoder_1", "text_encoder_2", "decoder")
@@ -41,47 +44,58 @@ def distil_all(
     """
     sources = replace(sources, shared=out / "parts" / "shared")
     with sources.compute.in_main_process(folder_lock(out)):
-        return _distil_parts(checkpoint, loras, preset, sources, out, options)
+        teacher = open_teacher(checkpoint, loras, sources)
+        parts, student = out / "parts", out / STUDENT
+        origin = _student_origin(teacher, preset, sources)
+        unguided, base, base_loras = _distil_unet_and_steps(teacher, preset, sources, parts)
+        if not exists_with_origin(student, origin):
+            shapes = open_teacher(base, (), sources).shapes
+            networks, shapes = _distil_encoders_and_decoder(teacher, shapes, preset, sources, parts)
+            if sources.compute.is_main:
+                write_student(student, base, base_loras, networks, shapes, origin)
+        if not sources.compute.is_main:
+            return []
+        report = write_report(
+            teacher, student, unguided, sources.dataset, out, options, sources.seed
+        )
+        return [student, report]
 
 
-def _distil_parts(
-    checkpoint: Path,
-    loras: Sequence[Lora],
-    preset: Preset,
-    sources: Sources,
-    out: Path,
-    options: ReportOptions,
-) -> list[Path]:
-    teacher = open_teacher(checkpoint, loras, sources)
+def _student_origin(teacher: Teacher, preset: Preset, sources: Sources) -> dict[str, str]:
+    """Metadata about the origin of the student and of each of its parts."""
     named = [part for part in PARTS if getattr(preset, part) is not None]
-    parts, student = out / "parts", out / STUDENT
-    origins = {part: part_origin_metadata(teacher, preset, part, sources) for part in named}
-    origin = distillation_metadata(checkpoint, teacher.loras, preset=preset.name, parts=origins)
-    base, base_loras = checkpoint, teacher.loras
+    parts = {part: part_origin_metadata(teacher, preset, part, sources) for part in named}
+    return distillation_metadata(teacher.checkpoint, teacher.loras, preset=preset.name, parts=parts)
+
+
+def _distil_unet_and_steps(
+    teacher: Teacher, preset: Preset, sources: Sources, parts: Path
+) -> tuple[Path, Path, tuple[Lora, ...]]:
+    """Checkpoints with the student's UNet, before and after its steps are reduced.
+
+    LoRAs that still belong to the second one are the third value.
+    """
+    unguided, loras = teacher.checkpoint, teacher.loras
     if preset.unet:
-        base = distil_unet(checkpoint, loras, preset, sources, parts / "unet.safetensors")
-        base_loras = ()
-    unguided = base
-    if preset.steps:
-        base = distil_steps(base, base_loras, preset, sources, parts / "steps.safetensors")
-        base_loras = ()
-    if not exists_with_origin(student, origin):
-        networks, shapes = {}, open_teacher(base, (), sources).shapes
-        for which in (1, 2):
-            if f"text_encoder_{which}" in named:
-                networks |= train_text_encoder_part(
-                    teacher, which, preset, sources, parts / "text.state"
-                )
-        if preset.decoder:
-            networks |= train_tiny_vae_part(teacher, preset, sources, parts / "decoder.state")
-            shapes = replace(
-                shapes, custom=layout_with_tiny_vae(preset.decoder, teacher, shapes.custom)
-            )
-        if sources.compute.is_main:
-            write_student(student, base, base_loras, networks, shapes, origin)
-    if not sources.compute.is_main:
-        return []
-    return [
-        student,
-        write_report(teacher, student, unguided, sources.dataset, out, options, sources.seed),
-    ]
+        path = parts / "unet.safetensors"
+        unguided, loras = distil_unet(unguided, loras, preset, sources, path), ()
+    if not preset.steps:
+        return unguided, unguided, loras
+    path = parts / "steps.safetensors"
+    return unguided, distil_steps(unguided, loras, preset, sources, path), ()
+
+
+def _distil_encoders_and_decoder(
+    teacher: Teacher, shapes: Shapes, preset: Preset, sources: Sources, parts: Path
+) -> tuple[dict[str, Any], Shapes]:
+    """The preset's text encoders and decoder by name, and ``shapes`` with that decoder."""
+    networks: dict[str, Any] = {}
+    for which in (1, 2):
+        if getattr(preset, f"text_encoder_{which}"):
+            state = parts / "text.state"
+            networks |= train_text_encoder_part(teacher, which, preset, sources, state)
+    if preset.decoder:
+        networks |= train_tiny_vae_part(teacher, preset, sources, parts / "decoder.state")
+        layout = layout_with_tiny_vae(preset.decoder, teacher, shapes.custom)
+        shapes = replace(shapes, custom=layout)
+    return networks, shapes
