@@ -9,25 +9,33 @@ beside this one. Rules of the form "X does nothing without Y" are rows of a tabl
 from ...errors import PresetError
 from ..facts import Facts
 from ..presets import RunSettings
-from . import dataset as rules_dataset
-from . import engine as rules_engine
-from . import loss as rules_loss
-from . import machine as rules_machine
-from . import network as rules_network
-from . import optimizer as rules_optimizer
-from . import schedule as rules_schedule
+from . import (
+    captions,
+    dataset,
+    engine,
+    images,
+    loss,
+    machine,
+    network,
+    optimizer,
+    regularisation,
+    schedule,
+)
 from .base import Finding, run_rules
 from .dependencies import check_dependencies
 from .ranges import RULE, out_of_range
 
 RULE_MODULES = (
-    rules_engine,
-    rules_network,
-    rules_optimizer,
-    rules_machine,
-    rules_loss,
-    rules_dataset,
-    rules_schedule,
+    engine,
+    network,
+    optimizer,
+    machine,
+    loss,
+    dataset,
+    images,
+    captions,
+    regularisation,
+    schedule,
 )
 
 
