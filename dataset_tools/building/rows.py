@@ -7,8 +7,8 @@ from typing import Any
 from ..captions.clean import Change, full_prompt
 from ..captions.lexicon import load_lexicon
 from ..captions.pipeline import prepare_caption
-from ..captions.remove_voice import voice_mentions
 from ..captions.tokens import count_tokens
+from ..captions.voice_phrase import voice_mentions
 from ..dataset import Row
 from ..description import Description
 from ..sources import Track

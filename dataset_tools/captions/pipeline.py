@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from .clean import Change, clean, full_prompt
 from .lexicon import load_lexicon
 from .reduce import reduce_caption
-from .remove_voice import VOICE_TERMS, without_voice
+from .remove_voice import without_voice
 from .tokens import count_tokens, fit_to_token_limit
+from .voice_phrase import VOICE_TERMS
 
 
 def prepare_caption(

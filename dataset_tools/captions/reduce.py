@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from .clean import Change, is_mostly_latin
 from .lexicon import Lexicon, Mention
-from .remove_voice import VOICE_TERMS
+from .voice_phrase import VOICE_TERMS
 
 Facets = Mapping[str, Mapping[str, float]]
 """A track's facets: facet to value to probability, 0..1."""

@@ -25,23 +25,17 @@ from .voice_phrase import (
     find_voice_phrase,
     voice_mentions,
 )
-from .voice_words import (
-    ALWAYS_BEGINS_OTHER_SOUND,
-    AND,
-    BEGINS_OTHER_SOUND,
-    DENIAL_AFTER,
-    DETERMINERS,
-    LINKS,
-    MUSIC_NOUNS,
-    QUALITIES,
-    VERB,
+from .voice_words import AND, BEGINS_OTHER_SOUND, DENIAL_AFTER, DETERMINERS, QUALITIES
+from .words_kept import (
+    list_sound_terms,
+    split_words_after,
+    without_article,
+    without_lead_in,
+    words_kept_before,
 )
-
-__all__ = ["REMAINDER", "SOUND_FACETS", "VOICE_TERMS", "voice_mentions", "without_voice"]
 
 REMAINDER = "instrumental"
 """Caption of a clip whose caption was only about the voice."""
-SOUND_FACETS = ("instrument", "genre", "mood", "tempo", "production", "culture")
 
 _PART = re.compile(r"(\s*[,;:()]\s*|\s+[-–—]\s+)")
 _SEX = re.compile(r"\b(?:fe)?males?\b[\s-]*|\b(?:his|her)\s+", re.IGNORECASE)
@@ -49,15 +43,8 @@ _MUSIC_NOUN = re.compile(
     r"[\s/-]+(?!(?:vocal|voice|sing|lyric|verse|part|on top)\w*)[^\W_]", re.IGNORECASE
 )
 """Text after a genre that is also a voice, if only the genre is to be removed: "rap song"."""
-_RELATIVE = re.compile(r"\s+(?:that|which|who|where|when|while|in which|whose)\b", re.IGNORECASE)
 _LINKED_ADJECTIVE = re.compile(
     r"\b(?:with|featuring|features|and|by|has|of|over|an?|the)\s+(?:(?:an?|the)\s+)?[\w-]+(?:\s[\w-]+)?$"
-)
-_ARTICLE = re.compile(
-    r"(?:by|with|of|over|an?|the|on top of|accompanied|backed|featuring|while)\s+", re.IGNORECASE
-)
-_ONLY_LINKING_WORDS = re.compile(
-    r"(?:over|with|along|and|by|the|it|an?|to|on|of|top|accompanied|\s)+", re.I
 )
 _LIST_LINKS = ("with", "featuring", "features", "has", "using", "", "by", "over", "and")
 """Links after which a list may go on without the voice: "song with voice and piano"."""
@@ -98,7 +85,7 @@ def _edit_parts(text: str, edit: Callable[[str], str]) -> str:
 
 def _reduce_to_sound_terms(part: str, lexicon: Lexicon) -> str:
     """If a part still mentions a voice, keep only its terms of sound."""
-    return _list_sound_terms(part, lexicon) if _first_voice(part, lexicon) else part
+    return list_sound_terms(part, lexicon) if _first_voice(part, lexicon) else part
 
 
 def _without_denials(text: str, lexicon: Lexicon) -> str:
@@ -108,31 +95,11 @@ def _without_denials(text: str, lexicon: Lexicon) -> str:
         start, end = min(a for a, _ in spans), max(b for _, b in spans)
         if absent := DENIAL_AFTER.match(text, end):
             end = absent.end()
-        before, after = _without_lead_in(text[:start], negation=True), text[end:].strip()
+        before, after = without_lead_in(text[:start], negation=True), text[end:].strip()
         after = AND.sub("", after, count=1) if AND.match(after) else after
         joint = " " if before and BEGINS_OTHER_SOUND.match(after) else ", "
         text = joint.join(part for part in (before, after.lstrip(" ,.;:")) if part)
     return text
-
-
-def _without_lead_in(before: str, *, negation: bool = False) -> str:
-    """Cut trailing words that only introduce removed ones: "it has", "with a", "there is no"."""
-    lead = (
-        LINKS
-        | DETERMINERS
-        | ({"doesn't", "don't", "not", "non", "isn't", "w/o"} if negation else set())
-    )
-    while found := re.search(r"(?:^|[\s,;:(])([\w'’/]+)[\s-]*$", before):
-        word = found[1].lower().replace("’", "'")
-        if word not in lead and not (negation and (word.endswith("n't") or word in _NEGATIONS)):
-            break
-        before = before[: found.start(1)]
-    return before.rstrip(" ,;:(-")
-
-
-_NEGATIONS = frozenset(
-    "lack lacks lacking devoid absence free any sin sans minus zero nor or and".split()
-)
 
 
 def _without_voices(text: str, lexicon: Lexicon) -> str:
@@ -146,7 +113,7 @@ def _without_voices(text: str, lexicon: Lexicon) -> str:
             if (
                 kept and not kept[-1] and BEGINS_OTHER_SOUND.match(part)
             ):  # "over a piano", without its voice
-                part = _without_article(part)
+                part = without_article(part)
             kept += [] if about_voice else [part]
             continue
         rest, about_voice, leads = _remove_voices_of_part(part, lexicon)
@@ -186,7 +153,7 @@ def _remove_voices_of_part(part: str, lexicon: Lexicon) -> tuple[str, bool, bool
         leads = leads or (turn == 0 and phrase.starts_part)
         part, about = _remove_first_voice(part, phrase, lexicon)
         about = about or (phrase.has_words_after and not part)
-    return _list_sound_terms(part, lexicon), about, leads
+    return list_sound_terms(part, lexicon), about, leads
 
 
 def _describes_music(part: str, voice: Mention, lexicon: Lexicon) -> bool:
@@ -211,10 +178,10 @@ def _first_voice(part: str, lexicon: Lexicon) -> Mention | None:
 def _remove_first_voice(part: str, phrase: VoicePhrase, lexicon: Lexicon) -> tuple[str, bool]:
     """Remove one voice; returns the remaining part, and whether words after it were about it."""
     before = part[: phrase.start].strip()
-    rest, joint, about = _split_words_after(part[phrase.end :].strip(), lexicon)
-    before = _words_kept_before(before, lexicon) if before else ""
+    rest, joint, about = split_words_after(part[phrase.end :].strip(), lexicon)
+    before = words_kept_before(before, lexicon) if before else ""
     if not before:
-        return _without_article(rest), about
+        return without_article(rest), about
     if not rest:
         return before, about
     if joint == "on":
@@ -222,85 +189,6 @@ def _remove_first_voice(part: str, phrase: VoicePhrase, lexicon: Lexicon) -> tup
     if joint == "and" and phrase.link in _LIST_LINKS and not before.endswith(","):
         return f"{before} {phrase.link or 'and'} {rest}", about
     return f"{before}, {rest}", about
-
-
-def _without_article(text: str) -> str:
-    while stripped := _ARTICLE.match(text):
-        text = text[stripped.end() :]
-    return text
-
-
-def _split_words_after(after: str, lexicon: Lexicon) -> tuple[str, str, bool]:
-    """Words to keep after a voice, their joint, and whether words about the voice were cut.
-
-    The joint is "and" (a list continues), "on" (a preposition begins them), or "" (a new part).
-    """
-    joint = ""
-    if more := AND.match(after):
-        after, joint = after[more.end() :], "and"
-    if _ONLY_LINKING_WORDS.fullmatch(after):
-        return "", "", True
-    if joint and _begins_with_sound(after, lexicon):
-        return after, joint, False
-    if ALWAYS_BEGINS_OTHER_SOUND.match(after) or (
-        BEGINS_OTHER_SOUND.match(after) and _instrument_follows(after, lexicon)
-    ):
-        return after, "on", False
-    sound = next(
-        (
-            m.start()
-            for m in re.finditer(r"\b\w+", after)
-            if ALWAYS_BEGINS_OTHER_SOUND.match(after, m.start())
-            or (
-                BEGINS_OTHER_SOUND.match(after, m.start())
-                and _instrument_follows(after[m.start() :], lexicon)
-            )
-        ),
-        len(after),
-    )
-    played = _list_sound_terms(after[:sound], lexicon, ("instrument",))
-    rest = _without_article(after[sound:])
-    return ", ".join(part for part in (played, rest) if part), "", bool(after)
-
-
-def _begins_with_sound(text: str, lexicon: Lexicon) -> bool:
-    """Whether a text begins as another sound with its adjectives: "and a soft drum beat"."""
-    words = re.match(r"(?:[\w'’-]+\s*){1,5}", text)
-    if VERB.match(text) or not words:
-        return False
-    nouns = [
-        m for m in lexicon.find_mentions(text) if m.facet in ("instrument", "genre", "structure")
-    ]
-    return any(m.start < words.end() and m.value not in VOICE_TERMS for m in nouns) or any(
-        word.lower() in MUSIC_NOUNS for word in words[0].split()
-    )
-
-
-def _instrument_follows(text: str, lexicon: Lexicon) -> bool:
-    """Whether one of the next words is an instrument or the music: "with a soft piano"."""
-    near = re.match(r"(?:[\w'’-]+\s*){1,7}", text)
-    return bool(near) and any(
-        m.facet in ("instrument", "genre") and m.value not in VOICE_TERMS and m.start < near.end()
-        for m in lexicon.find_mentions(text)
-    )
-
-
-def _words_kept_before(before: str, lexicon: Lexicon) -> str:
-    """The words before a voice, if they end in a noun; otherwise their terms of sound."""
-    before = _without_lead_in(before)
-    for text in (before, _RELATIVE.split(before)[0]):
-        words = text.split()
-        if not words:
-            return ""
-        last = len(text) - len(words[-1])
-        nouns = [
-            m
-            for m in lexicon.find_mentions(text)
-            if m.facet in ("instrument", "genre", "structure")
-        ]
-        if words[-1].lower() in MUSIC_NOUNS or any(m.start <= last < m.end for m in nouns):
-            return text
-    return _list_sound_terms(before, lexicon)
 
 
 def _cut_adjectives(parts: list[str], lexicon: Lexicon) -> None:
@@ -320,14 +208,4 @@ def _cut_adjectives(parts: list[str], lexicon: Lexicon) -> None:
     last = parts[first].split()[-1].lower()
     adjectives = [m for m in lexicon.find_mentions(parts[first]) if m.facet in ADJECTIVES]
     if last in QUALITIES or any(m.end == len(parts[first]) for m in adjectives):
-        parts[first:] = [_words_kept_before(parts[first][: found.start()].strip(), lexicon)]
-
-
-def _list_sound_terms(text: str, lexicon: Lexicon, facets: tuple[str, ...] = SOUND_FACETS) -> str:
-    """Join the terms of sound in a text by commas, in its own spelling, without voices."""
-    terms = [
-        text[mention.start : mention.end]
-        for mention in lexicon.find_mentions(text)
-        if mention.facet in facets and mention.value not in VOICE_TERMS and not mention.negated
-    ]
-    return ", ".join(dict.fromkeys(terms))
+        parts[first:] = [words_kept_before(parts[first][: found.start()].strip(), lexicon)]

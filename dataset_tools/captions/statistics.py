@@ -8,8 +8,8 @@ import numpy as np
 from .clean import full_prompt, is_mostly_latin
 from .lexicon import FACETS, load_lexicon
 from .reduce import has_known_term
-from .remove_voice import VOICE_TERMS
 from .tokens import MAX_TOKENS, count_tokens
+from .voice_phrase import VOICE_TERMS
 
 
 def caption_statistics(captions: Sequence[str], anchor: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ..captions.lexicon import load_lexicon
-from ..captions.remove_voice import voice_mentions
+from ..captions.voice_phrase import voice_mentions
 from ..dataset import Dataset
 from ..finding import Finding
 from ..vocals.gate import place_track

@@ -5,7 +5,8 @@ from itertools import combinations
 import pytest
 
 from dataset_tools.captions.lexicon import FACETS, Lexicon, load_lexicon
-from dataset_tools.captions.remove_voice import VOICE_TERMS, voice_mentions, without_voice
+from dataset_tools.captions.remove_voice import without_voice
+from dataset_tools.captions.voice_phrase import VOICE_TERMS, voice_mentions
 from dmm.errors import InputError
 
 LEXICON = load_lexicon()
