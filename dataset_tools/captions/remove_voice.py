@@ -27,6 +27,7 @@ from .voice_phrase import (
 )
 from .voice_words import AND, BEGINS_OTHER_SOUND, DENIAL_AFTER, DETERMINERS, QUALITIES
 from .words_kept import (
+    NOUN_FACETS,
     list_sound_terms,
     split_words_after,
     without_article,
@@ -126,7 +127,7 @@ def _without_voices(text: str, lexicon: Lexicon) -> str:
 def _only_describes(part: str, lexicon: Lexicon) -> bool:
     """Whether a part may only describe the voice before it: "passionate and soft"."""
     words = part.split()
-    named = {m.facet for m in lexicon.find_mentions(part)} & {"instrument", "genre", "structure"}
+    named = any(m.facet in NOUN_FACETS for m in lexicon.find_mentions(part))
     return (
         bool(words)
         and part[0].islower()

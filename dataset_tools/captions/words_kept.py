@@ -14,6 +14,8 @@ from .voice_words import (
     VERB,
 )
 
+NOUN_FACETS = ("instrument", "genre", "structure")
+"""Facets whose terms a part may end in."""
 SOUND_FACETS = ("instrument", "genre", "mood", "tempo", "production", "culture")
 _RELATIVE = re.compile(r"\s+(?:that|which|who|where|when|while|in which|whose)\b", re.IGNORECASE)
 _ARTICLE = re.compile(
@@ -50,11 +52,7 @@ def words_kept_before(before: str, lexicon: Lexicon) -> str:
         if not words:
             return ""
         last = len(text) - len(words[-1])
-        nouns = [
-            m
-            for m in lexicon.find_mentions(text)
-            if m.facet in ("instrument", "genre", "structure")
-        ]
+        nouns = [m for m in lexicon.find_mentions(text) if m.facet in NOUN_FACETS]
         if words[-1].lower() in MUSIC_NOUNS or any(m.start <= last < m.end for m in nouns):
             return text
     return list_sound_terms(before, lexicon)
@@ -72,25 +70,20 @@ def split_words_after(after: str, lexicon: Lexicon) -> tuple[str, str, bool]:
         return "", "", True
     if joint and _begins_with_sound(after, lexicon):
         return after, joint, False
-    if ALWAYS_BEGINS_OTHER_SOUND.match(after) or (
-        BEGINS_OTHER_SOUND.match(after) and _instrument_follows(after, lexicon)
-    ):
+    if _begins_other_sound(after, 0, lexicon):
         return after, "on", False
-    sound = next(
-        (
-            m.start()
-            for m in re.finditer(r"\b\w+", after)
-            if ALWAYS_BEGINS_OTHER_SOUND.match(after, m.start())
-            or (
-                BEGINS_OTHER_SOUND.match(after, m.start())
-                and _instrument_follows(after[m.start() :], lexicon)
-            )
-        ),
-        len(after),
-    )
+    starts = (word.start() for word in re.finditer(r"\b\w+", after))
+    sound = next((at for at in starts if _begins_other_sound(after, at, lexicon)), len(after))
     played = list_sound_terms(after[:sound], lexicon, ("instrument",))
     rest = without_article(after[sound:])
     return ", ".join(part for part in (played, rest) if part), "", bool(after)
+
+
+def _begins_other_sound(text: str, start: int, lexicon: Lexicon) -> bool:
+    """Whether a preposition at this place begins another sound: "over a soft piano"."""
+    return bool(ALWAYS_BEGINS_OTHER_SOUND.match(text, start)) or (
+        bool(BEGINS_OTHER_SOUND.match(text, start)) and _instrument_follows(text[start:], lexicon)
+    )
 
 
 def _begins_with_sound(text: str, lexicon: Lexicon) -> bool:
@@ -98,9 +91,7 @@ def _begins_with_sound(text: str, lexicon: Lexicon) -> bool:
     words = re.match(r"(?:[\w'’-]+\s*){1,5}", text)
     if VERB.match(text) or not words:
         return False
-    nouns = [
-        m for m in lexicon.find_mentions(text) if m.facet in ("instrument", "genre", "structure")
-    ]
+    nouns = [m for m in lexicon.find_mentions(text) if m.facet in NOUN_FACETS]
     return any(m.start < words.end() and m.value not in VOICE_TERMS for m in nouns) or any(
         word.lower() in MUSIC_NOUNS for word in words[0].split()
     )

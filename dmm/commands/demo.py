@@ -60,6 +60,8 @@ def _trained_lora(data: Path, out: Path, steps: int) -> Path:
 
     An existing LoRA is used, and an interrupted training is resumed.
     """
+    from ..training.runs import newest_state
+
     lora = out / "lora.safetensors"
     if lora.is_file():
         return lora
@@ -73,7 +75,7 @@ def _trained_lora(data: Path, out: Path, steps: int) -> Path:
         )
         return SHIPPED_LORA
     length = ["--set", f"max_train_steps={steps}"]
-    if any((out / "state").glob("step-*")):  # from an interrupted demo
+    if newest_state(out):  # from an interrupted demo
         length.append("--resume")
     _run_dmm("train", "nano-cpu", "--dataset", data, "--base", NANO, "--out", out, *length)
     return lora

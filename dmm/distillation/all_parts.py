@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..checkpoints.architecture import Shapes
+from ..checkpoints.architecture import Shapes, read_architecture
 from ..files import folder_lock
 from ..generation.loading import Lora
 from .decoder import layout_with_tiny_vae
@@ -49,8 +49,9 @@ def distil_all(
         origin = _student_origin(teacher, preset, sources)
         unguided, base, base_loras = _distil_unet_and_steps(teacher, preset, sources, parts)
         if not exists_with_origin(student, origin):
-            shapes = open_teacher(base, (), sources).shapes
-            networks, shapes = _distil_encoders_and_decoder(teacher, shapes, preset, sources, parts)
+            networks, shapes = _distil_encoders_and_decoder(
+                teacher, read_architecture(base), preset, sources, parts
+            )
             if sources.compute.is_main:
                 write_student(student, base, base_loras, networks, shapes, origin)
         if not sources.compute.is_main:

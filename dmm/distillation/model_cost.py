@@ -1,6 +1,6 @@
 """Parameters, bytes, UNet passes and work of a model, and a student's errors by timestep."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,11 +62,17 @@ def model_cost(model: Path, sampling: Sampling, rows: int, frames: int) -> Model
 
 def unet_flops(unet: Any, shapes: Shapes, rows: int, frames: int) -> float:
     """Floating-point operations of one pass for one clip; the UNet is on the meta device."""
+    with torch.device("meta"):
+        placed, named = empty_unet_inputs(unet, shapes, 1, rows, frames)
+        return flops_of(lambda: unet(*placed, **named))
+
+
+def flops_of(forward: Callable[[], object]) -> float:
+    """Floating-point operations of a call, which may compute on the meta device."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    with torch.device("meta"), FlopCounterMode(display=False) as counter, torch.no_grad():
-        placed, named = empty_unet_inputs(unet, shapes, 1, rows, frames)
-        unet(*placed, **named)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        forward()
     return float(counter.get_total_flops())
 
 

@@ -17,7 +17,7 @@ from ..training.forecast.memory.network_pass import (
     training_peak_bytes,
 )
 from .decoder import layout_with_tiny_vae
-from .model_cost import LATENT_SIDE, MAX_TOKENS, empty_unet_inputs, unet_flops
+from .model_cost import LATENT_SIDE, MAX_TOKENS, empty_unet_inputs, flops_of, unet_flops
 from .parts import Sources
 from .presets import Preset, part_of
 from .student_sizes import student_shapes
@@ -74,20 +74,15 @@ def _unet_forecast(
     work = 2 * asked * unet_flops(own["unet"], teacher.shapes, *size)
     work += BACK * clips * unet_flops(student, shapes, *size)
     teaching = _teacher_bytes(teacher, own)
-    learning = _parameter_count(student) * TRAINED[part.optimizer] * FULL + _step_activation_bytes(
-        student, shapes, rows, size
-    )
+    weights = _parameter_count(student)
+    learning = _training_bytes(weights, part) + _step_activation_bytes(student, shapes, rows, size)
     memory = max(teaching, learning) if part.store else teaching + learning
     latents = teacher.shapes.latent_channels * size[0] * size[1] // LATENT_SIDE**2
     disk = HALF * latents * (part.store + part.clips) + _embedding_table_bytes(
         teacher, part, sources
     )
-    disk += _parameter_count(student) * (
-        SAVED[part.optimizer] * FULL + HALF
-    ) + _copied_networks_bytes(own, "unet")
-    return PartForecast(
-        name, part.steps, clips, _parameter_count(student), disk, memory, work / speed
-    )
+    disk += _written_bytes(weights, part) + _copied_networks_bytes(own, "unet")
+    return PartForecast(name, part.steps, clips, weights, disk, memory, work / speed)
 
 
 def _steps_forecast(
@@ -102,15 +97,13 @@ def _steps_forecast(
     each = unet_flops(unet, shapes, *size)
     passes = 1 if preset.unet or teacher.settings.sampling.guidance <= 1 else 2
     objective = passes * part.teacher_steps / part.to + part.to / 2
-    copies = TRAINED[part.optimizer] * (2 if part.method == "dp-dmd" else 1) + 1
-    memory = _parameter_count(unet) * copies * FULL + _step_activation_bytes(
-        unet, shapes, _rows_per_micro_batch(part, sources), size
-    )
-    disk = _parameter_count(unet) * (SAVED[part.optimizer] * FULL + HALF) + _copied_networks_bytes(
-        networks, "unet"
-    )
+    weights, trained = _parameter_count(unet), 2 if part.method == "dp-dmd" else 1
+    rows = _rows_per_micro_batch(part, sources)
+    memory = trained * _training_bytes(weights, part) + FULL * weights
+    memory += _step_activation_bytes(unet, shapes, rows, size)
+    disk = _written_bytes(weights, part) + _copied_networks_bytes(networks, "unet")
     work = clips * (objective + BACK) * each
-    return PartForecast(name, part.steps, clips, _parameter_count(unet), disk, memory, work / speed)
+    return PartForecast(name, part.steps, clips, weights, disk, memory, work / speed)
 
 
 def _text_encoder_forecast(
@@ -129,8 +122,8 @@ def _text_encoder_forecast(
     kept_numbers = (
         12 * MAX_TOKENS * config["hidden_size"] * kept * _rows_per_micro_batch(part, sources)
     )
-    memory = FULL * (weights * TRAINED[part.optimizer] + _parameter_count(own) + kept_numbers)
-    disk = weights * (SAVED[part.optimizer] * FULL + HALF)
+    memory = _training_bytes(weights, part) + FULL * (_parameter_count(own) + kept_numbers)
+    disk = _written_bytes(weights, part)
     return PartForecast(name, part.steps, clips, weights, disk, memory, work / speed)
 
 
@@ -154,11 +147,20 @@ def _decoder_forecast(
         step = training_peak_bytes(
             forward, GpuEmulation(torch.bfloat16), known, vae.parameters(), False
         )
-        work = BACK * part.steps * _flops(forward)
-    memory = _parameter_count(vae) * TRAINED[part.optimizer] * FULL + step
-    disk = _parameter_count(vae) * (SAVED[part.optimizer] * FULL + HALF)
-    clips = part.steps * part.batch_size
-    return PartForecast(name, part.steps, clips, _parameter_count(vae), disk, memory, work / speed)
+        work = BACK * part.steps * flops_of(forward)
+    weights, clips = _parameter_count(vae), part.steps * part.batch_size
+    memory, disk = _training_bytes(weights, part) + step, _written_bytes(weights, part)
+    return PartForecast(name, part.steps, clips, weights, disk, memory, work / speed)
+
+
+def _training_bytes(weights: int, part: Any) -> int:
+    """Bytes of trained weights with gradients, averages and optimizer state."""
+    return weights * TRAINED[part.optimizer] * FULL
+
+
+def _written_bytes(weights: int, part: Any) -> int:
+    """Bytes of trained weights in the state and in the result."""
+    return weights * (SAVED[part.optimizer] * FULL + HALF)
 
 
 def _step_activation_bytes(unet: Any, shapes: Shapes, rows: int, size: tuple[int, int]) -> int:
@@ -209,11 +211,3 @@ def _rows_per_micro_batch(part: Any, sources: Sources) -> int:
 
 def _parameter_count(network: Any) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
-
-
-def _flops(forward: Any) -> float:
-    from torch.utils.flop_counter import FlopCounterMode
-
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        forward()
-    return float(counter.get_total_flops())

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from dmm.distillation.parts import Sources
 from dmm.distillation.presets import UnetPart, UnetSizes
 from dmm.distillation.teacher import Teacher
 from dmm.fitting.compute import Compute
@@ -40,6 +41,12 @@ def data(tmp_path_factory):
     built = {"format": {"name": "nano"}, "options": {"anchor": "mel music"}}
     (folder / "dataset.json").write_text(json.dumps(built))
     return folder
+
+
+@pytest.fixture
+def sources(data, compute):
+    """The little dataset as training data."""
+    return Sources(data, None, 0, compute)
 
 
 @pytest.fixture

@@ -6,18 +6,12 @@ from dmm.checkpoints.header import read_metadata
 from dmm.checkpoints.lora import check_lora
 from dmm.distillation.few_steps.consistency import boundary_factors
 from dmm.distillation.few_steps.training import METHODS, distil_steps, make_task
-from dmm.distillation.parts import Sources
 from dmm.distillation.presets import Preset, StepsPart
 from dmm.generation.loading import Lora
 from dmm.generation.sampling import Sampling
 from dmm.generation.settings import default_sampling
 
 TINY = {"steps": 1, "batch_size": 1, "learning_rate": 1e-3, "teacher_steps": 4, "to": 2}
-
-
-@pytest.fixture
-def sources(data, compute):
-    return Sources(data, None, 0, compute)
 
 
 @pytest.fixture

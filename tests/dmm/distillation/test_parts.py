@@ -11,17 +11,12 @@ from dmm.checkpoints.header import read_metadata
 from dmm.checkpoints.network_shapes import UNET, VAE
 from dmm.checkpoints.sdxl_shapes import TE2
 from dmm.cli import run
-from dmm.distillation.parts import Sources, distil_unet, write_in_main_process
+from dmm.distillation.parts import distil_unet, write_in_main_process
 from dmm.distillation.presets import Preset, UnetLosses
 from dmm.distillation.unet_training import make_student
 from dmm.errors import InputError, ModelError
 from dmm.generation.sampling import Sampling
 from dmm.generation.settings import default_sampling
-
-
-@pytest.fixture
-def sources(data, compute):
-    return Sources(data, None, 0, compute)
 
 
 def test_a_student_keeps_all_but_its_unet_and_can_be_generated_with(
