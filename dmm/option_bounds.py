@@ -29,6 +29,7 @@ BOUNDS = {
     "max_clipped": SHARE,
     "max_silence": SHARE,
     "min_bandwidth": (0, 1e6),
+    "mixed_players": SHARE,
     "overlap": (0, 3600),
     "processes": (1, 1024),
     "seconds": (0.1, 1e7),

@@ -38,6 +38,7 @@ def source_requests(
         unseen=options.unseen,
         soundfont=options.soundfont,
         vocals=options.singers,
+        mixed_players=options.mixed_players,
         tags=tags,
         valid_only=options.valid_only,
         caption_column=options.caption_column,

@@ -26,7 +26,7 @@ CHOICES: dict[str, tuple[str | None, ...]] = {
     "unsure": get_args(UnsureMode),
 }
 """Option: the values it may have."""
-MINIMIDI_ONLY = ("styles", "instruments", "unseen", "soundfont", "midi", "singers")
+MINIMIDI_ONLY = ("styles", "instruments", "unseen", "soundfont", "midi", "singers", "mixed_players")
 """Options that only the source ``minimidi`` has."""
 
 
@@ -113,6 +113,8 @@ class BuildOptions:
     """Write every MiniMIDI piece as a MIDI file beside its image."""
     singers: float = 0.0
     """Share of MiniMIDI's pieces with a voice."""
+    mixed_players: float = 0.0
+    """Share of MiniMIDI's pieces whose instruments come from all base styles."""
     reg_minimidi: int = 0
     """Number of MiniMIDI pieces added as regularisation clips: nano forgets less in training."""
 

@@ -252,6 +252,12 @@ def build(
         float,
         minimidi_option(help="Share of the pieces with a synthetic voice, 0 to 1."),
     ] = 0.0,
+    mixed_players: Annotated[
+        float,
+        minimidi_option(
+            help="Share of the pieces whose instruments come from all base styles, 0 to 1."
+        ),
+    ] = 0.0,
     unseen: Annotated[
         bool,
         minimidi_option(
@@ -304,8 +310,8 @@ def build(
         vocal_classifier=vocal_classifier, seed=seed, val=val, test=test,
         holdout_combos=holdout_combos, repeats=repeats, reg_repeats=reg_repeats,
         reg_minimidi=reg_minimidi, licence=licence, styles=tuple(styles or ()),
-        instruments=tuple(instruments or ()), singers=singers, unseen=unseen,
-        soundfont=soundfont, midi=midi,
+        instruments=tuple(instruments or ()), singers=singers,
+        mixed_players=mixed_players, unseen=unseen, soundfont=soundfont, midi=midi,
     )  # fmt: skip
     summary = build_dataset(
         out, options, input=input, reg_input=reg_input, count=count, jobs=jobs,

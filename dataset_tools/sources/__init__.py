@@ -89,6 +89,8 @@ class SourceRequest:
     """SoundFont that plays generated pieces; None for the generator's own synthesiser."""
     vocals: float = 0.0
     """Share of generated pieces with a synthetic singer, 0..1."""
+    mixed_players: float = 0.0
+    """Share of generated pieces whose instruments come from all base styles, 0..1."""
     tags: Path | None = None
     """MTG-Jamendo's tab-separated tags, for Song Describer; None for those beside the captions."""
     valid_only: bool = False

@@ -46,19 +46,22 @@ def tracks(request: SourceRequest) -> Iterator[Track | Rejected]:
     """Yield ``request.count`` pieces: styles in turn (default: the base styles), seeds ascending.
 
     With ``request.instruments``, pieces in which not all of them play are skipped. A share
-    ``request.vocals`` of the seeds has a voice; the pieces of other seeds do not depend on it.
-    InputError for a share outside 0..1, unknown names, a SoundFont that cannot be played, and if
+    ``request.vocals`` of the seeds has a voice, and a share ``request.mixed_players`` the
+    instruments of all base styles; the pieces of other seeds do not depend on it. InputError for a
+    share outside 0..1, unknown names, a SoundFont that cannot be played, and if
     too few pieces have the required instruments.
     """
-    if not 0 <= request.vocals <= 1:
-        raise InputError(f"vocals {request.vocals:g}: a share lies between 0 and 1")
+    for name, share in (("vocals", request.vocals), ("mixed players", request.mixed_players)):
+        if not 0 <= share <= 1:
+            raise InputError(f"{name} {share:g}: a share lies between 0 and 1")
     styles = _styles_to_generate(request)
     required = _required_instruments(request)
     sha256 = checked_soundfont_sha256(request.soundfont) if request.soundfont else None
     found, tried = 0, 0
     while found < request.count:
         style, seed = styles[tried % len(styles)], request.seed + tried
-        compose_again = partial(compose, seed, style, request.duration_s, request.unseen)
+        mixed = has_mixed_players(seed, request.mixed_players)
+        compose_again = partial(compose, seed, style, request.duration_s, request.unseen, mixed)
         tried += 1
         if not required or required <= _instruments_and_kit(compose_again()):
             found += 1
@@ -124,6 +127,11 @@ def _track_of_piece(
 def has_singer(seed: int, share: float) -> bool:
     """Whether the piece of a seed has a voice; a larger share only adds voices."""
     return bool(np.random.default_rng([2045, seed]).random() < share)
+
+
+def has_mixed_players(seed: int, share: float) -> bool:
+    """Whether the piece of a seed may have any base style's instruments; a larger share adds."""
+    return bool(np.random.default_rng([2048, seed]).random() < share)
 
 
 def _caption_with_voice(caption_text: str, seed: int) -> str:

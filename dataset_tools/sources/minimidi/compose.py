@@ -12,7 +12,7 @@ from .harmony import KEYS, PROGRESSIONS, Scale
 from .instruments import INSTRUMENTS
 from .melody import BeatNote, RhythmSettings, compose_melody
 from .piece import Note, Piece
-from .styles import BASE_STYLES, STYLES, Style, lead_accompaniment_pairs
+from .styles import BASE_STYLES, STYLES, Style, lead_accompaniment_pairs, with_all_players
 
 Choice = TypeVar("Choice")
 DENSITIES = ("sparse", "medium", "busy")
@@ -42,17 +42,24 @@ class Arrangement:
 
 
 def compose(
-    seed: int, style: str | None = None, duration_s: float = 5.12, unseen: bool = False
+    seed: int,
+    style: str | None = None,
+    duration_s: float = 5.12,
+    unseen: bool = False,
+    mixed_players: bool = False,
 ) -> Piece:
     """Compose the piece of a seed; without ``style`` the seed chooses a base style.
 
     ``unseen`` composes only for the pairs of lead and accompaniment in ``UNSEEN_PAIRS``, which are
-    otherwise left out. KeyError for unknown styles; ValueError if the style has no such pair.
+    otherwise left out. ``mixed_players`` gives a base style the instruments of all of them.
+    KeyError for unknown styles; ValueError if the style has no such pair.
     """
     rng = np.random.default_rng([2026, seed])
     able = [name for name in BASE_STYLES if lead_accompaniment_pairs(STYLES[name], unseen)]
     default = able[rng.integers(len(able))]
     chosen = STYLES[style or default]
+    if mixed_players:
+        chosen = with_all_players(chosen)
     pairs = lead_accompaniment_pairs(chosen, unseen)
     if not pairs:
         raise ValueError(f"no {'test' if unseen else 'training'} pair of instruments in {style}")

@@ -1,6 +1,6 @@
 """Styles of music: tempos, instruments, patterns and effects to choose from for a piece."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dmm.errors import InputError
 
@@ -182,6 +182,27 @@ model combines instruments that it has seen only apart."""
 STYLES: dict[str, Style] = {style.name: style for style in (*_BASE, *_HELD_OUT)}
 BASE_STYLES: tuple[str, ...] = tuple(style.name for style in _BASE)
 HELD_OUT_STYLES: tuple[str, ...] = tuple(style.name for style in _HELD_OUT)
+
+
+def with_all_players(style: Style) -> Style:
+    """Give a base style the instruments of all base styles; other styles stay as they are.
+
+    A model trained on such pieces too takes a style from its rhythms and chords, not from its
+    instruments, and can combine any of them.
+    """
+    if style not in _BASE:
+        return style
+
+    def of_all(kind: str) -> tuple[str | None, ...]:
+        return tuple(dict.fromkeys(name for base in _BASE for name in getattr(base, kind)))
+
+    return replace(
+        style,
+        leads=tuple(name for name in of_all("leads") if name),
+        accompaniments=of_all("accompaniments"),
+        basses=of_all("basses"),
+        kits=of_all("kits"),
+    )
 
 
 def lead_accompaniment_pairs(style: Style, unseen: bool) -> list[tuple[str, str | None]]:

@@ -146,6 +146,27 @@ def test_test_pairs_play_together_only_with_unseen():
     assert not pairs(unseen=False) & UNSEEN_PAIRS
 
 
+def test_mixed_players_give_base_styles_each_others_instruments_but_no_test_pairs():
+    def players(style, **options):
+        pieces = [compose(seed, style, **options) for seed in range(120)]
+        return {name for piece in pieces for name in (*piece.instruments, piece.drums)}
+
+    usual, mixed = players("dance"), players("dance", mixed_players=True)
+    assert usual < mixed == set().union(*(players(style) for style in BASE_STYLES))
+    assert players("music box", mixed_players=True) == {"music box", None}
+    pairs = {frozenset(compose(s, mixed_players=True).instruments[:2]) for s in range(400)}
+    assert len(pairs) > 60 and not pairs & UNSEEN_PAIRS
+
+
+def test_a_share_of_the_seeds_has_mixed_players_and_the_others_stay():
+    def ids(share):
+        request = SourceRequest(count=60, mixed_players=share, styles=("pop",))
+        return [track.id for track in source_tracks("minimidi", request)]
+
+    same = [one == other for one, other in zip(ids(0.0), ids(0.4), strict=True)]
+    assert 30 < sum(same) < 45
+
+
 def test_a_style_without_test_pairs_is_refused():
     with pytest.raises(ValueError, match="no test pair of instruments in tango"):
         compose(1, "tango", unseen=True)
