@@ -4,9 +4,7 @@ No clip is dropped for a caution: leaving out failures would improve the scores.
 files are not scored.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,99 +12,18 @@ from jaxtyping import Float
 
 from dmm.embedders import Embedder, TextEmbedder
 
-from .clip_audio import AudioProperties, cached_audio_properties
+from .caution import Caution, InspectedSet, caution_if_any, inspect_set
 from .clips import EmbeddedClips
 from .domain import LIMIT, measure_domain_fit
 from .metric_table import METRICS
 from .number_format import format_number
+from .shared_properties import SHARED_PROPERTIES, caution_sets_differ, caution_unusual
 
 FEW_CLIPS = 10
-SAME_S = 0.01
-"""Tolerance of equal durations: compressed files end a frame early or late."""
 VOID_SHARE = 0.1
 """Share of clips with unknown prompts that makes scores of prompts meaningless."""
-NAMED = 5
-"""Largest number of clips named in a sentence."""
 SPLITS = ("train", "reg", "val")
 """Splits of a dataset that must not be scored or be a reference, unlike "test"."""
-
-
-@dataclass(frozen=True)
-class Caution:
-    """A reason to doubt the scores, and the clips concerned."""
-
-    text: str
-    names: tuple[str, ...] = ()
-    """Paths of the clips concerned, as they were given."""
-    voids: tuple[str, ...] = ()
-    """Metrics that are meaningless for this reason."""
-
-    @property
-    def sentence(self) -> str:
-        """The text with the file names of the first clips.
-
-        >>> Caution("Silent: 1 of 2 clips", ("clips/a.flac",)).sentence
-        'Silent: 1 of 2 clips (a.flac).'
-        """
-        if not self.names:
-            return f"{self.text}."
-        shown = [Path(name).name for name in self.names[:NAMED]]
-        more = f" and {len(self.names) - NAMED} more" if len(self.names) > NAMED else ""
-        return f"{self.text} ({', '.join(shown)}{more})."
-
-
-@dataclass(frozen=True)
-class InspectedSet:
-    """A set of clips with the audio properties of their files."""
-
-    name: str
-    """Name of the set in sentences."""
-    clips: EmbeddedClips
-    properties: Sequence[AudioProperties]
-
-    def files_where(self, condition: Callable[[AudioProperties], bool]) -> list[Path]:
-        """Paths of the clips that meet a condition."""
-        pairs = zip(self.clips.files, self.properties, strict=True)
-        return [path for path, audio in pairs if condition(audio)]
-
-
-@dataclass(frozen=True)
-class SharedProperty:
-    """A property that should be equal for all clips."""
-
-    name: str
-    value: Callable[[AudioProperties], float]
-    tolerance: float
-    text: Callable[[AudioProperties], str]
-    consequence: str
-    """Effect on a distance between sets that differ in this property."""
-
-    def is_same(self, one: AudioProperties, other: AudioProperties) -> bool:
-        """Whether two clips have equal values, within the tolerance."""
-        return abs(self.value(one) - self.value(other)) <= self.tolerance
-
-    def typical_clip(self, properties: Sequence[AudioProperties]) -> AudioProperties:
-        """The first clip with the most frequent value."""
-        ((most, _),) = Counter(map(self.value, properties)).most_common(1)
-        return next(audio for audio in properties if self.value(audio) == most)
-
-
-SHARED_PROPERTIES = (
-    SharedProperty(
-        "length",
-        lambda audio: audio.duration_s,
-        SAME_S,
-        lambda audio: f"{audio.duration_s:.2f} s",
-        "the difference in length",
-    ),
-    SharedProperty(
-        "sample rate",
-        lambda audio: float(audio.sr),
-        0.0,
-        lambda audio: f"{audio.sr} Hz",
-        "sound above half the lower rate",
-    ),
-)
 
 
 def cautions_of_files(
@@ -152,14 +69,6 @@ def cautions_of_one_set(inspected: InspectedSet) -> list[Caution]:
     ]
 
 
-def inspect_set(clips: EmbeddedClips, name: str) -> InspectedSet:
-    """Measure the audio properties of a set's files, or read them from the cache."""
-    pairs = zip(clips.files, clips.sha256, strict=True)
-    return InspectedSet(
-        name, clips, [cached_audio_properties(path, sha256) for path, sha256 in pairs]
-    )
-
-
 def caution_too_few(clips: EmbeddedClips) -> list[Caution]:
     """Caution if there are fewer than ten clips."""
     if len(clips) >= FEW_CLIPS:
@@ -190,12 +99,12 @@ def caution_unknown_prompts(
     found = [
         path for path, clip_prompt in zip(clips.files, prompts, strict=True) if clip_prompt in empty
     ]
-    text = (
+    fault = (
         f"{embedder.name} knows no word of their prompts, so that text-audio similarity and "
-        f"retrieval are meaningless: {len(found)} of {len(clips)} clips"
+        "retrieval are meaningless"
     )
     voids = ("clap_score", "retrieval") if len(found) >= VOID_SHARE * len(clips) else ()
-    return [Caution(text, _path_strings(found), voids)] if found else []
+    return caution_if_any(fault, found, len(clips), "clips", voids)
 
 
 def caution_unknown_music(embedder: Embedder, real: EmbeddedClips) -> list[Caution]:
@@ -213,9 +122,7 @@ def caution_unknown_music(embedder: Embedder, real: EmbeddedClips) -> list[Cauti
 
 def caution_silent(inspected: InspectedSet) -> list[Caution]:
     """Caution about clips with a peak below -60 dB."""
-    return _caution_if_any(
-        "Silent", inspected.files_where(lambda audio: audio.is_silent), inspected
-    )
+    return inspected.caution_if_any("Silent", inspected.files_where(lambda a: a.is_silent))
 
 
 def caution_copies(inspected: InspectedSet) -> list[Caution]:
@@ -226,27 +133,7 @@ def caution_copies(inspected: InspectedSet) -> list[Caution]:
         if sha256 in seen:
             repeated.append(path)
         seen.add(sha256)
-    return _caution_if_any("The same file as another", repeated, inspected)
-
-
-def caution_unusual(inspected: InspectedSet, shared: SharedProperty) -> list[Caution]:
-    """Caution about clips that differ from the most frequent value in a property."""
-    usual = shared.typical_clip(inspected.properties)
-    odd = inspected.files_where(lambda audio: not shared.is_same(audio, usual))
-    return _caution_if_any(
-        f"Of another {shared.name} than the usual {shared.text(usual)}", odd, inspected
-    )
-
-
-def caution_sets_differ(
-    ours: InspectedSet, real: InspectedSet, shared: SharedProperty
-) -> list[Caution]:
-    """Caution if the typical clips of both sets differ in a property."""
-    mine, theirs = (shared.typical_clip(own.properties) for own in (ours, real))
-    if shared.is_same(mine, theirs):
-        return []
-    difference = f"Clips are of {shared.text(mine)}, reference clips of {shared.text(theirs)}"
-    return [Caution(f"{difference}: part of every distance is {shared.consequence}")]
+    return inspected.caution_if_any("The same file as another", repeated)
 
 
 def caution_in_both_sets(
@@ -256,28 +143,17 @@ def caution_in_both_sets(
     other_hashes = set(others.sha256)
     pairs = zip(clips.files, clips.sha256, strict=True)
     shared = [path for path, sha256 in pairs if sha256 in other_hashes]
-    text = f"Also {meaning}: {len(shared)} of {len(clips)} {name}"
-    return [Caution(text, _path_strings(shared))] if shared else []
+    return caution_if_any(f"Also {meaning}", shared, len(clips), name)
 
 
 def caution_training_split(clips: EmbeddedClips, name: str) -> list[Caution]:
     """Caution about clips from the train, reg or val split of a dataset."""
     found = [path for path in clips.files if dataset_split_of(path) in SPLITS]
-    text = f"Of a dataset's training or validation split: {len(found)} of {len(clips)} {name}"
-    return [Caution(text, _path_strings(found))] if found else []
+    fault = "Of a dataset's training or validation split"
+    return caution_if_any(fault, found, len(clips), name)
 
 
 def dataset_split_of(clip: Path) -> str | None:
     """Split of the DATASET that holds a clip, or None."""
     folder = clip.parent
     return folder.name if (folder.parent / "manifest.parquet").is_file() else None
-
-
-def _caution_if_any(fault: str, files: Sequence[Path], inspected: InspectedSet) -> list[Caution]:
-    """One caution about these files; none if there are no files."""
-    text = f"{fault}: {len(files)} of {len(inspected.clips)} {inspected.name}"
-    return [Caution(text, _path_strings(files))] if files else []
-
-
-def _path_strings(files: Iterable[Path]) -> tuple[str, ...]:
-    return tuple(str(path) for path in files)

@@ -14,7 +14,8 @@ from ..errors import PresetError
 from ..workers import has_gpus
 from .bundle_model import BundleModel
 from .callbacks import Callbacks
-from .clips import ClipMaker, make_missing_clips, missing_requests, refuse_overwriting
+from .clip_maker import ClipMaker
+from .clips import make_missing_clips, missing_requests, refuse_overwriting
 from .image_model import ImageModel
 from .init_audio import read_init_audio
 from .loading import Lora, LoraArgument, as_loras

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import InputError
 from .clip_files import RESULT, read_clip_json
-from .clips import ClipMaker
+from .clip_maker import ClipMaker
 from .requests import ClipRequest
 from .sampling import Sampling
 

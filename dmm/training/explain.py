@@ -10,8 +10,9 @@ from ..engine import ROOT
 from ..errors import PresetError
 from ..files import read_toml
 from .engine_options import Option, loss_weights
+from .known_settings import did_you_mean, known_options
 from .launcher import STATED_ELSEWHERE
-from .presets import ABLATIONS, did_you_mean, known_options, preset_names, read_layers, resolve
+from .presets import ABLATIONS, preset_names, read_layers, resolve
 from .rules.base import ARCHITECTURES
 from .rules.engine import OURS_INSTEAD
 from .values import toml_value

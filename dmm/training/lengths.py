@@ -3,7 +3,7 @@
 from math import ceil
 
 from .facts import DatasetFacts
-from .presets import RunSettings
+from .run_settings import RunSettings
 
 
 def clips_per_epoch(settings: RunSettings, data: DatasetFacts) -> int:

@@ -18,8 +18,9 @@ from ..files import read_json, read_toml, sha256_file, write_text
 from .facts import Facts, gather_facts
 from .launcher import change_dataset_config
 from .lengths import total_steps
-from .presets import RunSettings, resolve
+from .presets import resolve
 from .run_card.licences import count_licences
+from .run_settings import RunSettings
 from .trainer_constants import VALIDATION_BATCH
 
 

@@ -18,8 +18,8 @@ from ..checkpoints.header import read_header, read_metadata
 from ..checkpoints.lora import check_lora
 from ..errors import InputError, ModelError, PresetError
 from ..files import whole_file
-from .presets import RunSettings
 from .rules.network import DEFAULT_RANK, network_args, parse_number
+from .run_settings import RunSettings
 
 DOWN = ".lora_down.weight"
 

@@ -10,7 +10,8 @@ from dmm.errors import PresetError
 from dmm.training.engine_options import options_text, read_options
 from dmm.training.explain import explain
 from dmm.training.facts import Facts
-from dmm.training.presets import known_options, resolve
+from dmm.training.known_settings import known_options
+from dmm.training.presets import resolve
 from dmm.training.rules.check import check_settings
 from dmm_ext import losses
 from dmm_ext.options import add_options

@@ -5,7 +5,8 @@ import pytest
 import soundfile
 
 from dmm.registry import load_embedder, load_text_embedder
-from eval.cautions import Caution, caution_unknown_prompts, cautions_of_files, dataset_split_of
+from eval.caution import Caution
+from eval.cautions import caution_unknown_prompts, cautions_of_files, dataset_split_of
 from eval.clips import audio_files, embed_files
 
 

@@ -12,8 +12,8 @@ from ...errors import InputError
 from ...files import read_json, write_text
 from ...machine_settings import settings_file
 from ..facts import Facts
-from ..presets import RunSettings
 from ..rules.base import clips_per_step
+from ..run_settings import RunSettings
 from .duration import Calibration
 from .memory.step import image_size
 

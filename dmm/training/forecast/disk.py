@@ -10,9 +10,9 @@ from ...errors import DmmError
 from ...files.parts import size_of
 from ..facts import Facts
 from ..lengths import total_steps
-from ..presets import RunSettings
 from ..rules.base import Finding
 from ..rules.optimizer import optimizer_name
+from ..run_settings import RunSettings
 from ..trainer_constants import PROMPTS_FROM_CAPTIONS
 from .memory.cache import counted_step
 from .memory.estimate import readable_size

@@ -19,9 +19,9 @@ from ...errors import EngineError
 from ...files import read_toml, write_text
 from ..facts import Facts
 from ..lengths import total_steps
-from ..presets import RunSettings
 from ..rules.base import clips_per_step
 from ..run_inputs import RunInputs, write_engine_files
+from ..run_settings import RunSettings
 from ..trainer_constants import VALIDATION_BATCH, VALIDATION_TIMESTEPS
 from .disk import clips_per_preview, times_due_or_last
 

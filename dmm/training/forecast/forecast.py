@@ -12,8 +12,8 @@ from ...checkpoints.architecture import Shapes
 from ..cost import Tariff
 from ..facts import DatasetFacts, Facts
 from ..lengths import clips_per_epoch, total_steps
-from ..presets import RunSettings
 from ..rules.base import Finding, clips_per_step, uses_regularisation
+from ..run_settings import RunSettings
 from .disk import DiskUse, disk_error, estimate_disk
 from .duration import Calibration, DurationEstimate, estimate_duration
 from .memory.cache import counted_step

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..facts import DatasetFacts, Facts
-from ..presets import RunSettings
+from ..run_settings import RunSettings
 
 ARCHITECTURES = {"sd15": "SD 1.5", "sdxl": "SDXL"}
 """``Facts.architecture`` as shown to users."""

@@ -4,7 +4,7 @@ Each rule returns a sentence with the problem and its remedy, or None.
 """
 
 from ..facts import Facts
-from ..presets import RunSettings
+from ..run_settings import RunSettings
 from .base import Rule, shuffles_captions, value_in_force
 
 START_AND_END = 2

@@ -8,7 +8,7 @@ beside this one. Rules of the form "X does nothing without Y" are rows of a tabl
 
 from ...errors import PresetError
 from ..facts import Facts
-from ..presets import RunSettings
+from ..run_settings import RunSettings
 from . import (
     captions,
     dataset,

@@ -4,7 +4,7 @@ Each rule returns a sentence with the problem and its remedy, or None.
 """
 
 from ..facts import Facts
-from ..presets import RunSettings
+from ..run_settings import RunSettings
 from ..values import toml_value
 from .base import Rule
 

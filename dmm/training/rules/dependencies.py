@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..engine_options import loss_weights
-from ..presets import RunSettings, known_options
+from ..known_settings import known_options
+from ..run_settings import RunSettings
 from ..values import toml_value
 from .base import Finding
 

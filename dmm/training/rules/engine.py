@@ -1,7 +1,8 @@
 """Rules on engine settings: those that a trainer lacks or ours replaces, precision, attention."""
 
 from ..facts import Facts
-from ..presets import RunSettings, known_options
+from ..known_settings import known_options
+from ..run_settings import RunSettings
 from ..values import toml_value
 from .base import ARCHITECTURES, Rule
 

@@ -3,7 +3,7 @@
 from math import prod, sqrt
 
 from ..facts import Facts
-from ..presets import RunSettings
+from ..run_settings import RunSettings
 from .base import ARCHITECTURES, Rule
 from .dependencies import HUBER
 

@@ -5,7 +5,7 @@ Each rule returns a sentence with the problem and its ways out, or None.
 
 from ..facts import Facts
 from ..lengths import total_steps
-from ..presets import RunSettings
+from ..run_settings import RunSettings
 from .base import Rule
 from .optimizer import adamw_instead, optimizer_key, package_of_optimizer
 

@@ -1,7 +1,8 @@
 """Rules on the LoRA: rank, alpha, layers, text encoders and their learning rates."""
 
 from ..facts import Facts
-from ..presets import RunSettings, did_you_mean
+from ..known_settings import did_you_mean
+from ..run_settings import RunSettings
 from .base import Rule
 
 LORA = "networks.lora"

@@ -3,8 +3,9 @@
 import ast
 
 from ..facts import Facts
+from ..known_settings import did_you_mean
 from ..lengths import total_steps
-from ..presets import RunSettings, did_you_mean
+from ..run_settings import RunSettings
 from .base import Rule
 
 OPTIMIZERS = {

@@ -1,7 +1,7 @@
 """Range of every number that a preset may hold, where its type allows too much."""
 
 from ..engine_options import loss_weights
-from ..presets import RunSettings
+from ..run_settings import RunSettings
 
 ABOVE_ZERO = ("huber_start", "huber_end", "huber_validation", "huber_c", "network_alpha",
               "ema_decay")  # fmt: skip

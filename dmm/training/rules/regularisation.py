@@ -4,7 +4,7 @@ Each rule returns a sentence with the problem and its remedy, or None.
 """
 
 from ..facts import DatasetFacts, Facts
-from ..presets import RunSettings
+from ..run_settings import RunSettings
 from ..trainer_constants import MOST_REG_REPEATS
 from .base import Rule, uses_regularisation
 

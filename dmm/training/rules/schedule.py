@@ -1,8 +1,9 @@
 """Rules on the schedule of a run: steps, saved states, validation, previews, averaging, seed."""
 
 from ..facts import Facts
+from ..known_settings import did_you_mean
 from ..lengths import clips_per_epoch, total_steps
-from ..presets import RunSettings, did_you_mean
+from ..run_settings import RunSettings
 from .base import Rule
 
 LONG_RUN_STEPS = 1000

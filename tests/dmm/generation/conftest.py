@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from dmm.codec.mel import load_format
-from dmm.generation.clips import ClipMaker
+from dmm.generation.clip_maker import ClipMaker
 from dmm.generation.loaded_model import LoadedModel
 from dmm.generation.sampling import Sampling
 from dmm.generation.settings import GenerationSettings

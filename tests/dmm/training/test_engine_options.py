@@ -6,8 +6,8 @@ from dmm.engine import read_pin
 from dmm.errors import EngineError
 from dmm.training import engine_options
 from dmm.training.engine_options import PATH, Option, entries_sha256, options_text, read_options
+from dmm.training.known_settings import known_options
 from dmm.training.launcher import LAUNCHER_OPTIONS, STATED_ELSEWHERE
-from dmm.training.presets import known_options
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ import pytest
 from dmm.errors import PresetError
 from dmm.training.engine_options import loss_weights
 from dmm.training.explain import explain, read_explanations
-from dmm.training.presets import ABLATIONS, known_options, preset_names, read_layers, resolve
+from dmm.training.known_settings import known_options
+from dmm.training.presets import ABLATIONS, preset_names, read_layers, resolve
 from dmm.training.rules.engine import OURS_INSTEAD
 
 

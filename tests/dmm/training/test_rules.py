@@ -7,7 +7,8 @@ import pytest
 
 from dmm.errors import PresetError
 from dmm.training.facts import OPTIONAL_PACKAGES, BaseFacts, DatasetFacts, Facts
-from dmm.training.presets import ABLATIONS, known_options, preset_names, resolve
+from dmm.training.known_settings import known_options
+from dmm.training.presets import ABLATIONS, preset_names, resolve
 from dmm.training.rules import ranges
 from dmm.training.rules.check import RULE_MODULES, check_settings, warnings_or_error
 from dmm.training.rules.dependencies import dependencies

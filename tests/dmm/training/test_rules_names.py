@@ -50,7 +50,7 @@ def test_sdxls_noise_offset_is_the_engines_figure(engine):
 
 def test_the_samplers_of_previews_are_known_to_generate():
     from dmm.generation.sampling import SAMPLERS
-    from dmm.training.presets import known_options
+    from dmm.training.known_settings import known_options
 
     assert set(known_options()["preview_sampler"].choices or ()) == set(SAMPLERS)
 

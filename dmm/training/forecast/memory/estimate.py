@@ -10,9 +10,9 @@ from typing import Any
 
 from ....checkpoints.architecture import Shapes
 from ...facts import Facts
-from ...presets import RunSettings
 from ...rules.base import Finding, clips_per_step
 from ...rules.optimizer import optimizer_name
+from ...run_settings import RunSettings
 from .cache import counted_step
 from .optimizer import optimizer_bytes, update_bytes
 from .step import BYTES, CountedStep, TrainingStep, training_step

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from ....checkpoints.sd15_shapes import Sd15Shapes
 from ...facts import Facts
-from ...presets import RunSettings
 from ...rules.base import Finding
+from ...run_settings import RunSettings
 from .estimate import GB, MemoryEstimate, readable_size
 from .step import BYTES, CountedStep, TrainingStep
 

@@ -5,9 +5,9 @@ from math import prod
 
 from ....checkpoints.architecture import Shapes
 from ...facts import Facts
-from ...presets import RunSettings
 from ...rules.base import value_in_force
 from ...rules.network import DEFAULT_RANK, network_args, parse_number
+from ...run_settings import RunSettings
 
 PRECISIONS = {"no": "float32", "fp16": "float16", "bf16": "bfloat16"}
 """``mixed_precision`` to the name of torch's dtype."""
