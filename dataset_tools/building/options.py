@@ -28,6 +28,8 @@ CHOICES: dict[str, tuple[str | None, ...]] = {
 """Option: the values it may have."""
 MINIMIDI_ONLY = ("styles", "instruments", "unseen", "soundfont", "midi", "singers", "mixed_players")
 """Options that only the source ``minimidi`` has."""
+LATER_OPTIONS = ("describe", "mixed_players")
+"""Options that older datasets lack; recorded only where used, so that such a build continues."""
 
 
 @dataclass(frozen=True)
@@ -190,8 +192,9 @@ class BuildOptions:
     def _cached_json(self) -> dict[str, Any]:
         recorded = {"caption_embedder": "check_captions"}  # as on the command line
         values = {recorded.get(name, name): value for name, value in asdict(self).items()}
-        if self.describe is None:  # datasets made before this option lack it
-            del values["describe"]
+        for name in LATER_OPTIONS:
+            if not values[name]:
+                del values[name]
         values |= {"soundfont": self.soundfont_sha256} | self.classifier_and_embedder_versions
         plain: dict[str, Any] = parse_json(json.dumps(values), "options")
         return plain | {"format": load_format(self.format).model_dump()}

@@ -25,7 +25,7 @@ def test_build_shows_ten_options_before_its_panels():
     group = typer.main.get_command(app)
     options = group.commands["build"].params
     first = [option.name for option in options if not option.rich_help_panel]
-    assert len(first) == 10 and first[:3] == ["out", "source", "input"] and len(options) == 47
+    assert len(first) == 10 and first[:3] == ["out", "source", "input"] and len(options) == 48
 
 
 def test_help_imports_neither_the_build_nor_heavy_packages():
