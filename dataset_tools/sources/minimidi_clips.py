@@ -30,6 +30,8 @@ LICENCE = "CC0-1.0"
 """The pieces are the generator's work alone."""
 MAX_TRIES = 1000
 """Largest number of pieces composed, on average, to find one with the required instruments."""
+SINGERS, MIXED_PLAYERS = 2045, 2048
+"""Random streams that choose the pieces with a voice, and with instruments of any base style."""
 NO_VOICE_CAPTIONS = 0.3
 """Share of pieces with a voice whose caption does not mention it, as in people's captions."""
 VOICE_WORDS = {
@@ -47,9 +49,9 @@ def tracks(request: SourceRequest) -> Iterator[Track | Rejected]:
 
     With ``request.instruments``, pieces in which not all of them play are skipped. A share
     ``request.vocals`` of the seeds has a voice, and a share ``request.mixed_players`` the
-    instruments of all base styles; the pieces of other seeds do not depend on it. InputError for a
-    share outside 0..1, unknown names, a SoundFont that cannot be played, and if
-    too few pieces have the required instruments.
+    instruments of all base styles; the pieces of other seeds depend on neither. InputError for a
+    share outside 0..1, unknown names, a SoundFont that cannot be played, and if too few pieces have
+    the required instruments.
     """
     for name, share in (("vocals", request.vocals), ("mixed players", request.mixed_players)):
         if not 0 <= share <= 1:
@@ -60,7 +62,7 @@ def tracks(request: SourceRequest) -> Iterator[Track | Rejected]:
     found, tried = 0, 0
     while found < request.count:
         style, seed = styles[tried % len(styles)], request.seed + tried
-        mixed = has_mixed_players(seed, request.mixed_players)
+        mixed = _is_in_share(MIXED_PLAYERS, seed, request.mixed_players)
         compose_again = partial(compose, seed, style, request.duration_s, request.unseen, mixed)
         tried += 1
         if not required or required <= _instruments_and_kit(compose_again()):
@@ -100,7 +102,7 @@ def _track_of_piece(
     """Make the track of a piece; it composes the piece again when its audio is read."""
     piece = compose_again()
     words, facts = caption(piece), piece_facts(piece)
-    is_vocal = has_singer(piece.seed, request.vocals)
+    is_vocal = _is_in_share(SINGERS, piece.seed, request.vocals)
     if is_vocal:
         words = _caption_with_voice(words, piece.seed)
         facts |= {"vocals": True, "voice": random_voice(piece.seed).kind}
@@ -124,14 +126,9 @@ def _track_of_piece(
     )
 
 
-def has_singer(seed: int, share: float) -> bool:
-    """Whether the piece of a seed has a voice; a larger share only adds voices."""
-    return bool(np.random.default_rng([2045, seed]).random() < share)
-
-
-def has_mixed_players(seed: int, share: float) -> bool:
-    """Whether the piece of a seed may have any base style's instruments; a larger share adds."""
-    return bool(np.random.default_rng([2048, seed]).random() < share)
+def _is_in_share(stream: int, seed: int, share: float) -> bool:
+    """Whether a seed is in a share of all; a larger share of a stream only adds seeds."""
+    return bool(np.random.default_rng([stream, seed]).random() < share)
 
 
 def _caption_with_voice(caption_text: str, seed: int) -> str:
