@@ -19,10 +19,14 @@ from ..files import read_json, whole_files, write_text
 from ..sound.audio import write_audio
 
 RESULT = "result"
+KINDS = ("png", "flac", "json")
+"""Files of a clip, by their suffixes; the JSON is written last."""
 
 
 def has_clip_with_settings(folder: Path, clip_id: str, settings: dict[str, Any]) -> bool:
-    """Whether the clip exists with these settings; its JSON is written last, after the others."""
+    """Whether the clip's three files exist, with these settings."""
+    if not all(clip_path(folder, clip_id, kind).exists() for kind in KINDS):
+        return False
     try:
         found = read_clip_json(folder, clip_id)
     except InputError:  # damaged
@@ -37,7 +41,7 @@ def read_clip_json(folder: Path, clip_id: str) -> dict[str, Any] | None:
 
 
 def clip_path(folder: Path, clip_id: str, kind: str) -> Path:
-    """Path of a clip's file of one kind: png, flac or json."""
+    """Path of a clip's file of one of the ``KINDS``."""
     return folder / f"{clip_id}.{kind}"
 
 
@@ -67,7 +71,7 @@ def write_clip(
     facts: dict[str, Any],
 ) -> Path:
     """Write a clip's three files and return the FLAC path; a failure writes none of them."""
-    paths = [clip_path(folder, clip_id, kind) for kind in ("png", "flac", "json")]
+    paths = [clip_path(folder, clip_id, kind) for kind in KINDS]
     with whole_files(*paths) as (png, flac, text):
         write_image(png, image, fmt)
         write_audio(flac, audio, fmt.sr)

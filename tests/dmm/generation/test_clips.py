@@ -53,6 +53,14 @@ def test_an_interruption_leaves_only_complete_clips(maker, monkeypatch, broken):
     assert names(maker().out) == ["piano-5.flac", "piano-5.json", "piano-5.png"]
 
 
+@pytest.mark.parametrize("kind", ["png", "flac"])
+def test_a_clip_that_lost_a_file_is_generated_again(maker, kind):
+    sound = make_missing_clips(WANTED[:1], maker())[0]
+    sound.with_suffix(f".{kind}").unlink()
+    make_missing_clips(WANTED[:1], maker())
+    assert names(maker().out) == ["piano-5.flac", "piano-5.json", "piano-5.png"]
+
+
 def test_a_full_disk_is_one_line_and_leaves_no_files(maker, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")

@@ -6,6 +6,7 @@ audio of two clips are kept, of the others the JSON file.
 
 from dataclasses import replace
 from pathlib import Path
+from shutil import copyfile, copytree
 from types import SimpleNamespace
 
 import pytest
@@ -27,10 +28,18 @@ SHORT = load_format("nano").model_copy(update={"n_frames": 32})
 
 
 @pytest.fixture
-def earlier(maker):
-    """A maker with the settings of the earlier clips, and with their model's hash."""
+def earlier(maker, tmp_path):
+    """A maker with the settings of the earlier clips, and with their model's hash.
+
+    Clips that are kept as JSON alone get the image and the audio of another one.
+    """
+    folder = Path(copytree(EARLIER, tmp_path / "earlier"))
+    for record in folder.glob("*.json"):
+        for kind in (".png", ".flac"):
+            if not record.with_suffix(kind).is_file():
+                copyfile(EARLIER / f"organ-6{kind}", record.with_suffix(kind))
     sampling = Sampling("euler", steps=2, negative_prompt="noise")
-    made = replace(maker(), settings=GenerationSettings(SHORT, sampling, "mel music"), out=EARLIER)
+    made = replace(maker(), settings=GenerationSettings(SHORT, sampling, "mel music"), out=folder)
     stored = read_clip_json(EARLIER, "organ-6") or {}
     identity = {key: stored[key] for key in ("model_sha256", "loras", "precision")}
     made.model.__dict__["identify"] = lambda: identity
