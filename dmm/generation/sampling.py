@@ -43,6 +43,8 @@ SAMPLERS: dict[str, tuple[str, dict[str, Any]]] = {
     "dpmsolver++": (_2M, KARRAS),  # the name of dpm++-2m-karras in the first clips and presets
 }
 """Sampler name to diffusers' class and its settings beside the model's noise schedule."""
+TRAINING_TIMESTEPS, LCM_STEPS = 1000, 50
+"""Most steps: those of the noise schedule that all models share, and LCM's own."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,12 @@ class Sampling:
     negative_prompt: str = ""
 
     def __post_init__(self) -> None:
-        """PresetError for an unknown sampler and for guidance that is not finite."""
+        """PresetError for an unknown sampler, too many steps and guidance that is not finite."""
         if self.sampler not in SAMPLERS:
             raise PresetError(f"no sampler {self.sampler!r}; known: {', '.join(SAMPLERS)}")
+        most = LCM_STEPS if self.sampler == "lcm" else TRAINING_TIMESTEPS
+        if self.steps > most:
+            raise PresetError(f"--steps {self.steps}: {self.sampler} takes {most} at most")
         if not math.isfinite(self.guidance):
             raise PresetError(f"--guidance {self.guidance}: a number is needed, such as 5")
 

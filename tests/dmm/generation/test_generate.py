@@ -58,6 +58,13 @@ def test_an_unknown_sampler_and_a_missing_lora_are_errors(tiny_checkpoint, tmp_p
         generate(["x"], tiny_checkpoint, tmp_path, lora=tmp_path / "no.safetensors")
 
 
+@pytest.mark.parametrize(("sampler", "most"), [("lcm", 50), ("ddim", 1000)])
+def test_more_steps_than_a_sampler_has_are_an_error(sampler, most):
+    assert Sampling(sampler, most).steps == most
+    with pytest.raises(PresetError, match=f"--steps {most + 1}: {sampler} takes {most} at most"):
+        Sampling(sampler, most + 1)
+
+
 def test_sd15_generates_clips_in_its_own_format(tiny_sd15, tmp_path):
     made = generate(["piano", "organ"], tiny_sd15, tmp_path, seed=1, steps=2)
     assert [path.name for path in made] == ["piano-1.flac", "organ-2.flac"]
