@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
+from ..checkpoints.header import read_metadata
 from ..cli import run
 from ..engine import ROOT, set_up_engine
-from ..errors import DmmError, EngineError
-from ..files import read_text
+from ..errors import DmmError, EngineError, InputError
+from ..files import parse_json, read_text, sha256_file
 
 NANO = ROOT / "models" / "nano" / "nano.safetensors"
 SHIPPED_LORA = ROOT / "models" / "nano" / "music-box-lora.safetensors"
@@ -50,7 +51,8 @@ def demo(
     beside = ["--baseline", before, "--train", data]
     _run_dmm("eval", "report", after, data, *beside, "--out", out / "report")
     fused = out / "fused.safetensors"
-    if not fused.is_file():
+    if not _is_fused_from(fused, lora):
+        fused.unlink(missing_ok=True)
         _run_dmm("fuse", NANO, "--lora", lora, "--out", fused)
     print(f"uv run --extra web dmm web {shlex.quote(str(fused))}   # plays your LoRA in a browser")
 
@@ -58,12 +60,16 @@ def demo(
 def _trained_lora(data: Path, out: Path, steps: int) -> Path:
     """Path of the trained LoRA, or of the shipped one if sd-scripts cannot be cloned.
 
-    An existing LoRA is used, and an interrupted training is resumed.
+    An existing LoRA is used, and an interrupted training is resumed. InputError if the LoRA has
+    other steps.
     """
     from ..training.runs import newest_state
 
     lora = out / "lora.safetensors"
     if lora.is_file():
+        trained = int(read_metadata(lora).get("ss_steps", steps))
+        if trained != steps:
+            raise InputError(f"{lora}: has {trained} steps, not {steps}; name another --out")
         return lora
     try:
         set_up_engine()
@@ -79,6 +85,14 @@ def _trained_lora(data: Path, out: Path, steps: int) -> Path:
         length.append("--resume")
     _run_dmm("train", "nano-cpu", "--dataset", data, "--base", NANO, "--out", out, *length)
     return lora
+
+
+def _is_fused_from(fused: Path, lora: Path) -> bool:
+    """Whether ``fused`` exists and holds this LoRA, not that of a demo without sd-scripts."""
+    if not fused.is_file():
+        return False
+    loras = parse_json(read_metadata(fused)["dmm_fused"], str(fused))["loras"]
+    return [part["sha256"] for part in loras] == [sha256_file(lora)]
 
 
 def _test_prompts(data: Path) -> list[str]:
