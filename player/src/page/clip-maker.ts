@@ -2,7 +2,7 @@
 
 import { toInt16 } from "../audio/pcm";
 import type { MelFormat } from "../codec/format";
-import type { MelImage } from "../codec/mel-image";
+import { joined, type MelImage } from "../codec/mel-image";
 import type { Callbacks, Engine, Phase } from "../engine/engine";
 import { type ClipRequest, isClip, planOf } from "../engine/request";
 import type { Fallback } from "../workers/calls";
@@ -27,10 +27,16 @@ const PHASES: Record<Phase, string> = {
 export interface ClipMakerHost {
   engine: Engine;
   view: ClipView;
-  /** Keep what was made. */
-  keep(clip: Clip): Promise<void>;
+  /** Keep what was made; `inView` if the view shows it. */
+  keep(clip: Clip, inView: boolean): Promise<void>;
   /** A part went on in WebAssembly. */
   onFallback(fallback: Fallback): void;
+}
+
+/** Sound and image of what is being made, as far as they are there. */
+interface Job {
+  track: Track;
+  pieces: MelImage[];
 }
 
 export class ClipMaker {
@@ -55,11 +61,12 @@ export class ClipMaker {
     const { fmt, timeline } = request;
     const title = timeline.parts.map(({ prompt }) => prompt).join(" → ");
     const track = new Track(fmt.sr, plan.samples, timeline.loop);
+    const job: Job = { track, pieces: [] };
     const facts = `seed ${request.seed} · ${request.settings.steps} steps · ${request.model.bundle.name}`;
     const { view, engine } = this.host;
     view.begin({ title, facts, fmt, track, file: fileName(title, request.seed) }, plan.frames);
-    return this.#run(`making “${title}”`, track, async (signal) => {
-      await engine.make(request, this.#callbacks(request, track), signal);
+    return this.#run(`making “${title}”`, job, async (signal) => {
+      await engine.make(request, this.#callbacks(request, job), signal);
       return { title, recipe, fmt, loop: timeline.loop };
     });
   }
@@ -73,7 +80,7 @@ export class ClipMaker {
       image.frames,
     );
     view.addColumns(image, image.frames);
-    return this.#run("joining the clips", track, async (signal) => {
+    return this.#run("joining the clips", { track, pieces: [image] }, async (signal) => {
       this.#showPhase("inverting", 0, 1);
       await engine.sound(image, fmt, (sound) => track.add(sound), signal);
       return { title, recipe: undefined, fmt, loop: false };
@@ -82,7 +89,7 @@ export class ClipMaker {
 
   async #run(
     doing: string,
-    track: Track,
+    job: Job,
     task: (signal: AbortSignal) => Promise<Pick<Clip, "title" | "recipe" | "fmt" | "loop">>,
   ): Promise<boolean> {
     const control = new AbortController();
@@ -93,12 +100,12 @@ export class ClipMaker {
     unfinished.set(doing.replace(/^making /, ""));
     try {
       const made = await task(control.signal);
-      track.end();
+      job.track.end();
       performance.mark("dmm made");
-      await this.#finish(made, track);
+      await this.#finish(made, job);
       return true;
     } catch (error) {
-      this.host.view.clear();
+      this.#viewOf(job)?.clear();
       if (control.signal.aborted) announce("cancelled");
       else showError(error, doing);
       return false;
@@ -109,27 +116,33 @@ export class ClipMaker {
     }
   }
 
-  async #finish(
-    made: Pick<Clip, "title" | "recipe" | "fmt" | "loop">,
-    track: Track,
-  ): Promise<void> {
+  /** The view while it shows this job; undefined once another clip was opened. */
+  #viewOf({ track }: Job): ClipView | undefined {
     const { view } = this.host;
-    view.finish();
-    if (!view.playback.isPlaying(track)) view.play();
-    announce(`${made.title} is made and plays`);
+    return view.shows(track) ? view : undefined;
+  }
+
+  async #finish(made: Pick<Clip, "title" | "recipe" | "fmt" | "loop">, job: Job): Promise<void> {
+    const { track, pieces } = job;
+    const view = this.#viewOf(job);
+    view?.finish();
+    if (view && !view.playback.isPlaying(track)) view.play();
+    announce(`${made.title} is made${view ? " and plays" : ""}`);
     const sound = track.sound().map((samples) => toInt16([samples]));
     const clip = {
       ...made,
       id: crypto.randomUUID(),
       made: Date.now(),
-      image: view.image(),
+      image: joined(pieces),
       sound,
     };
-    await this.host.keep(clip).catch((error) => showError(error, "keeping the clip"));
+    await this.host
+      .keep(clip, view !== undefined)
+      .catch((error) => showError(error, "keeping the clip"));
   }
 
-  #callbacks({ model, fmt, timeline }: ClipRequest, track: Track): Callbacks {
-    const { view } = this.host;
+  #callbacks({ model, fmt, timeline }: ClipRequest, job: Job): Callbacks {
+    const { track, pieces } = job;
     const { channels, rows, columns, factor } = model.bundle.latent;
     let latest: Float32Array | undefined;
     let began = false;
@@ -137,7 +150,8 @@ export class ClipMaker {
       onPhase: (name, done, total) => this.#showPhase(name, done, total),
       onPreview: (latent) => {
         latest = latent;
-        view.sketch(sketchLatent(latent, channels, this.#maps.get(model.id)), rows, columns);
+        const sketch = sketchLatent(latent, channels, this.#maps.get(model.id));
+        this.#viewOf(job)?.sketch(sketch, rows, columns);
       },
       onColumns: (image, frames) => {
         const isFirst = !this.#maps.has(model.id) && image.frames >= columns * factor;
@@ -145,17 +159,19 @@ export class ClipMaker {
           const brightness = cellBrightness(image.levels, fmt.n_mels, factor, columns);
           this.#maps.set(model.id, fitPreview(latest, channels, brightness));
         }
-        view.addColumns(image, frames);
+        pieces.push(image);
+        this.#viewOf(job)?.addColumns(image, frames);
       },
       onSound: (sound) => {
         track.add(sound);
         if (began || timeline.loop) return;
         began = true;
-        view.play();
+        this.#viewOf(job)?.play();
       },
       onFallback: (fallback) => this.host.onFallback(fallback),
       onRestart: () => {
-        view.restart();
+        this.#viewOf(job)?.restart();
+        pieces.length = 0;
         track.clear();
         began = false;
       },

@@ -126,8 +126,8 @@ export class ClipView {
     if (playing) this.play();
   }
 
-  get shown(): Shown | undefined {
-    return this.#shown;
+  shows(track: Track): boolean {
+    return this.#shown?.track === track;
   }
 
   /** Nothing is shown any more. */

@@ -53,7 +53,7 @@ export class Page {
     this.maker = new ClipMaker({
       engine,
       view: this.view,
-      keep: (clip) => this.#keep(clip),
+      keep: (clip, inView) => this.#keep(clip, inView),
       onFallback: (fallback) => this.#onFallback(fallback),
     });
     this.gallery = new ClipGallery(this.playback, {
@@ -186,10 +186,8 @@ export class Page {
 
   #shownImage: Clip["image"] | undefined;
 
-  async #keep(clip: Clip): Promise<void> {
-    this.#shownImage = clip.image;
-    this.#recipe = clip.recipe;
-    byId("link", HTMLButtonElement).disabled = !clip.recipe;
+  async #keep(clip: Clip, inView: boolean): Promise<void> {
+    if (inView) this.#noteInView(clip);
     this.#clips = [clip, ...this.#clips];
     this.gallery.show(this.#clips);
     await putClip(clip);
@@ -203,10 +201,14 @@ export class Page {
     );
     this.view.addColumns(clip.image, clip.image.frames);
     this.view.finish();
-    this.#shownImage = clip.image;
-    this.#recipe = clip.recipe;
-    byId("link", HTMLButtonElement).disabled = !clip.recipe;
+    this.#noteInView(clip);
     byId("stage", HTMLElement).focus();
+  }
+
+  #noteInView({ image, recipe }: Clip): void {
+    this.#shownImage = image;
+    this.#recipe = recipe;
+    byId("link", HTMLButtonElement).disabled = !recipe;
   }
 
   async #forget(clip: Clip): Promise<void> {

@@ -1,9 +1,11 @@
 """The player in use: cancel, reload, keys, screen readers, phones, links, gallery, timeline."""
 
+import io
 import re
 from urllib.parse import urlsplit
 
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
 
 from dmm.engine import ROOT
@@ -40,9 +42,20 @@ COUNT_CLOSED = """() => {
 """Run in the page: counts closed sound devices; what would wait for seconds comes at once."""
 
 
+HOLD_MAKING = """() => new Promise((held) => {
+  const until = new Promise((free) => (window.letMake = free));
+  navigator.locks.request('dmm-making', () => (held(), until));
+})"""
+"""Run in the page: whatever is made waits, as for another tab, until the test calls ``letMake``."""
+
+
 def button(page, name):
     """A button by what a screen reader says."""
     return page.get_by_role("button", name=name, exact=True)
+
+
+def image_of(png):
+    return Image.open(io.BytesIO(png))
 
 
 def test_cancelling_ends_it_at_once_and_the_next_one_is_made(page, make):
@@ -70,6 +83,21 @@ def test_clips_and_the_form_outlive_a_reload(page, make):
     button(page, "Show organ, fast").click()
     expect(page.locator("#wav")).to_be_enabled()
     expect(page.locator("#stage .facts")).to_contain_text("seed 8")
+
+
+def test_a_clip_opened_while_another_is_made_leaves_both_whole(page, make, download):
+    make(page, "organ", seed=1)
+    page.evaluate(HOLD_MAKING)
+    page.fill(".prompt", "piano")
+    page.click("#make")
+    expect(page.locator("#job-note")).to_contain_text("waits for its turn")
+    button(page, "Show organ").click()
+    page.evaluate("() => window.letMake()")
+    expect(page.locator(".card h3").first).to_have_text("piano")
+    expect(page.locator("#stage-title")).to_have_text("organ")
+    assert image_of(download(page, "#png")[0]).size == (64, 64)
+    button(page, "Show piano").click()
+    assert image_of(download(page, "#png")[0]).size == (64, 64)
 
 
 def test_a_removed_clip_stays_away(page, make):
