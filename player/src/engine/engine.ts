@@ -79,10 +79,32 @@ export class Engine {
 
   /** Generate a request; AbortError at once when it is cancelled. */
   async make(request: ClipRequest, callbacks: Callbacks, signal: AbortSignal): Promise<void> {
-    await this.#stopping;
-    const task = inTurn(signal, callbacks, () =>
-      this.#makeWithFallback(request, callbacks, signal),
+    await this.#untilCancelled(signal, () =>
+      inTurn(signal, callbacks, () => this.#makeWithFallback(request, callbacks, signal)),
     );
+  }
+
+  /** The sound of a whole image; AbortError at once when it is cancelled. */
+  async sound(
+    image: MelImage,
+    fmt: MelFormat,
+    onSound: (sound: Sound) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const samples = image.frames * fmt.hop_length;
+    await this.#untilCancelled(signal, async () => {
+      const audio = this.#begin({ fmt, loop: false, samples }, onSound, signal);
+      audio.push(image);
+      audio.end();
+      await audio.done;
+    });
+  }
+
+  /** Run a task; AbortError at once when it is cancelled, while its workers are stopped. */
+  async #untilCancelled(signal: AbortSignal, run: () => Promise<void>): Promise<void> {
+    await this.#stopping;
+    signal.throwIfAborted();
+    const task = run();
     const cancelled = new Promise<never>((_, reject) => {
       signal.addEventListener("abort", () => reject(signal.reason));
     });
@@ -92,20 +114,6 @@ export class Engine {
       if (signal.aborted) this.#stopping = this.#stop(task);
       throw error;
     }
-  }
-
-  /** The sound of a whole image. */
-  async sound(
-    image: MelImage,
-    fmt: MelFormat,
-    onSound: (sound: Sound) => void,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const samples = image.frames * fmt.hop_length;
-    const audio = this.#begin({ fmt, loop: false, samples }, onSound, signal);
-    audio.push(image);
-    audio.end();
-    await audio.done;
   }
 
   /** Wait a moment for a cancelled task; end the workers of one that does not stop. */

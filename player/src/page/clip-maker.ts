@@ -100,6 +100,7 @@ export class ClipMaker {
     unfinished.set(doing.replace(/^making /, ""));
     try {
       const made = await task(control.signal);
+      control.signal.throwIfAborted(); // cancelled after its last sound
       job.track.end();
       performance.mark("dmm made");
       await this.#finish(made, job);
