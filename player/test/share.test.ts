@@ -45,7 +45,13 @@ test.each([
   expect(fromFragment(fragment)).toBeUndefined();
 });
 
+test.each([0, -1, 4.25, 31])("a link keeps guidance %s and 150 steps", (guidance) => {
+  const settings = { ...recipe.settings, steps: 150, guidance };
+  const fragment = toFragment({ ...recipe, settings }, parsed);
+  expect(fromFragment(fragment)?.settings).toEqual(settings);
+});
+
 test("a setting out of bounds is left out", () => {
-  const link = "model=0123456789&seed=1&p=a&s=5&steps=5000&sampler=magic&guidance=abc";
+  const link = "model=0123456789&seed=1&p=a&s=5&steps=0&sampler=magic&guidance=";
   expect(fromFragment(link)?.settings).toEqual({});
 });

@@ -33,6 +33,8 @@ export class RequestForm {
     byId("then", HTMLButtonElement).onclick = () => {
       this.#addPart({ prompt: "", seconds: this.#lastSeconds() }).focus();
     };
+    const settings = byId("settings", HTMLDetailsElement);
+    settings.addEventListener("invalid", () => (settings.open = true), { capture: true });
     byId("defaults", HTMLButtonElement).onclick = () => this.#setDefaults();
     for (const id of ["loop", "bars", "bpm"]) input(id).oninput = () => this.#onLength();
     this.element.oninput = () => this.#remember();
@@ -84,7 +86,7 @@ export class RequestForm {
     this.#setDefaults();
     if (settings.sampler) this.#sampler.value = settings.sampler;
     if (settings.steps) input("steps").value = String(settings.steps);
-    if (settings.guidance) input("guidance").value = String(settings.guidance);
+    if (settings.guidance !== undefined) input("guidance").value = String(settings.guidance);
     if (settings.negativePrompt !== undefined) input("negative").value = settings.negativePrompt;
     this.#onLength();
   }
@@ -123,14 +125,14 @@ export class RequestForm {
       button(item, ".drop").setAttribute("aria-label", `Take out prompt ${i + 1}`);
     }
     byId("then", HTMLButtonElement).disabled = items.length >= MOST_PARTS;
-    byId("crossfade-label", HTMLElement).hidden = !several;
+    showFields("crossfade-label", several);
     this.#onLength();
   }
 
   /** A loop of one prompt is as long as its bars. */
   #onLength(): void {
     const bars = input("loop").checked && this.#items().length === 1;
-    byId("bars-row", HTMLElement).hidden = !bars;
+    showFields("bars-row", bars);
     const seconds = within(this.#parts, ".seconds", HTMLInputElement);
     const [count, bpm] = [Number(input("bars").value), Number(input("bpm").value)];
     seconds.readOnly = bars && count > 0;
@@ -202,6 +204,13 @@ export class RequestForm {
       for (const part of parts) this.#addPart(part);
     }
   }
+}
+
+/** Show or hide a row; what is hidden is disabled too, so that no wrong number in it stops Make. */
+function showFields(id: string, shown: boolean): void {
+  const row = byId(id, HTMLElement);
+  row.hidden = !shown;
+  for (const field of row.querySelectorAll("input")) field.disabled = !shown;
 }
 
 const shortNumber = (value: number): string => String(Number(value.toFixed(3)));

@@ -16,6 +16,9 @@ export interface Recipe {
 }
 
 const ID_LENGTH = 16;
+/** Bounds of a bundle's own settings, on the command line of `dmm export` too. */
+const MOST_STEPS = 1e8;
+const MOST_GUIDANCE = Number.MAX_SAFE_INTEGER;
 
 /** The part of an address behind `#`; what is as the model's author set it is left out. */
 export function toFragment(
@@ -77,18 +80,18 @@ export function fromFragment(fragment: string): SharedRecipe | undefined {
 
 function sharedSettings(fields: URLSearchParams): Partial<Recipe["settings"]> {
   const sampler = fields.get("sampler");
-  const steps = bounded(fields.get("steps"), 1, 100);
-  const guidance = bounded(fields.get("guidance"), 1, 30);
+  const steps = bounded(fields.get("steps"), 1, MOST_STEPS);
+  const guidance = bounded(fields.get("guidance"), -MOST_GUIDANCE, MOST_GUIDANCE);
   const negativePrompt = fields.get("negative");
   return {
     ...(sampler && SAMPLER_NAMES.includes(sampler) ? { sampler } : {}),
     ...(steps ? { steps: Math.round(steps) } : {}),
-    ...(guidance ? { guidance } : {}),
+    ...(guidance !== undefined ? { guidance } : {}),
     ...(negativePrompt === null ? {} : { negativePrompt }),
   };
 }
 
 function bounded(text: string | null, least: number, most: number): number | undefined {
   const value = Number(text);
-  return text !== null && value >= least && value <= most ? value : undefined;
+  return text?.trim() && value >= least && value <= most ? value : undefined;
 }

@@ -1,6 +1,7 @@
 """The player in use: cancel, reload, keys, screen readers, phones, links, gallery, timeline."""
 
 import io
+import json
 import re
 from urllib.parse import urlsplit
 
@@ -71,6 +72,33 @@ def test_cancelling_ends_it_at_once_and_the_next_one_is_made(page, make):
     page.fill("#steps", "2")
     page.fill(".seconds", "0.512")
     make(page)
+
+
+def test_a_models_own_settings_are_no_obstacle(
+    new_profile, open_page, serve, write_bundle, toy, tmp_path, make
+):
+    sampling = json.loads((toy / "bundle.json").read_text())["sampling"]
+    sampling |= {"guidance": 0.25, "steps": 150}
+    with serve([write_bundle(tmp_path / "fine", sampling=sampling)]) as site:
+        page = open_page(new_profile(), site.entrance)
+        make(page)
+        expect(page.locator("#stage .facts")).to_contain_text("150 steps")
+
+
+def test_a_number_in_a_hidden_row_is_no_obstacle(page, make):
+    page.check("#loop")
+    page.fill("#bpm", "10")
+    page.uncheck("#loop")
+    make(page)
+
+
+def test_a_wrong_number_in_closed_settings_is_shown(page):
+    page.click("#settings summary")
+    page.fill("#steps", "0")
+    page.click("#settings summary")
+    page.fill(".prompt", "piano")
+    page.click("#make")
+    expect(page.locator("#steps")).to_be_focused()
 
 
 def test_clips_and_the_form_outlive_a_reload(page, make):
