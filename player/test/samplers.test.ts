@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { UserError } from "../src/errors";
 import { TorchGenerator } from "../src/noise/torch-generator";
 import type { Schedule } from "../src/sampling/noise-schedule";
 import type { PredictionType } from "../src/sampling/sampler";
@@ -62,4 +63,9 @@ test.each(runs)(`${label}: diffusers' samples`, (run) => {
       expect(Math.abs(samples[step][j] - value)).toBeLessThan(bound);
     }
   }
+});
+
+test("more steps than lcm takes is an error that the user can fix", () => {
+  const options = { ...runs[0], steps: 51, generator: new TorchGenerator(0) };
+  expect(() => makeSampler("lcm", options)).toThrow(UserError);
 });

@@ -1,5 +1,6 @@
 /** Latent consistency sampling (diffusers' LCMScheduler; Luo et al. 2023, algorithm 3). */
 
+import { UserError } from "../errors";
 import { alphasCumprod } from "./noise-schedule";
 import { denoise, type Sampler, type SamplerOptions } from "./sampler";
 
@@ -10,7 +11,9 @@ const SIGMA_DATA = 0.5;
 
 export function lcm({ schedule, steps, prediction: kind, generator }: SamplerOptions): Sampler {
   if (steps > ORIGINAL_STEPS) {
-    throw new Error(`lcm takes ${ORIGINAL_STEPS} steps at most; got ${steps}`);
+    throw new UserError(
+      `The sampler lcm takes ${ORIGINAL_STEPS} steps at most, not ${steps}; lower the steps or choose another sampler.`,
+    );
   }
   const cumulated = alphasCumprod(schedule);
   const stride = Math.floor(schedule.train_timesteps / ORIGINAL_STEPS);
