@@ -40,6 +40,8 @@ interface Job {
 }
 
 export class ClipMaker {
+  /** Resolves when nothing is being made. */
+  idle = Promise.resolve();
   #control: AbortController | undefined;
   readonly #maps = new Map<string, PreviewMap>();
   readonly #make = byId("make", HTMLButtonElement);
@@ -93,6 +95,8 @@ export class ClipMaker {
     task: (signal: AbortSignal) => Promise<Pick<Clip, "title" | "recipe" | "fmt" | "loop">>,
   ): Promise<boolean> {
     const control = new AbortController();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.idle = promise;
     this.#control = control;
     this.#setBusy(true);
     performance.clearMarks();
@@ -114,6 +118,7 @@ export class ClipMaker {
       this.#control = undefined;
       unfinished.done();
       this.#setBusy(false);
+      resolve();
     }
   }
 

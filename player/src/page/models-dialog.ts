@@ -11,6 +11,8 @@ import { attempt, notify, placeNotes, showError } from "./notes";
 
 export interface ModelActions {
   use(model: NamedBundle): Promise<void>;
+  /** After a model has come to this device. */
+  arrived(model: NamedBundle): Promise<void>;
   /** Give back the memory of what is loaded. */
   unload(): void;
   /** After a model has been taken off this device. */
@@ -72,13 +74,13 @@ export class ModelsDialog {
     void this.#showSpace();
   }
 
-  /** Bring a model here and use it. */
+  /** Bring a model here and use it, once nothing is being made. */
   async get(source: BundleSource, id: string): Promise<void> {
     try {
       const model = await this.library.install(source, id);
       this.#named.delete(id);
       notify(`${model.bundle.name} is on this device.`);
-      await this.actions.use(model);
+      await this.actions.arrived(model);
     } catch (error) {
       showError(error, "getting the model");
     }

@@ -47,6 +47,7 @@ export class Page {
   constructor(readonly engine: Engine) {
     this.models = new ModelsDialog(this.library, () => engine.machine.backend, {
       use: (model) => this.use(model),
+      arrived: (model) => this.#useWhenIdle(model),
       unload: () => this.#unload(),
       removed: (id) => this.#removed(id),
     });
@@ -107,6 +108,13 @@ export class Page {
     this.#showMachine();
     byId("make", HTMLButtonElement).disabled = false;
     this.models.show();
+  }
+
+  /** Make this the model once nothing is being made, unless another is chosen until then. */
+  async #useWhenIdle(model: NamedBundle): Promise<void> {
+    const chosen = this.#chosen;
+    await this.maker.idle;
+    if (this.#chosen === chosen) await this.use(model);
   }
 
   async #chooseFirst(): Promise<void> {

@@ -1,6 +1,7 @@
 """The built page, a toy bundle, and the page open in a browser."""
 
 import sys
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +14,12 @@ from served import served
 from toy_bundle import write_toy_bundle
 
 sys.path.pop(0)
+
+HOLD_MAKING = """() => new Promise((held) => {
+  const until = new Promise((free) => (window.letMake = free));
+  navigator.locks.request('dmm-making', () => (held(), until));
+})"""
+"""Run in the page: what is made waits, as for another tab, until ``letMake`` is called."""
 
 
 @pytest.fixture(scope="session")
@@ -95,6 +102,19 @@ def make():
         expect(page.locator("#make")).to_have_text("Make")
 
     return make
+
+
+@pytest.fixture(scope="session")
+def held_making():
+    """``with held_making(page)``: what is made within the block waits for its end."""
+
+    @contextmanager
+    def held_making(page):
+        page.evaluate(HOLD_MAKING)
+        yield
+        page.evaluate("() => window.letMake()")
+
+    return held_making
 
 
 @pytest.fixture(scope="session")

@@ -75,6 +75,19 @@ def test_a_folder_is_a_model_too(page, folder, make):
     make(page)
 
 
+def test_a_model_that_arrives_while_a_clip_is_made_waits_for_it(page, folder, held_making):
+    description = json.loads((folder / "bundle.json").read_text())
+    (folder / "bundle.json").write_text(json.dumps(description | {"name": "mine"}))
+    page.fill(".prompt", "piano")
+    with held_making(page):
+        page.click("#make")
+        choose(page, folder)
+        expect(page.locator("#says")).to_contain_text("mine is on this device")
+        expect(page.locator("#model .name")).to_have_text("toy")
+    expect(page.locator("#model .name")).to_have_text("mine")
+    expect(page.locator(".card h3")).to_have_text("piano")
+
+
 def damage_version(folder):
     text = (folder / "bundle.json").read_text()
     (folder / "bundle.json").write_text(re.sub(r'"version": ?1', '"version": 9', text, count=1))

@@ -43,13 +43,6 @@ COUNT_CLOSED = """() => {
 """Run in the page: counts closed sound devices; what would wait for seconds comes at once."""
 
 
-HOLD_MAKING = """() => new Promise((held) => {
-  const until = new Promise((free) => (window.letMake = free));
-  navigator.locks.request('dmm-making', () => (held(), until));
-})"""
-"""Run in the page: whatever is made waits, as for another tab, until the test calls ``letMake``."""
-
-
 def button(page, name):
     """A button by what a screen reader says."""
     return page.get_by_role("button", name=name, exact=True)
@@ -113,14 +106,13 @@ def test_clips_and_the_form_outlive_a_reload(page, make):
     expect(page.locator("#stage .facts")).to_contain_text("seed 8")
 
 
-def test_a_clip_opened_while_another_is_made_leaves_both_whole(page, make, download):
+def test_a_clip_opened_while_another_is_made_leaves_both_whole(page, make, download, held_making):
     make(page, "organ", seed=1)
-    page.evaluate(HOLD_MAKING)
     page.fill(".prompt", "piano")
-    page.click("#make")
-    expect(page.locator("#job-note")).to_contain_text("waits for its turn")
-    button(page, "Show organ").click()
-    page.evaluate("() => window.letMake()")
+    with held_making(page):
+        page.click("#make")
+        expect(page.locator("#job-note")).to_contain_text("waits for its turn")
+        button(page, "Show organ").click()
     expect(page.locator(".card h3").first).to_have_text("piano")
     expect(page.locator("#stage-title")).to_have_text("organ")
     assert image_of(download(page, "#png")[0]).size == (64, 64)
