@@ -41,6 +41,15 @@ COUNT_CLOSED = """() => {
   window.setTimeout = (call, delay, ...given) => later(call, Math.min(delay, 50), ...given);
 }"""
 """Run in the page: counts closed sound devices; what would wait for seconds comes at once."""
+COUNT_UNPACKED = """
+window.unpacked = 0;
+const { from } = Float32Array;
+Float32Array.from = function (values, ...given) {
+  if (values instanceof Int16Array) window.unpacked++;
+  return from.call(this, values, ...given);
+};
+"""
+"""Script of a page: counts kept sounds that are turned from 16 bits into floats."""
 
 
 def button(page, name):
@@ -118,6 +127,16 @@ def test_a_clip_opened_while_another_is_made_leaves_both_whole(page, make, downl
     assert image_of(download(page, "#png")[0]).size == (64, 64)
     button(page, "Show piano").click()
     assert image_of(download(page, "#png")[0]).size == (64, 64)
+
+
+def test_the_sound_of_a_kept_clip_is_unpacked_once_it_is_played(context, page, make):
+    make(page, "organ")
+    context.add_init_script(COUNT_UNPACKED)
+    page.reload()
+    page.wait_for_selector("#make:enabled")
+    assert page.evaluate("() => window.unpacked") == 0
+    button(page, "Play organ").click()
+    page.wait_for_function("() => window.unpacked === 1")
 
 
 def test_a_removed_clip_stays_away(page, make):
