@@ -257,6 +257,11 @@ def test_nothing_runs_out_of_the_window(new_profile, open_page, site, make, widt
     assert max(widest, page.evaluate("() => document.documentElement.scrollWidth")) <= width
 
 
+def test_the_running_time_is_no_live_region(page):
+    expect(page.locator("#stage .time")).to_be_visible()
+    expect(page.locator("#stage").get_by_role("status")).to_have_count(0)
+
+
 def test_axe_finds_nothing_serious(new_profile, open_page, site, make):
     if not AXE.is_file():
         pytest.skip("axe-core is not installed (cd player && npm ci)")
