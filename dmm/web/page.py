@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..checkpoints.tokenizers import cache_root
 from ..engine import ROOT
-from ..files import read_bytes, read_text, whole_folder
+from ..files import read_bytes, read_json, read_text, whole_folder
 from .node import run_npm
 
 SOURCES = ROOT / "player"
@@ -43,11 +43,29 @@ def sources_digest() -> str:
 
 
 def _build(out: Path) -> None:
-    if not (SOURCES / "node_modules" / "vite").is_dir():
+    if not _has_packages():
         print("building the page: fetching its parts from npm, once ...", file=sys.stderr)
         run_npm(["ci", "--omit=dev", "--ignore-scripts"], SOURCES)
     print("building the page ...", file=sys.stderr)
     run_npm(["run", "build", "--", "--outDir", str(out), "--emptyOutDir"], SOURCES)
+
+
+def _has_packages() -> bool:
+    """Whether the packages that ``package-lock.json`` names are installed.
+
+    npm lists what it has installed at the end, so an interrupted installation has no list. Packages
+    of the tests and of other machines need not be there.
+    """
+    listed = SOURCES / "node_modules" / ".package-lock.json"
+    if not listed.is_file():
+        return False
+    installed = read_json(listed)["packages"]
+    needed = read_json(SOURCES / "package-lock.json")["packages"]
+    return all(
+        installed.get(name, {}).get("integrity") == package["integrity"]
+        for name, package in needed.items()
+        if name and not package.keys() & {"dev", "optional", "devOptional"}
+    )
 
 
 def page_policy(page: Path) -> str:

@@ -8,6 +8,15 @@ import pytest
 from dmm.errors import DmmError
 from dmm.web import node, page
 
+PACKAGES = """{"packages": {
+    "": {"name": "dmm-player"},
+    "node_modules/vite": {"version": "8.3.8", "integrity": "sha512-vite"},
+    "node_modules/vitest": {"version": "4.1.12", "integrity": "sha512-vitest", "dev": true},
+    "node_modules/fsevents": {"version": "2.3.3", "integrity": "sha512-mac", "optional": true}
+}}"""
+INSTALLED = '{"packages": {"node_modules/vite": {"integrity": "sha512-vite"}}}'
+"""What npm writes at the end of an installation on Linux without the packages of tests."""
+
 
 @pytest.fixture
 def sources(tmp_path, monkeypatch):
@@ -15,7 +24,9 @@ def sources(tmp_path, monkeypatch):
     folder = tmp_path / "player"
     (folder / "src").mkdir(parents=True)
     (folder / "src" / "main.ts").write_text("1")
+    (folder / "package-lock.json").write_text(PACKAGES)
     (folder / "node_modules" / "vite").mkdir(parents=True)
+    (folder / "node_modules" / ".package-lock.json").write_text(INSTALLED)
     monkeypatch.setattr(page, "SOURCES", folder)
     monkeypatch.setattr(page, "ROOT", tmp_path)
     tokens = tmp_path / "tokens.css"
@@ -25,19 +36,38 @@ def sources(tmp_path, monkeypatch):
     return folder
 
 
-def test_the_page_is_built_once_and_again_after_a_change(sources, monkeypatch):
-    built = []
+@pytest.fixture
+def npm(monkeypatch):
+    """What npm was asked to do; it builds a page of the sources themselves."""
+    asked = []
 
     def run_npm(arguments, folder):
-        built.append(arguments[1])
-        out = arguments[arguments.index("--outDir") + 1]
-        shutil.copytree(folder / "src", out, dirs_exist_ok=True)
+        asked.append(arguments[0])
+        if arguments[0] == "run":
+            out = arguments[arguments.index("--outDir") + 1]
+            shutil.copytree(folder / "src", out, dirs_exist_ok=True)
 
     monkeypatch.setattr(page, "run_npm", run_npm)
+    return asked
+
+
+def test_the_page_is_built_once_and_again_after_a_change(sources, npm):
     first = page.built_page()
-    assert page.built_page() == first and len(built) == 1
+    assert page.built_page() == first and npm == ["run"]
     (sources / "src" / "main.ts").write_text("2")
-    assert page.built_page() != first and len(built) == 2
+    assert page.built_page() != first and npm == ["run", "run"]
+
+
+def test_packages_are_fetched_again_where_the_lock_file_names_others(sources, npm):
+    (sources / "package-lock.json").write_text(PACKAGES.replace("sha512-vite", "sha512-new"))
+    page.built_page()
+    assert npm == ["ci", "run"]
+
+
+def test_packages_whose_installation_was_interrupted_are_fetched_again(sources, npm):
+    (sources / "node_modules" / ".package-lock.json").unlink()
+    page.built_page()
+    assert npm == ["ci", "run"]
 
 
 def test_a_build_that_fails_leaves_nothing(sources, monkeypatch, tmp_path):
