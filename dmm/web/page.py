@@ -1,13 +1,17 @@
 """The player's page, built once from its sources by Vite and kept in the cache."""
 
 import hashlib
+import os
 import re
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from ..checkpoints.tokenizers import cache_root
 from ..engine import ROOT
 from ..files import read_bytes, read_json, read_text, whole_folder
+from ..files.parts import new_part_path, remove_part
 from .node import run_npm
 
 SOURCES = ROOT / "player"
@@ -16,6 +20,8 @@ TOKENS = ROOT / "dmm" / "ui" / "static" / "tokens.css"
 BUILT_FROM = (
     "index.html", "package.json", "package-lock.json", "vite.config.ts", "src/**/*", "public/**/*",
 )  # fmt: skip
+UNUSED_S = 7 * 24 * 3600.0
+"""Age of a page's last use from which it is removed: a younger one may be served right now."""
 POLICY = re.compile(r'http-equiv="content-security-policy" content="([^"]+)"')
 DOWNLOADING = re.compile(r"/assets/download\.worker-[^/]+\.js")
 """The worker that fetches models, also from addresses on other sites that the user names."""
@@ -30,7 +36,23 @@ def built_page() -> Path:
     if not folder.is_dir():
         with whole_folder(folder) as part:
             _build(part)
+        _remove_unused_pages(folder.parent)
+    with suppress(OSError):  # a cache that is only read
+        os.utime(folder)
     return folder
+
+
+def _remove_unused_pages(cache: Path) -> None:
+    """Remove pages of other sources from the cache that no command has asked for in ``UNUSED_S``.
+
+    Those being built have hidden names. A page is renamed to such a name first, so that one which
+    is removed in part is never taken for a whole one.
+    """
+    for page in cache.glob("player-*"):
+        with suppress(OSError):
+            if time.time() - page.stat().st_mtime > UNUSED_S:
+                page.rename(removed := new_part_path(page))
+                remove_part(removed)
 
 
 def sources_digest() -> str:

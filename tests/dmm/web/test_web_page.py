@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import shutil
 import sys
@@ -68,6 +69,21 @@ def test_packages_whose_installation_was_interrupted_are_fetched_again(sources, 
     (sources / "node_modules" / ".package-lock.json").unlink()
     page.built_page()
     assert npm == ["ci", "run"]
+
+
+def test_pages_that_were_not_used_for_long_leave_the_cache(sources, npm):
+    def built(text):
+        (sources / "src" / "main.ts").write_text(text)
+        return page.built_page()
+
+    unused, used = built("1"), built("2")
+    for folder in (unused, used):
+        os.utime(folder, (0, 0))
+    assert built("2") == used
+    being_built = unused.with_name(f".{unused.name}.part")
+    being_built.mkdir()
+    new = built("3")
+    assert [p for p in (unused, used, being_built, new) if p.exists()] == [used, being_built, new]
 
 
 def test_a_build_that_fails_leaves_nothing(sources, monkeypatch, tmp_path):
