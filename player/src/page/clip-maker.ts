@@ -205,6 +205,7 @@ export class ClipMaker {
 
   #setBusy(busy: boolean): void {
     this.#make.textContent = busy ? "Cancel" : "Make";
+    this.#make.formNoValidate = busy;
     this.#make.classList.toggle("cancels", busy);
     this.#job.hidden = !busy;
     if (!busy) document.title = "dmm player: music from prompts, in this browser";

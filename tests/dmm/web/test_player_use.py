@@ -76,6 +76,15 @@ def test_cancelling_ends_it_at_once_and_the_next_one_is_made(page, make):
     make(page)
 
 
+def test_cancelling_needs_no_prompt(page, held_making):
+    page.fill(".prompt", "piano")
+    with held_making(page):
+        page.click("#make")
+        page.fill(".prompt", "")
+        page.click("#make")
+        expect(page.locator("#make")).to_have_text("Make")
+
+
 def test_a_models_own_settings_are_no_obstacle(
     new_profile, open_page, serve, write_bundle, toy, tmp_path, make
 ):
