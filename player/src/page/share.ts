@@ -16,8 +16,8 @@ export interface Recipe {
 }
 
 const ID_LENGTH = 16;
-/** Bounds of a bundle's own settings, on the command line of `dmm export` too. */
-const MOST_STEPS = 1e8;
+/** Bounds of a bundle's own settings: the timesteps of training, and any number. */
+const MOST_STEPS = 1000;
 const MOST_GUIDANCE = Number.MAX_SAFE_INTEGER;
 
 /** The part of an address behind `#`; what is as the model's author set it is left out. */
