@@ -27,7 +27,10 @@ def demo(
     out: Annotated[
         Path, typer.Option(file_okay=False, help="Folder for all files of the demo.")
     ] = Path("demo"),
-    steps: Annotated[int, typer.Option(min=1, help="Training steps of the LoRA.")] = 250,
+    steps: Annotated[
+        int | None,
+        typer.Option(min=1, help="Training steps of the LoRA.", show_default="the preset's, 250"),
+    ] = None,
     pieces: Annotated[int, typer.Option(min=10, help="Pieces of music in the dataset.")] = 60,
 ) -> None:
     """Build a dataset, train a LoRA, generate clips with and without it, score both, and report.
@@ -57,7 +60,7 @@ def demo(
     print(f"uv run --extra web dmm web {shlex.quote(str(fused))}   # plays your LoRA in a browser")
 
 
-def _trained_lora(data: Path, out: Path, steps: int) -> Path:
+def _trained_lora(data: Path, out: Path, steps: int | None) -> Path:
     """Path of the trained LoRA, or of the shipped one if sd-scripts cannot be cloned.
 
     An existing LoRA is used, and an interrupted training is resumed. InputError if the LoRA has
@@ -67,8 +70,8 @@ def _trained_lora(data: Path, out: Path, steps: int) -> Path:
 
     lora = out / "lora.safetensors"
     if lora.is_file():
-        trained = int(read_metadata(lora).get("ss_steps", steps))
-        if trained != steps:
+        trained = int(read_metadata(lora)["ss_steps"])
+        if steps not in (None, trained):
             raise InputError(f"{lora}: has {trained} steps, not {steps}; name another --out")
         return lora
     try:
@@ -80,10 +83,10 @@ def _trained_lora(data: Path, out: Path, steps: int) -> Path:
             file=sys.stderr,
         )
         return SHIPPED_LORA
-    length = ["--set", f"max_train_steps={steps}"]
+    options = ["--set", f"max_train_steps={steps}"] if steps else []
     if newest_state(out):  # from an interrupted demo
-        length.append("--resume")
-    _run_dmm("train", "nano-cpu", "--dataset", data, "--base", NANO, "--out", out, *length)
+        options.append("--resume")
+    _run_dmm("train", "nano-cpu", "--dataset", data, "--base", NANO, "--out", out, *options)
     return lora
 
 
