@@ -76,3 +76,8 @@ def test_what_our_trainer_does_itself_is_known_to_the_engine():
 def test_an_unknown_setting_gets_similar_ones(key, message):
     with pytest.raises(PresetError, match=message):
         explain(key)
+
+
+def test_the_rate_that_is_explained_for_nano_is_that_of_its_preset():
+    rate = resolve("nano-cpu")["learning_rate"]
+    assert rate == 5e-3 and "nano-cpu takes 5e-3" in explain("learning_rate").why
