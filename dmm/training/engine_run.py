@@ -48,7 +48,7 @@ def run_trainer(
     command = _trainer_command(run / "engine.toml")
     started: list[Process] = []
     try:
-        with _forwarded_sigterm(started) as add:
+        with _forwarded_sigterm(started) as (add, was_terminated):
             for variables in _process_variables(processes):
                 own = environment | variables
                 add(subprocess.Popen(command, env=own, stdin=subprocess.PIPE, stdout=sys.stderr))
@@ -58,7 +58,7 @@ def run_trainer(
         for process in started:
             if process.stdin:
                 process.stdin.close()
-    interrupted |= code == -signal.SIGINT
+    interrupted |= code == -signal.SIGINT or (code == -signal.SIGTERM and was_terminated())
     outcome = read_outcome(run)
     if interrupted and outcome.get("status") in ENDED:  # ctrl-C came after the end
         return outcome
@@ -137,11 +137,14 @@ def _first_failure(processes: Sequence[Process]) -> int:
 
 
 @contextmanager
-def _forwarded_sigterm(processes: list[Process]) -> Iterator[Callable[[Process], None]]:
-    """Forward SIGTERM to ``processes`` within the block; yields a function that appends one.
+def _forwarded_sigterm(
+    processes: list[Process],
+) -> Iterator[tuple[Callable[[Process], None], Callable[[], bool]]]:
+    """Forward SIGTERM to ``processes`` within the block.
 
-    A process that was started while the signal arrived receives it too. Outside the main thread
-    nothing is forwarded.
+    Yields a function that appends a process, and one that says whether the signal came. A process
+    that was started while the signal arrived receives it too. Outside the main thread nothing is
+    forwarded.
     """
     received = False
 
@@ -159,9 +162,9 @@ def _forwarded_sigterm(processes: list[Process]) -> Iterator[Callable[[Process],
     try:
         before = signal.signal(signal.SIGTERM, terminate)
     except ValueError:  # not the main thread: its caller handles signals
-        yield add
+        yield add, lambda: False
         return
     try:
-        yield add
+        yield add, lambda: received
     finally:
         signal.signal(signal.SIGTERM, before)

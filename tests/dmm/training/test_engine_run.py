@@ -86,8 +86,13 @@ def test_sigterm_that_comes_while_the_trainer_is_started_reaches_it(run, monkeyp
         return process
 
     monkeypatch.setattr(engine_run.subprocess, "Popen", start_and_signal)
-    with pytest.raises(EngineError, match=f"exit code -{signal.SIGTERM.value};"):
+    with pytest.raises(KeyboardInterrupt):
         run("time.sleep(200)")
+
+
+def test_a_sigterm_to_the_trainer_alone_is_a_failure(run):
+    with pytest.raises(EngineError, match=f"exit code -{signal.SIGTERM.value};"):
+        run("import signal\nos.kill(os.getpid(), signal.SIGTERM)")
 
 
 PARENT = """
