@@ -20,13 +20,13 @@ def clips_per_epoch(settings: RunSettings, data: DatasetFacts) -> int:
     return train + (needed * data.reg_repeats if needed <= data.n_reg else train)
 
 
-def steps_per_epoch(settings: RunSettings, data: DatasetFacts) -> int:
-    """Optimizer steps in an epoch, for images of one size in one process."""
+def steps_per_epoch(settings: RunSettings, data: DatasetFacts, processes: int = 1) -> int:
+    """Optimizer steps in an epoch, for images of one size; each process takes other batches."""
     batches = ceil(clips_per_epoch(settings, data) / settings["train_batch_size"])
-    return ceil(batches / settings["gradient_accumulation_steps"])
+    return ceil(batches / (settings["gradient_accumulation_steps"] * processes))
 
 
-def total_steps(settings: RunSettings, data: DatasetFacts | None) -> int:
+def total_steps(settings: RunSettings, data: DatasetFacts | None, processes: int = 1) -> int:
     """Optimizer steps of the run: of ``max_train_epochs`` if set, else ``max_train_steps``.
 
     Epochs are ignored while the dataset is unknown.
@@ -34,4 +34,4 @@ def total_steps(settings: RunSettings, data: DatasetFacts | None) -> int:
     epochs = settings["max_train_epochs"]
     if epochs is None or data is None:
         return settings["max_train_steps"]
-    return epochs * steps_per_epoch(settings, data)
+    return epochs * steps_per_epoch(settings, data, processes)

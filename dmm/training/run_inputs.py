@@ -59,7 +59,12 @@ def read_inputs(preset: str, dataset: Path, base: Path, settings: Sequence[str] 
 
 
 def write_engine_files(
-    inputs: RunInputs, out: Path, name: str, state: Path | None, starting_weights: Path | None
+    inputs: RunInputs,
+    out: Path,
+    name: str,
+    state: Path | None,
+    starting_weights: Path | None,
+    processes: int = 1,
 ) -> dict[str, Any]:
     """Write ``dataset.toml``, ``preset.toml``, ``engine.toml``; returns the engine's settings."""
     write_text(out / "dataset.toml", toml.dumps(dataset_config(inputs)))
@@ -81,7 +86,7 @@ def write_engine_files(
     split = "val" if inputs.facts.dataset and inputs.facts.dataset.n_val else "train"
     arguments.setdefault("preview_reference", str((inputs.dataset / split).resolve()))
     if arguments.pop("max_train_epochs", None):
-        arguments["max_train_steps"] = total_steps(inputs.settings, inputs.facts.dataset)
+        arguments["max_train_steps"] = total_steps(inputs.settings, inputs.facts.dataset, processes)
     if state:
         arguments["resume"] = str(state.resolve())
     if starting_weights:

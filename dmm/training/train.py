@@ -69,7 +69,7 @@ def train(
     with folder_lock(out) as lock:
         state, starting_weights = None, None
         if resume:
-            total = total_steps(inputs.settings, inputs.facts.dataset)
+            total = total_steps(inputs.settings, inputs.facts.dataset, processes)
             if lora := finished_lora(out, name, total):
                 print(
                     f"{out}: has finished already; run.json and RUN.md are written again",
@@ -91,7 +91,7 @@ def train(
 
             record_latent_vae(dataset, base)
         engine = set_up_engine()
-        write_engine_files(inputs, out, name, state, starting_weights)
+        write_engine_files(inputs, out, name, state, starting_weights, processes)
         _run_and_record(engine, out, record, processes, lock)
         _write_curve_and_card(out)
     return out / f"{name}.safetensors"

@@ -7,6 +7,7 @@ interleaved, so that results can be read before the queue is done.
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import toml
 
 from ...errors import DmmError, InputError
 from ...files import folder_lock, parse_toml
+from ..facts import read_dataset_facts
 from ..runs import ENDED, RUN_FILES, newest_state, read_run, read_settings
 from .queue import QueuedRun, Resolve, Settings, Sources, queue_runs, read_sources, stated_settings
 from .table import write_table
@@ -46,7 +48,8 @@ def ablate(
     if trainer is None:
         from ..train import train as trainer
     sources = read_sources(dataset, base)
-    queue = queue_runs(presets, out, seeds, settings, resolve)
+    read_facts = cache(lambda: read_dataset_facts(dataset))
+    queue = queue_runs(presets, out, seeds, settings, resolve, read_facts)
     with folder_lock(out):
         for queued in queue:
             _refuse_other_contents(queued, sources)

@@ -9,14 +9,15 @@ from typing import Any
 
 from ...errors import InputError, PresetError
 from ...files import sha256_file
+from ..facts import DatasetFacts
+from ..lengths import total_steps
+from ..run_settings import RunSettings
 
 Settings = Mapping[str, Any]
 Resolve = Callable[[str, Sequence[str]], Settings]
 """Function of a preset's name and ``key=value`` words to all settings that they state."""
 VALIDATIONS = 10
 """Number of validations in a run whose preset states no interval."""
-DEFAULT_STEPS = 1600
-"""sd-scripts' own ``max_train_steps``."""
 MUST_AGREE = (
     "huber_validation",
     "max_validation_steps",
@@ -80,12 +81,18 @@ def read_sources(dataset: Path, base: Path) -> Sources:
 
 
 def queue_runs(
-    presets: Sequence[str], out: Path, seeds: int, settings: Sequence[str], resolve: Resolve
+    presets: Sequence[str],
+    out: Path,
+    seeds: int,
+    settings: Sequence[str],
+    resolve: Resolve,
+    read_facts: Callable[[], DatasetFacts],
 ) -> list[QueuedRun]:
     """Queue all presets for one seed before the next seed; the first preset is the baseline.
 
-    A preset without validation gets ``validate_every_n_steps`` of a tenth of its steps. PresetError
-    for presets that cannot be compared.
+    A preset without validation gets ``validate_every_n_steps`` of a tenth of its steps; the facts
+    of the dataset are read if a preset states epochs. PresetError for presets that cannot be
+    compared.
     """
     if seeds < 1 or not presets:
         raise PresetError(f"1 or more presets and seeds are needed; got {len(presets)} and {seeds}")
@@ -94,7 +101,7 @@ def queue_runs(
     if any(word.partition("=")[0].strip() == "seed" for word in settings):
         raise PresetError("seed: counted up by --seeds; leave it out of --set")
     queue = [
-        _queued_run(preset, seed, out, (*settings, f"seed={seed}"), resolve)
+        _queued_run(preset, seed, out, (*settings, f"seed={seed}"), resolve, read_facts)
         for seed in range(seeds)
         for preset in presets
     ]
@@ -116,12 +123,19 @@ def safe_folder_name(preset: str) -> str:
 
 
 def _queued_run(
-    preset: str, seed: int, out: Path, words: tuple[str, ...], resolve: Resolve
+    preset: str,
+    seed: int,
+    out: Path,
+    words: tuple[str, ...],
+    resolve: Resolve,
+    read_facts: Callable[[], DatasetFacts],
 ) -> QueuedRun:
     """The run of a preset and a seed; validation is added if the preset has none."""
     settings = resolve(preset, words)
     if not settings.get("validate_every_n_steps"):
-        every = max(1, int(settings.get("max_train_steps", DEFAULT_STEPS)) // VALIDATIONS)
+        data = read_facts() if settings.get("max_train_epochs") else None
+        steps = total_steps(RunSettings(preset, (), settings), data)
+        every = max(1, steps // VALIDATIONS)
         words = (*words, f"validate_every_n_steps={every}")
         settings = resolve(preset, words)
     return QueuedRun(preset, seed, out / safe_folder_name(preset) / f"seed-{seed}", words, settings)

@@ -6,7 +6,8 @@ import toml
 from dmm.errors import EngineError, InputError, PresetError
 from dmm.files import folder_lock, sha256_file
 from dmm.training.ablation.ablation import ablate
-from dmm.training.ablation.queue import safe_folder_name, stated_settings
+from dmm.training.ablation.queue import queue_runs, safe_folder_name, stated_settings
+from dmm.training.facts import read_dataset_facts
 
 PRESETS = {
     "base": {"max_train_steps": 40, "learning_rate": 1e-3},
@@ -299,6 +300,14 @@ def test_validation_is_switched_on_ten_times_a_run_unless_the_preset_says(run, t
     run(FakeTrainer(), presets=("base+mse",), seeds=1, settings=words)
     written = (tmp_path / "out" / "base+mse" / "seed-0" / "preset.toml").read_text()
     assert toml.loads(written)["validate_every_n_steps"] == 7
+
+
+def test_ten_validations_follow_from_epochs_where_these_are_set(dataset, tmp_path):
+    words = ["max_train_epochs=60", "train_batch_size=2"]
+    found = queue_runs(
+        ["nano-cpu"], tmp_path, 1, words, stated_settings, lambda: read_dataset_facts(dataset)
+    )
+    assert found[0].settings["validate_every_n_steps"] == 60 * 2 // 10  # of three clips
 
 
 def test_a_run_of_other_settings_is_not_mixed_in(run):

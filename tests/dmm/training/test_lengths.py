@@ -42,6 +42,12 @@ def test_batches_and_accumulated_steps_are_rounded_up():
     assert steps_per_epoch(settings, data) == ceil(ceil(11 / 3) / 2)
 
 
+def test_several_processes_share_the_batches_of_an_epoch():
+    data, settings = DatasetFacts(40), resolve("nano-cpu", ["max_train_epochs=3"])
+    assert [total_steps(settings, data, processes) for processes in (1, 2, 3)] == [30, 15, 12]
+    assert total_steps(resolve("nano-cpu"), data, 2) == 250  # a number of steps is for all
+
+
 def test_epochs_win_over_steps_as_in_the_engine():
     data = DatasetFacts(10)
     assert total_steps(resolve("nano-cpu"), data) == 250

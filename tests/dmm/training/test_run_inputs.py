@@ -42,6 +42,15 @@ def test_the_engine_gets_all_that_the_preset_leaves_to_dataset_and_base(read, da
     assert given["max_train_steps"] == 4 and "max_train_epochs" not in given  # an epoch is a step
 
 
+def test_an_epoch_of_two_processes_has_half_the_steps(read, tmp_path):
+    words = ("max_train_epochs=5", "max_train_steps=", "train_batch_size=1")
+    steps = [
+        write_engine_files(read(*words), tmp_path, "lora", None, None, count)["max_train_steps"]
+        for count in (1, 2)
+    ]
+    assert steps == [5 * 3, 5 * 2]
+
+
 def test_a_lora_says_how_its_images_decode(read, dataset):
     found = dict(pair.split("=", 1) for pair in lora_metadata(read()))
     assert (found["dmm_format"], found["dmm_anchor"]) == ("nano", "mel music")
