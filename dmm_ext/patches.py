@@ -5,8 +5,9 @@ replaced by the functions below, which refuse names that ``REPLACED`` does not l
 of the definition in the pinned commit, or of the call for methods that the engine does not define.
 
 Values that are corrected without replacing anything: intervals (``intervals.py``), the number of
-steps that are left (``steps.py``), warm-up steps and the pooled text projection (``trainer.py``),
-accumulation across epochs (``batches.py``), hyperparameters of a loaded state (``resume.py``).
+steps that are left (``steps.py``), lengths of the learning-rate schedule (``schedules.py``), the
+pooled text projection (``trainer.py``), accumulation across epochs (``batches.py``),
+hyperparameters of a loaded state (``resume.py``).
 """
 
 import argparse

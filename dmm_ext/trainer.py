@@ -20,6 +20,7 @@ from .batches import derive_seed, number_batches, patch_loader_order
 from .engine_state import EngineState
 from .light_loading import light_loading, release_weights
 from .resume import load_state
+from .schedules import stretch_lengths
 from .training_run import TrainingRun
 
 
@@ -52,15 +53,14 @@ class MelTraining:
         self.train_group = train_group
 
     def load_target_model(self, args: Any, weight_dtype: Any, accelerator: Any) -> Any:
-        """Prepare batches, RUN folder and warm-up in the first hook that gets the accelerator."""
+        """Prepare batches, RUN folder and schedule in the first hook that gets the accelerator."""
         per_step = args.gradient_accumulation_steps * accelerator.num_processes
         self.batches = number_batches(self.train_group, args.seed, per_step)
         patch_loader_order(accelerator, self.batches)
         self.training_run.prepare(accelerator, self.batches)
         self.weight_dtype = weight_dtype
         self.warmup_steps = args.lr_warmup_steps
-        if isinstance(args.lr_warmup_steps, int):  # a schedule takes a step for each process
-            args.lr_warmup_steps *= accelerator.num_processes
+        stretch_lengths(args, accelerator.num_processes)
         engine: Any = super()
         return engine.load_target_model(args, weight_dtype, accelerator)
 

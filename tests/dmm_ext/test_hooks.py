@@ -131,6 +131,31 @@ def test_values_carry_their_true_step_in_every_tracker(inside_engine):
     assert ours[0]["global_step"] == 40 and not own and values[0]["loss/validation"] == 0.5
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"lr_scheduler": "warmup_stable_decay", "lr_warmup_steps": 2, "lr_decay_steps": 5},
+        {"lr_scheduler": "warmup_stable_decay", "lr_warmup_steps": 0.1, "lr_decay_steps": 0.25},
+        {"lr_scheduler": "inverse_sqrt", "lr_warmup_steps": 2, "lr_scheduler_timescale": 3},
+    ],
+)
+def test_a_schedule_has_the_same_rates_in_any_number_of_processes(inside_engine, settings):
+    from library import train_util
+
+    from dmm_ext.process import setup_parser
+    from dmm_ext.schedules import stretch_lengths
+
+    def rates(processes):
+        args = setup_parser().parse_args([])
+        vars(args).update(settings, max_train_steps=20)
+        stretch_lengths(args, processes)
+        optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))])
+        (rate,) = train_util.get_scheduler_fix(args, optimizer, processes).lr_lambdas
+        return [rate(step * processes) for step in range(20)]
+
+    assert len(set(rates(1))) > 2 and rates(2) == pytest.approx(rates(1)) == rates(3)
+
+
 def test_a_resume_puts_the_current_rate_of_each_group_in_place(inside_engine):
     from dmm_ext.resume import keep_current_hyperparameters
 
