@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from dmm.errors import DmmError
 from dmm.files import read_json
 
+from .schedules import convert_loaded_steps
 from .steps import STATE_FILE
 
 HYPERPARAMETERS = ("initial_lr", "weight_decay", "betas", "eps", "momentum")
@@ -70,6 +71,7 @@ def load_state(accelerator: Any, folder: Path) -> None:
                 raise ValueError(f"{name} has {found} bytes, of {size} that were written")
         with keep_current_hyperparameters(accelerator):
             accelerator.load_state(str(folder))
+            convert_loaded_steps(accelerator, folder)
     accelerator.step = 0  # micro-batches of a step are counted from 0
 
 

@@ -73,6 +73,7 @@ def resumed_record(
     _refuse_another_source("base", before, new_record, run)
     _refuse_another_source("format", before, new_record, run)
     changed = changed_settings(run, settings)
+    _refuse_other_processes(before, new_record, settings, run)
     for key in ("dataset", "dataset_sha256", "processes"):
         if before.get(key, new_record[key]) != new_record[key]:
             changed[key] = [before[key], new_record[key]]
@@ -112,6 +113,22 @@ def _refuse_another_source(
         raise InputError(
             f"{run}: was trained on another {what} ({before.get(what)}, not {new_record[what]}); "
             f"{REMEDIES[what]}"
+        )
+
+
+def _refuse_other_processes(
+    before: Mapping[str, Any],
+    new_record: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    run: Path,
+) -> None:
+    """PresetError if other processes would change the pace of a schedule of another library."""
+    old, new = (record.get("processes", 1) for record in (before, new_record))
+    if (schedule := settings.get("lr_scheduler_type")) and old != new:
+        raise PresetError(
+            f"--processes is {old} in {run} and cannot become {new} on --resume with "
+            f"lr_scheduler_type = {schedule}, whose length does not follow it; add "
+            f"--processes {old}"
         )
 
 

@@ -180,6 +180,36 @@ def test_a_resume_puts_the_current_rate_of_each_group_in_place(inside_engine):
     assert schedule.get_last_lr() == [4e-3 / 3, 1e-4 / 3]
 
 
+@pytest.mark.parametrize(("before", "now"), [(1, 2), (2, 1), (3, 2), (2, 2)])
+def test_a_resume_in_other_processes_has_the_rate_of_its_step(inside_engine, tmp_path, before, now):
+    from dmm_ext.resume import load_state
+
+    def training(processes, steps):
+        optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda n: 1 - n / (10 * processes))
+        for _ in range(steps * processes):
+            optimizer.step()
+            schedule.step()
+        return optimizer, schedule
+
+    _, saved = training(before, steps=4)
+    for process in range(before):
+        (tmp_path / f"random_states_{process}.pkl").touch()
+    optimizer, schedule = training(now, steps=0)
+    accelerator = SimpleNamespace(
+        _optimizers=[optimizer],
+        _schedulers=[SimpleNamespace(scheduler=schedule)],
+        num_processes=now,
+        load_state=lambda _: schedule.load_state_dict(saved.state_dict()),
+    )
+    load_state(accelerator, tmp_path)
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.6)
+    for _ in range(now):
+        optimizer.step()
+        schedule.step()
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.5)
+
+
 def test_clips_of_all_processes_are_named_whose_loss_is_not_finite(inside_engine, monkeypatch):
     from dmm_ext import finite
 

@@ -61,6 +61,14 @@ def test_another_rank_is_refused_with_the_way_out(run):
         resumed(run, settings={"network_dim": 32})
 
 
+def test_other_processes_are_refused_where_the_schedule_has_a_length_of_its_own(run):
+    schedule = {"lr_scheduler_type": "CosineAnnealingLR"}
+    (run / "preset.toml").write_text(toml.dumps(SETTINGS | schedule))
+    assert resumed(run, settings=schedule)["resumed"]
+    with pytest.raises(PresetError, match=r"processes is 1 in .* and cannot become 2 .*CosineA"):
+        resumed(run, settings=schedule, facts={"processes": 2})
+
+
 @pytest.mark.parametrize(
     ("facts", "message"),
     [
