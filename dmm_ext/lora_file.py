@@ -5,7 +5,6 @@ fields from the launcher (format, anchor, dataset) say how to decode the LoRA's 
 """
 
 import argparse
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from library import train_util
+from safetensors.torch import load_file, save_file
+
+from dmm.checkpoints.header import read_metadata
+from dmm.training.runs import RUN_STEPS
 
 from .batches import BatchNumbers
 from .ema import Ema
@@ -49,10 +52,11 @@ class LoraFile:
         with self.with_averaged_weights(), whole_lora_file(path) as partial:
             self.trainer.save_weights(str(partial), dtype, self._metadata())
 
-    def copy(self, source: Path, path: Path) -> None:
-        """Copy a saved LoRA to ``path``, completely or not at all."""
+    def copy_as_final(self, source: Path, path: Path) -> None:
+        """Copy a LoRA of an earlier step, with the steps of the whole run in its metadata."""
+        metadata = read_metadata(source) | {RUN_STEPS: str(self.steps.done)}
         with whole_lora_file(path) as partial:
-            shutil.copyfile(source, partial)
+            save_file(load_file(source), partial, metadata)
 
     def _metadata(self) -> dict[str, str]:
         """Metadata of a LoRA file: sd-scripts' fields, corrected, and ours."""

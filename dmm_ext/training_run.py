@@ -202,7 +202,7 @@ class TrainingRun:
         """
         best = self.files.best
         if self.early_stop.patience is not None and best.is_file():
-            self.lora.copy(best, Path(file))
+            self.lora.copy_as_final(best, Path(file))
         else:
             self.lora.save(Path(file))
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..checkpoints.header import read_metadata
 from ..errors import InputError, PresetError
-from .runs import ENDED, newest_state, read_record, read_run, read_settings
+from .runs import ENDED, RUN_STEPS, newest_state, read_record, read_run, read_settings
 
 FIXED_IN_STATES = (
     "network_module", "network_dim", "network_alpha", "network_args", "network_train_unet_only",
@@ -42,8 +42,7 @@ def finished_lora(run: Path, name: str, steps: int) -> Path | None:
     if not lora.is_file():
         return None
     stopped = read_run(run).status == "stopped" and newest_state(run) is None
-    trained = int(read_metadata(lora).get("ss_steps", 0))
-    return lora if trained >= steps or stopped else None
+    return lora if _trained_steps(lora) >= steps or stopped else None
 
 
 def finished_record(run: Path, lora: Path) -> dict[str, Any]:
@@ -51,7 +50,13 @@ def finished_record(run: Path, lora: Path) -> dict[str, Any]:
     found = read_run(run).record
     if found.get("status") not in ENDED:
         found = found | {"status": "finished", "reason": None}
-    return {"step": int(read_metadata(lora).get("ss_steps", 0))} | found
+    return {"step": _trained_steps(lora)} | found
+
+
+def _trained_steps(lora: Path) -> int:
+    """Steps of the run that wrote a final LoRA, whose weights may be those of an earlier step."""
+    metadata = read_metadata(lora)
+    return int(metadata.get(RUN_STEPS) or metadata.get("ss_steps", 0))
 
 
 def refuse_to_overwrite(run: Path) -> None:

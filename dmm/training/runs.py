@@ -22,6 +22,9 @@ RUN_FILES = ("run.json", "preset.toml", "engine.toml", "dataset.toml", "metrics.
 ENDED = ("finished", "stopped")
 """Values of ``status`` of a run that reached its end; ``stopped`` is an early stop."""
 
+RUN_STEPS = "dmm_run_steps"
+"""Metadata key of a final LoRA with earlier weights, the best: the steps of its whole run."""
+
 
 @dataclass(frozen=True)
 class Run:

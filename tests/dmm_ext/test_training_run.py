@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 from dmm.errors import DmmError
 from dmm.files import write_text
+from dmm.training.resuming import finished_lora, finished_record
 from dmm_ext.run_files import one_line_saving_errors
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -248,6 +249,17 @@ def test_early_stopping_gives_back_the_best_weights(train_here, tmp_path, monkey
     assert all(best[key].equal(kept[key]) for key in kept)
     with safe_open(tmp_path / "lora.safetensors", framework="numpy") as file:
         assert file.metadata()["ss_steps"] == "2"
+
+
+def test_a_run_whose_best_weights_are_earlier_ones_has_finished(train_here, tmp_path, monkeypatch):
+    losses = iter([0.3, 0.5, 0.4, 0.6, 0.7])
+    monkeypatch.setattr("dmm_ext.training_run.validation_loss", lambda *_: next(losses))
+    settings = SHORT | {"validate_every_n_steps": 1, "early_stop_patience": 9}
+    train_here(tmp_path, **settings)
+    write_text(tmp_path / "run.json", '{"status": "started"}')  # as if killed before the record
+    lora = finished_lora(tmp_path, "lora", 4)
+    assert lora and finished_record(tmp_path, lora)["step"] == 4
+    assert not finished_lora(tmp_path, "lora", 5)
 
 
 def test_a_best_of_another_fingerprint_is_discarded(train_here, tmp_path):
