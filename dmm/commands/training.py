@@ -136,10 +136,13 @@ def train(
 
 
 def pretrain(
-    dataset: Annotated[Path, typer.Argument(help="DATASET folder to train on.")],
+    dataset: Annotated[
+        Path, typer.Argument(help="DATASET folder of dmm data build --format nano.")
+    ],
     out: Annotated[Path, typer.Option(dir_okay=False, help="Checkpoint to write, .safetensors.")],
     extra: Annotated[
-        Path | None, typer.Option(help="Second DATASET folder, for the VAE only.")
+        Path | None,
+        typer.Option(help="Second DATASET folder of that format, for the VAE only."),
     ] = None,
     start: Annotated[
         Path | None,
@@ -181,7 +184,7 @@ def pretrain(
 ) -> None:
     """Train a small base of SDXL's architecture from scratch, as models/nano was; hours on a CPU.
 
-    Example: dmm pretrain minimidi-data --out nano.safetensors
+    Example: dmm pretrain nano-data --out nano.safetensors
     """
     from ..fitting.compute import Compute
     from ..pretraining.nano import pretrain

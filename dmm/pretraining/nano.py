@@ -48,6 +48,8 @@ NANO = SdxlShapes(
 )
 """Sizes of nano: the smallest that GroupNorm's 32 groups and CLIP's heads of width 64 allow."""
 
+FORMAT = "nano"
+"""The mel format that nano is trained on."""
 CAPTION_VARIANTS = 4
 """Random variants of each caption that the networks are trained on."""
 VAE_SCHEDULE = {"learning_rate": 3e-3, "ema_decay": 0.998, "decay": 0.5, "optimizer": "muon"}
@@ -78,14 +80,15 @@ def pretrain(
     ``extra`` is a second DATASET for the VAE alone, so that a LoRA can later teach the UNet sounds
     that the VAE already decodes. ``start`` is a checkpoint to begin with; networks with 0 steps
     keep its weights exactly. ``decoder_only`` keeps the latents and trains the VAE's decoder.
-    ``batch_size`` is the UNet's. InputError if a folder holds no images or another command
-    writes ``out``, ModelError if ``start`` does not fit, PresetError for steps that make no working
-    model.
+    ``batch_size`` is the UNet's. InputError if a folder holds no images or those of another mel
+    format, or another command writes ``out``, ModelError if ``start`` does not fit, PresetError for
+    steps that make no working model.
     """
     _check_steps(start, vae_steps, text_steps, unet_steps, decoder_only)
     with compute.in_main_process(output_lock(out)):
         torch.manual_seed(seed)
         unet, te1, te2, vae = read_networks(start) if start else build_four_networks(NANO)
+        _refuse_other_formats(dataset, extra)
         images, captions, anchor = load_images_and_captions(dataset)
         if _read_dataset_json(dataset)["options"].get("source") == "minimidi" and compute.is_main:
             check_captions(images, captions, MelFormat(**_read_dataset_json(dataset)["format"]))
@@ -109,7 +112,7 @@ def pretrain(
             identity = read_metadata(start).get(LATENTS)
         else:
             identity = latents_identity(vae)
-        metadata = {"modelspec.prediction_type": "v", "dmm_format": "nano"}
+        metadata = {"modelspec.prediction_type": "v", "dmm_format": FORMAT}
         metadata |= {LATENTS: identity} if identity else {}
 
         def save(path: Path, unet: Any) -> None:
@@ -134,6 +137,17 @@ def pretrain(
         if compute.is_main:
             save(out, unet)
     return out
+
+
+def _refuse_other_formats(*datasets: Path | None) -> None:
+    """InputError for a dataset of another mel format than the one that the model's file states."""
+    for dataset in filter(None, datasets):
+        name = _read_dataset_json(dataset).get("format", {}).get("name")
+        if name != FORMAT:
+            raise InputError(
+                f"{dataset}: its mel format is {name}, that of dmm pretrain is {FORMAT}; "
+                f"build it with --format {FORMAT}"
+            )
 
 
 def _held_out_latents_and_tokens(

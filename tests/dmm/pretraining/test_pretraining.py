@@ -1,4 +1,5 @@
 import copy
+import json
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from dmm.checkpoints.pipeline import load_pipeline
 from dmm.checkpoints.sdxl_shapes import TE1, TE2
 from dmm.codec.mel import encode, load_format
 from dmm.errors import InputError, ModelError, PresetError
+from dmm.files import write_text
 from dmm.fitting.compute import Compute
 from dmm.fitting.loop import Schedule
 from dmm.pretraining.caption_check import check_captions
@@ -224,6 +226,16 @@ def test_steps_that_make_no_working_model_are_refused(tmp_path, steps, reason):
         steps = {**steps, "start": tmp_path / steps["start"]}
     with pytest.raises(PresetError, match=reason):
         pretrain(tmp_path, tmp_path / "out.safetensors", **steps)
+
+
+@pytest.mark.parametrize("formats", [("sdxl-512", "nano"), ("nano", "sdxl-512")])
+def test_datasets_of_another_format_are_refused_before_training(tmp_path, formats):
+    dataset, extra = (tmp_path / name for name in ("data", "extra"))
+    for folder, name in zip((dataset, extra), formats, strict=True):
+        built = {"format": {"name": name}, "options": {"anchor": "music"}}
+        write_text(folder / "dataset.json", json.dumps(built))
+    with pytest.raises(InputError, match=r"its mel format is sdxl-512, .*--format nano"):
+        pretrain(dataset, tmp_path / "out.safetensors", extra)
 
 
 def test_a_start_that_is_missing_is_refused_by_name(tmp_path):
