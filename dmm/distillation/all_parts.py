@@ -22,7 +22,7 @@ from .parts import (
 from .presets import Preset
 from .report import ReportOptions, write_report
 from .teacher import Teacher
-from .writing import distillation_metadata, write_student
+from .writing import distillation_metadata, generation_metadata, write_student
 
 PARTS = ("unet", "steps", "text_encoder_1", "text_encoder_2", "decoder")
 """All parts, in the order of distillation."""
@@ -52,8 +52,10 @@ def distil_all(
             networks, shapes = _distil_encoders_and_decoder(
                 teacher, read_architecture(base), preset, sources, parts
             )
+            is_teacher = base == teacher.checkpoint  # else the file states its own settings
+            stated = generation_metadata(teacher.settings) if is_teacher else {}
             if sources.compute.is_main:
-                write_student(student, base, base_loras, networks, shapes, origin)
+                write_student(student, base, base_loras, networks, shapes, stated | origin)
         if not sources.compute.is_main:
             return []
         report = write_report(

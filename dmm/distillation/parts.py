@@ -112,7 +112,8 @@ def distil_text_encoder(
         origin = part_origin_metadata(teacher, preset, f"text_encoder_{which}", sources)
         if not exists_with_origin(out, origin):
             networks = train_text_encoder_part(teacher, which, preset, sources, state_folder(out))
-            write_in_main_process(teacher, out, networks, teacher.shapes, origin)
+            metadata = generation_metadata(teacher.settings) | origin
+            write_in_main_process(teacher, out, networks, teacher.shapes, metadata)
     return out
 
 
@@ -140,7 +141,8 @@ def distil_decoder(
             networks = train_tiny_vae_part(teacher, preset, sources, state_folder(out))
             own = layout_with_tiny_vae(part_of(preset, "decoder"), teacher, teacher.shapes.custom)
             shapes = replace(teacher.shapes, custom=own)
-            write_in_main_process(teacher, out, networks, shapes, origin)
+            metadata = generation_metadata(teacher.settings) | origin
+            write_in_main_process(teacher, out, networks, shapes, metadata)
     return out
 
 

@@ -76,8 +76,14 @@ def write_student(
         )
 
 
-def generation_metadata(settings: GenerationSettings, sampling: Sampling) -> dict[str, str]:
-    """Metadata for ``dmm generate``: the teacher's format and anchor, the student's sampling."""
+def generation_metadata(
+    settings: GenerationSettings, sampling: Sampling | None = None
+) -> dict[str, str]:
+    """Metadata for ``dmm generate``: the teacher's format and anchor, the student's sampling.
+
+    Without ``sampling`` the student's is the teacher's.
+    """
+    sampling = sampling or settings.sampling
     found = {
         "dmm_format": settings.fmt.name,
         "dmm_format_parameters": settings.fmt.model_dump_json(),

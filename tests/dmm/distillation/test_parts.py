@@ -11,12 +11,15 @@ from dmm.checkpoints.header import read_metadata
 from dmm.checkpoints.network_shapes import UNET, VAE
 from dmm.checkpoints.sdxl_shapes import TE2
 from dmm.cli import run
-from dmm.distillation.parts import distil_unet, write_in_main_process
-from dmm.distillation.presets import Preset, UnetLosses
+from dmm.distillation.all_parts import distil_all
+from dmm.distillation.parts import distil_text_encoder, distil_unet, write_in_main_process
+from dmm.distillation.presets import Preset, TextPart, UnetLosses
+from dmm.distillation.report import ReportOptions
 from dmm.distillation.unet_training import make_student
 from dmm.errors import InputError, ModelError
+from dmm.generation.loading import Lora
 from dmm.generation.sampling import Sampling
-from dmm.generation.settings import default_sampling
+from dmm.generation.settings import default_sampling, resolve_settings
 
 
 def test_a_student_keeps_all_but_its_unet_and_can_be_generated_with(
@@ -119,8 +122,6 @@ def test_a_whole_student_in_sdxls_layout_is_its_teacher_again(
 def test_loras_on_text_encoders_go_into_the_students_file(
     tiny_checkpoint, random_lora, part, sources, tmp_path
 ):
-    from dmm.generation.loading import Lora
-
     lora = random_lora(tmp_path / "lora.safetensors", tiny_checkpoint)
     out = tmp_path / "student.safetensors"
     preset = Preset(name="test", unet=part(steps=1))
@@ -129,6 +130,25 @@ def test_loras_on_text_encoders_go_into_the_students_file(
     changed = [n for n in old if n in new and not torch.equal(old[n].half(), new[n])]
     assert any(name.startswith(TE2) for name in changed)
     assert not any(name.startswith(VAE) for name in changed)
+
+
+def test_settings_of_a_lora_stay_where_only_a_text_encoder_is_distilled(
+    tiny_checkpoint, random_lora, sources, tmp_path, monkeypatch
+):
+    stated = {"dmm_format": "nano", "dmm_anchor": "organ music", "dmm_stereo": "true"}
+    path = random_lora(tmp_path / "lora.safetensors", tiny_checkpoint, **stated)
+    loras = [Lora(path, 0.5)]
+    part = TextPart(layers=2, steps=1, batch_size=1, learning_rate=1e-3)
+    preset = Preset(name="test", text_encoder_1=part)
+    monkeypatch.setattr("dmm.distillation.all_parts.write_report", lambda *_: tmp_path)
+    alone = tmp_path / "alone.safetensors"
+    distil_text_encoder(tiny_checkpoint, loras, 1, preset, sources, alone)
+    student, _ = distil_all(
+        tiny_checkpoint, loras, preset, sources, tmp_path / "all", ReportOptions()
+    )
+    wanted = resolve_settings(tiny_checkpoint, loras)
+    assert wanted.anchor == "organ music" and wanted.stereo
+    assert resolve_settings(alone) == resolve_settings(student) == wanted
 
 
 def test_all_parts_end_in_one_student_and_one_report(
