@@ -199,13 +199,14 @@ def everything(
 
     Example: dmm distill all unet-330m --teacher mine.safetensors --dataset data --out student
     """
-    from ..distillation.all_parts import PARTS, distil_all
+    from ..distillation.all_parts import PARTS, distil_all, refuse_lora_of_steps
     from ..distillation.presets import load_preset
     from ..distillation.report import ReportOptions
 
     found = load_preset(preset)
     sources = machine.sources(dataset, prompts)
     if check:
+        refuse_lora_of_steps(found)
         return _print_forecast_and_exit(found, PARTS, teacher, _parse_loras(lora), sources, out)
     options = ReportOptions(embedder, weights, clips)
     print(*distil_all(teacher, _parse_loras(lora), found, sources, out, options), sep="\n")

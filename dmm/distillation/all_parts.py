@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..checkpoints.architecture import Shapes, read_architecture
+from ..errors import PresetError
 from ..files import folder_lock
 from ..generation.loading import Lora
 from .decoder import layout_with_tiny_vae
@@ -39,9 +40,10 @@ def distil_all(
 ) -> list[Path]:
     """Distil all parts into the folder ``out``; returns the paths of student and report.
 
-    Finished parts are not made again. Errors as of each part; InputError if another command writes
-    to the folder.
+    Finished parts are not made again. Errors as of each part; PresetError if the steps would be a
+    LoRA; InputError if another command writes to the folder.
     """
+    refuse_lora_of_steps(preset)
     sources = replace(sources, shared=out / "parts" / "shared")
     with sources.compute.in_main_process(folder_lock(out)):
         teacher = open_teacher(checkpoint, loras, sources)
@@ -62,6 +64,16 @@ def distil_all(
             teacher, student, unguided, sources.dataset, out, options, sources.seed
         )
         return [student, report]
+
+
+def refuse_lora_of_steps(preset: Preset) -> None:
+    """PresetError if the steps would be a LoRA, which is no checkpoint for the other parts."""
+    if preset.steps and preset.steps.rank:
+        raise PresetError(
+            f"preset {preset.name!r}: [steps] rank = {preset.steps.rank} makes a LoRA, and dmm "
+            "distill all makes one checkpoint; set rank = 0, or leave out [steps] and make the "
+            f"LoRA of the student: dmm distill steps --rank {preset.steps.rank}"
+        )
 
 
 def _student_origin(teacher: Teacher, preset: Preset, sources: Sources) -> dict[str, str]:

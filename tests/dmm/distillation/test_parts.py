@@ -179,6 +179,18 @@ def test_all_parts_end_in_one_student_and_one_report(
     assert "in all about" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("check", [[], ["--check"]])
+def test_all_parts_refuse_steps_that_would_be_a_lora(
+    tiny_checkpoint, data, student_preset, tmp_path, capsys, check
+):
+    preset = tmp_path / "all.toml"
+    preset.write_text(student_preset.replace("[steps]", "[steps]\nrank = 4"))
+    command = ["distill", "all", str(preset), "--teacher", str(tiny_checkpoint), "--dataset"]
+    assert run([*command, str(data), "--out", str(tmp_path / "out"), *check]) == 1
+    assert "[steps] rank = 4 makes a LoRA" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
