@@ -17,6 +17,7 @@ from ..choices import Offload
 from ..errors import InputError, ModelError
 from ..files import output_lock, sha256_file
 from ..fitting.compute import ON_CPU, Compute
+from ..generation.grammar import grammar_names
 from ..generation.loading import Lora
 from ..generation.sampling import Sampling
 from ..pretraining.latents import refresh_cached_latents
@@ -54,7 +55,10 @@ class Sources:
     def identity(self) -> str:
         """A hash of everything that decides the result, apart from teacher and preset."""
         dataset = sha256_file(self.dataset / "dataset.json") if self.dataset else None
-        facts = [dataset, self.prompts, self.seed, self.compute.share_count, self.compute.precision]
+        prompts = self.prompts
+        if prompts and prompts not in grammar_names():  # a file
+            prompts = sha256_file(Path(prompts))
+        facts = [dataset, prompts, self.seed, self.compute.share_count, self.compute.precision]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 

@@ -12,7 +12,12 @@ from dmm.checkpoints.network_shapes import UNET, VAE
 from dmm.checkpoints.sdxl_shapes import TE2
 from dmm.cli import run
 from dmm.distillation.all_parts import distil_all
-from dmm.distillation.parts import distil_text_encoder, distil_unet, write_in_main_process
+from dmm.distillation.parts import (
+    Sources,
+    distil_text_encoder,
+    distil_unet,
+    write_in_main_process,
+)
 from dmm.distillation.presets import Preset, TextPart, UnetLosses
 from dmm.distillation.report import ReportOptions
 from dmm.distillation.unet_training import make_student
@@ -87,6 +92,17 @@ def test_a_file_of_another_making_is_not_overwritten(tiny_checkpoint, part, sour
     out.write_bytes(tiny_checkpoint.read_bytes())
     with pytest.raises(ModelError, match="exists, with other settings"):
         distil_unet(tiny_checkpoint, (), Preset(name="test", unet=part()), sources, out)
+
+
+def test_the_contents_of_prompts_decide_the_result_and_not_their_path(tmp_path):
+    one, other = tmp_path / "one.txt", tmp_path / "other.txt"
+    for path in (one, other):
+        path.write_text("piano")
+    first = Sources(prompts=str(one)).identity
+    assert first == Sources(prompts=str(other)).identity
+    one.write_text("piano\nflute")
+    assert first != Sources(prompts=str(one)).identity
+    assert Sources(prompts="music").identity != Sources(prompts="minimidi").identity
 
 
 def test_a_state_of_other_settings_is_refused(tiny_checkpoint, part, sources, tmp_path):
