@@ -37,7 +37,7 @@ from .cut import CutJob, cut_track
 from .decide import Facets, Placement, place_tracks, split_tracks
 from .listing import list_tracks, source_requests
 from .options import BuildOptions
-from .output_folder import prepare_folder, remove_stray_files
+from .output_folder import check_folder, prepare_folder, remove_stray_files
 from .records import (
     TrackRecord,
     can_relocate,
@@ -74,14 +74,15 @@ def build_dataset(
     regularisation, ``tags`` MTG-Jamendo's table for Song Describer, ``count`` the number of pieces
     that a generator makes. ``jobs`` is the number of processes (None: one per processor),
     ``ray_address`` the address of a Ray cluster to use instead. ``force`` discards the dataset of
-    an earlier build. Refused inputs are listed on stderr and in ``rejected.jsonl``. InputError if
-    no clip is left.
+    an earlier build, after the options were checked and the tracks listed. Refused inputs are
+    listed on stderr and in ``rejected.jsonl``. InputError if no clip is left.
     """
     with folder_lock(out), _make_progress() as progress:
-        prepare_folder(out, options, force=force)
+        check_folder(out, options, force=force)
         workers = Workers(jobs or os.cpu_count() or 1, ray_address, progress)
         requests = source_requests(options, input, reg_input, tags, count)
         tracks, rejected = list_tracks(requests, progress)
+        prepare_folder(out, options, force=force)
         _print_refusals(rejected, progress.console)
         records, placement, facets, descriptions = _cut_and_place_tracks(
             out.resolve(), tracks, options, workers

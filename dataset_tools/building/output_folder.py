@@ -22,22 +22,31 @@ CLIP_FILES = re.compile(CLIP_ID + r"(_.+\.npz|\.png|\.txt|\.flac|\.mid)")
 """Names of a clip's files, and of the latents that sd-scripts caches beside them."""
 
 
-def prepare_folder(out: Path, options: BuildOptions, *, force: bool) -> None:
-    """Check that ``out`` may hold a build with these options, and record them there.
+def check_folder(out: Path, options: BuildOptions, *, force: bool) -> None:
+    """Check that ``out`` may hold a build with these options; nothing is written.
 
-    ``force`` discards the dataset of an earlier build. InputError if ``out`` holds a dataset built
-    with other options, or anything else than a dataset, with or without ``force``.
+    ``force`` allows the dataset of a build with other options. InputError if ``out`` holds one
+    without ``force``, or anything else than a dataset, or if an option names a file that is
+    missing.
     """
-    recorded = out / BUILD_FOLDER / "options.json"
+    resolved, recorded = options.resolved_json(), _recorded_options(out)
     own = (BUILD_FOLDER, FOLDER_LOCK)
     if out.exists() and any(p.name not in own for p in out.iterdir()):
         if not recorded.exists():
             raise InputError(f"{out} holds files but no dataset; name another folder (--out)")
         if not force:
-            _refuse_changed_options(out, read_json(recorded), options.resolved_json())
+            _refuse_changed_options(out, read_json(recorded), resolved)
+
+
+def prepare_folder(out: Path, options: BuildOptions, *, force: bool) -> None:
+    """Record the options in ``out``; ``force`` first discards the dataset of an earlier build."""
     if force:
         discard_earlier_build(out)
-    write_text(recorded, json.dumps(options.resolved_json(), indent=1) + "\n")
+    write_text(_recorded_options(out), json.dumps(options.resolved_json(), indent=1) + "\n")
+
+
+def _recorded_options(out: Path) -> Path:
+    return out / BUILD_FOLDER / "options.json"
 
 
 def _refuse_changed_options(out: Path, old: dict[str, Any], new: dict[str, Any]) -> None:

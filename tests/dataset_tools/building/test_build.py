@@ -169,6 +169,21 @@ def test_changed_options_are_refused_by_name_until_forced(album, build, tree):
     assert tree(build(hop_s=2.0, force=True)) == tree(build("fresh", hop_s=2.0))
 
 
+@pytest.mark.parametrize("mistake", ["input", "classifier"])
+def test_a_forced_build_with_a_mistake_leaves_the_earlier_dataset(
+    music, build, tree, tmp_path, mistake
+):
+    music("a.wav")
+    dataset = build()
+    before = tree(dataset)
+    classifier = "none" if mistake == "input" else "missing.onnx"
+    music_root = tmp_path / "missing" if mistake == "input" else music.root
+    options = BuildOptions(format="nano", vocal_classifier=classifier)
+    with pytest.raises(InputError, match="missing"):
+        build_dataset(dataset, options, input=music_root, jobs=1, force=True)
+    assert tree(dataset) == before
+
+
 def test_folder_of_other_things_is_refused_even_when_forced(music, build, tmp_path):
     music("a.wav")
     (tmp_path / "dataset").mkdir()
