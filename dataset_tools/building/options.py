@@ -198,3 +198,10 @@ class BuildOptions:
         values |= {"soundfont": self.soundfont_sha256} | self.classifier_and_embedder_versions
         plain: dict[str, Any] = parse_json(json.dumps(values), "options")
         return plain | {"format": load_format(self.format).model_dump()}
+
+
+def default_values() -> dict[str, Any]:
+    """Defaults of all options as JSON values, also of those recorded only where they are used."""
+    defaults = BuildOptions()
+    later = {name: getattr(defaults, name) for name in LATER_OPTIONS}
+    return later | defaults.resolved_json()

@@ -16,7 +16,7 @@ from dmm.files.parts import NAME as PART_NAME
 
 from ..layout import BUILD_FOLDER, SPLITS
 from .clip_ids import CLIP_ID
-from .options import BuildOptions
+from .options import BuildOptions, default_values
 
 CLIP_FILES = re.compile(CLIP_ID + r"(_.+\.npz|\.png|\.txt|\.flac|\.mid)")
 """Names of a clip's files, and of the latents that sd-scripts caches beside them."""
@@ -51,7 +51,8 @@ def _recorded_options(out: Path) -> Path:
 
 def _refuse_changed_options(out: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
     """Raise InputError if an option differs from the earlier build's; names the first one."""
-    old = BuildOptions().resolved_json() | old  # some options did not exist when it was built
+    defaults = default_values()  # options that did not exist, or were not used, are not recorded
+    old, new = defaults | old, defaults | new
     changed = [name for name in new if old[name] != new[name]]
     if changed:
         name = changed[0]

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 import tomllib
+from dataclasses import replace
 
 import numpy as np
 import pretty_midi
@@ -15,7 +16,8 @@ from typer.testing import CliRunner
 
 from dataset_tools.building import cut
 from dataset_tools.building.build import build_dataset
-from dataset_tools.building.options import BuildOptions
+from dataset_tools.building.options import LATER_OPTIONS, BuildOptions
+from dataset_tools.building.output_folder import check_folder, prepare_folder
 from dataset_tools.cli import app
 from dataset_tools.inspection.check import check_dataset
 from dataset_tools.sources.minimidi import UNSEEN_PAIRS
@@ -167,6 +169,26 @@ def test_changed_options_are_refused_by_name_until_forced(album, build, tree):
     with pytest.raises(InputError, match=r"built with hop_s None, now it is 2\.0.*--force"):
         build(hop_s=2.0)
     assert tree(build(hop_s=2.0, force=True)) == tree(build("fresh", hop_s=2.0))
+
+
+LATER_VALUES = {"describe": "nano-clap", "mixed_players": 0.3}
+
+
+def test_every_option_that_older_datasets_lack_has_a_value_to_test():
+    assert LATER_VALUES.keys() == set(LATER_OPTIONS)
+
+
+@pytest.mark.parametrize("name", LATER_OPTIONS)
+@pytest.mark.parametrize("is_added", [True, False])
+def test_an_option_that_is_added_or_removed_is_refused_by_name(tmp_path, name, is_added):
+    plain = BuildOptions(source="minimidi", format="nano", vocal_classifier="none")
+    used = replace(plain, **{name: LATER_VALUES[name]})
+    before, now = (plain, used) if is_added else (used, plain)
+    prepare_folder(tmp_path, before, force=False)
+    (tmp_path / "dataset.json").touch()
+    with pytest.raises(InputError, match=f"built with {name} .*, now it is"):
+        check_folder(tmp_path, now, force=False)
+    check_folder(tmp_path, before, force=False)
 
 
 @pytest.mark.parametrize("mistake", ["input", "classifier"])
