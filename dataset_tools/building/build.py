@@ -44,6 +44,7 @@ from .records import (
     read_arrays,
     read_valid_record,
     record_key,
+    recorded_tracks,
     relocate_clips,
     remove_other_records,
 )
@@ -70,6 +71,7 @@ def build_dataset(
 ) -> dict[str, Any]:
     """Build a dataset in ``out``, or continue an interrupted build; returns ``dataset.json``.
 
+    Tracks of an earlier build that are not in the input now are removed, which stderr says first.
     ``input`` is the file or folder that the source reads, ``reg_input`` a folder of audio for
     regularisation, ``tags`` MTG-Jamendo's table for Song Describer, ``count`` the number of pieces
     that a generator makes. ``jobs`` is the number of processes (None: one per processor),
@@ -83,6 +85,7 @@ def build_dataset(
         requests = source_requests(options, input, reg_input, tags, count)
         tracks, rejected = list_tracks(requests, progress)
         prepare_folder(out, options, force=force)
+        _print_dropped_tracks(out, tracks, progress.console)
         _print_refusals(rejected, progress.console)
         records, placement, facets, descriptions = _cut_and_place_tracks(
             out.resolve(), tracks, options, workers
@@ -258,3 +261,14 @@ def _print_refusals(rejected: Sequence[Rejected], console: Console) -> None:
         where = "" if r.start_s is None else f" at {r.start_s:.2f} s"
         line = f"refused {r.input}{where}: {r.reason}"
         console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
+
+
+def _print_dropped_tracks(out: Path, tracks: Sequence[Track], console: Console) -> None:
+    """Print how many tracks of an earlier build will be removed, before anything is."""
+    earlier = recorded_tracks(out)
+    if dropped := earlier - {track.id for track in tracks}:
+        line = (
+            f"{len(dropped)} of the {len(earlier)} tracks of the earlier build are not in the "
+            "input now; their clips will be removed"
+        )
+        console.print(line, highlight=False, soft_wrap=True)

@@ -105,6 +105,12 @@ def read_valid_record(folder: Path, track: Track, key: str) -> TrackRecord | Non
     return record if unchanged else None
 
 
+def recorded_tracks(folder: Path) -> set[str]:
+    """Ids of all tracks that have a record, valid or not."""
+    paths = (folder / BUILD_FOLDER).glob("track-*.json")
+    return {path.stem.removeprefix("track-") for path in paths}
+
+
 def remove_other_records(folder: Path, keep: Collection[str]) -> None:
     """Remove the records and arrays of all tracks but those in ``keep`` (track ids)."""
     names = {record_path(folder, track).stem for track in keep}

@@ -157,6 +157,21 @@ def test_removed_track_takes_its_clips_and_cached_latents_along(album, build, tr
     assert (dataset / "train" / "own.png").exists()
 
 
+def test_the_number_of_removed_tracks_is_said_before_they_are(tmp_path, monkeypatch, capsys):
+    out = tmp_path / "made"
+    made_of(out, 5, source="minimidi", vocal_classifier="none")
+    assert "earlier build" not in capsys.readouterr().err
+    monkeypatch.setattr("dataset_tools.building.build._cut_and_place_tracks", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        made_of(out, 3, source="minimidi", vocal_classifier="none")
+    assert "2 of the 5 tracks of the earlier build are not in the input" in capsys.readouterr().err
+    assert len(list(out.glob("*/*.png"))) == 5 and (out / "dataset.json").exists()
+
+
+def interrupted(*_):
+    raise KeyboardInterrupt
+
+
 def test_resolved_options_are_a_copy():
     options = BuildOptions(vocal_classifier="none")
     before = dict(options.resolved_json())
