@@ -1,8 +1,8 @@
 """Source ``folder``, any audio files: ``dmm data build --source folder --input DIR``.
 
-A file's caption comes from the first of these that exists: a file ``NAME.txt`` beside it (UTF-8),
-its tags, the title in its tags, its own and its folders' names. Example: ``wesnoth/battle.ogg``
-with the tag genre=Orchestral has the caption "orchestral", origin "tags".
+A file's caption comes from the first of these that has words: ``NAME.txt`` beside it (UTF-8), its
+tags, the title in its tags, its own and its folders' names. Example: ``wesnoth/battle.ogg`` with
+the tag genre=Orchestral has the caption "orchestral", origin "tags".
 """
 
 import re
@@ -85,20 +85,27 @@ def _caption_and_origin(
     path: Path, root: Path, tags: dict[str, list[str]]
 ) -> tuple[str, CaptionOrigin]:
     """Caption and its origin; InputError for a ``NAME.txt`` that cannot be read."""
-    sidecar = path.with_suffix(".txt")
-    if stays_inside(sidecar, root) and sidecar.exists():
-        try:
-            text = read_text(sidecar).strip()
-        except InputError as error:
-            reason = str(error).removeprefix(f"{sidecar}: ")
-            raise InputError(f"unreadable caption: {sidecar.name}: {reason}") from error
-        if text:
-            return text, "sidecar"
-    if text := caption_from_tags(tags):
-        return text, "tags"
-    if title := title_from_tags(tags, path.stem):
-        return title, "title"
+    found: dict[CaptionOrigin, str | None] = {
+        "sidecar": _sidecar_text(path, root),
+        "tags": caption_from_tags(tags),
+        "title": title_from_tags(tags, path.stem),
+    }
+    for origin, text in found.items():
+        if text and any(character.isalnum() for character in text):
+            return text, origin
     return caption_from_path(display_path(path, root)), "rule"
+
+
+def _sidecar_text(path: Path, root: Path) -> str | None:
+    """Text of the file's ``NAME.txt``; None without one, InputError if it cannot be read."""
+    sidecar = path.with_suffix(".txt")
+    if not (stays_inside(sidecar, root) and sidecar.exists()):
+        return None
+    try:
+        return read_text(sidecar).strip()
+    except InputError as error:
+        reason = str(error).removeprefix(f"{sidecar}: ")
+        raise InputError(f"unreadable caption: {sidecar.name}: {reason}") from error
 
 
 def caption_from_path(name: str) -> str:

@@ -161,6 +161,18 @@ def test_a_title_is_the_caption_where_no_tag_describes_the_sound(music):
     assert (track.caption, track.caption_origin, track.title) == ("Icy Lands", "title", "Icy Lands")
 
 
+@pytest.mark.parametrize("text", ["   ,,, ", "-", "||| ."])
+def test_a_caption_without_words_gives_way_to_the_next(music, text):
+    path = music("a.flac", 1.0, text=text)
+    file = mutagen.File(path)
+    file["title"] = "Icy Lands"
+    file.save()
+    music("rain.wav", 1.0, text=text)
+    good = found(music)[0]
+    assert (good["a.flac"].caption, good["a.flac"].caption_origin) == ("Icy Lands", "title")
+    assert (good["rain.wav"].caption, good["rain.wav"].caption_origin) == ("rain", "rule")
+
+
 def test_a_numbered_file_is_named_by_its_folder(music):
     music("blupi/music000.wav", 1.0)
     assert found(music)[0]["blupi/music000.wav"].caption == "blupi"
