@@ -9,8 +9,9 @@ from dmm.errors import InputError
 from dmm.files import folder_lock, parse_json, write_text
 
 from ..augmentation.augmented_caption import augmented_caption
+from ..captions.clean import without_anchor
 from ..captions.edits import read_captions, read_edits, with_edits, write_edits
-from ..dataset import Dataset, content_sha256, read_built, read_dataset
+from ..dataset import Dataset, Row, content_sha256, read_built, read_dataset
 from ..layout import SPLITS
 from . import tables
 
@@ -28,17 +29,26 @@ def import_captions(folder: Path, table: Path) -> int:
 
 def _import(folder: Path, table: Path) -> int:
     dataset = read_dataset(folder)
-    wanted, now = read_captions(table), {row["id"]: row["caption"] for row in dataset.rows}
-    if unknown := [clip for clip in wanted if clip not in now]:
+    wanted, rows = read_captions(table), {row["id"]: row for row in dataset.rows}
+    if unknown := [clip for clip in wanted if clip not in rows]:
         raise InputError(
             f"{table}: no clip {unknown[0][:60]!r} in {folder}; export its captions again"
         )
-    edits = {clip: caption for clip, caption in wanted.items() if caption != now[clip]}
+    edits = {
+        clip: tidy
+        for clip, caption in wanted.items()
+        if (tidy := _without_anchor(dataset, rows[clip], caption)) != rows[clip]["caption"]
+    }
     was_cut_short = dataset.built.get("content_sha256") != content_sha256(dataset.rows)
     if edits or was_cut_short:
         write_edits(folder, read_edits(folder) | edits)
         _write_captions_everywhere(dataset, edits | _captions_of_copies(dataset, edits))
     return len(edits)
+
+
+def _without_anchor(dataset: Dataset, row: Row, caption: str) -> str:
+    """A new caption for a clip, without the anchor of the clip's split."""
+    return without_anchor(caption, dataset.anchor_for_split(row["split"]))[0]
 
 
 def _captions_of_copies(dataset: Dataset, edits: Mapping[str, str]) -> dict[str, str]:

@@ -36,8 +36,11 @@ def track_rows(
     is_vocal = placement.places[track.id] == "reg" and placement.vocal[track.id] > 0.5
     described = json.dumps(description.as_json(), sort_keys=True) if description else None
     is_stated = is_vocal and _voice_is_no_guess(track, placement)
+    anchor = options.anchor_for_split(placement.places[track.id])
     fields = [
-        _caption_fields(c, facets[track.id], options, is_vocal=is_vocal, names_voice=is_stated)
+        _caption_fields(
+            c, anchor, facets[track.id], options, is_vocal=is_vocal, names_voice=is_stated
+        )
         for c in captions
     ]
     for clip in record.clips:
@@ -63,6 +66,7 @@ def _voice_is_no_guess(track: Track, placement: Placement) -> bool:
 
 def _caption_fields(
     raw: str,
+    anchor: str,
     facets: Mapping[str, Mapping[str, float]],
     options: BuildOptions,
     *,
@@ -70,7 +74,6 @@ def _caption_fields(
     names_voice: bool,
 ) -> dict[str, Any]:
     """Caption columns of a clip's row; with ``names_voice`` the caption names a voice."""
-    anchor = options.anchor_for_split("reg" if is_vocal else "train")
     keep_voice = is_vocal or options.vocals == "keep"
     caption, tokens, changes = prepare_caption(
         raw, anchor, keep_voice=keep_voice, reduce=options.reduces_to_descriptors, facets=facets

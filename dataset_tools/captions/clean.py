@@ -19,6 +19,8 @@ from dmm.errors import InputError
 DEFAULT_ANCHOR = "mel spectrogram music"
 MAX_CHARACTERS = 10_000
 """Most characters of a raw caption that are read; 77 tokens have at most a quarter of them."""
+WORDLESS_CAPTION = "music"
+"""Caption of a clip whose own has no words besides the anchor."""
 SEPARATOR = "|||"
 """Between the anchor and the parts that sd-scripts shuffles."""
 
@@ -67,6 +69,27 @@ def apply_rules(text: str, rules: Rules) -> tuple[str, list[Change]]:
         if text != before:
             changes.append(Change(name, before, text))
     return text, changes
+
+
+def without_anchor(caption: str, anchor: str) -> tuple[str, list[Change]]:
+    """Drop parts that are the anchor, which training puts in front itself; also list the changes.
+
+    A caption without other parts becomes ``WORDLESS_CAPTION``.
+
+    >>> without_anchor("Mel spectrogram music, slow piano", "mel spectrogram music")[0]
+    'slow piano'
+    """
+    rules = {
+        "anchor": lambda text: _drop_parts(text, anchor) if anchor else text,
+        "no words": lambda text: text or WORDLESS_CAPTION,
+    }
+    return apply_rules(caption, rules)
+
+
+def _drop_parts(caption: str, unwanted: str) -> str:
+    """Drop one or more parts of a clean caption that are ``unwanted``, in any case."""
+    part = rf"(?:^|, ){re.escape(unwanted)}(?=,|$)"
+    return re.sub(part, "", caption, flags=re.IGNORECASE).removeprefix(", ")
 
 
 def is_mostly_latin(text: str) -> bool:

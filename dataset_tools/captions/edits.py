@@ -13,7 +13,7 @@ from typing import Any
 from dmm.errors import InputError
 from dmm.files import read_text, write_text
 
-from .clean import clean, full_prompt
+from .clean import clean, full_prompt, without_anchor
 from .tokens import count_tokens, fit_to_token_limit
 
 FILE = "captions.csv"
@@ -76,7 +76,10 @@ def write_edits(dataset: Path, edits: Mapping[str, str]) -> None:
 def with_edits(
     rows: Sequence[Row], edits: Mapping[str, str], anchors: Mapping[str, str]
 ) -> list[Row]:
-    """Return manifest rows with the edited captions, cut to 77 tokens; ``anchors`` are by split."""
+    """Return manifest rows with the edited captions, without the anchor and cut to 77 tokens.
+
+    ``anchors`` are by split.
+    """
     return [
         _with_edit(row, edits[row["id"]], anchors[row["split"]]) if row["id"] in edits else row
         for row in rows
@@ -84,6 +87,7 @@ def with_edits(
 
 
 def _with_edit(row: Row, caption: str, anchor: str) -> Row:
+    caption = without_anchor(caption, anchor)[0]
     fitted, dropped = fit_to_token_limit(anchor, caption)
     change = {"rule": EDITED, "before": row["caption"], "after": caption}
     return row | {

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from .clean import Change, clean, full_prompt
+from .clean import Change, clean, full_prompt, without_anchor
 from .lexicon import load_lexicon
 from .reduce import reduce_caption
 from .remove_voice import without_voice
@@ -21,12 +21,15 @@ def prepare_caption(
     """Prepare a caption; returns it, its number of tokens, and the changes in order.
 
     ``keep_voice`` keeps mentions of voices, for regularisation clips; otherwise they are removed.
-    ``reduce`` keeps a few terms only; ``facets`` as in ``reduce_caption``. The
+    ``reduce`` keeps a few terms only; ``facets`` as in ``reduce_caption``. The anchor itself is
+    left out, and a caption of nothing else is "music". The
     tokens are of "ANCHOR, caption" with start and end: at most 77 unless the anchor is longer.
     """
     caption, changes = clean_and_reduce(raw, keep_voice=keep_voice, reduce=reduce, facets=facets)
+    caption, repeated = without_anchor(caption, anchor)
     caption, dropped = fit_to_token_limit(anchor, caption)
-    return caption, count_tokens(full_prompt(anchor, caption)), [*changes, *dropped]
+    changes += [*repeated, *dropped]
+    return caption, count_tokens(full_prompt(anchor, caption)), changes
 
 
 def clean_and_reduce(

@@ -455,6 +455,17 @@ def test_copies_have_the_vocal_evidence_of_their_parents_after_a_track_was_added
         assert copy["vocal_probability"] == by_id[copy["parent"]]["vocal_probability"]
 
 
+def test_class_words_are_no_part_of_a_regularisation_caption(music, build, tmp_path):
+    music("a.wav", text="slow piano")
+    other = tmp_path / "reg"
+    other.mkdir()
+    music("b.wav", text="song, harp").rename(other / "b.wav")
+    (music.root / "b.txt").rename(other / "b.txt")
+    dataset = build(reg_input=other, class_words="song")
+    (row,) = [row for row in rows(dataset) if row["split"] == "reg"]
+    assert row["caption"] == "harp" and check_dataset(dataset) == []
+
+
 def test_sung_tracks_become_regularisation_that_says_so(music, build):
     for n in range(8):
         music(f"{n}.wav", text="slow piano, instrumental")

@@ -7,8 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataset_tools.captions.clean import caption_prefix, check_anchor, clean, full_prompt
-from dataset_tools.captions.tokens import fit_to_token_limit
+from dataset_tools.captions.clean import (
+    caption_prefix,
+    check_anchor,
+    clean,
+    full_prompt,
+    without_anchor,
+)
+from dataset_tools.captions.pipeline import prepare_caption
+from dataset_tools.captions.tokens import count_tokens, fit_to_token_limit
 from dataset_tools.sources import Rejected, SourceRequest, track_id
 from dataset_tools.sources.folder import tracks
 from dataset_tools.sources.tags import caption_from_tags, read_tags
@@ -142,6 +149,29 @@ def test_a_long_caption_is_fitted_as_its_beginning():
 def test_a_missing_caption_is_an_input_error():
     with pytest.raises(InputError, match="caption is None"):
         clean(None)
+
+
+@pytest.mark.parametrize(
+    ("raw", "caption"),
+    [
+        ("mel spectrogram music, slow piano", "slow piano"),
+        ("Mel Spectrogram Music. Slow piano", "Slow piano"),
+        ("slow piano, mel spectrogram music, rain", "slow piano, rain"),
+        ("slow piano, mel spectrogram music", "slow piano"),
+        ("a mel spectrogram musician", "a mel spectrogram musician"),
+        ("mel spectrogram music", "music"),
+        ("   ,,, ", "music"),
+    ],
+)
+def test_the_anchor_is_no_part_of_a_caption_and_no_caption_is_empty(raw, caption):
+    prepared = prepare_caption(raw, "mel spectrogram music", keep_voice=True, reduce=False)
+    assert prepared[0] == caption
+    assert prepared[1] == count_tokens(f"mel spectrogram music, {caption}")
+
+
+def test_an_anchor_of_two_parts_is_dropped_and_none_changes_nothing():
+    assert without_anchor("my style, warm, harp", "my style, warm")[0] == "harp"
+    assert without_anchor("harp, rain", "") == ("harp, rain", [])
 
 
 def test_an_empty_anchor_or_caption_leaves_no_comma_behind():

@@ -44,6 +44,17 @@ def test_an_edited_caption_is_used_checked_and_survives_a_new_build(built, tmp_p
     assert import_captions(built, table) == 0
 
 
+def test_the_anchor_is_no_part_of_an_imported_caption(built, tmp_path):
+    row = next(r for r in read_dataset(built).rows if r["split"] == "train" and not r["parent"])
+    (tmp_path / "t.csv").write_text(f'id,caption\n{row["id"]},"mel spectrogram music, oud"\n')
+    assert import_captions(built, tmp_path / "t.csv") == 1
+    assert captions(built)[row["id"]] == ("oud", "edited") and check_dataset(built) == []
+    assert import_captions(built, tmp_path / "t.csv") == 0
+    (built / "captions.csv").write_text((tmp_path / "t.csv").read_text())
+    build_dataset(built, OPTIONS, count=5, jobs=1)
+    assert captions(built)[row["id"]] == ("oud", "edited")
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
