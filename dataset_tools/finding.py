@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 REBUILD = "run the same `dmm data build` again"
 """The remedy for faults in files that only a build writes."""
+EDIT_AGAIN = "correct it in the exported table and run `dmm data captions import` again"
+"""The remedy for faults of captions that were edited by hand, which every build keeps."""
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from dmm.errors import InputError
 from dmm.files import decode_text, read_bytes, read_jsonl
 
 from ..captions.clean import SEPARATOR, full_prompt
+from ..captions.edits import EDITED
 from ..dataset import Dataset, Row
-from ..finding import REBUILD, Finding
+from ..finding import EDIT_AGAIN, REBUILD, Finding
 from ..layout import SPLITS
 
 MAX_TOKENS = 77
@@ -24,10 +25,15 @@ def check_caption(dataset: Dataset, row: Row) -> Iterator[Finding]:
     if wrong := _caption_file_fault(dataset.folder / where, row["caption"]):
         yield Finding("caption file", where, wrong, REBUILD)
     for what in _caption_faults(row["caption"], dataset.anchor_for_split(row["split"])):
-        yield Finding("caption", where, what, REWORD)
+        yield Finding("caption", where, what, rewording(row, REWORD))
     if row["tokens"] is not None and row["tokens"] > MAX_TOKENS:
         what = f"{row['tokens']} tokens with its anchor; a text encoder reads {MAX_TOKENS}"
         yield Finding("tokens", where, what, "shorten the anchor, or build with --captions reduce")
+
+
+def rewording(row: Row, otherwise: str) -> str:
+    """The remedy for words of a clip's caption: ``otherwise`` unless they were edited by hand."""
+    return EDIT_AGAIN if row["caption_origin"] == EDITED else otherwise
 
 
 def _caption_file_fault(path: Path, caption: str) -> str | None:

@@ -7,6 +7,7 @@ from ..captions.voice_phrase import voice_mentions
 from ..dataset import Dataset
 from ..finding import Finding
 from ..vocals.gate import place_track
+from .captions import rewording
 
 REMEDY = "build again, or with --vocals keep if voices are wanted"
 
@@ -24,7 +25,8 @@ def check_voices(dataset: Dataset) -> Iterator[Finding]:
         if row["split"] != "train":
             continue
         if voice_mentions(row["caption"], lexicon):
-            yield Finding("voice", where, f"the caption names a voice: {row['caption']!r}", REMEDY)
+            what = f"the caption names a voice: {row['caption']!r}"
+            yield Finding("voice", where, what, rewording(row, REMEDY))
         if probability is not None and place_track(probability) != "train":
             what = f"a voice with probability {probability:.2f}, but trained on as instrumental"
             yield Finding("voice", where, what, REMEDY)

@@ -214,6 +214,12 @@ def test_captions_that_training_would_misread_are_found(rewrite, caption, words)
     assert words in only(rewrite(0, caption=caption))
 
 
+@pytest.mark.parametrize("caption", ["piano, mel spectrogram music", "slow piano, soft vocals"])
+def test_an_edited_caption_is_to_be_imported_again(rewrite, caption):
+    assert "dmm data captions import" in only(rewrite(0, caption=caption, caption_origin="edited"))
+    assert "dmm data captions import" not in only(rewrite(0, caption=caption))
+
+
 def test_class_words_are_the_anchor_of_regularisation(rewrite):
     assert "repeats the anchor 'a song'" in only(rewrite(3, caption="drums, a song"))
 
