@@ -20,7 +20,8 @@ def import_captions(folder: Path, table: Path) -> int:
     """Write changed captions of a CSV table into a DATASET; returns the number of changed ones.
 
     Augmented copies of a clip follow it. InputError for a table or a clip that does not belong to
-    the dataset, and if another command writes to it; then nothing is written.
+    the dataset, for the caption of a copy, and if another command writes to the dataset; then
+    nothing is written.
     """
     read_built(folder)  # a folder that is no dataset gets no lock
     with folder_lock(folder):
@@ -39,6 +40,11 @@ def _import(folder: Path, table: Path) -> int:
         for clip, caption in wanted.items()
         if (tidy := _without_anchor(dataset, rows[clip], caption)) != rows[clip]["caption"]
     }
+    if copy := next((rows[clip] for clip in edits if rows[clip]["parent"]), None):
+        raise InputError(
+            f"{table}: {copy['id']!r} is an augmented copy, whose caption follows its original; "
+            f"edit {copy['parent']!r}"
+        )
     was_cut_short = dataset.built.get("content_sha256") != content_sha256(dataset.rows)
     if edits or was_cut_short:
         write_edits(folder, read_edits(folder) | edits)
@@ -52,13 +58,13 @@ def _without_anchor(dataset: Dataset, row: Row, caption: str) -> str:
 
 
 def _captions_of_copies(dataset: Dataset, edits: Mapping[str, str]) -> dict[str, str]:
-    """Captions of augmented copies of edited clips, unless they were edited themselves."""
+    """Captions of augmented copies of edited clips."""
     return {
         row["id"]: augmented_caption(
             edits[row["parent"]], parse_json(row["augmentation"], row["id"])
         )
         for row in dataset.rows
-        if row["parent"] in edits and row["id"] not in edits
+        if row["parent"] in edits
     }
 
 

@@ -79,6 +79,14 @@ def test_a_clip_of_another_dataset_is_refused_and_nothing_is_written(built, tmp_
     assert captions(built) == before
 
 
+def test_the_caption_of_an_augmented_copy_is_refused_with_its_original(built, tmp_path):
+    before, copy = captions(built), next(r for r in read_dataset(built).rows if r["parent"])
+    (tmp_path / "t.csv").write_text(f"id,caption\n{copy['id']},harp\n")
+    with pytest.raises(InputError, match=f"{copy['id']}' is an .* edit '{copy['parent']}'"):
+        import_captions(built, tmp_path / "t.csv")
+    assert captions(built) == before
+
+
 def test_a_dataset_that_is_being_built_is_refused(built, tmp_path):
     (tmp_path / "t.csv").write_text(captions_table(read_dataset(built).rows))
     with folder_lock(built), pytest.raises(InputError, match="writes there"):
