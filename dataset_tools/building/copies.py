@@ -6,7 +6,7 @@ an interrupted build can continue.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -162,7 +162,7 @@ def _write_clip_copies(
         measured = with_none_for_infinity(measure_quality(clip, fmt.sr)) | {
             "sha256": sha256_file(path)
         }
-        yield _copy_row(job, row, name, parameters) | measured
+        yield _copy_row(name, row, parameters, job.options.anchor) | measured
 
 
 def _read_partner_sound(track: Track, row: Row, options: BuildOptions) -> Sound:
@@ -172,11 +172,9 @@ def _read_partner_sound(track: Track, row: Row, options: BuildOptions) -> Sound:
     return amplified(next(sounds), row["gain_db"])
 
 
-def _copy_row(job: CopyJob, parent: Row, name: str, parameters: dict[str, Any]) -> Row:
+def _copy_row(name: str, parent: Row, parameters: dict[str, Any], anchor: str) -> Row:
     """Manifest row of a copy: its parent's, with an id and a caption that fits the augmentation."""
-    caption, _ = fit_to_token_limit(
-        job.options.anchor, augmented_caption(parent["caption"], parameters)
-    )
+    caption, _ = fit_to_token_limit(anchor, augmented_caption(parent["caption"], parameters))
     if caption == parent["caption"]:
         changes = parent["caption_changes"]
     else:
@@ -187,9 +185,42 @@ def _copy_row(job: CopyJob, parent: Row, name: str, parameters: dict[str, Any]) 
         "parent": parent["id"],
         "caption": caption,
         "caption_changes": changes,
-        "tokens": count_tokens(full_prompt(job.options.anchor, caption)),
+        "tokens": count_tokens(full_prompt(anchor, caption)),
         "augmentation": json.dumps(parameters, sort_keys=True),
     }
+
+
+def with_updated_copies(rows: Sequence[Row], edited: Collection[str], anchor: str) -> list[Row]:
+    """Rows in which copies of edited clips, or mixed with one, are as the next build makes them.
+
+    ``edited`` are ids of clips whose rows have a new caption.
+    """
+    by_id = {row["id"]: row for row in rows}
+    return [
+        _updated_copy(row, by_id, edited, anchor) if row["parent"] in by_id else row for row in rows
+    ]
+
+
+def _updated_copy(copy: Row, by_id: Mapping[str, Row], edited: Collection[str], anchor: str) -> Row:
+    parameters = _augmentation_parameters(copy)
+    mixup = parameters.get("mixup")
+    if mixup and mixup["partner"] in edited:
+        mixup["caption"] = by_id[mixup["partner"]]["caption"]
+    elif copy["parent"] not in edited:
+        return copy
+    return _row_with_current_parent(copy, by_id[copy["parent"]], parameters, anchor)
+
+
+def _row_with_current_parent(
+    copy: Row, parent: Row, parameters: dict[str, Any], anchor: str
+) -> Row:
+    """The row of a finished copy, with its parent's present facts, such as vocal evidence."""
+    measured = {name: copy[name] for name in (*Quality.__dataclass_fields__, "sha256")}
+    return _copy_row(copy["id"], parent, parameters, anchor) | measured
+
+
+def _augmentation_parameters(copy: Row) -> dict[str, Any]:
+    return parse_json(copy["augmentation"], copy["id"], dict[str, Any])
 
 
 def copies_record_path(folder: Path, track: str) -> Path:
@@ -210,14 +241,12 @@ def _unchanged_copies(job: CopyJob) -> list[Row] | None:
     unchanged = key == job.content_key and all(
         image.is_file() and sha256_file(image) == sha256 for image, sha256 in images.items()
     )
-    return [_row_with_current_parent(job, row) for row in rows] if unchanged else None
-
-
-def _row_with_current_parent(job: CopyJob, copy: Row) -> Row:
-    """The row of a finished copy, with its parent's facts in this build, such as vocal evidence."""
-    parent = next(row for row in job.rows if row["id"] == copy["parent"])
-    measured = {name: copy[name] for name in (*Quality.__dataclass_fields__, "sha256")}
-    return (
-        _copy_row(job, parent, copy["id"], parse_json(copy["augmentation"], copy["id"], Any))
-        | measured
-    )
+    if not unchanged:
+        return None
+    parents = {row["id"]: row for row in job.rows}
+    return [
+        _row_with_current_parent(
+            row, parents[row["parent"]], _augmentation_parameters(row), job.options.anchor
+        )
+        for row in rows
+    ]

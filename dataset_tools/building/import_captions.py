@@ -6,22 +6,22 @@ from pathlib import Path
 from typing import Any
 
 from dmm.errors import InputError
-from dmm.files import folder_lock, parse_json, write_text
+from dmm.files import folder_lock, write_text
 
-from ..augmentation.augmented_caption import augmented_caption
 from ..captions.clean import without_anchor
 from ..captions.edits import read_captions, read_edits, with_edits, write_edits
 from ..dataset import Dataset, Row, content_sha256, read_built, read_dataset
 from ..layout import SPLITS
 from . import tables
+from .copies import with_updated_copies
 
 
 def import_captions(folder: Path, table: Path) -> int:
     """Write changed captions of a CSV table into a DATASET; returns the number of changed ones.
 
-    Augmented copies of a clip follow it. InputError for a table or a clip that does not belong to
-    the dataset, for the caption of a copy, and if another command writes to the dataset; then
-    nothing is written.
+    Augmented copies follow their clip, and the clip that is mixed into them. InputError for a
+    table or a clip that does not belong to the dataset, for the caption of a copy, and if another
+    command writes to the dataset; then nothing is written.
     """
     read_built(folder)  # a folder that is no dataset gets no lock
     with folder_lock(folder):
@@ -48,24 +48,13 @@ def _import(folder: Path, table: Path) -> int:
     was_cut_short = dataset.built.get("content_sha256") != content_sha256(dataset.rows)
     if edits or was_cut_short:
         write_edits(folder, read_edits(folder) | edits)
-        _write_captions_everywhere(dataset, edits | _captions_of_copies(dataset, edits))
+        _write_captions_everywhere(dataset, edits)
     return len(edits)
 
 
 def _without_anchor(dataset: Dataset, row: Row, caption: str) -> str:
     """A new caption for a clip, without the anchor of the clip's split."""
     return without_anchor(caption, dataset.anchor_for_split(row["split"]))[0]
-
-
-def _captions_of_copies(dataset: Dataset, edits: Mapping[str, str]) -> dict[str, str]:
-    """Captions of augmented copies of edited clips."""
-    return {
-        row["id"]: augmented_caption(
-            edits[row["parent"]], parse_json(row["augmentation"], row["id"])
-        )
-        for row in dataset.rows
-        if row["parent"] in edits
-    }
 
 
 def _write_captions_everywhere(dataset: Dataset, edits: Mapping[str, str]) -> None:
@@ -77,6 +66,7 @@ def _write_captions_everywhere(dataset: Dataset, edits: Mapping[str, str]) -> No
     folder, built = dataset.folder, dict[str, Any](dataset.built)
     anchors = {split: dataset.anchor_for_split(split) for split in SPLITS}
     rows = with_edits(dataset.rows, edits, anchors)
+    rows = with_updated_copies(rows, edits, anchors["train"])
     tables.write_captions(folder, rows)
     tables.write_metadata(folder, rows, anchors)
     tables.write_manifest(folder, rows)

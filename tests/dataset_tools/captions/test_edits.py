@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -53,6 +54,20 @@ def test_the_anchor_is_no_part_of_an_imported_caption(built, tmp_path):
     (built / "captions.csv").write_text((tmp_path / "t.csv").read_text())
     build_dataset(built, OPTIONS, count=5, jobs=1)
     assert captions(built)[row["id"]] == ("oud", "edited")
+
+
+def test_copies_follow_the_clip_mixed_into_them_as_the_next_build_makes_them(tmp_path):
+    options = replace(OPTIONS, augment=("mixup",), test=0.0, vocal_classifier="none")
+    folder, table = tmp_path / "data", tmp_path / "t.csv"
+    build_dataset(folder, options, count=4, jobs=1)
+    mixups = [(r["id"], json.loads(r["augmentation"] or "{}")) for r in read_dataset(folder).rows]
+    copy, partner = next((name, p["mixup"]["partner"]) for name, p in mixups if "mixup" in p)
+    table.write_text(f"id,caption\n{partner},harp at night\n")
+    assert import_captions(folder, table) == 1
+    assert "harp" in captions(folder)[copy][0] and check_dataset(folder) == []
+    imported = read_dataset(folder).rows
+    build_dataset(folder, options, count=4, jobs=1)
+    assert read_dataset(folder).rows == imported
 
 
 @pytest.mark.parametrize(
