@@ -13,7 +13,8 @@ def count_tracks(files: Sequence[Path]) -> int:
 
     A file of another folder counts as a track of its own.
     """
-    return len({_track_by_clip_id(path.parents[1]).get(path.stem, str(path)) for path in files})
+    paths = (file.absolute() for file in files)
+    return len({_track_by_clip_id(x.parent.parent).get(x.stem, str(x)) for x in paths})
 
 
 @cache

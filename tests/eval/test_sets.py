@@ -89,3 +89,8 @@ def test_a_run_is_scored_by_its_newest_previews(tmp_path, write_clips, tone, emb
         ("anchor, piano, slow", 0),
         ("anchor, piano, slow", 1),
     ]
+
+
+def test_real_clips_in_the_current_folder_are_tracks_of_their_own(clips, embedder, monkeypatch):
+    monkeypatch.chdir(clips)
+    assert open_reference(Path("."), embedder).track_count == 6
