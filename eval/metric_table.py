@@ -42,11 +42,16 @@ class Metric:
 
 
 def _clap_score_of_rows(sample: Sample) -> Callable[[np.ndarray], float]:
-    """A function from kept row indices to their mean cosine of audio and prompt."""
+    """A function from kept row indices to the mean cosine of audio and prompt; 0 without prompts.
+
+    Rows without a prompt do not count.
+    """
     assert sample.texts is not None
-    texts = np.stack([sample.texts[prompt or ""] for prompt in sample.prompts])
-    cosines = (sample.rows.astype(np.float64) * texts).sum(1)
-    return lambda keep: float(cosines[keep].mean())
+    has_prompt = np.array([bool(prompt) for prompt in sample.prompts])
+    texts = np.zeros(sample.rows.shape)
+    texts[has_prompt] = [sample.texts[prompt] for prompt in sample.prompts if prompt]
+    cosines = (sample.rows * texts).sum(1)
+    return lambda keep: float(cosines[keep].sum() / max(has_prompt[keep].sum(), 1))
 
 
 METRICS: dict[str, Metric] = {

@@ -104,6 +104,28 @@ def test_a_paired_change_of_similarity_is_the_mean_of_the_clips_changes(prompted
     assert change.low < change.change < change.high < 0
 
 
+def test_a_change_of_similarity_is_that_of_the_clips_with_a_prompt(prompted, rng):
+    prompts = ["", "", *prompted.prompts[2:]]
+    before, after = (
+        Sample(rows, prompts, prompted.reference, prompted.texts)
+        for rows in (source(rng, 12, shift=3), prompted.rows)
+    )
+    change = compare_scores(before, after, True, ["clap_score"])["clap_score"]
+    own = Sample(after.rows[2:], prompts[2:], after.reference, after.texts)
+    assert change.after == pytest.approx(compute_scores(own, ["clap_score"])["clap_score"].value)
+    assert 0 < change.low < change.change < change.high
+
+
+def test_a_change_of_similarity_of_one_clip_with_a_prompt_is_not_significant(prompted, rng):
+    prompts = ["prompt 0"] + [""] * 11
+    before, after = (
+        Sample(rows, prompts, prompted.reference, prompted.texts)
+        for rows in (source(rng, 12, shift=3), prompted.rows)
+    )
+    change = compare_scores(before, after, True, ["clap_score"])["clap_score"]
+    assert change.low < 0 < change.high
+
+
 def test_similarity_is_the_clap_score_of_the_clips_that_have_a_prompt(prompted):
     one_less = Sample(
         prompted.rows, [None, *prompted.prompts[1:]], prompted.reference, prompted.texts
