@@ -11,6 +11,7 @@ from PIL import Image
 from dmm.codec.decode import decode
 from dmm.codec.image import read_image
 from dmm.codec.mel import encode, load_format
+from dmm.errors import InputError
 from dmm.pages import COLOUR_MAP, data_uri
 from dmm.sound.audio import read_audio
 
@@ -45,11 +46,18 @@ def clip_media(path: Path) -> Media:
 
 
 def mel_image(path: Path) -> Image.Image:
-    """Mel image (levels 0..255) of a clip: ID.png beside the audio, else computed from it."""
-    beside = path.with_suffix(".png")
-    if beside.is_file():
-        levels, _ = read_image(beside)
-        return Image.fromarray(levels if levels.ndim == 2 else levels[..., 0])
+    """Mel image (levels 0..255) of a clip: ID.png beside the audio, else computed from it.
+
+    ID.png may be missing, or another picture, such as a cover.
+    """
+    try:
+        levels, _ = read_image(path.with_suffix(".png"))
+    except InputError:
+        return _computed_mel_image(path)
+    return Image.fromarray(levels if levels.ndim == 2 else levels[..., 0])
+
+
+def _computed_mel_image(path: Path) -> Image.Image:
     fmt = load_format("nano")
     sound = read_audio(path, fmt.sr, 1)[:, : int(PLAYED_S * fmt.sr)]
     short = -sound.shape[1] % fmt.hop_length

@@ -7,12 +7,13 @@ from html import unescape
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from dmm.errors import InputError
 from eval.metric_table import METRICS
 from eval.number_format import format_number, format_percent
 from eval.report.headline import headline
-from eval.report.media import Media
+from eval.report.media import Media, mel_image
 from eval.report.page import TEMPLATE
 from eval.report.report import write_report
 from eval.report.sentences import metric_sentence
@@ -140,6 +141,14 @@ def test_page_loads_nothing_and_holds_each_clip_once(report, page_of, sounds):
     starts = {tuple(uri.split(",")[0] for uri in own.values()) for own in media.values()}
     assert starts == {("data:audio/mpeg;base64", "data:image/webp;base64")}
     assert set(re.findall(r'data-media="([^"]+)"', page)) <= media.keys()
+
+
+def test_a_picture_beside_a_clip_that_is_no_mel_image_is_not_shown(clips):
+    computed = mel_image(clips / "clip-0.flac")
+    Image.new("RGB", (30, 30), "red").save(clips / "clip-0.png")
+    assert mel_image(clips / "clip-0.flac") == computed
+    (clips / "clip-0.png").write_bytes(b"no image")
+    assert mel_image(clips / "clip-0.flac") == computed
 
 
 def test_prompts_cannot_inject_markup(clips, report, page_of):
