@@ -55,11 +55,13 @@ def read_origin(audio: Path) -> Origin:
 
 
 def read_clip_json(audio: Path) -> dict[str, Any]:
-    """Read the record ID.json beside a clip; empty if there is none, InputError if it is broken."""
+    """Read the record ID.json beside a clip; InputError if it is no JSON.
+
+    Empty if there is none, or if the file holds something else than an object.
+    """
     sidecar = audio.with_suffix(".json")
-    if not sidecar.is_file():
-        return {}
-    return read_json(sidecar)
+    record = read_json(sidecar, Any) if sidecar.is_file() else {}
+    return record if isinstance(record, dict) else {}
 
 
 def _single_prompt_of(record: dict[str, Any]) -> str | None:
