@@ -70,9 +70,18 @@ def _real_clips_clause(name: str, score: dict[str, Any]) -> str:
         return ""
     real = format_value(name, score["real"])
     if METRICS[name].aim == "low":
-        return f"; {score['real_n']} real clips in their place score {real}"
+        return _floor_clause(name, score)
     if name in ("clap_score", "retrieval"):
         return f"; real clips with their captions reach {real}"
     if name == "coverage":
         return f"; as many other real clips would reach {real}"
     return f"; among the real clips it is {real}"
+
+
+def _floor_clause(name: str, score: dict[str, Any]) -> str:
+    """The real clips' distance, after that of as few clips if there are not enough real ones."""
+    count, real = score["real_n"], format_value(name, score["real"])
+    if count == score["n"]:
+        return f"; {count} real clips in their place score {real}"
+    few = format_value(name, score["real"] + score["excess"])
+    return f"; {count} of the clips score {few}, {count} real clips in their place {real}"

@@ -119,13 +119,26 @@ def test_every_number_on_the_page_is_in_the_json(report, before, train, song, pa
 
 def test_every_number_in_a_sentence_is_one_of_the_scores(report, before):
     made = report(baseline=before)
+    few = [x["real"] + x["excess"] for x in map(made["scores"].get, ("fad", "kad"))]
     shown = {
-        f(x) for x in numbers(made) for f in (format_number, format_percent, "{:g}".format)
+        f(x) for x in numbers(made) + few for f in (format_number, format_percent, "{:g}".format)
     } | {"95 %"}
     said = " ".join(x for x in made["summary"]["scores"].values() if "cannot be computed" not in x)
     figures = re.findall(r"(?<![\w-])−?\d+(?:\.\d+)?(?: %)?", said)
     assert len(figures) > 20
     assert set(figures) <= shown
+
+
+def test_a_distance_is_compared_with_that_of_real_clips_for_equal_numbers():
+    fad = {"value": 0.55, "low": None, "real": 0.446, "real_n": 17, "excess": 0.255}
+
+    def sentence(n):
+        return metric_sentence("fad", {"scores": {"fad": fad | {"n": n}}, "baseline": None})
+
+    assert sentence(17) == "FAD is 0.550; 17 real clips in their place score 0.446."
+    assert sentence(36) == (
+        "FAD is 0.550; 17 of the clips score 0.701, 17 real clips in their place 0.446."
+    )
 
 
 def test_page_loads_nothing_and_holds_each_clip_once(report, page_of, sounds):
