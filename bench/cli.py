@@ -8,12 +8,15 @@ import typer
 
 from dmm.cli import add_command
 from dmm.commands.options import GuidanceOption, StepsOption
-from dmm.files import folder_lock, sha256_file, write_text
+from dmm.errors import InputError
+from dmm.files import folder_lock, read_json, sha256_file, write_text
 
 from .listener.scores import score_listener
 from .listener.train import train_listener
 from .vocals.scores import score_vocals
 from .vocals.train import train_vocals
+
+RECORD = "bench.json"
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -76,6 +79,7 @@ def minimidi(
         "guidance": sampling.guidance,
     }
     with folder_lock(out):
+        record_model(out, found)
         for title, (count, is_unseen) in groups.items():
             chosen = make_cases(count, seeds, style, is_unseen)
             rows = evaluate_with_baselines(
@@ -83,7 +87,19 @@ def minimidi(
             )
             found[title] = {"prompts": len(chosen), "rows": rows_as_json(rows)}
             print(f"\n{title}: {len(chosen)} prompts x {seeds} seeds\n\n{markdown_table(rows)}")
-        write_text(out / "bench.json", json.dumps(found, indent=2) + "\n")
+        write_text(out / RECORD, json.dumps(found, indent=2) + "\n")
+
+
+def record_model(out: Path, found: dict[str, Any]) -> None:
+    """Write a run's facts before its first clip; InputError if ``out`` is another model's.
+
+    Clips that went through the VAE are kept by name alone, and real ones are at its sample rate.
+    """
+    record = out / RECORD
+    if not record.is_file():
+        write_text(record, json.dumps(found, indent=2) + "\n")
+    elif read_json(record).get("model_sha256") != found["model_sha256"]:
+        raise InputError(f"{out}: holds the clips of another model; name another folder by --out")
 
 
 def card(

@@ -1,6 +1,7 @@
 import pytest
 
 from bench.cases import make_cases
+from bench.cli import record_model
 from bench.minimidi import TableRow
 from bench.table import markdown_table
 from dataset_tools.sources.minimidi import UNSEEN_PAIRS, prompt
@@ -43,3 +44,11 @@ def test_the_table_gives_fad_as_a_multiple_of_the_real_clips_own():
         TableRow("real clips", 4, found, 0.1, 0.6, 0.3),
     ]
     assert markdown_table(rows).splitlines()[2].split(" | ")[6] == "3"
+
+
+def test_a_folder_of_another_models_clips_is_refused(tmp_path):
+    ours, other = {"model_sha256": "a"}, {"model_sha256": "b"}
+    record_model(tmp_path, ours)
+    record_model(tmp_path, ours)
+    with pytest.raises(InputError, match=r"holds the clips of another model.* --out"):
+        record_model(tmp_path, other)
