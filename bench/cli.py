@@ -38,7 +38,10 @@ def minimidi(
         int, typer.Option(min=1, help="Prompts for instrument pairs in the training set.")
     ] = 100,
     unseen: Annotated[
-        int, typer.Option(min=0, help="Prompts for pairs kept out of training; 0 skips them.")
+        int,
+        typer.Option(
+            min=0, help="Prompts for pairs kept out of training; 0 or --style skips them."
+        ),
     ] = 25,
     seeds: Annotated[int, typer.Option(min=2, help="Clips per prompt.")] = 4,
     steps: StepsOption = None,
