@@ -34,7 +34,7 @@ TEMPOS = ("slow", "medium tempo", "fast")
 
 def train_listener(
     out: Annotated[Path, typer.Option(help="Weights to write, .safetensors.")],
-    clips: Annotated[int, typer.Option(help="Training pieces.")] = 24_000,
+    clips: Annotated[int, typer.Option(min=1, help="Training pieces.")] = 24_000,
     steps: Annotated[int, typer.Option(help="Training steps of 64 clips.")] = 4000,
     seed: Annotated[int, typer.Option(help="Of initial weights, batches and augmentation.")] = 0,
 ) -> None:

@@ -33,7 +33,7 @@ def score_vocals(
         str, typer.Option(help="Classifier: nano, clap:FOLDER or FILE.onnx.")
     ] = "nano",
     clips: Annotated[
-        int, typer.Option(help="MiniMIDI pieces, each with and without a singer.")
+        int, typer.Option(min=1, help="MiniMIDI pieces, each with and without a singer.")
     ] = 300,
     music: Annotated[
         Path | None, typer.Option(help="Folder of instrumental music to evaluate on.")

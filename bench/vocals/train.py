@@ -29,7 +29,9 @@ DB = 1 / 80
 
 def train_vocals(
     out: Annotated[Path, typer.Option(help="Model to write, .onnx.")],
-    pieces: Annotated[int, typer.Option(help="Training pieces, four windows each at most.")] = 2000,
+    pieces: Annotated[
+        int, typer.Option(min=1, help="Training pieces, four windows each at most.")
+    ] = 2000,
     steps: Annotated[int, typer.Option(help="Training steps of 64 windows.")] = 600,
     seed: Annotated[int, typer.Option(help="Of initial weights and batches.")] = 0,
 ) -> None:

@@ -1,7 +1,8 @@
 import pytest
+from typer.testing import CliRunner
 
 from bench.cases import make_cases
-from bench.cli import record_model
+from bench.cli import app, record_model
 from bench.minimidi import TableRow
 from bench.table import markdown_table
 from dataset_tools.sources.minimidi import UNSEEN_PAIRS, prompt
@@ -52,3 +53,18 @@ def test_a_folder_of_another_models_clips_is_refused(tmp_path):
     record_model(tmp_path, ours)
     with pytest.raises(InputError, match=r"holds the clips of another model.* --out"):
         record_model(tmp_path, other)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "score-vocals --clips 0",
+        "train-vocals --pieces 0 --out a",
+        "train-listener --clips 0 --out a",
+    ],
+)
+def test_no_pieces_are_refused_with_the_bound(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, command.split())
+    assert result.exit_code == 2
+    assert "greater than or equal to 1" in result.output
