@@ -14,13 +14,13 @@ from dmm.errors import InputError
 from dmm.files import sha256_file
 from dmm.generation.clip_files import without_variations
 from dmm.progress import progress_bar
+from dmm.sound.decoding import AUDIO_SUFFIXES
 from dmm.workers import map_in_order
 
 from .clip_audio import content_key
 from .embedding_cache import is_unit_row, read_cached_row, write_cached_row
 from .metrics.kad import bandwidth
 
-AUDIO_SUFFIXES = {".aif", ".aiff", ".flac", ".m4a", ".mp3", ".ogg", ".opus", ".wav"}
 BATCH = 8
 """Files per call of the embedder: more are slower on a CPU and take more memory."""
 _Result = np.ndarray | InputError

@@ -15,7 +15,7 @@ from dataset_tools.vocals.classifier import VocalClassifier, load_classifier
 from dmm.errors import InputError
 from dmm.progress import progress_bar
 from dmm.sound.audio import read_audio
-from eval.clips import AUDIO_SUFFIXES
+from dmm.sound.decoding import AUDIO_SUFFIXES
 
 from .data import make_voiced_piece
 from .net import SR

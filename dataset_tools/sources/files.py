@@ -17,15 +17,10 @@ from dmm.errors import InputError
 from dmm.files import readable_os_errors, sha256_file
 from dmm.files.paths import stays_inside
 from dmm.sound.audio import stream_audio
-from dmm.sound.decoding import PROTECTED
+from dmm.sound.decoding import AUDIO_SUFFIXES, PROTECTED
 
 from ..layout import BUILD_FOLDER
 from . import Rejected, Stream
-
-SUFFIXES = {
-    ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".m4p", ".aac", ".aif", ".aiff",
-}  # fmt: skip
-"""Suffixes of files that may hold sound; reading them shows whether they do."""
 
 
 def checked_folder(folder: Path | None) -> Path:
@@ -42,7 +37,7 @@ def audio_files_and_refusals(root: Path, remedy: str) -> tuple[list[Path], list[
 
     InputError if there is no audio file: the first refusal of a folder, else with ``remedy``.
     """
-    paths, unread = files_below(root, SUFFIXES), list(refusals_of_folders(root))
+    paths, unread = files_below(root, AUDIO_SUFFIXES), list(refusals_of_folders(root))
     if unread and not paths:
         raise InputError(f"{root / unread[0].input}: {unread[0].reason}")
     if not paths:

@@ -12,10 +12,10 @@ from pathlib import Path
 from dmm.errors import InputError
 from dmm.files import read_text
 from dmm.files.paths import stays_inside
+from dmm.sound.decoding import AUDIO_SUFFIXES
 
 from . import CaptionOrigin, Rejected, SourceRequest, Track, track_id
 from .files import (
-    SUFFIXES,
     audio_files_and_refusals,
     checked_file_sha256,
     checked_folder,
@@ -41,7 +41,7 @@ def tracks(request: SourceRequest) -> Iterator[Track | Rejected]:
     InputError if it is not a folder, or holds no audio file.
     """
     root = checked_folder(request.input)
-    known = " ".join(sorted(SUFFIXES))
+    known = " ".join(sorted(AUDIO_SUFFIXES))
     paths, unread = audio_files_and_refusals(root, f"put some there ({known})")
     yield from unread
     for path in paths:

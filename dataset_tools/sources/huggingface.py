@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from dmm.errors import DmmError, InputError
+from dmm.sound.decoding import AUDIO_SUFFIXES
 
 from . import Rejected, SourceRequest, Track, track_id
-from .files import SUFFIXES, files_below
+from .files import files_below
 from .parquet import parquet_rows
 from .row_sound import SourceRow, UnusableRow, Values, find_row_sound
 from .tags import lyrics_have_words
@@ -55,7 +56,7 @@ def tracks(request: SourceRequest) -> Iterator[Track | Rejected]:
 
 def _source_rows(source: Path) -> Iterator[SourceRow]:
     """Yield the rows of Parquet files, of an AudioFolder, or of a dataset on the Hub."""
-    if source.is_file() or (source.is_dir() and not files_below(source, SUFFIXES)):
+    if source.is_file() or (source.is_dir() and not files_below(source, AUDIO_SUFFIXES)):
         files = [source] if source.is_file() else files_below(source, {".parquet"})
         if not files:
             raise InputError(f"{source} holds neither sound nor Parquet files; check --input")

@@ -24,9 +24,10 @@ from pathlib import Path
 from dmm.errors import InputError
 from dmm.files import read_text
 from dmm.files.paths import path_inside
+from dmm.sound.decoding import AUDIO_SUFFIXES
 
 from . import Rejected, SourceRequest, Track, track_id
-from .files import SUFFIXES, checked_file_sha256, checked_folder, display_path, make_file_stream
+from .files import checked_file_sha256, checked_folder, display_path, make_file_stream
 from .jamendo import TrackNames, read_licences_and_pages, read_name_table, read_tag_table
 
 COLUMNS = (
@@ -172,7 +173,7 @@ def _audio_path_or_reason(root: Path, name: str) -> Path | str:
         return "path leaves the folder: a track's path must lie below the input folder"
     plain = Path(name).with_suffix("")
     stems = [plain.with_name(f"{plain.name}.2min"), plain]
-    suffixes = dict.fromkeys([Path(name).suffix, ".mp3", *sorted(SUFFIXES)])
+    suffixes = dict.fromkeys([Path(name).suffix, ".mp3", *sorted(AUDIO_SUFFIXES)])
     for folder in AUDIO_FOLDERS:
         for stem in stems:
             for suffix in suffixes:

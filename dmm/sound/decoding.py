@@ -24,6 +24,10 @@ OGG_PAGE = 65307
 """Largest page of an Ogg file in bytes (RFC 3533, section 6)."""
 END_OF_STREAM = 4
 """Flag of the last page of an Ogg stream."""
+AUDIO_SUFFIXES = {
+    ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".m4p", ".aac", ".aif", ".aiff",
+}  # fmt: skip
+"""Suffixes of files that may hold sound; reading them shows whether they do."""
 PROTECTED = {"drms", "enca", "aavd"}
 """Codec tags of encrypted audio in MP4 files: iTunes, common encryption, Audible."""
 

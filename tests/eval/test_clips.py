@@ -178,6 +178,12 @@ def test_missing_and_empty_folders_are_refused(tmp_path):
         audio_files(tmp_path)
 
 
+def test_clips_may_have_every_suffix_of_a_datasets_music(tmp_path):
+    for name in ("a.oga", "b.aac", "c.WAV"):
+        (tmp_path / name).write_bytes(b"")
+    assert [path.name for path in audio_files(tmp_path)] == ["a.oga", "b.aac", "c.WAV"]
+
+
 def test_no_clips_are_refused():
     with pytest.raises(InputError, match="0 of 0 clips can be read"):
         embed_files([], load_embedder("mel-stats"))
