@@ -90,11 +90,10 @@ def generation_metadata(
         "dmm_sampler": sampling.sampler,
         "dmm_steps": str(sampling.steps),
         "dmm_guidance": f"{sampling.guidance:g}",
+        "dmm_stereo": "true" if settings.stereo else "false",
     }
     if settings.anchor:
         found["dmm_anchor"] = settings.anchor
-    if settings.stereo:
-        found["dmm_stereo"] = "true"
     if settings.clip_skip:
         found["dmm_clip_skip"] = str(settings.clip_skip)
     return found

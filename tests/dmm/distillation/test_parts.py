@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from dataset_tools.building.build import build_dataset
 from dataset_tools.building.options import BuildOptions
@@ -146,6 +146,20 @@ def test_loras_on_text_encoders_go_into_the_students_file(
     changed = [n for n in old if n in new and not torch.equal(old[n].half(), new[n])]
     assert any(name.startswith(TE2) for name in changed)
     assert not any(name.startswith(VAE) for name in changed)
+
+
+@pytest.mark.parametrize("stereo", [True, False])
+def test_a_student_of_a_stereo_base_is_as_its_lora_states(
+    tiny_checkpoint, random_lora, part, sources, tmp_path, stereo
+):
+    base = tmp_path / "stereo.safetensors"
+    save_file(
+        load_file(tiny_checkpoint), base, read_metadata(tiny_checkpoint) | {"dmm_stereo": "true"}
+    )
+    path = random_lora(tmp_path / "lora.safetensors", base, dmm_stereo=str(stereo).lower())
+    out = tmp_path / "student.safetensors"
+    distil_unet(base, [Lora(path)], Preset(name="test", unet=part(steps=1)), sources, out)
+    assert resolve_settings(out).stereo is stereo
 
 
 def test_settings_of_a_lora_stay_where_only_a_text_encoder_is_distilled(
