@@ -16,14 +16,18 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..errors import InputError
-from ..files import read_json
 from ..fitting.state import fingerprint
 from ..generation.grammar import grammar_names, load_grammar
 from ..generation.mel_images import generate_latents
 from ..generation.prompts import read_prompts
 from ..generation.requests import clip_requests, with_anchor
 from ..pretraining.latents import refresh_cached_latents
-from ..pretraining.nano import load_captions_and_anchor, load_images_and_captions, vary_captions
+from ..pretraining.nano import (
+    load_captions_and_anchor,
+    load_images_and_captions,
+    refuse_other_format,
+    vary_captions,
+)
 from .shards import Shards
 from .teacher import Teacher
 
@@ -114,16 +118,7 @@ def load_texts(
 
 def check_format(teacher: Teacher, dataset: Path) -> None:
     """InputError if the dataset's mel format is not the teacher's."""
-    path = dataset / "dataset.json"
-    if not path.is_file():
-        raise InputError(f"{dataset}: not a dataset (no dataset.json); make one: dmm data build")
-    built = read_json(path).get("format") or {}
-    wanted = teacher.settings.fmt
-    if built.get("name") != wanted.name:
-        raise InputError(
-            f"{dataset}: its mel format is {built.get('name')}, that of {teacher.checkpoint} is "
-            f"{wanted.name}; build it with --format {wanted.name}"
-        )
+    refuse_other_format(dataset, teacher.settings.fmt.name, str(teacher.checkpoint))
 
 
 def prompt_texts(prompts: str, count: int, seed: int) -> list[str]:

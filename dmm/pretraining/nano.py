@@ -88,7 +88,8 @@ def pretrain(
     with compute.in_main_process(output_lock(out)):
         torch.manual_seed(seed)
         unet, te1, te2, vae = read_networks(start) if start else build_four_networks(NANO)
-        _refuse_other_formats(dataset, extra)
+        for one in filter(None, (dataset, extra)):
+            refuse_other_format(one, FORMAT, "dmm pretrain")
         images, captions, anchor = load_images_and_captions(dataset)
         if _read_dataset_json(dataset)["options"].get("source") == "minimidi" and compute.is_main:
             check_captions(images, captions, MelFormat(**_read_dataset_json(dataset)["format"]))
@@ -139,15 +140,14 @@ def pretrain(
     return out
 
 
-def _refuse_other_formats(*datasets: Path | None) -> None:
-    """InputError for a dataset of another mel format than the one that the model's file states."""
-    for dataset in filter(None, datasets):
-        name = _read_dataset_json(dataset).get("format", {}).get("name")
-        if name != FORMAT:
-            raise InputError(
-                f"{dataset}: its mel format is {name}, that of dmm pretrain is {FORMAT}; "
-                f"build it with --format {FORMAT}"
-            )
+def refuse_other_format(dataset: Path, wanted: str, whose: str) -> None:
+    """InputError if the dataset's mel format is not ``wanted``, the format of ``whose``."""
+    name = (_read_dataset_json(dataset).get("format") or {}).get("name")
+    if name != wanted:
+        raise InputError(
+            f"{dataset}: its mel format is {name}, that of {whose} is {wanted}; "
+            f"build it with --format {wanted}"
+        )
 
 
 def _held_out_latents_and_tokens(
